@@ -1,0 +1,1 @@
+"""Debug a living town of LLM-driven characters from a Jupyter notebook."""

@@ -1,0 +1,1 @@
+"""Who counts and who looks on: metrics, health and a record of traffic."""

@@ -1,0 +1,106 @@
+"""Bytes to messages and back: the only code that knows the wire, and where foreign errors end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from .errors import WebSocketError
+from .json_text import FOREIGN, encode, excerpt, invalid
+from .message import MessageTypes, RawMessage, WebSocketMessage
+
+MAX_MESSAGE_BYTES: Final = 1 << 20
+
+_decode_raw = msgspec.json.Decoder(RawMessage).decode
+_decode_batch = msgspec.json.Decoder(list[RawMessage]).decode
+_decode_items = msgspec.json.Decoder(list[Raw]).decode
+
+
+def encode_envelope(
+    type: str, data: Any, timestamp: float | None, tick: int | None = None, id: str | None = None
+) -> bytes:
+    """Write an envelope without its closing brace and `seq`, so that `with_seq` can finish it later for nothing."""
+    return encode(WebSocketMessage(type, data, timestamp, None, tick, id))[:-1]
+
+
+def with_seq(envelope: bytes, seq: int | None) -> bytes:
+    """Finish what `encode_envelope` began."""
+    return envelope + b"}" if seq is None else b'%b,"seq":%d}' % (envelope, seq)
+
+
+def encode_batch(messages: Iterable[bytes], covers: tuple[int, int] | None = None) -> bytes:
+    """Put encoded messages into one `batch` frame; `covers` names the range a filtered client has now been shown."""
+    body = b'{"type":"batch","data":[' + b",".join(messages) + b"]"
+    return body + (b"}" if covers is None else b',"covers":[%d,%d]}' % covers)
+
+
+def decode_raw(frame: bytes | str) -> RawMessage:
+    """Read one message and leave its payload as bytes; `WebSocketError` 1001 otherwise."""
+    try:
+        return _decode_raw(frame)
+    except FOREIGN as error:
+        raise invalid(error, frame) from error
+
+
+def malformed(frame: bytes | str, error: Exception) -> RawMessage:
+    """Make the `error` message (1001, the reason, the first 500 bytes) that stands in a store for a bad frame."""
+    reason = invalid(error)
+    data = {"code": reason.code, "message": reason.message, "excerpt": excerpt(frame)}
+    return RawMessage(MessageTypes.ERROR, Raw(encode(data)))
+
+
+def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
+    """Read frames in order with batches laid open; a bad one becomes its `error` message, and nothing is raised.
+
+    Of a batch with `covers`, a `batch` message without data stays in front as the marker.
+    """
+    messages: list[RawMessage] = []
+    append = messages.append
+    for frame in frames:
+        try:
+            message = _decode_raw(frame)
+        except FOREIGN as error:
+            append(malformed(frame, error))
+            continue
+        if message.type == "batch":
+            messages.extend(_open_batch(message, frame))
+        else:
+            append(message)
+    return messages
+
+
+def _open_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
+    opened: list[RawMessage] = []
+    if batch.covers is not None:
+        opened.append(RawMessage(MessageTypes.BATCH, covers=batch.covers))
+    try:
+        opened.extend(_decode_batch(batch.data))
+    except FOREIGN as error:
+        try:
+            items = _decode_items(batch.data)
+        except FOREIGN:
+            return [*opened, malformed(frame, error)]
+        # one bad message must not cost its neighbours
+        for item in items:
+            try:
+                opened.append(_decode_raw(item))
+            except FOREIGN as bad:
+                opened.append(malformed(bytes(item), bad))
+    if any(message.type == "batch" and message.covers is None for message in opened):
+        nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch inside a batch")
+        opened = [malformed(bytes(m.data), nested) if m.type == "batch" and m.covers is None else m for m in opened]
+    return opened
+
+
+def character_of(data: Any) -> str | None:
+    """Find whose message this is in a decoded payload, as text; `None` where it names nobody."""
+    if isinstance(data, dict):
+        found = data.get("character_id")
+        if isinstance(found, str):
+            return found
+        if isinstance(found, int) and not isinstance(found, bool):
+            return str(found)
+    return None

@@ -1,0 +1,108 @@
+"""The error tree, drawn first: what can go wrong between a simulation and a notebook, with the wire's codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .message import WebSocketMessage
+
+CODE_NAMES: Mapping[int, str] = {
+    1001: "INVALID_MESSAGE",
+    1002: "AUTH_FAILED",
+    1003: "RATE_LIMIT",
+    1004: "SERVER_ERROR",
+    1101: "UNKNOWN_COMMAND",
+    1102: "INVALID_ARGUMENTS",
+    1103: "FORBIDDEN",
+    1104: "TIMEOUT",
+    1105: "WRONG_RUN_STATE",
+    1106: "CAPACITY",
+}
+RETRYABLE = frozenset({1003, 1004, 1104, 1106})
+"""Codes after which the same request may succeed later, unless the sender says otherwise."""
+
+
+class DegentCivilError(Exception):
+    """Be the root of every error that this package raises on purpose."""
+
+
+class WebSocketError(DegentCivilError):
+    """Carry an error of the wire: a code of the protocol, a sentence, and details as plain data.
+
+    Codes 1001 to 1004 are the guide's and travel in payloads; they are not WebSocket close codes.
+    """
+
+    INVALID_MESSAGE: ClassVar[int] = 1001
+    AUTH_FAILED: ClassVar[int] = 1002
+    RATE_LIMIT: ClassVar[int] = 1003
+    SERVER_ERROR: ClassVar[int] = 1004
+    UNKNOWN_COMMAND: ClassVar[int] = 1101
+    INVALID_ARGUMENTS: ClassVar[int] = 1102
+    FORBIDDEN: ClassVar[int] = 1103
+    TIMEOUT: ClassVar[int] = 1104
+    WRONG_RUN_STATE: ClassVar[int] = 1105
+    CAPACITY: ClassVar[int] = 1106
+
+    def __init__(
+        self,
+        code: int,
+        message: str = "",
+        *,
+        details: Mapping[str, Any] | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message or CODE_NAMES.get(code, "unknown error")
+        self.details: dict[str, Any] = dict(details or {})
+        self.retryable = code in RETRYABLE if retryable is None else retryable
+
+    @property
+    def name(self) -> str:
+        """Give the code's name in the protocol, or `UNKNOWN`."""
+        return CODE_NAMES.get(self.code, "UNKNOWN")
+
+    def __str__(self) -> str:
+        return self.message
+
+    @staticmethod
+    def create_error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
+        """Make the `error` message that tells a peer of an error; `details` become further keys of its data."""
+        from .message import MessageTypes, WebSocketMessage  # when called: messages know errors, not errors them
+
+        return WebSocketMessage(MessageTypes.ERROR, {"code": code, "message": message, **details})
+
+
+class CommandError(WebSocketError):
+    """Say that the simulation refused or failed a command; `code`, `message` and `details` are the server's."""
+
+
+class OutcomeUnknown(DegentCivilError):
+    """Say that a command was sent and its reply lost: it may have taken effect or not, and nobody here knows."""
+
+    def __init__(self, name: str, command_id: str, reason: str) -> None:
+        super().__init__(name, command_id, reason)
+        self.name = name
+        self.command_id = command_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the outcome of {self.name!r} is unknown: {self.reason}. "
+            "It may or may not have taken effect; look at the run before you send it again."
+        )
+
+
+class ConnectFailed(DegentCivilError, ConnectionError):
+    """Say in one sentence why there is no connection, and in a second one what to try."""
+
+    def __init__(self, reason: str, advice: str, *, terminal: bool = False) -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice
+        self.terminal = terminal
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.advice}"

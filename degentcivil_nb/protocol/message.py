@@ -1,0 +1,296 @@
+"""What travels: the envelope, the names of its types, and the shape of each payload."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Raw, Struct, field
+
+from .json_text import decode, encode
+
+NULL: Final = Raw(b"null")
+
+
+class MessageTypes:
+    """Name the types of message that this package knows; any other string is a type too, kept and shown."""
+
+    CHARACTER_UPDATE: Final = "character_update"
+    STATE_CHANGE: Final = "state_change"
+    EVENT_NOTIFICATION: Final = "event_notification"
+    ERROR: Final = "error"
+    HEARTBEAT: Final = "heartbeat"
+    LLM_CALL: Final = "llm_call"
+    # DegentCivil's own server
+    ALL_BUILDINGS: Final = "all_buildings"
+    ALL_CHARACTERS: Final = "all_characters"
+    CHARACTER_UPDATE_LLM: Final = "character_update_llm"
+    # control: never sequenced
+    HELLO: Final = "hello"
+    COMMANDS: Final = "commands"
+    RESUME: Final = "resume"
+    RESUMED: Final = "resumed"
+    GAP: Final = "gap"
+    SNAPSHOT: Final = "snapshot"
+    BATCH: Final = "batch"
+    RUN_STATE: Final = "run_state"
+    COMMAND: Final = "command"
+    COMMAND_RESULT: Final = "command_result"
+
+
+ORDERED_CONTROL: Final = frozenset({MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE})
+"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
+
+CONTROL: Final = ORDERED_CONTROL | {
+    MessageTypes.HELLO,
+    MessageTypes.COMMANDS,
+    MessageTypes.RESUME,
+    MessageTypes.RESUMED,
+    MessageTypes.BATCH,
+    MessageTypes.HEARTBEAT,
+    MessageTypes.COMMAND,
+    MessageTypes.COMMAND_RESULT,
+}
+"""Every control type: a server never sequences these, whoever publishes them."""
+
+Seq = Annotated[int, Meta(ge=1)]
+Tick = Annotated[int, Meta(ge=0)]
+CharacterId = str | int
+
+
+class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
+    """Hold one message of the wire with its payload as plain Python data.
+
+    `timestamp` is wall clock in seconds since the Unix epoch, taken when the message is made;
+    a message read from JSON that carried none has `None`.
+    """
+
+    type: str
+    data: Any = None
+    timestamp: float | None = field(default_factory=time.time)
+    seq: Seq | None = None
+    tick: Tick | None = None
+    id: str | None = None
+
+    def to_json(self) -> str:
+        """Write the message as one JSON object; `WebSocketError` 1001 if the data has no JSON form."""
+        return encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> WebSocketMessage:
+        """Read a message from JSON text; `WebSocketError` 1001 says what is wrong and where."""
+        raw = decode(RawMessage, text)
+        return cls(raw.type, raw.payload(), raw.timestamp, raw.seq, raw.tick, raw.id)
+
+
+class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Hold one message as it came, its payload still bytes: what the client hands on and the store keeps.
+
+    A `batch` whose messages were taken out stays in front of them as a marker when it has `covers`:
+    positions in that range (both ends included) that do not follow were filtered, not lost.
+    """
+
+    type: str
+    data: Raw = NULL
+    timestamp: float | None = None
+    seq: Seq | None = None
+    tick: Tick | None = None
+    id: str | None = None
+    covers: tuple[int, int] | None = None
+
+    def payload(self) -> Any:
+        """Decode the payload; `WebSocketError` 1001 if it is not JSON after all."""
+        return decode(Any, self.data)
+
+
+# --- stream payloads -------------------------------------------------------------------------------------------
+
+
+class StateChange(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Say that a character is in a new state."""
+
+    character_id: CharacterId
+    new_state: str
+    location: str | None = None
+    timestamp: float | None = None
+    previous_state: str | None = None
+
+
+class CharacterUpdate(Struct, frozen=True, gc=False):
+    """Name the character whose attributes the rest of the payload's keys are."""
+
+    character_id: CharacterId
+
+
+class EventNotification(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Say that something happened in the town."""
+
+    event_type: str
+    data: Raw = NULL
+    timestamp: float | None = None
+    character_id: CharacterId | None = None
+    id: CharacterId | None = None
+    cause: CharacterId | None = None
+
+
+class ErrorPayload(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Say that something went wrong: in the simulation, or with what a client sent."""
+
+    code: int
+    message: str
+    character_id: CharacterId | None = None
+    traceback: str | None = None
+
+
+class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Hold one call of a language model, with its prompt and its response (text or any JSON)."""
+
+    character_id: CharacterId | None = None
+    prompt_type: str | None = None
+    prompt: Any = None
+    response: Any = None
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+    error: str | None = None
+    id: CharacterId | None = None
+    cause: CharacterId | None = None
+
+
+class GameLlmCall(Struct, frozen=True, gc=False):
+    """Hold DegentCivil's own report of a call, which does not say whose it is."""
+
+    latest_prompt_type: str | None = None
+    latest_prompt: Any = None
+    latest_response: Any = None
+
+
+# --- control payloads ------------------------------------------------------------------------------------------
+
+
+class Hello(Struct, frozen=True, omit_defaults=True):
+    """Open a v1 connection: who serves, which history it holds, and what the client may do."""
+
+    epoch: str
+    head: int = 0
+    oldest: int = 1
+    protocol: int = 1
+    server: dict[str, str] = {}
+    run_id: str | None = None
+    run_state: str = "running"
+    tick: int | None = None
+    role: str = "debugger"
+    capabilities: list[str] = []
+    heartbeat_s: float = 5.0
+    max_message_bytes: int = 1 << 20
+
+
+class Resume(Struct, frozen=True, omit_defaults=True):
+    """Ask for the stream: after a position accounted for, or as a newcomer with that much history."""
+
+    epoch: str | None = None
+    seq: Annotated[int, Meta(ge=0)] | None = None
+    history: Annotated[int, Meta(ge=0)] = 0
+    types: list[str] | None = None
+    characters: list[str] | None = None
+
+
+class Resumed(Struct, frozen=True):
+    """Answer a resume: `start` is the first position that will be accounted for, `head` the last now known."""
+
+    epoch: str
+    head: int
+    start: int = field(name="from")
+    recovered: bool = True
+
+
+class Gap(Struct, frozen=True, omit_defaults=True):
+    """Declare that positions `start` to `end` (both included) of an epoch are missing, and why.
+
+    `end` is `None` where nobody knows how far a dead epoch went; both are `None` in dialects without `seq`.
+    """
+
+    epoch: str | None
+    start: int | None = field(name="from", default=None)
+    end: int | None = field(name="to", default=None)
+    reason: str = "unknown"
+    at_least: int | None = None
+
+
+class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
+    """Hold one character of a snapshot as of the snapshot's `seq`."""
+
+    character_id: CharacterId
+    state: str | None = None
+    location: str | None = None
+    since: float | None = None
+    last_seen: float | None = None
+    attributes: dict[str, Any] = {}
+
+
+class Snapshot(Struct, frozen=True, omit_defaults=True):
+    """Set the present: part `part` of a list of all characters as of `seq`; `last` marks the final part."""
+
+    seq: int
+    part: int = 0
+    last: bool = True
+    characters: list[SnapshotCharacter] = []
+
+
+class Heartbeat(Struct, frozen=True, omit_defaults=True):
+    """Show that the server lives: the last position put on this connection, and its clock."""
+
+    epoch: str | None = None
+    head: int | None = None
+    tick: int | None = None
+    run_state: str | None = None
+    clients: int | None = None
+    timestamp: float | None = None
+
+
+class RunState(Struct, frozen=True, omit_defaults=True):
+    """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why."""
+
+    state: str
+    reason: str | None = None
+    tick: int | None = None
+    head: int | None = None
+    breakpoints: list[Any] = []
+    command_id: str | None = None
+
+
+class Command(Struct, frozen=True, omit_defaults=True):
+    """Ask the simulation to do something; the envelope's `id` ties the answer to it."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+    epoch: str | None = None
+    deadline_s: Annotated[float, Meta(gt=0)] | None = None
+
+
+class ErrorInfo(Struct, frozen=True, omit_defaults=True):
+    """Say why a command failed."""
+
+    code: int
+    message: str
+    details: dict[str, Any] = {}
+    retryable: bool = False
+
+
+class CommandResult(Struct, frozen=True, omit_defaults=True):
+    """Answer a command, exactly once."""
+
+    ok: bool
+    result: Any = None
+    error: ErrorInfo | None = None
+
+
+class CommandSpec(Struct, frozen=True, omit_defaults=True):
+    """Describe a command that a server offers; `arguments` is a JSON Schema."""
+
+    name: str
+    doc: str = ""
+    role: str = "debugger"
+    arguments: dict[str, Any] = {}

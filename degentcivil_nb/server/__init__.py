@@ -1,0 +1,1 @@
+"""What runs beside the simulation: one history, and a cursor into it for each peer."""

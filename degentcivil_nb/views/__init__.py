@@ -1,0 +1,1 @@
+"""What is seen: figures, panels and the dashboard, fed by one refresher."""
