@@ -1,0 +1,106 @@
+"""What all peers share: the history, the present, the frames cut from them, and the turn that brings news."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from ..protocol.message import RunState
+from .frames import Filter, Frames
+from .history import History
+from .present import Present
+from .publishing import Publisher
+
+log = logging.getLogger("degentcivil_nb.server")
+
+POLL_S: Final = 0.005
+"""How often the loop looks for what the simulation has published: a wake-up would cost the simulation more."""
+BATCH_S: Final = 0.020
+"""How long a message waits for others at most; the first after a silence does not wait."""
+_TURN: Final = 5_000
+"""Messages given their positions in one turn of the loop."""
+
+
+class Parked(Protocol):
+    """Be a peer that has sent everything there is."""
+
+    def wake(self) -> None:
+        """Go on."""
+
+
+class Feed:
+    """Hold the one history of this server's life and wake whoever waits for its end to move."""
+
+    def __init__(
+        self,
+        epoch: str,
+        history: History,
+        present: Present,
+        publisher: Publisher,
+        *,
+        max_message_bytes: int,
+        status: Callable[[], RunState],
+        batch_s: float = BATCH_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.epoch = epoch
+        self.history = history
+        self.present = present
+        self.publisher = publisher
+        self.frames = Frames(history, max_message_bytes)
+        self.max_message_bytes = max_message_bytes
+        self.status = status
+        self.clock = clock
+        self.clients: Callable[[], int] = int
+        """Counts the live connections."""
+        self.replays = asyncio.Semaphore(16)
+        """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
+        self._batch_s = batch_s
+        self._parked: set[Parked] = set()
+        self._told = 0  # the end of the history when peers were last woken
+        self._told_at = 0.0
+
+    def park(self, peer: Parked) -> None:
+        """Wake `peer` when there is news."""
+        self._parked.add(peer)
+
+    def unpark(self, peer: Parked) -> None:
+        """Forget `peer`, which goes on by itself."""
+        self._parked.discard(peer)
+
+    def settle(self) -> int:
+        """Give everything published so far its position and return the last one."""
+        self.publisher.drain()
+        return self.history.head
+
+    def snapshot(self, filter: Filter | None) -> Iterator[bytes]:
+        """Write the present as of the history's head."""
+        only = None if filter is None else filter.characters
+        return self.present.snapshot(self.history.head, self.max_message_bytes, only)
+
+    async def run(self) -> None:
+        """Look for news until cancelled."""
+        while True:
+            try:
+                more = self._turn(time.monotonic())
+            except Exception:  # the boundary of the server's heart: one bad message must not stop the stream
+                log.exception("a turn of the stream failed")
+                more = False
+            await asyncio.sleep(0 if more else POLL_S)
+
+    def _turn(self, now: float) -> bool:
+        more = self.publisher.drain(_TURN) == _TURN
+        if self.history.end != self._told and now - self._told_at >= self._batch_s:
+            self.tell(now)
+        return more
+
+    def tell(self, now: float) -> None:
+        """Wake everybody who waits."""
+        self._told = self.history.end
+        self._told_at = now
+        parked, self._parked = self._parked, set()
+        for peer in parked:
+            peer.wake()

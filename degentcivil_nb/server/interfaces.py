@@ -1,0 +1,49 @@
+"""What the server needs of its neighbours, in a method or two each; it imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..protocol.message import Command, CommandResult, CommandSpec
+
+
+class Monitor(Protocol):
+    """Count what happens and sample how long it takes."""
+
+    def update_metrics(self, name: str, value: float = 1) -> None:
+        """Add `value` to the counter `name`."""
+
+    def observe(self, name: str, seconds: float) -> None:
+        """Take one sample of a duration."""
+
+
+class Traffic(Protocol):
+    """Record frames while it is enabled."""
+
+    @property
+    def enabled(self) -> bool:
+        """Say whether frames are wanted now."""
+
+    def record(self, direction: str, frame: bytes | str, peer: str) -> None:
+        """Keep a frame that was `"sent"` to or `"received"` from a peer."""
+
+
+class CommandHandler(Protocol):
+    """Carry out commands, on whatever thread they belong to."""
+
+    def specs(self) -> list[CommandSpec]:
+        """List the commands on offer."""
+
+    def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
+        """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
+
+
+class Silent:
+    """Be a `Monitor` that keeps nothing, where nobody asked for one."""
+
+    def update_metrics(self, name: str, value: float = 1) -> None:
+        """Do nothing."""
+
+    def observe(self, name: str, seconds: float) -> None:
+        """Do nothing."""
