@@ -1,0 +1,136 @@
+"""The rules of the house: who may import whom, and no circle anywhere."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import degentcivil_nb
+
+ROOT = Path(degentcivil_nb.__file__).parent
+PACKAGE = "degentcivil_nb"
+KNOWS: dict[str, frozenset[str]] = {
+    "protocol": frozenset(),
+    "server": frozenset({"protocol"}),
+    "client": frozenset({"protocol"}),
+    "store": frozenset({"protocol"}),
+    "monitoring": frozenset({"protocol"}),
+    "views": frozenset({"protocol"}),
+}
+"""What each room may know besides itself. Whatever is not named here puts the rooms together and sees across."""
+WITHOUT_IO = ("asyncio", "threading", "socket", "websockets", "selectors", "http", "multiprocessing", "subprocess")
+"""Modules that `protocol`, which is pure, has no business with."""
+
+
+class Import(NamedTuple):
+    importer: str
+    imported: str
+    runs: bool
+    """Executed while the importer itself is being imported."""
+    line: int
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports_of(module: str, path: Path) -> Iterator[Import]:
+    """List what a file imports, wherever in it the statement stands."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+
+    def walk(node: ast.AST, runs: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(module, alias.name, runs, child.lineno)
+            elif isinstance(child, ast.ImportFrom):
+                base = package.split(".")[: len(package.split(".")) - child.level + 1] if child.level else []
+                source = ".".join([*base, *([child.module] if child.module else [])])
+                for alias in child.names:
+                    inner = f"{source}.{alias.name}"
+                    yield Import(module, inner if inner in MODULES else source, runs, child.lineno)
+            else:
+                function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                yield from walk(child, runs and not function and not typing_only)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), runs=True)
+
+
+IMPORTS = [found for module, path in MODULES.items() for found in imports_of(module, path)]
+
+
+def room_of(module: str) -> str:
+    """Give the part under the package: `degentcivil_nb.store.schema` lives in `store`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def is_ours(module: str) -> bool:
+    return module == PACKAGE or module.startswith(f"{PACKAGE}.")
+
+
+@pytest.mark.parametrize("room", KNOWS)
+def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
+    allowed = KNOWS[room] | {room}
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.imported}"
+        for found in IMPORTS
+        if room_of(found.importer) == room and is_ours(found.imported) and room_of(found.imported) not in allowed
+    ]
+    assert wrong == []
+
+
+def test_the_rooms_of_the_rule_exist() -> None:
+    assert {room_of(module) for module in MODULES} >= set(KNOWS)
+
+
+def test_the_protocol_does_no_input_or_output() -> None:
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.imported}"
+        for found in IMPORTS
+        if room_of(found.importer) == "protocol" and found.imported.split(".")[0] in WITHOUT_IO
+    ]
+    assert wrong == []
+
+
+def test_no_module_is_imported_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for found in IMPORTS:
+        if not found.runs or not is_ours(found.imported):
+            continue
+        parts = found.imported.split(".")
+        # importing a.b.c runs a and a.b too, unless the importer lives inside them and so has run them already
+        for depth in range(1, len(parts) + 1):
+            target = ".".join(parts[:depth])
+            if target in MODULES and not f"{found.importer}.".startswith(f"{target}."):
+                graph[found.importer].add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])))
+
+
+def test_the_walk_sees_imports_in_functions_and_tells_those_for_types(tmp_path: Path) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from .session import Session\n"
+        "def late():\n    from . import session\n"
+        "class Now:\n    from .protocol.message import RawMessage\n"
+    )
+    found = [(item.imported, item.runs) for item in imports_of(f"{PACKAGE}.odd", path)]
+    assert found == [
+        ("typing", True),
+        (f"{PACKAGE}.session", False),
+        (f"{PACKAGE}.session", False),
+        (f"{PACKAGE}.protocol.message", True),
+    ]
