@@ -1,0 +1,66 @@
+"""What the views know of the rest of the house: three protocols and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import pandas as pd
+
+
+class Reader(Protocol):
+    """Answer questions about a run; every frame given is the caller's own. Called from the refresher's thread."""
+
+    @property
+    def version(self) -> int:
+        """Grow with every change, so that a view can tell cheaply that there is nothing new."""
+
+    def __len__(self) -> int: ...
+
+    def events(self, type: Any = None, *, last: int | None = None) -> pd.DataFrame: ...
+
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
+        """Give what was stored from `row` on, at most the newest `limit` rows, gaps among them, indexed by row."""
+
+    def payload(self, row: int) -> Any: ...
+
+    def characters(self) -> pd.DataFrame: ...
+
+    def timeline(self, character_id: Any = None) -> pd.DataFrame: ...
+
+    def transitions(self) -> pd.DataFrame: ...
+
+    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame: ...
+
+    def errors(self) -> pd.DataFrame: ...
+
+    def llm_calls(self) -> pd.DataFrame: ...
+
+    def gaps(self) -> pd.DataFrame: ...
+
+
+class Status(Protocol):
+    """Say how the connection and the run are. Called from the refresher's thread; answers at once."""
+
+    def metrics(self) -> pd.Series:
+        """Give the figures of `session.metrics()`."""
+
+    def health(self) -> Sequence[str]:
+        """Give the reasons why all is not well, in sentences; none when it is."""
+
+    def journal(self) -> Sequence[tuple[float, str]]:
+        """List what happened to the connection, oldest first: wall clock in seconds, and one line of text."""
+
+    def reconnect(self) -> None:
+        """Try to connect now and close the circuit by hand. May block: views call it from a thread of its own."""
+
+
+class Commands(Protocol):
+    """Have the simulation do something, without waiting for it."""
+
+    def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
+        """Send a command and give a future of its result, at once."""
+
+    def table(self) -> pd.DataFrame:
+        """List what the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
