@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Final, TypeVar
 
 from msgspec import Raw, Struct
@@ -19,7 +18,15 @@ __all__ = ["ResumePlan", "StreamReceiver", "gap_message", "plan_resume"]
 SKIPPED: Final = "skipped"
 """The reason of a gap that no server declared: positions were jumped, or lost at the tail."""
 
-_seq_of = attrgetter("seq")
+_NEEDS_HELLO: Final = frozenset(
+    {
+        MessageTypes.BATCH,
+        MessageTypes.GAP,
+        MessageTypes.RESUMED,
+        MessageTypes.RUN_STATE,
+        MessageTypes.SNAPSHOT,
+    }
+)
 _S = TypeVar("_S", bound=Struct)
 
 
@@ -31,8 +38,9 @@ def gap_message(gap: Gap, timestamp: float | None = None) -> RawMessage:
 class StreamReceiver:
     """Account for every position of the streams that one session follows, across cuts, restarts and filters.
 
-    For each connection: `hello`, then send `resume_request`, then `accept` what arrives, in order. Positions move only
-    in `accept` and `heartbeat`, so that whatever was not handed on is asked for again after a cut.
+    For each connection: `accept` what arrives, in order; once `hello` is among it (or was given to `hello`), send
+    `resume_request`; and `cut` at its end. Positions move only in `accept` and `heartbeat`, so that whatever was not
+    handed on is asked for again by the next connection.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class StreamReceiver:
         self._characters = None if characters is None else list(characters)
         self._position = position
         self._connected_epoch: str | None = None  # of the server at the other end now
+        self._resumed_here = False  # before that, a heartbeat's `head` says nothing of us
         self._head = 0  # the last position ever heard of in the epoch of `_position`
         self._covered_to = 0  # a filtered batch accounts for everything up to here
         self.controls: list[RawMessage] = []
@@ -78,10 +87,23 @@ class StreamReceiver:
         epoch, seq = self._position or (None, None)
         return Resume(epoch, seq, self._history, self._types, self._characters)
 
+    @property
+    def epoch(self) -> str | None:
+        """Give the epoch of the server at the other end, `None` until it has said `hello`."""
+        return self._connected_epoch
+
+    def cut(self) -> None:
+        """Note that the connection ended: until the next `hello` nobody knows who is at the other end."""
+        self._connected_epoch = None
+        self._resumed_here = False
+        self._covered_to = 0
+
     def hello(self, hello: Hello) -> None:
         """Note which epoch the server at the other end of a new connection is in."""
+        if self._connected_epoch is not None:
+            self.violations += 1
+            return
         self._connected_epoch = hello.epoch
-        self._covered_to = 0
         if self._position is not None and self._position[0] == hello.epoch:
             self._head = max(self._head, hello.head)
 
@@ -100,13 +122,15 @@ class StreamReceiver:
             epoch, last = position
             end = last + len(messages)
             # one comparison in C for the ordinary case; both ends first, so that the others do not pay for it
-            if messages[-1].seq == end and list(map(_seq_of, messages)) == list(range(last + 1, end + 1)):
+            if messages[-1].seq == end and [message.seq for message in messages] == list(range(last + 1, end + 1)):
                 self._position = (epoch, end)
                 self.received += len(messages)
                 return messages
         accepted: list[RawMessage] = []
         for message in messages:
-            if message.seq is not None:
+            if self._connected_epoch is None and (message.seq is not None or message.type in _NEEDS_HELLO):
+                self.violations += 1
+            elif message.seq is not None:
                 self._sequenced(message, message.seq, accepted)
             else:
                 self._control(message, accepted)
@@ -116,21 +140,19 @@ class StreamReceiver:
     def heartbeat(self, heartbeat: Heartbeat) -> list[RawMessage]:
         """Compare the last position put on this connection with what arrived; what is missing becomes a gap."""
         accepted: list[RawMessage] = []
-        if heartbeat.epoch != self._connected_epoch or heartbeat.head is None or self._position is None:
+        head = heartbeat.head
+        if self._position is None or not self._resumed_here or heartbeat.epoch != self.epoch or head is None:
             return accepted
         self._enter(accepted)
         self._settle_filtered()
-        self._skip_to(heartbeat.head + 1, accepted)
-        self._head = max(self._head, heartbeat.head)
+        self._skip_to(head + 1, accepted)
+        self._head = max(self._head, head)
         return accepted
 
     # --- one message at a time, where the ordinary case does not apply ------------------------------------------
 
     def _sequenced(self, message: RawMessage, seq: int, accepted: list[RawMessage]) -> None:
-        if self._position is None:  # a server that forgot `resumed`
-            self._position = (self._connected_epoch or "", seq - 1)
-        self._enter(accepted)
-        epoch, last = self._position
+        epoch, last = self._enter(accepted, first=seq)  # `first` stands in for a `resumed` that was forgotten
         if seq <= last:
             self.duplicates += 1
             return
@@ -149,7 +171,11 @@ class StreamReceiver:
         if kind == MessageTypes.BATCH:
             self._covers(message.covers, accepted)
             return
-        if kind == MessageTypes.GAP:
+        if kind == MessageTypes.HELLO:
+            hello = self._read(Hello, message, accepted)
+            if hello is not None:
+                self.hello(hello)
+        elif kind == MessageTypes.GAP:
             gap = self._read(Gap, message, accepted)
             if gap is not None:
                 self._declared(gap, accepted)
@@ -162,7 +188,8 @@ class StreamReceiver:
             if heartbeat is not None:
                 accepted.extend(self.heartbeat(heartbeat))
         elif kind in (MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE):
-            self._enter(accepted)
+            if self._position is not None:
+                self._enter(accepted)
             accepted.append(message)
         elif kind not in CONTROL:
             accepted.append(message)  # an `error` for this client alone, or a type from the future
@@ -173,9 +200,7 @@ class StreamReceiver:
         if covers is None or not 1 <= covers[0] <= covers[1]:
             self.violations += 1
             return
-        if self._position is None:
-            self._position = (self._connected_epoch or "", covers[0] - 1)
-        self._enter(accepted)
+        self._enter(accepted, first=covers[0])
         self._skip_to(covers[0], accepted)
         self._covered_to = covers[1]
 
@@ -187,10 +212,13 @@ class StreamReceiver:
         self._covered_to = 0
 
     def _resumed(self, resumed: Resumed) -> None:
-        if self._position is None and resumed.start >= 1:
-            self._position = (self._connected_epoch or resumed.epoch, resumed.start - 1)
-        if self._position is not None and self._position[0] == resumed.epoch:
-            self._head = max(self._head, resumed.head)
+        if resumed.epoch != self._connected_epoch or resumed.start < 1:
+            self.violations += 1
+            return
+        self._resumed_here = True
+        if self._position is None:
+            self._position = (resumed.epoch, resumed.start - 1)
+            self._head = resumed.head
 
     def _declared(self, gap: Gap, accepted: list[RawMessage]) -> None:
         """Take a server's gap, cut to what is not accounted for yet."""
@@ -203,8 +231,7 @@ class StreamReceiver:
             self._leave(gap.end, gap.reason, accepted)
             return
         if gap.epoch == self._connected_epoch:
-            self._enter(accepted)
-            epoch, last = self._position
+            epoch, last = self._enter(accepted)
         if gap.epoch != epoch or gap.start is None or gap.end is None or gap.end < gap.start:
             self.violations += 1
             return
@@ -214,21 +241,26 @@ class StreamReceiver:
         self._declare(Gap(epoch, max(gap.start, last + 1), gap.end, gap.reason), accepted)
         self._position = (epoch, gap.end)
 
-    def _enter(self, accepted: list[RawMessage]) -> None:
-        """Leave a dead epoch whose end the server did not declare before it went on with its own."""
-        if self._position is not None and self._position[0] != self._connected_epoch:
-            self._leave(None, "restart", accepted)
+    def _enter(self, accepted: list[RawMessage], first: int = 1) -> tuple[str, int]:
+        """Be in the epoch of the connection, and leave a dead one whose end the server did not declare."""
+        assert self._connected_epoch is not None
+        if self._position is None:
+            self._position = (self._connected_epoch, first - 1)
+        elif self._position[0] != self._connected_epoch:
+            return self._leave(None, "restart", accepted)
+        return self._position
 
-    def _leave(self, end: int | None, reason: str, accepted: list[RawMessage]) -> None:
-        assert self._position is not None
+    def _leave(self, end: int | None, reason: str, accepted: list[RawMessage]) -> tuple[str, int]:
+        assert self._position is not None and self._connected_epoch is not None
         epoch, last = self._position
         if end is None:
             at_least = self._head if self._head > last else None
             self._declare(Gap(epoch, last + 1, None, reason, at_least), accepted)
         elif end > last:
             self._declare(Gap(epoch, last + 1, end, reason), accepted)
-        self._position = (self._connected_epoch or "", 0)
         self._head = 0
+        self._position = (self._connected_epoch, 0)
+        return self._position
 
     def _skip_to(self, seq: int, accepted: list[RawMessage]) -> None:
         assert self._position is not None

@@ -1,0 +1,106 @@
+"""Opening a WebSocket: what is checked before, what is offered, and nothing of what is received."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import ssl as ssl_module
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidURI, WebSocketException
+from websockets.typing import Subprotocol
+
+from ..protocol.errors import ConnectFailed
+from .connection import FrameConnection
+from .failures import explain
+
+SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
+MAX_FRAME_BYTES: Final = 16 << 20
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class _NoSecrets(logging.Filter):
+    """Keep the token out of the library's log of headers (level DEBUG)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments = record.args
+        if isinstance(arguments, tuple) and len(arguments) == 2 and str(arguments[0]).lower() == "authorization":
+            record.args = (arguments[0], "(withheld)")
+        return True
+
+
+_wire_logger = logging.getLogger("degentcivil_nb.client.wire")
+_wire_logger.addFilter(_NoSecrets())
+
+
+class Dialer:
+    """Open connections to one URL; `ValueError` or `ConnectFailed` at once for what can never work."""
+
+    def __init__(self, uri: str, *, token: str | None, ssl: ssl_module.SSLContext | None) -> None:
+        try:
+            parts = urlsplit(uri)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"{uri!r} is no URL: {error}") from None
+        if parts.scheme not in ("ws", "wss") or not host:
+            raise ValueError(f"{uri!r} is no WebSocket URL; it should look like ws://localhost:8765")
+        if parts.username is not None:
+            raise ValueError("the URL holds a user name; a token goes into token=, never into the URL")
+        local = is_loopback(host)
+        self.url = f"{parts.scheme}://{_bracketed(host)}{'' if port is None else f':{port}'}{parts.path}"
+        """The URL without its query, as it may be shown."""
+        if token is not None and parts.scheme == "ws" and not local:
+            raise ConnectFailed(
+                f"the token would travel to {host} in the clear",
+                "Use wss://, or an SSH tunnel to localhost",
+                terminal=True,
+            )
+        if ssl is not None and parts.scheme == "ws":
+            raise ValueError("ssl= needs a wss:// URL")
+        self._uri = uri
+        self._settings: dict[str, Any] = {
+            "additional_headers": None if token is None else {"Authorization": f"Bearer {token}"},
+            "compression": None if local else "deflate",  # costs more than loopback's bytes
+            "proxy": None if local else True,
+            "max_size": MAX_FRAME_BYTES,
+            "logger": _wire_logger,
+            "ping_interval": None,  # `keep_alive` does it, at the interval that the server names
+            "open_timeout": None,  # the attempt as a whole has one
+            "close_timeout": CLOSE_TIMEOUT_S,
+        }
+        if ssl is not None:
+            self._settings["ssl"] = ssl
+
+    async def dial(self) -> FrameConnection:
+        """Connect and offer the v1 protocol; `ConnectFailed` says what failed."""
+        connection = await self._dial(create_connection=FrameConnection, subprotocols=[SUBPROTOCOL])
+        assert isinstance(connection, FrameConnection)
+        return connection
+
+    async def dial_plain(self) -> ClientConnection:
+        """Connect as the guide's client does, with the library's own connection and keepalive."""
+        return await self._dial(ping_interval=20, open_timeout=10)
+
+    async def _dial(self, **settings: Any) -> ClientConnection:
+        try:
+            return await connect(self._uri, **{**self._settings, **settings})
+        except InvalidURI as error:
+            raise ValueError(f"{self._uri!r} is no WebSocket URL: {error.msg}") from None
+        except (OSError, WebSocketException) as error:
+            raise explain(error, self.url) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host names this machine without asking anybody."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

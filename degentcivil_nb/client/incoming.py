@@ -1,0 +1,210 @@
+"""What arrives, in whichever dialect: ordered for the sink, read for the state that everybody looks at."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from ..protocol.codec import decode_frames, malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.message import (
+    ORDERED_CONTROL,
+    CommandSpec,
+    ErrorPayload,
+    Gap,
+    Heartbeat,
+    Hello,
+    MessageTypes,
+    RawMessage,
+    Resumed,
+    RunState,
+    Snapshot,
+)
+from ..protocol.stream import StreamReceiver, gap_message
+from .interfaces import Monitor, Sink, Traffic
+from .peer_clock import PeerClock
+from .requests import Requests
+
+V1: Final = "v1"
+GUIDE: Final = "guide"
+GAME: Final = "game"
+UNKNOWN: Final = "unknown"
+
+_logger = logging.getLogger("degentcivil_nb.client")
+_T = TypeVar("_T")
+
+
+class Incoming:
+    """Take lists of frames on the portal's thread; its attributes may be read from any other."""
+
+    def __init__(
+        self,
+        receiver: StreamReceiver,
+        requests: Requests,
+        *,
+        url: str,
+        sink: Sink | None,
+        monitor: Monitor,
+        traffic: Traffic,
+        changed: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.receiver = receiver
+        self.dialect = UNKNOWN
+        self.hello: Hello | None = None
+        self.run_state: str | None = None
+        self.tick: int | None = None
+        self.specs: list[CommandSpec] = []
+        self.said: ErrorPayload | None = None
+        """The last error that this connection's server answered with."""
+        self.peer_clock = PeerClock()
+        self.round_trip_s = 0.0
+        self.sink_failures = 0
+        self.greeted: asyncio.Future[None]
+        """Done when `hello` has been read."""
+        self.ready: asyncio.Future[None]
+        """Done when the sink has the present: a snapshot, or all that was missing is on its way."""
+        self._requests = requests
+        self._url = url
+        self._sink = sink
+        self._monitor = monitor
+        self._traffic = traffic
+        self._changed = changed
+        self._clock = clock
+
+    def begin(self, subprotocol: str | None) -> None:
+        """Start a connection, of which only the subprotocol is known yet."""
+        loop = asyncio.get_running_loop()
+        self.greeted, self.ready = loop.create_future(), loop.create_future()
+        self.dialect = UNKNOWN if subprotocol is None else V1
+        self.said = None
+        self.peer_clock.forget()
+        self._newcomer = self.receiver.position is None
+
+    def end(self) -> None:
+        """End a connection."""
+        self.receiver.cut()
+
+    def lost_from(self, since: float) -> None:
+        """Declare what nobody can number: another dialect's connection was away from `since` (wall clock) to now."""
+        self._hand_on([gap_message(Gap(None), since)], self._clock())
+
+    def take(self, frames: list[bytes], size: int) -> None:
+        """Read frames that took `size` bytes on the wire, hand their messages on, and act on the control messages."""
+        received = self._clock()
+        if self._traffic.enabled:
+            for frame in frames:
+                self._traffic.record("received", bytes(frame), self._url)
+        messages = decode_frames(frames)
+        self._monitor.update_metrics("messages_received", len(messages))
+        self._monitor.update_metrics("bytes_received", size)
+        if self.dialect == V1:
+            accepted = self.receiver.accept(messages)
+            controls = self.receiver.controls
+        else:
+            accepted, controls = self._plain(messages)
+        if accepted:
+            tick = accepted[-1].tick
+            if tick is not None:
+                self.tick = tick
+            self._hand_on(accepted, received)
+        for message in controls:
+            self._control(message, received)
+
+    def _hand_on(self, messages: list[RawMessage], received: float) -> None:
+        if self._sink is None:
+            return
+        try:
+            self._sink(messages, received, self.receiver.epoch)
+        except Exception:  # the sink promised not to raise; a bug in it must not cost the connection too
+            self.sink_failures += 1
+            if self.sink_failures == 1:
+                _logger.exception("the sink failed at %d messages; further failures are only counted", len(messages))
+
+    def _plain(self, messages: list[RawMessage]) -> tuple[list[RawMessage], list[RawMessage]]:
+        """Sort the messages of a dialect without `seq`: all are events but heartbeats."""
+        accepted: list[RawMessage] = []
+        controls: list[RawMessage] = []
+        for message in messages:
+            kind = message.type
+            if self.dialect == UNKNOWN and not (kind == MessageTypes.ERROR and message.timestamp is None):
+                self.dialect = GAME if message.timestamp is None else GUIDE
+                self._changed()
+            if kind == MessageTypes.HEARTBEAT:
+                controls.append(message)
+            elif kind in ORDERED_CONTROL:
+                alien = WebSocketError(WebSocketError.INVALID_MESSAGE, f"the {self.dialect} dialect has no {kind!r}")
+                accepted.append(malformed(encode(message), alien))
+            elif kind != MessageTypes.BATCH:
+                accepted.append(message)
+                if kind == MessageTypes.ERROR:
+                    controls.append(message)
+        return accepted, controls
+
+    def _control(self, message: RawMessage, received: float) -> None:
+        kind = message.type
+        if kind == MessageTypes.HEARTBEAT:
+            self._heartbeat(message, received)
+        elif kind == MessageTypes.RUN_STATE:
+            run = self._read(RunState, message)
+            if run is not None:
+                self._run_is(run.state, run.tick)
+        elif kind in (MessageTypes.ERROR, MessageTypes.COMMAND_RESULT):
+            if kind == MessageTypes.ERROR:
+                self.said = self._read(ErrorPayload, message) or self.said
+            try:
+                self._requests.answered(message)
+            except WebSocketError as error:
+                self._hand_on([malformed(encode(message), error)], received)
+        elif kind == MessageTypes.SNAPSHOT:
+            snapshot = self._read(Snapshot, message)
+            if snapshot is not None and snapshot.last:
+                _finish(self.ready)
+        elif kind == MessageTypes.RESUMED:
+            resumed = self._read(Resumed, message)
+            if resumed is not None and resumed.recovered and not self._newcomer:
+                _finish(self.ready)
+        elif kind == MessageTypes.HELLO:
+            hello = self._read(Hello, message)
+            if hello is not None:
+                self.hello = hello
+                self._run_is(hello.run_state, hello.tick)
+                _finish(self.greeted)
+        elif kind == MessageTypes.COMMANDS:
+            specs = self._read(list[CommandSpec], message)
+            if specs is None:
+                self._hand_on([malformed(encode(message), ValueError("no list of commands"))], received)
+            else:
+                self.specs = specs
+                self._changed()
+
+    def _heartbeat(self, message: RawMessage, received: float) -> None:
+        heartbeat = self._read(Heartbeat, message) or Heartbeat()
+        sent = heartbeat.timestamp if heartbeat.timestamp is not None else message.timestamp
+        if sent is not None:
+            self.peer_clock.sample(sent, received, self.round_trip_s)
+        if heartbeat.run_state is not None:
+            self._run_is(heartbeat.run_state, heartbeat.tick)
+
+    def _run_is(self, state: str, tick: int | None) -> None:
+        if tick is not None:
+            self.tick = tick
+        if state != self.run_state:
+            self.run_state = state
+            self._changed()
+
+    @staticmethod
+    def _read(kind: type[_T], message: RawMessage) -> _T | None:
+        """Decode a payload whose mistakes are reported by whoever stores it."""
+        try:
+            return decode(kind, message.data)
+        except WebSocketError:
+            return None
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,125 @@
+"""Commands under way: one id each, sent again only where that is harmless, the outcome known or called unknown."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Raw
+
+from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.message import Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
+
+Send = Callable[[bytes], Awaitable[None]]
+"""Put a frame on the present connection; one that is lost meanwhile is no error here: its successor is told."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    name: str
+    arguments: dict[str, Any]
+    deadline: float
+    answer: asyncio.Future[CommandResult]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    sent_in: str | None = None  # the epoch in which it was first sent
+
+    def frame(self, now: float) -> bytes:
+        # the server gives up a little sooner than we do, so that its TIMEOUT still arrives
+        left = self.deadline - now
+        command = Command(self.name, self.arguments, self.sent_in, max(0.05, left - min(1.0, 0.2 * left)))
+        return encode(RawMessage(MessageTypes.COMMAND, Raw(encode(command)), id=self.id))
+
+
+class Requests:
+    """Send commands and match their answers, across connections."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, _Pending] = {}
+        self._send: Send | None = None
+        self._epoch = ""
+
+    async def request(self, name: str, arguments: dict[str, Any], deadline_s: float) -> CommandResult:
+        """Send a command, now or as soon as there is a connection, and give its answer.
+
+        Raises `CommandError` as the server says, or with 1104 if it could not be sent in `deadline_s` seconds;
+        `OutcomeUnknown` when it was sent and no answer came.
+        """
+        loop = asyncio.get_running_loop()
+        pending = _Pending(name, arguments, loop.time() + deadline_s, loop.create_future())
+        try:
+            pending.frame(loop.time())
+        except WebSocketError as error:
+            raise CommandError(CommandError.INVALID_ARGUMENTS, error.message, details=error.details) from error
+        self._pending[pending.id] = pending
+        try:
+            async with asyncio.timeout_at(pending.deadline):
+                if self._send is not None:
+                    await self._transmit(pending, self._send)
+                return await pending.answer
+        except TimeoutError:
+            if pending.sent_in is None:
+                raise CommandError(
+                    CommandError.TIMEOUT, f"{name!r} was never sent: there was no connection for {deadline_s:g} s"
+                ) from None
+            raise OutcomeUnknown(name, pending.id, f"no answer came within {deadline_s:g} s") from None
+        finally:
+            del self._pending[pending.id]
+            if pending.answer.done() and not pending.answer.cancelled():
+                pending.answer.exception()  # looked at, even where the deadline came in the same moment
+
+    async def connected(self, send: Send, epoch: str) -> None:
+        """Send what waits, and send again what the same epoch may have missed: it knows the ids that it has seen."""
+        self._send, self._epoch = send, epoch
+        for pending in list(self._pending.values()):
+            if pending.sent_in not in (None, epoch):
+                self._lost(pending, "the server restarted before it answered")
+            else:
+                await self._transmit(pending, send)
+
+    def disconnected(self) -> None:
+        """Keep commands back until there is a connection again."""
+        self._send = None
+
+    def close(self, reason: str) -> None:
+        """End every command under way."""
+        self._send = None
+        for pending in self._pending.values():
+            if pending.sent_in is not None:
+                self._lost(pending, reason)
+            elif not pending.answer.done():
+                error = CommandError(CommandError.TIMEOUT, f"{pending.name!r} was never sent: {reason}")
+                pending.answer.set_exception(error)
+
+    def answered(self, message: RawMessage) -> None:
+        """Take a `command_result`, or an `error` with a command's id; `WebSocketError` 1001 if it is neither."""
+        pending = self._pending.get(message.id or "")
+        if pending is None or pending.answer.done():
+            return  # too late, or nobody's
+        if message.type == MessageTypes.ERROR:
+            said = decode(ErrorPayload, message.data)
+            pending.answer.set_exception(CommandError(said.code, said.message))
+            return
+        result = decode(CommandResult, message.data)
+        if result.ok:
+            pending.answer.set_result(result)
+            return
+        error = result.error
+        pending.answer.set_exception(
+            CommandError(error.code, error.message, details=error.details, retryable=error.retryable)
+            if error is not None
+            else CommandError(CommandError.SERVER_ERROR, "the command failed, and the server does not say why")
+        )
+
+    async def _transmit(self, pending: _Pending, send: Send) -> None:
+        if pending.sent_in is None:
+            pending.sent_in = self._epoch
+        await send(pending.frame(asyncio.get_running_loop().time()))
+
+    @staticmethod
+    def _lost(pending: _Pending, reason: str) -> None:
+        if not pending.answer.done():
+            pending.answer.set_exception(OutcomeUnknown(pending.name, pending.id, reason))
