@@ -1,0 +1,54 @@
+"""What all tests share: a watch over threads, descriptors and tasks that must not outlive what made them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import psutil
+import pytest
+
+PATIENCE_S = 5.0
+"""What ends by itself has that long to do so."""
+
+
+@pytest.fixture
+def nothing_leaks() -> Iterator[Callable[[], None]]:
+    """Fail the test that leaves a thread or a descriptor behind; the fixture's value looks in the middle of a test."""
+    process = psutil.Process()
+    gc.collect()
+    threads_before = set(threading.enumerate())
+    descriptors_before = _descriptors(process)
+
+    def left() -> list[str]:
+        found = [f"thread {thread.name}" for thread in threading.enumerate() if thread not in threads_before]
+        more = _descriptors(process) - descriptors_before
+        return found + ([f"{more} descriptors, among {process.net_connections()}"] if more > 0 else [])
+
+    def check() -> None:
+        gc.collect()
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := left()) and time.monotonic() < deadline:
+            threading.Event().wait(0.02)
+        assert not found, f"left behind: {', '.join(found)}"
+
+    yield check
+    check()
+
+
+@pytest.fixture
+async def no_task_left() -> AsyncIterator[None]:
+    """Fail the coroutine test that leaves a task running on its loop."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=PATIENCE_S)
+    assert not left, f"left behind: {left}"
+
+
+def _descriptors(process: psutil.Process) -> int:
+    return int(process.num_fds() if psutil.POSIX else len(process.open_files()))
