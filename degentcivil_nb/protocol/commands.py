@@ -1,0 +1,155 @@
+"""Commands declared as plain functions: their schema from the annotations, their arguments checked against it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from .errors import WebSocketError
+from .json_text import FOREIGN
+from .message import CommandSpec
+
+Role = Literal["viewer", "debugger"]
+ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")
+"""From the one who may look to the one who may do everything."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_FIELD = re.compile(r"(?:field |at `\$\.?)`?(?P<name>[^`\[\].]+)")
+_REFERENCE = "#/$defs/{name}"
+
+
+def allows(role: str, wanted: str) -> bool:
+    """Say whether `role` may run what is meant for `wanted`; an unknown role may nothing."""
+    return role in ROLES and (wanted not in ROLES or ROLES.index(role) >= ROLES.index(wanted))
+
+
+class DeclaredCommand:
+    """Hold a function as a command: what it is called, who may run it, what it takes."""
+
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None = None, role: Role = "debugger", doc: str | None = None
+    ) -> None:
+        """Read the schema from the signature.
+
+        Raises `TypeError` for a signature that cannot be called by name, or an annotation without a JSON form, and
+        `ValueError` for a bad name or an unknown role.
+        """
+        name = str(name or getattr(function, "__name__", ""))
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a command; use letters, digits, '_', '.' and '-'")
+        if role not in ROLES:
+            raise ValueError(f"{role!r} is no role; it is one of {', '.join(ROLES)}")
+        self.function = function
+        self._shape = _shape(name, function)
+        first_line = (inspect.getdoc(function) or "").partition("\n")[0]
+        self.spec = CommandSpec(name, first_line if doc is None else doc, role, _schema(name, self._shape))
+
+    @property
+    def name(self) -> str:
+        """Give the name that the command is asked for by."""
+        return self.spec.name
+
+    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check arguments and fill in defaults; `WebSocketError` 1102 names the field that is wrong."""
+        try:
+            checked = msgspec.convert(dict(arguments), self._shape)
+        except FOREIGN as error:
+            raise _invalid(self.spec, str(error)) from error
+        return {field: getattr(checked, field) for field in self._shape.__struct_fields__}
+
+
+class CommandTable:
+    """Keep commands by name, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, DeclaredCommand] = {}
+
+    def add(self, command: DeclaredCommand) -> None:
+        """Add a command, or put it in the place of the one that had its name."""
+        self._commands[command.name] = command
+
+    def find(self, name: str) -> DeclaredCommand:
+        """Give the command of that name; `WebSocketError` 1101 lists those there are."""
+        try:
+            return self._commands[name]
+        except KeyError:
+            known = ", ".join(sorted(self._commands))
+            raise WebSocketError(
+                WebSocketError.UNKNOWN_COMMAND,
+                f"there is no command {name[:80]!r}; there are {known}",
+                details={"name": name[:80]},
+            ) from None
+
+    def specs(self) -> list[CommandSpec]:
+        """List what is on offer."""
+        return [command.spec for command in list(self._commands.values())]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._commands
+
+    def __iter__(self) -> Iterator[DeclaredCommand]:
+        return iter(list(self._commands.values()))
+
+
+def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
+    """Make a struct of a function's parameters: what msgspec knows how to check and to describe."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise TypeError(f"the annotations of command {name!r} cannot be read: {error}") from error
+    fields: list[Any] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(
+                f"command {name!r} takes {parameter}: arguments come by name, so declare each one by name"
+                " (and a dict for what is open)"
+            )
+        annotation = hints.get(parameter.name, Any)
+        if parameter.default is parameter.empty:
+            fields.append((parameter.name, annotation))
+        else:
+            fields.append((parameter.name, annotation, _default(parameter.default)))
+    return msgspec.defstruct(f"{name}.arguments", fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool, bytes, tuple, frozenset, type(None))):
+        return value
+    return msgspec.field(default_factory=lambda: copy.deepcopy(value))
+
+
+def _schema(name: str, shape: type[Struct]) -> dict[str, Any]:
+    try:
+        (reference,), definitions = msgspec.json.schema_components([shape], ref_template=_REFERENCE)
+    except TypeError as error:
+        raise TypeError(f"an annotation of command {name!r} has no JSON form: {error}") from error
+    own = reference["$ref"].rpartition("/")[2]
+    schema: dict[str, Any] = definitions.pop(own)
+    schema.pop("title", None)
+    schema.setdefault("additionalProperties", False)
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
+def _invalid(spec: CommandSpec, reason: str) -> WebSocketError:
+    found = _FIELD.search(reason)
+    field = found["name"] if found else None
+    if field is None:
+        plain = reason
+    elif "missing" in reason:
+        plain = f"argument {field!r} is missing"
+    elif "unknown" in reason:
+        plain = f"there is no argument {field!r}"
+    else:
+        plain = f"argument {field!r}: {reason.partition(' - at ')[0]}"
+    takes = ", ".join(spec.arguments.get("properties", {})) or "nothing"
+    return WebSocketError(
+        WebSocketError.INVALID_ARGUMENTS,
+        f"{spec.name}: {plain}; it takes {takes}",
+        details={"command": spec.name} if field is None else {"command": spec.name, "field": field},
+    )

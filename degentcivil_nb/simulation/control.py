@@ -1,0 +1,360 @@
+"""Where a run can be stopped: commands wait for the checkpoint and happen there, on the simulation's own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from ..protocol.commands import CommandTable, DeclaredCommand, allows
+from ..protocol.errors import WebSocketError
+from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
+from .request import DEFERRED, Reply, Request, refusal
+from .waking import Wakeup
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+DEADLINE_S: Final = 10.0
+"""How long a command waits for a checkpoint when it does not say."""
+_LOOK_S: Final = 1.0
+"""How often a paused run looks whether there is still a server that could resume it."""
+
+_inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
+
+Settle = Callable[[Callable[[int | None], None]], None]
+Later = Callable[[float, Callable[[], None]], Callable[[], None]]
+
+
+class Control:
+    """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
+
+    `publish(type, data)` puts a message into the stream. `settle(then)` calls `then` with the stream's head once all
+    that was published has a position (`None` when nobody will ever know). `later(delay_s, function)` calls the
+    function after a while and returns what cancels that. `alive()` says whether anybody could resume a paused run.
+    `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[str, Any], None],
+        *,
+        settle: Settle,
+        later: Later,
+        alive: Callable[[], bool] = lambda: True,
+        tick_s: float | None = None,
+        paused: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if tick_s is not None and not 0 < tick_s < math.inf:
+            raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r}; leave it out for no limit")
+        self.commands = CommandTable()
+        self.tick = 0
+        """The tick that what happens now belongs to: after a checkpoint, the one that follows it."""
+        self._publish = publish
+        self._settle = settle
+        self._later = later
+        self._alive = alive
+        self._clock = clock
+        self._tick_s = tick_s
+        self._pace = tick_s or 0.0
+        self._left = -math.inf  # when the last checkpoint was left, or should have been
+        self._reached: int | None = None
+        self._reached_at = clock()
+        self._state = RunState("paused", "command") if paused else RunState("running")
+        self._ended = False
+        self._queue: deque[Request] = deque()
+        self._step: tuple[Request, int, int] | None = None  # with the ticks wanted and those still to come
+        self._running: Request | None = None
+        self._lock = threading.Lock()  # around changes of the run's state, which three threads may want
+        self._turn = threading.Lock()  # held by the thread that is in the checkpoint
+        self._wakeup = Wakeup()
+        self._on_a_loop = False
+        for function in (self.pause, self.resume, self.step, self.set_speed):
+            self.commands.add(DeclaredCommand(function))
+
+    def status(self) -> RunState:
+        """Say how the run is, now."""
+        return replace(self._state, tick=self._reached)
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the run is over: then checkpoints do nothing, and commands are refused."""
+        return self._ended
+
+    # --- the server's side ---------------------------------------------------------------------------------------
+
+    def specs(self) -> list[CommandSpec]:
+        """List the commands on offer."""
+        return self.commands.specs()
+
+    def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
+        """Take a command from any thread and return; `reply` is called once, after the effect or the deadline."""
+        try:
+            declared = self.commands.find(command.name)
+            if not allows(role, declared.spec.role):
+                raise WebSocketError(
+                    WebSocketError.FORBIDDEN, f"{command.name} is for the role {declared.spec.role}, not for {role}"
+                )
+            arguments = declared.check(command.arguments)
+        except WebSocketError as error:
+            reply(refusal(error))
+            return
+        seconds = command.deadline_s or DEADLINE_S
+        request = Request(id, declared, arguments, self._clock() + seconds, partial(self._deliver, reply))
+        with self._lock:
+            ended = self._ended
+            if not ended:
+                request.cancel_timer = self._later(seconds, partial(self._expire, request))
+                self._queue.append(request)
+                if declared.function == self.pause and self._state.state == "running":
+                    self._enter("pausing", "command", id)
+        if ended:
+            request.fail(_over())
+        self._wakeup.notify()
+
+    def _deliver(self, reply: Reply, result: CommandResult) -> None:
+        """Give an answer; one that is a state of the run first learns its `head`, which only the server knows."""
+        state = result.result
+        if isinstance(state, RunState):
+            self._settle(lambda head: reply(CommandResult(True, replace(state, head=head))))
+        else:
+            reply(result)
+
+    def _expire(self, request: Request) -> None:
+        if not request.claim():
+            return
+        with self._lock:
+            if self._state.state == "pausing" and self._state.command_id == request.id:
+                self._enter("running", "abandoned", request.id)
+        request.fail(self._too_late(request.command.name))
+
+    def _too_late(self, name: str) -> WebSocketError:
+        if self._on_a_loop:
+            advice = "it calls checkpoint() on a running event loop; there it has to `await probe.acheckpoint(tick)`"
+        elif self._reached is None:
+            advice = "it has never reached one; call probe.checkpoint(tick) once a tick"
+        else:
+            ago = self._clock() - self._reached_at
+            advice = f"the last one was tick {self._reached}, {ago:.1f} s ago; is it busy, or stopped elsewhere?"
+        return WebSocketError(
+            WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
+        )
+
+    # --- the simulation's side -----------------------------------------------------------------------------------
+
+    def checkpoint(self, tick: int | None = None) -> None:
+        """Carry out what was commanded, stay here while the run is paused, and keep its pace.
+
+        On a running event loop it warns once and does nothing, for it would block that loop; inside a handler it
+        does nothing.
+        """
+        if _inside.get():
+            return
+        if _on_running_loop():
+            self._warn_of_loop(tick)
+            return
+        with self._turn:
+            self._arrive(tick)
+            try:
+                while True:
+                    version = self._wakeup.version
+                    for request in self._claimed():
+                        with self._handling(request):
+                            self._conclude(request, request.run())
+                    seconds = self._remaining()
+                    if seconds <= 0:
+                        return
+                    self._wakeup.wait(version, seconds)
+            finally:
+                self._leave()
+
+    async def acheckpoint(self, tick: int | None = None) -> None:
+        """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
+        if _inside.get():
+            return
+        await asyncio.sleep(0)  # a loop of ticks must leave room for others even when nothing is to be waited for
+        while not self._turn.acquire(blocking=False):
+            await self._wakeup.wait_async(self._wakeup.version, _LOOK_S)
+        try:
+            self._arrive(tick)
+            while True:
+                version = self._wakeup.version
+                for request in self._claimed():
+                    with self._handling(request):
+                        self._conclude(request, await request.run_async())
+                seconds = self._remaining()
+                if seconds <= 0:
+                    return
+                await self._wakeup.wait_async(version, seconds)
+        finally:
+            self._leave()
+            self._turn.release()
+            self._wakeup.notify()  # another task may wait for its turn
+
+    def finish(self, state: str, reason: str | None = None) -> None:
+        """End the run (`finished` or `dead`): whatever waits is refused, and a paused simulation goes on unwatched."""
+        with self._lock:
+            if self._ended:
+                return
+            self._enter(state, reason)
+            self._ended = True
+        for request in self._claimed():
+            request.fail(_over())
+        self._cut_step("the run ended")
+        self._wakeup.notify()
+
+    # --- inside the checkpoint -----------------------------------------------------------------------------------
+
+    def _arrive(self, tick: int | None) -> None:
+        self._reach(tick)
+        if self._step is not None:
+            request, wanted, left = self._step
+            if left > 1:
+                self._step = (request, wanted, left - 1)
+            else:
+                self._step = None
+                request.succeed(self._change("paused", "step", request.id))
+
+    def _reach(self, tick: int | None) -> None:
+        if tick is None:
+            tick = 0 if self._reached is None else self._reached + 1
+        self._reached = self.tick = max(int(tick), 0)
+        self._reached_at = self._clock()
+
+    def _leave(self) -> None:
+        now = self._clock()
+        due = self._left + self._pace
+        self._left = due if now - due < self._pace else now  # no drift, and no rush after a rest
+        self.tick += 1
+
+    def _claimed(self) -> Iterator[Request]:
+        while True:
+            try:
+                request = self._queue.popleft()
+            except IndexError:
+                return
+            if self._clock() >= request.deadline:
+                self._expire(request)
+            elif request.claim():
+                yield request
+
+    @contextmanager
+    def _handling(self, request: Request) -> Iterator[None]:
+        token = _inside.set(True)
+        self._running = request
+        try:
+            yield
+        finally:
+            self._running = None
+            _inside.reset(token)
+
+    @staticmethod
+    def _conclude(request: Request, result: Any) -> None:
+        if result is not DEFERRED:
+            request.succeed(result)
+
+    def _remaining(self) -> float:
+        """Say how many seconds this checkpoint still lasts, at most."""
+        if self._ended:
+            return 0
+        if self._state.state != "paused":
+            return self._left + self._pace - self._clock()
+        if self._alive():
+            return _LOOK_S
+        log.warning("the server is gone while the run was paused, and nobody can resume it: it goes on")
+        self._change("running", "abandoned")
+        return 0
+
+    def _warn_of_loop(self, tick: int | None) -> None:
+        self._reach(tick)
+        self.tick += 1
+        if not self._on_a_loop:
+            self._on_a_loop = True
+            # a warning of the `warnings` module could be made an error, and would stop the simulation
+            log.warning(
+                "checkpoint() was called on a running event loop and would block it: it does nothing, so the run "
+                "cannot be paused. Use `await probe.acheckpoint(tick)` there"
+            )
+
+    # --- the commands --------------------------------------------------------------------------------------------
+
+    def pause(self) -> RunState:
+        """Pause the run at its next checkpoint."""
+        self._cut_step("pause")
+        if self._state.state == "paused":
+            return self.status()
+        return self._change("paused", "command")
+
+    def resume(self) -> RunState:
+        """Let a paused run go on."""
+        self._cut_step("resume")
+        if self._state.state == "running":
+            return self.status()
+        return self._change("running", "command")
+
+    def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> Any:
+        """Run that many ticks and pause again."""
+        if self._state.state != "paused":
+            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused run can step: pause it first")
+        assert self._running is not None
+        self._step = (self._running, ticks, ticks)
+        self._change("running", "step")
+        return DEFERRED
+
+    def set_speed(self, factor: Annotated[float, Meta(gt=0)]) -> RunState:
+        """Run at that many times the simulation's own pace."""
+        if self._tick_s is None:
+            raise WebSocketError(
+                WebSocketError.WRONG_RUN_STATE,
+                "this simulation runs as fast as it can; with SimulationProbe(tick_s=…) it would have a pace to change",
+            )
+        self._pace = self._tick_s / factor
+        return self.status()
+
+    def _cut_step(self, by: str) -> None:
+        step, self._step = self._step, None
+        if step is not None:
+            request, wanted, left = step
+            done = wanted - left
+            request.fail(
+                WebSocketError(
+                    WebSocketError.WRONG_RUN_STATE,
+                    f"the step was cut short after {done} of {wanted} ticks: {by}",
+                    details={"ticks": done},
+                )
+            )
+
+    def _change(self, state: str, reason: str, command_id: str | None = None) -> RunState:
+        with self._lock:
+            if not self._ended:
+                running = None if self._running is None else self._running.id
+                self._enter(state, reason, command_id or running)
+            return self._state
+
+    def _enter(self, state: str, reason: str | None, command_id: str | None = None) -> None:
+        """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
+        self._state = RunState(state, reason, self._reached, command_id=command_id)
+        self._publish(MessageTypes.RUN_STATE, self._state)
+
+
+def _over() -> WebSocketError:
+    return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
+
+
+def _on_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""One command on its way through the simulation: claimed once, run once, answered once."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Raw
+
+from ..protocol.commands import DeclaredCommand
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import encode
+from ..protocol.message import CommandResult, ErrorInfo, RunState
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+Reply = Callable[[CommandResult], None]
+MAX_RESULT_BYTES: Final = (1 << 20) - 1024
+"""What still fits into one message with its envelope."""
+_TRACEBACK: Final = 4_000
+
+DEFERRED: Final = object()
+"""What a handler returns that will have its request answered later."""
+
+
+def refusal(error: WebSocketError) -> CommandResult:
+    """Make the answer that carries an error."""
+    return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
+
+
+class Request:
+    """Hold a command until it is answered. Between deadline and checkpoint, whoever claims it first decides."""
+
+    def __init__(
+        self, id: str, command: DeclaredCommand, arguments: Mapping[str, Any], deadline: float, reply: Reply
+    ) -> None:
+        self.id = id
+        self.command = command
+        self.deadline = deadline
+        self.cancel_timer: Callable[[], None] | None = None
+        self._arguments = dict(arguments)
+        self._reply = reply
+        self._unclaimed = threading.Lock()  # taken once, for good: an atomic claim
+        self._unanswered = threading.Lock()
+
+    def claim(self) -> bool:
+        """Take the request, for good; `False` when somebody else has."""
+        return self._unclaimed.acquire(blocking=False)
+
+    def run(self) -> Any:
+        """Call the handler and give its result; answer for it when it fails, and then give `DEFERRED`."""
+        try:
+            result = self.command.function(**self._arguments)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise WebSocketError(
+                    WebSocketError.SERVER_ERROR,
+                    f"{self.command.name} is an async handler, and this simulation calls checkpoint(); "
+                    "it has to `await probe.acheckpoint(tick)`",
+                    retryable=False,
+                )
+            return result
+        except BaseException as error:  # a handler is foreign code, and its caller is the one to know
+            self._blame(error)
+            return DEFERRED
+
+    async def run_async(self) -> Any:
+        """Do the same for a handler that may be a coroutine function."""
+        try:
+            result = self.command.function(**self._arguments)
+            return await result if inspect.isawaitable(result) else result
+        except BaseException as error:  # a handler is foreign code, and its caller is the one to know
+            self._blame(error)
+            return DEFERRED
+
+    def succeed(self, result: Any) -> None:
+        """Answer with a result, which is encoded at once, so that it may change afterwards."""
+        try:
+            text = encode(result)
+        except WebSocketError as error:
+            self.fail(WebSocketError(WebSocketError.SERVER_ERROR, f"the result {error.message}", retryable=False))
+            return
+        if len(text) > MAX_RESULT_BYTES:
+            too_large = f"the result has {len(text):,} bytes; at most {MAX_RESULT_BYTES:,} fit into an answer"
+            self.fail(WebSocketError(WebSocketError.SERVER_ERROR, too_large, retryable=False))
+            return
+        self.answer(CommandResult(True, result if isinstance(result, RunState) else Raw(text)))
+
+    def fail(self, error: WebSocketError) -> None:
+        """Answer with an error."""
+        self.answer(refusal(error))
+
+    def answer(self, result: CommandResult) -> None:
+        """Answer, the first time it is called."""
+        if not self._unanswered.acquire(blocking=False):
+            return
+        if self.cancel_timer is not None:
+            self.cancel_timer()
+        try:
+            self._reply(result)
+        except Exception:  # the server's side failed: nothing of the simulation's
+            log.exception("the answer to %s could not be given", self.command.name)
+
+    def _blame(self, error: BaseException) -> None:
+        self.fail(error if isinstance(error, WebSocketError) else _failed(self.command.name, error))
+        if not isinstance(error, Exception):
+            raise error  # an interrupt is the simulation's own
+
+
+def _failed(name: str, error: BaseException) -> WebSocketError:
+    text = "".join(traceback.format_exception(error))[-_TRACEBACK:]
+    return WebSocketError(
+        WebSocketError.SERVER_ERROR,
+        f"{name} failed: {type(error).__name__}: {error}",
+        details={"traceback": text},
+        retryable=False,
+    )
