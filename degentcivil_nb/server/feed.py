@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from ..protocol.message import RunState
 from .frames import Filter, Frames
 from .history import History
+from .interfaces import Monitor
 from .present import Present
 from .publishing import Publisher
 
@@ -20,19 +21,22 @@ POLL_S: Final = 0.005
 """How often the loop looks for what the simulation has published: a wake-up would cost the simulation more."""
 BATCH_S: Final = 0.020
 """How long a message waits for others at most; the first after a silence does not wait."""
+CROWDED_S: Final = 0.060
+"""How long it waits where there are so many peers that telling them all takes more than `_SHARE` of the time."""
+_SHARE: Final = 0.04
 _TURN: Final = 5_000
 """Messages given their positions in one turn of the loop."""
 
 
 class Parked(Protocol):
-    """Be a peer that has sent everything there is."""
+    """Be a peer that has sent everything there was."""
 
-    def wake(self) -> None:
-        """Go on."""
+    def news(self) -> None:
+        """Take note that the history has moved on."""
 
 
 class Feed:
-    """Hold the one history of this server's life and wake whoever waits for its end to move."""
+    """Hold the one history of this server's life and tell whoever waits that its end has moved."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Feed:
         *,
         max_message_bytes: int,
         status: Callable[[], RunState],
+        monitor: Monitor,
         batch_s: float = BATCH_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,13 +63,16 @@ class Feed:
         """Counts the live connections."""
         self.replays = asyncio.Semaphore(16)
         """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
-        self._batch_s = batch_s
+        self.monitor = monitor
+        self._batch_s = self._wait_s = batch_s
         self._parked: set[Parked] = set()
         self._told = 0  # the end of the history when peers were last woken
         self._told_at = 0.0
+        self._sent_messages = 0
+        self._sent_bytes = 0
 
     def park(self, peer: Parked) -> None:
-        """Wake `peer` when there is news."""
+        """Tell `peer` of news until it is unparked."""
         self._parked.add(peer)
 
     def unpark(self, peer: Parked) -> None:
@@ -93,14 +101,28 @@ class Feed:
 
     def _turn(self, now: float) -> bool:
         more = self.publisher.drain(_TURN) == _TURN
-        if self.history.end != self._told and now - self._told_at >= self._batch_s:
+        if self.history.end != self._told and now - self._told_at >= self._wait_s:
             self.tell(now)
+            took = time.monotonic() - now
+            self._wait_s = max(self._batch_s, min(took / _SHARE, CROWDED_S))
+        self.report()
         return more
 
     def tell(self, now: float) -> None:
-        """Wake everybody who waits."""
+        """Bring the news to everybody who waits for it."""
         self._told = self.history.end
         self._told_at = now
-        parked, self._parked = self._parked, set()
-        for peer in parked:
-            peer.wake()
+        for peer in list(self._parked):
+            peer.news()
+
+    def count_sent(self, messages: int, size: int) -> None:
+        """Count what went out; the monitor hears of it once a turn."""
+        self._sent_messages += messages
+        self._sent_bytes += size
+
+    def report(self) -> None:
+        """Tell the monitor what went out since last time."""
+        if self._sent_bytes:
+            self.monitor.update_metrics("messages_sent", self._sent_messages)
+            self.monitor.update_metrics("bytes_sent", self._sent_bytes)
+            self._sent_messages = self._sent_bytes = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
+from websockets.frames import Frame, Opcode
+
 from ..protocol.codec import encode_batch
 from ..protocol.message import ORDERED_CONTROL, MessageTypes, Resume
 from .history import Entry, History
@@ -17,9 +19,13 @@ _WRAPPING = 128
 
 
 class Chunk(NamedTuple):
-    """Hold a frame, the place behind it, the position it leads to, and how many messages it carries."""
+    """Hold a frame, the place behind it, the position it leads to, and how many messages it carries.
+
+    `wire` is the frame as it goes over an uncompressed connection: a server masks nothing, so it is the same for all.
+    """
 
     frame: bytes
+    wire: bytes
     place: int
     head: int
     messages: int
@@ -90,4 +96,4 @@ class Frames:
             frame = taken[0] if len(taken) == 1 else encode_batch(taken)
         else:
             frame = encode_batch(taken, (first, head))
-        return Chunk(frame, behind, head, len(taken))
+        return Chunk(frame, Frame(Opcode.TEXT, frame).serialize(mask=False), behind, head, len(taken))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..protocol.message import Command, CommandResult, CommandSpec
+from ..protocol.message import Command, CommandResult, CommandSpec, WebSocketMessage
 
 
 class Monitor(Protocol):
@@ -37,6 +37,16 @@ class CommandHandler(Protocol):
 
     def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
         """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
+
+
+class Requester(Protocol):
+    """Be the peer that asks: what a dispatcher knows of it."""
+
+    name: str
+    role: str
+
+    def reply(self, message: WebSocketMessage) -> None:
+        """Send an answer to this peer alone; on the server's loop only, and it never waits."""
 
 
 class Silent:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from ..protocol.json_text import encode
 from ..protocol.message import Heartbeat, MessageTypes, WebSocketMessage
 from .feed import Feed
-from .interfaces import Monitor, Traffic
+from .interfaces import Traffic
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -37,7 +37,6 @@ class Peer:
         *,
         name: str,
         role: str,
-        monitor: Monitor,
         traffic: Traffic | None,
     ) -> None:
         self.websocket = websocket
@@ -48,7 +47,6 @@ class Peer:
         """Where in the history this peer stands."""
         self.position = feed.history.head
         """The last position put on this connection."""
-        self._monitor = monitor
         self._traffic = traffic
         self._replies: deque[bytes] = deque()
         self._heartbeat_due = False
@@ -79,6 +77,10 @@ class Peer:
         """Look again."""
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(None)
+
+    def news(self) -> None:
+        """Take note that the history has moved on."""
+        self.wake()
 
     def still_for(self, now: float) -> float:
         """Say for how many seconds a send has made no progress, to be asked every now and then."""
@@ -115,11 +117,7 @@ class Peer:
         await self.websocket.send(frame, text=True)
         self._sending = False
         self._sent += 1
-        self._count(frame, messages)
-
-    def _count(self, frame: bytes, messages: int) -> None:
-        self._monitor.update_metrics("messages_sent", messages)
-        self._monitor.update_metrics("bytes_sent", len(frame))
+        self.feed.count_sent(messages, len(frame))
         if self._traffic is not None and self._traffic.enabled:
             self._traffic.record("sent", frame, self.name)
 

@@ -96,6 +96,7 @@ class SimulationWebSocket:
             self.publisher,
             max_message_bytes=max_message_bytes,
             status=status,
+            monitor=self._monitor,
             clock=clock,
         )
         self.feed.clients = self.clients.__len__
@@ -258,13 +259,12 @@ class SimulationWebSocket:
         name = f"{self._numbered} {address[0]}:{address[1]}" if address else str(self._numbered)
         role = "debugger"
         if websocket.subprotocol is None:
-            return GuidePeer(websocket, self.feed, name=name, role=role, monitor=self._monitor, traffic=self._traffic)
+            return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)
         return V1Peer(
             websocket,
             self.feed,
             name=name,
             role=role,
-            monitor=self._monitor,
             traffic=self._traffic,
             hello=self._hello,
             commands=self._specs,

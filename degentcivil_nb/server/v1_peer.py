@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import asdict, replace
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
@@ -16,7 +17,7 @@ from ..protocol.message import CommandSpec, Gap, Heartbeat, Hello, MessageTypes,
 from ..protocol.resume import plan_resume
 from .feed import Feed
 from .frames import Filter
-from .interfaces import Monitor, Traffic
+from .interfaces import Traffic
 from .peer import Peer
 
 _REPLAY_S: Final = 0.5
@@ -40,20 +41,20 @@ class V1Peer(Peer):
         *,
         name: str,
         role: str,
-        monitor: Monitor,
         traffic: Traffic | None,
         hello: Callable[[str], Hello],
         commands: Callable[[], list[CommandSpec]],
         resume_s: float = 5.0,
         max_lag: int | None = None,
     ) -> None:
-        super().__init__(websocket, feed, name=name, role=role, monitor=monitor, traffic=traffic)
+        super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
         self._hello = hello
         self._commands = commands
         self._resume_s = resume_s
         self._max_lag = max_lag
         self._resume: Resume | None = None
+        self._live = False
 
     def resume(self, resume: Resume) -> None:
         """Take the client's answer to `hello`; `WebSocketError` 1001 for a second one."""
@@ -66,6 +67,33 @@ class V1Peer(Peer):
         """Tell the client which commands there are now."""
         self.tell(self._encode(MessageTypes.COMMANDS, self._commands()))
 
+    def news(self) -> None:
+        """Put the next frame straight on a connection that is idle; otherwise wake the task, which waits its turn.
+
+        The task is parked, so the order holds, and nothing is buffered, so there is no backpressure to wait
+        for. With many peers this is most of what the server does: it saves a switch of tasks for each.
+        """
+        websocket, transport, feed = self.websocket, self.websocket.transport, self.feed
+        if (
+            not self._live
+            or self._parked is None
+            or self._parked.done()
+            or self.place < feed.history.start
+            or websocket.protocol.state is not State.OPEN
+            or websocket.protocol.extensions
+            or websocket.send_in_progress is not None
+            or transport.get_write_buffer_size()
+            or (self._traffic is not None and self._traffic.enabled)
+        ):
+            self.wake()
+            return
+        chunk = feed.frames.after(self.place, self.filter)
+        transport.write(chunk.wire)
+        feed.count_sent(chunk.messages, len(chunk.wire))
+        self.place, self.position = chunk.place, chunk.head
+        if self.place != feed.history.end:
+            self.wake()
+
     async def _stream(self) -> None:
         # whole: who reads the page and not our code finds every key
         await self._send(self._encode(MessageTypes.HELLO, asdict(self._hello(self.role))))
@@ -76,6 +104,7 @@ class V1Peer(Peer):
                 return
             while await self._advance():
                 pass
+        self._live = True
         while True:
             if self._max_lag is not None and self.feed.history.head - self.position > self._max_lag:
                 await self._skip()
@@ -162,7 +191,7 @@ class V1Peer(Peer):
         frames: list[bytes] = []
         if self.position < history.head:
             frames += [self._encode(MessageTypes.GAP, gap), *self._snapshot()]
-            self._monitor.update_metrics("slow_gaps")
+            self.feed.monitor.update_metrics("slow_gaps")
         frames.append(self._encode(MessageTypes.RUN_STATE, state))
         self.place, self.position = history.end, history.head
         for frame in frames:
