@@ -1,0 +1,237 @@
+"""What the operators of the condition language do with values: numbers are doubles, what is missing is null.
+
+Nothing here raises: an operation that makes no sense gives null, a comparison that makes none is false.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+EXACT: Final = 1 << 53
+"""Whole numbers up to this are exact as doubles."""
+MAX_TEXT: Final = 1_000_000
+"""A longer text made by `+` is null."""
+
+_PLAIN: Final = frozenset({str, int, bool, list, dict, type(None)})
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": operator.mod,
+}
+_ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArray[np.float64]]:
+    def calculate(left: Any, right: Any) -> npt.NDArray[np.float64]:
+        result = np.asarray(apply(left, right), dtype=np.float64)
+        return np.where(np.isfinite(result), result, np.nan)
+
+    return calculate
+
+
+def _unequal(left: Any, right: Any) -> Any:
+    return (left < right) | (left > right)  # unlike !=, false where either is null
+
+
+VECTORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    **{
+        symbol: _finite(apply)
+        for symbol, apply in {
+            "+": np.add,
+            "-": np.subtract,
+            "*": np.multiply,
+            "/": np.divide,
+            "%": np.remainder,
+        }.items()
+    },
+    **_ORDER,
+    "!=": _unequal,
+}
+"""The same operators over arrays of doubles in which NaN is null; to be used under `np.errstate(all="ignore")`."""
+
+
+def plain(value: Any) -> Any:
+    """Give a value as the language knows it: null, bool, int, float, str, list or dict; a time is seconds since 1970, anything else null."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, (str, bool, int, list, dict)):
+        return value
+    if isinstance(value, datetime):
+        return plain(value.timestamp())  # of pandas' missing time that is NaN
+    item = getattr(value, "item", None)  # a scalar of numpy
+    if item is None or getattr(value, "ndim", 1) != 0:
+        return None
+    got = item()
+    return plain(got) if isinstance(got, (str, bool, int, float)) else None
+
+
+def number(value: Any) -> float | None:
+    """Give a number as a double, anything else as null; a truth value is no number."""
+    if type(value) is float:
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def arithmetic(symbol: str) -> Callable[[Any, Any], Any]:
+    """Give one of `+ - * / %` over two values; whole numbers stay whole while they are exact."""
+    apply = _ARITHMETIC[symbol]
+
+    def calculate(left: Any, right: Any) -> Any:
+        if symbol == "+" and isinstance(left, str) and isinstance(right, str):
+            return left + right if len(left) + len(right) <= MAX_TEXT else None
+        x, y = number(left), number(right)
+        if x is None or y is None or (y == 0 and symbol in "/%"):
+            return None
+        result = float(apply(x, y))
+        if not math.isfinite(result):
+            return None
+        whole = isinstance(left, int) and isinstance(right, int) and symbol != "/"
+        return int(result) if whole and abs(result) <= EXACT else result
+
+    return calculate
+
+
+def negative(value: Any) -> Any:
+    """Give `-value` of a number."""
+    return None if number(value) is None else -value
+
+
+def positive(value: Any) -> Any:
+    """Give `+value` of a number."""
+    return None if number(value) is None else value
+
+
+def compare(symbol: str) -> Callable[[Any, Any], bool]:
+    """Give one of `== != < <= > >= in`, or `not in`, over two values."""
+    if symbol == "in":
+        return contains_in
+    if symbol == "not in":
+        return _not_in
+    apply = _ORDER[symbol]
+    equality = symbol in ("==", "!=")
+
+    def test(left: Any, right: Any) -> bool:
+        if isinstance(left, str):
+            return isinstance(right, str) and apply(left, right)
+        x, y = number(left), number(right)
+        if x is not None and y is not None:
+            return apply(x, y)
+        if not equality:
+            return False
+        for kind in (bool, list, dict):
+            if isinstance(left, kind) and isinstance(right, kind):
+                try:
+                    return bool(apply(left, right))
+                except RecursionError:
+                    return False
+        return False
+
+    return test
+
+
+_equal = compare("==")
+
+
+def contains_in(item: Any, container: Any) -> bool:
+    """Say whether a text holds a text, a list an equal item, or an object a key."""
+    if isinstance(container, str):
+        return isinstance(item, str) and item in container
+    if isinstance(container, dict):
+        return isinstance(item, str) and item in container
+    return isinstance(container, list) and any(_equal(item, other) for other in container)
+
+
+def _not_in(item: Any, container: Any) -> bool:
+    if isinstance(container, (str, dict)):
+        return isinstance(item, str) and item not in container
+    return item is not None and isinstance(container, list) and not contains_in(item, container)
+
+
+def subscript(container: Any, key: Any) -> Any:
+    """Give what an object holds under a key, or a list at a position from 0 (from the end if negative)."""
+    if isinstance(container, dict):
+        return plain(container.get(key)) if isinstance(key, str) else None
+    if isinstance(container, list) and isinstance(key, int) and not isinstance(key, bool):
+        return plain(container[key]) if -len(container) <= key < len(container) else None
+    return None
+
+
+def length(value: Any) -> int | None:
+    """Count the characters of a text, the items of a list or the keys of an object."""
+    return len(value) if isinstance(value, (str, list, dict)) else None
+
+
+def absolute(value: Any) -> Any:
+    """Give a number without its sign."""
+    return None if number(value) is None else abs(value)
+
+
+def lower(value: Any) -> str | None:
+    """Give a text in lower case."""
+    return value.lower() if isinstance(value, str) else None
+
+
+def contains(container: Any, item: Any) -> bool:
+    """Be `item in container`."""
+    return contains_in(item, container)
+
+
+def startswith(text: Any, prefix: Any) -> bool:
+    """Say whether a text starts with another."""
+    return isinstance(text, str) and isinstance(prefix, str) and text.startswith(prefix)
+
+
+def least(*values: Any) -> Any:
+    """Give the smallest of some numbers or some texts, or of one list of them."""
+    return _extreme(min, values)
+
+
+def greatest(*values: Any) -> Any:
+    """Give the largest of some numbers or some texts, or of one list of them."""
+    return _extreme(max, values)
+
+
+def _extreme(choose: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    items = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
+    if items and all(isinstance(item, str) for item in items):
+        return choose(items)
+    if items and all(number(item) is not None for item in items):
+        return choose(items, key=number)
+    return None
+
+
+FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {
+    "len": (length, 1, 1),
+    "abs": (absolute, 1, 1),
+    "min": (least, 1, 100),
+    "max": (greatest, 1, 100),
+    "lower": (lower, 1, 1),
+    "contains": (contains, 2, 2),
+    "startswith": (startswith, 2, 2),
+}
+"""The functions of the language with the least and the most arguments they take; `changed` is the parser's."""
