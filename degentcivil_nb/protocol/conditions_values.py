@@ -67,7 +67,10 @@ VECTORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 
 def plain(value: Any) -> Any:
-    """Give a value as the language knows it: null, bool, int, float, str, list or dict; a time is seconds since 1970, anything else null."""
+    """Give a value as the language knows it: null, bool, int, float, str, list or dict.
+
+    A time is seconds since the Unix epoch, and anything else null.
+    """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, float):
@@ -77,7 +80,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int, list, dict)):
         return value
     if isinstance(value, datetime):
-        return plain(value.timestamp())  # of pandas' missing time that is NaN
+        return value.timestamp() if value == value else None  # pandas' missing time does not equal itself
     item = getattr(value, "item", None)  # a scalar of numpy
     if item is None or getattr(value, "ndim", 1) != 0:
         return None
