@@ -1,0 +1,28 @@
+"""Text that cannot deceive: what is invisible or turns the reading direction is shown as an escape, as `panel.js` does."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(value: Any) -> str:
+    """Write a value as one line in which control, bidirectional and invisible characters are escapes to be seen."""
+    return _UNSEEN.sub(_escape, value if isinstance(value, str) else str(value))
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    short = _SHORT.get(character)
+    if short is not None:
+        return short
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\u{{{code:x}}}"
