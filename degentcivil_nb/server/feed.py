@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from typing import Final, Protocol
 
 from ..protocol.message import RunState
@@ -47,6 +47,7 @@ class Feed:
         *,
         max_message_bytes: int,
         status: Callable[[], RunState],
+        clients: Sized,
         monitor: Monitor,
         batch_s: float = BATCH_S,
         clock: Callable[[], float] = time.time,
@@ -59,8 +60,7 @@ class Feed:
         self.max_message_bytes = max_message_bytes
         self.status = status
         self.clock = clock
-        self.clients: Callable[[], int] = int
-        """Counts the live connections."""
+        self.clients = clients
         self.replays = asyncio.Semaphore(16)
         """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
         self.monitor = monitor
@@ -102,16 +102,16 @@ class Feed:
     def _turn(self, now: float) -> bool:
         more = self.publisher.drain(_TURN) == _TURN
         if self.history.end != self._told and now - self._told_at >= self._wait_s:
-            self.tell(now)
+            self.tell()
             took = time.monotonic() - now
+            self._told_at = now
             self._wait_s = max(self._batch_s, min(took / _SHARE, CROWDED_S))
         self.report()
         return more
 
-    def tell(self, now: float) -> None:
+    def tell(self) -> None:
         """Bring the news to everybody who waits for it."""
         self._told = self.history.end
-        self._told_at = now
         for peer in list(self._parked):
             peer.news()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..protocol.message import Command, CommandResult, CommandSpec, WebSocketMessage
 
@@ -37,6 +37,23 @@ class CommandHandler(Protocol):
 
     def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
         """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
+
+
+class Auth(Protocol):
+    """Know who may come in."""
+
+    def role_of(self, token: str | None) -> str | None:
+        """Say what the bearer of `token` may do now, `"viewer"` or `"debugger"`; `None` for a bad token."""
+
+
+class Pool(Protocol):
+    """Know how many are here, and when that is enough."""
+
+    async def add_connection(self, client_id: str, websocket: Any) -> None:
+        """Count a connection in; `WebSocketError` 1106 when there is no room for it."""
+
+    async def remove_connection(self, client_id: str) -> None:
+        """Count it out."""
 
 
 class Requester(Protocol):

@@ -22,6 +22,16 @@ _CLOSE_S: Final = 1.0
 _MAX_REPLIES: Final = 1_000
 
 
+async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> None:
+    """Close a connection, by force if the other side does not play its part within a second."""
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await websocket.close(code, reason)
+    except TimeoutError:
+        log.debug("a peer did not answer the close with %s", code)
+    websocket.transport.abort()
+
+
 class Peer:
     """Send what lies beyond the cursor, whenever there is something, until the connection ends.
 
@@ -48,6 +58,8 @@ class Peer:
         self.position = feed.history.head
         """The last position put on this connection."""
         self._traffic = traffic
+        self.leaving = False
+        """Its connection is being closed."""
         self._replies: deque[bytes] = deque()
         self._heartbeat_due = False
         self._parked: asyncio.Future[None] | None = None
@@ -67,6 +79,11 @@ class Peer:
         if len(self._replies) < _MAX_REPLIES:  # else it asks without reading, and is closed for standing still
             self._replies.append(frame)
             self.wake()
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Say whether all of the stream was put on this connection."""
+        return self.place >= self.feed.history.end or self.leaving
 
     def heartbeat(self) -> None:
         """Send a heartbeat as soon as what is being sent is sent."""
@@ -92,13 +109,8 @@ class Peer:
         return now - self._moved
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, by force if the peer does not play its part within a second."""
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self.websocket.close(code, reason)
-        except TimeoutError:
-            log.debug("%s did not answer the close", self.name)
-        self.websocket.transport.abort()
+        """Close the connection, by force if the peer does not play its part."""
+        await close_firmly(self.websocket, code, reason)
 
     # --- its own task ----------------------------------------------------------------------------------------------
 
@@ -169,5 +181,5 @@ class GuidePeer(Peer):
     def _make_heartbeat(self) -> bytes:
         feed = self.feed
         now = feed.clock()
-        beat = Heartbeat(tick=feed.status().tick, clients=feed.clients(), timestamp=now)
+        beat = Heartbeat(tick=feed.status().tick, clients=len(feed.clients), timestamp=now)
         return encode(WebSocketMessage(MessageTypes.HEARTBEAT, beat, now))

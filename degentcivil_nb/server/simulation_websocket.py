@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import inspect
 import logging
 import secrets
-import socket
 import ssl as ssl_module
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from ..protocol.codec import decode_raw
-from ..protocol.errors import ConnectFailed, WebSocketError
-from ..protocol.json_text import decode
-from ..protocol.message import CommandSpec, Hello, MessageTypes, RawMessage, Resume, RunState, WebSocketMessage
+from ..protocol.errors import WebSocketError
+from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
+from .binding import addresses, explain, is_loopback, require_safe
+from .door import Door, bearer_token
 from .feed import Feed
 from .history import History
-from .interfaces import CommandHandler, Monitor, Silent, Traffic
-from .peer import NO_PROGRESS, GuidePeer, Peer
+from .inbound import Inbound
+from .interfaces import Auth, CommandHandler, Monitor, Pool, Silent, Traffic
+from .interim import ConnectionPool, Dispatcher, ErrorHandler, RateLimiter
+from .peer import NO_PROGRESS, GuidePeer, Peer, close_firmly
 from .present import Present
 from .publishing import Publisher
 from .v1_peer import V1Peer
@@ -34,8 +34,10 @@ from .v1_peer import V1Peer
 log = logging.getLogger("degentcivil_nb.server")
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
-STANDSTILL_S: Final = 10.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOK_S: Final = 0.5
+"""How often peers are looked after: standing still, expired and revoked tokens."""
+_LAST_WORDS_S: Final = 0.5
+"""How long a closing server waits for its peers to be sent the end of the stream."""
 
 
 def _running() -> RunState:
@@ -45,7 +47,11 @@ def _running() -> RunState:
 class SimulationWebSocket:
     """Serve a simulation's stream and commands over WebSocket.
 
-    `publish` may be called from any thread; everything else belongs to the loop that `start` ran on.
+    `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
+    everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
+    is, `commands` carries commands out. A peer that lags more than `max_lag` messages (by default: beyond the
+    history) is moved on, and one whose connection makes no progress for `standstill_s` seconds is closed. `batch_s` is
+    how long a message may wait for others. `compression` is off on the loopback interface unless it is asked for.
     """
 
     def __init__(
@@ -53,18 +59,27 @@ class SimulationWebSocket:
         host: str = "localhost",
         port: int = 8765,
         *,
+        auth: Auth | None = None,
+        pool: Pool | None = None,
         monitor: Monitor | None = None,
         traffic: Traffic | None = None,
         history: History | None = None,
         heartbeat_s: float = 5.0,
         max_message_bytes: int = 1 << 20,
         ssl: ssl_module.SSLContext | None = None,
-        compression: bool = False,
+        compression: bool | None = None,
         commands: CommandHandler | None = None,
         status: Callable[[], RunState] = _running,
         run_id: str | None = None,
+        origins: Collection[str] | None = None,
+        hosts: Collection[str] | None = None,
+        max_lag: int | None = None,
+        standstill_s: float = 10.0,
+        resume_s: float = 5.0,
+        batch_s: float = 0.02,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        require_safe(host, guarded=auth is not None)
         self.host = host
         self.port = port
         self.clients: set[ServerConnection] = set()
@@ -72,23 +87,28 @@ class SimulationWebSocket:
         self.heartbeat_s = heartbeat_s
         self.max_message_bytes = max_message_bytes
         self.history = history or History()
+        self.monitor: Monitor = monitor or Silent()
         self._ssl = ssl
-        self._compression = compression
+        self._compression = not is_loopback(host) if compression is None else compression
         self._commands = commands
         self._status = status
         self._run_id = run_id
-        self._clock = clock
-        self._monitor = monitor or Silent()
+        self._door = Door(host, auth=auth, origins=origins, hosts=hosts)
+        self._pool: Pool = pool or ConnectionPool()
         self._traffic = traffic
+        self._max_lag = max_lag
+        self._standstill_s = standstill_s
+        self._resume_s = resume_s
         present = Present()
         self.publisher = Publisher(
             self.history,
             present,
             epoch=self.epoch,
-            monitor=self._monitor,
+            monitor=self.monitor,
             max_message_bytes=max_message_bytes,
             clock=clock,
         )
+        self.publish = self.publisher.publish
         self.feed = Feed(
             self.epoch,
             self.history,
@@ -96,15 +116,25 @@ class SimulationWebSocket:
             self.publisher,
             max_message_bytes=max_message_bytes,
             status=status,
-            monitor=self._monitor,
+            clients=self.clients,
+            monitor=self.monitor,
+            batch_s=batch_s,
             clock=clock,
         )
-        self.feed.clients = self.clients.__len__
-        self.publish = self.publisher.publish
+        self._inbound = Inbound(
+            monitor=self.monitor,
+            traffic=traffic,
+            limiter=RateLimiter(),
+            errors=ErrorHandler(),
+            dispatch=Dispatcher(commands),
+        )
         self._peers: dict[ServerConnection, Peer] = {}
+        self._numbered = 0
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._numbered = 0
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+        self._closed = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -117,84 +147,97 @@ class SimulationWebSocket:
     async def start_server(self) -> None:
         """Serve until closed."""
         await self.start()
-        assert self._server is not None
         try:
-            await self._server.wait_closed()
+            await self._closed.wait()
         finally:
             await self.close()
 
     async def start(self) -> None:
         """Bind and return; `port` is then the real one. `ConnectFailed` says why that is impossible."""
         try:
-            self._server = await self._bind()
+            self._server = await serve(
+                self.handle_connection,
+                cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
+                self.port,
+                ssl=self._ssl,
+                process_request=self._door.check,
+                select_subprotocol=_select_subprotocol,
+                compression="deflate" if self._compression else None,
+                open_timeout=5,
+                ping_interval=self.heartbeat_s,
+                ping_timeout=self.heartbeat_s,
+                close_timeout=2,
+                max_size=self.max_message_bytes,
+                logger=logging.getLogger("degentcivil_nb.server.websockets"),
+            )
         except OSError as error:
-            raise self._cannot_bind(error) from error
+            raise explain(self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
-        self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keep())]
-
-    async def _bind(self) -> Server:
-        # two addresses would get two ports
-        host = "127.0.0.1" if self.host == "localhost" and self.port == 0 else self.host
-        return await serve(
-            self._serve,
-            host,
-            self.port,
-            ssl=self._ssl,
-            select_subprotocol=_select_subprotocol,
-            compression="deflate" if self._compression else None,
-            open_timeout=5,
-            ping_interval=self.heartbeat_s,
-            ping_timeout=self.heartbeat_s,
-            close_timeout=2,
-            max_size=self.max_message_bytes,
-            logger=logging.getLogger("degentcivil_nb.server.websockets"),
-        )
-
-    def _cannot_bind(self, error: OSError) -> ConnectFailed:
-        where = f"port {self.port} on {self.host}"
-        if error.errno == errno.EADDRINUSE:
-            return ConnectFailed(
-                f"{where} is in use by another program", "Stop it, or take a free port with port=0", terminal=True
-            )
-        if error.errno == errno.EACCES:
-            return ConnectFailed(f"{where} is not for this user", "Take a port above 1023, or port=0", terminal=True)
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            return ConnectFailed(
-                f"{self.host!r} is not an address of this machine", 'Use host="127.0.0.1"', terminal=True
-            )
-        return ConnectFailed(f"{where} cannot be opened: {error}", "Try another port, or port=0", terminal=True)
+        self._closed.clear()
+        self._look_after_peers()
+        log.info("serving at %s", self.url)
 
     async def close(self) -> None:
-        """Tell everybody with 1001, and leave no task, socket or descriptor behind."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        self.publisher.drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        server.close(close_connections=False)
-        await asyncio.gather(*(peer.close(1001, "the server shuts down") for peer in list(self._peers.values())))
-        await server.wait_closed()
+        """Tell everybody with 1001, and leave no task, socket or descriptor behind. Idempotent."""
+        async with self._closing:
+            server, self._server = self._server, None
+            if server is not None:
+                server.close(close_connections=False)
+            self.publisher.drain()
+            self.feed.tell()
+            await self._last_words()
+            await asyncio.gather(*(peer.close(1001, "the server shuts down") for peer in list(self._peers.values())))
+            for task in (*self._tasks, *self._leaving):
+                task.cancel()
+            await asyncio.gather(*self._tasks, *self._leaving, return_exceptions=True)
+            self._tasks = []
+            if server is not None:
+                await server.wait_closed()
+            self._closed.set()
 
-    async def _keep(self) -> None:
-        """Send heartbeats when due, and close whoever stands still."""
+    async def _last_words(self) -> None:
+        """Let peers that keep up have the end of the stream: how the run ended is in it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LAST_WORDS_S
+        behind = list(self._peers.values())
+        # cursors are watched, and nobody else has a use for an event at their end
+        while loop.time() < deadline and (behind := [peer for peer in behind if not peer.is_up_to_date]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    def _look_after_peers(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._look())]
+
+    async def _look(self) -> None:
+        """Send heartbeats when due; close who stands still, and who may no longer be here."""
         loop = asyncio.get_running_loop()
         beat = loop.time() + self.heartbeat_s
-        closing: set[asyncio.Task[None]] = set()
         while True:
-            await asyncio.sleep(min(0.5, self.heartbeat_s))
+            await asyncio.sleep(min(_LOOK_S, self.heartbeat_s))
             now = loop.time()
             due = now >= beat
             if due:
                 beat = now + self.heartbeat_s
-            for peer in list(self._peers.values()):
-                if due:
-                    peer.heartbeat()
-                if peer.still_for(now) > STANDSTILL_S:
-                    task = asyncio.create_task(peer.close(NO_PROGRESS, "no progress"))
-                    closing.add(task)
-                    task.add_done_callback(closing.discard)
+            for websocket, peer in list(self._peers.items()):
+                role = self._door.role_of(_token_of(websocket))
+                if role is None:
+                    self._leave(peer, _turned_away(websocket))
+                elif peer.still_for(now) > self._standstill_s:
+                    log.info("%s makes no progress and is closed", peer.name)
+                    self._leave(peer, peer.close(NO_PROGRESS, "no progress"))
+                else:
+                    peer.role = role
+                    if due:
+                        peer.heartbeat()
+
+    def _leave(self, peer: Peer, ending: Coroutine[Any, Any, None]) -> None:
+        if peer.leaving:
+            ending.close()
+            return
+        peer.leaving = True
+        task = asyncio.create_task(ending)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
@@ -203,21 +246,46 @@ class SimulationWebSocket:
         self.publish(message.type, message.data, message.tick, message.timestamp)
 
     async def publish_now(self, message: WebSocketMessage) -> WebSocketMessage:
-        """Put a message behind everything published so far, and return it with its `seq`; on the server's loop."""
+        """Put a message behind everything published so far and return it with its `seq`; on the server's loop.
+
+        Raises `WebSocketError` 1001 for what has no JSON form and for the server's own types.
+        """
         return replace(message, seq=self.publisher.enter(message))
+
+    def offer_commands(self) -> None:
+        """Tell every client which commands there are now; on the server's loop."""
+        for peer in self._peers.values():
+            if isinstance(peer, V1Peer):
+                peer.offer_commands()
 
     # --- peers ---------------------------------------------------------------------------------------------------
 
-    async def _serve(self, websocket: ServerConnection) -> None:
-        await self.handle_connection(websocket)
-
     async def handle_connection(self, websocket: ServerConnection, path: str | None = None) -> None:
         """Serve one connection until it ends; `path` is there for callers that still pass it."""
-        peer = self._make_peer(websocket)
+        self._look_after_peers()
+        name = self._name(websocket)
+        role = self._door.role_of(_token_of(websocket))
+        if role is None:
+            log.info("%s is turned away: bad token", name)
+            await _turned_away(websocket)
+            return
+        try:
+            await self._pool.add_connection(name, websocket)
+        except WebSocketError as error:
+            log.info("%s is turned away: %s", name, error)
+            await _say_goodbye(websocket, error, 1013)
+            return
+        try:
+            await self._serve(websocket, self._make_peer(websocket, name, role))
+        finally:
+            await self._pool.remove_connection(name)
+
+    async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
         self.clients.add(websocket)
         self._peers[websocket] = peer
-        self._monitor.update_metrics("total_connections")
-        self._monitor.update_metrics("active_connections")
+        self.monitor.update_metrics("total_connections")
+        self.monitor.update_metrics("active_connections")
+        log.info("%s is connected (%s, %s)", peer.name, peer.dialect, peer.role)
         sender = asyncio.create_task(peer.run())
         try:
             handled = self.handle_messages(websocket)
@@ -228,36 +296,18 @@ class SimulationWebSocket:
         finally:
             self.clients.discard(websocket)
             del self._peers[websocket]
-            self._monitor.update_metrics("active_connections", -1)
+            self.monitor.update_metrics("active_connections", -1)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+            log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason)
 
     async def handle_messages(self, websocket: ServerConnection) -> None:
         """Read what a client sends until it leaves; a subclass may read it otherwise."""
         peer = self._peers[websocket]
         async for frame in websocket:
-            self._count(peer, frame)
-            try:
-                self._take(peer, decode_raw(frame))
-            except WebSocketError as error:
-                self._monitor.update_metrics("errors")
-                peer.reply(WebSocketError.create_error_message(error.code, error.message, details=error.details))
+            await self._inbound.take(peer, frame)
 
-    def _count(self, peer: Peer, frame: str | bytes) -> None:
-        self._monitor.update_metrics("messages_received")
-        self._monitor.update_metrics("bytes_received", len(frame))
-        if self._traffic is not None and self._traffic.enabled:
-            self._traffic.record("received", frame, peer.name)
-
-    def _take(self, peer: Peer, message: RawMessage) -> None:
-        if isinstance(peer, V1Peer) and message.type == MessageTypes.RESUME:
-            peer.resume(decode(Resume, message.data))
-
-    def _make_peer(self, websocket: ServerConnection) -> Peer:
-        self._numbered += 1
-        address = websocket.remote_address
-        name = f"{self._numbered} {address[0]}:{address[1]}" if address else str(self._numbered)
-        role = "debugger"
+    def _make_peer(self, websocket: ServerConnection, name: str, role: str) -> Peer:
         if websocket.subprotocol is None:
             return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)
         return V1Peer(
@@ -268,7 +318,14 @@ class SimulationWebSocket:
             traffic=self._traffic,
             hello=self._hello,
             commands=self._specs,
+            resume_s=self._resume_s,
+            max_lag=self._max_lag,
         )
+
+    def _name(self, websocket: ServerConnection) -> str:
+        self._numbered += 1
+        address = websocket.remote_address
+        return f"{self._numbered} {address[0]}:{address[1]}" if address else str(self._numbered)
 
     def _specs(self) -> list[CommandSpec]:
         return [] if self._commands is None else self._commands.specs()
@@ -288,6 +345,25 @@ class SimulationWebSocket:
             heartbeat_s=self.heartbeat_s,
             max_message_bytes=self.max_message_bytes,
         )
+
+
+def _token_of(websocket: ServerConnection) -> str | None:
+    return None if websocket.request is None else bearer_token(websocket.request.headers)
+
+
+async def _turned_away(websocket: ServerConnection) -> None:
+    await _say_goodbye(websocket, WebSocketError(WebSocketError.AUTH_FAILED, "Invalid token"), 1008)
+
+
+async def _say_goodbye(websocket: ServerConnection, error: WebSocketError, code: int) -> None:
+    """Tell a peer why it has to go, and close its connection."""
+    message = WebSocketError.create_error_message(error.code, error.message, **error.details)
+    try:
+        async with asyncio.timeout(1):
+            await websocket.send(message.to_json())
+    except (ConnectionClosed, TimeoutError):
+        log.debug("a peer that is turned away did not listen")
+    await close_firmly(websocket, code, error.message)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Any) -> Subprotocol | None:

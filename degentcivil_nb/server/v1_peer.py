@@ -74,6 +74,8 @@ class V1Peer(Peer):
         for. With many peers this is most of what the server does: it saves a switch of tasks for each.
         """
         websocket, transport, feed = self.websocket, self.websocket.transport, self.feed
+        if self.place == feed.history.end:
+            return
         if (
             not self._live
             or self._parked is None
@@ -205,7 +207,8 @@ class V1Peer(Peer):
         state = feed.status()
         now = feed.clock()
         return self._encode(
-            MessageTypes.HEARTBEAT, Heartbeat(feed.epoch, self.position, state.tick, state.state, feed.clients(), now)
+            MessageTypes.HEARTBEAT,
+            Heartbeat(feed.epoch, self.position, state.tick, state.state, len(feed.clients), now),
         )
 
     def _encode(self, type: str, data: Any) -> bytes:

@@ -1,0 +1,86 @@
+"""What peers send: read, counted, limited, and handed to whom it concerns."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable
+from typing import Protocol
+
+from ..protocol.codec import decode_raw
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode
+from ..protocol.message import MessageTypes, RawMessage, Resume
+from .interfaces import Monitor, Traffic
+from .peer import Peer
+from .v1_peer import V1Peer
+
+log = logging.getLogger("degentcivil_nb.server")
+
+
+class Limiter(Protocol):
+    """Refuse a client that sends too much, with `WebSocketError` 1003."""
+
+    async def check_rate_limit(self, client_id: str) -> None:
+        """Count one message of a client."""
+
+
+class Errors(Protocol):
+    """Answer the peer that erred, and close the one that errs without end."""
+
+    async def handle_error(self, websocket: object, error: Exception) -> None:
+        """Tell `websocket` of its error."""
+
+
+class Dispatch(Protocol):
+    """Take commands."""
+
+    def handle(self, peer: Peer, message: RawMessage) -> Awaitable[None] | None:
+        """See to it that the command is answered exactly once."""
+
+
+class Inbound:
+    """Take the frames of all peers; whatever is wrong with one is told to its sender, and nothing else happens."""
+
+    def __init__(
+        self,
+        *,
+        monitor: Monitor,
+        traffic: Traffic | None,
+        limiter: Limiter,
+        errors: Errors,
+        dispatch: Dispatch,
+    ) -> None:
+        self._monitor = monitor
+        self._traffic = traffic
+        self._limiter = limiter
+        self._errors = errors
+        self._dispatch = dispatch
+
+    async def take(self, peer: Peer, frame: str | bytes) -> None:
+        """Take one frame; raises nothing but `ConnectionClosed`."""
+        self._monitor.update_metrics("messages_received")
+        self._monitor.update_metrics("bytes_received", len(frame))
+        if self._traffic is not None and self._traffic.enabled:
+            self._traffic.record("received", frame, peer.name)
+        try:
+            await self._limiter.check_rate_limit(peer.name)
+            await self._hand_on(peer, decode_raw(frame))
+        except WebSocketError as error:
+            self._monitor.update_metrics("errors")
+            await self._errors.handle_error(peer.websocket, error)
+
+    async def _hand_on(self, peer: Peer, message: RawMessage) -> None:
+        if not isinstance(peer, V1Peer):
+            return  # the guide's clients have nothing to say that a server must act on
+        if message.type == MessageTypes.RESUME:
+            peer.resume(decode(Resume, message.data))
+        elif message.type == MessageTypes.COMMAND:
+            handled = self._dispatch.handle(peer, message)
+            if inspect.isawaitable(handled):
+                await handled
+        else:
+            raise WebSocketError(
+                WebSocketError.INVALID_MESSAGE,
+                f"a client sends resume and command, not {message.type[:80]!r}",
+            )
