@@ -32,7 +32,7 @@ _LOOK_S: Final = 1.0
 
 _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
 
-Settle = Callable[[Callable[[int | None], None]], None]
+Settle = Callable[[Callable[[int], None]], None]
 Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 
 
@@ -40,7 +40,7 @@ class Control:
     """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
 
     `publish(type, data)` puts a message into the stream. `settle(then)` calls `then` with the stream's head once all
-    that was published has a position (`None` when nobody will ever know). `later(delay_s, function)` calls the
+    that was published has a position. `later(delay_s, function)` calls the
     function after a while and returns what cancels that. `alive()` says whether anybody could resume a paused run.
     `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can.
     """
@@ -159,7 +159,7 @@ class Control:
         On a running event loop it warns once and does nothing, for it would block that loop; inside a handler it
         does nothing.
         """
-        if _inside.get():
+        if self._ended or _inside.get():
             return
         if _on_running_loop():
             self._warn_of_loop(tick)
@@ -181,7 +181,7 @@ class Control:
 
     async def acheckpoint(self, tick: int | None = None) -> None:
         """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
-        if _inside.get():
+        if self._ended or _inside.get():
             return
         await asyncio.sleep(0)  # a loop of ticks must leave room for others even when nothing is to be waited for
         while not self._turn.acquire(blocking=False):
@@ -213,6 +213,10 @@ class Control:
             request.fail(_over())
         self._cut_step("the run ended")
         self._wakeup.notify()
+
+    def disarm(self) -> None:
+        """Do nothing from now on, and touch no lock: a forked child's may be held by threads that it does not have."""
+        self._ended = True
 
     # --- inside the checkpoint -----------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Request:
                     retryable=False,
                 )
             return result
-        except BaseException as error:  # a handler is foreign code, and its caller is the one to know
+        except BaseException as error:  # noqa: BLE001 — foreign code; its caller is the one to know
             self._blame(error)
             return DEFERRED
 
@@ -73,7 +73,7 @@ class Request:
         try:
             result = self.command.function(**self._arguments)
             return await result if inspect.isawaitable(result) else result
-        except BaseException as error:  # a handler is foreign code, and its caller is the one to know
+        except BaseException as error:  # noqa: BLE001 — foreign code; its caller is the one to know
             self._blame(error)
             return DEFERRED
 

@@ -1,0 +1,367 @@
+"""The probe: what a simulation calls to be seen and steered, with the server that shows it on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import ssl as ssl_module
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, overload
+
+from ..client.portal import Portal
+from ..protocol.commands import DeclaredCommand, Role
+from ..protocol.message import MessageTypes, RunState
+from ..server.simulation_websocket import SimulationWebSocket
+from . import payloads
+from .control import Control
+from .stream_commands import StreamCommands
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+CharacterId = str | int
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_CLOSE_S: Final = 10.0
+_REPEAT_S: Final = 10.0
+
+_open: set[SimulationProbe] = set()
+
+
+class SimulationProbe:
+    """Show a simulation to notebooks, and let them stop and steer it at its checkpoints.
+
+    The server runs on its own thread and listens when the constructor returns; `ConnectionError` says why it cannot.
+    After that nothing here raises into the simulation, and nothing but a checkpoint blocks it.
+
+    `token` is a debugger's; `tokens` maps tokens to roles (`"viewer"`, `"debugger"`). With neither, only this machine
+    can connect. `tick_s` is the least time between two checkpoints in seconds, at speed 1; without it the simulation
+    runs as fast as it can. With `paused` it stops at its first checkpoint.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        *,
+        token: str | None = None,
+        tokens: Mapping[str, Role] | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        tick_s: float | None = None,
+        paused: bool = False,
+        run_id: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._states: dict[CharacterId, str] = {}
+        self._closed = False
+        self._last_complaint = -_REPEAT_S
+        self.left_behind = 0
+        """Calls that failed inside the probe, and were left behind."""
+        self.control = Control(
+            self._publish_control,
+            settle=self._settle,
+            later=self._later,
+            alive=self._alive,
+            tick_s=tick_s,
+            paused=paused,
+        )
+        self._stream_commands = StreamCommands(self, self.control.status)
+        for function in self._stream_commands.always:
+            self.control.commands.add(DeclaredCommand(function))
+        self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
+        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock}
+        self._server = self._make_server(host, port)
+        self._publish = self._server.publish
+        self._portal = Portal("degentcivil-probe")
+        try:
+            self._portal.call(self._server.start)
+        except BaseException:
+            self._portal.close()
+            raise
+        _open.add(self)
+
+    def _make_server(self, host: str, port: int) -> SimulationWebSocket:
+        return SimulationWebSocket(host, port, commands=self.control, status=self.control.status, **self._options)
+
+    @property
+    def url(self) -> str:
+        """Say where to connect, such as `ws://127.0.0.1:8765`."""
+        return self._server.url
+
+    @property
+    def server(self) -> SimulationWebSocket:
+        """Give the server, which lives on the portal's loop."""
+        return self._server
+
+    @property
+    def portal(self) -> Portal:
+        """Give the thread that the server runs on."""
+        return self._portal
+
+    @property
+    def run_state(self) -> str:
+        """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`."""
+        return self.control.status().state
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def state_change(
+        self,
+        character_id: CharacterId,
+        new_state: str,
+        location: str | None = None,
+        *,
+        previous_state: str | None = None,
+    ) -> None:
+        """Tell that a character is in a new state; the previous one is remembered when it is not given."""
+        try:
+            states = self._states
+            previous = previous_state or states.get(character_id)
+            states[character_id] = new_state
+            now = self._clock()
+            self._publish(
+                MessageTypes.STATE_CHANGE,
+                payloads.state_change(character_id, new_state, location, previous, now),
+                self.control.tick,
+                now,
+            )
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(error)
+
+    def character_update(self, character_id: CharacterId, **attributes: Any) -> None:
+        """Tell attributes of a character; they are merged over what is known of it."""
+        self.publish(MessageTypes.CHARACTER_UPDATE, {"character_id": character_id, **attributes})
+
+    def event(
+        self,
+        event_type: str,
+        data: Any = None,
+        *,
+        character_id: CharacterId | None = None,
+        id: CharacterId | None = None,
+        cause: CharacterId | None = None,
+    ) -> None:
+        """Tell that something happened; `id` names it, and `cause` is the `id` of what led to it."""
+        now = self._clock()
+        self.publish(MessageTypes.EVENT_NOTIFICATION, payloads.event(event_type, data, now, character_id, id, cause))
+
+    def error(
+        self,
+        code: int,
+        message: str,
+        *,
+        character_id: CharacterId | None = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Tell that something went wrong, with the traceback of an exception."""
+        try:
+            self.publish(MessageTypes.ERROR, payloads.error(code, message, character_id, exception))
+        except Exception as failed:  # noqa: BLE001 — an exception's own text may raise
+            self._leave_behind(failed)
+
+    def llm_call(
+        self,
+        character_id: CharacterId | None,
+        *,
+        prompt_type: str | None = None,
+        prompt: Any = None,
+        response: Any = None,
+        model: str | None = None,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        latency_s: float | None = None,
+        cost_usd: float | None = None,
+        error: str | None = None,
+        id: CharacterId | None = None,
+        cause: CharacterId | None = None,
+    ) -> None:
+        """Tell of a call of a language model, with its prompt and its response (text or any JSON)."""
+        call = payloads.llm_call(
+            character_id,
+            prompt_type,
+            prompt=prompt,
+            response=response,
+            model=model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            latency_s=latency_s,
+            cost_usd=cost_usd,
+            error=error,
+            id=id,
+            cause=cause,
+        )
+        self.publish(MessageTypes.LLM_CALL, call)
+
+    def publish(self, type: str, data: Any = None) -> None:
+        """Tell anything else, such as `all_buildings`: it is kept as it came, under its type."""
+        try:
+            self._publish(type, data, self.control.tick, self._clock())
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(error)
+
+    def _publish_control(self, type: str, state: Any) -> None:
+        self._publish(type, state, None, self._clock())
+
+    def _leave_behind(self, error: Exception) -> None:
+        self.left_behind += 1
+        now = time.monotonic()
+        if now - self._last_complaint >= _REPEAT_S:
+            self._last_complaint = now
+            log.error("the probe failed and goes on (%d times so far)", self.left_behind, exc_info=error)
+
+    # --- being stopped and steered -------------------------------------------------------------------------------
+
+    def checkpoint(self, tick: int | None = None) -> None:
+        """Let commands happen here, and stay while the run is paused; without `tick` the next number is meant."""
+        try:
+            self.control.checkpoint(tick)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(error)
+
+    async def acheckpoint(self, tick: int | None = None) -> None:
+        """Do the same in a coroutine; it never blocks the loop, and handlers may be coroutine functions."""
+        try:
+            await self.control.acheckpoint(tick)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(error)
+
+    @overload
+    def command(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def command(self, /, *, role: Role = "debugger", name: str | None = None) -> Callable[[_Function], _Function]: ...
+
+    def command(
+        self, function: _Function | None = None, /, *, role: Role = "debugger", name: str | None = None
+    ) -> _Function | Callable[[_Function], _Function]:
+        """Offer a function as a command; notebooks give its arguments by name, checked against the annotations.
+
+        Raises `TypeError` or `ValueError` for a function that cannot be one. A name used before is used anew.
+        """
+
+        def offer(function: _Function) -> _Function:
+            declared = DeclaredCommand(function, name=name, role=role)
+            if declared.name in self._own:
+                raise ValueError(f"{declared.name!r} is a command of the probe itself; give yours another name")
+            self._offer(declared)
+            return function
+
+        return offer if function is None else offer(function)
+
+    def inspector(self, function: _Function) -> _Function:
+        """Offer `inspect`: the function takes a character's id and gives all that is known of it, as plain data.
+
+        A `LookupError` says that there is no such character.
+        """
+        self._stream_commands.inspector = function
+        self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer"))
+        return function
+
+    def attributes(self, function: _Function) -> _Function:
+        """Offer `set_attribute`: the function takes a character's id, a name and a value, and sets it.
+
+        A `LookupError`, `TypeError` or `ValueError` refuses. What is set is told as a `character_update` by itself.
+        """
+        self._stream_commands.setter = function
+        self._offer(DeclaredCommand(self._stream_commands.set_attribute))
+        return function
+
+    def _offer(self, command: DeclaredCommand) -> None:
+        self.control.commands.add(command)
+        self._on_loop(self._tell_commands)
+
+    async def _tell_commands(self) -> None:
+        self._server.offer_commands()
+
+    # --- the server's thread -------------------------------------------------------------------------------------
+
+    def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """Start a coroutine function on the server's loop, if it still runs; returns what cancels it."""
+        try:
+            return self._portal.submit(function, *arguments).cancel
+        except RuntimeError:  # closed, or another process's
+            return _nothing
+
+    def _settle(self, then: Callable[[int], None]) -> None:
+        async def settle() -> None:
+            then(self._server.feed.settle())
+
+        self._on_loop(settle)
+
+    def _later(self, delay_s: float, function: Callable[[], None]) -> Callable[[], None]:
+        async def wait() -> None:
+            await asyncio.sleep(delay_s)
+            function()
+
+        return self._on_loop(wait)
+
+    def _alive(self) -> bool:
+        return self._portal.thread.is_alive() and not self._portal.closed
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def finish(self, state: str = "finished", reason: str | None = None) -> None:
+        """Tell that the run is over, and go on serving what there is to see."""
+        self.control.finish(state, reason)
+
+    def close(self) -> None:
+        """Tell that the run is `finished`, and end the server and its thread. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        _open.discard(self)
+        self.control.finish("finished")
+        try:
+            self._portal.call(self._server.close, timeout=_CLOSE_S)
+        except (RuntimeError, TimeoutError) as error:
+            log.warning("the server at %s did not close in order: %s", self.url, error)
+        self._publish = _nowhere
+        self._portal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, GeneratorExit):
+            self.finish("dead", "exception")
+        self.close()
+
+    def __repr__(self) -> str:
+        state: RunState = self.control.status()
+        at = "" if state.tick is None else f" at tick {state.tick}"
+        return f"<SimulationProbe {self.url}: {state.state}{at}>"
+
+    def _become_inert(self) -> None:
+        """Do nothing from now on: this is a forked child, and the server stayed with the parent."""
+        self._closed = True
+        self._publish = _nowhere
+        self.control.disarm()
+
+
+def _nowhere(type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
+    """Publish to nobody."""
+
+
+def _nothing() -> None:
+    """Cancel nothing."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for probe in list(_open):
+        probe.close()
+
+
+def _leave_to_parent() -> None:
+    for probe in list(_open):
+        probe._become_inert()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_leave_to_parent)
