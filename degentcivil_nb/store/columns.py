@@ -1,0 +1,105 @@
+"""The stuff columns are made of: append-only dictionaries, and buffers that grow without moving what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+MAX_TEXT: Final = 256
+"""Longer words are cut in their column; the payload keeps them whole."""
+MAX_WORDS: Final = 1 << 20
+OTHER: Final = "(other)"
+"""What a column calls words beyond a million different ones."""
+
+
+class Dictionary(dict[Hashable, int]):
+    """Number words in the order of their first appearance; `dictionary[word]` interns, and `None` is −1.
+
+    Words are only ever added, so that a number once given holds for good, and readers need no lock for old ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self.words: list[str] = []
+        self._dtype: tuple[int, pd.CategoricalDtype] | None = None
+
+    def __missing__(self, key: Hashable) -> int:
+        text = key if isinstance(key, str) else str(key)
+        whole = len(text) <= MAX_TEXT
+        if not whole:
+            text = text[: MAX_TEXT - 1] + "…"
+        code = self.get(text)
+        if code is None:
+            if len(self.words) >= MAX_WORDS and text != OTHER:
+                return self[OTHER]
+            code = len(self.words)
+            self.words.append(text)
+            self[text] = code
+        if whole and key is not text:
+            self[key] = code  # a number is found faster next time; a long text would be kept for nothing
+        return code
+
+    def dtype(self, size: int) -> pd.CategoricalDtype:
+        """Give the categories of the first `size` words."""
+        held = self._dtype
+        if held is None or held[0] != size:
+            held = self._dtype = (size, pd.CategoricalDtype(pd.Index(self.words[:size], dtype="str")))
+        return held[1]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimate what the words take."""
+        return len(self.words) * 160
+
+
+def code_dtype(words: int) -> type[np.signedinteger[Any]]:
+    """Give the integer type in which pandas keeps the codes of so many categories."""
+    if words < np.iinfo(np.int8).max:
+        return np.int8
+    return np.int16 if words < np.iinfo(np.int16).max else np.int32
+
+
+def number_dtype(largest: int) -> type[np.signedinteger[Any]]:
+    """Give the narrowest of 16, 32 and 64 bits that holds numbers up to `largest` in size."""
+    if largest <= np.iinfo(np.int16).max:
+        return np.int16
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+
+
+class Growing:
+    """Keep numbers in one contiguous array, doubled when full: `values` is what was appended."""
+
+    __slots__ = ("_data", "size")
+
+    def __init__(self, dtype: npt.DTypeLike = np.int64) -> None:
+        self._data: npt.NDArray[Any] = np.empty(64, dtype)
+        self.size = 0
+
+    def extend(self, values: npt.NDArray[Any] | list[Any]) -> None:
+        """Append; what was given out before is never written again."""
+        end = self.size + len(values)
+        if end > len(self._data):
+            data = np.empty(max(end, 2 * len(self._data)), self._data.dtype)
+            data[: self.size] = self._data[: self.size]
+            self._data = data
+        self._data[self.size : end] = values
+        self.size = end
+
+    def drop(self, count: int) -> None:
+        """Let the first `count` go, into a new array."""
+        self._data = self._data[count:].copy()
+        self.size -= count
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """Give what is held, to be read only."""
+        return self._data[: self.size]
+
+    @property
+    def nbytes(self) -> int:
+        """Count what is held in bytes."""
+        return self.size * self._data.itemsize

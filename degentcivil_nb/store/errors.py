@@ -1,0 +1,37 @@
+"""The table of errors: rows of type `error`, with what their payloads say beside code and message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..protocol.json_text import excerpt
+from .payloads import read_payload
+from .selection import TakePayloads
+
+
+def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
+    """Add `traceback` and `excerpt` to rows of errors.
+
+    A message whose payload had the wrong shape is an error in its place, its payload as it came: the excerpt is the
+    first 500 bytes of that. For a frame that was no message at all, whoever read it put the excerpt into the payload.
+    """
+    tracebacks: list[str | None] = []
+    excerpts: list[str | None] = []
+    for text in payloads(rows.index.to_list()):
+        data = read_payload(text)
+        if isinstance(data, dict) and "code" in data and "message" in data:
+            tracebacks.append(_text(data.get("traceback")))
+            excerpts.append(_text(data.get("excerpt")))
+        else:
+            tracebacks.append(None)
+            excerpts.append(excerpt(text))
+    table = rows.drop(columns=["state", "location", "event_type", "type"])
+    table["traceback"] = pd.array(tracebacks, dtype="str")
+    table["excerpt"] = pd.array(excerpts, dtype="str")
+    return table
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,361 @@
+"""The store of a session: one thread appends what came, many ask."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Raw
+
+from ..protocol.codec import malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from .columns import Dictionary
+from .controls import ControlRow, Controls, Position
+from .counters import Tally
+from .ingest import Ingest, Ingested
+from .llm import LlmTotals
+from .payloads import Payloads
+from .places import Places
+from .present import Present, PresentColumns
+from .questions import Questions
+from .schema import NAT, SECOND, Codes, Ints, Moment, StoreStats, moment_ns, to_ns
+from .stays import Stays
+from .table import Table
+
+logger = logging.getLogger("degentcivil_nb.store")
+
+RUN_ROWS: Final = 4_096
+"""Rows that are published at a time; a reader waits for no more than that."""
+COUNTED: Final = ("type", "code", "character_id", "state")
+
+
+class EventStore(Questions):
+    """Keep events in columns, and the present, the counters and the gaps up to date with them.
+
+    Only one thread may `append`. Questions may come from any thread at any time; what they give is the caller's own.
+    Retention by rows, bytes (columns and payloads) and age (seconds since receipt) lets the oldest events go.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_rows: int = 1_000_000,
+        max_bytes: int | None = None,
+        max_age_s: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if max_rows < 1:
+            raise ValueError(f"a store keeps at least one row, not {max_rows}")
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._table = Table(max_rows)
+        words = self._table.dictionaries
+        self._ingest = Ingest(words)
+        self._payloads = Payloads()
+        self._present = Present(words["character_id"], words["state"], words["location"])
+        self._stays = Stays(words["state"])
+        self._tallies = {by: Tally() for by in COUNTED}
+        self._codes = Dictionary()
+        self._controls = Controls()
+        self._places = Places()
+        self._llm = LlmTotals()
+        self._snapshot: Position | None = None
+        self._snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None
+        self._errors = 0
+        self._malformed = 0
+        self._tick: int | None = None
+        self.version = 0
+        """Grows with every change."""
+
+    # --- writing: one thread ----------------------------------------------------------------------------------------
+
+    def append(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
+        """Store messages in order, received at a wall clock time in seconds; what is bad becomes an error row.
+
+        Never raises.
+        """
+        received_ns = to_ns(received)
+        if received_ns == NAT:
+            received_ns = to_ns(self._clock())
+        for run in self._runs(messages, epoch):
+            try:
+                self._take(run, received_ns, epoch)
+            except Exception as error:  # a boundary: a bug at one message must not cost the others
+                logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
+                self._salvage(run, received_ns, epoch)
+
+    def _runs(self, messages: list[RawMessage], epoch: str | None) -> Iterator[Sequence[RawMessage]]:
+        """Cut messages into runs of events, and ordered control messages by themselves.
+
+        A run also ends where the stream passes the position of the snapshot that set the present.
+        """
+        if ORDERED_CONTROL.isdisjoint([message.type for message in messages]):
+            cuts: list[int] = []
+        else:
+            ordered = [i for i, message in enumerate(messages) if message.type in ORDERED_CONTROL]
+            cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
+        start = 0
+        for stop in [*cuts, len(messages)]:
+            while start < stop:
+                run = messages[start : min(stop, start + RUN_ROWS)]
+                live = self._first_live(run, epoch)
+                if live:
+                    run = run[:live]
+                start += len(run)
+                yield run
+
+    def _first_live(self, run: list[RawMessage], epoch: str | None) -> int | None:
+        at = self._snapshot
+        if at is None or at.epoch != epoch:
+            return None
+        return next((i for i, message in enumerate(run) if message.seq is None or message.seq > at.seq), None)
+
+    def _take(self, run: Sequence[RawMessage], received_ns: int, epoch: str | None) -> None:
+        if run[0].type in ORDERED_CONTROL:
+            self._control(run[0], received_ns, epoch)
+            return
+        found = self._ingest(run, received_ns, epoch)
+        with self._changed:
+            first_row = self._table.next_row
+            self._table.append(found.batch)
+            self._payloads.extend(found.payloads, found.lengths)
+            self._note(found, first_row, epoch)
+            self._retain(received_ns)
+            self._publish()
+
+    def _publish(self) -> None:
+        self.version += 1
+        self._changed.notify_all()
+
+    def _salvage(self, run: Sequence[RawMessage], received_ns: int, epoch: str | None) -> None:
+        for message in run:
+            try:
+                bad = malformed(bytes(message.data), WebSocketError(WebSocketError.INVALID_MESSAGE, "cannot be stored"))
+                kept = RawMessage(MessageTypes.ERROR, Raw(bytes(bad.data)), None, message.seq)
+                self._take([message] if len(run) > 1 else [kept], received_ns, epoch)
+            except Exception:  # a boundary: see `append`
+                logger.exception("a message was lost")
+
+    def _note(self, found: Ingested, first_row: int, epoch: str | None) -> None:
+        """Bring what is kept beside the columns up to date with new rows."""
+        live = self._live(found.seqs, epoch)
+        if live:
+            self._take_up(first_row)
+        self._count(
+            found.times // SECOND,
+            {"type": found.batch.columns["type"], "character_id": found.characters, "state": found.states},
+            None if found.codes is None else (found.codes[0], ~found.codes[1]),
+            1,
+        )
+        self._present.fit()
+        changes = found.changes
+        listed = found.listed
+        if len(listed.index):
+            new = self._stays.differs(listed.character, listed.state) | (
+                (listed.location >= 0) & (self._present.location[listed.character] != listed.location)
+            )
+            self._stays.note(
+                first_row + listed.index[new].astype(np.int64),
+                listed.character[new],
+                listed.state[new],
+                listed.location[new],
+                found.times[listed.index[new]],
+            )
+        if len(changes.index):
+            self._stays.follow(changes.character, changes.state, changes.previous)
+        if live:
+            if len(changes.index):
+                self._present.change(changes.character, changes.state, changes.location, found.times[changes.index])
+            for _, character, attributes in found.updates:
+                self._present.update(character, attributes)
+            named = found.characters >= 0
+            self._present.see(found.characters[named], found.times[named])
+            if len(found.updates):
+                rows = np.fromiter([row for row, _, _ in found.updates], np.int64, len(found.updates))
+                who = np.fromiter([character for _, character, _ in found.updates], np.int32, len(found.updates))
+                self._present.see(who, found.times[rows])
+        for row, places in found.places:
+            self._places.update(places, first_row + row)
+        self._llm.add(found.calls)
+        if found.codes is not None:
+            self._errors += int(np.count_nonzero(~found.codes[1]))
+            self._malformed += found.malformed
+        ticks = found.batch.columns["tick"]
+        if ticks[-1] >= 0:
+            self._tick = int(ticks[-1])
+        last = int(found.seqs.max())
+        if last > 0:
+            self._controls.account(epoch, last)
+            if self._snapshot is not None and self._snapshot.epoch == epoch and last >= self._snapshot.seq:
+                self._take_up(first_row + found.batch.size)
+
+    def _live(self, seqs: Ints, epoch: str | None) -> bool:
+        """Say whether a run (never cut by it) lies beyond the snapshot that set the present."""
+        at = self._snapshot
+        return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
+
+    def _take_up(self, row: int) -> None:
+        if self._snapshot_states is not None:
+            self._stays.take_up(row, *self._snapshot_states)
+            self._snapshot_states = None
+
+    def _count(self, seconds: Ints, codes: dict[str, Any], errors: tuple[Any, Any] | None, sign: int) -> None:
+        for by, values in codes.items():
+            self._tallies[by].add(seconds, values, sign)
+        if errors is not None and errors[1].any():
+            numbers = self._codes
+            which = np.array([numbers[code] for code in errors[0][errors[1]].tolist()], np.int64)
+            self._tallies["code"].add(seconds[errors[1]], which, sign)
+
+    def _control(self, message: RawMessage, received_ns: int, epoch: str | None) -> None:
+        try:
+            payload = decode(_CONTROL_PAYLOADS[message.type], message.data)
+        except WebSocketError as error:
+            bad = malformed(encode(message), error)
+            self._take([bad], received_ns, epoch)
+            return
+        stamp = to_ns(message.timestamp)
+        when = received_ns if stamp == NAT else stamp
+        controls = self._controls
+        with self._changed:
+            row = self._table.next_row
+            controls.rows.append(ControlRow(row, message.type, when, epoch, bytes(message.data)))
+            if isinstance(payload, Gap):
+                controls.gap(row, payload, when)
+                self._stays.interrupt()
+            elif isinstance(payload, Snapshot):
+                whole = controls.snapshot(payload)
+                if whole is not None:
+                    self._snapshot = Position(epoch, payload.seq)
+                    self._snapshot_states = self._present.replace(whole)
+                    if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
+                        self._take_up(row)
+            elif isinstance(payload, RunState):
+                controls.run_state = payload
+                if payload.tick is not None:
+                    self._tick = payload.tick
+                if payload.head is not None:
+                    controls.account(epoch, payload.head)
+            self._publish()
+
+    # --- retention --------------------------------------------------------------------------------------------------
+
+    def _retain(self, now_ns: int) -> None:
+        table = self._table
+        if len(table) > table.max_rows:
+            self._evict(len(table) - table.max_rows)
+        if self._max_age_s is not None and len(table):
+            received = table.oldest(len(table))["received"]
+            self._evict(int(np.searchsorted(received, now_ns - int(self._max_age_s * SECOND))))
+        if self._max_bytes is not None:
+            while len(table) > 1 and (over := self._held_bytes() - self._max_bytes) > 0:
+                self._evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
+
+    def _held_bytes(self) -> int:
+        return len(self._table) * (self._table.row_bytes + 2) + self._payloads.nbytes
+
+    def _evict(self, count: int) -> None:
+        if not count:
+            return
+        oldest = self._table.oldest(count)
+        codes = {by: oldest[by].astype(np.int64) for by in ("type", "character_id", "state")}
+        self._count(oldest["time"] // SECOND, codes, (oldest["code"], ~oldest["code_missing"]), -1)
+        self._table.evict(count)
+        first_row = self._table.first_row
+        self._payloads.evict(first_row)
+        self._controls.forget(first_row)
+        self._stays.forget(first_row)
+
+    def forget(self, *, before: Moment) -> int:
+        """Drop the oldest events up to the first that is not before a time; gives how many went."""
+        moment = moment_ns(before)
+        with self._changed:
+            late = self._table.oldest(len(self._table))["time"] >= moment
+            count = int(np.argmax(late)) if late.any() else len(self._table)
+            self._evict(count)
+            self._publish()
+        return count
+
+    # --- how it is --------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Count the events held."""
+        return len(self._table)
+
+    @property
+    def first_row(self) -> int:
+        """Give the row number of the oldest event held."""
+        return self._table.first_row
+
+    @property
+    def next_row(self) -> int:
+        """Give the row number that the next event will have."""
+        return self._table.next_row
+
+    @property
+    def run_state(self) -> str | None:
+        """Give the state of the run as of the last word on it; `None` before any."""
+        state = self._controls.run_state
+        return None if state is None else state.state
+
+    @property
+    def tick(self) -> int | None:
+        """Give the last tick heard of."""
+        return self._tick
+
+    def has_accounted(self, epoch: str | None, seq: int) -> bool:
+        """Say whether everything up to a position is stored, declared missing, or filtered."""
+        return epoch is not None and self._controls.accounted.get(epoch, 0) >= seq
+
+    def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `predicate` (asked after each change) holds; false if it does not within `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(predicate, timeout)
+
+    def wait_version(self, version: int, timeout: float | None = None) -> bool:
+        """Wait until the store has changed since `version`; false if it does not within `timeout` seconds."""
+        return self.wait(lambda: self.version > version, timeout)
+
+    def stats(self) -> StoreStats:
+        """Say how much is held, and what was lost or let go."""
+        with self._changed:
+            table = self._table
+            tallies = sum(tally.memory_bytes for tally in self._tallies.values())
+            return StoreStats(
+                rows=len(table),
+                first_row=table.first_row,
+                next_row=table.next_row,
+                evicted=table.first_row,
+                memory_bytes=table.memory_bytes + self._payloads.memory_bytes + tallies,
+                payload_bytes=self._payloads.nbytes,
+                characters=len(self._present),
+                errors=self._errors,
+                malformed=self._malformed,
+                gaps=len(self._controls.gaps),
+                missing=self._controls.missing,
+            )
+
+    def attribute(self, character: str, name: str) -> Any:
+        """Give an attribute of a character now; `None` where it is not known."""
+        with self._changed:
+            return self._present.attribute(character, name)
+
+    def present_columns(self, since_version: int = 0) -> PresentColumns:
+        """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
+        with self._changed:
+            return self._present.columns(since_version)
+
+
+_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState]]] = {
+    MessageTypes.GAP: Gap,
+    MessageTypes.SNAPSHOT: Snapshot,
+    MessageTypes.RUN_STATE: RunState,
+}

@@ -1,0 +1,314 @@
+"""From messages to columns: one comprehension a column, one decoding a type, never a dict a message on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Raw
+
+from ..protocol.codec import character_of
+from ..protocol.json_text import FOREIGN
+from ..protocol.message import (
+    ErrorPayload,
+    EventNotification,
+    GameLlmCall,
+    LlmCall,
+    MessageTypes,
+    RawMessage,
+    StateChange,
+)
+from .columns import Dictionary
+from .schema import Codes, Ints, times_of
+from .table import Array, Batch
+
+T = TypeVar("T")
+INT64_MAX: Final = np.iinfo(np.int64).max
+INVALID: Final = 1001
+SENT, RECEIVED = 0, 1
+NOTHING: Final = np.empty(0, np.int32)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Hold changes of state in order: which row of the batch, whose, to what; `previous` is what the sender said."""
+
+    index: Array = field(default_factory=lambda: NOTHING)
+    character: Codes = field(default_factory=lambda: NOTHING)
+    state: Codes = field(default_factory=lambda: NOTHING)
+    location: Codes = field(default_factory=lambda: NOTHING)
+    previous: Codes = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(slots=True)
+class Ingested:
+    """Hold a run of messages as columns, and what of them concerns more than their own row."""
+
+    batch: Batch
+    payloads: Sequence[Any]
+    lengths: Ints
+    times: Ints
+    seqs: Ints
+    characters: Codes
+    states: Codes
+    codes: tuple[Array, Array] | None = None
+    """Rows of errors and their codes."""
+    changes: Changes = field(default_factory=Changes)
+    updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    """Row of the batch, character, attributes; in order."""
+    listed: Changes = field(default_factory=Changes)
+    """Those of the changes that come from lists of characters, so that no row names whose they are."""
+    places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
+    calls: list[LlmCall | GameLlmCall] = field(default_factory=list)
+    malformed: int = 0
+
+
+class _Reader:
+    """Decode payloads of one type: all in one go, or one by one once any of them is bad."""
+
+    def __init__(self, type: Any) -> None:
+        self._one = msgspec.json.Decoder(type).decode
+        self._many = msgspec.json.Decoder(list[type]).decode
+
+    def __call__(self, raws: Sequence[Raw]) -> tuple[list[Any], dict[int, str]]:
+        """Give what could be read, and the reasons by position of what could not."""
+        try:
+            read = self._many(b"[" + b",".join(raws) + b"]")
+            if len(read) == len(raws):
+                return read, {}
+        except FOREIGN:
+            pass  # found out below, one by one
+        read, reasons = [], {}
+        for position, raw in enumerate(raws):
+            try:
+                read.append(self._one(raw))
+            except FOREIGN as error:
+                reasons[position] = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return read, reasons
+
+
+class Ingest:
+    """Turn messages into columns with the words of one store; pure but for the words that it adds."""
+
+    def __init__(self, dictionaries: dict[str, Dictionary]) -> None:
+        self._epochs = dictionaries["epoch"]
+        self._types = dictionaries["type"]
+        self._characters = dictionaries["character_id"]
+        self._states = dictionaries["state"]
+        self._locations = dictionaries["location"]
+        self._event_types = dictionaries["event_type"]
+        self._texts = dictionaries["message"]
+        assert dictionaries["time_source"]["sent"] == SENT
+        assert dictionaries["time_source"]["received"] == RECEIVED
+        self._kinds: dict[str, tuple[_Reader, Callable[[Ingested, Array, list[Any]], None]]] = {
+            MessageTypes.STATE_CHANGE: (_Reader(StateChange), self._state_changes),
+            MessageTypes.CHARACTER_UPDATE: (_Reader(dict[str, Any]), self._updates),
+            MessageTypes.EVENT_NOTIFICATION: (_Reader(EventNotification), self._notifications),
+            MessageTypes.ERROR: (_Reader(ErrorPayload), self._errors),
+            MessageTypes.LLM_CALL: (_Reader(LlmCall), self._calls),
+            MessageTypes.CHARACTER_UPDATE_LLM: (_Reader(GameLlmCall), self._game_calls),
+            MessageTypes.ALL_CHARACTERS: (_Reader(list[dict[str, Any]]), self._lists),
+            MessageTypes.ALL_BUILDINGS: (_Reader(list[dict[str, Any]]), self._buildings),
+        }
+
+    def __call__(self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None) -> Ingested:
+        """Read a run of messages without ordered control ones."""
+        size = len(messages)
+        words = self._types
+        type_codes = np.fromiter([words[m.type] for m in messages], np.int32, size)
+        raws = [m.data for m in messages]
+        seqs = _whole([m.seq or 0 for m in messages], 0)
+        ticks = _whole([-1 if m.tick is None else m.tick for m in messages], -1)
+        times, absurd = times_of([m.timestamp for m in messages], received_ns)
+        nothing = np.int32(-1)
+        columns: dict[str, Any] = {
+            "epoch": self._epochs[epoch],
+            "seq": seqs,
+            "tick": ticks,
+            "time": times,
+            "received": received_ns,
+            "time_source": absurd,
+            "type": type_codes,
+            "character_id": nothing,
+            "state": nothing,
+            "location": nothing,
+            "event_type": nothing,
+            "message": nothing,
+            "code": np.zeros((), np.int64),
+        }
+        masks: dict[str, Any] = {"seq": seqs < 1, "tick": ticks < 0, "code": True}
+        found = Ingested(
+            batch=Batch(size, columns, masks),
+            payloads=raws,
+            lengths=np.fromiter(map(len, raws), np.int64, size),
+            times=times,
+            seqs=seqs,
+            characters=NOTHING,
+            states=NOTHING,
+        )
+        kinds = {m.type for m in messages}.intersection(self._kinds)
+        # rows first: a malformed one changes its type, and must not be read again as what it became
+        for kind, rows in [(kind, np.flatnonzero(type_codes == words[kind])) for kind in kinds]:
+            read, take = self._kinds[kind]
+            payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
+            if reasons:
+                for position, reason in reasons.items():
+                    self._malformed(found, int(rows[position]), reason)
+                rows = np.delete(rows, list(reasons))
+            take(found, rows, payloads)
+        found.updates.sort(key=lambda update: update[0])
+        found.characters = _full(columns["character_id"], size)
+        found.states = _full(columns["state"], size)
+        return found
+
+    # --- a type each: its payloads into the columns ---------------------------------------------------------------
+
+    def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
+        size = len(payloads)
+        characters, states, locations = self._characters, self._states, self._locations
+        changes = Changes(
+            rows,
+            np.fromiter([characters[p.character_id] for p in payloads], np.int32, size),
+            np.fromiter([states[p.new_state] for p in payloads], np.int32, size),
+            np.fromiter([locations[p.location] for p in payloads], np.int32, size),
+            np.fromiter([states[p.previous_state] for p in payloads], np.int32, size),
+        )
+        _put(found, "character_id", rows, changes.character)
+        _put(found, "state", rows, changes.state)
+        _put(found, "location", rows, changes.location)
+        found.changes = _merge(found.changes, changes)
+
+    def _updates(self, found: Ingested, rows: Array, payloads: list[dict[str, Any]]) -> None:
+        codes = np.full(len(rows), -1, np.int32)
+        moves: list[tuple[int, int, int, int]] = []
+        for position, (row, attributes) in enumerate(zip(rows.tolist(), payloads, strict=True)):
+            name = character_of(attributes)
+            if name is None:
+                self._malformed(found, row, "`character_id` is neither text nor a whole number")
+            else:
+                codes[position] = self._merge_later(found, row, name, attributes, moves)
+        _put(found, "character_id", rows, codes)
+        if moves:
+            changes = _changes(moves)
+            _put(found, "state", changes.index, changes.state)
+            _put(found, "location", changes.index, changes.location)
+            found.changes = _merge(found.changes, changes)
+
+    def _lists(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
+        moves: list[tuple[int, int, int, int]] = []
+        for row, items in zip(rows.tolist(), payloads, strict=True):
+            for attributes in items:
+                # the game's lists have no id: there the name is the identity
+                name = character_of(attributes) or attributes.get("name")
+                if isinstance(name, str):
+                    self._merge_later(found, row, name, attributes, moves)
+        if moves:
+            found.listed = _changes(moves)
+            found.changes = _merge(found.changes, found.listed)
+
+    def _merge_later(
+        self, found: Ingested, row: int, name: str, attributes: dict[str, Any], moves: list[tuple[int, int, int, int]]
+    ) -> int:
+        """Note attributes to be merged, and a state and a place among them as what they are."""
+        character = self._characters[name]
+        attributes.pop("character_id", None)
+        state, location = attributes.get("state"), attributes.get("location")
+        if isinstance(state, str) or isinstance(location, str):
+            codes = [-1, -1]
+            if isinstance(state, str):
+                codes[0] = self._states[attributes.pop("state")]
+            if isinstance(location, str):
+                codes[1] = self._locations[attributes.pop("location")]
+            moves.append((row, character, codes[0], codes[1]))
+        found.updates.append((row, character, attributes))
+        return character
+
+    def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
+        characters, event_types = self._characters, self._event_types
+        size = len(payloads)
+        _put(found, "character_id", rows, np.fromiter([characters[p.character_id] for p in payloads], np.int32, size))
+        _put(found, "event_type", rows, np.fromiter([event_types[p.event_type] for p in payloads], np.int32, size))
+
+    def _errors(self, found: Ingested, rows: Array, payloads: list[ErrorPayload]) -> None:
+        for row, error in zip(rows.tolist(), payloads, strict=True):
+            if not -INT64_MAX <= error.code <= INT64_MAX:
+                self._malformed(found, row, f"`code` is no number of 64 bits: {str(error.code)[:40]}")
+                continue
+            self._error_row(found, row, error.code, error.message)
+            _put(found, "character_id", row, self._characters[error.character_id])
+
+    def _calls(self, found: Ingested, rows: Array, payloads: list[LlmCall]) -> None:
+        characters = self._characters
+        codes = np.fromiter([characters[p.character_id] for p in payloads], np.int32, len(payloads))
+        _put(found, "character_id", rows, codes)
+        found.calls += payloads
+
+    def _game_calls(self, found: Ingested, rows: Array, payloads: list[GameLlmCall]) -> None:
+        found.calls += payloads
+
+    def _buildings(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
+        found.places += zip(rows.tolist(), payloads, strict=True)
+
+    def _malformed(self, found: Ingested, row: int, reason: str) -> None:
+        """Make the row an `error` in its place, with its `seq` and its payload as it came."""
+        kind = self._types.words[int(found.batch.columns["type"][row])]
+        found.batch.columns["type"][row] = self._types[MessageTypes.ERROR]
+        self._error_row(found, row, INVALID, f"not a valid {kind}: {reason}")
+        found.malformed += 1
+
+    def _error_row(self, found: Ingested, row: int, code: int, message: str) -> None:
+        columns, size = found.batch.columns, found.batch.size
+        if found.codes is None:
+            columns["code"] = np.zeros(size, np.int64)
+            found.batch.masks["code"] = np.ones(size, np.bool_)
+            found.codes = (columns["code"], found.batch.masks["code"])
+        columns["code"][row] = code
+        found.batch.masks["code"][row] = False
+        _put(found, "message", row, self._texts[message])
+
+
+def _put(found: Ingested, column: str, rows: Any, values: Any) -> None:
+    """Write values into rows of a column of the batch, which is made when first needed."""
+    columns = found.batch.columns
+    if columns[column].ndim == 0:
+        if isinstance(values, np.ndarray) and len(values) == found.batch.size:
+            columns[column] = values
+            return
+        columns[column] = np.full(found.batch.size, -1, np.int32)
+    columns[column][rows] = values
+
+
+def _full(column: Any, size: int) -> Codes:
+    return column if column.ndim else np.full(size, -1, np.int32)
+
+
+def _changes(moves: list[tuple[int, int, int, int]]) -> Changes:
+    index, character, state, location = np.array(moves, np.int32).T
+    return Changes(index, character, state, location, np.full(len(index), -1, np.int32))
+
+
+def _merge(some: Changes, more: Changes) -> Changes:
+    """Put changes from two types into the order of their rows."""
+    if not len(some.index):
+        return more
+    index = np.concatenate([some.index, more.index])
+    order = np.argsort(index, kind="stable")
+    return Changes(
+        index[order],
+        np.concatenate([some.character, more.character])[order],
+        np.concatenate([some.state, more.state])[order],
+        np.concatenate([some.location, more.location])[order],
+        np.concatenate([some.previous, more.previous])[order],
+    )
+
+
+def _whole(values: list[Any], missing: int) -> Ints:
+    """Make 64-bit numbers; what does not fit, or is no whole number, counts as missing."""
+    try:
+        return np.fromiter(values, np.int64, len(values))
+    except (OverflowError, TypeError, ValueError):
+        fits = [value if isinstance(value, int) and 0 <= value <= INT64_MAX else missing for value in values]
+        return np.fromiter(fits, np.int64, len(values))

@@ -1,0 +1,96 @@
+"""Calls of language models: totals by model kept as they come, and the table of the calls held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from ..protocol.json_text import FOREIGN
+from ..protocol.message import GameLlmCall, LlmCall, MessageTypes
+
+_call = msgspec.json.Decoder(LlmCall).decode
+_game_call = msgspec.json.Decoder(GameLlmCall).decode
+
+
+@dataclass(slots=True)
+class ModelTotals:
+    """Add up the calls of one model."""
+
+    calls: int = 0
+    errors: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_s: float = 0.0
+    cost_usd: float = 0.0
+
+
+class LlmTotals:
+    """Add up calls by model, from the beginning of the store."""
+
+    def __init__(self) -> None:
+        self._models: dict[str | None, ModelTotals] = {}
+
+    def add(self, calls: Iterable[LlmCall | GameLlmCall]) -> None:
+        """Take calls."""
+        for call in calls:
+            model = call.model if isinstance(call, LlmCall) else None
+            totals = self._models.get(model)
+            if totals is None:
+                totals = self._models[model] = ModelTotals()
+            totals.calls += 1
+            if isinstance(call, LlmCall):
+                totals.errors += call.error is not None
+                totals.prompt_tokens += call.prompt_tokens or 0
+                totals.completion_tokens += call.completion_tokens or 0
+                totals.latency_s += call.latency_s or 0.0
+                totals.cost_usd += call.cost_usd or 0.0
+
+    def copy(self) -> list[tuple[str | None, ModelTotals]]:
+        """Copy the totals out."""
+        return [
+            (model, ModelTotals(*(getattr(totals, field.name) for field in fields(ModelTotals))))
+            for model, totals in self._models.items()
+        ]
+
+
+def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
+    """Make a row a model: `calls`, `errors`, tokens, seconds and cost in all."""
+    index = pd.Index([model or "unknown" for model, _ in totals], dtype="str", name="model")
+    return pd.DataFrame(
+        {field.name: [getattr(total, field.name) for _, total in totals] for field in fields(ModelTotals)}, index=index
+    )
+
+
+def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[str, Any]:
+    """Read the columns of calls from their payloads, of either kind."""
+    calls = [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
+    columns: dict[str, Any] = {
+        "prompt_type": pd.array([call.prompt_type for call in calls], dtype="str"),
+        "prompt": pd.Series([call.prompt for call in calls], dtype="object").array,
+        "response": pd.Series([call.response for call in calls], dtype="object").array,
+        "model": pd.array([call.model for call in calls], dtype="str"),
+        "error": pd.array([call.error for call in calls], dtype="str"),
+    }
+    for name in ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd"):
+        columns[name] = pd.array([_number(getattr(call, name)) for call in calls], dtype="Float64")
+    for name in ("prompt_tokens", "completion_tokens"):
+        columns[name] = columns[name].astype("Int64")
+    return columns
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is None or abs(value) < 1 << 53 else None
+
+
+def _read(type: str | None, payload: bytes) -> LlmCall:
+    try:
+        if type == MessageTypes.LLM_CALL:
+            return _call(payload)
+        game = _game_call(payload)
+    except FOREIGN:  # cannot happen to what was read on the way in, but a table must not fail for one row
+        return LlmCall()
+    return LlmCall(prompt_type=game.latest_prompt_type, prompt=game.latest_prompt, response=game.latest_response)

@@ -1,0 +1,36 @@
+"""The places of the town, as far as they were listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+
+class Places:
+    """Keep the last that was said of each place; its `id` is its identity, else its `name`."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, dict[str, Any]] = {}
+
+    def update(self, places: Iterable[Mapping[str, Any]], row: int) -> None:
+        """Take a list of places that came with an event."""
+        for place in places:
+            identity = place.get("id", place.get("name"))
+            if isinstance(identity, str | int):
+                self._places[str(identity)] = {**place, "row": row}
+
+    def copy(self) -> list[dict[str, Any]]:
+        """Copy the places out."""
+        return [place.copy() for place in self._places.values()]
+
+
+def place_table(places: list[dict[str, Any]]) -> pd.DataFrame:
+    """Make the frame of `places()`: what was sent of each, and the `row` that said it last."""
+    first = ("id", "name", "description", "instruction", "jobs")
+    if not places:
+        return pd.DataFrame({name: pd.Series(dtype="object" if name == "jobs" else "str") for name in (*first, "row")})
+    rest = dict.fromkeys(name for place in places for name in place if name not in first and name != "row")
+    names = [name for name in first if any(name in place for place in places)]
+    return pd.DataFrame({name: [place.get(name) for place in places] for name in [*names, *rest, "row"]})

@@ -1,0 +1,192 @@
+"""The present of every character, kept as messages arrive: state, location, since when, and merged attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..protocol.message import SnapshotCharacter
+from .columns import Dictionary
+from .schema import NAT, Codes, Ints, timestamps, to_ns
+
+
+@dataclass(slots=True)
+class PresentColumns:
+    """Hold the present of some characters as columns, a row each; times in nanoseconds, `NAT` where unknown."""
+
+    version: int
+    """The present's version; ask again with it for what changed since."""
+    replaced: bool
+    """True where a snapshot replaced all since the version asked for: these are then all the characters."""
+    character_id: list[str]
+    state: list[str | None]
+    location: list[str | None]
+    since: Ints
+    last_seen: Ints
+    attributes: list[dict[str, Any]]
+
+    def frame(self) -> pd.DataFrame:
+        """Make the frame of `characters()`; an attribute that has a column's name gets an underscore behind it."""
+        index = pd.Index(self.character_id, name="character_id", dtype="str")
+        names = dict.fromkeys(name for attributes in self.attributes for name in attributes)
+        columns: dict[str, Any] = {
+            "state": pd.Categorical(self.state)
+            if self.state
+            else pd.Categorical([], categories=pd.Index([], dtype="str")),
+            "location": pd.Categorical(self.location)
+            if self.location
+            else pd.Categorical([], categories=pd.Index([], dtype="str")),
+        }
+        for name in names:
+            own = name + "_" if name in ("state", "location", "since", "last_seen") else name
+            columns[own] = _column([attributes.get(name) for attributes in self.attributes], index)
+        columns["since"] = timestamps(self.since)
+        columns["last_seen"] = timestamps(self.last_seen)
+        return pd.DataFrame(columns, index=index)
+
+
+def _column(values: list[Any], index: pd.Index) -> pd.Series:
+    """Make a column of JSON values: of numbers, flags or text if all are alike, else of objects."""
+    kinds = {type(value) for value in values}
+    missing = type(None) in kinds
+    kinds.discard(type(None))
+    try:
+        if kinds == {str}:
+            return pd.Series(values, index, dtype="str")
+        if kinds == {bool}:
+            return pd.Series(values, index, dtype="boolean" if missing else "bool")
+        if kinds == {int}:
+            return pd.Series(values, index, dtype="Int64" if missing else "int64")
+        if kinds and kinds <= {int, float}:
+            return pd.Series(values, index, dtype="float64")
+    except OverflowError:
+        pass  # whole numbers beyond 64 bits stay what they are
+    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), index)
+
+
+class Present:
+    """Keep the present by character code; written by one thread, copied out under the store's lock."""
+
+    def __init__(self, characters: Dictionary, states: Dictionary, locations: Dictionary) -> None:
+        self._characters = characters
+        self._states = states
+        self._locations = locations
+        self._known = np.zeros(0, np.bool_)
+        self.state: Codes = np.zeros(0, np.int32)
+        self.location: Codes = np.zeros(0, np.int32)
+        self.since: Ints = np.zeros(0, np.int64)
+        self._last_seen: Ints = np.zeros(0, np.int64)
+        self._versions: Ints = np.zeros(0, np.int64)
+        self._attributes: list[dict[str, Any]] = []
+        self.version = 0
+        self._replaced_at = 0
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._known))
+
+    def fit(self) -> None:
+        """Make room for every character that has a number by now."""
+        needed, held = len(self._characters.words), len(self._known)
+        if needed <= held:
+            return
+        more = max(needed - held, held, 64)
+        self._known = np.concatenate([self._known, np.zeros(more, np.bool_)])
+        self.state = np.concatenate([self.state, np.full(more, -1, np.int32)])
+        self.location = np.concatenate([self.location, np.full(more, -1, np.int32)])
+        self.since = np.concatenate([self.since, np.full(more, NAT)])
+        self._last_seen = np.concatenate([self._last_seen, np.full(more, NAT)])
+        self._versions = np.concatenate([self._versions, np.zeros(more, np.int64)])
+        self._attributes += [{} for _ in range(more)]
+
+    def change(self, characters: Codes, states: Codes, locations: Codes, times: Ints) -> None:
+        """Take changes in order; without a state or a location (−1) the character keeps what it has."""
+        said = states >= 0
+        if said.all():
+            who, what, when = characters, states, times
+        else:
+            who, what, when = characters[said], states[said], times[said]
+        order = np.argsort(who, kind="stable")
+        who, what, when = who[order], what[order], when[order]
+        if len(who):
+            before = np.empty_like(what)
+            before[1:] = what[:-1]
+            first = np.empty(len(who), np.bool_)
+            first[0] = True
+            np.not_equal(who[1:], who[:-1], out=first[1:])
+            before[first] = self.state[who[first]]
+            new = before != what
+            # an assignment to the same place twice leaves the last
+            self.since[who[new]] = when[new]
+            self.state[who] = what
+        placed = locations >= 0
+        self.location[characters[placed]] = locations[placed]
+        self._known[characters] = True
+
+    def see(self, characters: Codes, times: Ints) -> None:
+        """Note when characters were last heard of."""
+        self.version += 1
+        self._last_seen[characters] = times
+        self._versions[characters] = self.version
+
+    def update(self, character: int, attributes: dict[str, Any]) -> None:
+        """Merge attributes over what is known of a character."""
+        self._known[character] = True
+        self._attributes[character].update(attributes)
+
+    def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
+        """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
+        words = [self._characters[character.character_id] for character in characters]
+        self.fit()
+        self._known[:] = False
+        self.state[:] = -1
+        self.location[:] = -1
+        self.since[:] = NAT
+        self._last_seen[:] = NAT
+        self.version += 1
+        self._replaced_at = self.version
+        self._versions[:] = self.version
+        self._attributes = [{} for _ in range(len(self._known))]
+        for code, character in zip(words, characters, strict=True):
+            self._known[code] = True
+            self.state[code] = self._states[character.state]
+            self.location[code] = self._locations[character.location]
+            self.since[code] = to_ns(character.since)
+            self._last_seen[code] = to_ns(character.last_seen)
+            self._attributes[code] = dict(character.attributes)
+        codes = np.array(words, np.int32)
+        return codes, self.state[codes], self.location[codes], self.since[codes]
+
+    def attribute(self, character: str, name: str) -> Any:
+        """Give an attribute of a character now; `None` where it is not known."""
+        code = self._characters.get(character, -1)
+        if not 0 <= code < len(self._known):
+            return None
+        return self._attributes[code].get(name)
+
+    def columns(self, since_version: int = 0) -> PresentColumns:
+        """Copy out the present of the characters that changed after a version."""
+        replaced = since_version < self._replaced_at or since_version == 0
+        wanted = self._known if replaced else self._known & (self._versions > since_version)
+        codes = np.flatnonzero(wanted)
+        numbers = codes.tolist()
+        names, states, locations = self._characters.words, self._states.words, self._locations.words
+        attributes = self._attributes
+        return PresentColumns(
+            self.version,
+            replaced,
+            [names[code] for code in numbers],
+            [states[code] if code >= 0 else None for code in self.state[codes].tolist()],
+            [locations[code] if code >= 0 else None for code in self.location[codes].tolist()],
+            self.since[codes],
+            self._last_seen[codes],
+            [attributes[code].copy() for code in numbers],
+        )
+
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Say by code which characters the present knows."""
+        return self._known

@@ -1,0 +1,231 @@
+"""The questions that a store answers: each takes references under the lock and works outside of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.message import MessageTypes
+from .columns import Dictionary
+from .controls import ControlRow, Controls, gap_table
+from .counters import Tally
+from .errors import error_table
+from .llm import LlmTotals, read_calls, totals_table
+from .payloads import Payloads, read_payload
+from .places import Places, place_table
+from .present import Present
+from .rates import rate_table
+from .schema import SECOND, Codes, Ints, Moment
+from .selection import Names, decoded, select
+from .stays import Stays, transition_table
+from .table import Table, View
+from .timeline import Extra, stay_table
+
+LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
+
+
+class Questions:
+    """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
+
+    _changed: threading.Condition
+    _table: Table
+    _payloads: Payloads
+    _present: Present
+    _stays: Stays
+    _tallies: dict[str, Tally]
+    _codes: Dictionary
+    _controls: Controls
+    _places: Places
+    _llm: LlmTotals
+    _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
+
+    def view(self) -> View:
+        """Give the rows published by now, to be read without a lock."""
+        with self._changed:
+            return self._table.view()
+
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
+        """Copy the payloads of ascending rows; `null` for one that has left since."""
+        with self._changed:
+            return self._payloads.take(rows)
+
+    def events(
+        self,
+        type: Names = None,
+        *,
+        character_id: Names = None,
+        event_type: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+        where: str | None = None,
+        payload: bool = False,
+    ) -> pd.DataFrame:
+        """List events, one row a stream message, indexed by `row`.
+
+        `since` is inclusive and `until` exclusive; `last` counts what the other filters leave. `where` is a condition
+        over the columns and the payload's keys. With `payload` a column `data` holds the decoded payloads.
+        Raises `ValueError` where a condition or a time cannot be understood.
+        """
+        view = self.view()
+        rows = select(
+            view,
+            {"type": type, "character_id": character_id, "event_type": event_type},
+            since=since,
+            until=until,
+            where=where,
+            last=last,
+            payloads=self.take_payloads,
+        )
+        frame = view.frame.iloc[rows]
+        if payload:
+            numbers = frame.index.to_list()
+            frame["data"] = pd.Series(decoded(numbers, self.take_payloads), frame.index, dtype="object")
+        return frame
+
+    def payload(self, row: int) -> Any:
+        """Give the payload of an event as it was sent, nothing dropped; `KeyError` for a row that is not held."""
+        with self._changed:
+            if not self._table.first_row <= row < self._table.next_row:
+                raise KeyError(row)
+            text = self._payloads.get(row)
+        return read_payload(text)
+
+    def event_dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Give the events from row `start` to before `stop` (what of them is held) as dicts, with `row` and `data`."""
+        view = self.view()
+        held = view.rows(start, stop)
+        frame = view.frame.iloc[held]
+        if not len(frame):
+            return []
+        columns: dict[str, list[Any]] = {"row": frame.index.to_list()}
+        for name in frame.columns:
+            values = frame[name].astype("object")
+            columns[name] = values.where(values.notna(), None).to_list()
+        columns["data"] = decoded(columns["row"], self.take_payloads)
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
+        """Give the newest events from row `row` on, at most `limit`, indexed by row, the gaps before them among them.
+
+        A gap has the row number of the event that it stands before, and the columns `epoch`, `time`, `type` and
+        `message`; one that no event followed yet comes with the next one.
+        """
+        view = self.view()
+        held = view.rows(max(row, view.next_row - limit), view.next_row)
+        frame = view.frame.iloc[held]
+        if not len(frame):
+            return frame
+        first = int(frame.index[0])
+        with self._changed:
+            gaps = [gap for gap in self._controls.gaps if first <= gap.row < view.next_row]
+        if not gaps:
+            return frame
+        marks = pd.DataFrame(
+            {
+                "epoch": [gap.gap.epoch for gap in gaps],
+                "time": pd.DatetimeIndex(np.array([gap.time for gap in gaps]).astype("M8[ns]")).tz_localize("UTC"),
+                "type": MessageTypes.GAP,
+                "message": [_gap_text(gap.gap.start, gap.gap.end, gap.gap.reason) for gap in gaps],
+            },
+            index=pd.Index([gap.row for gap in gaps], name="row"),
+        ).reindex(columns=frame.columns)
+        plain = frame.astype({name: "object" for name in frame.columns if name not in ("time", "received")})
+        marks = marks.astype(plain.dtypes.to_dict())
+        return pd.concat([marks, plain]).sort_index(kind="stable")
+
+    def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
+        """Show the town now, or as it was at a time, after a row, or at a tick: one row a character.
+
+        Columns are `state`, `location`, the attributes, `since` and `last_seen`.
+        """
+        with self._changed:
+            columns = self._present.columns()
+        return columns.frame()
+
+    def timeline(self, character_id: Names = None) -> pd.DataFrame:
+        """List the stays in the order in which they began.
+
+        The columns are `character_id`, `state`, `location`, `start`, `end`, `duration`.
+
+        A stay ends where the next one begins; at a gap nobody knows when, and `end` is missing, as it is for a stay
+        that goes on. Without a location of its own a change leaves the character where it was.
+        """
+        with self._changed:
+            view = self._table.view()
+            extra = Extra.of(self._stays, self._snapshot_states, view.next_row)
+            gap_rows = self._controls.gap_rows()
+        return stay_table(view, extra, gap_rows, character_id)
+
+    def transitions(self) -> pd.DataFrame:
+        """Count the changes of state since the store began: a row a from-state, a column a to-state."""
+        with self._changed:
+            counts = self._stays.counts()
+        return transition_table(counts, self._table.dictionaries["state"])
+
+    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
+        """Count the events held: a row a bucket of whole seconds, a column a `type`, `code`, `character_id` or `state`.
+
+        `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
+        that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
+        """
+        if by not in self._tallies:
+            raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._tallies)}")
+        with self._changed:
+            frozen = self._tallies[by].freeze()
+            words = self._codes if by == "code" else self._table.dictionaries[by]
+            newest = self._table.oldest(len(self._table))["time"][-1:]
+            now = int(newest[0]) // SECOND if len(newest) else None
+        return rate_table(frozen, words, every, by, window, now)
+
+    def errors(self) -> pd.DataFrame:
+        """List what went wrong, in the simulation and on the wire, with `traceback` and `excerpt` if there are any."""
+        view = self.view()
+        rows = np.flatnonzero(view.columns["type"] == view.code("type", MessageTypes.ERROR))
+        return error_table(view.frame.iloc[rows], self.take_payloads)
+
+    def llm_calls(self) -> pd.DataFrame:
+        """List the calls of language models with prompts, responses, tokens, seconds and cost."""
+        view = self.view()
+        types = view.columns["type"]
+        codes = [view.code("type", name) for name in LLM_TYPES]
+        rows = np.flatnonzero((types == codes[0]) | (types == codes[1]))
+        frame = view.frame.iloc[rows]
+        calls = read_calls(frame["type"].tolist(), self.take_payloads(frame.index.to_list()))
+        result = frame[["epoch", "seq", "tick", "time", "character_id"]].copy()
+        for name, values in calls.items():
+            result[name] = values
+        return result
+
+    def llm_totals(self) -> pd.DataFrame:
+        """Add up the calls since the store began: a row a model, with tokens, seconds and cost."""
+        with self._changed:
+            totals = self._llm.copy()
+        return totals_table(totals)
+
+    def places(self) -> pd.DataFrame:
+        """List the places of the town that were heard of."""
+        with self._changed:
+            places = self._places.copy()
+        return place_table(places)
+
+    def gaps(self) -> pd.DataFrame:
+        """List every range that is missing: `epoch`, `from_seq`, `to_seq` (NA when unknown), `reason`, `time`."""
+        with self._changed:
+            gaps = list(self._controls.gaps)
+        return gap_table(gaps)
+
+    def control_rows(self, start: int, stop: int) -> list[ControlRow]:
+        """List the ordered control messages that stand before the events from `start` to before `stop`."""
+        with self._changed:
+            return [control for control in self._controls.rows if start <= control.row < stop]
+
+
+def _gap_text(start: int | None, end: int | None, reason: str) -> str:
+    if start is None:
+        return reason
+    return f"{reason}: {start} to {'?' if end is None else end}"

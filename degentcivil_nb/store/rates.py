@@ -1,0 +1,75 @@
+"""Rates: counts by second put into wide buckets."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from .columns import Dictionary
+from .counters import counts_of
+from .schema import SECOND, Ints, timestamps
+
+MAX_EMPTY_ROWS: Final = 100_000
+MAX_CELLS: Final = 50_000_000
+
+
+def seconds_of(text: str, what: str) -> int:
+    """Read a length of time in whole seconds, one at least; `ValueError` otherwise."""
+    try:
+        nanoseconds = int(pd.Timedelta(text).as_unit("ns").value)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{what} of {text!r}? Say it like '1s' or '5min'") from error
+    if nanoseconds < SECOND or nanoseconds % SECOND:
+        raise ValueError(f"{what} of {text!r}? It must be whole seconds, at least one")
+    return nanoseconds // SECOND
+
+
+def rate_table(
+    frozen: tuple[list[Ints], list[Ints]], words: Dictionary, every: str, by: str, window: str | None, now: int | None
+) -> pd.DataFrame:
+    """Make the wide table of counts: a row a bucket, a column a word, in the order of their first appearance.
+
+    `now` is the newest event's second, from which `window` looks back.
+    """
+    width = seconds_of(every, "a bucket")
+    seconds, codes, counts = counts_of(frozen)
+    if window is not None and now is not None:
+        recent = (seconds > now - seconds_of(window, "a window")) & (seconds <= now)
+        seconds, codes, counts = seconds[recent], codes[recent], counts[recent]
+    if not len(codes):
+        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by)
+    buckets = seconds // width
+    first, last = int(buckets.min()), int(buckets.max())
+    if last - first < MAX_EMPTY_ROWS:
+        starts, places = np.arange(first, last + 1), buckets - first
+    else:
+        starts, places = np.unique(buckets, return_inverse=True)
+    columns = int(codes.max()) + 1
+    if len(starts) * columns > MAX_CELLS:
+        raise ValueError(
+            f"{len(starts):,} buckets by {columns:,} columns are too many for a table; "
+            "ask for a `window`, or for a wider `every`"
+        )
+    cells = np.bincount(places * columns + codes, weights=counts, minlength=len(starts) * columns)
+    table = np.rint(cells).astype(np.int64).reshape(len(starts), columns)
+    # what was evicted has been counted away: its columns, and its buckets at both ends
+    used = np.flatnonzero(table.any(axis=0))
+    filled = np.flatnonzero(table.any(axis=1))
+    if not len(filled):
+        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by)
+    rows = slice(filled[0], filled[-1] + 1) if last - first < MAX_EMPTY_ROWS else filled
+    names = [words.words[code] for code in used.tolist()]
+    return _frame(table[rows][:, used], starts[rows] * width, names, by)
+
+
+def _frame(table: Ints, seconds: Ints, names: list[str], by: str) -> pd.DataFrame:
+    columns: Any
+    if by == "code":
+        columns = pd.Index([int(name) for name in names], dtype="int64", name=by)
+    else:
+        columns = pd.Index(names, dtype="str", name=by)
+    index = timestamps(seconds * SECOND)
+    index.name = "time"
+    return pd.DataFrame(table, index=index, columns=columns)

@@ -1,0 +1,114 @@
+"""What an event's columns are, how times are read, and what the store says of itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+Moment = datetime | pd.Timestamp | str | float | None
+
+CATEGORIES: Final = ("epoch", "time_source", "type", "character_id", "state", "location", "event_type", "message")
+EVENT_COLUMNS: Final = (
+    "epoch",
+    "seq",
+    "tick",
+    "time",
+    "time_source",
+    "received",
+    "type",
+    "character_id",
+    "state",
+    "location",
+    "event_type",
+    "code",
+    "message",
+)
+BLOCK_ROWS: Final = 65_536
+"""Rows of a sealed piece: pieces start at multiples of it."""
+SECOND: Final = 1_000_000_000
+NAT: Final = np.iinfo(np.int64).min
+LATEST_S: Final = 9_214_646_400.0
+"""The year 2262, where nanoseconds in 64 bits end."""
+UTC: Final = "datetime64[ns, UTC]"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """Say how much a store holds; counts but `rows` and `characters` are since it began."""
+
+    rows: int
+    first_row: int
+    next_row: int
+    evicted: int
+    memory_bytes: int
+    payload_bytes: int
+    characters: int
+    errors: int
+    malformed: int
+    gaps: int
+    missing: int | None
+    """Positions declared missing; `None` where a gap has no known end."""
+
+
+def to_ns(seconds: float | None) -> int:
+    """Give a wall clock time in nanoseconds, rounded to microseconds; `NAT` for what is no time."""
+    if seconds is None or not 0 <= seconds < LATEST_S:
+        return NAT
+    return round(seconds * 1_000_000) * 1_000
+
+
+def times_of(timestamps: Sequence[Any], received_ns: int) -> tuple[Ints, Mask]:
+    """Read senders' timestamps; where one is missing or absurd, receipt stands in (and the mask is true)."""
+    try:
+        seconds = np.array(timestamps, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):  # a message made in Python may carry anything
+        seconds = np.array([_seconds(value) for value in timestamps])
+    with np.errstate(invalid="ignore"):
+        good = (seconds >= 0) & (seconds < LATEST_S)
+    absurd = ~good
+    if absurd.any():
+        seconds[absurd] = 0
+    times = np.rint(seconds * 1_000_000).astype(np.int64) * 1_000
+    times[absurd] = received_ns
+    return times, absurd
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def moment_ns(moment: Moment) -> int:
+    """Read what a user calls a moment: a time (naive: UTC), its text, or seconds since the Unix epoch.
+
+    Raises `ValueError` for what is none.
+    """
+    if isinstance(moment, int | float):
+        nanoseconds = to_ns(float(moment))
+    else:
+        try:
+            stamp = pd.Timestamp(moment)  # type: ignore[arg-type]  # what is none is refused below
+            stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+            nanoseconds = stamp.as_unit("ns").value
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{moment!r} is no time; give a datetime, its text, or seconds since 1970") from error
+    if nanoseconds == NAT:
+        raise ValueError(f"{moment!r} is no time between 1970 and 2262")
+    return nanoseconds
+
+
+def timestamps(nanoseconds: Ints) -> pd.DatetimeIndex:
+    """Make UTC times of nanoseconds, the caller's own."""
+    return pd.DatetimeIndex(nanoseconds.astype("M8[ns]")).tz_localize("UTC")

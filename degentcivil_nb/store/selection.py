@@ -1,0 +1,101 @@
+"""Which rows of a view a question is about, and their payloads a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from ..protocol.conditions import Words, compile_condition
+from .payloads import read_payload
+from .schema import NAT, SECOND, Ints, Mask, Moment, moment_ns
+from .table import View
+
+Names = str | int | Collection[str | int] | None
+TakePayloads = Callable[[Sequence[int]], list[bytes]]
+CHUNK: Final = 2_048
+
+
+def select(
+    view: View,
+    words: dict[str, Names],
+    *,
+    since: Moment,
+    until: Moment,
+    where: str | None,
+    last: int | None,
+    payloads: TakePayloads,
+) -> slice | Ints:
+    """Give the positions in a view that meet all filters: a slice where they lie together without being looked for."""
+    masks: list[Mask] = []
+    for column, names in words.items():
+        if names is not None:
+            masks.append(has_word(view, column, names))
+    if since is not None:
+        masks.append(view.columns["time"] >= moment_ns(since))
+    if until is not None:
+        masks.append(view.columns["time"] < moment_ns(until))
+    if last is not None and last < 0:
+        raise ValueError(f"the last {last} events? It must be zero or more")
+    size = view.next_row - view.first_row
+    condition = None if where is None else compile_condition(where)
+    if not masks and condition is None:
+        return slice(0 if last is None else max(0, size - last), size)
+    rows = np.flatnonzero(np.logical_and.reduce(masks)) if masks else np.arange(size)
+    if condition is not None:
+        reader = PayloadReader(rows + view.first_row, payloads)
+        held = condition.mask(lambda name: _condition_column(view, name, rows), len(rows), reader)
+        rows = rows[held]
+    return rows if last is None else rows[max(0, len(rows) - last) :]
+
+
+def has_word(view: View, column: str, names: Names) -> Mask:
+    """Say which rows have one of these words in a column."""
+    codes = view.columns[column]
+    wanted = [names] if isinstance(names, str | int) else list(names or ())
+    found = [code for code in (view.code(column, str(name)) for name in wanted) if code >= 0]
+    if len(found) == 1:
+        match: Mask = codes == found[0]
+        return match
+    return np.isin(codes, found) if found else np.zeros(len(codes), np.bool_)
+
+
+def _condition_column(view: View, name: str, rows: Ints) -> Any:
+    """Give a column of the selected rows as conditions want it; `None` for what is no column."""
+    if name in view.dictionaries:
+        return Words(view.columns[name][rows], view.dictionaries[name].words)
+    if name in view.masks:
+        numbers = view.columns[name][rows].astype(np.float64)
+        numbers[view.masks[name][rows]] = np.nan
+        return numbers
+    if name in ("time", "received"):
+        nanoseconds = view.columns[name][rows]
+        return np.where(nanoseconds == NAT, np.nan, nanoseconds / SECOND)
+    if name == "row":
+        return (rows + view.first_row).astype(np.float64)
+    return None
+
+
+class PayloadReader:
+    """Decode payloads by position among rows, fetched a chunk at a time, since a condition asks in order."""
+
+    def __init__(self, rows: Ints, payloads: TakePayloads) -> None:
+        self._rows = rows
+        self._payloads = payloads
+        self._start = -CHUNK
+        self._chunk: list[bytes] = []
+
+    def __call__(self, position: int) -> Any:
+        if not 0 <= position - self._start < len(self._chunk):
+            self._start = position
+            self._chunk = self._payloads(self._rows[position : position + CHUNK].tolist())
+        return read_payload(self._chunk[position - self._start])
+
+
+def decoded(rows: Sequence[int], payloads: TakePayloads) -> list[Any]:
+    """Give the decoded payloads of ascending rows."""
+    found: list[Any] = []
+    for start in range(0, len(rows), CHUNK):
+        found += [read_payload(text) for text in payloads(rows[start : start + CHUNK])]
+    return found

@@ -1,0 +1,121 @@
+"""What follows what for each character: transition counts, and changes that have no row of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .columns import Dictionary, Growing
+from .schema import Codes, Ints
+
+
+class Stays:
+    """Follow each character's state along the stream, which a gap interrupts; the present may be ahead of it."""
+
+    def __init__(self, states: Dictionary) -> None:
+        self._states = states
+        self._state: Codes = np.zeros(0, np.int32)  # as of the last row; -1 behind a gap
+        self._counts: Counter[int] = Counter()
+        self.extra_rows = Growing()
+        """Rows before or at which characters changed that the row itself does not name, and below: who, to what."""
+        self.extra_characters = Growing(np.int32)
+        self.extra_states = Growing(np.int32)
+        self.extra_locations = Growing(np.int32)
+        self.extra_times = Growing()
+
+    def _fit(self, size: int) -> None:
+        if size > len(self._state):
+            more = max(size - len(self._state), len(self._state), 64)
+            self._state = np.concatenate([self._state, np.full(more, -1, np.int32)])
+
+    def follow(self, characters: Codes, states: Codes, previous: Codes) -> None:
+        """Take changes in order and count the transitions; `previous` is believed where the stream does not tell."""
+        said = states >= 0
+        if not said.all():
+            characters, states, previous = characters[said], states[said], previous[said]
+        if not len(characters):
+            return
+        self._fit(int(characters.max()) + 1)
+        order = np.argsort(characters, kind="stable")
+        who, what = characters[order], states[order]
+        before = np.empty_like(what)
+        before[1:] = what[:-1]
+        first = np.empty(len(who), np.bool_)
+        first[0] = True
+        np.not_equal(who[1:], who[:-1], out=first[1:])
+        before[first] = self._state[who[first]]
+        unknown = before < 0
+        if unknown.any():
+            before[unknown] = previous[order][unknown]
+        moved = (before != what) & (before >= 0)
+        pairs, counts = np.unique((before[moved].astype(np.int64) << 32) + what[moved], return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            self._counts[pair] += count
+        self._state[who] = what
+
+    def interrupt(self) -> None:
+        """Forget where everybody was: messages are missing here."""
+        self._state[:] = -1
+
+    def take_up(self, row: int, characters: Codes, states: Codes, locations: Codes, since: Ints) -> None:
+        """Take a snapshot's states for those whom the stream up to its position does not tell of."""
+        known = states >= 0
+        characters, states, locations, since = characters[known], states[known], locations[known], since[known]
+        if not len(characters):
+            return
+        self._fit(int(characters.max()) + 1)
+        new = self._state[characters] < 0
+        characters, states, locations, since = characters[new], states[new], locations[new], since[new]
+        self._state[characters] = states
+        self.note(np.full(len(characters), row), characters, states, locations, since)
+
+    def note(self, rows: Ints, characters: Codes, states: Codes, locations: Codes, times: Ints) -> None:
+        """Keep changes that the columns do not hold, for the timeline."""
+        self.extra_rows.extend(rows)
+        self.extra_characters.extend(characters)
+        self.extra_states.extend(states)
+        self.extra_locations.extend(locations)
+        self.extra_times.extend(times)
+
+    def differs(self, characters: Codes, states: Codes) -> npt.NDArray[np.bool_]:
+        """Say which of these are not in the state that the stream last told of."""
+        self._fit(int(characters.max()) + 1)
+        new: npt.NDArray[np.bool_] = (states >= 0) & (self._state[characters] != states)
+        return new
+
+    def unknown(self, characters: Codes) -> npt.NDArray[np.bool_]:
+        """Say of which of these the stream has not told since the last gap."""
+        size = len(self._state)
+        return np.array([code >= size or self._state[code] < 0 for code in characters.tolist()], np.bool_)
+
+    def forget(self, first_row: int) -> None:
+        """Let what was noted at rows before this one go, once it is the greater part."""
+        gone = int(np.searchsorted(self.extra_rows.values, first_row))
+        if gone > 1_024 and gone > self.extra_rows.size // 2:
+            for column in (
+                self.extra_rows,
+                self.extra_characters,
+                self.extra_states,
+                self.extra_locations,
+                self.extra_times,
+            ):
+                column.drop(gone)
+
+    def counts(self) -> dict[int, int]:
+        """Copy the counts by pair of codes, for `transition_table`."""
+        return dict(self._counts)
+
+
+def transition_table(counts: dict[int, int], states: Dictionary) -> pd.DataFrame:
+    """Make the square table of counts: a row a from-state, a column a to-state, in order of name."""
+    pairs = [(states.words[pair >> 32], states.words[pair & 0xFFFFFFFF], count) for pair, count in counts.items()]
+    names = sorted({name for before, after, _ in pairs for name in (before, after)})
+    place = {name: position for position, name in enumerate(names)}
+    table = np.zeros((len(names), len(names)), np.int64)
+    for before, after, count in pairs:
+        table[place[before], place[after]] += count
+    index = pd.Index(names, dtype="str", name="from")
+    return pd.DataFrame(table, index=index, columns=pd.Index(names, dtype="str", name="to"))

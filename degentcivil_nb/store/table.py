@@ -1,0 +1,218 @@
+"""The event columns: contiguous buffers filled by one writer, of which readers are given slices of a held frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .columns import Dictionary, code_dtype, number_dtype
+from .schema import CATEGORIES, EVENT_COLUMNS, UTC
+
+Array = npt.NDArray[Any]
+NUMBERS: Final = ("seq", "tick", "code")
+TIMES: Final = ("time", "received")
+FIRST_CAPACITY: Final = 4_096
+SLACK: Final = 1.25
+"""A full table is moved to new buffers only once a quarter of it has been evicted."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Hold rows to append: one array a column, `−1` for no category; numbers with the mask of what is missing."""
+
+    size: int
+    columns: dict[str, Array]
+    masks: dict[str, Array]
+
+
+class Buffers:
+    """Hold the arrays of one capacity; the object itself anchors them while pandas shares them (see `_protect`)."""
+
+    def __init__(self, capacity: int, first_row: int, like: Buffers | None = None) -> None:
+        self.capacity = capacity
+        self.first_row = first_row  # the row number of index 0
+        self.arrays: dict[str, Array] = {}
+        self.masks: dict[str, Array] = {}
+        self.times: dict[str, Any] = {}
+        for name in CATEGORIES:
+            self.arrays[name] = np.empty(capacity, np.int8 if like is None else like.arrays[name].dtype)
+        for name in NUMBERS:
+            narrow = np.int16 if name == "code" else np.int64
+            self.arrays[name] = np.empty(capacity, narrow if like is None else like.arrays[name].dtype)
+            self.masks[name] = np.empty(capacity, np.bool_)
+        for name in TIMES:
+            # allocated by pandas, because it copies whatever it makes time-zone aware
+            self.times[name] = pd.Series(np.empty(capacity, "M8[ns]")).dt.tz_localize("UTC").array  # type: ignore[arg-type]
+            self.arrays[name] = self.times[name].view("i8")
+
+    def copy_rows(self, source: Buffers, start: int, stop: int) -> None:
+        """Take rows `start` to `stop` (indices) of other buffers to the front of these."""
+        for name, array in source.arrays.items():
+            self.arrays[name][: stop - start] = array[start:stop]
+        for name, mask in source.masks.items():
+            self.masks[name][: stop - start] = mask[start:stop]
+
+    def frame(self, sizes: dict[str, int], dictionaries: dict[str, Dictionary]) -> pd.DataFrame:
+        """Make the frame over the whole capacity that slices are taken of, with the words known by now."""
+        columns: dict[str, Any] = {}
+        for name in EVENT_COLUMNS:
+            if name in self.times:
+                columns[name] = self.times[name]
+            elif name in self.masks:
+                columns[name] = pd.arrays.IntegerArray(self.arrays[name], self.masks[name])
+            else:
+                dtype = dictionaries[name].dtype(sizes[name])
+                columns[name] = pd.Categorical.from_codes(self.arrays[name], dtype=dtype, validate=False)
+        index = pd.RangeIndex(self.first_row, self.first_row + self.capacity, name="row")
+        frame = pd.DataFrame(columns, index=index, copy=False)
+        _protect(frame, self)
+        return frame
+
+
+def _protect(frame: pd.DataFrame, anchor: Buffers) -> None:
+    """Count `anchor` among those who share the frame's data, so that a slice copies before it is written into.
+
+    pandas copies on write only while it knows of somebody else alive; a held frame that is dropped (its words were
+    outgrown) would leave the caller's slice as the only one, writing into our buffers.
+    """
+    for block in frame._mgr.blocks:
+        block.refs.add_index_reference(anchor)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Hold what a reader may read without a lock: the rows `first_row` to `next_row` as they were published."""
+
+    first_row: int
+    next_row: int
+    columns: dict[str, Array]
+    masks: dict[str, Array]
+    dictionaries: dict[str, Dictionary]
+    frame: pd.DataFrame
+
+    def code(self, column: str, word: str) -> int:
+        """Give the number of a word; −2 where it never occurred, so that it matches nothing."""
+        return self.dictionaries[column].get(word, -2)
+
+    def words(self, column: str, codes: Array) -> list[str | None]:
+        """Give the words of codes."""
+        words = self.dictionaries[column].words
+        return [words[code] if code >= 0 else None for code in codes.tolist()]
+
+    def rows(self, start: int, stop: int) -> slice:
+        """Give row numbers as a slice of the columns, cut to what is held."""
+        low = min(max(start, self.first_row), self.next_row)
+        return slice(low - self.first_row, max(min(stop, self.next_row), low) - self.first_row)
+
+
+class Table:
+    """Hold the rows from `first_row` to `next_row`; appended at the end, evicted at the start, by one writer."""
+
+    def __init__(self, max_rows: int) -> None:
+        self.max_rows = max_rows
+        self.dictionaries = {name: Dictionary() for name in CATEGORIES}
+        self.first_row = 0
+        self.next_row = 0
+        self._buffers = Buffers(min(FIRST_CAPACITY, self._most()), 0)
+        self._held: pd.DataFrame | None = None
+        self._sizes: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self.next_row - self.first_row
+
+    def _most(self) -> int:
+        return int(self.max_rows * SLACK) + FIRST_CAPACITY
+
+    def append(self, batch: Batch) -> None:
+        """Write rows behind the last one; at most `FIRST_CAPACITY` at a time."""
+        start = self.next_row - self._buffers.first_row
+        stop = start + batch.size
+        if stop > self._buffers.capacity:
+            self._move(batch.size)
+            start = self.next_row - self._buffers.first_row
+            stop = start + batch.size
+        arrays, masks = self._buffers.arrays, self._buffers.masks
+        for name in CATEGORIES:
+            if arrays[name].dtype != (wide := code_dtype(len(self.dictionaries[name].words))):
+                arrays = self._widen(name, wide)
+        code = batch.columns["code"]
+        if code.any():
+            wide = number_dtype(int(np.abs(code).max()))
+            if arrays["code"].dtype.itemsize < np.dtype(wide).itemsize:
+                arrays = self._widen("code", wide)
+        for name, values in batch.columns.items():
+            arrays[name][start:stop] = values
+        for name, values in batch.masks.items():
+            masks[name][start:stop] = values
+        self.next_row += batch.size
+
+    def evict(self, count: int) -> None:
+        """Let the oldest rows go; their place is used again when the table moves."""
+        self.first_row += count
+
+    def oldest(self, count: int) -> dict[str, Array]:
+        """Give the columns of the oldest rows, to be read under the lock."""
+        start = self.first_row - self._buffers.first_row
+        rows = {name: array[start : start + count] for name, array in self._buffers.arrays.items()}
+        rows["code_missing"] = self._buffers.masks["code"][start : start + count]
+        return rows
+
+    def view(self) -> View:
+        """Give what is published now; cheap unless new words came."""
+        sizes = {name: len(dictionary.words) for name, dictionary in self.dictionaries.items()}
+        if self._held is None or sizes != self._sizes:
+            self._held = self._buffers.frame(sizes, self.dictionaries)
+            self._sizes = sizes
+        start = self.first_row - self._buffers.first_row
+        stop = self.next_row - self._buffers.first_row
+        return View(
+            self.first_row,
+            self.next_row,
+            {name: array[start:stop] for name, array in self._buffers.arrays.items()},
+            {name: mask[start:stop] for name, mask in self._buffers.masks.items()},
+            self.dictionaries,
+            self._held.iloc[start:stop],
+        )
+
+    @property
+    def row_bytes(self) -> int:
+        """Count what one row takes in the columns."""
+        buffers = self._buffers
+        return sum(a.itemsize for a in buffers.arrays.values()) + sum(m.itemsize for m in buffers.masks.values())
+
+    @property
+    def memory_bytes(self) -> int:
+        """Count what the rows written so far into the buffers take, evicted ones that still lie there included."""
+        words = sum(dictionary.memory_bytes for dictionary in self.dictionaries.values())
+        return (self.next_row - self._buffers.first_row) * self.row_bytes + words
+
+    def _move(self, more: int) -> None:
+        """Take what is held to new buffers: twice the size, or what retention needs."""
+        needed = len(self) + more
+        capacity = max(needed + FIRST_CAPACITY // 4, min(2 * needed, self._most()))
+        buffers = Buffers(capacity, self.first_row, like=self._buffers)
+        start = self.first_row - self._buffers.first_row
+        buffers.copy_rows(self._buffers, start, start + len(self))
+        self._buffers, self._held = buffers, None
+
+    def _widen(self, name: str, dtype: npt.DTypeLike) -> dict[str, Array]:
+        """Move a column to wider numbers; readers keep the narrow array that they have."""
+        old = self._buffers.arrays[name]
+        used = self.next_row - self._buffers.first_row
+        wide = np.empty(self._buffers.capacity, dtype)
+        wide[:used] = old[:used]
+        self._buffers.arrays[name] = wide
+        self._held = None
+        return self._buffers.arrays
+
+
+def empty_events() -> pd.DataFrame:
+    """Give the events' columns without rows."""
+    return Table(1).view().frame
+
+
+__all__ = ["UTC", "Batch", "Table", "View", "empty_events"]

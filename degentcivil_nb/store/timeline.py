@@ -1,0 +1,103 @@
+"""Stays: what each character was in, where, from when to when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .schema import NAT, Codes, Ints, Mask, timestamps
+from .selection import Names, has_word
+from .stays import Stays
+from .table import Array, View
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Hold changes that no row names: from lists of characters, and from snapshots."""
+
+    rows: Ints
+    characters: Codes
+    states: Codes
+    locations: Codes
+    times: Ints
+
+    @classmethod
+    def of(cls, stays: Stays, pending: tuple[Codes, Codes, Codes, Ints] | None, next_row: int) -> Extra:
+        """Take what is noted, and a snapshot whose position the stream has not reached yet."""
+        rows, characters = stays.extra_rows.values, stays.extra_characters.values
+        states, locations, times = stays.extra_states.values, stays.extra_locations.values, stays.extra_times.values
+        if pending is not None:
+            who, what, where, since = pending
+            new = (what >= 0) & stays.unknown(who)
+            rows = np.concatenate([rows, np.full(int(new.sum()), next_row)])
+            characters = np.concatenate([characters, who[new]])
+            states, locations = np.concatenate([states, what[new]]), np.concatenate([locations, where[new]])
+            times = np.concatenate([times, since[new]])
+        return cls(rows, characters, states, locations, times)
+
+
+def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
+    """Make the frame of `timeline()` from the rows of a view and what they do not name; gaps end stays."""
+    columns = view.columns
+    chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0)
+    late: Mask = extra.rows >= view.first_row
+    if character_id is not None:
+        chosen &= has_word(view, "character_id", character_id)
+        names = [character_id] if isinstance(character_id, str | int) else list(character_id)
+        late &= np.isin(extra.characters, [view.code("character_id", str(name)) for name in names])
+    at = np.flatnonzero(chosen)
+    rows = np.concatenate([extra.rows[late], at + view.first_row])
+    who = np.concatenate([extra.characters[late], columns["character_id"][at]])
+    what = np.concatenate([extra.states[late], columns["state"][at]]).astype(np.int32)
+    where = np.concatenate([extra.locations[late], columns["location"][at]]).astype(np.int32)
+    when = np.concatenate([extra.times[late], columns["time"][at]])
+
+    order = np.lexsort((rows, who))  # stable: of the same row, what a snapshot says comes first
+    rows, who, what, where, when = rows[order], who[order], what[order], where[order], when[order]
+    part = np.searchsorted(gap_rows, rows, side="right")
+    fresh = _differs(who) | _differs(part)
+    what, where = _carried(what, fresh), _carried(where, fresh)
+    stated = what >= 0
+    rows, who, part, when, what, where = (
+        rows[stated],
+        who[stated],
+        part[stated],
+        when[stated],
+        what[stated],
+        where[stated],
+    )
+    fresh = _differs(who) | _differs(part)
+    starts = np.flatnonzero(fresh | _differs(what) | _differs(where))
+    ends = np.full(len(starts), NAT)
+    if len(starts):
+        follows = ~fresh[starts[1:]]
+        ends[:-1][follows] = when[starts[1:]][follows]
+    by_row = np.argsort(rows[starts], kind="stable")
+    starts, ends = starts[by_row], ends[by_row]
+    return _frame(view, who[starts], what[starts], where[starts], when[starts], ends)
+
+
+def _differs(values: Array) -> Mask:
+    """Say where a value is not the one before it; the first never is."""
+    changed = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=changed[1:])
+    return changed
+
+
+def _carried(values: Codes, fresh: Mask) -> Codes:
+    """Put the last known value in place of each unknown one (−1) since the last fresh start."""
+    if not len(values):
+        return values
+    last = np.maximum.accumulate(np.where((values >= 0) | fresh, np.arange(len(values)), 0))
+    return values[last]
+
+
+def _frame(view: View, who: Codes, what: Codes, where: Codes, start: Ints, end: Ints) -> pd.DataFrame:
+    columns = {}
+    for name, codes in (("character_id", who), ("state", what), ("location", where)):
+        dictionary = view.dictionaries[name]
+        columns[name] = pd.Categorical.from_codes(codes, dtype=dictionary.dtype(len(dictionary.words)))
+    begin, finish = timestamps(start), timestamps(end)
+    return pd.DataFrame({**columns, "start": begin, "end": finish, "duration": finish - begin})
