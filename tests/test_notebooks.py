@@ -1,0 +1,75 @@
+"""The notebooks and the README's tour run from top to bottom, and are stored without outputs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LEFT = """
+import threading
+session.close()
+simulation.stop() if hasattr(simulation, "stop") else None
+print("left:", [t.name for t in threading.enumerate() if t.name.startswith("degentcivil")])
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_simulation_but_the_notebooks_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEGENTCIVIL_URL", "DEGENTCIVIL_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def execute(path: Path, folder: Path, last: str | None = None) -> nbformat.NotebookNode:
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+    if last is not None:
+        notebook.cells.append(new_code_cell(last))
+    NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.id for cell in code if cell.outputs or cell.execution_count] == []
+
+
+def test_the_first_notebook_runs_and_closes_without_a_thread_left(tmp_path: Path) -> None:
+    notebook = execute(ROOT / "notebooks" / "01_first_look.ipynb", tmp_path, LEFT)
+    cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+    last = notebook.cells[-1]
+    assert len(cells) <= 12
+    warned = {
+        name: cell.outputs for name, cell in cells.items() if any(o.get("name") == "stderr" for o in cell.outputs)
+    }
+    assert warned == {}
+    assert "application/vnd.jupyter.widget-view+json" in cells["dashboard"].outputs[0].data
+    assert "application/vnd.plotly.v1+json" in cells["rates"].outputs[0].data
+    paused, stepped, resumed = printed(cells["step"]).splitlines()
+    assert paused.startswith("paused at tick ")
+    assert int(stepped.split()[-1]) == int(paused.split()[-1]) + 5
+    assert resumed == "running"
+    assert "market_day" in str(cells["inject"].outputs[0].data)
+    assert printed(last) == "left: []\n"
+
+
+def test_the_readmes_tour_runs() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    namespace: dict[str, object] = {}
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
