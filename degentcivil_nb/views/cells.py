@@ -1,0 +1,70 @@
+"""What of a frame is shown in a cell: each column as a kind and plain values, every text capped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from .packing import Kind, Values
+
+CAP: Final = 160
+"""Characters of a cell; the whole text is one click away."""
+DETAIL_CAP: Final = 200_000
+
+
+def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values]:
+    """Read a column of a frame; without a given kind, its type says which it is."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.DatetimeTZDtype) or getattr(dtype, "kind", "") == "M":
+        return "time", seconds(series)
+    if kind is None and pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
+        return "number", series.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = np.empty(len(series), dtype=object)
+    values[:] = [cell_text(value) for value in series.array]
+    return kind or "text", values
+
+
+def seconds(series: pd.Series) -> Values:
+    """Give times as seconds since the epoch, NaN where there is none."""
+    naive = series.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(series.dtype, "tz", None) else series
+    nanoseconds = naive.to_numpy(dtype="datetime64[ns]")
+    given: Values = np.where(np.isnat(nanoseconds), np.nan, nanoseconds.astype(np.int64) / 1e9)
+    return given
+
+
+def cell_text(value: Any) -> str | None:
+    """Write a value as the text of a cell, capped; `None` for what is missing."""
+    if isinstance(value, str):
+        return shorten(value)
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, Mapping | list | tuple):
+        return shorten(_json(value))
+    return shorten(str(value))
+
+
+def shorten(text: str, cap: int = CAP) -> str:
+    """Cut a text that is too long; the ellipsis at the end says so."""
+    return text if len(text) <= cap else text[:cap] + "…"
+
+
+def detail_text(value: Any) -> str:
+    """Write a payload as indented text for reading; what is beyond the cap is counted."""
+    text = value if isinstance(value, str) else _json(value, indent=True)
+    if len(text) > DETAIL_CAP:
+        return f"{text[:DETAIL_CAP]}\n… and {len(text) - DETAIL_CAP:,} more characters: see session.payload()"
+    return text
+
+
+def _json(value: Any, *, indent: bool = False) -> str:
+    try:
+        data = msgspec.json.encode(value, enc_hook=str)
+    except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
+        return str(value)
+    return (msgspec.json.format(data) if indent else data).decode()

@@ -1,0 +1,91 @@
+// Columns as they come over the wire, and cells as they are shown.
+
+const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
+const NO_TIME = 0xffffffff;
+
+// Read one packed array out of the update's buffer.
+function unpackArray([type, offset, length], bytes) {
+  return new ARRAYS[type](bytes, offset, length);
+}
+
+// Give a packed column as a plain array: texts or null, numbers or NaN.
+function unpackValues(packed, bytes, colours) {
+  if (packed.n) return Array.from(unpackArray(packed.n, bytes));
+  if (packed.t) {
+    return Array.from(unpackArray(packed.t, bytes), (ms) => (ms === NO_TIME ? NaN : packed.base + ms / 1000));
+  }
+  packed.colours?.forEach((colour, i) => colours.set(packed.u[i], colour));
+  return Array.from(unpackArray(packed.c, bytes), (code) => packed.u[code]);
+}
+
+// Buffers arrive at any offset; typed arrays want theirs aligned, so one copy.
+function alignedBytes(buffer) {
+  return buffer ? buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength) : null;
+}
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
+const tiny = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3, notation: "scientific" });
+
+function formatNumber(value) {
+  if (Number.isNaN(value)) return "";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 0.001 || size >= 1e12) && Number.isFinite(value)) return tiny.format(value);
+  return whole.format(value);
+}
+
+function cellText(value, kind) {
+  if (value === null || value === undefined) return "";
+  if (kind === "number") return formatNumber(value);
+  if (kind === "time") return Number.isNaN(value) ? "" : localTime(value);
+  return visible(value);
+}
+
+// A cell for the clipboard: one line, no tabs, and no formula that a spreadsheet would run.
+function clipboardText(value, kind) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "";
+  if (kind === "number") return String(value);
+  if (kind === "time") return utcTime(value).replace(" UTC", "Z").replace(" ", "T");
+  const text = visible(value);
+  return /^[=+\-@]/.test(text) ? `'${text}` : text;
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
+// Give a function that compares two rows by a column; missing values go last in both directions.
+function rowComparer(values, kind, direction) {
+  if (kind === "number" || kind === "time") {
+    return (a, b) => {
+      const x = values[a], y = values[b];
+      if (Number.isNaN(x)) return Number.isNaN(y) ? a - b : 1;
+      if (Number.isNaN(y)) return -1;
+      return (x - y) * direction || a - b;
+    };
+  }
+  const ranks = new Map(); // collating each pair would take most of a second at 5,000 rows
+  [...new Set(values)].sort((x, y) => collator.compare(x ?? "", y ?? "")).forEach((text, i) => ranks.set(text, i));
+  return (a, b) => {
+    const x = values[a], y = values[b];
+    if (x === null) return y === null ? a - b : 1;
+    if (y === null) return -1;
+    return (ranks.get(x) - ranks.get(y)) * direction || a - b;
+  };
+}
+
+// Give a test of a row by what was typed: words that must all occur, each in any column or, as `column:word`, in one.
+function rowFilter(query, columns, cells) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!words.length) return null;
+  const tests = words.map((word) => {
+    const [, name, rest] = /^([^:]+):(.*)$/.exec(word) ?? [];
+    const one = columns.filter((column) => column.name.toLowerCase() === name || column.label.toLowerCase() === name);
+    const where = one.length ? one : columns;
+    const sought = one.length ? rest : word;
+    return (row) => where.some((column) => {
+      const value = cells[column.name][row];
+      if (value === null || value !== value) return false;
+      const text = typeof value === "string" ? value : cellText(value, column.kind);
+      return text.toLowerCase().includes(sought);
+    });
+  });
+  return (row) => tests.every((test) => test(row));
+}

@@ -1,0 +1,81 @@
+// The connection: figures with their units, reasons, a journal, and a button that tries again.
+
+function receiveConnection(state, body) { Object.assign(state, body); }
+
+const BYTES = ["B", "kB", "MB", "GB", "TB"];
+function formatBytes(n) {
+  let i = 0;
+  while (n >= 1000 && i < BYTES.length - 1) { n /= 1000; i++; }
+  return `${i ? n.toFixed(1) : n} ${BYTES[i]}`;
+}
+function formatSpan(s) {
+  if (s < 1) return `${(s * 1000).toFixed(1)} ms`;
+  if (s < 120) return `${s.toFixed(0)} s`;
+  return s < 7200 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`;
+}
+function formatMetric(name, value) {
+  if (value === null) return "–";
+  if (typeof value !== "number") return visible(String(value));
+  if (name.startsWith("bytes_") || name.endsWith("_bytes")) return formatBytes(value);
+  if (name === "messages_per_s") return `${value.toLocaleString("en-US", { maximumFractionDigits: 0 })} /s`;
+  if (name.endsWith("_s")) return formatSpan(value);
+  return value.toLocaleString("en-US");
+}
+
+function renderConnection(state, el, { send }) {
+  const health = make("div", "dc-health");
+  health.setAttribute("role", "status");
+  const bar = make("div", "dc-bar");
+  const again = make("button", "dc-reconnect", "reconnect now");
+  again.title = "Try to connect at once, and close the circuit breaker";
+  again.addEventListener("click", () => send({ reconnect: true }));
+  const outcome = make("span", "dc-dim");
+  outcome.setAttribute("role", "status");
+  bar.append(again, outcome);
+  const columns = make("div", "dc-two");
+  const figures = make("table", "dc-metrics");
+  const right = make("div", "dc-journal");
+  right.append(make("strong", "", "what happened"));
+  const journal = make("ol");
+  const none = make("div", "dc-dim", "Nothing yet: connects, disconnects and retries are listed here.");
+  right.append(none, journal);
+  columns.append(figures, right);
+  el.append(health, bar, columns);
+  const cells = new Map();
+
+  function cell(name, label) {
+    if (!cells.has(name)) {
+      const row = figures.insertRow();
+      const head = make("th", "dc-dim", label);
+      head.scope = "row";
+      row.append(head);
+      cells.set(name, row.insertCell());
+    }
+    return cells.get(name);
+  }
+
+  return {
+    draw() {
+      if (!state.rows) return;
+      for (const [name, label, value] of state.rows) {
+        const text = formatMetric(name, value);
+        const at = cell(name, label);
+        if (at.textContent !== text) at.textContent = text;
+      }
+      health.dataset.tone = state.health.length ? "warn" : "good";
+      health.replaceChildren(...(state.health.length ? state.health.map((reason) => make("div", "", `⚠ ${visible(reason)}`)) : [make("div", "", "✓ all is well")]));
+      again.disabled = state.attempt.state === "sent";
+      outcome.textContent = visible(state.attempt.text);
+      none.hidden = state.journal.length > 0;
+      journal.replaceChildren(...state.journal.toReversed().map(([time, text]) => {
+        const line = make("li");
+        const when = make("time", "dc-dim", localTime(time));
+        when.title = utcTime(time);
+        line.append(when, document.createTextNode(` ${visible(text)}`));
+        return line;
+      }));
+    },
+  };
+}
+
+export default panel({ receive: receiveConnection, render: renderConnection });

@@ -1,0 +1,242 @@
+// A grid of many rows of which only those in sight exist: recycled rows, text nodes only, whole by keyboard.
+//
+// makeGrid({source, onOpen, signal}) -> {el, setColumns, setRows, refresh, ...}; `source` answers for a row number:
+//   key(row), value(row, name), colour(text), tone(row).
+
+const ROW_HEIGHT = 24;
+const OVERSCAN = 6;
+let gridCount = 0;
+
+function makeGrid({ source, onOpen, onSort, signal }) {
+  const id = `dc-grid-${++gridCount}-${Math.random().toString(36).slice(2, 7)}`;
+  const el = make("div", "dc-grid");
+  el.tabIndex = 0;
+  el.setAttribute("role", "grid");
+  el.setAttribute("aria-multiselectable", "true");
+  const head = make("div", "dc-row dc-head");
+  head.setAttribute("role", "row");
+  head.setAttribute("aria-rowindex", "1");
+  const body = make("div", "dc-body");
+  body.setAttribute("role", "rowgroup");
+  const top = make("div", "dc-headgroup");
+  top.setAttribute("role", "rowgroup");
+  top.append(head);
+  el.append(top, body);
+
+  let columns = [];
+  let rows = [];                 // row numbers in the order shown
+  let sort = null;               // {name, direction}
+  const pool = [];
+  const selected = new Set();    // keys
+  let active = { key: null, place: 0, column: 0 };
+  let anchor = 0;
+
+  function setColumns(next, widths) {
+    columns = next;
+    const tracks = columns.map((c, i) => (i === columns.length - 1 ? `minmax(${widths[c.name]}ch, 1fr)` : `${widths[c.name]}ch`));
+    el.style.setProperty("--dc-columns", tracks.join(" "));
+    el.setAttribute("aria-colcount", columns.length);
+    head.replaceChildren(...columns.map((column, i) => {
+      const cell = make("div", `dc-cell dc-${column.kind}`);
+      cell.setAttribute("role", "columnheader");
+      cell.setAttribute("aria-colindex", i + 1);
+      const label = make("button", "dc-sort", visible(column.label || column.name));
+      label.tabIndex = -1;
+      label.title = `Sort by ${visible(column.name)}`;
+      label.addEventListener("click", () => onSort(column.name));
+      cell.append(label);
+      return cell;
+    }));
+    for (const row of pool) row.el.remove();
+    pool.length = 0;
+    showSort();
+    refresh();
+  }
+
+  function showSort() {
+    [...head.children].forEach((cell, i) => {
+      const on = sort && columns[i].name === sort.name;
+      cell.setAttribute("aria-sort", on ? (sort.direction > 0 ? "ascending" : "descending") : "none");
+    });
+  }
+
+  function setRows(next) {
+    rows = next;
+    el.setAttribute("aria-rowcount", rows.length + 1);
+    body.style.height = `${rows.length * ROW_HEIGHT}px`;
+    if (active.key !== null && (rows[active.place] === undefined || source.key(rows[active.place]) !== active.key)) {
+      const place = rows.findIndex((row) => source.key(row) === active.key);
+      if (place >= 0) active.place = place;
+      else active = { key: null, place: Math.min(active.place, Math.max(0, rows.length - 1)), column: active.column };
+    }
+    refresh();
+  }
+
+  function newRow() {
+    const row = { el: make("div", "dc-row"), cells: [], place: -1 };
+    row.el.setAttribute("role", "row");
+    columns.forEach((column, i) => {
+      const cell = make("div", `dc-cell dc-${column.kind}`);
+      cell.setAttribute("role", "gridcell");
+      cell.setAttribute("aria-colindex", i + 1);
+      const chip = column.kind === "state" ? make("span", "dc-chip") : null;
+      if (chip) cell.append(chip);
+      const text = document.createTextNode("");
+      cell.append(text);
+      row.el.append(cell);
+      row.cells.push({ el: cell, chip, text });
+    });
+    body.append(row.el);
+    return row;
+  }
+
+  function drawRow(row, place) {
+    const number = rows[place];
+    const key = source.key(number);
+    if (row.place !== place) {
+      row.place = place;
+      row.el.style.transform = `translateY(${place * ROW_HEIGHT}px)`;
+      row.el.setAttribute("aria-rowindex", place + 2);
+      row.el.id = `${id}-${place}`;
+    }
+    row.el.setAttribute("aria-selected", selected.has(key));
+    row.el.dataset.tone = source.tone(number);
+    columns.forEach((column, i) => {
+      const cell = row.cells[i];
+      const value = source.value(number, column.name);
+      const text = cellText(value, column.kind);
+      if (cell.text.data !== text) cell.text.data = text;
+      if (cell.chip) {
+        cell.chip.style.background = source.colour(value);
+        cell.chip.hidden = !text;
+      }
+      const here = active.key === key && active.column === i;
+      cell.el.classList.toggle("dc-active", here);
+      cell.el.id = here ? `${id}-active` : "";
+    });
+  }
+
+  function refresh() {
+    const first = Math.max(0, Math.floor(el.scrollTop / ROW_HEIGHT) - OVERSCAN);
+    const count = Math.min(rows.length - first, Math.ceil(el.clientHeight / ROW_HEIGHT) + 2 * OVERSCAN);
+    while (pool.length < count) pool.push(newRow());
+    // a place keeps its row while both are in sight, so that scrolling touches only what comes in
+    const free = pool.filter((row) => row.place < first || row.place >= first + count);
+    const byPlace = new Map(pool.map((row) => [row.place, row]));
+    for (let place = first; place < first + count; place++) drawRow(byPlace.get(place) ?? free.pop(), place);
+    for (const row of free) { row.el.hidden = true; row.place = -1; }
+    for (const row of pool) if (row.place >= 0) row.el.hidden = false;
+    el.toggleAttribute("aria-activedescendant", false);
+    if (active.key !== null) el.setAttribute("aria-activedescendant", `${id}-active`);
+  }
+
+  function move(place, column, { extend = false, toggle = false, keep = false } = {}) {
+    if (!rows.length) return;
+    place = Math.max(0, Math.min(rows.length - 1, place));
+    column = Math.max(0, Math.min(columns.length - 1, column));
+    const key = source.key(rows[place]);
+    active = { key, place, column };
+    if (extend) {
+      selected.clear();
+      const [from, to] = anchor < place ? [anchor, place] : [place, anchor];
+      for (let i = from; i <= to; i++) selected.add(source.key(rows[i]));
+    } else {
+      anchor = place;
+      if (toggle) selected.has(key) ? selected.delete(key) : selected.add(key);
+      else if (!keep) { selected.clear(); selected.add(key); }
+    }
+    scrollTo(place);
+    refresh();
+  }
+
+  function scrollTo(place) {
+    const above = place * ROW_HEIGHT;
+    const room = el.clientHeight - head.offsetHeight;
+    if (above < el.scrollTop) el.scrollTop = above;
+    else if (above + ROW_HEIGHT > el.scrollTop + room) el.scrollTop = above + ROW_HEIGHT - room;
+    const cell = head.children[active.column];
+    if (!cell) return;
+    if (cell.offsetLeft < el.scrollLeft) el.scrollLeft = cell.offsetLeft;
+    const right = cell.offsetLeft + cell.offsetWidth;
+    if (right > el.scrollLeft + el.clientWidth && cell.offsetWidth < el.clientWidth) el.scrollLeft = right - el.clientWidth;
+  }
+
+  function placeOf(event) {
+    const rowEl = event.target.closest?.(".dc-body > .dc-row");
+    const row = rowEl && pool.find((candidate) => candidate.el === rowEl);
+    if (!row) return null;
+    const cell = event.target.closest(".dc-cell");
+    return { place: row.place, column: Math.max(0, row.cells.findIndex((candidate) => candidate.el === cell)) };
+  }
+
+  const page = () => Math.max(1, Math.floor((el.clientHeight - head.offsetHeight) / ROW_HEIGHT) - 1);
+  const KEYS = {
+    ArrowDown: () => [active.place + 1, active.column],
+    ArrowUp: () => [active.place - 1, active.column],
+    ArrowRight: () => [active.place, active.column + 1],
+    ArrowLeft: () => [active.place, active.column - 1],
+    PageDown: () => [active.place + page(), active.column],
+    PageUp: () => [active.place - page(), active.column],
+    Home: (event) => [event.ctrlKey || event.metaKey ? 0 : active.place, 0],
+    End: (event) => [event.ctrlKey || event.metaKey ? rows.length - 1 : active.place, columns.length - 1],
+  };
+  el.addEventListener("keydown", (event) => {
+    const control = event.ctrlKey || event.metaKey;
+    if (event.target.closest("button")) return;
+    if (KEYS[event.key]) {
+      const [place, column] = active.key === null ? [0, 0] : KEYS[event.key](event);
+      move(place, column, { extend: event.shiftKey, keep: control && !event.shiftKey });
+    } else if (event.key === "Enter" && active.key !== null) onOpen(active.key);
+    else if (event.key === " " && active.key !== null) move(active.place, active.column, { toggle: true });
+    else if (control && event.key.toLowerCase() === "a") {
+      for (const row of rows) selected.add(source.key(row));
+      refresh();
+    } else if (event.key === "Escape") { selected.clear(); refresh(); }
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  el.addEventListener("click", (event) => {
+    const at = placeOf(event);
+    if (!at) return;
+    move(at.place, at.column, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
+    const cut = event.target.closest(".dc-cell")?.textContent.endsWith("…");
+    if (cut || event.detail === 2) onOpen(active.key);
+  });
+  el.addEventListener("mouseover", (event) => {
+    const at = placeOf(event);
+    const cell = event.target.closest?.(".dc-cell");
+    if (!at || !cell) return;
+    const column = columns[at.column];
+    const value = source.value(rows[at.place], column.name);
+    cell.title = column.kind === "time" ? (Number.isNaN(value) ? "" : utcTime(value)) : cellText(value, column.kind);
+  });
+  el.addEventListener("copy", (event) => {
+    if (!selected.size) return;
+    event.clipboardData.setData("text/plain", tsv());
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  el.addEventListener("scroll", refresh, { passive: true });
+  const sized = new ResizeObserver(refresh);
+  sized.observe(el);
+  signal.addEventListener("abort", () => sized.disconnect());
+
+  function tsv() {
+    const lines = [columns.map((column) => clipboardText(column.name, "text")).join("\t")];
+    for (const row of rows) {
+      if (selected.size && !selected.has(source.key(row))) continue;
+      lines.push(columns.map((column) => clipboardText(source.value(row, column.name), column.kind)).join("\t"));
+    }
+    return lines.join("\n");
+  }
+
+  return {
+    el, setColumns, setRows, refresh, tsv,
+    setSort(next) { sort = next; showSort(); },
+    atEnd: () => el.scrollTop + el.clientHeight >= el.scrollHeight - ROW_HEIGHT,
+    toEnd() { el.scrollTop = el.scrollHeight; refresh(); },
+    shift(count) { el.scrollTop -= count * ROW_HEIGHT; },
+    selectedCount: () => selected.size,
+  };
+}

@@ -1,0 +1,205 @@
+// The table panel: toolbar, grid, and the whole of one row.
+
+function emptyTable(state) {
+  state.columns = [];
+  state.keys = [];
+  state.cells = {};
+  state.colours ??= new Map();
+  state.dropped = 0;
+}
+
+function receiveTable(state, body, buffers) {
+  const bytes = alignedBytes(buffers[0]);
+  if (body.columns) {
+    emptyTable(state);
+    state.columns = body.columns;
+    for (const column of state.columns) state.cells[column.name] = [];
+  }
+  if (body.limits) Object.assign(state, body.limits);
+  for (const [name, part] of Object.entries(body.set ?? {})) {
+    const values = unpackValues(part, bytes, state.colours);
+    const column = state.cells[name];
+    unpackArray(part.at, bytes).forEach((row, i) => { column[row] = values[i]; });
+  }
+  if (body.add) {
+    push(state.keys, body.add.keys);
+    for (const [name, part] of Object.entries(body.add.cells)) {
+      push(state.cells[name], unpackValues(part, bytes, state.colours));
+    }
+  }
+  const over = body.keep === undefined ? 0 : Math.max(0, state.keys.length - body.keep);
+  if (over) {
+    state.dropped += over;
+    state.keys.splice(0, over);
+    for (const column of state.columns) state.cells[column.name].splice(0, over);
+  }
+  for (const name of ["empty", "note", "follow", "tones"]) if (name in body) state[name] = body[name];
+}
+
+function push(list, more) {
+  for (const item of more) list.push(item);
+}
+
+function renderTable(state, el, { send, signal }) {
+  const bar = make("div", "dc-bar");
+  const filter = make("input", "dc-filter");
+  filter.type = "search";
+  filter.placeholder = "filter: move   or   location:park";
+  filter.setAttribute("aria-label", "Filter rows: words, or column:word");
+  const count = make("span", "dc-count dc-dim");
+  count.setAttribute("role", "status");
+  const jump = make("button", "dc-jump");
+  jump.hidden = true;
+  const columnsButton = make("details", "dc-columns");
+  columnsButton.append(make("summary", "", "columns"));
+  const choices = make("div", "dc-choices");
+  columnsButton.append(choices);
+  const copy = make("button", "dc-copy", "copy");
+  copy.title = "Copy the selected rows, or all that are shown, as tab-separated text";
+  bar.append(filter, count, jump, columnsButton, copy);
+  const empty = make("div", "dc-empty");
+  const detail = makeDetail();
+  const note = make("div", "dc-note dc-dim");
+
+  const hiddenColumns = new Set();
+  let known = null;          // the columns that the choices were made for
+  let sort = null;
+  let following = true;
+  let dropped = 0;
+  let shownCount = 0;
+  let awaited = null;        // the key whose detail was asked for
+  const shownColumns = () => state.columns.filter((column) => !hiddenColumns.has(column.name));
+  const source = {
+    key: (row) => state.keys[row],
+    value: (row, name) => state.cells[name][row],
+    colour: (text) => state.colours.get(text) ?? "transparent",
+    tone: (row) => (state.tones ? state.cells[state.tones]?.[row] ?? "" : ""),
+  };
+  const grid = makeGrid({ source, signal, onOpen: open, onSort: sortBy });
+  el.append(bar, grid.el, empty, detail.el, note);
+
+  function open(key) {
+    awaited = key;
+    detail.wait(key);
+    send({ detail: key });
+  }
+
+  function sortBy(name) {
+    if (sort?.name !== name) sort = { name, direction: 1 };
+    else sort = sort.direction > 0 ? { name, direction: -1 } : null;
+    grid.setSort(sort);
+    arrange();
+  }
+
+  function chooseColumns() {
+    known = state.columns;
+    choices.replaceChildren(...state.columns.map((column) => {
+      const label = make("label");
+      const box = make("input");
+      box.type = "checkbox";
+      box.checked = !hiddenColumns.has(column.name);
+      box.addEventListener("change", () => {
+        if (box.checked) hiddenColumns.delete(column.name); else hiddenColumns.add(column.name);
+        layOut();
+        arrange();
+      });
+      label.append(box, document.createTextNode(` ${visible(column.label || column.name)}`));
+      return label;
+    }));
+    layOut();
+  }
+
+  function layOut() {
+    const widths = {};
+    for (const column of shownColumns()) widths[column.name] = columnWidth(column, state.cells[column.name]);
+    grid.setColumns(shownColumns(), widths);
+  }
+
+  function arrange() {
+    const total = state.keys.length;
+    let rows = Array.from({ length: total }, (_, row) => row);
+    const test = rowFilter(filter.value, shownColumns(), state.cells);
+    if (test) rows = rows.filter(test);
+    if (sort && state.cells[sort.name]) {
+      const column = state.columns.find((candidate) => candidate.name === sort.name);
+      rows.sort(rowComparer(state.cells[sort.name], column.kind, sort.direction));
+    }
+    const stays = state.follow && !sort;
+    if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);
+    dropped = state.dropped;
+    grid.setRows(rows);
+    if (stays && following) grid.toEnd();
+    const numbers = (n) => n.toLocaleString("en-US");
+    count.textContent = test ? `${numbers(rows.length)} of ${numbers(total)} rows` : `${numbers(total)} row${total === 1 ? "" : "s"}`;
+    const fresh = state.dropped + total - shownCount;
+    jump.hidden = !(stays && !following);
+    jump.textContent = fresh > 0 ? `↓ ${numbers(fresh)} newer` : "↓ follow";
+    if (following) shownCount = state.dropped + total;
+    empty.hidden = rows.length > 0;
+    grid.el.hidden = rows.length === 0;
+    empty.textContent = total ? "No row has these words." : state.empty ?? "";
+    note.textContent = state.note ? visible(state.note) : "";
+    note.hidden = !state.note;
+  }
+
+  filter.addEventListener("input", arrange);
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(grid.tsv());
+      copy.textContent = "copied";
+    } catch {
+      copy.textContent = "select rows and press Ctrl+C";
+    }
+    setTimeout(() => { copy.textContent = "copy"; }, 1500);
+  });
+  grid.el.addEventListener("scroll", () => {
+    if (!state.follow) return;
+    const now = grid.atEnd();
+    if (now !== following) { following = now; if (!now) shownCount = state.dropped + state.keys.length; jump.hidden = now || !!sort; }
+  }, { passive: true });
+  jump.addEventListener("click", () => { following = true; arrange(); grid.toEnd(); });
+
+  return {
+    draw(body) {
+      if (!state.columns) return;
+      if (known !== state.columns) chooseColumns();
+      arrange();
+      if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
+    },
+  };
+}
+
+// A column is as wide as what it holds now, within reason, and stays so: nothing jumps.
+function columnWidth(column, values) {
+  const header = (column.label || column.name).length + 4;
+  if (column.kind === "time") return Math.max(header, 15);
+  let widest = 0;
+  const step = Math.max(1, Math.floor(values.length / 300));
+  for (let i = 0; i < values.length; i += step) widest = Math.max(widest, cellText(values[i], column.kind).length);
+  const room = column.kind === "state" ? 4 : 3;
+  return Math.max(Math.min(header, 24), Math.min(widest + room, 34), 7);
+}
+
+// The whole of one row, as text.
+function makeDetail() {
+  const el = make("section", "dc-detail");
+  el.setAttribute("aria-label", "All of the row");
+  const bar = make("div", "dc-bar");
+  const title = make("strong", "dc-detail-title");
+  const close = make("button", "", "close");
+  const text = make("pre");
+  text.tabIndex = 0;
+  bar.append(title, close);
+  el.append(bar, text);
+  el.hidden = true;
+  const hide = () => { el.hidden = true; };
+  close.addEventListener("click", hide);
+  el.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  return {
+    el,
+    wait(key) { title.textContent = visible(key); text.textContent = "…"; el.hidden = false; },
+    show(detail) { title.textContent = visible(detail.title); text.textContent = visibleLines(detail.text); },
+  };
+}
+
+export default panel({ receive: receiveTable, render: renderTable });

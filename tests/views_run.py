@@ -1,0 +1,127 @@
+"""A run for the views to look at, without a wire: a reader, a status and commands that a test changes by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = ("time", "tick", "type", "character_id", "state", "location", "event_type", "code", "message")
+
+
+class Run:
+    """Be a `Reader`, a `Status` and `Commands` in one."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.town: dict[str, dict[str, Any]] = {}
+        self.log: list[dict[str, Any]] = []
+        self.payloads: dict[int, Any] = {}
+        self.figures: dict[str, Any] = {
+            "connection": "live", "dialect": "v1", "run_state": "running", "tick": 0, "messages_per_s": 0.0,
+            "lag_s": 0.002, "gaps": 0, "missing": 0, "errors": 0, "circuit": "closed", "memory_bytes": 1_000,
+            "reconnects": 0, "uptime_s": 1.0, "epoch": "e",
+        }  # fmt: skip
+        self.reasons: list[str] = []
+        self.lines: list[tuple[float, str]] = []
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.sent_at: list[float] = []
+        self.answers: dict[str, Any] = {"pause": {"state": "paused", "tick": 7}}
+        self.reconnected = 0
+        self.offered: dict[str, list[str]] = {
+            "pause": [],
+            "resume": [],
+            "step": ["ticks"],
+            "inject_event": ["event_type", "data"],
+        }
+
+    # --- what a test does ---------------------------------------------------------------------------------------
+
+    def put(self, character_id: str, state: str | None = "IDLE", location: str | None = "Park", **more: Any) -> None:
+        now = pd.Timestamp(time.time(), unit="s", tz="UTC")
+        held = self.town.setdefault(character_id, {"since": now})
+        held.update(state=state, location=location, last_seen=now, **more)
+        self.version += 1
+
+    def happen(self, type: str = "event_notification", payload: Any = None, **columns: Any) -> None:
+        self.payloads[len(self.log)] = payload if payload is not None else {"n": len(self.log)}
+        now = pd.Timestamp(time.time(), unit="s", tz="UTC")
+        self.log.append({"time": now, "tick": self.figures["tick"], "type": type, **columns})
+        self.version += 1
+
+    # --- Reader -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.log)
+
+    def characters(self) -> pd.DataFrame:
+        frame = pd.DataFrame.from_dict(self.town, orient="index")
+        frame.index.name = "character_id"
+        return frame if len(frame) else pd.DataFrame({"state": [], "location": []})
+
+    def _rows(self, rows: Sequence[int]) -> pd.DataFrame:
+        frame = pd.DataFrame([self.log[row] for row in rows], index=pd.Index(list(rows), dtype="int64"))
+        frame = frame.reindex(columns=list(COLUMNS))
+        return frame.astype({"time": "datetime64[ns, UTC]", "state": "category", "code": "float64", "tick": "float64"})
+
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
+        return self._rows(range(max(row, len(self.log) - limit), len(self.log)))
+
+    def errors(self) -> pd.DataFrame:
+        return self._rows([row for row, event in enumerate(self.log) if event["type"] == "error"])
+
+    def events(self, type: Any = None, *, last: int | None = None) -> pd.DataFrame:
+        return self._rows(range(len(self.log)))
+
+    def payload(self, row: int) -> Any:
+        return self.payloads[row]
+
+    def timeline(self, character_id: Any = None) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def transitions(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def llm_calls(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def gaps(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    # --- Status -------------------------------------------------------------------------------------------------
+
+    def metrics(self) -> pd.Series:
+        return pd.Series(self.figures, dtype=object)
+
+    def health(self) -> Sequence[str]:
+        return self.reasons
+
+    def journal(self) -> Sequence[tuple[float, str]]:
+        return self.lines
+
+    def reconnect(self) -> None:
+        self.reconnected += 1
+
+    # --- Commands -----------------------------------------------------------------------------------------------
+
+    def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
+        self.sent.append((name, dict(arguments)))
+        self.sent_at.append(time.time())
+        future: Future[Any] = Future()
+        answer = self.answers.get(name)
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        elif answer != "later":
+            future.set_result(answer)
+        return future
+
+    def table(self) -> pd.DataFrame:
+        schemas = [{"properties": {key: {} for key in keys}} for keys in self.offered.values()]
+        names = list(self.offered)
+        return pd.DataFrame({"name": names, "role": "debugger", "arguments": schemas, "doc": "Does it."})
