@@ -215,8 +215,9 @@ class Control:
         self._wakeup.notify()
 
     def disarm(self) -> None:
-        """Do nothing from now on, and touch no lock: a forked child's may be held by threads that it does not have."""
+        """Do nothing from now on: this is a forked child, and its locks may be held by threads that it does not have."""
         self._ended = True
+        self._lock, self._turn, self._wakeup = threading.Lock(), threading.Lock(), Wakeup()
 
     # --- inside the checkpoint -----------------------------------------------------------------------------------
 

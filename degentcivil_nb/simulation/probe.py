@@ -55,7 +55,8 @@ class SimulationProbe:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._states: dict[CharacterId, str] = {}
+        self.states: dict[CharacterId, str] = {}
+        """The state last told of each character."""
         self._closed = False
         self._last_complaint = -_REPEAT_S
         self.left_behind = 0
@@ -72,7 +73,7 @@ class SimulationProbe:
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
-        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock}
+        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": _auth(token, tokens)}
         self._server = self._make_server(host, port)
         self._publish = self._server.publish
         self._portal = Portal("degentcivil-probe")
@@ -118,7 +119,7 @@ class SimulationProbe:
     ) -> None:
         """Tell that a character is in a new state; the previous one is remembered when it is not given."""
         try:
-            states = self._states
+            states = self.states
             previous = previous_state or states.get(character_id)
             states[character_id] = new_state
             now = self._clock()
@@ -301,6 +302,17 @@ class SimulationProbe:
     def _alive(self) -> bool:
         return self._portal.thread.is_alive() and not self._portal.closed
 
+    def restart_server(self) -> None:
+        """Have a new server, with a new epoch, take the place of the one there is; `ConnectionError` if it cannot."""
+        self._portal.call(self._replace_server, timeout=_CLOSE_S)
+
+    async def _replace_server(self) -> None:
+        old = self._server
+        self._server = self._make_server(old.host, old.port)
+        self._publish = self._server.publish
+        await old.close()
+        await self._server.start()
+
     # --- the end -------------------------------------------------------------------------------------------------
 
     def finish(self, state: str = "finished", reason: str | None = None) -> None:
@@ -341,6 +353,17 @@ class SimulationProbe:
         self._closed = True
         self._publish = _nowhere
         self.control.disarm()
+
+
+def _auth(token: str | None, tokens: Mapping[str, Role] | None) -> Any:
+    known: dict[str, str] = dict(tokens or {})
+    if token is not None:
+        known[token] = "debugger"
+    if not known:
+        return None
+    from ..server.auth import WebSocketAuth
+
+    return WebSocketAuth(known)
 
 
 def _nowhere(type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:

@@ -66,6 +66,7 @@ class Town:
         probe.inspector(self.describe)
         probe.attributes(self.set_attribute)
         probe.command(self.give_money)
+        probe.command(self.announce)
 
     def __repr__(self) -> str:
         return f"<Town of {len(self.people):,} at tick {self.tick}, {self.clock()}>"
@@ -73,8 +74,7 @@ class Town:
     # --- time ----------------------------------------------------------------------------------------------------
 
     def run(self, ticks: int | None = None) -> None:
-        """Announce everybody and live, for so many ticks or until `stop`."""
-        self.announce()
+        """Live, for so many ticks or until `stop`; `announce` comes first, for those who look on."""
         self.probe.checkpoint(self.tick)
         while not self._stopping.is_set() and (ticks is None or self.tick < ticks):
             self.step()
