@@ -31,6 +31,7 @@ _running: set[LocalServer] = set()
 def start_local_server(
     port: int = 0,
     *,
+    host: str = HOST,
     characters: int = 12,
     tick_s: float = 0.1,
     seed: int = 0,
@@ -40,13 +41,15 @@ def start_local_server(
 ) -> LocalServer:
     """Start a demo town on its own thread, ready when the call returns; give it to `connect`, or its `.url`.
 
-    `port=0` takes a free port. `tick_s` is the seconds a tick takes at speed 1. The same `seed` gives the same run.
+    `port=0` takes a free port; `host` other than this machine needs a token. `tick_s` is the seconds a tick takes at speed 1. The same `seed` gives the same run.
     With `paused` the town waits for `resume` or `step`. With `token` only who knows it may connect; with `tls` the
     connection is encrypted, with a certificate made on the spot.
 
     Raises `ConnectionError` when the port is in use, and `ValueError` for a town that cannot be.
     """
-    return LocalServer(port, characters=characters, tick_s=tick_s, seed=seed, paused=paused, token=token, tls=tls)
+    return LocalServer(
+        port, host=host, characters=characters, tick_s=tick_s, seed=seed, paused=paused, token=token, tls=tls
+    )
 
 
 class LocalServer:
@@ -59,6 +62,7 @@ class LocalServer:
         self,
         port: int = 0,
         *,
+        host: str = HOST,
         characters: int = 12,
         tick_s: float = 0.1,
         seed: int = 0,
@@ -74,13 +78,13 @@ class LocalServer:
         if tls:
             from ..server.tls import local_contexts  # needs an extra, and only with `tls`
 
-            server_ssl, self.client_ssl = local_contexts(HOST)
+            server_ssl, self.client_ssl = local_contexts(host)
         self._clock = clock
         self._lock = threading.Lock()
         self._stopped = False
         self._floods: list[faults.Flood] = []
         self.probe = SimulationProbe(
-            HOST, port, token=token, ssl=server_ssl, tick_s=tick_s, paused=paused, run_id=f"town-{seed}", clock=clock
+            host, port, token=token, ssl=server_ssl, tick_s=tick_s, paused=paused, run_id=f"town-{seed}", clock=clock
         )
         try:
             self.town = Town(self.probe, characters, seed)
