@@ -85,15 +85,19 @@ def demo(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
     made_up = arguments.make_token and token is None
     if made_up:
         token = secrets.token_urlsafe(24)
-    with start_local_server(
-        arguments.port,
-        host=arguments.host,
-        characters=arguments.characters,
-        tick_s=arguments.tick,
-        seed=arguments.seed,
-        paused=arguments.paused,
-        token=token,
-    ) as server:
+    try:
+        server = start_local_server(
+            arguments.port,
+            host=arguments.host,
+            characters=arguments.characters,
+            tick_s=arguments.tick,
+            seed=arguments.seed,
+            paused=arguments.paused,
+            token=token,
+        )
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    with server:
         print(f"A town of {arguments.characters:,} characters is at {server.url}")
         if made_up:
             print(f"Its token: {token}")
@@ -182,7 +186,11 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--url", metavar="URL", help="a simulation to connect to, instead of a demo town")
 
     command = add(demo, "run a demo town to connect to")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; any but this machine's own needs a token (default: %(default)s)",
+    )
     command.add_argument("--port", type=_port, default=8765, help="port, 0 for a free one (default: %(default)s)")
     command.add_argument(
         "--characters", type=_positive, default=12, metavar="N", help="how many (default: %(default)s)"

@@ -69,6 +69,7 @@ def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
         (["demo", "--characters", "0"], "must be 1 or more"),
         (["demo", "--tick", "nan"], "a number of seconds"),
         (["demo", "--port", "70000"], "between 0 and 65535"),
+        (["demo", "--host", "0.0.0.0"], "without a token"),
         (["demo", "--no-browser"], "unrecognized arguments: --no-browser"),
         (["tail"], "required: URL"),
         (["tail", "http://localhost:1"], "no WebSocket URL"),
