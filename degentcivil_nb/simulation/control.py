@@ -215,7 +215,7 @@ class Control:
         self._wakeup.notify()
 
     def disarm(self) -> None:
-        """Do nothing from now on: this is a forked child, and its locks may be held by threads that it does not have."""
+        """Do nothing from now on: in a forked child, locks may be held by threads that it does not have."""
         self._ended = True
         self._lock, self._turn, self._wakeup = threading.Lock(), threading.Lock(), Wakeup()
 

@@ -42,8 +42,8 @@ def start_local_server(
     """Start a demo town on its own thread, ready when the call returns; give it to `connect`, or its `.url`.
 
     `port=0` takes a free port; a `host` other than this machine needs a token. `tick_s` is the seconds a tick takes at
-    speed 1. The same `seed` gives the same run. With `paused` the town waits for `resume` or `step`. With `token` only who knows it may connect; with `tls` the
-    connection is encrypted, with a certificate made on the spot.
+    speed 1. The same `seed` gives the same run. With `paused` the town waits for `resume` or `step`. With `token` only
+    who knows it may connect; with `tls` the connection is encrypted, with a certificate made on the spot.
 
     Raises `ConnectionError` when the port is in use, and `ValueError` for a town that cannot be.
     """

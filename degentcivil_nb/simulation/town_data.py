@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 TICKS_A_DAY: Final = 480
-MORNING: Final = 7.0
+MORNING: Final = 9.0
 """The hour at which the town begins."""
 SIZE: Final = 100.0
 """The side of the square that the town covers; `x` and `y` lie between 0 and this."""
