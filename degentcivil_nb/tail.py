@@ -14,10 +14,13 @@ import msgspec
 from .client.simulation_client import SimulationClient
 from .protocol.errors import ConnectFailed
 from .protocol.json_text import FOREIGN, encode
-from .protocol.message import ORDERED_CONTROL, RawMessage
+from .protocol.message import MessageTypes, RawMessage
 
 CAP: Final = 400
 """Characters of a payload in a text line; JSON lines are whole."""
+
+_ALWAYS: Final = frozenset({MessageTypes.GAP, MessageTypes.RUN_STATE})
+"""Printed whatever types are asked for: without them the rest would be misread."""
 
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
@@ -84,7 +87,8 @@ async def follow(
     def take(messages: list[RawMessage], received: float, epoch: str | None) -> None:
         try:
             for message in messages:
-                if not types or message.type in types or message.type in ORDERED_CONTROL:
+                wanted = message.type in types if types else message.type != MessageTypes.SNAPSHOT
+                if wanted or message.type in _ALWAYS:
                     out.write(f"{line(message, received)}\n")
             out.flush()
         except OSError:  # `| head` has seen enough
