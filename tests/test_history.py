@@ -105,6 +105,13 @@ def test_lost_messages_take_their_positions_along() -> None:
     assert history.head_before(1) == 1
 
 
+def test_the_bytes_still_to_come_are_known_at_every_place() -> None:
+    history = History()
+    add(history, 1, 2, 3)
+    sizes = [len(entry.frame) for entry in history.entries(0, 3)]
+    assert [history.bytes_after(place) for place in range(4)] == [sum(sizes[place:]) for place in range(4)]
+
+
 def test_a_place_before_the_history_is_refused() -> None:
     history = History(max_messages=1)
     add(history, 1, 2, 3)

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from typing import Final
 
+from ..protocol.address import is_loopback
 from ..protocol.errors import ConnectFailed
 
 LOCALHOST: Final = "localhost"
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether an address, as it is bound to, can be reached from this machine only."""
-    if host.lower() == LOCALHOST:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def require_safe(host: str, *, guarded: bool) -> None:
     """Raise `ValueError` for a server that anybody in the network could steer."""
-    if not guarded and not is_loopback(host):
+    if not guarded and not is_loopback(host.strip("[]")):
         raise ValueError(
             f"without a token the server binds to this machine only, not to {host!r}: "
             'give it a token (token="…"), or use host="127.0.0.1"'

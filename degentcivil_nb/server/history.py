@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     type: str
     character_id: str | None
     added: float
+    offset: int
+    """Bytes of all messages up to here, this one included."""
 
 
 class History:
@@ -60,6 +62,7 @@ class History:
         self._first = 0  # index in _entries of the first entry held; what lies before it is let go in pieces
         self._dropped = 0  # places before _entries[0]
         self._base = 0  # head before the first entry held
+        self._offset = 0  # bytes of all messages ever
 
     @property
     def oldest(self) -> int:
@@ -97,7 +100,8 @@ class History:
 
     def _add(self, frame: bytes, seq: int | None, type: str, character_id: str | None) -> None:
         now = self._clock()
-        self._entries.append(Entry(frame, seq, self.head, type, character_id, now))
+        self._offset += len(frame)
+        self._entries.append(Entry(frame, seq, self.head, type, character_id, now, self._offset))
         self.bytes += len(frame) + _OVERHEAD
         while len(self) > self.max_messages or (self.bytes > self.max_bytes and len(self) > 1):
             self._evict()
@@ -128,6 +132,13 @@ class History:
         """Give the position accounted for by whoever stands at `place`."""
         index = place - self._dropped
         return self._base if index <= self._first else self._entries[index - 1].head
+
+    def bytes_after(self, place: int) -> int:
+        """Give the bytes of all messages from `place` on, those let go meanwhile included."""
+        if place >= self.end:
+            return 0
+        entry = self._entries[max(place - self._dropped, self._first)]
+        return self._offset - entry.offset + len(entry.frame)
 
     def place_after(self, seq: int) -> int:
         """Find the place of whoever has accounted for `seq` and everything before it.

@@ -7,29 +7,19 @@ import logging
 from collections.abc import Awaitable
 from typing import Protocol
 
+from websockets.exceptions import ConnectionClosed
+
 from ..protocol.codec import decode_raw
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
+from ..protocol.limits import RateLimiter
 from ..protocol.message import MessageTypes, RawMessage, Resume
+from .error_handler import ErrorHandler
 from .interfaces import Monitor, Traffic
 from .peer import Peer
 from .v1_peer import V1Peer
 
 log = logging.getLogger("degentcivil_nb.server")
-
-
-class Limiter(Protocol):
-    """Refuse a client that sends too much, with `WebSocketError` 1003."""
-
-    async def check_rate_limit(self, client_id: str) -> None:
-        """Count one message of a client."""
-
-
-class Errors(Protocol):
-    """Answer the peer that erred, and close the one that errs without end."""
-
-    async def handle_error(self, websocket: object, error: Exception) -> None:
-        """Tell `websocket` of its error."""
 
 
 class Dispatch(Protocol):
@@ -47,8 +37,8 @@ class Inbound:
         *,
         monitor: Monitor,
         traffic: Traffic | None,
-        limiter: Limiter,
-        errors: Errors,
+        limiter: RateLimiter,
+        errors: ErrorHandler,
         dispatch: Dispatch,
     ) -> None:
         self._monitor = monitor
@@ -64,11 +54,12 @@ class Inbound:
         if self._traffic is not None and self._traffic.enabled:
             self._traffic.record("received", frame, peer.name)
         try:
-            await self._limiter.check_rate_limit(peer.name)
+            self._limiter.check(peer.name, peer.address)
             await self._hand_on(peer, decode_raw(frame))
-        except WebSocketError as error:
-            self._monitor.update_metrics("errors")
-            await self._errors.handle_error(peer.websocket, error)
+        except ConnectionClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
+            await self._errors.handle_error(peer.websocket, error, peer=peer.name, reply=peer.reply)
 
     async def _hand_on(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):

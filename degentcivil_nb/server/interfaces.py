@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..protocol.message import Command, CommandResult, CommandSpec, WebSocketMessage
 
@@ -39,28 +39,16 @@ class CommandHandler(Protocol):
         """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
 
 
-class Auth(Protocol):
-    """Know who may come in."""
-
-    def role_of(self, token: str | None) -> str | None:
-        """Say what the bearer of `token` may do now, `"viewer"` or `"debugger"`; `None` for a bad token."""
-
-
-class Pool(Protocol):
-    """Know how many are here, and when that is enough."""
-
-    async def add_connection(self, client_id: str, websocket: Any) -> None:
-        """Count a connection in; `WebSocketError` 1106 when there is no room for it."""
-
-    async def remove_connection(self, client_id: str) -> None:
-        """Count it out."""
-
-
 class Requester(Protocol):
     """Be the peer that asks: what a dispatcher knows of it."""
 
-    name: str
-    role: str
+    @property
+    def name(self) -> str:
+        """Say what the log calls it."""
+
+    @property
+    def role(self) -> str:
+        """Say what it may do now: a role can change while its bearer is connected."""
 
     def reply(self, message: WebSocketMessage) -> None:
         """Send an answer to this peer alone; on the server's loop only, and it never waits."""

@@ -11,22 +11,6 @@ from .interfaces import CommandHandler
 from .peer import Peer
 
 
-class ConnectionPool:
-    async def add_connection(self, client_id: str, websocket: object) -> None: ...
-    async def remove_connection(self, client_id: str) -> None: ...
-
-
-class RateLimiter:
-    async def check_rate_limit(self, client_id: str) -> None: ...
-
-
-class ErrorHandler:
-    async def handle_error(self, websocket: object, error: Exception) -> None:
-        assert isinstance(error, WebSocketError)
-        message = WebSocketError.create_error_message(error.code, error.message, details=error.details)
-        await websocket.send(message.to_json())  # type: ignore[attr-defined]
-
-
 class Dispatcher:
     def __init__(self, handler: CommandHandler | None) -> None:
         self._handler = handler

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
@@ -12,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from ..protocol.json_text import encode
 from ..protocol.message import Heartbeat, MessageTypes, WebSocketMessage
+from .connection_pool import address_of
 from .feed import Feed
 from .interfaces import Traffic
 
@@ -20,6 +22,7 @@ log = logging.getLogger("degentcivil_nb.server")
 NO_PROGRESS: Final = 4008
 _CLOSE_S: Final = 1.0
 _MAX_REPLIES: Final = 1_000
+_WAITED_S: Final = 0.05
 
 
 async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> None:
@@ -46,13 +49,14 @@ class Peer:
         feed: Feed,
         *,
         name: str,
-        role: str,
+        role: Callable[[], str],
         traffic: Traffic | None,
     ) -> None:
         self.websocket = websocket
         self.feed = feed
         self.name = name
-        self.role = role
+        self.address = address_of(websocket)
+        self._role = role
         self.place = feed.history.end
         """Where in the history this peer stands."""
         self.position = feed.history.head
@@ -64,9 +68,15 @@ class Peer:
         self._heartbeat_due = False
         self._parked: asyncio.Future[None] | None = None
         self._sending = False
+        self._waited = False  # the last send had to wait for the peer
         self._sent = 0  # frames
         self._mark = (0, 0)  # frames sent and bytes still buffered when last looked at
         self._moved = 0.0
+
+    @property
+    def role(self) -> str:
+        """Say what this peer may do now."""
+        return self._role()
 
     # --- what others ask of it -----------------------------------------------------------------------------------
 
@@ -125,9 +135,12 @@ class Peer:
         raise NotImplementedError
 
     async def _send(self, frame: bytes, messages: int = 1) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         self._sending = True
         await self.websocket.send(frame, text=True)
         self._sending = False
+        self._waited = loop.time() - began > _WAITED_S
         self._sent += 1
         self.feed.count_sent(messages, len(frame))
         if self._traffic is not None and self._traffic.enabled:

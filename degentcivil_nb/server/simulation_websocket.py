@@ -9,24 +9,33 @@ import secrets
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Collection, Coroutine
+from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, cast
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from ..protocol.address import is_loopback
 from ..protocol.errors import WebSocketError
+from ..protocol.limits import RateLimiter
 from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
-from .binding import addresses, explain, is_loopback, require_safe
-from .door import Door, bearer_token
+from .auth import WebSocketAuth, bearer_token
+from .binding import addresses, explain, require_safe
+from .connection_pool import FULL, ConnectionPool
+from .error_handler import ErrorHandler
+from .farewell import say_goodbye
 from .feed import Feed
 from .history import History
 from .inbound import Inbound
-from .interfaces import Auth, CommandHandler, Monitor, Pool, Silent, Traffic
-from .interim import ConnectionPool, Dispatcher, ErrorHandler, RateLimiter
-from .peer import NO_PROGRESS, GuidePeer, Peer, close_firmly
+from .interfaces import CommandHandler, Monitor, Silent, Traffic
+from .interim import Dispatcher
+from .origins import Gate
+from .peer import NO_PROGRESS, GuidePeer, Peer
 from .present import Present
 from .publishing import Publisher
 from .v1_peer import V1Peer
@@ -34,6 +43,12 @@ from .v1_peer import V1Peer
 log = logging.getLogger("degentcivil_nb.server")
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
+EVERYBODY: Final = "debugger"
+"""The role of everyone where no token is configured, which is on this machine only."""
+NOBODY: Final = ""
+INBOUND_MESSAGES: Final = 600
+INBOUND_S: Final = 10
+"""What one client may send in how many seconds: far more than any person's commands."""
 _LOOK_S: Final = 0.5
 """How often peers are looked after: standing still, expired and revoked tokens."""
 _LAST_WORDS_S: Final = 0.5
@@ -49,9 +64,11 @@ class SimulationWebSocket:
 
     `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
     everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
-    is, `commands` carries commands out. A peer that lags more than `max_lag` messages (by default: beyond the
-    history) is moved on, and one whose connection makes no progress for `standstill_s` seconds is closed. `batch_s` is
-    how long a message may wait for others. `compression` is off on the loopback interface unless it is asked for.
+    is, `commands` carries commands out. `pool` says how many may be here, how far a peer may lag before it is moved on,
+    and how long it may make no progress before it is closed. A v1 client that sends no `resume` within `resume_s`
+    seconds is a newcomer without history. `batch_s` is how long a message may wait for others (longer where there are
+    so many peers that telling them takes much of the time). `compression` is off on the loopback interface unless it
+    is asked for.
     """
 
     def __init__(
@@ -59,8 +76,10 @@ class SimulationWebSocket:
         host: str = "localhost",
         port: int = 8765,
         *,
-        auth: Auth | None = None,
-        pool: Pool | None = None,
+        auth: WebSocketAuth | None = None,
+        pool: ConnectionPool | None = None,
+        limiter: RateLimiter | None = None,
+        error_handler: ErrorHandler | None = None,
         monitor: Monitor | None = None,
         traffic: Traffic | None = None,
         history: History | None = None,
@@ -73,8 +92,6 @@ class SimulationWebSocket:
         run_id: str | None = None,
         origins: Collection[str] | None = None,
         hosts: Collection[str] | None = None,
-        max_lag: int | None = None,
-        standstill_s: float = 10.0,
         resume_s: float = 5.0,
         batch_s: float = 0.02,
         clock: Callable[[], float] = time.time,
@@ -86,18 +103,17 @@ class SimulationWebSocket:
         self.epoch = secrets.token_hex(8)
         self.heartbeat_s = heartbeat_s
         self.max_message_bytes = max_message_bytes
-        self.history = history or History()
-        self.monitor: Monitor = monitor or Silent()
+        self.history = History() if history is None else history
+        self.monitor: Monitor = Silent() if monitor is None else monitor
         self._ssl = ssl
         self._compression = not is_loopback(host) if compression is None else compression
         self._commands = commands
         self._status = status
         self._run_id = run_id
-        self._door = Door(host, auth=auth, origins=origins, hosts=hosts)
-        self._pool: Pool = pool or ConnectionPool()
+        self._auth = auth
+        self._gate = Gate(host, origins=origins, hosts=hosts)
+        self._pool = ConnectionPool() if pool is None else pool
         self._traffic = traffic
-        self._max_lag = max_lag
-        self._standstill_s = standstill_s
         self._resume_s = resume_s
         present = Present()
         self.publisher = Publisher(
@@ -124,8 +140,8 @@ class SimulationWebSocket:
         self._inbound = Inbound(
             monitor=self.monitor,
             traffic=traffic,
-            limiter=RateLimiter(),
-            errors=ErrorHandler(),
+            limiter=RateLimiter(INBOUND_MESSAGES, INBOUND_S) if limiter is None else limiter,
+            errors=ErrorHandler(monitor=self.monitor) if error_handler is None else error_handler,
             dispatch=Dispatcher(commands),
         )
         self._peers: dict[ServerConnection, Peer] = {}
@@ -160,7 +176,7 @@ class SimulationWebSocket:
                 cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
                 self.port,
                 ssl=self._ssl,
-                process_request=self._door.check,
+                process_request=self._refuse_foreign,
                 select_subprotocol=_select_subprotocol,
                 compression="deflate" if self._compression else None,
                 open_timeout=5,
@@ -214,21 +230,18 @@ class SimulationWebSocket:
         beat = loop.time() + self.heartbeat_s
         while True:
             await asyncio.sleep(min(_LOOK_S, self.heartbeat_s))
+            if self._auth is not None:
+                self._auth.check()
             now = loop.time()
             due = now >= beat
             if due:
                 beat = now + self.heartbeat_s
-            for websocket, peer in list(self._peers.items()):
-                role = self._door.role_of(_token_of(websocket))
-                if role is None:
-                    self._leave(peer, _turned_away(websocket))
-                elif peer.still_for(now) > self._standstill_s:
+            for peer in list(self._peers.values()):
+                if peer.still_for(now) > self._pool.max_stall_s:
                     log.info("%s makes no progress and is closed", peer.name)
                     self._leave(peer, peer.close(NO_PROGRESS, "no progress"))
-                else:
-                    peer.role = role
-                    if due:
-                        peer.heartbeat()
+                elif due:
+                    peer.heartbeat()
 
     def _leave(self, peer: Peer, ending: Coroutine[Any, Any, None]) -> None:
         if peer.leaving:
@@ -264,21 +277,18 @@ class SimulationWebSocket:
         """Serve one connection until it ends; `path` is there for callers that still pass it."""
         self._look_after_peers()
         name = self._name(websocket)
-        role = self._door.role_of(_token_of(websocket))
-        if role is None:
-            log.info("%s is turned away: bad token", name)
-            await _turned_away(websocket)
+        if self._auth is not None and not await self._auth.authenticate(websocket, _token_of(websocket)):
             return
         try:
             await self._pool.add_connection(name, websocket)
         except WebSocketError as error:
             log.info("%s is turned away: %s", name, error)
-            await _say_goodbye(websocket, error, 1013)
+            await say_goodbye(websocket, error, FULL)
             return
         try:
-            await self._serve(websocket, self._make_peer(websocket, name, role))
+            await self._serve(websocket, self._make_peer(websocket, name))
         finally:
-            await self._pool.remove_connection(name)
+            await self._pool.remove_connection(name, websocket)
 
     async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
         self.clients.add(websocket)
@@ -307,7 +317,8 @@ class SimulationWebSocket:
         async for frame in websocket:
             await self._inbound.take(peer, frame)
 
-    def _make_peer(self, websocket: ServerConnection, name: str, role: str) -> Peer:
+    def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
+        role = partial(self._role_of, websocket)
         if websocket.subprotocol is None:
             return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)
         return V1Peer(
@@ -319,8 +330,17 @@ class SimulationWebSocket:
             hello=self._hello,
             commands=self._specs,
             resume_s=self._resume_s,
-            max_lag=self._max_lag,
+            max_lag=self._pool.max_lag,
+            max_lag_bytes=self._pool.max_lag_bytes,
         )
+
+    def _role_of(self, websocket: ServerConnection) -> str:
+        """Say what a peer may do now: everything where everybody may, and nothing once its token is gone."""
+        return EVERYBODY if self._auth is None else self._auth.role_on(websocket) or NOBODY
+
+    def _refuse_foreign(self, connection: ServerConnection, request: Request) -> Response | None:
+        refusal = self._gate.refusal(request.headers)
+        return None if refusal is None else connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
 
     def _name(self, websocket: ServerConnection) -> str:
         self._numbered += 1
@@ -349,21 +369,6 @@ class SimulationWebSocket:
 
 def _token_of(websocket: ServerConnection) -> str | None:
     return None if websocket.request is None else bearer_token(websocket.request.headers)
-
-
-async def _turned_away(websocket: ServerConnection) -> None:
-    await _say_goodbye(websocket, WebSocketError(WebSocketError.AUTH_FAILED, "Invalid token"), 1008)
-
-
-async def _say_goodbye(websocket: ServerConnection, error: WebSocketError, code: int) -> None:
-    """Tell a peer why it has to go, and close its connection."""
-    message = WebSocketError.create_error_message(error.code, error.message, **error.details)
-    try:
-        async with asyncio.timeout(1):
-            await websocket.send(message.to_json())
-    except (ConnectionClosed, TimeoutError):
-        log.debug("a peer that is turned away did not listen")
-    await close_firmly(websocket, code, error.message)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Any) -> Subprotocol | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -28,8 +29,8 @@ class V1Peer(Peer):
     """Serve one client of our own protocol.
 
     One that sends no `resume` within `resume_s` is a newcomer who wants no history, so that a server whose
-    subclass reads all messages itself still serves its clients. `max_lag` is the number of messages that a
-    peer may lag, once it has caught up; without it the history's window is the limit.
+    subclass reads all messages itself still serves its clients. `max_lag` and `max_lag_bytes` say how far it
+    may lag once it has caught up; without them the history's window is the limit.
     """
 
     dialect = "v1"
@@ -40,19 +41,21 @@ class V1Peer(Peer):
         feed: Feed,
         *,
         name: str,
-        role: str,
+        role: Callable[[], str],
         traffic: Traffic | None,
         hello: Callable[[str], Hello],
         commands: Callable[[], list[CommandSpec]],
         resume_s: float = 5.0,
         max_lag: int | None = None,
+        max_lag_bytes: int | None = None,
     ) -> None:
         super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
         self._hello = hello
         self._commands = commands
         self._resume_s = resume_s
-        self._max_lag = max_lag
+        self._max_lag: float = math.inf if max_lag is None else max_lag
+        self._max_lag_bytes: float = math.inf if max_lag_bytes is None else max_lag_bytes
         self._resume: Resume | None = None
         self._live = False
 
@@ -108,10 +111,17 @@ class V1Peer(Peer):
                 pass
         self._live = True
         while True:
-            if self._max_lag is not None and self.feed.history.head - self.position > self._max_lag:
+            if self._lags():
                 await self._skip()
             if not await self._advance() and not self._replies:
                 await self._park()
+
+    def _lags(self) -> bool:
+        """Say whether this client is beyond its cap by its own doing: a burst alone makes nobody slow."""
+        if not self._waited:
+            return False
+        history = self.feed.history
+        return history.head - self.position > self._max_lag or history.bytes_after(self.place) > self._max_lag_bytes
 
     async def _wait_for_resume(self) -> Resume:
         timer = asyncio.get_running_loop().call_later(self._resume_s, self._go_on_without)

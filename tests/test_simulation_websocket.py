@@ -1,0 +1,530 @@
+"""The server as its clients see it: what comes in which order, and what it says of what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from degentcivil_nb.protocol.codec import decode_frames
+from degentcivil_nb.protocol.errors import ConnectFailed, WebSocketError
+from degentcivil_nb.protocol.message import RawMessage, RunState, WebSocketMessage
+from degentcivil_nb.server.auth import WebSocketAuth
+from degentcivil_nb.server.connection_pool import ConnectionPool
+from degentcivil_nb.server.history import History
+from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+
+pytestmark = pytest.mark.usefixtures("no_task_left")
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[SimulationWebSocket]:
+    server = SimulationWebSocket("127.0.0.1", 0, **options)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 — any condition, whoever brings it about
+            await asyncio.sleep(0.005)
+
+
+class V1:
+    """A client of our own protocol that keeps everything it is sent, with batches laid open."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self.websocket = websocket
+        self._waiting: list[RawMessage] = []
+
+    async def next(self) -> RawMessage:
+        while not self._waiting:
+            frame = await asyncio.wait_for(self.websocket.recv(), 5)
+            self._waiting = decode_frames([frame])
+        return self._waiting.pop(0)
+
+    async def until(self, found: Callable[[RawMessage], bool]) -> list[RawMessage]:
+        messages = [await self.next()]
+        while not found(messages[-1]):
+            messages.append(await self.next())
+        return messages
+
+    async def until_seq(self, seq: int) -> list[RawMessage]:
+        return await self.until(lambda message: message.seq == seq)
+
+    async def until_type(self, type: str) -> list[RawMessage]:
+        return await self.until(lambda message: message.type == type)
+
+    async def resume(self, **position: Any) -> RawMessage:
+        hello = await self.next()
+        assert hello.type == "hello"
+        assert (await self.next()).type == "commands"
+        await self.send("resume", {"epoch": None, "seq": None, **position})
+        return hello
+
+    async def send(self, type: str, data: Any, **envelope: Any) -> None:
+        await self.websocket.send(json.dumps({"type": type, "data": data, **envelope}))
+
+
+@asynccontextmanager
+async def v1(server: SimulationWebSocket, **options: Any) -> AsyncIterator[V1]:
+    async with connect(server.url, subprotocols=[Subprotocol("degentcivil.v1")], **options) as websocket:
+        yield V1(websocket)
+
+
+def publish(server: SimulationWebSocket, *numbers: int) -> None:
+    for number in numbers:
+        server.publish("state_change", {"character_id": f"c{number % 3}", "new_state": f"S{number}"}, tick=number)
+
+
+def shape(messages: list[RawMessage]) -> list[Any]:
+    """Say what came: positions of the stream, gaps with their bounds, types of the rest."""
+    said: list[Any] = []
+    for message in messages:
+        if message.seq is not None:
+            said.append(message.seq)
+        elif message.type == "gap":
+            gap = message.payload()
+            said.append((gap["reason"], gap["from"], gap.get("to")))
+        else:
+            said.append(message.type)
+    return said
+
+
+# --- newcomers -------------------------------------------------------------------------------------------------
+
+
+async def test_hello_says_everything_a_client_must_know() -> None:
+    async with serving(run_id="night", heartbeat_s=4.0, status=lambda: RunState("paused", tick=7)) as server:
+        publish(server, 1, 2)
+        server.feed.settle()
+        async with v1(server) as client:
+            hello = (await client.next()).payload()
+    assert hello.pop("server")["name"] == "degentcivil_nb"
+    assert hello.pop("epoch") == server.epoch
+    assert hello == {
+        "protocol": 1,
+        "head": 2,
+        "oldest": 1,
+        "run_id": "night",
+        "run_state": "paused",
+        "tick": 7,
+        "role": "debugger",
+        "capabilities": ["batch", "filter", "snapshot"],
+        "heartbeat_s": 4.0,
+        "max_message_bytes": 1 << 20,
+    }
+
+
+async def test_a_newcomer_gets_snapshot_history_and_what_comes() -> None:
+    async with serving() as server, v1(server) as client:
+        publish(server, *range(1, 11))
+        server.feed.settle()
+        await client.resume(history=4)
+        messages = await client.until_seq(10)
+        assert shape(messages) == ["resumed", "snapshot", 7, 8, 9, 10]
+        assert messages[0].payload() == {"epoch": server.epoch, "from": 7, "head": 10, "recovered": True}
+        snapshot = messages[1].payload()
+        assert snapshot["seq"] == 10
+        assert {entry["character_id"]: entry["state"] for entry in snapshot["characters"]} == {
+            "c0": "S9",
+            "c1": "S10",
+            "c2": "S8",
+        }
+        publish(server, 11)
+        assert shape([await client.next()]) == [11]
+
+
+async def test_a_newcomer_without_history_begins_at_the_head() -> None:
+    async with serving() as server, v1(server) as client:
+        publish(server, 1, 2)
+        server.feed.settle()
+        await client.resume()
+        resumed = (await client.until_type("snapshot"))[0]
+        assert resumed.payload()["from"] == 3
+        publish(server, 3)
+        assert shape([await client.next()]) == [3]
+
+
+async def test_a_client_that_sends_no_resume_is_a_newcomer_without_history() -> None:
+    async with serving(resume_s=0.05) as server, v1(server) as client:
+        publish(server, 1, 2)
+        assert shape(await client.until_type("snapshot")) == ["hello", "commands", "resumed", "snapshot"]
+        publish(server, 3)
+        assert shape([await client.next()]) == [3]
+        await client.send("resume", {"epoch": None, "seq": None})
+        answer = await client.next()
+        assert answer.type == "error"
+        assert answer.payload()["code"] == 1001
+
+
+# --- resuming --------------------------------------------------------------------------------------------------
+
+
+async def test_a_position_in_the_history_goes_on_from_there() -> None:
+    async with serving() as server:
+        publish(server, *range(1, 11))
+        server.feed.settle()
+        async with v1(server) as client:
+            await client.resume(epoch=server.epoch, seq=7)
+            messages = await client.until_seq(10)
+    assert shape(messages) == ["resumed", 8, 9, 10]
+    assert messages[0].payload()["recovered"] is True
+
+
+async def test_a_position_too_old_is_one_gap_and_a_snapshot() -> None:
+    async with serving(history=History(max_messages=3)) as server:
+        publish(server, *range(1, 11))
+        server.feed.settle()
+        async with v1(server) as client:
+            await client.resume(epoch=server.epoch, seq=2)
+            messages = await client.until_seq(10)
+    assert shape(messages) == ["resumed", ("window", 3, 7), "snapshot", 8, 9, 10]
+    assert messages[0].payload()["recovered"] is False
+
+
+async def test_another_epoch_is_two_gaps_a_snapshot_and_the_history() -> None:
+    async with serving(history=History(max_messages=3)) as server:
+        publish(server, *range(1, 6))
+        server.feed.settle()
+        async with v1(server) as client:
+            await client.resume(epoch="long gone", seq=100)
+            messages = await client.until_seq(5)
+    assert shape(messages) == ["resumed", ("restart", 101, None), ("window", 1, 2), "snapshot", 3, 4, 5]
+
+
+async def test_a_position_beyond_the_head_is_refused() -> None:
+    async with serving() as server, v1(server) as client:
+        await client.resume(epoch=server.epoch, seq=5)
+        answer = await client.next()
+        assert (answer.type, answer.payload()["code"]) == ("error", 1001)
+        with pytest.raises(ConnectionClosed):
+            await client.next()
+        assert client.websocket.close_code == 1008
+
+
+async def test_a_filtered_client_is_told_what_its_frames_cover() -> None:
+    async with serving() as server, v1(server) as client:
+        publish(server, *range(1, 7))
+        server.feed.settle()
+        await client.resume(history=10, characters=["c1"], types=["state_change"])
+        messages = await client.until_seq(4)
+        assert shape(messages) == ["resumed", "snapshot", "batch", 1, 4]
+        assert messages[2].covers == (1, 6)
+        assert [entry["character_id"] for entry in messages[1].payload()["characters"]] == ["c1"]
+
+
+# --- what happens on the way -------------------------------------------------------------------------------------
+
+
+async def test_a_run_state_keeps_its_place_in_the_stream_and_names_its_head() -> None:
+    async with serving() as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        publish(server, 1, 2)
+        server.publish("run_state", RunState("paused", "command", command_id="x"))
+        publish(server, 3)
+        messages = await client.until_seq(3)
+    assert shape(messages) == [1, 2, "run_state", 3]
+    assert messages[2].payload() == {"state": "paused", "reason": "command", "head": 2, "command_id": "x"}
+
+
+async def test_heartbeats_name_the_last_position_put_on_this_connection() -> None:
+    async with serving(heartbeat_s=0.05, status=lambda: RunState("running", tick=3)) as server, v1(server) as client:
+        publish(server, 1, 2, 3)
+        server.feed.settle()
+        await client.resume(history=2)
+        heartbeat = (await client.until_type("heartbeat"))[-1].payload()
+    assert heartbeat.pop("timestamp") > 0
+    assert heartbeat == {"epoch": server.epoch, "head": 3, "tick": 3, "run_state": "running", "clients": 1}
+
+
+async def test_a_message_published_from_a_quiet_simulation_does_not_wait_for_others() -> None:
+    async with serving(batch_s=5.0) as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        publish(server, 1)
+        assert shape([await asyncio.wait_for(client.next(), 1)]) == [1]
+
+
+async def test_inject_helpers_get_the_position_behind_everything_published() -> None:
+    async with serving() as server:
+        publish(server, 1, 2)
+        sent = await server.publish_now(WebSocketMessage("event_notification", {"event_type": "trade"}))
+        assert sent.seq == 3
+        with pytest.raises(WebSocketError):
+            await server.publish_now(WebSocketMessage("hello"))
+
+
+async def test_broadcast_message_reaches_every_dialect() -> None:
+    async with serving() as server, v1(server) as ours, connect(server.url) as guides:
+        await ours.resume()
+        await ours.until_type("snapshot")
+        await server.broadcast_message(WebSocketMessage("event_notification", {"event_type": "x"}, 12.5))
+        message = await ours.next()
+        assert (message.type, message.timestamp) == ("event_notification", 12.5)
+        assert json.loads(await guides.recv())["data"] == {"event_type": "x"}
+
+
+async def test_new_commands_are_offered_to_everybody() -> None:
+    async with serving() as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        server.offer_commands()
+        assert shape([await client.next()]) == ["commands"]
+
+
+# --- slow and stalled clients --------------------------------------------------------------------------------------
+
+
+async def stall(client: V1) -> None:
+    client.websocket.transport.pause_reading()
+
+
+def flood(server: SimulationWebSocket, messages: int = 400) -> None:
+    for number in range(messages):
+        server.publish("event_notification", {"event_type": "flood", "data": "x" * 20_000, "n": number})
+
+
+def accounts_for(message: RawMessage) -> int | None:
+    """Give the position that a client has reached with this message, the last one of a skip included."""
+    if message.type == "run_state":
+        return int(message.payload()["head"])
+    return message.seq
+
+
+def account(messages: list[RawMessage], last: int) -> list[tuple[int, int]]:
+    """Check that every position is there once or in one gap, told with what belongs to it; list the gaps."""
+    said = shape(messages)
+    position, gaps = 0, []
+    for number, part in enumerate(said):
+        if isinstance(part, tuple):
+            reason, start, end = part
+            assert (reason, start) == ("slow", position + 1)
+            assert said[number + 1 : number + 3] == ["snapshot", "run_state"]
+            assert messages[number + 1].payload()["seq"] == end
+            gaps.append((start, end))
+            position = end
+        elif isinstance(part, int):
+            assert part == position + 1
+            position = part
+    assert position == last
+    return gaps
+
+
+async def test_a_client_that_lags_beyond_the_history_is_told_and_moved_on() -> None:
+    async with serving(history=History(max_messages=50)) as server, v1(server, max_queue=1) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        await stall(client)
+        for _ in range(60):
+            flood(server, 20)
+            await asyncio.sleep(0.01)
+        server.feed.settle()
+        client.websocket.transport.resume_reading()
+        messages = await client.until(lambda message: accounts_for(message) == 1_200)
+        assert account(messages, 1_200)
+
+
+@pytest.mark.parametrize("pool", [ConnectionPool(max_lag=20), ConnectionPool(max_lag_bytes=400_000)])
+async def test_a_client_that_lags_beyond_its_own_cap_is_moved_on_too(pool: ConnectionPool) -> None:
+    async with serving(pool=pool) as server, v1(server, max_queue=1) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        await stall(client)
+        for _ in range(12):
+            flood(server, 100)
+            await asyncio.sleep(0.01)
+        server.feed.settle()
+        client.websocket.transport.resume_reading()
+        messages = await client.until_type("run_state")
+        assert account(messages, 1_200)
+
+
+async def test_a_burst_makes_nobody_slow() -> None:
+    async with serving(pool=ConnectionPool(max_lag=20)) as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        flood(server, 200)
+        assert account(await client.until_seq(200), 200) == []
+
+
+@pytest.mark.parametrize("subprotocols", [None, [Subprotocol("degentcivil.v1")]])
+async def test_a_client_that_makes_no_progress_is_closed(subprotocols: list[Subprotocol] | None) -> None:
+    async with (
+        serving(pool=ConnectionPool(max_stall_s=0.3), heartbeat_s=0.2, resume_s=0.01) as server,
+        connect(server.url, subprotocols=subprotocols, ping_interval=None) as websocket,
+    ):
+        await asyncio.sleep(0.05)
+        websocket.transport.pause_reading()
+        flood(server)
+        async with asyncio.timeout(10):
+            while server.clients:
+                flood(server, 10)
+                await asyncio.sleep(0.05)
+        websocket.transport.abort()
+
+
+async def test_a_stalled_client_takes_nothing_from_a_healthy_one() -> None:
+    async with serving() as server, v1(server) as stalled, v1(server) as healthy:
+        for client in (stalled, healthy):
+            await client.resume()
+            await client.until_type("snapshot")
+        await stall(stalled)
+        flood(server)
+        assert shape(await healthy.until_seq(400)) == list(range(1, 401))
+        stalled.websocket.transport.abort()
+
+
+# --- guests who speak the guide's dialect --------------------------------------------------------------------------
+
+
+async def test_a_guide_client_gets_the_stream_one_message_a_frame_and_no_control() -> None:
+    async with serving(heartbeat_s=0.1) as server, connect(server.url) as websocket:
+        assert websocket.subprotocol is None
+        await eventually(lambda: bool(server.clients))
+        publish(server, *range(1, 50))
+        server.publish("run_state", RunState("paused"))
+        publish(server, 50)
+        frames = [json.loads(await websocket.recv()) for _ in range(50)]
+        assert {frame["type"] for frame in frames} <= {"state_change", "heartbeat"}
+        while frames[-1]["type"] != "heartbeat":
+            frames.append(json.loads(await websocket.recv()))
+        states = [frame["data"]["new_state"] for frame in frames if frame["type"] == "state_change"]
+        assert states == [f"S{number}" for number in range(1, 51)]
+        assert all("timestamp" in frame for frame in frames)
+
+
+async def test_a_client_that_offers_another_subprotocol_is_served_as_the_guides() -> None:
+    async with serving() as server, connect(server.url, subprotocols=[Subprotocol("chat")]) as websocket:
+        assert websocket.subprotocol is None
+
+
+async def test_a_subclass_reads_messages_as_the_guide_does() -> None:
+    class Echo(SimulationWebSocket):
+        async def handle_messages(self, websocket: ServerConnection) -> None:
+            async for message in websocket:
+                await websocket.send(f"echo {message!r}")
+
+    server = Echo("127.0.0.1", 0)
+    await server.start()
+    try:
+        async with connect(server.url) as websocket:
+            await websocket.send("hi")
+            assert await websocket.recv() == "echo 'hi'"
+            assert {client.id for client in server.clients} and len(server.clients) == 1
+    finally:
+        await server.close()
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "start",
+        b"\xff\x00",
+        "[" * 100_000,
+        '{"type": "resume"}',
+        '{"type": "resume", "data": {"epoch": 1, "seq": "x"}}',
+        '{"type": "resume", "data": {"seq": -1}}',
+        '{"type": "hello", "data": {}}',
+        '{"data": 1}',
+        "null",
+    ],
+)
+async def test_a_bad_frame_is_answered_and_nothing_else_happens(frame: str | bytes) -> None:
+    async with serving() as server, v1(server) as client:
+        assert (await client.next()).type == "hello"
+        assert (await client.next()).type == "commands"
+        await client.websocket.send(frame)
+        answer = await client.next()
+        assert (answer.type, answer.payload()["code"]) == ("error", 1001)
+        await client.send("resume", {"epoch": None, "seq": None})
+        await client.until_type("snapshot")
+        publish(server, 1)
+        assert shape([await client.next()]) == [1]
+
+
+# --- life and death ------------------------------------------------------------------------------------------------
+
+
+async def test_closing_says_1001_after_the_end_of_the_stream() -> None:
+    async with serving() as server, v1(server) as client, connect(server.url) as guide:
+        await client.resume()
+        await client.until_type("snapshot")
+        publish(server, 1)
+        server.publish("run_state", RunState("finished"))
+        await server.close()
+        await server.close()
+        assert shape([await client.next(), await client.next()]) == [1, "run_state"]
+        with pytest.raises(ConnectionClosed):
+            await client.next()
+        assert client.websocket.close_code == 1001
+        assert json.loads(await guide.recv())["type"] == "state_change"
+        await guide.wait_closed()
+        assert guide.close_code == 1001
+        assert server.clients == set()
+
+
+async def test_start_server_serves_until_closed() -> None:
+    server = SimulationWebSocket("127.0.0.1", 0)
+    serving = asyncio.create_task(server.start_server())
+    await eventually(lambda: bool(server.port))
+    async with connect(server.url):
+        await server.close()
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_a_port_in_use_is_one_sentence_with_advice() -> None:
+    async with serving() as server:
+        with pytest.raises(ConnectFailed, match=r"port \d+ on 127\.0\.0\.1 is in use\. .*port=0"):
+            await SimulationWebSocket("127.0.0.1", server.port).start()
+
+
+async def test_a_host_that_is_not_ours_is_one_sentence_with_advice() -> None:
+    with pytest.raises(ConnectionError, match="no address of this machine"):
+        await SimulationWebSocket("127.255.255.255.1", 0, auth=WebSocketAuth({"secret": "viewer"})).start()
+
+
+async def test_localhost_is_both_addresses_on_one_port() -> None:
+    server = SimulationWebSocket("localhost", 0)
+    await server.start()
+    try:
+        async with connect(server.url) as websocket:
+            await websocket.ping()
+    finally:
+        await server.close()
+
+
+def test_without_a_token_the_server_stays_on_this_machine() -> None:
+    for host in ("0.0.0.0", "::", "192.168.1.5", "example.org", ""):
+        with pytest.raises(ValueError, match="token"):
+            SimulationWebSocket(host)
+    for host in ("localhost", "127.0.0.1", "127.8.8.8", "::1"):
+        SimulationWebSocket(host)
+    SimulationWebSocket("0.0.0.0", auth=WebSocketAuth({"secret": "viewer"}))
+
+
+async def test_a_hundred_connections_leave_nothing(nothing_leaks: Callable[[], None]) -> None:
+    async with serving() as server:
+        for number in range(100):
+            async with v1(server) as client:
+                if number % 2:
+                    await client.resume()
+                if number % 3 == 0:
+                    client.websocket.transport.abort()
+        await eventually(lambda: not server.clients)
+        assert not server.feed._parked
