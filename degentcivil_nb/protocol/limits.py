@@ -1,0 +1,126 @@
+"""How much one peer may send: an exact sliding window for each, in constant memory, and forgotten when idle."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from .errors import WebSocketError
+
+
+class SlidingWindow:
+    """Admit at most `limit` in any `seconds`, exactly: in every half-open interval of that length.
+
+    It remembers the times of the last `limit` admitted (8 bytes each, and never more than that), so that whoever
+    is refused has used nothing up.
+    """
+
+    __slots__ = ("_limit", "_next", "_seconds", "_times")
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._times = array("d")
+        self._next = 0
+
+    def wait(self, now: float) -> float:
+        """Say for how many seconds the next one would have to wait: 0.0 when it would be admitted now."""
+        if len(self._times) < self._limit:
+            return 0.0
+        return max(0.0, self._times[self._next] + self._seconds - now)
+
+    def admit(self, now: float) -> None:
+        """Take note of one that was admitted."""
+        if len(self._times) < self._limit:
+            self._times.append(now)
+        else:
+            self._times[self._next] = now
+            self._next = (self._next + 1) % self._limit
+
+    def idle(self, now: float) -> bool:
+        """Say whether forgetting all of this would change nothing."""
+        return not self._times or self._times[self._next - 1] + self._seconds <= now
+
+
+class RateLimiter:
+    """Admit at most `max_messages` of each client in any `window_seconds`, and `max_per_address` of each address.
+
+    A refusal costs nothing and says how long to wait. Clients that were silent for a window are forgotten; beyond
+    `max_tracked` (they would have to be that many within one window) so is whoever was admitted least recently.
+    """
+
+    def __init__(
+        self,
+        max_messages: int = 100,
+        window_seconds: float = 60,
+        *,
+        max_per_address: int | None = None,
+        max_tracked: int = 20_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        for name, limit in (("max_messages", max_messages), ("max_per_address", max_per_address)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} is a number of messages, at least 1, not {limit!r}")
+        if not window_seconds > 0:
+            raise ValueError(f"window_seconds is a number of seconds above 0, not {window_seconds!r}")
+        self.max_messages = max_messages
+        self.max_per_address = max_per_address
+        self.window_seconds = window_seconds
+        self._clock = clock
+        self._clients = _Windows(max_messages, window_seconds, max_tracked)
+        self._addresses = _Windows(max_per_address or max_messages, window_seconds, max_tracked)
+
+    async def check_rate_limit(self, client_id: Hashable, address: str | None = None) -> None:
+        """Admit one message; `WebSocketError` 1003 with `retry_after_s` in its details when it is one too many."""
+        self.check(client_id, address)
+
+    def check(self, client_id: Hashable, address: str | None = None) -> None:
+        """Do the same where nobody awaits."""
+        wait = self.take(client_id, address)
+        if wait > 0:
+            raise WebSocketError(
+                WebSocketError.RATE_LIMIT,
+                f"too many messages: at most {self.max_messages} in {self.window_seconds:g} s; wait for {wait:.3g} s",
+                details={"retry_after_s": wait},
+            )
+
+    def take(self, client_id: Hashable, address: str | None = None) -> float:
+        """Admit one message and return 0.0, or refuse it and return how many seconds to wait."""
+        now = self._clock()
+        windows = [self._clients.of(client_id, now)]
+        if address is not None and self.max_per_address is not None:
+            windows.append(self._addresses.of(address, now))
+        wait = max(window.wait(now) for window in windows)
+        if wait <= 0:
+            for window in windows:
+                window.admit(now)
+        return wait
+
+    def __len__(self) -> int:
+        """Count the clients that are remembered."""
+        return len(self._clients)
+
+
+class _Windows(OrderedDict[Hashable, SlidingWindow]):
+    """Keep a window for each key, the most recently asked for last."""
+
+    def __init__(self, limit: int, seconds: float, max_tracked: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self._seconds = seconds
+        self._max_tracked = max_tracked
+
+    def of(self, key: Hashable, now: float) -> SlidingWindow:
+        """Give the window of a key, and forget at most two of the oldest that are idle or too many."""
+        window = self.get(key)
+        if window is None:
+            window = self[key] = SlidingWindow(self._limit, self._seconds)
+        self.move_to_end(key)
+        for _ in range(2):  # one comes at most, so two going is enough, and no call has to pay for many
+            oldest = next(iter(self))
+            if oldest == key or not (self[oldest].idle(now) or len(self) > self._max_tracked):
+                break
+            del self[oldest]
+        return window
