@@ -94,12 +94,15 @@ async def follow(
         except OSError:  # `| head` has seen enough
             unread.set()
 
+    told = ""
+
     def tell() -> None:
-        if client.state == "closed":
-            return  # told by whoever closed it, or by the error that ended it
+        nonlocal told
         why = f": {client.last_error}" if client.state == "reconnecting" and client.last_error else ""
-        notices.write(visible(f"{client.state}{why}") + "\n")
-        notices.flush()
+        if told != f"{client.state}{why}" and client.state != "closed":  # the end is told by whoever brings it about
+            told = f"{client.state}{why}"
+            notices.write(f"{visible(told)}\n")
+            notices.flush()
 
     client = SimulationClient(url, token=token, history=history, types=list(types) or None, sink=take, on_change=tell)
     try:

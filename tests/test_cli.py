@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 from msgspec import Raw
@@ -44,12 +43,13 @@ def started(*arguments: str, **environment: str) -> Iterator[Running]:
         process.communicate()
 
 
-def first_line(stream: IO[str] | None, *, containing: str) -> str:
-    assert stream is not None
-    for line in stream:
+def first_line(process: Running, *, containing: str) -> str:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
         if containing in line:
             return line.rstrip("\n")
-    raise AssertionError(f"no line with {containing!r}")
+    raise AssertionError(f"no line with {containing!r}, but: {process.stderr.read()}")
 
 
 def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
@@ -153,9 +153,9 @@ def test_lab_without_jupyterlab_says_how_to_get_it(
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.OK)])
 def test_demo_serves_a_town_until_it_is_told_to_end(sent: signal.Signals, code: int) -> None:
     with started("demo", "--port", "0", "--characters", "3", "--tick", "0.01") as process:
-        url = first_line(process.stdout, containing="is at").split()[-1]
+        url = first_line(process, containing="is at").split()[-1]
         with started("tail", url, "--json", "--history", "0", "--type", "state_change") as tail:
-            line = json.loads(first_line(tail.stdout, containing='"state_change"'))
+            line = json.loads(first_line(tail, containing='"state_change"'))
             assert line["data"]["new_state"]
             tail.send_signal(sent)
             _, complaints = tail.communicate(timeout=30)
@@ -170,13 +170,13 @@ def test_demo_serves_a_town_until_it_is_told_to_end(sent: signal.Signals, code: 
 
 def test_demo_with_a_made_up_token_refuses_who_has_not_got_it() -> None:
     with started("demo", "--port", "0", "--make-token") as process:
-        url = first_line(process.stdout, containing="is at").split()[-1]
-        token = first_line(process.stdout, containing="Its token").split()[-1]
+        url = first_line(process, containing="is at").split()[-1]
+        token = first_line(process, containing="Its token").split()[-1]
         assert token not in url
         code, _, complaint = run("tail", url)
         assert (code, token in complaint) == (cli.FAILED, False)
         with started("tail", url, **{cli.TOKEN_VARIABLE: token}) as tail:
-            assert first_line(tail.stderr, containing="live")
+            assert first_line(tail, containing="state_change")
 
 
 def test_demo_on_a_port_in_use_says_so_and_fails() -> None:
