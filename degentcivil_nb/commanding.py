@@ -1,0 +1,64 @@
+"""Commands from the notebook: sent through the client, awaited, and followed until the store has seen their effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .protocol.errors import OutcomeUnknown
+
+if TYPE_CHECKING:
+    from .client.portal import Portal
+    from .client.simulation_client import SimulationClient
+    from .store.event_store import EventStore
+
+DEADLINE_S = 10.0
+GRACE_S = 2.0
+
+
+class Commands:
+    """Send commands to the simulation: `call` waits for the answer, `submit` gives a future and never waits."""
+
+    def __init__(self, client: SimulationClient, portal: Portal, store: EventStore) -> None:
+        self._client = client
+        self._portal = portal
+        self._store = store
+
+    def call(self, name: str, arguments: Mapping[str, Any], *, deadline_s: float = DEADLINE_S) -> Any:
+        """Run a command and give its result; `CommandError` where it failed, `OutcomeUnknown` where nobody knows."""
+        future = self.submit(name, arguments, deadline_s=deadline_s)
+        return future.result(deadline_s + GRACE_S)
+
+    def submit(self, name: str, arguments: Mapping[str, Any], *, deadline_s: float = DEADLINE_S) -> Future[Any]:
+        """Send a command and give a future of its result, at once."""
+        return self._portal.submit(self._request, name, dict(arguments), deadline_s)
+
+    def run(self, name: str, **arguments: Any) -> str:
+        """Run a command that changes the run's state; returns the state once the store holds all up to it."""
+        result = self.call(name, arguments)
+        head = result.get("head")
+        epoch = self._client.epoch
+        if head is not None and not self._store.wait(
+            lambda: self._store.has_accounted(epoch, head), timeout=DEADLINE_S
+        ):
+            raise OutcomeUnknown(name, "", f"it took effect, but the events up to {head} did not arrive")
+        return str(result["state"])
+
+    def table(self) -> pd.DataFrame:
+        """List what the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        specs = self._client.specs
+        return pd.DataFrame(
+            {
+                "name": [spec.name for spec in specs],
+                "role": [spec.role for spec in specs],
+                "arguments": [spec.arguments for spec in specs],
+                "doc": [spec.doc for spec in specs],
+            }
+        )
+
+    async def _request(self, name: str, arguments: dict[str, Any], deadline_s: float) -> Any:
+        result = await self._client.request(name, arguments, deadline_s=deadline_s)
+        return result.result
