@@ -9,16 +9,22 @@ from typing import Final
 WITHHELD: Final = "(withheld)"
 
 _NAMES = r"(?:access[_-]?token|auth[_-]?token|api[_-]?key|authorization|password|passwd|secret|token)"
-_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[^\s\"',;\\]+")
-_JSON = re.compile(rf'(?i)((?:\\*)["\']{_NAMES}(?:\\*)["\']\s*:\s*)((?:\\*)["\'])((?:[^"\'\\]|\\(?!["\']).)*)')
-_PAIR = re.compile(rf"(?i)\b({_NAMES}=)(['\"]?)[^\s&'\",;)]+")
+_PATTERNS: Final = (
+    re.compile(r"(?i)(\bbearer\s+)[^\s\"',;\\]+"),
+    re.compile(r"(?i)(\bauthorization\s*[:=]\s*(?:basic\s+)?)(?!bearer\s)[^\s\"',;\\]+"),
+    re.compile(rf'(?i)("{_NAMES}"\s*:\s*")(?:[^"\\]|\\.)*'),
+    re.compile(rf'(?i)("{_NAMES}"\s*:\s*)(?!null\b)[^\s",}}\]{{\[]+'),
+    re.compile(rf"(?i)('{_NAMES}'\s*:\s*')(?:[^'\\]|\\.)*"),  # the repr of a dict
+    re.compile(rf'(?i)(\\+"{_NAMES}\\+"\s*:\s*\\+")[^"\\]*'),  # JSON inside a JSON string
+    re.compile(rf"(?i)(\b{_NAMES}=['\"]?)[^\s&'\",;)]+"),
+)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
-    """Withhold bearer and basic credentials, values under telling names, and the `secrets` themselves."""
+    """Withhold bearer credentials, values under telling names, and the `secrets` themselves."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, WITHHELD)
-    text = _BEARER.sub(rf"\1\2{WITHHELD}", text)
-    text = _JSON.sub(rf"\1\2{WITHHELD}", text)
-    return _PAIR.sub(rf"\1\2{WITHHELD}", text)
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\1{WITHHELD}", text)
+    return text

@@ -1,0 +1,98 @@
+"""Is all well? If not, why not, in sentences: judged from the figures alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Say where well ends: seconds, shares and numbers beyond which a figure becomes a reason."""
+
+    lag_s: float = 2.0
+    latency_s: float = 1.0
+    silent_intervals: float = 2.0
+    queue_depth: int = 10_000
+    full: float = 0.9
+
+
+class Health(NamedTuple):
+    """Hold a judgement: `ok`, `degraded` or `down`, and the reasons, worst first; none when it is `ok`."""
+
+    status: Literal["ok", "degraded", "down"]
+    reasons: tuple[str, ...]
+
+
+def judge(
+    figures: Mapping[str, Any], before: Mapping[str, Any] | None = None, *, limits: Limits | None = None
+) -> Health:
+    """Judge the figures of `session.metrics()` or of a server's monitor, whichever of them there are.
+
+    `silent_s` and `heartbeat_s` tell a dead peer, `last_error` says why a connection is not live. Counters of what
+    went wrong (`errors`, `gaps`, …) are reasons while they grow: since `before`, the figures of an earlier moment,
+    or, without it, since the beginning.
+    """
+    limits = limits or Limits()
+    down = _down(figures, limits)
+    reasons = [*down, *_strained(figures, limits), *_grown(figures, before or {})]
+    return Health("down" if down else "degraded" if reasons else "ok", tuple(reasons))
+
+
+def _down(figures: Mapping[str, Any], limits: Limits) -> list[str]:
+    reasons = []
+    why = figures.get("last_error")
+    because = f": {why}" if why else ""
+    if figures.get("circuit", "closed") == "open":
+        reasons.append(f"connecting failed so often that it rests; reconnect() tries now{because}")
+    elif (connection := figures.get("connection", "live")) != "live":
+        reasons.append(f"the connection is {connection}{because}")
+    silent, interval = _number(figures, "silent_s"), _number(figures, "heartbeat_s")
+    if interval and silent > limits.silent_intervals * interval:
+        reasons.append(f"nothing was heard of the other side for {silent:.1f} s, with a heartbeat every {interval:g} s")
+    if figures.get("run_state") == "dead":
+        reasons.append("the simulation died")
+    return reasons
+
+
+def _strained(figures: Mapping[str, Any], limits: Limits) -> list[str]:
+    reasons = []
+    if (lag := _number(figures, "lag_s")) > limits.lag_s:
+        reasons.append(f"what is shown lags {lag:.1f} s behind the simulation")
+    if (latency := _number(figures, "latency_p95_s")) > limits.latency_s:
+        reasons.append(f"one answer in twenty takes longer than {latency:.1f} s")
+    if (depth := _number(figures, "queue_depth")) > limits.queue_depth:
+        reasons.append(f"{depth:,.0f} messages wait to be taken in")
+    active, most = _number(figures, "active_connections"), _number(figures, "max_connections")
+    if most and active >= limits.full * most:
+        reasons.append(f"{active:,.0f} of at most {most:,.0f} connections are in use")
+    return reasons
+
+
+_COUNTS = {
+    "errors": "{:,.0f} errors",
+    "gaps": "{:,.0f} gaps in the stream: gaps() says where and why",
+    "duplicates": "{:,.0f} messages came twice and were dropped",
+    "overflowed": "{:,.0f} messages were lost because the simulation published faster than the server could take",
+    "slow_gaps": "{:,.0f} times a client was too slow and was moved on",
+    "evicted": "{:,.0f} events were let go to stay within the retention",
+}
+
+
+def _grown(figures: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    for name, sentence in _COUNTS.items():
+        if (more := _number(figures, name) - _number(before, name)) > 0:
+            reasons.append(sentence.format(more))
+    return reasons
+
+
+def _number(figures: Mapping[str, Any], name: str) -> float:
+    """Give a figure as a number; 0 for one that is missing, unknown or none."""
+    try:
+        value = float(figures.get(name, 0))
+    except (TypeError, ValueError):
+        return 0.0
+    return value if math.isfinite(value) else 0.0

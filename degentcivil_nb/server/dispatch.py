@@ -1,0 +1,263 @@
+"""Commands on the server's side: each is answered once, and done once however often it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from msgspec import Raw, structs
+
+from ..protocol.commands import allows
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.message import (
+    Command,
+    CommandResult,
+    CommandSpec,
+    ErrorInfo,
+    MessageTypes,
+    RawMessage,
+    WebSocketMessage,
+)
+from .interfaces import CommandHandler, Monitor, Requester, Silent
+
+log = logging.getLogger("degentcivil_nb.server")
+
+MAX_DEADLINE_S: Final = 3600.0
+"""The longest deadline that a command gets, whatever it asks for."""
+DEADLINE_S: Final = 10.0
+_MARGIN_S: Final = 60.0
+"""How much longer than any deadline an id is remembered: time for the last resend to arrive."""
+_MAX_ID: Final = 128
+
+
+class _Entry:
+    """Hold what is known of one id: who waits for its answer, and the answer."""
+
+    __slots__ = ("answer", "fingerprint", "name", "resend_until", "started", "until", "waiting")
+
+    def __init__(self, name: str, fingerprint: bytes, now: float, deadline_s: float) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.started = now
+        self.resend_until = now + deadline_s + _MARGIN_S
+        self.until = now + MAX_DEADLINE_S + _MARGIN_S
+        self.waiting: list[Requester] = []
+        self.answer: bytes | None = None
+
+
+class DispatchStatistics(NamedTuple):
+    """Hold what a dispatcher remembers and has done."""
+
+    pending: int
+    remembered: int
+    answer_bytes: int
+    submitted: int
+    duplicates: int
+
+
+class Dispatcher:
+    """Check commands, hand each to the `handler` once, and answer every sender of its id with the same answer.
+
+    Within its epoch an id is remembered for an hour and a minute, longer than the longest deadline; when there are
+    more than `max_remembered`, whoever is past its own deadline goes sooner, and if nobody is, new commands are
+    refused (1106) rather than old ones forgotten. Answers are kept up to `max_answer_bytes` in all. What was refused
+    before it reached the handler did nothing and is not remembered.
+
+    A deadline is the handler's to keep: only the checkpoint knows whether a command was claimed before it passed.
+    All methods belong to the server's loop; the handler may reply from any thread.
+    """
+
+    def __init__(
+        self,
+        handler: CommandHandler | None,
+        *,
+        epoch: str,
+        monitor: Monitor | None = None,
+        max_remembered: int = 10_000,
+        max_answer_bytes: int = 16 << 20,
+        max_message_bytes: int = 1 << 20,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._handler = handler
+        self._epoch = epoch
+        self._monitor: Monitor = Silent() if monitor is None else monitor
+        self._max_remembered = max_remembered
+        self._max_answer_bytes = max_answer_bytes
+        self._max_result = max_message_bytes - 1024  # the envelope needs a little
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._answer_bytes = 0
+        self._submitted = self._duplicates = 0
+
+    def handle(self, peer: Requester, message: RawMessage) -> None:
+        """Take a `command` message from a peer.
+
+        It gets exactly one `command_result`, now or later. `WebSocketError` 1001 if there is no id to answer to.
+        """
+        id = message.id
+        if not id or len(id) > _MAX_ID:
+            raise WebSocketError(
+                WebSocketError.INVALID_MESSAGE, f"a command has an id of 1 to {_MAX_ID} characters, best a UUID"
+            )
+        try:
+            entry = self._take(id, peer, decode(Command, message.data))
+        except WebSocketError as error:
+            peer.reply(_answer(id, self._encode(id, _refusal(error))))
+            return
+        if entry.answer is not None:
+            peer.reply(_answer(id, entry.answer))
+        elif peer not in entry.waiting:
+            entry.waiting.append(peer)
+
+    def forget(self, peer: Requester) -> None:
+        """Answer a peer no more: it has left. What it asked for is done all the same."""
+        for entry in self._entries.values():
+            if peer in entry.waiting:
+                entry.waiting.remove(peer)
+
+    def statistics(self) -> DispatchStatistics:
+        """Say what is remembered and was done."""
+        pending = sum(entry.answer is None for entry in self._entries.values())
+        return DispatchStatistics(pending, len(self._entries), self._answer_bytes, self._submitted, self._duplicates)
+
+    # --- on the way in -------------------------------------------------------------------------------------------
+
+    def _take(self, id: str, peer: Requester, command: Command) -> _Entry:
+        """Give the entry of a command: that of the same command sent before, or a new one that is now under way."""
+        if command.epoch not in (None, self._epoch):
+            raise WebSocketError(
+                WebSocketError.WRONG_RUN_STATE,
+                "this command was meant for an earlier start of the server, and was not done in this one",
+                details={"epoch": self._epoch},
+            )
+        self._check_role(self._spec(command.name), peer.role)  # before the memory: it holds others' answers too
+        fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
+        entry = self._entries.get(id)
+        if entry is None:
+            return self._start(id, peer, command, fingerprint)
+        if entry.fingerprint != fingerprint:
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before, for another {entry.name}")
+        self._duplicates += 1
+        return entry
+
+    def _spec(self, name: str) -> CommandSpec:
+        specs = {} if self._handler is None else {spec.name: spec for spec in self._handler.specs()}
+        if name not in specs:
+            known = f"there are {', '.join(sorted(specs))}" if specs else "this server offers none"
+            raise WebSocketError(
+                WebSocketError.UNKNOWN_COMMAND,
+                f"there is no command {name[:80]!r}; {known}",
+                details={"name": name[:80]},
+            )
+        return specs[name]
+
+    @staticmethod
+    def _check_role(spec: CommandSpec, role: str) -> None:
+        if not allows(role, spec.role):
+            raise WebSocketError(
+                WebSocketError.FORBIDDEN,
+                f"{spec.name} is for the role {spec.role}, not for {role}",
+                details={"role": spec.role},
+            )
+
+    def _start(self, id: str, peer: Requester, command: Command, fingerprint: bytes) -> _Entry:
+        now = self._clock()
+        self._make_room(now)
+        deadline_s = min(command.deadline_s or DEADLINE_S, MAX_DEADLINE_S)
+        entry = self._entries[id] = _Entry(command.name, fingerprint, now, deadline_s)
+        self._submitted += 1
+        loop = asyncio.get_running_loop()
+
+        def reply(result: CommandResult) -> None:
+            try:
+                loop.call_soon_threadsafe(self._answered, id, entry, result)
+            except RuntimeError:  # the loop is closed, and everybody who could be answered has gone
+                log.debug("an answer to %s came after the server's end", command.name)
+
+        assert self._handler is not None
+        try:
+            self._handler.submit(id, structs.replace(command, deadline_s=deadline_s), peer.role, reply)
+        except Exception:  # a handler of somebody else's: its bug costs this command only
+            log.exception("the handler did not take %s", command.name)
+            told = WebSocketError(
+                WebSocketError.SERVER_ERROR, f"the server failed to take {command.name}; its log says why"
+            )
+            self._answered(id, entry, _refusal(told))
+        return entry
+
+    def _make_room(self, now: float) -> None:
+        entries = self._entries
+        while entries and next(iter(entries.values())).until <= now:
+            self._drop(next(iter(entries)))
+        if len(entries) < self._max_remembered:
+            return
+        for id in [id for id, entry in entries.items() if entry.answer is not None and entry.resend_until <= now]:
+            self._drop(id)
+        if len(entries) >= self._max_remembered:
+            raise WebSocketError(
+                WebSocketError.CAPACITY, "too many commands in too short a time; send this one again later"
+            )
+
+    def _drop(self, id: str) -> None:
+        self._answer_bytes -= len(self._entries.pop(id).answer or b"")
+
+    # --- on the way out ------------------------------------------------------------------------------------------
+
+    def _answered(self, id: str, entry: _Entry, result: CommandResult) -> None:
+        if entry.answer is not None:
+            log.error("the handler answered %s twice; the second answer is dropped", entry.name)
+            return
+        self._monitor.observe("command", self._clock() - entry.started)
+        entry.answer = self._encode(entry.name, result)
+        for peer in entry.waiting:
+            peer.reply(_answer(id, entry.answer))
+        entry.waiting.clear()
+        if self._entries.get(id) is entry:
+            self._answer_bytes += len(entry.answer)
+            self._shed_answers()
+
+    def _encode(self, name: str, result: CommandResult) -> bytes:
+        try:
+            text = encode(result)
+        except WebSocketError as error:
+            return encode(_refusal(WebSocketError(WebSocketError.SERVER_ERROR, f"{name}: its result {error.message}")))
+        if len(text) > self._max_result:
+            large = f"{name}: its result has {len(text):,} bytes; at most {self._max_result:,} fit into an answer"
+            return encode(_refusal(WebSocketError(WebSocketError.SERVER_ERROR, large, retryable=False)))
+        return text
+
+    def _shed_answers(self) -> None:
+        """Keep the newest answers; of older ones only that they were given."""
+        if self._answer_bytes <= self._max_answer_bytes:
+            return
+        for entry in self._entries.values():
+            if entry.answer is not None and len(entry.answer) > len(_NOT_HELD):
+                self._answer_bytes -= len(entry.answer) - len(_NOT_HELD)
+                entry.answer = _NOT_HELD
+                if self._answer_bytes <= self._max_answer_bytes:
+                    return
+
+
+def _refusal(error: WebSocketError) -> CommandResult:
+    return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
+
+
+def _answer(id: str, result: bytes) -> WebSocketMessage:
+    return WebSocketMessage(MessageTypes.COMMAND_RESULT, Raw(result), id=id)
+
+
+_NOT_HELD: Final = encode(
+    _refusal(
+        WebSocketError(
+            WebSocketError.SERVER_ERROR,
+            "this command was answered before, and the answer is no longer held; it was not done again",
+            retryable=False,
+        )
+    )
+)
