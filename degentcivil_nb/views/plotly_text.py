@@ -17,7 +17,6 @@ _INERT: Final = str.maketrans(
         ">": "&gt;",
         "$": "&#36;",  # plotly hands a text to MathJax when it finds a pair of dollars, before it decodes entities
         "%": "&#37;",  # in hover templates %{…} is a variable
-        "{": "&#123;",
     }
 )
 

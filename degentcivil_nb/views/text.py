@@ -1,4 +1,4 @@
-"""Text that cannot deceive: what is invisible or turns the reading direction is shown as an escape, as `panel.js` does."""
+"""Text that cannot deceive: what is unseen, or turns the reading direction, becomes an escape (as in `panel.js`)."""
 
 from __future__ import annotations
 

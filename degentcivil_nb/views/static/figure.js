@@ -1,0 +1,141 @@
+// A live figure: plotly.js comes from the kernel once a page; then only the ends of arrays do.
+
+const SHELF = Symbol.for("degentcivil_nb.plotly");
+const shelf = (window[SHELF] ??= { promise: null, asked: 0, waiting: new Set() });
+
+// A module of its own scope, so that no loader on the page takes plotly.js for its own, and no global is made.
+function loadPlotly(bytes) {
+  shelf.promise ??= (async () => {
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const text = await new Response(stream).text();
+    const source = ["const module = { exports: {} }; let exports = module.exports, define;\n", text, "\nexport default module.exports;"];
+    const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
+    try { return (await import(url)).default; } finally { URL.revokeObjectURL(url); }
+  })();
+  shelf.promise.then(() => { for (const tell of shelf.waiting) tell(); shelf.waiting.clear(); });
+  shelf.promise.catch((error) => { shelf.promise = null; console.error("degentcivil_nb: plotly.js", error); });
+}
+
+function numbers(reference, buffers) {
+  if (Array.isArray(reference)) return reference;
+  const view = buffers[reference.buffer];
+  const doubles = new Float64Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+  return Array.from(doubles, (x) => (Number.isNaN(x) ? null : x));
+}
+
+function receiveFigure(state, body, buffers) {
+  if (body.script !== undefined) {
+    const view = buffers[body.script];
+    loadPlotly(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  }
+  if (body.figure) {
+    state.layout = body.figure.layout;
+    state.traces = body.figure.traces.map((trace, i) => {
+      const whole = { ...trace };
+      for (const [key, reference] of Object.entries(body.arrays[i])) whole[key] = numbers(reference, buffers);
+      return whole;
+    });
+    return;
+  }
+  if (body.layout) state.layout = body.layout;
+  for (const change of body.changes) {
+    const trace = state.traces[change.trace];
+    for (const [key, reference] of Object.entries(change.tails)) {
+      const values = trace[key]; // in place: every view of this model draws these very arrays
+      if (change.drop) values.splice(0, change.drop);
+      values.length = change.keep;
+      for (const value of numbers(reference, buffers)) values.push(value);
+    }
+  }
+}
+
+// Plotly keeps what it is given, and `state` goes on changing.
+function copyOf(trace) {
+  return Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]));
+}
+
+const FIGURE_OPTIONS = { responsive: true, displaylogo: false, typesetMath: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+
+function renderFigure(state, el, { send, signal }) {
+  const plot = make("div", "dc-figure");
+  const wait = make("div", "dc-empty", "Loading the drawing library…");
+  el.replaceChildren(wait, plot);
+  let Plotly = null;
+  let drawn = false;
+  let again = false; // something came while a drawing was under way
+
+  const themed = (layout) => {
+    const style = getComputedStyle(el);
+    const ink = style.getPropertyValue("--jp-ui-font-color1").trim() || layout.font.color;
+    const ground = style.getPropertyValue("--jp-layout-color2").trim() || "#fff";
+    return {
+      ...layout,
+      autosize: true,
+      font: { ...layout.font, color: ink },
+      hoverlabel: { ...layout.hoverlabel, bgcolor: ground, font: { color: ink } },
+      datarevision: Math.random(),
+    };
+  };
+  let drawing = false;
+  const draw = async () => {
+    if (drawing) { again = true; return; }
+    if (signal.aborted || !state.traces) return;
+    if (!Plotly) {
+      if (shelf.promise) {
+        try { Plotly = await shelf.promise; } catch (error) { wait.textContent = `The drawing library did not load: ${visible(String(error))}`; return; }
+        if (signal.aborted) return;
+      } else {
+        shelf.waiting.add(draw);
+        if (Date.now() - shelf.asked > 5000) { shelf.asked = Date.now(); send({ want: "script" }); }
+        return;
+      }
+    }
+    drawing = true;
+    wait.hidden = true;
+    try {
+      do {
+        again = false;
+        await Plotly.react(plot, state.traces.map(copyOf), themed(state.layout), FIGURE_OPTIONS);
+        drawn = true;
+      } while (again && !signal.aborted);
+    } finally { drawing = false; }
+  };
+
+  // The end of lines alone: appended in place, which leaves all else of the figure as it is drawn.
+  const extend = async (body, buffers) => {
+    if (!drawn || drawing || body.layout || body.figure) return draw();
+    const changes = body.changes;
+    const simple = changes.length > 0 && changes.every((change) =>
+      state.traces[change.trace].type === "scatter" && Object.keys(change.tails).every((key) => key === "x" || key === "y"));
+    if (!simple) return draw();
+    drawing = true;
+    try {
+      const added = { x: [], y: [] };
+      const lengths = { x: [], y: [] };
+      for (const change of changes) {
+        const shown = plot.data[change.trace];
+        for (const key of ["x", "y"]) {
+          const tail = numbers(change.tails[key], buffers);
+          const corrected = Math.max(0, shown[key].length - change.drop - change.keep);
+          // what is corrected is put in place, the rest appended; plotly drops what is too many in front
+          shown[key] = shown[key].slice(0, change.drop + change.keep).concat(tail.slice(0, corrected));
+          added[key].push(tail.slice(corrected));
+          lengths[key].push(state.traces[change.trace][key].length);
+        }
+      }
+      await Plotly.extendTraces(plot, added, changes.map((change) => change.trace), lengths);
+    } finally { drawing = false; }
+    if (again) { again = false; await draw(); }
+  };
+
+  const theme = new MutationObserver(() => { if (drawn) draw(); });
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  signal.addEventListener("abort", () => {
+    theme.disconnect();
+    shelf.waiting.delete(draw);
+    if (Plotly && drawn) Plotly.purge(plot);
+  });
+  return { draw: (body, buffers) => (body?.changes ? extend(body, buffers) : draw()) };
+}
+
+export default panel({ receive: receiveFigure, render: renderFigure });
