@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable
-from typing import Protocol
 
 from websockets.exceptions import ConnectionClosed
 
@@ -14,19 +11,13 @@ from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.limits import RateLimiter
 from ..protocol.message import MessageTypes, RawMessage, Resume
+from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
 from .interfaces import Monitor, Traffic
 from .peer import Peer
 from .v1_peer import V1Peer
 
 log = logging.getLogger("degentcivil_nb.server")
-
-
-class Dispatch(Protocol):
-    """Take commands."""
-
-    def handle(self, peer: Peer, message: RawMessage) -> Awaitable[None] | None:
-        """See to it that the command is answered exactly once."""
 
 
 class Inbound:
@@ -39,7 +30,7 @@ class Inbound:
         traffic: Traffic | None,
         limiter: RateLimiter,
         errors: ErrorHandler,
-        dispatch: Dispatch,
+        dispatch: Dispatcher,
     ) -> None:
         self._monitor = monitor
         self._traffic = traffic
@@ -55,21 +46,19 @@ class Inbound:
             self._traffic.record("received", frame, peer.name)
         try:
             self._limiter.check(peer.name, peer.address)
-            await self._hand_on(peer, decode_raw(frame))
+            self._hand_on(peer, decode_raw(frame))
         except ConnectionClosed:
             raise
         except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
             await self._errors.handle_error(peer.websocket, error, peer=peer.name, reply=peer.reply)
 
-    async def _hand_on(self, peer: Peer, message: RawMessage) -> None:
+    def _hand_on(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):
             return  # the guide's clients have nothing to say that a server must act on
         if message.type == MessageTypes.RESUME:
             peer.resume(decode(Resume, message.data))
         elif message.type == MessageTypes.COMMAND:
-            handled = self._dispatch.handle(peer, message)
-            if inspect.isawaitable(handled):
-                await handled
+            self._dispatch.handle(peer, message)
         else:
             raise WebSocketError(
                 WebSocketError.INVALID_MESSAGE,

@@ -27,13 +27,13 @@ from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
 from .auth import WebSocketAuth, bearer_token
 from .binding import addresses, explain, require_safe
 from .connection_pool import FULL, ConnectionPool
+from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
 from .farewell import say_goodbye
 from .feed import Feed
 from .history import History
 from .inbound import Inbound
 from .interfaces import CommandHandler, Monitor, Silent, Traffic
-from .interim import Dispatcher
 from .origins import Gate
 from .peer import NO_PROGRESS, GuidePeer, Peer
 from .present import Present
@@ -137,12 +137,15 @@ class SimulationWebSocket:
             batch_s=batch_s,
             clock=clock,
         )
+        self._dispatch = Dispatcher(
+            commands, epoch=self.epoch, monitor=self.monitor, max_message_bytes=max_message_bytes
+        )
         self._inbound = Inbound(
             monitor=self.monitor,
             traffic=traffic,
             limiter=RateLimiter(INBOUND_MESSAGES, INBOUND_S) if limiter is None else limiter,
             errors=ErrorHandler(monitor=self.monitor) if error_handler is None else error_handler,
-            dispatch=Dispatcher(commands),
+            dispatch=self._dispatch,
         )
         self._peers: dict[ServerConnection, Peer] = {}
         self._numbered = 0
@@ -242,6 +245,8 @@ class SimulationWebSocket:
                     self._leave(peer, peer.close(NO_PROGRESS, "no progress"))
                 elif due:
                     peer.heartbeat()
+                    if peer.websocket.latency:
+                        self.monitor.observe("latency", peer.websocket.latency)
 
     def _leave(self, peer: Peer, ending: Coroutine[Any, Any, None]) -> None:
         if peer.leaving:
@@ -307,6 +312,7 @@ class SimulationWebSocket:
             self.clients.discard(websocket)
             del self._peers[websocket]
             self.monitor.update_metrics("active_connections", -1)
+            self._dispatch.forget(peer)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason)

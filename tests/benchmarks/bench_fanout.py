@@ -3,9 +3,9 @@
 The server runs in a process of its own, so that its CPU seconds are measured alone; it publishes from a second thread,
 as a simulation does, and that counts against it. Prints a table, and writes it as JSON with `--out`.
 
-    python tests/benchmarks/bench_fanout.py --clients 200 --rate 1000 --seconds 10
-    python tests/benchmarks/bench_fanout.py --clients 1000 --rate 200 --seconds 60 --only ours
-    python tests/benchmarks/bench_fanout.py --clients 50 --stalled 10 --seconds 10 --only ours
+    python -m tests.benchmarks.bench_fanout --clients 200 --rate 1000 --seconds 10
+    python -m tests.benchmarks.bench_fanout --clients 1000 --rate 200 --seconds 60 --only ours
+    python -m tests.benchmarks.bench_fanout --clients 50 --stalled 10 --seconds 10 --only ours
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
     """Run one server with its clients; give the row of the table."""
     command = [sys.executable, __file__, "--serve", kind, "--rate", str(rate), "--seconds", str(seconds)]
     process = subprocess.Popen(  # noqa: ASYNC220 — nothing else runs on this loop yet
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     lines, orders = process.stdout, process.stdin
@@ -212,7 +213,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
         healthy = peers[:clients]
         expected = result["sent"]
         deadline = time.monotonic() + 10
-        while any(peer.received < expected for peer in healthy) and time.monotonic() < deadline:
+        while any(peer.received < expected for peer in healthy) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         delivered = sum(peer.received for peer in healthy)
         latencies = [latency for peer in healthy for latency in peer.latencies]
