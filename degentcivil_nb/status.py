@@ -98,7 +98,10 @@ class SessionStatus:
 
     def health(self) -> Sequence[str]:
         """Give the reasons why all is not well, in sentences; none when it is."""
-        figures = {**self.metrics().to_dict(), "last_error": self._client.last_error}
+        figures: dict[str, Any] = {
+            **{str(name): value for name, value in self.metrics().items()},
+            "last_error": self._client.last_error,
+        }
         now = self._clock()
         if now - self._earlier[0][0] >= RECENT_S:
             self._earlier = (self._earlier[1], (now, figures))
