@@ -101,3 +101,12 @@ class Reader:
         from .plots import Plots  # plotly is imported when first used
 
         return Plots(self)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Answer one SELECT over the tables `events`, `characters`, `timeline`, `errors`, `llm_calls` and more.
+
+        Raises `ValueError` for a query that cannot be answered.
+        """
+        from .sql import query as run  # DuckDB is imported when first used
+
+        return run(self, query)
