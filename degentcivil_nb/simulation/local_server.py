@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ..protocol.message import Command, CommandResult, MessageTypes, WebSocketMessage
+from ..server.tls import LOCAL_NAMES, local_tls
 from . import faults, payloads
 from .probe import SimulationProbe
 from .town import Town
@@ -72,29 +73,32 @@ class LocalServer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.token = token
-        self.client_ssl: ssl_module.SSLContext | None = None
-        """What a client in this process trusts the certificate with; `None` without `tls`."""
-        server_ssl = None
-        if tls:
-            from ..server.tls import local_contexts  # needs an extra, and only with `tls`
-
-            server_ssl, self.client_ssl = local_contexts(host)
+        self.tls = local_tls(tuple({*LOCAL_NAMES, host})) if tls else None
+        """Both ends of the trust in a certificate made on the spot; `None` without `tls`."""
         self._clock = clock
         self._lock = threading.Lock()
         self._stopped = False
         self._floods: list[faults.Flood] = []
         self.probe = SimulationProbe(
-            host, port, token=token, ssl=server_ssl, tick_s=tick_s, paused=paused, run_id=f"town-{seed}", clock=clock
+            host,
+            port,
+            token=token,
+            ssl=self.tls and self.tls.server,
+            tick_s=tick_s,
+            paused=paused,
+            run_id=f"town-{seed}",
+            clock=clock,
         )
         try:
             self.town = Town(self.probe, characters, seed)
-            ready = threading.Event()
-            self._thread = threading.Thread(target=self._live, args=(ready,), name="degentcivil-town", daemon=True)
-            self._thread.start()
-            ready.wait()
         except BaseException:
             self.probe.close()
             raise
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._live, args=(ready,), name="degentcivil-town", daemon=True)
+        self._thread.start()
+        ready.wait()
+        self.probe.flush()  # so that the first to connect finds everybody there
         _running.add(self)
 
     def _live(self, ready: threading.Event) -> None:
@@ -113,6 +117,11 @@ class LocalServer:
     def url(self) -> str:
         """Say where to connect, such as `ws://127.0.0.1:50123`."""
         return self.probe.url
+
+    @property
+    def client_ssl(self) -> ssl_module.SSLContext | None:
+        """Give what a client in this process trusts the certificate with; `None` without `tls`."""
+        return self.tls.client if self.tls else None
 
     def stop(self) -> None:
         """End the town, its server and both threads, and free the port. Idempotent."""

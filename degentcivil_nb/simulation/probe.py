@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar, overload
 from ..client.portal import Portal
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.message import MessageTypes, RunState
+from ..server.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from . import payloads
 from .control import Control
@@ -73,7 +74,9 @@ class SimulationProbe:
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
-        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": _auth(token, tokens)}
+        self.auth = _make_auth(token, tokens)
+        """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
+        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": self.auth}
         self._server = self._make_server(host, port)
         self._publish = self._server.publish
         self._portal = Portal("degentcivil-probe")
@@ -286,6 +289,14 @@ class SimulationProbe:
         except RuntimeError:  # closed, or another process's
             return _nothing
 
+    def flush(self) -> int:
+        """Wait until all that was told has its position in the stream, and give the last one."""
+
+        async def settle() -> int:
+            return self._server.feed.settle()
+
+        return self._portal.call(settle, timeout=_CLOSE_S)
+
     def _settle(self, then: Callable[[int], None]) -> None:
         async def settle() -> None:
             then(self._server.feed.settle())
@@ -355,15 +366,11 @@ class SimulationProbe:
         self.control.disarm()
 
 
-def _auth(token: str | None, tokens: Mapping[str, Role] | None) -> Any:
+def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocketAuth | None:
     known: dict[str, str] = dict(tokens or {})
     if token is not None:
         known[token] = "debugger"
-    if not known:
-        return None
-    from ..server.auth import WebSocketAuth
-
-    return WebSocketAuth(known)
+    return WebSocketAuth(known) if known else None
 
 
 def _nowhere(type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
