@@ -52,7 +52,8 @@ def lab(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
         os.environ[URL_VARIABLE] = arguments.url  # the kernel inherits it
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         rest = [*rest, "--allow-root"]  # as in a container, where there is nobody else to be
-    LabApp.launch_instance([str(notebook), *rest])
+    where = f"--LabApp.default_url=/lab/tree/{notebook.name}"  # in the URL that it prints, too
+    LabApp.launch_instance([str(notebook), where, *rest])
     return OK
 
 
