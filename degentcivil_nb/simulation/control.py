@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from msgspec.structs import replace
 from ..protocol.commands import CommandTable, DeclaredCommand, allows
 from ..protocol.errors import WebSocketError
 from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
+from .pace import Pace
 from .request import DEFERRED, Reply, Request, refusal
 from .waking import Wakeup
 
@@ -56,8 +56,6 @@ class Control:
         paused: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if tick_s is not None and not 0 < tick_s < math.inf:
-            raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r}; leave it out for no limit")
         self.commands = CommandTable()
         self.tick = 0
         """The tick that what happens now belongs to: after a checkpoint, the one that follows it."""
@@ -66,9 +64,7 @@ class Control:
         self._later = later
         self._alive = alive
         self._clock = clock
-        self._tick_s = tick_s
-        self._pace = tick_s or 0.0
-        self._left = -math.inf  # when the last checkpoint was left, or should have been
+        self._pace = Pace(tick_s, clock)
         self._reached: int | None = None
         self._reached_at = clock()
         self._state = RunState("paused", "command") if paused else RunState("running")
@@ -171,7 +167,7 @@ class Control:
                     version = self._wakeup.version
                     for request in self._claimed():
                         with self._handling(request):
-                            self._conclude(request, request.run())
+                            request.run()
                     seconds = self._remaining()
                     if seconds <= 0:
                         return
@@ -192,7 +188,7 @@ class Control:
                 version = self._wakeup.version
                 for request in self._claimed():
                     with self._handling(request):
-                        self._conclude(request, await request.run_async())
+                        await request.run_async()
                 seconds = self._remaining()
                 if seconds <= 0:
                     return
@@ -238,9 +234,7 @@ class Control:
         self._reached_at = self._clock()
 
     def _leave(self) -> None:
-        now = self._clock()
-        due = self._left + self._pace
-        self._left = due if now - due < self._pace else now  # no drift, and no rush after a rest
+        self._pace.leave()
         self.tick += 1
 
     def _claimed(self) -> Iterator[Request]:
@@ -264,17 +258,12 @@ class Control:
             self._running = None
             _inside.reset(token)
 
-    @staticmethod
-    def _conclude(request: Request, result: Any) -> None:
-        if result is not DEFERRED:
-            request.succeed(result)
-
     def _remaining(self) -> float:
         """Say how many seconds this checkpoint still lasts, at most."""
         if self._ended:
             return 0
         if self._state.state != "paused":
-            return self._left + self._pace - self._clock()
+            return self._pace.remaining()
         if self._alive():
             return _LOOK_S
         log.warning("the server is gone while the run was paused, and nobody can resume it: it goes on")
@@ -319,12 +308,12 @@ class Control:
 
     def set_speed(self, factor: Annotated[float, Meta(gt=0)]) -> RunState:
         """Run at that many times the simulation's own pace."""
-        if self._tick_s is None:
+        if self._pace.tick_s is None:
             raise WebSocketError(
                 WebSocketError.WRONG_RUN_STATE,
                 "this simulation runs as fast as it can; with SimulationProbe(tick_s=…) it would have a pace to change",
             )
-        self._pace = self._tick_s / factor
+        self._pace.set_factor(factor)
         return self.status()
 
     def _cut_step(self, by: str) -> None:

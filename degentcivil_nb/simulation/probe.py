@@ -14,24 +14,22 @@ from typing import Any, Final, Self, TypeVar, overload
 
 from ..client.portal import Portal
 from ..protocol.commands import DeclaredCommand, Role
-from ..protocol.message import MessageTypes, RunState
+from ..protocol.message import RunState
 from ..server.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
-from . import payloads
 from .control import Control
 from .stream_commands import StreamCommands
+from .telling import Teller
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
-CharacterId = str | int
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _CLOSE_S: Final = 10.0
-_REPEAT_S: Final = 10.0
 
 _open: set[SimulationProbe] = set()
 
 
-class SimulationProbe:
+class SimulationProbe(Teller):
     """Show a simulation to notebooks, and let them stop and steer it at its checkpoints.
 
     The server runs on its own thread and listens when the constructor returns; `ConnectionError` says why it cannot.
@@ -55,13 +53,7 @@ class SimulationProbe:
         run_id: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
-        self.states: dict[CharacterId, str] = {}
-        """The state last told of each character."""
         self._closed = False
-        self._last_complaint = -_REPEAT_S
-        self.left_behind = 0
-        """Calls that failed inside the probe, and were left behind."""
         self.control = Control(
             self._publish_control,
             settle=self._settle,
@@ -78,7 +70,7 @@ class SimulationProbe:
         """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
         self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": self.auth}
         self._server = self._make_server(host, port)
-        self._publish = self._server.publish
+        super().__init__(self._server.publish, self.control, clock)
         self._portal = Portal("degentcivil-probe")
         try:
             self._portal.call(self._server.start)
@@ -109,112 +101,6 @@ class SimulationProbe:
     def run_state(self) -> str:
         """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`."""
         return self.control.status().state
-
-    # --- telling -------------------------------------------------------------------------------------------------
-
-    def state_change(
-        self,
-        character_id: CharacterId,
-        new_state: str,
-        location: str | None = None,
-        *,
-        previous_state: str | None = None,
-    ) -> None:
-        """Tell that a character is in a new state; the previous one is remembered when it is not given."""
-        try:
-            states = self.states
-            previous = previous_state or states.get(character_id)
-            states[character_id] = new_state
-            now = self._clock()
-            self._publish(
-                MessageTypes.STATE_CHANGE,
-                payloads.state_change(character_id, new_state, location, previous, now),
-                self.control.tick,
-                now,
-            )
-        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind(error)
-
-    def character_update(self, character_id: CharacterId, **attributes: Any) -> None:
-        """Tell attributes of a character; they are merged over what is known of it."""
-        self.publish(MessageTypes.CHARACTER_UPDATE, {"character_id": character_id, **attributes})
-
-    def event(
-        self,
-        event_type: str,
-        data: Any = None,
-        *,
-        character_id: CharacterId | None = None,
-        id: CharacterId | None = None,
-        cause: CharacterId | None = None,
-    ) -> None:
-        """Tell that something happened; `id` names it, and `cause` is the `id` of what led to it."""
-        now = self._clock()
-        self.publish(MessageTypes.EVENT_NOTIFICATION, payloads.event(event_type, data, now, character_id, id, cause))
-
-    def error(
-        self,
-        code: int,
-        message: str,
-        *,
-        character_id: CharacterId | None = None,
-        exception: BaseException | None = None,
-    ) -> None:
-        """Tell that something went wrong, with the traceback of an exception."""
-        try:
-            self.publish(MessageTypes.ERROR, payloads.error(code, message, character_id, exception))
-        except Exception as failed:  # noqa: BLE001 — an exception's own text may raise
-            self._leave_behind(failed)
-
-    def llm_call(
-        self,
-        character_id: CharacterId | None,
-        *,
-        prompt_type: str | None = None,
-        prompt: Any = None,
-        response: Any = None,
-        model: str | None = None,
-        prompt_tokens: int | None = None,
-        completion_tokens: int | None = None,
-        latency_s: float | None = None,
-        cost_usd: float | None = None,
-        error: str | None = None,
-        id: CharacterId | None = None,
-        cause: CharacterId | None = None,
-    ) -> None:
-        """Tell of a call of a language model, with its prompt and its response (text or any JSON)."""
-        call = payloads.llm_call(
-            character_id,
-            prompt_type,
-            prompt=prompt,
-            response=response,
-            model=model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            latency_s=latency_s,
-            cost_usd=cost_usd,
-            error=error,
-            id=id,
-            cause=cause,
-        )
-        self.publish(MessageTypes.LLM_CALL, call)
-
-    def publish(self, type: str, data: Any = None) -> None:
-        """Tell anything else, such as `all_buildings`: it is kept as it came, under its type."""
-        try:
-            self._publish(type, data, self.control.tick, self._clock())
-        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind(error)
-
-    def _publish_control(self, type: str, state: Any) -> None:
-        self._publish(type, state, None, self._clock())
-
-    def _leave_behind(self, error: Exception) -> None:
-        self.left_behind += 1
-        now = time.monotonic()
-        if now - self._last_complaint >= _REPEAT_S:
-            self._last_complaint = now
-            log.error("the probe failed and goes on (%d times so far)", self.left_behind, exc_info=error)
 
     # --- being stopped and steered -------------------------------------------------------------------------------
 
@@ -281,6 +167,9 @@ class SimulationProbe:
         self._server.offer_commands()
 
     # --- the server's thread -------------------------------------------------------------------------------------
+
+    def _publish_control(self, type: str, state: Any) -> None:
+        self._publish(type, state, None, self._clock())
 
     def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         """Start a coroutine function on the server's loop, if it still runs; returns what cancels it."""

@@ -51,8 +51,8 @@ class Request:
         """Take the request, for good; `False` when somebody else has."""
         return self._unclaimed.acquire(blocking=False)
 
-    def run(self) -> Any:
-        """Call the handler and give its result; answer for it when it fails, and then give `DEFERRED`."""
+    def run(self) -> None:
+        """Call the handler and answer with its result or its failure."""
         try:
             result = self.command.function(**self._arguments)
             if inspect.iscoroutine(result):
@@ -63,22 +63,26 @@ class Request:
                     "it has to `await probe.acheckpoint(tick)`",
                     retryable=False,
                 )
-            return result
         except BaseException as error:  # noqa: BLE001 — foreign code; its caller is the one to know
             self._blame(error)
-            return DEFERRED
+        else:
+            self.succeed(result)
 
-    async def run_async(self) -> Any:
+    async def run_async(self) -> None:
         """Do the same for a handler that may be a coroutine function."""
         try:
             result = self.command.function(**self._arguments)
-            return await result if inspect.isawaitable(result) else result
+            if inspect.isawaitable(result):
+                result = await result
         except BaseException as error:  # noqa: BLE001 — foreign code; its caller is the one to know
             self._blame(error)
-            return DEFERRED
+        else:
+            self.succeed(result)
 
     def succeed(self, result: Any) -> None:
-        """Answer with a result, which is encoded at once, so that it may change afterwards."""
+        """Answer with a result, which is encoded at once, so that it may change afterwards; not with `DEFERRED`."""
+        if result is DEFERRED:
+            return
         try:
             text = encode(result)
         except WebSocketError as error:

@@ -1,0 +1,32 @@
+"""The least time between two ticks, and how fast that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+
+class Pace:
+    """Say how long a checkpoint has to last. Without `tick_s` (seconds a tick, at speed 1) it lasts no time."""
+
+    def __init__(self, tick_s: float | None, clock: Callable[[], float]) -> None:
+        if tick_s is not None and not 0 < tick_s < math.inf:
+            raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r}; leave it out for no limit")
+        self.tick_s = tick_s
+        self._interval = tick_s or 0.0
+        self._clock = clock
+        self._left = -math.inf  # when the last checkpoint was left, or should have been
+
+    def set_factor(self, factor: float) -> None:
+        """Run at `factor` times speed 1; a run without `tick_s` has no speed to change."""
+        self._interval = (self.tick_s or 0.0) / factor
+
+    def remaining(self) -> float:
+        """Give the seconds until the next tick may begin; 0 or less when it may now."""
+        return self._left + self._interval - self._clock()
+
+    def leave(self) -> None:
+        """Note that the next tick begins."""
+        now = self._clock()
+        due = self._left + self._interval
+        self._left = due if now - due < self._interval else now  # no drift, and no rush after a rest
