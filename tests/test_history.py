@@ -61,7 +61,11 @@ def test_the_oldest_go_first_by_age() -> None:
     add(history, 3)
     now = 11.0
     add(history, 4)
+    history.expire()
     assert seqs(history) == [3, 4]
+    now = 100.0
+    history.expire()
+    assert (seqs(history), history.oldest) == ([], 5)
 
 
 def test_a_history_that_can_hold_nothing_is_refused() -> None:

@@ -13,6 +13,8 @@ from .history import Entry, History
 
 _CHUNK = 2_000
 """Entries a frame at most: replay in pieces that neither fill a loop's turn nor a peer's buffer."""
+_FRAME_BYTES = 1 << 18
+"""Bytes a frame, roughly: more would save nothing, and hold up the loop and the reader."""
 _KEPT = 16
 _WRAPPING = 128
 """Bytes that a batch adds around its messages, `covers` included."""
@@ -56,11 +58,11 @@ class Filter(NamedTuple):
 
 
 class Frames:
-    """Cut the history into frames of at most `max_bytes` and keep the last few for the next peer."""
+    """Cut the history into frames, never of more than `max_bytes`, and keep the last few for the next peer."""
 
     def __init__(self, history: History, max_bytes: int) -> None:
         self._history = history
-        self._max_bytes = max_bytes
+        self._room = min(max_bytes, _FRAME_BYTES) - _WRAPPING
         self._kept: OrderedDict[tuple[int, int, Filter | None], Chunk] = OrderedDict()
 
     def after(self, place: int, filter: Filter | None = None) -> Chunk:
@@ -77,7 +79,7 @@ class Frames:
         entries = self._history.entries(place, _CHUNK)
         taken: list[bytes] = []
         passed = 0
-        room = self._max_bytes - _WRAPPING
+        room = self._room
         for entry in entries:
             if filter is not None and entry.type == MessageTypes.GAP and passed:
                 break  # what `covers` spans was filtered; what a gap names was lost: never in one frame

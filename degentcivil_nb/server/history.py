@@ -105,11 +105,12 @@ class History:
         self.bytes += len(frame) + _OVERHEAD
         while len(self) > self.max_messages or (self.bytes > self.max_bytes and len(self) > 1):
             self._evict()
-        self._forget_aged(now)
 
-    def _forget_aged(self, now: float) -> None:
+    def expire(self) -> None:
+        """Let go of what is older than `max_age_s`, to be asked every now and then."""
         if self.max_age_s is not None:
-            while len(self) and self._entries[self._first].added < now - self.max_age_s:
+            oldest = self._clock() - self.max_age_s
+            while len(self) and self._entries[self._first].added < oldest:
                 self._evict()
 
     def _evict(self) -> None:

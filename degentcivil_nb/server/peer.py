@@ -19,7 +19,8 @@ from .interfaces import Traffic
 
 log = logging.getLogger("degentcivil_nb.server")
 
-NO_PROGRESS: Final = 4008
+INTERNAL_ERROR: Final = 1011
+TOO_SLOW: Final = 4008
 _CLOSE_S: Final = 1.0
 _MAX_REPLIES: Final = 1_000
 _WAITED_S: Final = 0.05
@@ -120,6 +121,7 @@ class Peer:
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, by force if the peer does not play its part."""
+        self.leaving = True
         await close_firmly(self.websocket, code, reason)
 
     # --- its own task ----------------------------------------------------------------------------------------------
@@ -130,6 +132,9 @@ class Peer:
             await self._stream()
         except ConnectionClosed:
             return
+        except Exception:  # the boundary of one peer: a bug costs it its connection, and nobody else anything
+            log.exception("serving %s failed", self.name)
+            await self.close(INTERNAL_ERROR, "the server failed")
 
     async def _stream(self) -> None:
         raise NotImplementedError
@@ -145,6 +150,11 @@ class Peer:
         self.feed.count_sent(messages, len(frame))
         if self._traffic is not None and self._traffic.enabled:
             self._traffic.record("sent", frame, self.name)
+
+    @property
+    def _urgent(self) -> bool:
+        """Say whether something of this peer's own waits to be sent."""
+        return self._heartbeat_due or bool(self._replies)
 
     async def _send_replies(self) -> None:
         while self._replies:
@@ -180,7 +190,7 @@ class GuidePeer(Peer):
         while True:
             await self._send_urgent()
             if self.place < history.start:
-                await self.close(NO_PROGRESS, "too slow for the history kept")
+                await self.close(TOO_SLOW, "too slow for the history kept")
                 return
             entries = history.entries(self.place, 100)
             for entry in entries:
@@ -188,7 +198,7 @@ class GuidePeer(Peer):
                     await self._send(entry.frame)
                 self.place += 1
                 self.position = entry.head
-            if not entries and not self._replies:
+            if not entries and not self._urgent:
                 await self._park()
 
     def _make_heartbeat(self) -> bytes:

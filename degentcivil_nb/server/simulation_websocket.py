@@ -8,17 +8,16 @@ import logging
 import secrets
 import ssl as ssl_module
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from ..protocol.address import is_loopback
 from ..protocol.errors import WebSocketError
@@ -34,23 +33,24 @@ from .feed import Feed
 from .history import History
 from .inbound import Inbound
 from .interfaces import CommandHandler, Monitor, Silent, Traffic
+from .keeper import Keeper
+from .library_log import library_log
 from .origins import Gate
-from .peer import NO_PROGRESS, GuidePeer, Peer
+from .peer import GuidePeer, Peer
 from .present import Present
 from .publishing import Publisher
-from .v1_peer import V1Peer
+from .v1_peer import V1Peer, select_subprotocol
 
 log = logging.getLogger("degentcivil_nb.server")
 
-SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
 EVERYBODY: Final = "debugger"
 """The role of everyone where no token is configured, which is on this machine only."""
 NOBODY: Final = ""
 INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
 """What one client may send in how many seconds: far more than any person's commands."""
-_LOOK_S: Final = 0.5
-"""How often peers are looked after: standing still, expired and revoked tokens."""
+GOING_AWAY: Final = 1001
+_GOODBYE: Final = "the server shuts down"
 _LAST_WORDS_S: Final = 0.5
 """How long a closing server waits for its peers to be sent the end of the stream."""
 
@@ -148,10 +148,18 @@ class SimulationWebSocket:
             dispatch=self._dispatch,
         )
         self._peers: dict[ServerConnection, Peer] = {}
+        self._keeper = Keeper(
+            self._peers.values,
+            self.history,
+            heartbeat_s=heartbeat_s,
+            max_stall_s=self._pool.max_stall_s,
+            auth=auth,
+            monitor=self.monitor,
+        )
         self._numbered = 0
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._ended = False
         self._closing = asyncio.Lock()
         self._closed = asyncio.Event()
 
@@ -180,19 +188,20 @@ class SimulationWebSocket:
                 self.port,
                 ssl=self._ssl,
                 process_request=self._refuse_foreign,
-                select_subprotocol=_select_subprotocol,
+                select_subprotocol=select_subprotocol,
                 compression="deflate" if self._compression else None,
                 open_timeout=5,
                 ping_interval=self.heartbeat_s,
                 ping_timeout=self.heartbeat_s,
                 close_timeout=2,
                 max_size=self.max_message_bytes,
-                logger=logging.getLogger("degentcivil_nb.server.websockets"),
+                logger=library_log(),
             )
         except OSError as error:
             raise explain(self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
         self._closed.clear()
+        self._ended = False
         self._look_after_peers()
         log.info("serving at %s", self.url)
 
@@ -200,17 +209,20 @@ class SimulationWebSocket:
         """Tell everybody with 1001, and leave no task, socket or descriptor behind. Idempotent."""
         async with self._closing:
             server, self._server = self._server, None
+            self._ended = True  # for those who are at the door just now
             if server is not None:
                 server.close(close_connections=False)
             self.publisher.drain()
             self.feed.tell()
             await self._last_words()
-            await asyncio.gather(*(peer.close(1001, "the server shuts down") for peer in list(self._peers.values())))
-            for task in (*self._tasks, *self._leaving):
+            await asyncio.gather(*(peer.close(GOING_AWAY, _GOODBYE) for peer in list(self._peers.values())))
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, *self._leaving, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks = []
             if server is not None:
+                for connection in list(server.all_connections):  # that never said what they wanted, or do not leave
+                    connection.transport.abort()
                 await server.wait_closed()
             self._closed.set()
 
@@ -225,37 +237,7 @@ class SimulationWebSocket:
 
     def _look_after_peers(self) -> None:
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._look())]
-
-    async def _look(self) -> None:
-        """Send heartbeats when due; close who stands still, and who may no longer be here."""
-        loop = asyncio.get_running_loop()
-        beat = loop.time() + self.heartbeat_s
-        while True:
-            await asyncio.sleep(min(_LOOK_S, self.heartbeat_s))
-            if self._auth is not None:
-                self._auth.check()
-            now = loop.time()
-            due = now >= beat
-            if due:
-                beat = now + self.heartbeat_s
-            for peer in list(self._peers.values()):
-                if peer.still_for(now) > self._pool.max_stall_s:
-                    log.info("%s makes no progress and is closed", peer.name)
-                    self._leave(peer, peer.close(NO_PROGRESS, "no progress"))
-                elif due:
-                    peer.heartbeat()
-                    if peer.websocket.latency:
-                        self.monitor.observe("latency", peer.websocket.latency)
-
-    def _leave(self, peer: Peer, ending: Coroutine[Any, Any, None]) -> None:
-        if peer.leaving:
-            ending.close()
-            return
-        peer.leaving = True
-        task = asyncio.create_task(ending)
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+            self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keeper.run())]
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
@@ -280,6 +262,9 @@ class SimulationWebSocket:
 
     async def handle_connection(self, websocket: ServerConnection, path: str | None = None) -> None:
         """Serve one connection until it ends; `path` is there for callers that still pass it."""
+        if self._ended:
+            await websocket.close(GOING_AWAY, _GOODBYE)
+            return
         self._look_after_peers()
         name = self._name(websocket)
         if self._auth is not None and not await self._auth.authenticate(websocket, _token_of(websocket)):
@@ -375,8 +360,3 @@ class SimulationWebSocket:
 
 def _token_of(websocket: ServerConnection) -> str | None:
     return None if websocket.request is None else bearer_token(websocket.request.headers)
-
-
-def _select_subprotocol(connection: ServerConnection, offered: Any) -> Subprotocol | None:
-    """Speak our own protocol with whoever offers it, and the guide's with everybody else."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None

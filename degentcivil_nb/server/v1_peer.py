@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from msgspec.structs import asdict, replace
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
+from websockets.typing import Subprotocol
 
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
@@ -21,6 +22,7 @@ from .frames import Filter
 from .interfaces import Traffic
 from .peer import Peer
 
+SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
 _REPLAY_S: Final = 0.5
 """How long a peer that catches up may keep another from doing so."""
 
@@ -113,7 +115,7 @@ class V1Peer(Peer):
         while True:
             if self._lags():
                 await self._skip()
-            if not await self._advance() and not self._replies:
+            if not await self._advance() and not self._urgent:
                 await self._park()
 
     def _lags(self) -> bool:
@@ -223,3 +225,8 @@ class V1Peer(Peer):
 
     def _encode(self, type: str, data: Any) -> bytes:
         return encode(WebSocketMessage(type, data, self.feed.clock()))
+
+
+def select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Speak our own protocol with whoever offers it, and the guide's with everybody else."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
