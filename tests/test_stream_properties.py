@@ -93,16 +93,37 @@ class Resuming(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.cut()
+        if self.connection is not None:
+            self.cut()
         self.epochs += 1
         self.history = History(f"epoch-{self.epochs}")
         self.histories[self.history.epoch] = self.history
+
+    @rule(
+        kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=8),
+        together=st.booleans(),
+        arrive=st.integers(1, 20),
+        lose=st.integers(0, 9),
+    )
+    def go_on(self, kinds: list[str], together: bool, arrive: int, lose: int) -> None:
+        """Be an ordinary moment: something is published, sent, and mostly arrives."""
+        self.publish(kinds)
+        if self.connection is None:
+            self.connect()
+            self.deliver(1)
+        elif not self.is_streaming():
+            self.deliver(1)
+        self.send(len(kinds) + 2, together)
+        if lose == 9:
+            self.lose(0)
+        self.deliver(arrive)
 
     @precondition(lambda self: self.connection is None)
     @rule()
     def connect(self) -> None:
         history = self.history
-        self.connection = Connection([control("hello", Hello(history.epoch, head=history.head, oldest=history.oldest))])
+        hello = Hello(history.epoch, head=history.head, oldest=history.oldest)
+        self.connection = Connection([control("hello", hello)])
 
     @precondition(lambda self: self.is_streaming())
     @rule(number=st.integers(1, 12), together=st.booleans())
@@ -128,7 +149,9 @@ class Resuming(RuleBasedStateMachine):
                 frames.append([marker, *(RawMessage(history.kinds[seq - 1] or "", seq=seq) for seq in carried)])
             start = stop + 1
         connection.cursor = max(end, connection.cursor)
-        connection.on_the_way.extend([list(chain.from_iterable(frames))] if together and self.types is None else frames)
+        if together and self.types is None and frames:
+            frames = [list(chain.from_iterable(frames))]
+        connection.on_the_way.extend(frames)
 
     @precondition(lambda self: self.is_streaming())
     @rule()
@@ -171,8 +194,6 @@ class Resuming(RuleBasedStateMachine):
             frame = connection.on_the_way.popleft()
             connection.delivered.append(frame)
             together.extend(frame)
-            if connection.cursor is None:  # `hello`: the server says no more before it is answered
-                break
         self.take(together)
         if connection.cursor is None:
             self.answer(connection)
