@@ -146,8 +146,6 @@ class Session(Reader):
             if self._closed:
                 return
             self._closed = True
-        if "_refresher" in self.__dict__:
-            self._refresher.close()
         self._subscriptions.close()
         try:
             self._portal.call(self._client.close, timeout=5)
@@ -155,6 +153,8 @@ class Session(Reader):
             logger.warning("the connection to %s did not close in order: %s", self.url, error)
         finally:
             self._portal.close()
+            if "_refresher" in self.__dict__:
+                self._refresher.close()  # last, so that what stays on view says that this is the end
 
     def reconnect(self) -> None:
         """Try to connect now, and close the circuit breaker by hand."""
