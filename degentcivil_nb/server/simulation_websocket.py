@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Final, cast
+from typing import Any, Final, cast
+from weakref import WeakSet
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -147,6 +148,7 @@ class SimulationWebSocket:
             errors=ErrorHandler(monitor=self.monitor) if error_handler is None else error_handler,
             dispatch=self._dispatch,
         )
+        self._met: WeakSet[ServerConnection] = WeakSet()
         self._peers: dict[ServerConnection, Peer] = {}
         self._keeper = Keeper(
             self._peers.values,
@@ -188,6 +190,7 @@ class SimulationWebSocket:
                 self.port,
                 ssl=self._ssl,
                 process_request=self._refuse_foreign,
+                create_connection=cast(type[ServerConnection], self._meet),
                 select_subprotocol=select_subprotocol,
                 compression="deflate" if self._compression else None,
                 open_timeout=5,
@@ -221,7 +224,7 @@ class SimulationWebSocket:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks = []
             if server is not None:
-                for connection in list(server.all_connections):  # that never said what they wanted, or do not leave
+                for connection in list(self._met):  # who never said what they wanted, or does not leave
                     connection.transport.abort()
                 await server.wait_closed()
             self._closed.set()
@@ -328,6 +331,12 @@ class SimulationWebSocket:
     def _role_of(self, websocket: ServerConnection) -> str:
         """Say what a peer may do now: everything where everybody may, and nothing once its token is gone."""
         return EVERYBODY if self._auth is None else self._auth.role_on(websocket) or NOBODY
+
+    def _meet(self, *args: Any, **options: Any) -> ServerConnection:
+        """Make the connection of somebody at the door: the library knows it only once it is open."""
+        connection = ServerConnection(*args, **options)
+        self._met.add(connection)
+        return connection
 
     def _refuse_foreign(self, connection: ServerConnection, request: Request) -> Response | None:
         refusal = self._gate.refusal(request.headers)
