@@ -20,7 +20,7 @@ from ..protocol.commands import CommandTable, DeclaredCommand, allows
 from ..protocol.errors import WebSocketError
 from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
 from .pace import Pace
-from .request import DEFERRED, Reply, Request, refusal
+from .request import DEFERRED, Reply, Request, over, refusal
 from .waking import Wakeup
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -116,7 +116,7 @@ class Control:
                 if declared.function == self.pause and self._state.state == "running":
                     self._enter("pausing", "command", id)
         if ended:
-            request.fail(_over())
+            request.fail(over())
         self._wakeup.notify()
 
     def _deliver(self, reply: Reply, result: CommandResult) -> None:
@@ -206,7 +206,7 @@ class Control:
             self._enter(state, reason)
             self._ended = True
         for request in self._claimed():
-            request.fail(_over())
+            request.fail(over())
         self._cut_step("the run ended")
         self._wakeup.notify()
 
@@ -340,10 +340,6 @@ class Control:
         """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
         self._state = RunState(state, reason, self._reached, command_id=command_id)
         self._publish(MessageTypes.RUN_STATE, self._state)
-
-
-def _over() -> WebSocketError:
-    return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
 
 
 def _on_running_loop() -> bool:

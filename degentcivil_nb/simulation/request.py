@@ -32,6 +32,11 @@ def refusal(error: WebSocketError) -> CommandResult:
     return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
 
 
+def over() -> WebSocketError:
+    """Make the error of a command that comes after the end."""
+    return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
+
+
 class Request:
     """Hold a command until it is answered. Between deadline and checkpoint, whoever claims it first decides."""
 

@@ -9,15 +9,10 @@ from typing import Any, NamedTuple
 
 from . import town_model
 from .probe import SimulationProbe
-from .town_data import HAPPENINGS, MOODS, MORNING, SIZE, TICKS_A_DAY
+from .town_data import HAPPENINGS, MODEL_TIMED_OUT, MOODS, MORNING, REPLY_UNREADABLE, SIZE, TICKS_A_DAY
 from .town_lives import live
 from .town_model import TownModel
 from .town_people import Character, Place, build_places, settle_people
-
-REPLY_UNREADABLE = 2001
-MODEL_TIMED_OUT = 2002
-NO_MONEY = 2003
-PATH_BLOCKED = 2004
 
 _SETTABLE = {
     "money": (float, -1e9, 1e9),
@@ -167,7 +162,7 @@ class Town:
         """Have somebody's model asked; tell the call, and what was wrong with it."""
         place = one.place.name if one.place else "the street"
         prompt = (
-            f"You are {one.name}, {one.age}. You {one.bio.split(' and ')[0]}. Your goal: {one.goal}. "
+            f"You are {one.name}, {one.age}, who {one.bio}. Your goal: {one.goal}. "
             f"It is {self.clock()}, you are at {place}, you feel {one.mood} and own {one.money:.0f} coins. "
             f"You remember: {'; '.join(one.memory) or 'nothing much'}.\n{request}\nAnswer in JSON."
         )

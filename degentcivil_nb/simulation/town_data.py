@@ -10,6 +10,12 @@ MORNING: Final = 9.0
 SIZE: Final = 100.0
 """The side of the square that the town covers; `x` and `y` lie between 0 and this."""
 
+REPLY_UNREADABLE: Final = 2001
+MODEL_TIMED_OUT: Final = 2002
+NO_MONEY: Final = 2003
+PATH_BLOCKED: Final = 2004
+"""The town's own codes of errors, beside those of the wire."""
+
 
 class PlaceKind(NamedTuple):
     """Describe a kind of place that the town has."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from .town_data import GOODS
+from .town_data import GOODS, NO_MONEY
 from .town_people import Character
 
 if TYPE_CHECKING:
     from .town import Town
 
-NO_MONEY: Final = 2003
 _PATIENCE: Final = 3
 """Rounds of haggling before somebody walks away."""
 _AT_A_STALL: Final = frozenset({"IDLE", "USE", "APPRECIATE", "WORK", "EMOTION", "TRADE"})
