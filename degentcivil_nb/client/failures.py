@@ -21,6 +21,7 @@ from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.message import ErrorPayload
 
 RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PERHAPS_TLS: Final = "wss:// if the simulation was started with tls"
 START_IT: Final = "Start the simulation (or dc.start_local_server()), and compare host and port with what it prints"
 
 
@@ -120,9 +121,7 @@ def _explain_status(status: int, url: str) -> ConnectFailed:
 
 def _explain_handshake(error: InvalidHandshake, url: str) -> ConnectFailed:
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError | OSError):
-        return ConnectFailed(
-            f"{url} hung up during the handshake", "Use wss:// if the simulation was started with tls; else try again"
-        )
+        return ConnectFailed(f"{url} hung up during the handshake", f"Use {_PERHAPS_TLS}; else try again")
     if isinstance(error, InvalidMessage | InvalidUpgrade):
         return ConnectFailed(f"{url} is not a WebSocket", "Check the port: something else listens there", terminal=True)
     return ConnectFailed(
@@ -134,6 +133,7 @@ def _explain_os(error: OSError, url: str) -> ConnectFailed:
     # asyncio folds the errors of several addresses into one without errno
     if error.errno == errno.ECONNREFUSED or "Errno 111" in str(error):
         return ConnectFailed(f"nothing listens at {url}: the connection was refused", START_IT)
-    if error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
-        return ConnectFailed(f"{url} hung up during the handshake", "Use wss:// if the simulation was started with tls")
+    if isinstance(error, ConnectionError):  # by type: one that asyncio raises in the middle of TLS has no number
+        other = "ws:// if the simulation was started without tls" if url.startswith("wss:") else _PERHAPS_TLS
+        return ConnectFailed(f"{url} hung up during the handshake", f"Use {other}")
     return ConnectFailed(f"{url} cannot be reached: {error.strerror or error}", "Check host, port and network")

@@ -68,12 +68,12 @@ class ConnectionMonitor:
 
     def update_metrics(self, name: str, value: float = 1) -> None:
         """Add `value` to the counter `name`, which begins at 0."""
-        second = int(self._clock())
+        now = self._clock()
         with self._lock:
             metrics = self.metrics
-            if second != self._second:
+            if now >= self._second + 1:
                 self._totals.append((self._second, metrics.copy()))
-                self._second = second
+                self._second = int(now)
             metrics[name] = metrics.get(name, 0) + value
 
     def observe(self, name: str, seconds: float) -> None:

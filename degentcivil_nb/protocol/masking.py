@@ -8,6 +8,7 @@ from typing import Final
 
 WITHHELD: Final = "(withheld)"
 
+_SUSPECT: Final = ("token", "bearer", "authorization", "secret", "passw", "api")
 _NAMES = r"(?:access[_-]?token|auth[_-]?token|api[_-]?key|authorization|password|passwd|secret|token)"
 _PATTERNS: Final = (
     re.compile(r"(?i)(\bbearer\s+)[^\s\"',;\\]+"),
@@ -25,6 +26,8 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, WITHHELD)
-    for pattern in _PATTERNS:
-        text = pattern.sub(rf"\1{WITHHELD}", text)
+    lower = text.lower()
+    if any(word in lower for word in _SUSPECT):  # most text is none, and the patterns are slow
+        for pattern in _PATTERNS:
+            text = pattern.sub(rf"\1{WITHHELD}", text)
     return text
