@@ -74,13 +74,13 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
     by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
     costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
-    others = f"; other: {plotly_text(', '.join(rest), 80)}" if rest else ""
+    others = f"<br>other: {plotly_text(', '.join(rest), 100)}" if rest else ""
     return {
         "data": data,
         "layout": layout(
             height=560,
             barmode="group",
-            margin={"l": 64, "r": 16, "t": 84, "b": 48},
+            margin={"l": 64, "r": 16, "t": 96, "b": 48},
             xaxis=time_axis(domain=LEFT, anchor="y"),
             yaxis=axis("latency of each call (s)", domain=UPPER, anchor="x", rangemode="tozero"),
             xaxis2=_names(RIGHT, "y2"),
@@ -97,7 +97,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
                     "xref": "paper",
                     "yref": "paper",
                     "x": 0,
-                    "y": 0.955,
+                    "y": 0.95,
                     "xanchor": "left",
                     "yanchor": "bottom",
                     "font": {"size": 11},
@@ -116,7 +116,10 @@ def _bars(name: str, labels: list[str], values: list[float], place: int, which: 
         "xaxis": f"x{which}",
         "yaxis": f"y{which}",
         "showlegend": False,
-        "marker": {"color": PALETTE[place], "pattern": {"shape": "/" if place % 2 else "", "solidity": 0.25}},
+        "marker": {
+            "color": PALETTE[place],
+            "pattern": {"shape": "/" if place % 2 else "", "solidity": 0.25, "fillmode": "overlay"},
+        },
         "hovertemplate": f"%{{x}}<br>{name} %{{y:,.4~g}} {unit}<extra></extra>",
     }
 

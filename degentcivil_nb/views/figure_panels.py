@@ -78,7 +78,8 @@ class TimelinePanel(FigurePanel):
             frame, self.gaps_since(start), now=self._stays.now, more=self._stays.more, max_stays=600
         )
         if len(frame):
-            spec["layout"]["xaxis"]["range"] = [str(time) for time in times_of([start, self._stays.now])]
+            first = max(start, frame["start"].min())
+            spec["layout"]["xaxis"]["range"] = [str(time) for time in times_of([first, self._stays.now])]
         return spec
 
 

@@ -91,7 +91,11 @@ def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: An
             "width": milliseconds * 0.9,
             "marker": {
                 "color": OTHER if series.key is None else PALETTE[(position + 1) % len(PALETTE)],
-                "pattern": {"shape": ("", "/", "x", ".", "-", "+")[position % 6], "solidity": 0.25},
+                "pattern": {
+                    "shape": ("", "/", "x", ".", "-", "+")[position % 6],
+                    "solidity": 0.25,
+                    "fillmode": "overlay",
+                },
             },
             "hovertemplate": f"%{{y:,}} in {_duration(width)}{_note(series)}<extra>%{{fullData.name}}</extra>",
         }

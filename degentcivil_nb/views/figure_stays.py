@@ -72,7 +72,7 @@ def timeline(
     groups = [(state, state_colour(state), states == state) for state in order[:MAX_STATES]]
     if rest := order[MAX_STATES:]:
         groups.append((f"other ({len(rest)})", OTHER, np.isin(states, rest)))
-    labels = distinct_texts([state for state, _, _ in groups], 30)
+    labels = distinct_texts([state for state, _, _ in groups], 16)
     data = [
         {
             "type": "bar",
@@ -89,7 +89,7 @@ def timeline(
             "textfont": {"size": 10, "color": "#fff"},
             "textangle": 0,
             "hovertemplate": f"%{{y}}<br>{label} in %{{customdata}}"
-            "<br>%{base|%H:%M:%S.%L} to %{x|%H:%M:%S.%L} UTC<extra></extra>",
+            "<br>%{base|%H:%M:%S.%L} to %{x|%H:%M:%S.%L}<extra></extra>",
         }
         for label, (_, colour, mine) in zip(labels, groups, strict=True)
     ]
@@ -102,7 +102,7 @@ def timeline(
     return {
         "data": data,
         "layout": layout(
-            height=max(240, 130 + 22 * len(shown)),
+            height=max(240, 130 + 22 * len(shown) + 18 * (len(groups) // 6)),
             barmode="overlay",
             bargap=0.25,
             uniformtext={"mode": "hide", "minsize": 9},
@@ -176,7 +176,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
             height=480,
             xaxis=axis("x (the town's own unit)"),
             yaxis=axis("y (the town's own unit)", scaleanchor="x"),
-            annotations=[footnote(f"{hidden:,} characters have no known place")] if hidden else [],
+            annotations=[footnote(f"without a known place: {hidden:,}")] if hidden else [],
         ),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -154,7 +155,8 @@ class LiveFigure(Panel):
     def __init__(
         self, make: Callable[[], Spec], version: Callable[[], Any], refresher: Refresher, **kwargs: Any
     ) -> None:
-        self._make = make
+        self._build = make
+        self._building = threading.Lock()  # the refresher's thread makes figures, and whoever asks for `figure`
         self._version = version
         self._shape: Shape | None = None
         self._drawn_at = -np.inf
@@ -167,6 +169,10 @@ class LiveFigure(Panel):
         from .figures import figure_of
 
         return figure_of(self._make())
+
+    def _make(self) -> Spec:
+        with self._building:
+            return self._build()
 
     def version(self) -> Any:
         """See `Panel`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,17 @@ from .interfaces import Reader
 
 ROWS: Final = 50_000
 """At most so many rows are looked at in one go; of more, the newest."""
+
+
+class Closed(NamedTuple):
+    """Be a stay that is over; where a gap cut it off its end is unknown, and `until` the last time it was known."""
+
+    character_id: str
+    state: str
+    location: Any
+    start: pd.Timestamp
+    end: Any
+    until: Any
 
 
 class RecentStays:
@@ -24,7 +35,7 @@ class RecentStays:
         self._next = 0
         self._shown: dict[str, None] = {}
         self._open: dict[str, tuple[str, Any, pd.Timestamp]] = {}
-        self._closed: deque[tuple[str, str, Any, pd.Timestamp, Any]] = deque(maxlen=2_000)
+        self._closed: deque[Closed] = deque(maxlen=2_000)
         self.now: pd.Timestamp | None = None
         """The newest time read."""
         self.more = 0
@@ -40,7 +51,7 @@ class RecentStays:
         rows = self._reader.rows_since(self._next, ROWS)
         if len(rows):
             if self._next and int(rows.index[0]) > self._next:
-                self._cut()  # too much came at once: what is in between was not looked at
+                self._cut(self.now)  # too much came at once: what is in between was not looked at
             self._next = int(rows.index[-1]) + 1
             self._take(rows)
         return self._frame()
@@ -60,10 +71,10 @@ class RecentStays:
         few = rows.loc[np.asarray(wanted, dtype=bool), ["type", "character_id", "state", "location", "time"]]
         for type_, character, state, location, time in few.itertuples(index=False, name=None):
             if type_ == "gap":
-                self._cut()
+                self._cut(pd.NaT)
             elif not pd.isna(time):
                 self._enter(str(character), str(state), None if pd.isna(location) else location, time)
-        while self._closed and self.start is not None and _end(self._closed[0]) < self.start:
+        while self._closed and self.start is not None and self._closed[0].until < self.start:
             self._closed.popleft()
 
     def _enter(self, character: str, state: str, location: Any, time: pd.Timestamp) -> None:
@@ -71,18 +82,14 @@ class RecentStays:
         if before is not None:
             if before[:2] == (state, location):
                 return
-            self._closed.append((character, *before, time))
+            self._closed.append(Closed(character, *before, time, time))
         self._open[character] = (state, location, time)
 
-    def _cut(self) -> None:
-        self._closed.extend((character, *stay, pd.NaT) for character, stay in self._open.items())
+    def _cut(self, end: Any) -> None:
+        self._closed.extend(Closed(character, *stay, end, self.now) for character, stay in self._open.items())
         self._open.clear()
 
     def _frame(self) -> pd.DataFrame:
-        stays = [stay for stay in self._closed if self.start is None or _end(stay) >= self.start]
+        stays: list[tuple[Any, ...]] = [stay[:5] for stay in self._closed]
         stays += [(character, *stay, pd.NaT) for character, stay in self._open.items()]
         return pd.DataFrame(stays, columns=["character_id", "state", "location", "start", "end"])
-
-
-def _end(stay: tuple[str, str, Any, pd.Timestamp, Any]) -> pd.Timestamp:
-    return stay[3] if pd.isna(stay[4]) else stay[4]

@@ -49,6 +49,12 @@ function receiveFigure(state, body, buffers) {
   }
 }
 
+function offset() {
+  const minutes = -new Date().getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return minutes ? `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${two(rest)}` : ""}` : "UTC";
+}
+
 // Plotly keeps what it is given, and `state` goes on changing.
 function copyOf(trace) {
   return Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]));
@@ -64,12 +70,25 @@ function renderFigure(state, el, { send, signal }) {
   let drawn = false;
   let again = false; // something came while a drawing was under way
 
+  // Plotly shows a number on an axis of time as the reader's local time, and a text as it stands: Python's is UTC.
+  const local = (time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);
+  const inPlace = (layout) => {
+    const more = {};
+    for (const [name, axis] of Object.entries(layout)) {
+      if (axis?.type !== "date") continue;
+      const title = { ...axis.title, text: `time (local, ${offset()})` };
+      more[name] = { ...axis, title, ...(axis.range ? { range: axis.range.map(local) } : {}) };
+    }
+    if (layout.shapes) more.shapes = layout.shapes.map((shape) => ({ ...shape, x0: local(shape.x0), x1: local(shape.x1) }));
+    return more;
+  };
   const themed = (layout) => {
     const style = getComputedStyle(el);
     const ink = style.getPropertyValue("--jp-ui-font-color1").trim() || layout.font.color;
     const ground = style.getPropertyValue("--jp-layout-color2").trim() || "#fff";
     return {
       ...layout,
+      ...inPlace(layout),
       autosize: true,
       font: { ...layout.font, color: ink },
       hoverlabel: { ...layout.hoverlabel, bgcolor: ground, font: { color: ink } },
