@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
+
+
+class Figures(Protocol):
+    """Be a dict or a `Series` of figures by name."""
+
+    def get(self, name: str, default: Any, /) -> Any:
+        """Give a figure, or `default`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,7 @@ class Health(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def judge(
-    figures: Mapping[str, Any], before: Mapping[str, Any] | None = None, *, limits: Limits | None = None
-) -> Health:
+def judge(figures: Figures, before: Figures | None = None, *, limits: Limits | None = None) -> Health:
     """Judge the figures of `session.metrics()` or of a server's monitor, whichever of them there are.
 
     `silent_s` and `heartbeat_s` tell a dead peer, `last_error` says why a connection is not live. Counters of what
@@ -41,9 +45,9 @@ def judge(
     return Health("down" if down else "degraded" if reasons else "ok", tuple(reasons))
 
 
-def _down(figures: Mapping[str, Any], limits: Limits) -> list[str]:
+def _down(figures: Figures, limits: Limits) -> list[str]:
     reasons = []
-    why = figures.get("last_error")
+    why = figures.get("last_error", None)
     because = f": {why}" if why else ""
     if figures.get("circuit", "closed") == "open":
         reasons.append(f"connecting failed so often that it rests; reconnect() tries now{because}")
@@ -52,12 +56,12 @@ def _down(figures: Mapping[str, Any], limits: Limits) -> list[str]:
     silent, interval = _number(figures, "silent_s"), _number(figures, "heartbeat_s")
     if interval and silent > limits.silent_intervals * interval:
         reasons.append(f"nothing was heard of the other side for {silent:.1f} s, with a heartbeat every {interval:g} s")
-    if figures.get("run_state") == "dead":
+    if figures.get("run_state", None) == "dead":
         reasons.append("the simulation died")
     return reasons
 
 
-def _strained(figures: Mapping[str, Any], limits: Limits) -> list[str]:
+def _strained(figures: Figures, limits: Limits) -> list[str]:
     reasons = []
     if (lag := _number(figures, "lag_s")) > limits.lag_s:
         reasons.append(f"what is shown lags {lag:.1f} s behind the simulation")
@@ -81,7 +85,7 @@ _COUNTS = {
 }
 
 
-def _grown(figures: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+def _grown(figures: Figures, before: Figures) -> list[str]:
     reasons = []
     for name, sentence in _COUNTS.items():
         if (more := _number(figures, name) - _number(before, name)) > 0:
@@ -89,7 +93,7 @@ def _grown(figures: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
-def _number(figures: Mapping[str, Any], name: str) -> float:
+def _number(figures: Figures, name: str) -> float:
     """Give a figure as a number; 0 for one that is missing, unknown or none."""
     try:
         value = float(figures.get(name, 0))

@@ -21,8 +21,8 @@ def exposition(monitor: ConnectionMonitor) -> bytes:
     return bytes(client.generate_latest(registry))
 
 
-def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1") -> Callable[[], None]:
-    """Serve the figures at `http://host:port/metrics` on a thread, and return what stops that.
+def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1") -> tuple[str, Callable[[], None]]:
+    """Serve the figures on a thread; return the URL, with the real port if it was 0, and what stops it.
 
     Nobody is asked for a token there, so only this machine can read it unless `host` says otherwise. `OSError` if
     the port is in use.
@@ -37,7 +37,8 @@ def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1"
         server.server_close()
         thread.join()
 
-    return stop
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{server.server_port}/metrics", stop
 
 
 def _client() -> Any:
