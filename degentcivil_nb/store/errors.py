@@ -19,9 +19,9 @@ def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
     """
     tracebacks: list[str | None] = []
     excerpts: list[str | None] = []
-    for text in payloads(rows.index.to_list()):
+    for text, code in zip(payloads(rows.index.to_list()), rows["code"].tolist(), strict=True):
         data = read_payload(text)
-        if isinstance(data, dict) and "code" in data and "message" in data:
+        if isinstance(data, dict) and data.get("code") == code and isinstance(data.get("message"), str):
             tracebacks.append(_text(data.get("traceback")))
             excerpts.append(_text(data.get("excerpt")))
         else:

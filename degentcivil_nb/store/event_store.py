@@ -157,30 +157,15 @@ class EventStore(Questions):
         )
         self._present.fit()
         changes = found.changes
-        listed = found.listed
-        if len(listed.index):
-            new = self._stays.differs(listed.character, listed.state) | (
-                (listed.location >= 0) & (self._present.location[listed.character] != listed.location)
-            )
-            self._stays.note(
-                first_row + listed.index[new].astype(np.int64),
-                listed.character[new],
-                listed.state[new],
-                listed.location[new],
-                found.times[listed.index[new]],
-            )
-        if len(changes.index):
-            self._stays.follow(changes.character, changes.state, changes.previous)
+        if len(changes):
+            self._stays.follow(changes, found.listed, found.times, first_row)
         if live:
-            if len(changes.index):
-                self._present.change(changes.character, changes.state, changes.location, found.times[changes.index])
+            if len(changes):
+                self._present.change(changes, found.times[changes.index])
             for _, character, attributes in found.updates:
                 self._present.update(character, attributes)
-            named = found.characters >= 0
-            self._present.see(found.characters[named], found.times[named])
-            if len(found.updates):
-                rows = np.fromiter([row for row, _, _ in found.updates], np.int64, len(found.updates))
-                who = np.fromiter([character for _, character, _ in found.updates], np.int32, len(found.updates))
+            rows, who = found.named()
+            if len(rows):
                 self._present.see(who, found.times[rows])
         for row, places in found.places:
             self._places.update(places, first_row + row)

@@ -21,26 +21,15 @@ from ..protocol.message import (
     RawMessage,
     StateChange,
 )
+from .changes import NO_CODES, Changes, merged
 from .columns import Dictionary
-from .schema import Codes, Ints, times_of
+from .schema import Codes, Ints, Mask, times_of
 from .table import Array, Batch
 
 T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 SENT, RECEIVED = 0, 1
-NOTHING: Final = np.empty(0, np.int32)
-
-
-@dataclass(slots=True)
-class Changes:
-    """Hold changes of state in order: which row of the batch, whose, to what; `previous` is what the sender said."""
-
-    index: Array = field(default_factory=lambda: NOTHING)
-    character: Codes = field(default_factory=lambda: NOTHING)
-    state: Codes = field(default_factory=lambda: NOTHING)
-    location: Codes = field(default_factory=lambda: NOTHING)
-    previous: Codes = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(slots=True)
@@ -59,11 +48,23 @@ class Ingested:
     changes: Changes = field(default_factory=Changes)
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Row of the batch, character, attributes; in order."""
-    listed: Changes = field(default_factory=Changes)
-    """Those of the changes that come from lists of characters, so that no row names whose they are."""
+    listed: Mask | None = None
+    """Rows that are lists of characters, so that no column names whose their changes are."""
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     calls: list[LlmCall | GameLlmCall] = field(default_factory=list)
     malformed: int = 0
+
+    def named(self) -> tuple[Array, Codes]:
+        """Give rows and the characters that they name, in order; a list of characters names several."""
+        rows = np.flatnonzero(self.characters >= 0)
+        who = self.characters[rows]
+        listed = [(row, character) for row, character, _ in self.updates if self.characters[row] < 0]
+        if not listed:
+            return rows, who
+        more = np.array(listed)
+        rows = np.concatenate([rows, more[:, 0]])
+        order = np.argsort(rows, kind="stable")
+        return rows[order], np.concatenate([who, more[:, 1].astype(np.int32)])[order]
 
 
 class _Reader:
@@ -118,7 +119,9 @@ class Ingest:
         """Read a run of messages without ordered control ones."""
         size = len(messages)
         words = self._types
-        type_codes = np.fromiter([words[m.type] for m in messages], np.int32, size)
+        types = [m.type for m in messages]
+        kinds = set(types)
+        type_codes = np.full(size, words[types[0]], np.int32) if len(kinds) == 1 else _codes(words, types)
         raws = [m.data for m in messages]
         seqs = _whole([m.seq or 0 for m in messages], 0)
         ticks = _whole([-1 if m.tick is None else m.tick for m in messages], -1)
@@ -146,12 +149,13 @@ class Ingest:
             lengths=np.fromiter(map(len, raws), np.int64, size),
             times=times,
             seqs=seqs,
-            characters=NOTHING,
-            states=NOTHING,
+            characters=NO_CODES,
+            states=NO_CODES,
         )
-        kinds = {m.type for m in messages}.intersection(self._kinds)
         # rows first: a malformed one changes its type, and must not be read again as what it became
-        for kind, rows in [(kind, np.flatnonzero(type_codes == words[kind])) for kind in kinds]:
+        for kind, rows in [
+            (kind, np.flatnonzero(type_codes == words[kind])) for kind in kinds.intersection(self._kinds)
+        ]:
             read, take = self._kinds[kind]
             payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
             if reasons:
@@ -167,19 +171,18 @@ class Ingest:
     # --- a type each: its payloads into the columns ---------------------------------------------------------------
 
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
-        size = len(payloads)
         characters, states, locations = self._characters, self._states, self._locations
         changes = Changes(
             rows,
-            np.fromiter([characters[p.character_id] for p in payloads], np.int32, size),
-            np.fromiter([states[p.new_state] for p in payloads], np.int32, size),
-            np.fromiter([locations[p.location] for p in payloads], np.int32, size),
-            np.fromiter([states[p.previous_state] for p in payloads], np.int32, size),
+            _codes(characters, [p.character_id for p in payloads]),
+            _codes(states, [p.new_state for p in payloads]),
+            _codes(locations, [p.location for p in payloads]),
+            lambda: _codes(states, [p.previous_state for p in payloads]),
         )
         _put(found, "character_id", rows, changes.character)
         _put(found, "state", rows, changes.state)
         _put(found, "location", rows, changes.location)
-        found.changes = _merge(found.changes, changes)
+        found.changes = merged(found.changes, changes)
 
     def _updates(self, found: Ingested, rows: Array, payloads: list[dict[str, Any]]) -> None:
         codes = np.full(len(rows), -1, np.int32)
@@ -195,7 +198,7 @@ class Ingest:
             changes = _changes(moves)
             _put(found, "state", changes.index, changes.state)
             _put(found, "location", changes.index, changes.location)
-            found.changes = _merge(found.changes, changes)
+            found.changes = merged(found.changes, changes)
 
     def _lists(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
         moves: list[tuple[int, int, int, int]] = []
@@ -206,8 +209,9 @@ class Ingest:
                 if isinstance(name, str):
                     self._merge_later(found, row, name, attributes, moves)
         if moves:
-            found.listed = _changes(moves)
-            found.changes = _merge(found.changes, found.listed)
+            found.listed = np.zeros(found.batch.size, np.bool_)
+            found.listed[rows] = True
+            found.changes = merged(found.changes, _changes(moves))
 
     def _merge_later(
         self, found: Ingested, row: int, name: str, attributes: dict[str, Any], moves: list[tuple[int, int, int, int]]
@@ -228,9 +232,8 @@ class Ingest:
 
     def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
         characters, event_types = self._characters, self._event_types
-        size = len(payloads)
-        _put(found, "character_id", rows, np.fromiter([characters[p.character_id] for p in payloads], np.int32, size))
-        _put(found, "event_type", rows, np.fromiter([event_types[p.event_type] for p in payloads], np.int32, size))
+        _put(found, "character_id", rows, _codes(characters, [p.character_id for p in payloads]))
+        _put(found, "event_type", rows, _codes(event_types, [p.event_type for p in payloads]))
 
     def _errors(self, found: Ingested, rows: Array, payloads: list[ErrorPayload]) -> None:
         for row, error in zip(rows.tolist(), payloads, strict=True):
@@ -242,7 +245,7 @@ class Ingest:
 
     def _calls(self, found: Ingested, rows: Array, payloads: list[LlmCall]) -> None:
         characters = self._characters
-        codes = np.fromiter([characters[p.character_id] for p in payloads], np.int32, len(payloads))
+        codes = _codes(characters, [p.character_id for p in payloads])
         _put(found, "character_id", rows, codes)
         found.calls += payloads
 
@@ -286,23 +289,11 @@ def _full(column: Any, size: int) -> Codes:
 
 
 def _changes(moves: list[tuple[int, int, int, int]]) -> Changes:
-    index, character, state, location = np.array(moves, np.int32).T
-    return Changes(index, character, state, location, np.full(len(index), -1, np.int32))
+    return Changes(*np.array(moves, np.int32).T)
 
 
-def _merge(some: Changes, more: Changes) -> Changes:
-    """Put changes from two types into the order of their rows."""
-    if not len(some.index):
-        return more
-    index = np.concatenate([some.index, more.index])
-    order = np.argsort(index, kind="stable")
-    return Changes(
-        index[order],
-        np.concatenate([some.character, more.character])[order],
-        np.concatenate([some.state, more.state])[order],
-        np.concatenate([some.location, more.location])[order],
-        np.concatenate([some.previous, more.previous])[order],
-    )
+def _codes(words: Dictionary, column: list[Any]) -> Codes:
+    return np.fromiter(map(words.__getitem__, column), np.int32, len(column))
 
 
 def _whole(values: list[Any], missing: int) -> Ints:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..protocol.message import SnapshotCharacter
+from .changes import Changes
 from .columns import Dictionary
 from .schema import NAT, Codes, Ints, timestamps, to_ns
 
@@ -83,6 +84,8 @@ class Present:
         self._last_seen: Ints = np.zeros(0, np.int64)
         self._versions: Ints = np.zeros(0, np.int64)
         self._attributes: list[dict[str, Any]] = []
+        self.names: set[str] = set()
+        """Every attribute that was ever heard of."""
         self.version = 0
         self._replaced_at = 0
 
@@ -103,29 +106,16 @@ class Present:
         self._versions = np.concatenate([self._versions, np.zeros(more, np.int64)])
         self._attributes += [{} for _ in range(more)]
 
-    def change(self, characters: Codes, states: Codes, locations: Codes, times: Ints) -> None:
-        """Take changes in order; without a state or a location (−1) the character keeps what it has."""
-        said = states >= 0
-        if said.all():
-            who, what, when = characters, states, times
-        else:
-            who, what, when = characters[said], states[said], times[said]
-        order = np.argsort(who, kind="stable")
-        who, what, when = who[order], what[order], when[order]
-        if len(who):
-            before = np.empty_like(what)
-            before[1:] = what[:-1]
-            first = np.empty(len(who), np.bool_)
-            first[0] = True
-            np.not_equal(who[1:], who[:-1], out=first[1:])
-            before[first] = self.state[who[first]]
-            new = before != what
-            # an assignment to the same place twice leaves the last
-            self.since[who[new]] = when[new]
-            self.state[who] = what
-        placed = locations >= 0
-        self.location[characters[placed]] = locations[placed]
-        self._known[characters] = True
+    def change(self, changes: Changes, times: Ints) -> None:
+        """Take changes and their times; without a state or a location the character keeps what it has."""
+        who, what = changes.who, changes.what
+        new = changes.before(self.state) != what
+        # an assignment to the same place twice leaves the last
+        self.since[who[new]] = times[changes.order[new]]
+        self.state[who] = what
+        placed = changes.location >= 0
+        self.location[changes.character[placed]] = changes.location[placed]
+        self._known[changes.character] = True
 
     def see(self, characters: Codes, times: Ints) -> None:
         """Note when characters were last heard of."""
@@ -137,6 +127,7 @@ class Present:
         """Merge attributes over what is known of a character."""
         self._known[character] = True
         self._attributes[character].update(attributes)
+        self.names.update(attributes)
 
     def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
         """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
@@ -158,6 +149,7 @@ class Present:
             self.since[code] = to_ns(character.since)
             self._last_seen[code] = to_ns(character.last_seen)
             self._attributes[code] = dict(character.attributes)
+            self.names.update(character.attributes)
         codes = np.array(words, np.int32)
         return codes, self.state[codes], self.location[codes], self.since[codes]
 

@@ -80,6 +80,7 @@ class Questions:
             where=where,
             last=last,
             payloads=self.take_payloads,
+            attributes=self._present.names,
         )
         frame = view.frame.iloc[rows]
         if payload:

@@ -26,6 +26,7 @@ def select(
     where: str | None,
     last: int | None,
     payloads: TakePayloads,
+    attributes: Collection[str] = (),
 ) -> slice | Ints:
     """Give the positions in a view that meet all filters: a slice where they lie together without being looked for."""
     masks: list[Mask] = []
@@ -45,7 +46,9 @@ def select(
     rows = np.flatnonzero(np.logical_and.reduce(masks)) if masks else np.arange(size)
     if condition is not None:
         reader = PayloadReader(rows + view.first_row, payloads)
-        held = condition.mask(lambda name: _condition_column(view, name, rows), len(rows), reader)
+        held = condition.mask(
+            lambda name: _condition_column(view, name, rows), len(rows), reader, attributes=attributes
+        )
         rows = rows[held]
     return rows if last is None else rows[max(0, len(rows) - last) :]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from .changes import Changes
 from .columns import Dictionary, Growing
-from .schema import Codes, Ints
+from .schema import Codes, Ints, Mask
 
 
 class Stays:
@@ -31,25 +31,23 @@ class Stays:
             more = max(size - len(self._state), len(self._state), 64)
             self._state = np.concatenate([self._state, np.full(more, -1, np.int32)])
 
-    def follow(self, characters: Codes, states: Codes, previous: Codes) -> None:
-        """Take changes in order and count the transitions; `previous` is believed where the stream does not tell."""
-        said = states >= 0
-        if not said.all():
-            characters, states, previous = characters[said], states[said], previous[said]
-        if not len(characters):
+    def follow(self, changes: Changes, listed: Mask | None, times: Ints, first_row: int) -> None:
+        """Take a run's changes and count the transitions; senders are believed where the stream does not tell.
+
+        Rows that are `listed` name nobody themselves, so that what changed by them is kept for the timeline.
+        """
+        who, what = changes.who, changes.what
+        if not len(who):
             return
-        self._fit(int(characters.max()) + 1)
-        order = np.argsort(characters, kind="stable")
-        who, what = characters[order], states[order]
-        before = np.empty_like(what)
-        before[1:] = what[:-1]
-        first = np.empty(len(who), np.bool_)
-        first[0] = True
-        np.not_equal(who[1:], who[:-1], out=first[1:])
-        before[first] = self._state[who[first]]
+        self._fit(int(who[-1]) + 1)
+        before = changes.before(self._state)
+        if listed is not None:
+            new = np.sort(changes.order[(before != what) & listed[changes.index[changes.order]]])
+            at = changes.index[new].astype(np.int64)
+            self.note(first_row + at, changes.character[new], changes.state[new], changes.location[new], times[at])
         unknown = before < 0
         if unknown.any():
-            before[unknown] = previous[order][unknown]
+            before[unknown] = changes.previous[changes.order][unknown]
         moved = (before != what) & (before >= 0)
         pairs, counts = np.unique((before[moved].astype(np.int64) << 32) + what[moved], return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
@@ -80,13 +78,7 @@ class Stays:
         self.extra_locations.extend(locations)
         self.extra_times.extend(times)
 
-    def differs(self, characters: Codes, states: Codes) -> npt.NDArray[np.bool_]:
-        """Say which of these are not in the state that the stream last told of."""
-        self._fit(int(characters.max()) + 1)
-        new: npt.NDArray[np.bool_] = (states >= 0) & (self._state[characters] != states)
-        return new
-
-    def unknown(self, characters: Codes) -> npt.NDArray[np.bool_]:
+    def unknown(self, characters: Codes) -> Mask:
         """Say of which of these the stream has not told since the last gap."""
         size = len(self._state)
         return np.array([code >= size or self._state[code] < 0 for code in characters.tolist()], np.bool_)

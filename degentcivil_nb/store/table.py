@@ -63,14 +63,25 @@ class Buffers:
             if name in self.times:
                 columns[name] = self.times[name]
             elif name in self.masks:
-                columns[name] = pd.arrays.IntegerArray(self.arrays[name], self.masks[name])
+                columns[name] = pd.arrays.IntegerArray(_frozen(self.arrays[name]), _frozen(self.masks[name]))
             else:
                 dtype = dictionaries[name].dtype(sizes[name])
-                columns[name] = pd.Categorical.from_codes(self.arrays[name], dtype=dtype, validate=False)
+                columns[name] = pd.Categorical.from_codes(_frozen(self.arrays[name]), dtype=dtype, validate=False)
         index = pd.RangeIndex(self.first_row, self.first_row + self.capacity, name="row")
         frame = pd.DataFrame(columns, index=index, copy=False)
         _protect(frame, self)
         return frame
+
+
+def _frozen(array: Array) -> Array:
+    """Give a view that cannot be written through; what a frame copies before it is written into can be.
+
+    A frame's arrays can be taken out of it, and pandas itself writes into nullable ones here and there: its `cumsum`
+    puts zeros in place of what is missing, and wants a `copy()` of these columns first.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _protect(frame: pd.DataFrame, anchor: Buffers) -> None:

@@ -54,7 +54,9 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     where = np.concatenate([extra.locations[late], columns["location"][at]]).astype(np.int32)
     when = np.concatenate([extra.times[late], columns["time"][at]])
 
-    order = np.lexsort((rows, who))  # stable: of the same row, what a snapshot says comes first
+    # stable: of the same row, what a snapshot says comes first
+    order = np.argsort(rows, kind="stable") if late.any() else np.arange(len(rows))
+    order = order[np.argsort(who[order], kind="stable")]
     rows, who, what, where, when = rows[order], who[order], what[order], where[order], when[order]
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = _differs(who) | _differs(part)
