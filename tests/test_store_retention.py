@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 from msgspec import Raw
 
@@ -76,6 +77,10 @@ def test_frames_given_before_outlive_eviction_and_moving() -> None:
         store.append(events(start, start + 1_000), 1.0, "e")
     assert frame["seq"].tolist() == list(range(1, 2_001))
     assert frame["state"].tolist() == [f"S{i % 3}" for i in range(2_000)]
+    frame.loc[3, "state"] = "S1"  # its buffers are nobody else's by now, and still it can be written into
+    frame.loc[4, "seq"] = 7
+    frame.loc[5, "time"] = pd.Timestamp(0, tz="UTC")
+    assert frame.loc[4, "seq"] == 7
 
 
 def test_payload_memory_is_given_back() -> None:

@@ -30,7 +30,7 @@ class Batch:
 
 
 class Buffers:
-    """Hold the arrays of one capacity; the object itself anchors them while pandas shares them (see `_protect`)."""
+    """Hold the arrays of one capacity, row `first_row` at index 0."""
 
     def __init__(self, capacity: int, first_row: int, like: Buffers | None = None) -> None:
         self.capacity = capacity
@@ -69,7 +69,7 @@ class Buffers:
                 columns[name] = pd.Categorical.from_codes(_frozen(self.arrays[name]), dtype=dtype, validate=False)
         index = pd.RangeIndex(self.first_row, self.first_row + self.capacity, name="row")
         frame = pd.DataFrame(columns, index=index, copy=False)
-        _protect(frame, self)
+        _protect(frame)
         return frame
 
 
@@ -84,14 +84,21 @@ def _frozen(array: Array) -> Array:
     return view
 
 
-def _protect(frame: pd.DataFrame, anchor: Buffers) -> None:
-    """Count `anchor` among those who share the frame's data, so that a slice copies before it is written into.
+class _Anchor:
+    """Be somebody who shares every frame's data for good."""
 
-    pandas copies on write only while it knows of somebody else alive; a held frame that is dropped (its words were
-    outgrown) would leave the caller's slice as the only one, writing into our buffers.
+
+_ANCHOR: Final = _Anchor()
+
+
+def _protect(frame: pd.DataFrame) -> None:
+    """Count somebody who never dies among those who share the frame's data, so that a slice copies before a write.
+
+    pandas copies on write only while it knows of somebody else alive; once a held frame is dropped (its words or its
+    buffers were outgrown), the caller's slice would be the only one, writing into our buffers.
     """
     for block in frame._mgr.blocks:
-        block.refs.add_index_reference(anchor)
+        block.refs.add_index_reference(_ANCHOR)
 
 
 @dataclass(frozen=True, slots=True)
