@@ -12,11 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode, encode
+from degentcivil_nb.protocol.limits import RateLimiter
 from degentcivil_nb.protocol.message import Command, CommandResult, CommandSpec, RawMessage, WebSocketMessage
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Dispatcher
+from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
 EPOCH = "e1"
 SPECS = [CommandSpec("inspect", role="viewer"), CommandSpec("pause"), CommandSpec("boom")]
@@ -269,6 +273,26 @@ async def test_an_answer_after_the_loop_s_end_raises_nothing_in_the_simulation()
 
     await asyncio.to_thread(elsewhere)
     handler.replies["a"](CommandResult(True))
+
+
+async def test_a_command_over_the_limit_gets_its_command_result_too() -> None:
+    handler = Handler()
+    server = SimulationWebSocket("127.0.0.1", 0, commands=handler, limiter=RateLimiter(2, 60), heartbeat_s=60)
+    await server.start()
+    try:
+        async with connect(server.url, subprotocols=[Subprotocol("degentcivil.v1")]) as client:
+            await client.send(encode(RawMessage("resume", Raw(b"{}"))).decode())
+            for id in "ab":
+                sent = RawMessage("command", Raw(encode({"name": "inspect"})), id=id)
+                await client.send(encode(sent).decode())
+            while (heard := WebSocketMessage.from_json(await asyncio.wait_for(client.recv(), 5))).id is None:
+                pass
+    finally:
+        await server.close()
+    assert (heard.type, heard.id, [id for id, _, _ in handler.taken]) == ("command_result", "b", ["a"])
+    assert heard.data["error"]["code"] == 1003
+    assert heard.data["error"]["retryable"]
+    assert 0 < heard.data["error"]["details"]["retry_after_s"] <= 60
 
 
 _STEPS = st.lists(

@@ -87,9 +87,9 @@ async def test_errors_that_lie_far_apart_are_forgiven() -> None:
 
 async def test_our_own_fault_is_told_without_our_secrets_and_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
     socket = Socket()
-    await ErrorHandler().handle_error(socket, KeyError("/home/emma/password"), id="7", peer="1 10.0.0.5:4711")
+    await ErrorHandler().handle_error(socket, KeyError("/home/emma/password"), peer="1 10.0.0.5:4711")
     (told,) = socket.sent
-    assert (told.data["code"], told.id) == (1004, "7")
+    assert told.data["code"] == 1004
     assert "emma" not in told.to_json()
     (record,) = caplog.records
     assert record.levelno == logging.ERROR

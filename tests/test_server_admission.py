@@ -206,6 +206,10 @@ async def test_a_client_that_sends_too_much_is_told_how_long_to_wait() -> None:
         await answer(websocket, "snapshot")
         for _ in range(2):
             await websocket.send(json.dumps({"type": "command", "id": "1", "data": {"name": "x"}}))
+        unknown, refused = [(await answer(websocket, "command_result"))["data"]["error"] for _ in range(2)]
+        assert (unknown["code"], refused["code"]) == (1101, 1003)
+        assert 0 < refused["details"]["retry_after_s"] <= 60
+        await websocket.send(json.dumps({"type": "chat"}))
         error = (await answer(websocket, "error"))["data"]
         assert error["code"] == 1003
         assert 0 < error["retry_after_s"] <= 60

@@ -24,6 +24,7 @@ from ..protocol.message import (
     RawMessage,
     WebSocketMessage,
 )
+from .farewell import error_message
 from .interfaces import CommandHandler, Monitor, Requester, Silent
 
 log = logging.getLogger("degentcivil_nb.server")
@@ -242,6 +243,14 @@ class Dispatcher:
                 entry.answer = _NOT_HELD
                 if self._answer_bytes <= self._max_answer_bytes:
                     return
+
+
+def answer_to(message: RawMessage) -> Callable[[WebSocketError], WebSocketMessage]:
+    """Give what makes the answer to an error with this message: a command is answered by its own `command_result`."""
+    id = message.id
+    if message.type != MessageTypes.COMMAND or not id or len(id) > _MAX_ID:
+        return error_message
+    return lambda error: _answer(id, encode(_refusal(error)))
 
 
 def _refusal(error: WebSocketError) -> CommandResult:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from msgspec.structs import replace
 from websockets.exceptions import ConnectionClosed
 
 from ..protocol.errors import WebSocketError
@@ -50,14 +49,14 @@ class ErrorHandler:
         websocket: Any,
         error: Exception,
         *,
-        id: str | None = None,
         peer: str | None = None,
+        answer: Callable[[WebSocketError], WebSocketMessage] = error_message,
         reply: Callable[[WebSocketMessage], None] | None = None,
     ) -> bool:
         """Tell a peer of its error, and return whether it is still served.
 
-        `id` is that of the request it answers. `peer` is what the log calls it. The answer goes through `reply`
-        if that is given, else through `websocket.send`. A foreign exception is told as 1004 with nothing of its text,
+        `peer` is what the log calls it. The message that `answer` makes goes through `reply` if that is given, else
+        through `websocket.send`. A foreign exception is told as 1004 with nothing of its text,
         and an incident number that finds it in the log. Nothing is raised but `CancelledError`.
         """
         told, name = self._translate(websocket, error, peer)
@@ -70,9 +69,7 @@ class ErrorHandler:
             await self._close(websocket, told, name)
             return False
         window.admit(now)
-        message = error_message(told)
-        if id is not None:
-            message = replace(message, id=id)
+        message = answer(told)
         try:
             if reply is not None:
                 reply(message)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sized
 from typing import Final, Protocol
 
+from ..protocol.batching import BatchTiming
 from ..protocol.message import RunState
 from .frames import Filter, Frames
 from .history import History
@@ -64,10 +65,10 @@ class Feed:
         self.replays = asyncio.Semaphore(16)
         """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
         self.monitor = monitor
-        self._batch_s = self._wait_s = batch_s
+        self._batch_s = batch_s
+        self._timing = BatchTiming(_TURN, batch_s, adaptive=True)
         self._parked: set[Parked] = set()
         self._told = 0  # the end of the history when peers were last woken
-        self._told_at = 0.0
         self._sent_messages = 0
         self._sent_bytes = 0
 
@@ -101,11 +102,14 @@ class Feed:
 
     def _turn(self, now: float) -> bool:
         more = self.publisher.drain(_TURN) == _TURN
-        if self.history.end != self._told and now - self._told_at >= self._wait_s:
+        waiting = self.history.end - self._told
+        if waiting:
+            self._timing.waits(now)
+        if self._timing.due(waiting, now):
             self.tell()
             took = time.monotonic() - now
-            self._told_at = now
-            self._wait_s = max(self._batch_s, min(took / _SHARE, CROWDED_S))
+            self._timing.sent(now)
+            self._timing.max_wait = max(self._batch_s, min(took / _SHARE, CROWDED_S))
         self.report()
         return more
 

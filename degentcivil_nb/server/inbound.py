@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from websockets.exceptions import ConnectionClosed
 
@@ -10,9 +11,10 @@ from ..protocol.codec import decode_raw
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.limits import RateLimiter
-from ..protocol.message import MessageTypes, RawMessage, Resume
-from .dispatch import Dispatcher
+from ..protocol.message import MessageTypes, RawMessage, Resume, WebSocketMessage
+from .dispatch import Dispatcher, answer_to
 from .error_handler import ErrorHandler
+from .farewell import error_message
 from .interfaces import Monitor, Traffic
 from .peer import Peer
 from .v1_peer import V1Peer
@@ -44,13 +46,16 @@ class Inbound:
         self._monitor.update_metrics("bytes_received", len(frame))
         if self._traffic is not None and self._traffic.enabled:
             self._traffic.record("received", frame, peer.name)
+        answer: Callable[[WebSocketError], WebSocketMessage] = error_message
         try:
+            message = decode_raw(frame)
+            answer = answer_to(message)
             self._limiter.check(peer.name, peer.address)
-            self._hand_on(peer, decode_raw(frame))
+            self._hand_on(peer, message)
         except ConnectionClosed:
             raise
         except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
-            await self._errors.handle_error(peer.websocket, error, peer=peer.name, reply=peer.reply)
+            await self._errors.handle_error(peer.websocket, error, peer=peer.name, answer=answer, reply=peer.reply)
 
     def _hand_on(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):

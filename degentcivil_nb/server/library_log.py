@@ -21,6 +21,6 @@ class _Ordinary(logging.Filter):
 def library_log() -> logging.Logger:
     """Give the logger that the library is to use, with what would alarm nobody left out."""
     logger = logging.getLogger("degentcivil_nb.server.websockets")
-    if not logger.filters:
+    if not any(isinstance(held, _Ordinary) for held in logger.filters):
         logger.addFilter(_Ordinary())
     return logger
