@@ -40,7 +40,7 @@ def points(book: Notebook, which: int = 0) -> int:
 
 
 def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> None:
-    book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", "time.sleep(4)", height=2600)
+    book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", "time.sleep(4)", height=1900)
     book.run(0)
     book.page.wait_for_function("document.querySelectorAll('.dc-figure.js-plotly-plot').length === 4", timeout=30_000)
     before = points(book)
@@ -51,13 +51,15 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> Non
     assert book.page.evaluate("window.pwned") is None
     assert book.page.evaluate("document.querySelectorAll('.dc-figure a, .dc-figure image').length") == 0
 
-    box = book.page.locator(".dc-figure .nsewdrag").first.bounding_box()
+    ground = book.page.locator(".dc-figure .nsewdrag").first
+    ground.scroll_into_view_if_needed()  # the cell that ran has taken the page with it
+    box = ground.bounding_box()
     assert box is not None
     book.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
     book.page.mouse.down()
     book.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2, steps=5)
     book.page.mouse.up()
-    book.page.wait_for_timeout(500)
+    book.page.wait_for_function("document.querySelectorAll('.dc-figure')[0].layout.xaxis.autorange === false")
     ranged = "[...document.querySelectorAll('.dc-figure')[0].layout.xaxis.range]"
     zoomed, count = book.page.evaluate(ranged), points(book)
     book.start(3)  # a cell that blocks
