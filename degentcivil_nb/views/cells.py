@@ -14,6 +14,8 @@ from .packing import Kind, Values
 CAP: Final = 160
 """Characters of a cell; the whole text is one click away."""
 DETAIL_CAP: Final = 200_000
+NO_TIME_NS: Final = np.iinfo(np.int64).min
+"""What NaT is as a number."""
 
 
 def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values]:
@@ -32,7 +34,12 @@ def seconds(series: pd.Series) -> Values:
     """Give times as seconds since the epoch, NaN where there is none."""
     naive = series.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(series.dtype, "tz", None) else series
     nanoseconds = naive.to_numpy(dtype="datetime64[ns]")
-    given: Values = np.where(np.isnat(nanoseconds), np.nan, nanoseconds.astype(np.int64) / 1e9)
+    return seconds_of(nanoseconds.astype(np.int64))
+
+
+def seconds_of(nanoseconds: Values) -> Values:
+    """Give times in nanoseconds since 1970 as seconds, NaN where there is none."""
+    given: Values = np.where(nanoseconds == NO_TIME_NS, np.nan, nanoseconds / 1e9)
     return given
 
 
@@ -44,6 +51,8 @@ def cell_text(value: Any) -> str | None:
         return None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a code among missing ones
     if isinstance(value, Mapping | list | tuple):
         return shorten(_json(value))
     return shorten(str(value))

@@ -12,6 +12,7 @@ from .connection import ConnectionPanel
 from .console import ConsolePanel
 from .errors_table import ErrorsTable
 from .events import EventsPanel
+from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
 from .headline import Headline
 from .interfaces import Commands, Reader, Status
 from .panel import Panel
@@ -24,8 +25,11 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def __init__(self, reader: Reader, status: Status, commands: Commands, refresher: Refresher) -> None:
         tabs: dict[str, Sequence[Panel]] = {
             "characters": [CharactersPanel(reader, refresher)],
+            "timeline": [TimelinePanel(reader, refresher)],
+            "rates": [RatesPanel(reader, refresher)],
             "events": [EventsPanel(reader, refresher)],
-            "errors": [ErrorsTable(reader, refresher)],
+            "errors": [ErrorsPanel(reader, refresher), ErrorsTable(reader, refresher)],
+            "language models": [LlmPanel(reader, refresher)],
             "connection": [ConnectionPanel(status, refresher)],
             "console": [ConsolePanel(commands, refresher)],
         }

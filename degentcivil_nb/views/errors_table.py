@@ -21,7 +21,7 @@ class ErrorsTable(LogPanel):
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",
         "tick": "number",
-        "code": "number",
+        "code": "text",
         "name": "text",
         "character_id": "text",
         "message": "text",

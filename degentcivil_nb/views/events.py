@@ -23,7 +23,7 @@ class EventsPanel(LogPanel):
         "state": "state",
         "location": "text",
         "event_type": "text",
-        "code": "number",
+        "code": "text",
         "message": "text",
     }
 

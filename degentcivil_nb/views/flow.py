@@ -20,6 +20,8 @@ class Flow:
     number: int = 0
     wants_full: bool = True
     sent_at: float = 0.0
+    due: float = 0.0
+    """When the panel may be looked at again: later for one that takes long."""
     drawn: dict[str, int] = field(default_factory=dict)
 
     @property

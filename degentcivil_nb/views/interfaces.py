@@ -6,7 +6,28 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+
+class Present(Protocol):
+    """Be the present of some characters as columns, a row each; times in nanoseconds since 1970, NaT where unknown."""
+
+    @property
+    def version(self) -> int:
+        """Ask again with it for what changed since."""
+
+    @property
+    def replaced(self) -> bool:
+        """Be true where these are all the characters, and what was told before no longer counts."""
+
+    character_id: list[str]
+    state: list[str | None]
+    location: list[str | None]
+    since: npt.NDArray[np.int64]
+    last_seen: npt.NDArray[np.int64]
+    attributes: list[dict[str, Any]]
 
 
 class Reader(Protocol):
@@ -26,6 +47,9 @@ class Reader(Protocol):
     def payload(self, row: int) -> Any: ...
 
     def characters(self) -> pd.DataFrame: ...
+
+    def present_columns(self, since_version: int = 0) -> Present:
+        """Give the present of all characters, or of those that changed after a version of it."""
 
     def timeline(self, character_id: Any = None) -> pd.DataFrame: ...
 

@@ -56,18 +56,24 @@ class LogPanel(TablePanel):
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Give the payload of a row."""
+        if key.startswith("gap"):
+            return key, "Messages are missing here. session.gaps() lists every range that is missing, and why."
         if not key.isdigit():
-            return "left out", "These rows came faster than a log can show. session.events() has all of them."
+            return key, "These rows came faster than a log can show. session.events() has all of them."
         return f"row {key}", self._reader.payload(int(key))
 
     def _add(self, frame: pd.DataFrame, skipped: int) -> Update:
         if len(frame):
             self._from = int(frame.index[-1]) + 1
-        keys = [str(row) for row in frame.index]
+        # a gap has the number of the row that it stands before
+        types = frame["type"] if "type" in frame else [None] * len(frame)
+        keys = [
+            f"gap before {row}" if type == "gap" else str(row) for row, type in zip(frame.index, types, strict=True)
+        ]
         values = {name: self._cells(frame, name, kind) for name, kind in self.columns.items()}
         if skipped:
             self._count += 1
-            keys.insert(0, f"skipped {self._count}")
+            keys.insert(0, f"left out {self._count}")
             values = {name: self._skip(values[name], name, kind, skipped) for name, kind in self.columns.items()}
         packer = Packer()
         columns = [Column(name, kind) for name, kind in self.columns.items()]

@@ -55,7 +55,8 @@ class Panel(anywidget.AnyWidget):
         self.flow = Flow()
         self._refresher = refresher
         self._seen: Any = None
-        self._failure: str | None = None
+        self._failure: str | None = None  # what the pages were told
+        self._logged: str | None = None
         self._inputs = InputComms(self._key, self._hear)
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         refresher.add(self)
@@ -113,7 +114,9 @@ class Panel(anywidget.AnyWidget):
         if text == self._failure:
             return 0
         self._failure = text
-        logger.error("the panel %r failed", self.title, exc_info=error)
+        if text != self._logged:
+            self._logged = text
+            logger.error("the panel %r failed", self.title, exc_info=error)
         self.send({"kind": "failure", "n": self.flow.sent(now)}, [encode_body({"text": text[:2000]})])
         return 200 + len(text)
 
@@ -131,6 +134,7 @@ class Panel(anywidget.AnyWidget):
                 self.flow.acknowledge(client, int(content.get("n", 0)))
             case "show" | "hole":
                 self.flow.show(client)
+                self._failure = None  # the new page knows nothing of it
                 self.refresh(now)
             case "hide":
                 self.flow.hide(client)
@@ -146,7 +150,8 @@ class Panel(anywidget.AnyWidget):
         self._refresher.post(self._poke)
 
     def _poke(self) -> None:
-        if self.flow.watched:
+        self.flow.due = 0.0
+        if self.flow.ready():
             self.refresh(self._refresher.now())
 
     # --- the end ------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ logger = logging.getLogger("degentcivil_nb.views")
 RATE_HZ: Final = 5.0
 BYTES_PER_S: Final = 200_000
 SHARE: Final = 0.2
-"""The refresher slows itself so that it works for at most this part of the time."""
+"""A view that takes long is looked at less often, so that it takes at most this part of the time."""
 BLOCKED_PERIOD_S: Final = 0.5
 
 
@@ -104,7 +104,7 @@ class Refresher:
                 self._thread.start()
 
     def close(self) -> None:
-        """Stop, and return when the thread is gone. Idempotent."""
+        """Draw the last state of what is on view, stop, and return when the thread is gone. Idempotent."""
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -124,15 +124,14 @@ class Refresher:
     # --- the refresher's own thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        period = self._period
         while True:
             with self._lock:
                 if self._closed or not self._views:
                     self._thread = None
-                    return
+                    break
                 views = sorted(self._views, key=lambda view: view.flow.sent_at)  # who waited longest goes first
             watched = any(view.flow.watched for view in views)
-            due = self._ticked + period - self._clock()
+            due = self._ticked + self._period - self._clock()
             try:
                 work = self._inbox.get(timeout=max(0.0, due) if watched else None)
             except queue.Empty:
@@ -141,9 +140,10 @@ class Refresher:
                 if work is not None:
                     self._do(work)
                 continue  # whoever was closed or shown meanwhile must be seen
-            started = self._clock()
-            self.tick(views, started)
-            period = max(self._period, (self._clock() - started) / SHARE)
+            self.tick(views, self._clock())
+        for view in list(self._views):  # what was left when it ended stays on view
+            if view.flow.watched:
+                view.refresh(self._clock())
 
     def _do(self, work: Callable[[], None]) -> None:
         try:
@@ -159,8 +159,13 @@ class Refresher:
         for view in views:
             if self._allowance <= 0:
                 return
-            if self._may_send(view.flow, now):
-                self._allowance -= view.refresh(now)
+            if now < view.flow.due or not self._may_send(view.flow, now):
+                continue
+            started = self._clock()
+            sent = view.refresh(now)
+            view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
+            # a debt of one second at most: a page's first needs must not keep all others waiting
+            self._allowance = max(-self._bytes_per_s, self._allowance - sent)
 
     def _may_send(self, flow: Flow, now: float) -> bool:
         if flow.ready():

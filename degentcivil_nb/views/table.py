@@ -15,8 +15,8 @@ from .refresh import Refresher
 TABLE_SCRIPT: Final = compose("panel.js", "cells.js", "grid.js", "table.js")
 TABLE_STYLE: Final = compose("panel.css", "table.css")
 
-Table = tuple[Sequence[Column], Sequence[str], dict[str, Values]]
-"""The columns, the row keys, and the values of each column by name."""
+Cells = dict[str, Values]
+"""The values of each column by its name."""
 
 
 class TablePanel(Panel):
@@ -86,58 +86,49 @@ class TablePanel(Panel):
 
 
 class KeyedTable:
-    """Remember what a page was told of a table whose rows have keys, and find what changed since."""
+    """Remember what the pages were told of a table whose rows have keys, and send only the cells that differ."""
 
     def __init__(self) -> None:
         self._columns: list[Column] = []
-        self._keys: list[str] = []
+        self._places: dict[str, int] = {}
         self._values: dict[str, Values] = {}
 
-    def whole(self, table: Table, **more: Any) -> Update:
-        """Give the whole table."""
-        columns, keys, values = table
-        self._remember(table)
+    def whole(self, columns: Sequence[Column], keys: Sequence[str], values: Cells, **more: Any) -> Update:
+        """Give a whole table, in place of whatever there was."""
+        self._columns = list(columns)
+        self._places = {key: place for place, key in enumerate(keys)}
+        self._values = dict(values)
         packer = Packer()
-        body = {
-            "columns": [column._asdict() for column in columns],
-            "add": pack_rows(columns, keys, values, packer),
-            **more,
-        }
-        return Update(body, [packer.buffer()])
+        rows = pack_rows(columns, keys, values, packer)
+        return Update({"columns": [column._asdict() for column in columns], "add": rows, **more}, [packer.buffer()])
 
-    def changed(self, table: Table, **more: Any) -> Update | None:
-        """Give the cells that differ and the rows that came; all of it where rows went or columns are others."""
-        columns, keys, values = table
-        held = len(self._keys)
-        if list(columns) != self._columns or list(keys[:held]) != self._keys:
-            return self.whole(table, **more)
+    def changed(self, keys: Sequence[str], values: Cells) -> Update | None:
+        """Take in rows, some known and some new, and give the cells that differ; `None` if none does."""
+        held = len(self._places)
+        places = np.fromiter((self._places.setdefault(key, len(self._places)) for key in keys), np.int64, len(keys))
+        known = places < held
         packer = Packer()
-        changed: dict[str, Any] = {}
-        for column in columns:
-            old, new = self._values[column.name], values[column.name][:held]
-            at = np.flatnonzero(differs(old, new))
-            if len(at):
-                packed = pack_values(column.kind, new[at], packer)
-                changed[column.name] = {"at": packer.add(pack_integers(at, held)), **packed}
         body: dict[str, Any] = {}
-        if changed:
-            body["set"] = changed
-        if len(keys) > held:
-            tail = {name: column[held:] for name, column in values.items()}
-            body["add"] = pack_rows(columns, keys[held:], tail, packer)
-        if not body:
+        cells = {column.name: self._set(column, places[known], values, known, packer) for column in self._columns}
+        if any(cells.values()):
+            body["set"] = {name: cell for name, cell in cells.items() if cell}
+        if len(self._places) > held:
+            fresh = {name: column[~known] for name, column in values.items()}
+            self._values = {name: np.concatenate((column, fresh[name])) for name, column in self._values.items()}
+            body["add"] = pack_rows(self._columns, list(self._places)[held:], fresh, packer)
+        return Update(body, [packer.buffer()]) if body else None
+
+    def _set(self, column: Column, at: Values, values: Cells, known: Values, packer: Packer) -> dict[str, Any] | None:
+        old, new = self._values[column.name], values[column.name][known]
+        where = differs(old[at], new)
+        if not where.any():
             return None
-        self._remember(table)
-        return Update({**body, **more}, [packer.buffer()])
-
-    def _remember(self, table: Table) -> None:
-        columns, keys, values = table
-        self._columns, self._keys, self._values = list(columns), list(keys), dict(values)
+        at, new = at[where], new[where]
+        old[at] = new
+        return {"at": packer.add(pack_integers(at, len(old))), **pack_values(column.kind, new, packer)}
 
 
-def pack_rows(
-    columns: Sequence[Column], keys: Sequence[str], values: dict[str, Values], packer: Packer
-) -> dict[str, Any]:
+def pack_rows(columns: Sequence[Column], keys: Sequence[str], values: Cells, packer: Packer) -> dict[str, Any]:
     """Pack whole rows."""
     cells = {column.name: pack_values(column.kind, values[column.name], packer) for column in columns}
     return {"keys": list(keys), "cells": cells}

@@ -31,10 +31,11 @@ function makeGrid({ source, onOpen, onSort, signal }) {
   let active = { key: null, place: 0, column: 0 };
   let anchor = 0;
 
-  function setColumns(next, widths) {
+  function setColumns(next, widths, rebuild = true) {
     columns = next;
     const tracks = columns.map((c, i) => (i === columns.length - 1 ? `minmax(${widths[c.name]}ch, 1fr)` : `${widths[c.name]}ch`));
     el.style.setProperty("--dc-columns", tracks.join(" "));
+    if (!rebuild) return; // only the widths are others
     el.setAttribute("aria-colcount", columns.length);
     head.replaceChildren(...columns.map((column, i) => {
       const cell = make("div", `dc-cell dc-${column.kind}`);
@@ -44,7 +45,7 @@ function makeGrid({ source, onOpen, onSort, signal }) {
       label.tabIndex = -1;
       label.title = `Sort by ${visible(column.name)}`;
       label.addEventListener("click", () => onSort(column.name));
-      cell.append(label);
+      cell.append(label, make("span", "dc-arrow"));
       return cell;
     }));
     for (const row of pool) row.el.remove();
@@ -56,6 +57,7 @@ function makeGrid({ source, onOpen, onSort, signal }) {
   function showSort() {
     [...head.children].forEach((cell, i) => {
       const on = sort && columns[i].name === sort.name;
+      cell.lastChild.textContent = on ? (sort.direction > 0 ? "▲" : "▼") : "";
       cell.setAttribute("aria-sort", on ? (sort.direction > 0 ? "ascending" : "descending") : "none");
     });
   }

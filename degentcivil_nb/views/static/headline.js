@@ -16,8 +16,9 @@ function renderHeadline(state, el, { send }) {
   bar.setAttribute("aria-label", "The run");
   const run = figure("run", "dc-run");
   const tick = figure("tick", "dc-tick");
-  const link = figure("connection", "dc-link");
-  const rate = figure("rate", "dc-rate", "events/s");
+  const link = figure("link", "dc-link");
+  const rate = figure("rate", "dc-rate", "/s");
+  rate.el.title = "messages received a second";
   const lag = figure("lag", "dc-lag", "ms");
   const gaps = figure("gaps", "dc-gaps");
   const errors = figure("errors", "dc-errors");

@@ -67,6 +67,8 @@ function renderTable(state, el, { send, signal }) {
   let following = true;
   let dropped = 0;
   let shownCount = 0;
+  let widths = {};           // in ch, by column
+  let measured = 0;
   let awaited = null;        // the key whose detail was asked for
   const shownColumns = () => state.columns.filter((column) => !hiddenColumns.has(column.name));
   const source = {
@@ -93,6 +95,7 @@ function renderTable(state, el, { send, signal }) {
 
   function chooseColumns() {
     known = state.columns;
+    widths = {};
     choices.replaceChildren(...state.columns.map((column) => {
       const label = make("label");
       const box = make("input");
@@ -109,10 +112,15 @@ function renderTable(state, el, { send, signal }) {
     layOut();
   }
 
-  function layOut() {
-    const widths = {};
-    for (const column of shownColumns()) widths[column.name] = columnWidth(column, state.cells[column.name]);
-    grid.setColumns(shownColumns(), widths);
+  // Columns are as wide as what they held so far, within reason: they grow when they must, and never jump back.
+  function layOut(force = true) {
+    let grown = force;
+    for (const column of shownColumns()) {
+      const width = columnWidth(column, state.cells[column.name]);
+      if (width > (widths[column.name] ?? 0)) { widths[column.name] = width; grown = true; }
+    }
+    measured = performance.now();
+    if (grown) grid.setColumns(shownColumns(), widths, force);
   }
 
   function arrange() {
@@ -137,6 +145,7 @@ function renderTable(state, el, { send, signal }) {
     if (following) shownCount = state.dropped + total;
     empty.hidden = rows.length > 0;
     grid.el.hidden = rows.length === 0;
+    empty.classList.toggle("dc-tall", total > 0); // the page below must not jump while somebody types
     empty.textContent = total ? "No row has these words." : state.empty ?? "";
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
@@ -163,21 +172,29 @@ function renderTable(state, el, { send, signal }) {
     draw(body) {
       if (!state.columns) return;
       if (known !== state.columns) chooseColumns();
+      else if (performance.now() - measured > MEASURE_MS) layOut(false);
       arrange();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
     },
   };
 }
 
-// A column is as wide as what it holds now, within reason, and stays so: nothing jumps.
+const MEASURE_MS = 1000;
+
+// How wide a column should be for a sample of its values, in ch.
 function columnWidth(column, values) {
   const header = (column.label || column.name).length + 4;
   if (column.kind === "time") return Math.max(header, 15);
   let widest = 0;
   const step = Math.max(1, Math.floor(values.length / 300));
-  for (let i = 0; i < values.length; i += step) widest = Math.max(widest, cellText(values[i], column.kind).length);
-  const room = column.kind === "state" ? 4 : 3;
+  for (let i = 0; i < values.length; i += step) widest = Math.max(widest, roughWidth(cellText(values[i], column.kind)));
+  const room = column.kind === "state" ? 5 : 3;
   return Math.max(Math.min(header, 24), Math.min(widest + room, 34), 7);
+}
+
+// Capitals are wider than the digit that `ch` is the width of.
+function roughWidth(text) {
+  return text.length + (text === text.toUpperCase() ? text.length / 4 : 0);
 }
 
 // The whole of one row, as text.
