@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+from msgspec import Raw
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.message import Gap, RawMessage
+from degentcivil_nb.protocol.json_text import decode, encode
+from degentcivil_nb.protocol.message import Gap, Hello, RawMessage, Resume, Resumed, Snapshot
 
 SUBPROTOCOL = Subprotocol("degentcivil.v1")
 
@@ -96,3 +97,30 @@ async def scripted(
     async with serve(handle, "127.0.0.1", 0, select_subprotocol=choose, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}"
+
+
+def frame(type: str, payload: Any, *, id: str | None = None, seq: int | None = None) -> str:
+    return encode(RawMessage(type, Raw(encode(payload)), id=id, seq=seq)).decode()
+
+
+async def greet(websocket: ServerConnection, epoch: str = "one", head: int = 0, heartbeat_s: float = 5.0) -> Resume:
+    """Be a v1 server up to the snapshot; give what the client asked for."""
+    await websocket.send(frame("hello", Hello(epoch, head=head, heartbeat_s=heartbeat_s)))
+    resume = decode(Resume, decode(RawMessage, await websocket.recv()).data)
+    start = head + 1 if resume.seq is None else resume.seq + 1
+    await websocket.send(frame("resumed", Resumed(epoch, head, start)))
+    await websocket.send(frame("snapshot", Snapshot(head)))
+    return resume
+
+
+async def stay(websocket: ServerConnection) -> None:
+    await websocket.wait_closed()
+
+
+def serving(then: Callable[[ServerConnection], Awaitable[None]]) -> Callable[[ServerConnection], Awaitable[None]]:
+    async def script(websocket: ServerConnection) -> None:
+        await greet(websocket)
+        await then(websocket)
+        await stay(websocket)
+
+    return script

@@ -225,7 +225,9 @@ class SimulationWebSocket:
             self._tasks = []
             if server is not None:
                 for connection in list(self._met):  # who never said what they wanted, or does not leave
-                    connection.transport.abort()
+                    transport = getattr(connection, "transport", None)
+                    if transport is not None:  # there is none where the TLS handshake failed
+                        transport.abort()
                 await server.wait_closed()
             self._closed.set()
 
