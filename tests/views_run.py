@@ -5,11 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 COLUMNS = ("time", "tick", "type", "character_id", "state", "location", "event_type", "code", "message")
+
+
+@dataclass
+class Present:
+    """Be the present of some characters, as the store gives it."""
+
+    version: int
+    replaced: bool
+    character_id: list[str]
+    state: list[str | None]
+    location: list[str | None]
+    since: npt.NDArray[np.int64]
+    last_seen: npt.NDArray[np.int64]
+    attributes: list[dict[str, Any]]
 
 
 class Run:
@@ -18,6 +35,8 @@ class Run:
     def __init__(self) -> None:
         self.version = 0
         self.town: dict[str, dict[str, Any]] = {}
+        self.changed: dict[str, int] = {}
+        self.replaced_at = 0
         self.log: list[dict[str, Any]] = []
         self.payloads: dict[int, Any] = {}
         self.figures: dict[str, Any] = {
@@ -40,11 +59,24 @@ class Run:
 
     # --- what a test does ---------------------------------------------------------------------------------------
 
-    def put(self, character_id: str, state: str | None = "IDLE", location: str | None = "Park", **more: Any) -> None:
-        now = pd.Timestamp(time.time(), unit="s", tz="UTC")
-        held = self.town.setdefault(character_id, {"since": now})
-        held.update(state=state, location=location, last_seen=now, **more)
+    def put(
+        self,
+        character_id: str,
+        state: str | None = "IDLE",
+        location: str | None = "Park",
+        attributes: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        now = time.time_ns()
+        held = self.town.setdefault(character_id, {"since": now, "attributes": {}})
+        held.update(state=state, location=location, last_seen=now)
+        held["attributes"].update({**(attributes or {}), **more})
         self.version += 1
+        self.changed[character_id] = self.version
+
+    def replace(self) -> None:
+        self.version += 1
+        self.replaced_at = self.version
 
     def happen(self, type: str = "event_notification", payload: Any = None, **columns: Any) -> None:
         self.payloads[len(self.log)] = payload if payload is not None else {"n": len(self.log)}
@@ -58,9 +90,24 @@ class Run:
         return len(self.log)
 
     def characters(self) -> pd.DataFrame:
-        frame = pd.DataFrame.from_dict(self.town, orient="index")
-        frame.index.name = "character_id"
-        return frame if len(frame) else pd.DataFrame({"state": [], "location": []})
+        rows = [
+            {"state": held["state"], "location": held["location"], **held["attributes"]} for held in self.town.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index(list(self.town), name="character_id"))
+
+    def present_columns(self, since_version: int = 0) -> Present:
+        replaced = since_version == 0 or since_version < self.replaced_at
+        town = {key: held for key, held in self.town.items() if replaced or self.changed[key] > since_version}
+        return Present(
+            self.version,
+            replaced,
+            list(town),
+            [held["state"] for held in town.values()],
+            [held["location"] for held in town.values()],
+            np.array([held["since"] for held in town.values()], np.int64),
+            np.array([held["last_seen"] for held in town.values()], np.int64),
+            [dict(held["attributes"]) for held in town.values()],
+        )
 
     def _rows(self, rows: Sequence[int]) -> pd.DataFrame:
         frame = pd.DataFrame([self.log[row] for row in rows], index=pd.Index(list(rows), dtype="int64"))
@@ -122,6 +169,8 @@ class Run:
         return future
 
     def table(self) -> pd.DataFrame:
-        schemas = [{"properties": {key: {} for key in keys}} for keys in self.offered.values()]
+        schemas: list[dict[str, Any]] = [
+            {"properties": {key: {"title": key} for key in keys}} for keys in self.offered.values()
+        ]
         names = list(self.offered)
         return pd.DataFrame({"name": names, "role": "debugger", "arguments": schemas, "doc": "Does it."})

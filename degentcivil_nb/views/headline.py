@@ -47,7 +47,7 @@ class Headline(Panel):
     def received(self, content: Any) -> None:
         """Send the command of a button."""
         name = content.get("command") if isinstance(content, dict) else None
-        if name in BUTTONS:
+        if isinstance(name, str) and name in BUTTONS:
             ticks = content.get("ticks")
             many = name == "step" and isinstance(ticks, int) and not isinstance(ticks, bool) and ticks > 0
             arguments = {"ticks": ticks} if many else {}
