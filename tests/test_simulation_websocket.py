@@ -21,6 +21,7 @@ from degentcivil_nb.server.auth import WebSocketAuth
 from degentcivil_nb.server.connection_pool import ConnectionPool
 from degentcivil_nb.server.history import History
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from degentcivil_nb.server.tls import local_tls
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -456,6 +457,77 @@ async def test_a_bad_frame_is_answered_and_nothing_else_happens(frame: str | byt
         await client.until_type("snapshot")
         publish(server, 1)
         assert shape([await client.next()]) == [1]
+
+
+# --- what is seen of it ----------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A monitor and a traffic recorder in one."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self.enabled = enabled
+        self.counted: dict[str, float] = {}
+        self.frames: list[tuple[str, str]] = []
+
+    def update_metrics(self, name: str, value: float = 1) -> None:
+        self.counted[name] = self.counted.get(name, 0) + value
+
+    def observe(self, name: str, seconds: float) -> None:
+        assert seconds >= 0
+
+    def record(self, direction: str, frame: bytes | str, peer: str) -> None:
+        text = frame if isinstance(frame, str) else frame.decode()
+        self.frames.append((direction, str(json.loads(text)["type"])))
+
+
+@pytest.mark.parametrize("traced", [False, True])
+async def test_everything_is_counted_and_frames_are_recorded_when_asked(traced: bool) -> None:
+    seen = Recorder(enabled=traced)
+    async with serving(monitor=seen, traffic=seen) as server:
+        async with v1(server) as client, connect(server.url) as guide:
+            await client.resume()
+            await client.until_type("snapshot")
+            await eventually(lambda: len(server.clients) == 2)
+            assert seen.counted["active_connections"] == 2
+            publish(server, *range(1, 11))
+            await client.until_seq(10)
+            for _ in range(10):
+                await guide.recv()
+            await client.send("nonsense", {})
+            await client.until_type("error")
+        await eventually(lambda: not server.clients)
+    counted = seen.counted
+    assert (counted["total_connections"], counted["active_connections"]) == (2, 0)
+    # hello, commands, resumed, snapshot, error, and the stream twice
+    assert counted["messages_sent"] == 5 + 20
+    assert counted["messages_received"] == 2
+    assert counted["errors"] == 1
+    assert counted["bytes_sent"] > 2_000 > counted["bytes_received"] > 0
+    types = [type for direction, type in seen.frames if direction == "sent"]
+    assert types.count("hello") == (1 if traced else 0)
+    assert bool(seen.frames) is traced
+
+
+async def test_compression_is_negotiated_when_asked_for() -> None:
+    for wanted in (True, False):
+        async with serving(compression=wanted) as server, v1(server) as client:
+            assert bool(client.websocket.protocol.extensions) is wanted
+            await client.resume()
+            await client.until_type("snapshot")
+            publish(server, 1, 2)
+            assert shape(await client.until_seq(2)) == [1, 2]
+
+
+async def test_wss_serves_with_a_certificate_of_ones_own() -> None:
+    tls = local_tls()
+    async with serving(ssl=tls.server) as server:
+        assert server.url.startswith("wss://")
+        async with v1(server, ssl=tls.client) as client:
+            await client.resume()
+            await client.until_type("snapshot")
+            publish(server, 1)
+            assert shape([await client.next()]) == [1]
 
 
 # --- life and death ------------------------------------------------------------------------------------------------
