@@ -15,6 +15,7 @@ from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from .checkpoints import Checkpoints
 from .columns import Dictionary
 from .controls import ControlRow, Controls, Position
 from .counters import Tally
@@ -22,9 +23,9 @@ from .ingest import Ingest, Ingested
 from .llm import LlmTotals
 from .payloads import Payloads
 from .places import Places
-from .present import Present, PresentColumns
+from .present import Present
 from .questions import Questions
-from .schema import NAT, SECOND, Codes, Ints, Moment, StoreStats, moment_ns, to_ns
+from .schema import NAT, SECOND, Codes, Ints, Moment, moment_ns, to_ns
 from .stays import Stays
 from .table import Table
 
@@ -65,6 +66,7 @@ class EventStore(Questions):
         self._tallies = {by: Tally() for by in COUNTED}
         self._codes = Dictionary()
         self._controls = Controls()
+        self._checkpoints = Checkpoints(self._present.copy())
         self._places = Places()
         self._llm = LlmTotals()
         self._snapshot: Position | None = None
@@ -73,7 +75,6 @@ class EventStore(Questions):
         self._malformed = 0
         self._tick: int | None = None
         self.version = 0
-        """Grows with every change."""
 
     # --- writing: one thread ----------------------------------------------------------------------------------------
 
@@ -167,6 +168,8 @@ class EventStore(Questions):
             rows, who = found.named()
             if len(rows):
                 self._present.see(who, found.times[rows])
+            if self._checkpoints.due(first_row + found.batch.size, len(self._present)):
+                self._checkpoints.add(first_row + found.batch.size, self._present)
         for row, places in found.places:
             self._places.update(places, first_row + row)
         self._llm.add(found.calls)
@@ -188,7 +191,9 @@ class EventStore(Questions):
         return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
 
     def _take_up(self, row: int) -> None:
+        """Let the stream go on from the snapshot whose position it has reached."""
         if self._snapshot_states is not None:
+            self._checkpoints.add(row, self._present)
             self._stays.take_up(row, *self._snapshot_states)
             self._snapshot_states = None
 
@@ -258,6 +263,7 @@ class EventStore(Questions):
         self._payloads.evict(first_row)
         self._controls.forget(first_row)
         self._stays.forget(first_row)
+        self._checkpoints.forget(first_row)
 
     def forget(self, *, before: Moment) -> int:
         """Drop the oldest events up to the first that is not before a time; gives how many went."""
@@ -268,75 +274,6 @@ class EventStore(Questions):
             self._evict(count)
             self._publish()
         return count
-
-    # --- how it is --------------------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        """Count the events held."""
-        return len(self._table)
-
-    @property
-    def first_row(self) -> int:
-        """Give the row number of the oldest event held."""
-        return self._table.first_row
-
-    @property
-    def next_row(self) -> int:
-        """Give the row number that the next event will have."""
-        return self._table.next_row
-
-    @property
-    def run_state(self) -> str | None:
-        """Give the state of the run as of the last word on it; `None` before any."""
-        state = self._controls.run_state
-        return None if state is None else state.state
-
-    @property
-    def tick(self) -> int | None:
-        """Give the last tick heard of."""
-        return self._tick
-
-    def has_accounted(self, epoch: str | None, seq: int) -> bool:
-        """Say whether everything up to a position is stored, declared missing, or filtered."""
-        return epoch is not None and self._controls.accounted.get(epoch, 0) >= seq
-
-    def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `predicate` (asked after each change) holds; false if it does not within `timeout` seconds."""
-        with self._changed:
-            return self._changed.wait_for(predicate, timeout)
-
-    def wait_version(self, version: int, timeout: float | None = None) -> bool:
-        """Wait until the store has changed since `version`; false if it does not within `timeout` seconds."""
-        return self.wait(lambda: self.version > version, timeout)
-
-    def stats(self) -> StoreStats:
-        """Say how much is held, and what was lost or let go."""
-        with self._changed:
-            table = self._table
-            tallies = sum(tally.memory_bytes for tally in self._tallies.values())
-            return StoreStats(
-                rows=len(table),
-                first_row=table.first_row,
-                next_row=table.next_row,
-                evicted=table.first_row,
-                memory_bytes=table.memory_bytes + self._payloads.memory_bytes + tallies,
-                payload_bytes=self._payloads.nbytes,
-                characters=len(self._present),
-                errors=self._errors,
-                malformed=self._malformed,
-                gaps=len(self._controls.gaps),
-                missing=self._controls.missing,
-            )
-
-    def attribute(self, character: str, name: str) -> Any:
-        """Give an attribute of a character now; `None` where it is not known."""
-        with self._changed:
-            return self._present.attribute(character, name)
-
-    def present_columns(self, since_version: int = 0) -> PresentColumns:
-        """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
-        with self._changed:
-            return self._present.columns(since_version)
 
 
 _CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState]]] = {

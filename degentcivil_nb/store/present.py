@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..protocol.message import SnapshotCharacter
@@ -84,6 +83,7 @@ class Present:
         self._last_seen: Ints = np.zeros(0, np.int64)
         self._versions: Ints = np.zeros(0, np.int64)
         self._attributes: list[dict[str, Any]] = []
+        self._lent = bytearray()  # by character: the attributes belong to a copy too
         self.names: set[str] = set()
         """Every attribute that was ever heard of."""
         self.version = 0
@@ -105,6 +105,7 @@ class Present:
         self._last_seen = np.concatenate([self._last_seen, np.full(more, NAT)])
         self._versions = np.concatenate([self._versions, np.zeros(more, np.int64)])
         self._attributes += [{} for _ in range(more)]
+        self._lent += bytes(more)
 
     def change(self, changes: Changes, times: Ints) -> None:
         """Take changes and their times; without a state or a location the character keeps what it has."""
@@ -126,6 +127,9 @@ class Present:
     def update(self, character: int, attributes: dict[str, Any]) -> None:
         """Merge attributes over what is known of a character."""
         self._known[character] = True
+        if self._lent[character]:
+            self._attributes[character] = self._attributes[character].copy()
+            self._lent[character] = 0
         self._attributes[character].update(attributes)
         self.names.update(attributes)
 
@@ -142,6 +146,7 @@ class Present:
         self._replaced_at = self.version
         self._versions[:] = self.version
         self._attributes = [{} for _ in range(len(self._known))]
+        self._lent = bytearray(len(self._known))
         for code, character in zip(words, characters, strict=True):
             self._known[code] = True
             self.state[code] = self._states[character.state]
@@ -152,6 +157,21 @@ class Present:
             self.names.update(character.attributes)
         codes = np.array(words, np.int32)
         return codes, self.state[codes], self.location[codes], self.since[codes]
+
+    def copy(self) -> Present:
+        """Copy the present; the attributes of a character are shared until either side changes them."""
+        size = len(self._characters.words)
+        copy = Present(self._characters, self._states, self._locations)
+        copy._known = self._known[:size].copy()
+        copy.state = self.state[:size].copy()
+        copy.location = self.location[:size].copy()
+        copy.since = self.since[:size].copy()
+        copy._last_seen = self._last_seen[:size].copy()
+        copy._versions = np.zeros(len(copy._known), np.int64)
+        copy._attributes = self._attributes[:size]
+        copy._lent = bytearray(b"\1") * len(copy._known)
+        self._lent = bytearray(b"\1") * len(self._known)
+        return copy
 
     def attribute(self, character: str, name: str) -> Any:
         """Give an attribute of a character now; `None` where it is not known."""
@@ -178,7 +198,3 @@ class Present:
             self._last_seen[codes],
             [attributes[code].copy() for code in numbers],
         )
-
-    def known(self) -> npt.NDArray[np.bool_]:
-        """Say by code which characters the present knows."""
-        return self._known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,35 +9,32 @@ import numpy as np
 import pandas as pd
 
 from ..protocol.message import MessageTypes
+from .checkpoints import last_where, replay
 from .columns import Dictionary
-from .controls import ControlRow, Controls, gap_table
-from .counters import Tally
+from .controls import ControlRow, gap_table
 from .errors import error_table
+from .ingest import Ingest
 from .llm import LlmTotals, read_calls, totals_table
-from .payloads import Payloads, read_payload
+from .payloads import read_payload
 from .places import Places, place_table
 from .present import Present
 from .rates import rate_table
-from .schema import SECOND, Codes, Ints, Moment
+from .schema import SECOND, Codes, Ints, Moment, moment_ns
 from .selection import Names, decoded, select
+from .status import Status
 from .stays import Stays, transition_table
-from .table import Table, View
+from .table import View
 from .timeline import Extra, stay_table
 
 LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 
 
-class Questions:
+class Questions(Status):
     """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
 
-    _changed: threading.Condition
-    _table: Table
-    _payloads: Payloads
-    _present: Present
+    _ingest: Ingest
     _stays: Stays
-    _tallies: dict[str, Tally]
     _codes: Dictionary
-    _controls: Controls
     _places: Places
     _llm: LlmTotals
     _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
@@ -140,13 +136,39 @@ class Questions:
         return pd.concat([marks, plain]).sort_index(kind="stable")
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
-        """Show the town now, or as it was at a time, after a row, or at a tick: one row a character.
+        """Show the town now, or as it was after the last event not later than a time or a tick, or after a row.
 
-        Columns are `state`, `location`, the attributes, `since` and `last_seen`.
+        Columns are `state`, `location`, the attributes, `since` and `last_seen`. Raises `ValueError` for more than
+        one of the three, and for what lies before the events held.
         """
+        asked = [value for value in (at, row, tick) if value is not None]
+        if len(asked) > 1:
+            raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
+        if not asked:
+            with self._changed:
+                columns = self._present.columns()
+            return columns.frame()
+        view = self.view()
+        if at is not None:
+            stop = view.first_row + last_where(view.columns["time"], None, moment_ns(at)) + 1
+        elif tick is not None:
+            stop = view.first_row + last_where(view.columns["tick"], view.masks["tick"], tick) + 1
+        else:
+            assert row is not None
+            stop = min(row + 1, view.next_row)
+        return self._as_it_was(view, stop).columns().frame()
+
+    def _as_it_was(self, view: View, stop: int) -> Present:
         with self._changed:
-            columns = self._present.columns()
-        return columns.frame()
+            found = self._checkpoints.before(stop)
+            oldest = self._checkpoints.first_row
+        if found is None or found[0] < view.first_row:
+            raise ValueError(
+                f"the town as it was then is not held any more; the oldest that is lies after row {oldest}"
+            )
+        start, present = found
+        replay(present, view, start, stop, self._ingest, self.take_payloads)
+        return present
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays in the order in which they began.

@@ -1,0 +1,110 @@
+"""The town as it was: copies of the present every so often, and the events since the nearest one played over it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+import numpy as np
+from msgspec import Raw
+
+from ..protocol.message import MessageTypes, RawMessage
+from .changes import Changes, merged
+from .ingest import Ingest
+from .present import Present
+from .schema import Mask
+from .selection import TakePayloads
+from .table import Array, View
+
+EVERY_ROWS: Final = 16_384
+ROWS_A_CHARACTER: Final = 8
+"""A copy costs memory by the character, so that a crowded town is copied less often."""
+SEARCH_ROWS: Final = 65_536
+
+
+class Checkpoints:
+    """Keep copies of the present, each as it was before an event."""
+
+    def __init__(self, empty: Present) -> None:
+        self._rows = [0]
+        self._presents = [empty]
+
+    def due(self, row: int, characters: int) -> bool:
+        """Say whether it is time for another copy."""
+        return row - self._rows[-1] >= max(EVERY_ROWS, ROWS_A_CHARACTER * characters)
+
+    def add(self, row: int, present: Present) -> None:
+        """Keep a copy of the present as it is before event `row`."""
+        if self._rows and self._rows[-1] == row:
+            self._presents[-1] = present.copy()
+        else:
+            self._rows.append(row)
+            self._presents.append(present.copy())
+
+    def forget(self, first_row: int) -> None:
+        """Let those go from which events that are not held any more would have to be played."""
+        gone = min(bisect_right(self._rows, first_row - 1), len(self._rows) - 1)
+        if gone:
+            del self._rows[:gone], self._presents[:gone]
+
+    def before(self, row: int) -> tuple[int, Present] | None:
+        """Give the last copy made before event `row`, and which event it was made before."""
+        place = bisect_right(self._rows, row) - 1
+        return None if place < 0 else (self._rows[place], self._presents[place].copy())
+
+    @property
+    def first_row(self) -> int:
+        """Give the event before which the oldest copy was made."""
+        return self._rows[0]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimate what the copies take, without the attributes that they share."""
+        return sum(33 * len(present.state) for present in self._presents)
+
+
+def last_where(values: Array, mask: Mask | None, limit: int) -> int:
+    """Give the last position whose value is not above `limit` (where `mask` is true there is no value); −1 if none."""
+    for stop in range(len(values), 0, -SEARCH_ROWS):
+        start = max(0, stop - SEARCH_ROWS)
+        held = values[start:stop] <= limit
+        if mask is not None:
+            held &= ~mask[start:stop]
+        if held.any():
+            return stop - 1 - int(np.argmax(held[::-1]))
+    return -1
+
+
+def replay(present: Present, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
+    """Play the events from row `start` to before `stop` over a present."""
+    rows = view.rows(start, stop)
+    types, who, times = (view.columns[name][rows] for name in ("type", "character_id", "time"))
+    present.fit()
+    changed = np.flatnonzero(types == view.code("type", MessageTypes.STATE_CHANGE))
+    changes = Changes(
+        changed,
+        who[changed].astype(np.int32),
+        view.columns["state"][rows][changed].astype(np.int32),
+        view.columns["location"][rows][changed].astype(np.int32),
+    )
+    updates = view.code("type", MessageTypes.CHARACTER_UPDATE), view.code("type", MessageTypes.ALL_CHARACTERS)
+    told = np.flatnonzero((types == updates[0]) | (types == updates[1]))
+    named = np.flatnonzero(who >= 0)
+    seen = who[named].astype(np.int32)
+    if len(told):
+        texts = payloads((told + rows.start + view.first_row).tolist())
+        words = view.dictionaries["type"].words
+        messages = [RawMessage(words[type], Raw(text)) for type, text in zip(types[told].tolist(), texts, strict=True)]
+        found = ingest(messages, 0, None)
+        more = found.changes
+        changes = merged(changes, Changes(told[more.index], more.character, more.state, more.location))
+        for _, character, attributes in found.updates:
+            present.update(character, attributes)
+        places, again = found.named()
+        named = np.concatenate([named, told[places]])
+        order = np.argsort(named, kind="stable")
+        named, seen = named[order], np.concatenate([seen, again])[order]
+    if len(changes):
+        present.change(changes, times[changes.index])
+    if len(named):
+        present.see(seen, times[named])
