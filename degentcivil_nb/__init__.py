@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .protocol.errors import CommandError, ConnectFailed, DegentCivilError, OutcomeUnknown, WebSocketError
     from .protocol.limits import RateLimiter
     from .protocol.message import MessageTypes, WebSocketMessage
+    from .recording import Recording, RecordingWarning, open_recording
     from .server.auth import WebSocketAuth
     from .server.connection_pool import ConnectionPool
     from .server.error_handler import ErrorHandler
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     ".session": ("Session", "connect"),
+    ".recording": ("Recording", "RecordingWarning", "open_recording"),
     ".simulation": ("LocalServer", "SimulationProbe", "start_local_server"),
     ".server.simulation_websocket": ("SimulationWebSocket",),
     ".server.publishers": ("CharacterStatePublisher", "EventNotifier"),
@@ -57,6 +59,8 @@ __all__ = [
     "MessageTypes",
     "OutcomeUnknown",
     "RateLimiter",
+    "Recording",
+    "RecordingWarning",
     "Session",
     "SimulationClient",
     "SimulationProbe",
@@ -66,6 +70,7 @@ __all__ = [
     "WebSocketError",
     "WebSocketMessage",
     "connect",
+    "open_recording",
     "start_local_server",
 ]
 

@@ -1,0 +1,251 @@
+"""Recording while it comes: a bounded queue, and a thread that writes and never holds up whoever fills it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakSet
+
+from . import __version__
+from .protocol.masking import masked
+from .protocol.message import Gap, RawMessage
+from .protocol.stream import gap_message
+from .store.arrow_messages import Entry
+from .store.segment_writer import BATCH_MESSAGES, SegmentWriter
+
+if TYPE_CHECKING:
+    from .client.interfaces import Monitor
+
+logger = logging.getLogger("degentcivil_nb.recorder")
+
+RECORDER: Final = "recorder"
+"""The reason of a gap that only the recording has: its disk could not keep up."""
+MAX_PENDING: Final = 262_144
+MAX_PENDING_BYTES: Final = 256 << 20
+INTERVAL_S: Final = 0.25
+COMMIT_S: Final = 0.5
+SAMPLE: Final = 32
+
+_alive: WeakSet[Recorder] = WeakSet()
+
+
+class RecorderStats(NamedTuple):
+    """Say how far a recording is."""
+
+    path: str
+    messages: int
+    """Written, those of earlier recorders into the same folder included."""
+    rows: int
+    """Events among them."""
+    pending: int
+    dropped: int
+    """Messages that are missing in the recording, each in a declared gap."""
+    segments: int
+    bytes_written: int
+    position: tuple[str, int] | None
+    error: str | None
+    """Why nothing can be written at the moment."""
+
+
+class Recorder:
+    """Write what a sink is given into a folder, on a thread of its own; goes on with a recording that is there.
+
+    `put` takes lists of messages in order, from one thread, and returns at once; `snapshot` gives the town as it is,
+    as messages, and is asked on that thread when something had to be dropped. Raises `ValueError` for a folder of
+    something else, `BlockingIOError` where another recorder is at work, and `OSError` where nothing can be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        run_id: str | None = None,
+        url: str | None = None,
+        snapshot: Callable[[], list[RawMessage]] | None = None,
+        monitor: Monitor | None = None,
+        max_pending: int = MAX_PENDING,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = Path(path)
+        self._writer = SegmentWriter(
+            self.path, run_id=run_id, url=None if url is None else masked(url), package=__version__, clock=clock
+        )
+        self._snapshot = snapshot
+        self._monitor = monitor
+        self._max_pending = max_pending
+        self._max_bytes = max_pending_bytes
+        self._queue: deque[tuple[Entry, int]] = deque()
+        # each counter has one writer, so that no lock is needed
+        self._put_messages = self._put_bytes = 0
+        self._taken_messages = self._taken_bytes = 0
+        self._lost: list[Gap] = []
+        self._lost_now = 0
+        self._dropped = 0
+        self._unwritten: list[Entry] = []
+        self._error: str | None = None
+        self._wake = threading.Event()
+        self._closing = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"degentcivil-recorder-{self.path.name}", daemon=True)
+        self._thread.start()
+        _alive.add(self)
+
+    @property
+    def existed(self) -> bool:
+        """Say whether the folder held a recording before, which is gone on with."""
+        return self._writer.existed
+
+    @property
+    def position(self) -> tuple[str, int] | None:
+        """Give epoch and `seq` of the last position that was accounted for in writing."""
+        return self._writer.position
+
+    # --- the side that fills ----------------------------------------------------------------------------------------
+
+    def put(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
+        """Take what a sink is given; never waits and never raises. The list is not to be changed afterwards."""
+        if self._stopped or not messages:
+            return
+        size = _bytes_of(messages)
+        pending = self._put_messages - self._taken_messages
+        if (
+            pending + len(messages) > self._max_pending or self._put_bytes - self._taken_bytes + size > self._max_bytes
+        ) and pending:
+            self._drop(messages, epoch)
+            return
+        if self._lost_now:
+            messages = [*self._declared(received), *messages]
+        self._queue.append((Entry(messages, received, epoch), size))
+        self._put_messages += len(messages)
+        self._put_bytes += size
+        if pending + len(messages) > BATCH_MESSAGES:
+            self._wake.set()
+
+    def _drop(self, messages: list[RawMessage], epoch: str | None) -> None:
+        if not self._lost_now:
+            logger.warning("the recording into %s cannot keep up; what it misses is declared in it", self.path)
+        self._lost_now += len(messages)
+        self._dropped += len(messages)
+        if self._monitor is not None:
+            self._monitor.update_metrics("recorder_dropped", len(messages))
+        seqs = [message.seq for message in messages if message.seq is not None]
+        first, last = (min(seqs), max(seqs)) if seqs else (None, None)
+        before = self._lost[-1] if self._lost else None
+        if before is not None and before.epoch == epoch and (first is None or before.end is not None):
+            self._lost[-1] = Gap(epoch, before.start, before.end if last is None else last, RECORDER)
+        else:
+            self._lost.append(Gap(epoch, first, last, RECORDER))
+
+    def _declared(self, received: float) -> list[RawMessage]:
+        declared = [gap_message(gap, received) for gap in self._lost]
+        self._lost, self._lost_now = [], 0
+        return declared + (self._snapshot() if self._snapshot is not None else [])
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Write what is pending, seal the recording and end the thread; idempotent."""
+        if self._stopped and not self._thread.is_alive():
+            return
+        if self._lost_now and not self._closing:
+            lost = self._declared(time.time())
+            self._queue.append((Entry(lost, time.time(), None), 0))
+            self._put_messages += len(lost)
+        self._stopped = self._closing = True
+        self._wake.set()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            logger.warning("the recording into %s is still being written", self.path)
+
+    def stats(self) -> RecorderStats:
+        """Say how far it is."""
+        writer = self._writer
+        return RecorderStats(
+            str(self.path),
+            writer.messages,
+            writer.rows,
+            self._put_messages - self._taken_messages,
+            self._dropped,
+            len(writer.manifest.segments),
+            writer.bytes_written,
+            writer.position,
+            self._error,
+        )
+
+    # --- the thread that writes -------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        committed, dirty = time.monotonic(), False
+        while True:
+            self._wake.wait(INTERVAL_S)
+            self._wake.clear()
+            last = self._closing
+            try:
+                dirty = self._drain() or dirty
+                if self._writer.full:
+                    self._writer.seal()
+                if dirty and time.monotonic() - committed >= COMMIT_S:
+                    self._writer.commit()
+                    committed, dirty = time.monotonic(), False
+                if last:
+                    self._writer.close()
+                self._error = None
+            except Exception as error:  # a boundary: a full disk, or a bug of ours, must not end the recording
+                if self._error is None:
+                    logger.warning("cannot write the recording into %s: %s", self.path, error, exc_info=error)
+                self._error = str(error)
+            if last:
+                if self._error is not None:
+                    logger.error("the recording into %s was left unfinished: %s", self.path, self._error)
+                self._writer.abandon()
+                return
+
+    def _drain(self) -> bool:
+        wrote = False
+        while self._unwritten or self._queue:
+            if not self._unwritten:
+                self._unwritten = self._take()
+            self._writer.write(self._unwritten)
+            self._unwritten = []
+            wrote = True
+            if self._writer.full:
+                self._writer.seal()
+        return wrote
+
+    def _take(self) -> list[Entry]:
+        entries, count, total = [], 0, 0
+        while self._queue and count < BATCH_MESSAGES and total < self._max_bytes // 8:
+            entry, size = self._queue.popleft()
+            entries.append(entry)
+            count += len(entry.messages)
+            total += size
+        self._taken_messages += count
+        self._taken_bytes += total
+        return entries
+
+    def _abandon(self) -> None:
+        """Be inert in the child of a fork, where the thread is not."""
+        self._stopped = True
+        self._queue.clear()
+        self._writer.abandon()
+
+
+def _bytes_of(messages: Sequence[RawMessage]) -> int:
+    """Estimate the bytes of payloads from a sample of them."""
+    step = max(1, len(messages) // SAMPLE)
+    return sum([len(message.data) for message in messages[::step]]) * step
+
+
+def _abandon_in_child() -> None:
+    for recorder in list(_alive):
+        recorder._abandon()
+    _alive.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_abandon_in_child)

@@ -1,0 +1,125 @@
+"""A recording: the questions of a session answered from disk."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from .protocol.message import RawMessage
+from .reader import Reader
+from .store.arrow_messages import Entry
+from .store.event_store import EventStore
+from .store.schema import to_ns
+from .store.segment_reader import SegmentFolder
+
+MEMORY_ROWS: Final = 2_000_000
+MEMORY_BYTES: Final = 1 << 30
+SHOWN: Final = 5
+Progress = Callable[[int, int], None]
+"""Is told how many messages of how many are done."""
+
+
+class RecordingWarning(UserWarning):
+    """Say that a recording is damaged or was not finished: what is missing, and where."""
+
+
+def open_recording(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Recording:
+    """Open a recording, also one that is being written, and give what was committed.
+
+    A `RecordingWarning` counts what is missing of one that is damaged or was not finished, and says where; `gaps()`
+    has it too. Raises `FileNotFoundError` where there is none.
+    """
+    return Recording(path, progress=progress)
+
+
+class Recording(Reader):
+    """Answer the questions of a session from a recording.
+
+    `memory_rows` events are read into memory at most; a longer recording is read from disk as questions need it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        memory_rows: int = MEMORY_ROWS,
+        progress: Progress | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._folder = SegmentFolder(self.path)
+        self._store = EventStore(max_rows=max(1, self._folder.messages))
+        self._read = 0
+        self._fill(progress)
+        if self.problems:
+            warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
+
+    def _fill(self, progress: Progress | None) -> None:
+        total = self._folder.messages
+        for entry in self._folder.entries(start=self._read):
+            self._store.append(list(entry.messages), entry.received, entry.epoch)
+            self._read += len(entry.messages)
+            if progress is not None:
+                progress(self._read, total)
+
+    @property
+    def problems(self) -> list[str]:
+        """List what is wrong with it, in sentences."""
+        return [str(problem) for problem in self._folder.problems]
+
+    def _complaint(self) -> str:
+        problems = self.problems
+        more = f"\n… and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+        return f"{self.path} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
+
+    def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
+        """Give every message from the `start`-th on, in order, with receipt (seconds) and epoch, straight from disk."""
+        for entry in self.entries(start):
+            for message in entry.messages:
+                yield message, entry.received, entry.epoch
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Give messages as `messages` does, those that came together together."""
+        return self._folder.entries(start=start)
+
+    def info(self) -> pd.Series:
+        """Say what the recording is: whose, from when to when, how much, and how whole."""
+        folder = self._folder
+        manifest = folder.manifest
+        stats = [segment.stats for segment in folder.segments]
+        times = [item.time for item in stats if item.time is not None]
+        ticks = [item.tick for item in stats if item.tick is not None]
+        return pd.Series(
+            {
+                "path": str(self.path),
+                "run_id": None if manifest is None else manifest.run_id,
+                "url": None if manifest is None else manifest.url,
+                "state": "recording" if folder.live else "finished" if folder.finished else "unfinished",
+                "messages": folder.messages,
+                "events": folder.rows,
+                "first": _moment(min(low for low, _ in times)) if times else pd.NaT,
+                "last": _moment(max(high for _, high in times)) if times else pd.NaT,
+                "first_tick": min((low for low, _ in ticks), default=pd.NA),
+                "last_tick": max((high for _, high in ticks), default=pd.NA),
+                "epochs": len({epoch for item in stats for epoch in item.seq}),
+                "gaps": len(self.gaps()),
+                "segments": len(stats),
+                "bytes": sum(path.stat().st_size for path in self.path.iterdir() if path.is_file()),
+                "problems": len(folder.problems),
+                "package": None if manifest is None else manifest.package,
+            },
+            dtype=object,
+            name=self.path.name,
+        )
+
+    def __repr__(self) -> str:
+        info = self.info()
+        return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
+
+
+def _moment(seconds: float) -> pd.Timestamp:
+    return pd.Timestamp(to_ns(seconds), unit="ns", tz="UTC")

@@ -1,0 +1,175 @@
+"""Messages as Arrow columns and back, nothing of them lost: what a recording is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+from msgspec import Raw
+
+from ..protocol.codec import malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.message import NULL, ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from .schema import LATEST_S
+
+WORD: Final = pa.dictionary(pa.int32(), pa.string())
+SCHEMA: Final = pa.schema(
+    [
+        ("row", pa.int64()),  # the event's number in the recording; none for an ordered control message
+        ("received", pa.float64()),
+        ("epoch", WORD),
+        ("type", WORD),
+        ("seq", pa.int64()),
+        ("tick", pa.int64()),
+        ("timestamp", pa.float64()),
+        ("id", pa.string()),
+        ("data", pa.large_binary()),
+        ("envelope", pa.large_binary()),  # the rest of a message whose numbers or texts fit no column, as JSON
+    ]
+)
+INT64: Final = np.iinfo(np.int64)
+CONTROL_PAYLOADS: Final[dict[str, Any]] = {
+    MessageTypes.GAP: Gap,
+    MessageTypes.SNAPSHOT: Snapshot,
+    MessageTypes.RUN_STATE: RunState,
+}
+
+
+class Entry(NamedTuple):
+    """Hold what a sink is given at a time: messages in order, when they were received, and the server's epoch."""
+
+    messages: Sequence[RawMessage]
+    received: float
+    epoch: str | None
+
+
+class _Words(dict[str | None, int]):
+    def __missing__(self, word: str | None) -> int:
+        code = self[word] = len(self)
+        return code
+
+
+def to_batch(entries: Sequence[Entry], first_row: int) -> pa.RecordBatch:
+    """Make columns of entries; `first_row` is the number that the first event among them gets."""
+    messages = list(chain.from_iterable(entry.messages for entry in entries))
+    try:
+        columns = _columns(messages, None)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError):
+        fitted = [_fitted(message) for message in messages]
+        columns = _columns([message for message, _ in fitted], [envelope for _, envelope in fitted])
+    counts = [len(entry.messages) for entry in entries]
+    received = np.repeat(np.array([entry.received for entry in entries], np.float64), counts)
+    epochs = _Words()
+    codes = np.repeat(np.array([epochs[entry.epoch] for entry in entries], np.int32), counts)
+    columns |= {
+        "row": _rows(messages, first_row),
+        "received": pa.array(received),
+        "epoch": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(epochs), pa.string())),
+    }
+    return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _columns(messages: list[RawMessage], envelopes: list[bytes | None] | None) -> dict[str, Any]:
+    size = len(messages)
+    words = _Words()
+    codes = np.fromiter([words[message.type] for message in messages], np.int32, size)
+    payloads = [message.data for message in messages]
+    offsets = np.zeros(size + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, payloads), np.int64, size), out=offsets[1:])
+    data = pa.Array.from_buffers(
+        pa.large_binary(), size, [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
+    )
+    ids = [message.id for message in messages]
+    return {
+        "type": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string())),
+        "seq": pa.array([message.seq for message in messages], pa.int64()),
+        "tick": pa.array([message.tick for message in messages], pa.int64()),
+        "timestamp": pa.array([message.timestamp for message in messages], pa.float64()),
+        "id": pa.nulls(size, pa.string()) if ids.count(None) == size else pa.array(ids, pa.string()),
+        "data": data,
+        "envelope": pa.nulls(size, pa.large_binary()) if envelopes is None else pa.array(envelopes, pa.large_binary()),
+    }
+
+
+def _fitted(message: RawMessage) -> tuple[RawMessage, bytes | None]:
+    """Give a message that fits the columns, and for one that does not what it was besides its payload."""
+    try:
+        _columns([message], None)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError) as error:
+        try:
+            envelope = RawMessage(message.type, NULL, message.timestamp, message.seq, message.tick, message.id)
+            text = encode(envelope)
+            decode(RawMessage, text)
+            return RawMessage("", Raw(bytes(message.data))), text
+        except (WebSocketError, TypeError, ValueError, AttributeError):  # made in Python, of things that are no message
+            return malformed(repr(message), error), None
+    return message, None
+
+
+def _rows(messages: list[RawMessage], first_row: int) -> Any:
+    events = np.ones(len(messages), np.bool_)
+    if not ORDERED_CONTROL.isdisjoint([message.type for message in messages]):
+        for position, message in enumerate(messages):
+            if message.type in ORDERED_CONTROL:
+                events[position] = not _is_control(message)
+    return pa.array(first_row + np.cumsum(events) - 1, pa.int64(), mask=~events)
+
+
+def _is_control(message: RawMessage) -> bool:
+    """Say whether a store takes it as what it says it is; a malformed one becomes an event of type `error`."""
+    try:
+        decode(CONTROL_PAYLOADS[message.type], message.data)
+    except WebSocketError:
+        return False
+    return True
+
+
+def from_batch(batch: pa.RecordBatch) -> Iterator[Entry]:
+    """Give the entries that made a batch, those that came at the same time together."""
+    size = batch.num_rows
+    if not size:
+        return
+    epochs = batch.column("epoch")
+    received = batch.column("received").to_numpy(zero_copy_only=False)
+    codes = epochs.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    # compared as bits: what is no number equals itself here
+    cuts = np.flatnonzero((np.diff(received.view(np.int64)) != 0) | (np.diff(codes) != 0)) + 1
+    names = epochs.dictionary.to_pylist()
+    messages = list(
+        map(
+            RawMessage,
+            batch.column("type").to_pylist(),
+            map(Raw, batch.column("data").to_pylist()),
+            batch.column("timestamp").to_pylist(),
+            batch.column("seq").to_pylist(),
+            batch.column("tick").to_pylist(),
+            batch.column("id").to_pylist(),
+        )
+    )
+    envelopes = batch.column("envelope")
+    if envelopes.null_count < size:
+        for position in np.flatnonzero(envelopes.is_valid().to_numpy(zero_copy_only=False)).tolist():
+            messages[position] = _restored(envelopes[position].as_py(), messages[position].data)
+    for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), size], strict=True):
+        code = int(codes[start])
+        yield Entry(messages[start:stop], float(received[start]), names[code] if code >= 0 else None)
+
+
+def _restored(envelope: bytes, data: Raw) -> RawMessage:
+    try:
+        message = decode(RawMessage, envelope)
+    except WebSocketError as error:
+        return malformed(envelope, error)
+    return RawMessage(message.type, data, message.timestamp, message.seq, message.tick, message.id)
+
+
+def event_times(batch: pa.RecordBatch) -> Any:
+    """Give the seconds that the store will call each message's time: the sender's, or receipt where that is absurd."""
+    sent = batch.column("timestamp").to_numpy(zero_copy_only=False)
+    received = batch.column("received").to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        return np.where((sent >= 0) & (sent < LATEST_S), sent, received)

@@ -1,0 +1,117 @@
+"""Records with a checksum each: how the segment that is being written lies in its file.
+
+A record is a header (marker, kind, segment, number, place of its first message and event, count, length, digest) and a
+payload. The digest covers all but itself. After damage the next marker is looked for, so that one bad record costs only
+itself; what it held is counted from the places that its neighbours name.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+MARKER: Final = b"\x89DCR\r\n\x1a\n"
+BATCH: Final = 1
+END: Final = 2
+DIGEST_BYTES: Final = 16
+_HEADER: Final = struct.Struct("<8sBIIQQIQ")
+HEADER_BYTES: Final = _HEADER.size + DIGEST_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Hold one sound record."""
+
+    kind: int
+    segment: int
+    number: int
+    """Its place among the segment's records."""
+    ordinal: int
+    """The place of its first message in the recording."""
+    row: int
+    """The place of its first event in the recording."""
+    count: int
+    payload: memoryview | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Name bytes that are no sound record."""
+
+    offset: int
+    length: int
+    torn: bool
+    """True where they are the beginning of a record that the file ends in: a write that was not finished, or a cut."""
+
+
+def write_record(record: Record) -> list[bytes | memoryview]:
+    """Give a record as pieces of bytes to be written one after the other."""
+    header = _HEADER.pack(
+        MARKER,
+        record.kind,
+        record.segment,
+        record.number,
+        record.ordinal,
+        record.row,
+        record.count,
+        len(record.payload),
+    )
+    return [header, _digest(header, record.payload), record.payload]
+
+
+def _digest(header: bytes | memoryview, payload: bytes | memoryview) -> bytes:
+    digest = blake2b(header, digest_size=DIGEST_BYTES)
+    digest.update(payload)
+    return digest.digest()
+
+
+def read_records(data: memoryview) -> Iterator[Record | Damage]:
+    """Read what is sound, in order, and name what is not; every byte belongs to one or the other."""
+    offset, bad_from = 0, 0
+    while offset < len(data):
+        record, size = _one(data, offset)
+        if record is None:
+            offset = _next_marker(data, offset + 1)
+            continue
+        if bad_from < offset:
+            yield Damage(bad_from, offset - bad_from, torn=False)
+        yield record
+        offset += size
+        bad_from = offset
+    if bad_from < len(data):
+        yield Damage(bad_from, len(data) - bad_from, torn=_is_torn(data, bad_from))
+
+
+def _one(data: memoryview, offset: int) -> tuple[Record | None, int]:
+    start = offset + HEADER_BYTES
+    if len(data) < start:
+        return None, 0
+    header = data[offset : offset + _HEADER.size]
+    marker, kind, segment, number, ordinal, row, count, length = _HEADER.unpack(header)
+    if marker != MARKER or length > len(data) - start:
+        return None, 0
+    payload = data[start : start + length]
+    if data[offset + _HEADER.size : start] != _digest(header, payload):
+        return None, 0
+    return Record(kind, segment, number, ordinal, row, count, payload), HEADER_BYTES + length
+
+
+def _next_marker(data: memoryview, offset: int) -> int:
+    step = 1 << 20
+    while offset < len(data):
+        found = bytes(data[offset : offset + step + len(MARKER)]).find(MARKER)
+        if found >= 0:
+            return offset + found
+        offset += step
+    return len(data)
+
+
+def _is_torn(data: memoryview, offset: int) -> bool:
+    head = bytes(data[offset : offset + _HEADER.size])
+    if len(head) < _HEADER.size:
+        return MARKER.startswith(head[: len(MARKER)])
+    marker, *_, length = _HEADER.unpack(head)
+    return bool(marker == MARKER and length > len(data) - offset - HEADER_BYTES)

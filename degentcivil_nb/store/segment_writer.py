@@ -1,0 +1,220 @@
+"""Writing a recording: batches into the open segment, and each full segment sealed as Parquet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from ..protocol.json_text import encode
+from .arrow_messages import SCHEMA, Entry, to_batch
+from .folder_lock import FolderLock
+from .framing import BATCH, END, Record, write_record
+from .manifest import MANIFEST, OPEN_NAME, STATS_KEY, Manifest, SegmentStats, digest_of, sync_folder, write_manifest
+from .schema import BLOCK_ROWS
+from .segment_reader import SegmentFolder
+
+SEGMENT_BYTES: Final = 64 << 20
+BATCH_MESSAGES: Final = 16_384
+
+
+class SegmentWriter:
+    """Append entries to the recording in a folder, which is made, or gone on with if there is one.
+
+    What `commit` returned from survives the end of the process at any moment. Raises `OSError` where the disk does;
+    then nothing of that call counts as written, and it can be tried again. `BlockingIOError` where another writer is
+    at work in the folder, and `ValueError` for a folder of something else.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        run_id: str | None = None,
+        url: str | None = None,
+        package: str | None = None,
+        segment_messages: int = BLOCK_ROWS,
+        segment_bytes: int = SEGMENT_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self._segment_messages = segment_messages
+        self._segment_bytes = segment_bytes
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(folder)
+        self._file: BinaryIO | None = None
+        self._batches: list[pa.RecordBatch] = []
+        self._records = 0
+        self._offset = 0
+        self._ordinal = self._row = 0
+        self.bytes_written = 0
+        self.position: tuple[str, int] | None = None
+        """Epoch and `seq` of the last position accounted for."""
+        self.manifest = Manifest(run_id=run_id, url=url, started=clock(), package=package)
+        try:
+            self.existed = self._take_over()
+            write_manifest(folder, self.manifest)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _take_over(self) -> bool:
+        """Go on with what is there: sealed segments stay, one that was left open is sealed, with gaps for damage."""
+        try:
+            held = SegmentFolder(self.folder, live=True)
+        except FileNotFoundError:
+            self._begin_segment(0)
+            return False
+        if held.manifest is not None:
+            self.manifest = held.manifest
+            self.manifest.closed = False
+        self.manifest.segments = [segment.stats for segment in held.segments if segment.sealed]
+        self._ordinal, self._row = held.messages, held.rows
+        self.position = held.position
+        for segment in held.segments:
+            if not segment.sealed:
+                self._ordinal, self._row = segment.stats.ordinal, segment.stats.row
+                self._begin_segment(segment.stats.number)
+                self._take_up(to_batch(list(held.entries([segment])), self._row))
+                self._seal()
+        self._begin_segment(1 + max((segment.stats.number for segment in held.segments), default=-1))
+        return bool(held.messages)
+
+    def _begin_segment(self, number: int) -> None:
+        self._number = number
+        self._batches, self._records, self._offset = [], 0, 0
+        self._stats = SegmentStats(number, self._ordinal, self._row)
+
+    @property
+    def messages(self) -> int:
+        """Count the messages written, those of earlier writers included."""
+        return self._ordinal
+
+    @property
+    def rows(self) -> int:
+        """Count the events written, those of earlier writers included."""
+        return self._row
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Append entries; they are safe once `commit` has returned."""
+        entries = [entry for entry in entries if entry.messages]
+        if not entries:
+            return
+        batch = to_batch(entries, self._row)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, SCHEMA) as stream:
+            stream.write_batch(batch)
+        self._append(BATCH, batch.num_rows, memoryview(sink.getvalue()))
+        self._take_up(batch)
+
+    def _take_up(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        self._stats.add(batch)
+        self._ordinal += batch.num_rows
+        self._row += batch.num_rows - batch.column("row").null_count
+        self.position = self._stats.position or self.position
+
+    @property
+    def full(self) -> bool:
+        """Say whether the open segment is to be sealed."""
+        return self._stats.messages >= self._segment_messages or self._stats.data_bytes >= self._segment_bytes
+
+    @property
+    def _open_path(self) -> Path:
+        return self.folder / f"segment-{self._number:06d}.open"
+
+    def _append(self, kind: int, count: int, payload: memoryview | bytes) -> None:
+        file = self._file
+        if file is None:
+            file = self._file = self._open_path.open("wb", buffering=0)
+            self._offset = 0
+        record = Record(kind, self._number, self._records, self._ordinal, self._row, count, payload)
+        try:
+            written = sum(_write_all(file, piece) for piece in write_record(record))
+        except OSError:
+            file.seek(self._offset)
+            file.truncate()
+            raise
+        self._offset += written
+        self.bytes_written += written
+        self._records += 1
+
+    def commit(self) -> None:
+        """Bring to the disk what was written."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
+    def seal(self) -> None:
+        """Make Parquet of the open segment and begin the next."""
+        if self._batches:
+            self._append(END, 0, b"")
+            self.commit()
+            self._seal()
+            self._begin_segment(self._number + 1)
+
+    def _seal(self) -> None:
+        stats = self._stats
+        table = pa.Table.from_batches(self._batches).unify_dictionaries()
+        table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
+        beside = self.folder / f"segment-{self._number:06d}.tmp"
+        pq.write_table(
+            table,
+            beside,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["epoch", "type"],
+            row_group_size=BLOCK_ROWS,
+        )
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+            stats.digest = _digest_of_file(file)
+        beside.replace(self.folder / stats.name)
+        sync_folder(self.folder)
+        self.manifest.segments.append(stats)
+        write_manifest(self.folder, self.manifest)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._open_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Seal what is left and say that the recording is whole."""
+        self.seal()
+        self.manifest.closed = True
+        write_manifest(self.folder, self.manifest)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of everything as it is, as the end of the process would."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._lock.release()
+
+
+def _write_all(file: BinaryIO, piece: bytes | memoryview) -> int:
+    view: Any = memoryview(piece)
+    while len(view):
+        view = view[file.write(view) or 0 :]
+    return len(piece)
+
+
+def _digest_of_file(file: BinaryIO) -> str:
+    file.seek(0)
+    return digest_of(file.read())
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a recording is a folder of its own")
+    names = [path.name for path in folder.iterdir()]
+    if names and MANIFEST not in names and not any(OPEN_NAME.fullmatch(name) for name in names):
+        raise ValueError(f"{folder} holds something else; a recording wants an empty folder, or a new name")
