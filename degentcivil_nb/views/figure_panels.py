@@ -62,7 +62,7 @@ class ErrorsPanel(FigurePanel):
 
 
 class TimelinePanel(FigurePanel):
-    """Show who was in which state in the last two minutes, for the first thirty characters heard of."""
+    """Show who was in which state in the last minute, for the first thirty characters heard of."""
 
     title: ClassVar[str] = "timeline"
     period_s: ClassVar[float] = 1.0
@@ -75,7 +75,7 @@ class TimelinePanel(FigurePanel):
         """See `FigurePanel`."""
         frame, start = self._stays.read(), self._stays.start
         spec = figure_stays.timeline(
-            frame, self.gaps_since(start), now=self._stays.now, more=self._stays.more, max_stays=600
+            frame, self.gaps_since(start), now=self._stays.now, more=self._stays.more, max_stays=300
         )
         if len(frame):
             first = max(start, frame["start"].min())

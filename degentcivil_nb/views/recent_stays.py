@@ -1,4 +1,4 @@
-"""The stays of the last minutes, followed row by row, so that a live timeline never reads a long history."""
+"""The stays of the last minute, followed row by row, so that a live timeline never reads a long history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Closed(NamedTuple):
 class RecentStays:
     """Follow the first characters heard of, from one call of `read` to the next."""
 
-    def __init__(self, reader: Reader, *, window_s: float = 120.0, characters: int = 30) -> None:
+    def __init__(self, reader: Reader, *, window_s: float = 60.0, characters: int = 30) -> None:
         self._reader = reader
         self._window = pd.Timedelta(seconds=window_s)
         self._most = characters
