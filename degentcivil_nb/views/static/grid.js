@@ -125,7 +125,7 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     // a place keeps its row while both are in sight, so that scrolling touches only what comes in
     const free = pool.filter((row) => row.place < first || row.place >= first + count);
     const byPlace = new Map(pool.map((row) => [row.place, row]));
-    for (let place = first; place < first + count; place++) drawRow(byPlace.get(place) ?? free.pop(), place);
+    for (let place = first; place < first + count; place++) drawRow(byPlace.get(place) ?? free.shift(), place);
     for (const row of free) { row.el.hidden = true; row.place = -1; }
     for (const row of pool) if (row.place >= 0) row.el.hidden = false;
     el.toggleAttribute("aria-activedescendant", false);
