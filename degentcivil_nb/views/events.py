@@ -23,8 +23,8 @@ class EventsPanel(LogPanel):
         "state": "state",
         "location": "text",
         "event_type": "text",
-        "code": "text",
         "message": "text",
+        "code": "text",
     }
 
     def rows(self, start: int, limit: int) -> tuple[pd.DataFrame, int]:
