@@ -103,6 +103,16 @@ class Recorder:
         return self._writer.existed
 
     @property
+    def run_id(self) -> str | None:
+        """Give whose recording it is; the first that was said stays."""
+        return self._writer.manifest.run_id
+
+    @run_id.setter
+    def run_id(self, run_id: str | None) -> None:
+        if self._writer.manifest.run_id is None:
+            self._writer.manifest.run_id = run_id
+
+    @property
     def position(self) -> tuple[str, int] | None:
         """Give epoch and `seq` of the last position that was accounted for in writing."""
         return self._writer.position

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from .protocol.errors import CommandError
 from .protocol.message import RawMessage
 from .reader import Reader
 from .store.arrow_messages import Entry
 from .store.event_store import EventStore
 from .store.schema import to_ns
 from .store.segment_reader import SegmentFolder
+
+if TYPE_CHECKING:
+    from .panels import Panels
+    from .views.dashboard import Dashboard
+    from .views.refresh import Refresher
 
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
@@ -65,6 +73,13 @@ class Recording(Reader):
             self._read += len(entry.messages)
             if progress is not None:
                 progress(self._read, total)
+
+    def refresh(self) -> int:
+        """Read what was committed since to a recording that is being written; gives how many events came."""
+        before = len(self._store)
+        self._folder = SegmentFolder(self.path)
+        self._fill(None)
+        return len(self._store) - before
 
     @property
     def problems(self) -> list[str]:
@@ -116,6 +131,35 @@ class Recording(Reader):
             name=self.path.name,
         )
 
+    @cached_property
+    def _refresher(self) -> Refresher:
+        from .views.refresh import Refresher  # ipywidgets is imported when first used
+
+        return Refresher()
+
+    @cached_property
+    def panel(self) -> Panels:
+        """Make one panel: `recording.panel.characters()`, `.events()`, `.rates()`, `.errors()` …"""
+        from .panels import Panels
+
+        status = RecordingStatus(self.info, lambda: self.problems)
+        return Panels(self._store, status, NoCommands(), self._refresher)
+
+    def dashboard(self) -> Dashboard:
+        """Show all panels in one widget, as a session does."""
+        return self.panel.dashboard()
+
+    def close(self) -> None:
+        """End the panels; what was read can still be asked."""
+        if "_refresher" in self.__dict__:
+            self._refresher.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         info = self.info()
         return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
@@ -123,3 +167,48 @@ class Recording(Reader):
 
 def _moment(seconds: float) -> pd.Timestamp:
     return pd.Timestamp(to_ns(seconds), unit="ns", tz="UTC")
+
+
+class RecordingStatus:
+    """Be the status of a run that is over, for the panels."""
+
+    def __init__(self, info: Callable[[], pd.Series], problems: Callable[[], list[str]]) -> None:
+        self._info = info
+        self._problems = problems
+
+    def metrics(self) -> pd.Series:
+        """Give the figures that a recording has."""
+        info = self._info()
+        figures = {
+            "connection": "recording",
+            "run_state": info["state"],
+            "tick": info["last_tick"],
+            "gaps": info["gaps"],
+        }
+        return pd.Series(figures, dtype=object, name=info.name)
+
+    def health(self) -> list[str]:
+        """Give what is wrong with the recording."""
+        return self._problems()
+
+    def journal(self) -> list[tuple[float, str]]:
+        """List nothing: no connection, no history of one."""
+        return []
+
+    def reconnect(self) -> None:
+        """Refuse."""
+        raise CommandError(CommandError.WRONG_RUN_STATE, "this is a recording; dc.connect(url) follows a run")
+
+
+class NoCommands:
+    """Refuse every command."""
+
+    def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
+        """Give a future that has failed already."""
+        future: Future[Any] = Future()
+        future.set_exception(CommandError(CommandError.WRONG_RUN_STATE, f"a recording cannot {name}: the run is over"))
+        return future
+
+    def table(self) -> pd.DataFrame:
+        """List no commands."""
+        return pd.DataFrame({name: [] for name in ("name", "role", "arguments", "doc")}, dtype="object")

@@ -7,9 +7,11 @@ import logging
 import os
 import ssl as ssl_module
 import threading
+import time
 import uuid
 from collections.abc import Collection, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,11 +19,14 @@ import pandas as pd
 from .client.portal import Portal
 from .client.simulation_client import SimulationClient
 from .commanding import Commands
+from .monitoring import logs
 from .monitoring.connection_monitor import ConnectionMonitor
 from .monitoring.websocket_debugger import WebSocketDebugger
 from .protocol.errors import DegentCivilError
-from .protocol.message import WebSocketMessage
+from .protocol.message import RawMessage, WebSocketMessage
 from .reader import Names, Reader
+from .recorder import Recorder
+from .saving import bridge, present_messages, save, take_up
 from .status import Journal, SessionStatus
 from .store.event_store import EventStore
 from .subscriptions import Callback, Subscription, Subscriptions
@@ -46,6 +51,7 @@ def connect(
     retention: int = 1_000_000,
     types: Sequence[str] | None = None,
     characters: Sequence[str] | None = None,
+    record: str | os.PathLike[str] | None = None,
     name: str | None = None,
     ssl: ssl_module.SSLContext | None = None,
     timeout: float = 10.0,
@@ -54,6 +60,8 @@ def connect(
 
     `target` is a `ws://` or `wss://` URL, or a server or probe that runs in this process. `history` is how many past
     messages are wanted, `retention` how many events are held at most; `types` and `characters` keep the rest away.
+    With `record` everything is written into that folder as it comes; where it holds a recording already, of an earlier
+    kernel say, the session takes up what that has, asks for what came since, and goes on with it.
     Returns after the snapshot of the town (or, of servers that have none, after the handshake).
 
     Raises `ConnectionError`, which says what failed and what to try, and `ValueError` for a URL that cannot be one.
@@ -75,6 +83,7 @@ def connect(
         retention=retention,
         types=types,
         characters=characters,
+        record=record,
         ssl=ssl,
         timeout=timeout,
         name=name,
@@ -98,6 +107,7 @@ class Session(Reader):
         retention: int = 1_000_000,
         types: Sequence[str] | None = None,
         characters: Sequence[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         timeout: float = 10.0,
         name: str | None = None,
@@ -105,9 +115,11 @@ class Session(Reader):
         self.url = url
         self.name = name or f"session-{uuid.uuid4().hex[:8]}"
         self.monitor = ConnectionMonitor()
-        self.traffic = WebSocketDebugger()
+        self.traffic = WebSocketDebugger(secrets=[token] if token else ())
+        logs.tame()
         self._store = EventStore(max_rows=retention)
         self._journal = Journal()
+        self._recorder = None if record is None else self._recorder_into(record)
         self._client = SimulationClient(
             url,
             token=token,
@@ -115,7 +127,8 @@ class Session(Reader):
             history=history,
             types=types,
             characters=characters,
-            sink=self._store.append,
+            position=None if self._recorder is None else self._recorder.position,
+            sink=self._take,
             monitor=self.monitor,
             traffic=self.traffic,
             on_change=self._note_change,
@@ -129,10 +142,15 @@ class Session(Reader):
 
     def _start(self, timeout: float) -> None:
         try:
+            if self._recorder is not None and self._recorder.existed:
+                take_up(self._store, self._recorder)
             self._portal.call(self._client.open, timeout=timeout + 1)
         except BaseException:
             self._portal.close()
+            self.stop_recording()
             raise
+        if self._recorder is not None:
+            self._recorder.run_id = self._run_id()
         with _open_lock:
             _open[self.name] = self
 
@@ -153,6 +171,7 @@ class Session(Reader):
             logger.warning("the connection to %s did not close in order: %s", self.url, error)
         finally:
             self._portal.close()
+            self.stop_recording()
             if "_refresher" in self.__dict__:
                 self._refresher.close()  # last, so that what stays on view says that this is the end
 
@@ -190,6 +209,53 @@ class Session(Reader):
         reason = client.last_error if client.state != "live" else None
         dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
         self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))
+
+    # --- recording ---------------------------------------------------------------------------------------------
+
+    def record(self, path: str | os.PathLike[str]) -> None:
+        """Write into a folder from now on, as it comes; the town as it is comes first. Ends an earlier recording.
+
+        A recording that is there is gone on with, and what it lacks is a gap in it. Raises `ValueError` for a folder
+        of something else, and `OSError` where nothing can be written or another session is at work.
+        """
+        if self._closed:
+            raise ValueError("the session is closed, so nothing more will come; save(path) writes what it holds")
+        self.stop_recording()
+        recorder = self._recorder_into(path)
+        recorder.run_id = self._run_id()
+        self._portal.call(self._begin_recording, recorder, timeout=10)
+
+    async def _begin_recording(self, recorder: Recorder) -> None:
+        """Put what was before, and the present, in front; on the portal's thread, so that nothing comes between."""
+        position = self._client.position
+        before = bridge(recorder.position, position) if recorder.existed else []
+        recorder.put([*before, *self._present_messages()], time.time(), self._client.epoch)
+        self._recorder = recorder
+
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one: all that came is written when this returns."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.close()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write what is held now as a finished recording of its own; `FileExistsError` where there is one."""
+        return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
+
+    def _recorder_into(self, path: str | os.PathLike[str]) -> Recorder:
+        return Recorder(path, url=self.url, snapshot=self._present_messages, monitor=self.monitor)
+
+    def _present_messages(self) -> list[RawMessage]:
+        return present_messages(self._store, self._client.position)
+
+    def _run_id(self) -> str | None:
+        return None if self._client.hello is None else self._client.hello.run_id
+
+    def _take(self, messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        self._store.append(messages, received, epoch)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.put(messages, received, epoch)
 
     # --- questions that only a live session has ----------------------------------------------------------------
 
