@@ -236,12 +236,18 @@ class Ingest:
         _put(found, "event_type", rows, _codes(event_types, [p.event_type for p in payloads]))
 
     def _errors(self, found: Ingested, rows: Array, payloads: list[ErrorPayload]) -> None:
-        for row, error in zip(rows.tolist(), payloads, strict=True):
-            if not -INT64_MAX <= error.code <= INT64_MAX:
-                self._malformed(found, row, f"`code` is no number of 64 bits: {str(error.code)[:40]}")
-                continue
-            self._error_row(found, row, error.code, error.message)
-            _put(found, "character_id", row, self._characters[error.character_id])
+        try:
+            codes = np.fromiter([p.code for p in payloads], np.int64, len(payloads))
+        except OverflowError:
+            fits = [-INT64_MAX <= p.code <= INT64_MAX for p in payloads]
+            for row, payload, fit in zip(rows.tolist(), payloads, fits, strict=True):
+                if not fit:
+                    self._malformed(found, row, f"`code` is no number of 64 bits: {str(payload.code)[:40]}")
+            kept = [payload for payload, fit in zip(payloads, fits, strict=True) if fit]
+            self._errors(found, rows[np.array(fits)], kept)
+            return
+        self._error_rows(found, rows, codes, _codes(self._texts, [p.message for p in payloads]))
+        _put(found, "character_id", rows, _codes(self._characters, [p.character_id for p in payloads]))
 
     def _calls(self, found: Ingested, rows: Array, payloads: list[LlmCall]) -> None:
         characters = self._characters
@@ -259,18 +265,18 @@ class Ingest:
         """Make the row an `error` in its place, with its `seq` and its payload as it came."""
         kind = self._types.words[int(found.batch.columns["type"][row])]
         found.batch.columns["type"][row] = self._types[MessageTypes.ERROR]
-        self._error_row(found, row, INVALID, f"not a valid {kind}: {reason}")
+        self._error_rows(found, row, INVALID, self._texts[f"not a valid {kind}: {reason}"])
         found.malformed += 1
 
-    def _error_row(self, found: Ingested, row: int, code: int, message: str) -> None:
+    def _error_rows(self, found: Ingested, rows: Any, codes: Any, messages: Any) -> None:
         columns, size = found.batch.columns, found.batch.size
         if found.codes is None:
             columns["code"] = np.zeros(size, np.int64)
             found.batch.masks["code"] = np.ones(size, np.bool_)
             found.codes = (columns["code"], found.batch.masks["code"])
-        columns["code"][row] = code
-        found.batch.masks["code"][row] = False
-        _put(found, "message", row, self._texts[message])
+        columns["code"][rows] = codes
+        found.batch.masks["code"][rows] = False
+        _put(found, "message", rows, messages)
 
 
 def _put(found: Ingested, column: str, rows: Any, values: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..protocol.json_text import FOREIGN
 from .schema import BLOCK_ROWS
@@ -111,10 +110,6 @@ class Payloads:
                 found.append(bytes(block.data[int(ends[within]) - int(block.lengths[within]) : int(ends[within])]))
             done = stop
         return found
-
-    def arrow(self, start: int, stop: int) -> pa.Array:
-        """Give the payloads of rows as an Arrow array of large binaries (a copy)."""
-        return pa.array(self.take(range(start, stop)), pa.large_binary())
 
     @property
     def memory_bytes(self) -> int:

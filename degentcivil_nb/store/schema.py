@@ -39,7 +39,6 @@ SECOND: Final = 1_000_000_000
 NAT: Final = np.iinfo(np.int64).min
 LATEST_S: Final = 9_214_646_400.0
 """The year 2262, where nanoseconds in 64 bits end."""
-UTC: Final = "datetime64[ns, UTC]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import Dictionary, code_dtype, number_dtype
-from .schema import CATEGORIES, EVENT_COLUMNS, UTC
+from .schema import CATEGORIES, EVENT_COLUMNS
 
 Array = npt.NDArray[Any]
 NUMBERS: Final = ("seq", "tick", "code")
@@ -226,11 +226,3 @@ class Table:
         self._buffers.arrays[name] = wide
         self._held = None
         return self._buffers.arrays
-
-
-def empty_events() -> pd.DataFrame:
-    """Give the events' columns without rows."""
-    return Table(1).view().frame
-
-
-__all__ = ["UTC", "Batch", "Table", "View", "empty_events"]
