@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
 from ..client.portal import Portal
+from ..monitoring import logs
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.message import RunState
 from ..server.auth import WebSocketAuth
@@ -69,6 +70,7 @@ class SimulationProbe(Teller):
         self.auth = _make_auth(token, tokens)
         """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
         self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": self.auth}
+        logs.tame()
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._portal = Portal("degentcivil-probe")
