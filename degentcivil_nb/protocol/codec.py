@@ -89,7 +89,8 @@ def _open_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
                 opened.append(_decode_raw(item))
             except FOREIGN as bad:
                 opened.append(malformed(bytes(item), bad))
-    if any(message.type == "batch" and message.covers is None for message in opened):
+    # a list, for the membership test runs in C: this is every message's way in
+    if "batch" in [message.type for message in opened if message.covers is None]:
         nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch inside a batch")
         opened = [malformed(bytes(m.data), nested) if m.type == "batch" and m.covers is None else m for m in opened]
     return opened
