@@ -7,11 +7,40 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .schema import Ints
+from .schema import SECOND, Ints, Mask
 
 CODE_BITS: Final = 24
 """Words of a dictionary and codes of errors are numbered below this; seconds stand above."""
 TAIL: Final = 16_384
+
+
+class Seconds:
+    """Hold the seconds of events as what lies between the first of them and each."""
+
+    __slots__ = ("after", "span", "start")
+
+    def __init__(self, times: Ints) -> None:
+        seconds = times // SECOND
+        self.start = int(seconds.min()) if len(seconds) else 0
+        self.after = seconds - self.start
+        self.span = int(self.after.max()) + 1 if len(seconds) else 0
+
+    def __getitem__(self, chosen: Mask) -> Seconds:
+        some = Seconds.__new__(Seconds)
+        some.start, some.span, some.after = self.start, self.span, self.after[chosen]
+        return some
+
+
+def count_pairs(highs: Ints, lows: npt.NDArray[Any], span: int) -> tuple[Ints, Ints, Ints]:
+    """Count pairs of numbers from 0 on, the higher ones below `span`; gives each pair once, in order, and its count."""
+    width = int(lows.max()) + 1
+    if span * width <= 4 * len(lows) + 4_096:
+        table = np.bincount(lows if span == 1 else highs * width + lows)
+        pairs = np.flatnonzero(table)
+        counts = table[pairs]
+    else:
+        pairs, counts = np.unique(highs * width + lows, return_counts=True)
+    return pairs // width, pairs % width, counts
 
 
 class Tally:
@@ -27,25 +56,18 @@ class Tally:
         self._tail: list[tuple[Ints, Ints]] = []
         self._tail_size = 0
 
-    def add(self, seconds: Ints, codes: npt.NDArray[Any], sign: int = 1) -> None:
+    def add(self, seconds: Seconds, codes: npt.NDArray[Any], sign: int = 1) -> None:
         """Count events by their seconds (since 1970) and codes; codes below zero are none."""
         if not len(codes):
             return
+        after = seconds.after
         if codes.min() < 0:
             some = codes >= 0
-            seconds, codes = seconds[some], codes[some]
+            after, codes = after[some], codes[some]
             if not len(codes):
                 return
-        start = int(seconds.min())
-        width = int(codes.max()) + 1
-        cells = (int(seconds.max()) - start + 1) * width
-        if cells <= 4 * len(codes) + 4_096:
-            table = np.bincount((seconds - start) * width + codes, minlength=cells)
-            hit = np.flatnonzero(table)
-            keys = ((hit // width + start) << CODE_BITS) + hit % width
-            counts = table[hit]
-        else:
-            keys, counts = np.unique((seconds << CODE_BITS) + codes, return_counts=True)
+        after, codes, counts = count_pairs(after, codes, seconds.span)
+        keys = ((after + seconds.start) << CODE_BITS) + codes
         self._tail.append((keys, counts * sign))
         self._tail_size += len(keys)
         if self._tail_size > max(TAIL, len(self._keys) // 2):

@@ -18,7 +18,7 @@ from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, R
 from .checkpoints import Checkpoints
 from .columns import Dictionary
 from .controls import ControlRow, Controls, Position
-from .counters import Tally
+from .counters import Seconds, Tally
 from .ingest import Ingest, Ingested
 from .llm import LlmTotals
 from .payloads import Payloads
@@ -151,7 +151,7 @@ class EventStore(Questions):
         if live:
             self._take_up(first_row)
         self._count(
-            found.times // SECOND,
+            Seconds(found.times),
             {"type": found.batch.columns["type"], "character_id": found.characters, "state": found.states},
             None if found.codes is None else (found.codes[0], ~found.codes[1]),
             1,
@@ -197,7 +197,7 @@ class EventStore(Questions):
             self._stays.take_up(row, *self._snapshot_states)
             self._snapshot_states = None
 
-    def _count(self, seconds: Ints, codes: dict[str, Any], errors: tuple[Any, Any] | None, sign: int) -> None:
+    def _count(self, seconds: Seconds, codes: dict[str, Any], errors: tuple[Any, Any] | None, sign: int) -> None:
         for by, values in codes.items():
             self._tallies[by].add(seconds, values, sign)
         if errors is not None and errors[1].any():
@@ -257,7 +257,7 @@ class EventStore(Questions):
             return
         oldest = self._table.oldest(count)
         codes = {by: oldest[by].astype(np.int64) for by in ("type", "character_id", "state")}
-        self._count(oldest["time"] // SECOND, codes, (oldest["code"], ~oldest["code_missing"]), -1)
+        self._count(Seconds(oldest["time"]), codes, (oldest["code"], ~oldest["code_missing"]), -1)
         self._table.evict(count)
         first_row = self._table.first_row
         self._payloads.evict(first_row)

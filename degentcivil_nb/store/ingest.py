@@ -123,8 +123,8 @@ class Ingest:
         kinds = set(types)
         type_codes = np.full(size, words[types[0]], np.int32) if len(kinds) == 1 else _codes(words, types)
         raws = [m.data for m in messages]
-        seqs = _whole([m.seq or 0 for m in messages], 0)
-        ticks = _whole([-1 if m.tick is None else m.tick for m in messages], -1)
+        seqs = _whole([m.seq for m in messages])
+        ticks = _whole([m.tick for m in messages])
         times, absurd = times_of([m.timestamp for m in messages], received_ns)
         nothing = np.int32(-1)
         columns: dict[str, Any] = {
@@ -146,7 +146,7 @@ class Ingest:
         found = Ingested(
             batch=Batch(size, columns, masks),
             payloads=raws,
-            lengths=np.fromiter(map(len, raws), np.int64, size),
+            lengths=np.fromiter([*map(len, raws)], np.int64, size),
             times=times,
             seqs=seqs,
             characters=NO_CODES,
@@ -302,10 +302,10 @@ def _codes(words: Dictionary, column: list[Any]) -> Codes:
     return np.fromiter(map(words.__getitem__, column), np.int32, len(column))
 
 
-def _whole(values: list[Any], missing: int) -> Ints:
-    """Make 64-bit numbers; what does not fit, or is no whole number, counts as missing."""
+def _whole(values: list[Any]) -> Ints:
+    """Make 64-bit numbers; what is missing, does not fit, or is no whole number is −1."""
     try:
         return np.fromiter(values, np.int64, len(values))
     except (OverflowError, TypeError, ValueError):
-        fits = [value if isinstance(value, int) and 0 <= value <= INT64_MAX else missing for value in values]
+        fits = [value if isinstance(value, int) and 0 <= value <= INT64_MAX else -1 for value in values]
         return np.fromiter(fits, np.int64, len(values))

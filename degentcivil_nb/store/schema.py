@@ -72,6 +72,8 @@ def times_of(timestamps: Sequence[Any], received_ns: int) -> tuple[Ints, Mask]:
         seconds = np.array(timestamps, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):  # a message made in Python may carry anything
         seconds = np.array([_seconds(value) for value in timestamps])
+    if seconds.min() >= 0 and seconds.max() < LATEST_S:  # neither holds where any is not a number
+        return np.rint(seconds * 1_000_000).astype(np.int64) * 1_000, np.zeros(len(seconds), np.bool_)
     with np.errstate(invalid="ignore"):
         good = (seconds >= 0) & (seconds < LATEST_S)
     absurd = ~good

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .changes import Changes
 from .columns import Dictionary, Growing
+from .counters import count_pairs
 from .schema import Codes, Ints, Mask
 
 
@@ -18,7 +19,7 @@ class Stays:
     def __init__(self, states: Dictionary) -> None:
         self._states = states
         self._state: Codes = np.zeros(0, np.int32)  # as of the last row; -1 behind a gap
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[tuple[int, int]] = Counter()
         self.extra_rows = Growing()
         """Rows before or at which characters changed that the row itself does not name, and below: who, to what."""
         self.extra_characters = Growing(np.int32)
@@ -49,9 +50,10 @@ class Stays:
         if unknown.any():
             before[unknown] = changes.previous[changes.order][unknown]
         moved = (before != what) & (before >= 0)
-        pairs, counts = np.unique((before[moved].astype(np.int64) << 32) + what[moved], return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            self._counts[pair] += count
+        left = before[moved].astype(np.int64)
+        if len(left):
+            for was, now, count in np.stack(count_pairs(left, what[moved], int(left.max()) + 1), 1).tolist():
+                self._counts[was, now] += count
         self._state[who] = what
 
     def interrupt(self) -> None:
@@ -96,14 +98,14 @@ class Stays:
             ):
                 column.drop(gone)
 
-    def counts(self) -> dict[int, int]:
+    def counts(self) -> dict[tuple[int, int], int]:
         """Copy the counts by pair of codes, for `transition_table`."""
         return dict(self._counts)
 
 
-def transition_table(counts: dict[int, int], states: Dictionary) -> pd.DataFrame:
+def transition_table(counts: dict[tuple[int, int], int], states: Dictionary) -> pd.DataFrame:
     """Make the square table of counts: a row a from-state, a column a to-state, in order of name."""
-    pairs = [(states.words[pair >> 32], states.words[pair & 0xFFFFFFFF], count) for pair, count in counts.items()]
+    pairs = [(states.words[was], states.words[now], count) for (was, now), count in counts.items()]
     names = sorted({name for before, after, _ in pairs for name in (before, after)})
     place = {name: position for position, name in enumerate(names)}
     table = np.zeros((len(names), len(names)), np.int64)
