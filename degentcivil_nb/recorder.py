@@ -17,6 +17,7 @@ from .protocol.masking import masked
 from .protocol.message import Gap, RawMessage
 from .protocol.stream import gap_message
 from .store.arrow_messages import Entry
+from .store.schema import BLOCK_ROWS
 from .store.segment_writer import BATCH_MESSAGES, SegmentWriter
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class RecorderStats(NamedTuple):
     segments: int
     bytes_written: int
     position: tuple[str, int] | None
+    """Epoch and `seq` of the last position accounted for in writing."""
+    committed: tuple[str, int] | None
+    """The last position that is safe on the disk, whatever happens to the process."""
     error: str | None
     """Why nothing can be written at the moment."""
 
@@ -71,12 +75,20 @@ class Recorder:
         monitor: Monitor | None = None,
         max_pending: int = MAX_PENDING,
         max_pending_bytes: int = MAX_PENDING_BYTES,
+        segment_messages: int = BLOCK_ROWS,
+        commit_s: float = COMMIT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = Path(path)
         self._writer = SegmentWriter(
-            self.path, run_id=run_id, url=None if url is None else masked(url), package=__version__, clock=clock
+            self.path,
+            run_id=run_id,
+            url=None if url is None else masked(url),
+            package=__version__,
+            segment_messages=segment_messages,
+            clock=clock,
         )
+        self._commit_s = commit_s
         self._snapshot = snapshot
         self._monitor = monitor
         self._max_pending = max_pending
@@ -90,6 +102,7 @@ class Recorder:
         self._dropped = 0
         self._unwritten: list[Entry] = []
         self._error: str | None = None
+        self._committed = self._writer.position
         self._wake = threading.Event()
         self._closing = False
         self._stopped = False
@@ -184,6 +197,7 @@ class Recorder:
             len(writer.manifest.segments),
             writer.bytes_written,
             writer.position,
+            self._committed,
             self._error,
         )
 
@@ -192,18 +206,20 @@ class Recorder:
     def _run(self) -> None:
         committed, dirty = time.monotonic(), False
         while True:
-            self._wake.wait(INTERVAL_S)
+            self._wake.wait(min(INTERVAL_S, self._commit_s))
             self._wake.clear()
             last = self._closing
             try:
                 dirty = self._drain() or dirty
                 if self._writer.full:
                     self._writer.seal()
-                if dirty and time.monotonic() - committed >= COMMIT_S:
+                if dirty and time.monotonic() - committed >= self._commit_s:
                     self._writer.commit()
+                    self._committed = self._writer.position
                     committed, dirty = time.monotonic(), False
                 if last:
                     self._writer.close()
+                    self._committed = self._writer.position
                 self._error = None
             except Exception as error:  # a boundary: a full disk, or a bug of ours, must not end the recording
                 if self._error is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
+EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
 Progress = Callable[[int, int], None]
 """Is told how many messages of how many are done."""
@@ -60,7 +61,7 @@ class Recording(Reader):
     ) -> None:
         self.path = Path(path)
         self._folder = SegmentFolder(self.path)
-        self._store = EventStore(max_rows=max(1, self._folder.messages))
+        self._store = EventStore(max_rows=EVERYTHING)
         self._read = 0
         self._fill(progress)
         if self.problems:

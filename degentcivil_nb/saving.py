@@ -119,6 +119,9 @@ def held_entries(store: EventStore, position: Position = None) -> Iterator[Entry
             moment = known["time"].timestamp()
             said = Gap(known["epoch"], known["from_seq"], known["to_seq"], known["reason"], known["at_least"])
             yield Entry([gap_message(said, moment)], moment, said.epoch)
+    lost_beginning = store.first_row > 0
+    if lost_beginning and position is not None:  # a snapshot beyond the events: they fill history, and it stays
+        yield Entry(present_messages(store, position), now, position[0])
     controls = store.control_rows(first, stop + 1)
     while True:
         end = min(first + CHUNK, stop)
@@ -133,8 +136,8 @@ def held_entries(store: EventStore, position: Position = None) -> Iterator[Entry
         first = end
     for control in controls:
         yield _control_entry(control)
-    if store.first_row:  # what led to the present is gone
-        yield Entry(present_messages(store, position), now, None if position is None else position[0])
+    if lost_beginning and position is None:
+        yield Entry(present_messages(store, None), now, None)
 
 
 def _control_entry(control: Any) -> Entry:

@@ -221,19 +221,20 @@ class SegmentFolder:
                     self._note(segment.path.name, f"damaged: {error}", stats.messages)
                 lost.append(stats)
                 continue
+            before: pa.RecordBatch | None = None
             for ordinal, batch in batches:
                 if ordinal < expected:  # said already
                     batch = batch.slice(min(expected - ordinal, batch.num_rows))
                     ordinal = expected
                 elif ordinal > expected:
                     at = float(batch.column("received")[0].as_py())
-                    yield from _gap_entries(last, lost, batch, at)
+                    yield from _gap_entries(_last_position(before) or last, lost, batch, at)
                 lost.clear()
                 skipped = min(max(0, start - ordinal), batch.num_rows)
                 for entry in from_batch(batch.slice(skipped)):
                     yield entry
                     received = entry.received
-                expected = ordinal + batch.num_rows
+                expected, before = ordinal + batch.num_rows, batch
             last = stats.position or last
             if segment.cut and segment is chosen[-1] and segments is None:
                 yield from _gap_entries(last, lost, None, received)
@@ -305,6 +306,13 @@ def _gap_entries(
             gaps = [Gap(last[0], last[1] + 1, None, DAMAGED)]
     epoch = gaps[-1].epoch
     yield Entry([RawMessage(MessageTypes.GAP, Raw(encode(gap)), received) for gap in gaps], received, epoch)
+
+
+def _last_position(batch: pa.RecordBatch | None) -> tuple[str, int] | None:
+    stats = SegmentStats(0, 0, 0)
+    if batch is not None:
+        stats.add(batch)
+    return stats.position
 
 
 def _first_position(batch: pa.RecordBatch | None) -> tuple[str, int] | None:
