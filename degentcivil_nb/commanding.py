@@ -39,13 +39,17 @@ class Commands:
     def run(self, name: str, **arguments: Any) -> str:
         """Run a command that changes the run's state; returns the state once the store holds all up to it."""
         result = self.call(name, arguments)
-        head = result.get("head")
-        epoch = self._client.epoch
-        if head is not None and not self._store.wait(
-            lambda: self._store.has_accounted(epoch, head), timeout=DEADLINE_S
-        ):
+        state, epoch, head, cause = (
+            str(result["state"]),
+            self._client.epoch,
+            result.get("head"),
+            result.get("command_id"),
+        )
+        if head is not None and not self._store.wait(lambda: self._store.has_accounted(epoch, head), DEADLINE_S):
             raise OutcomeUnknown(name, "", f"it took effect, but the events up to {head} did not arrive")
-        return str(result["state"])
+        if cause is not None:  # the answer may overtake the word on the run, which has its place behind the events
+            self._store.wait(lambda: self._store.has_heard(cause, state), GRACE_S)
+        return state
 
     def table(self) -> pd.DataFrame:
         """List what the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""

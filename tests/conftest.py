@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,8 +12,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import psutil
 import pytest
 
+from degentcivil_nb.monitoring.logs import Repeats
+
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
+
+
+@pytest.fixture(autouse=True)
+def no_repeats_from_other_tests() -> None:
+    """Let each test see its own log records: the limit on repeats counts a whole process."""
+    for name in list(logging.root.manager.loggerDict):
+        for held in logging.getLogger(name).filters if name.startswith("degentcivil_nb") else []:
+            if isinstance(held, Repeats):
+                held.forget()
 
 
 @pytest.fixture

@@ -67,6 +67,15 @@ def test_pause_returns_when_the_store_holds_everything_up_to_the_stop(session: d
     assert session.resume() == "running"
 
 
+def test_the_tick_after_a_step_is_the_one_it_stopped_at(session: dc.Session) -> None:
+    session.pause()
+    for _ in range(20):  # the answer to a step may overtake the word on the run
+        before = session.metrics()["tick"]
+        session.step(1)
+        assert session.metrics()["tick"] == before + 1
+    session.resume()
+
+
 def test_an_injected_event_is_found_by_its_payload(session: dc.Session) -> None:
     row = session._store.next_row - 1
     session.inject_event("festival", {"price": 3}, character_id="emma")

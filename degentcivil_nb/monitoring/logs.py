@@ -14,7 +14,10 @@ from typing import Any, Final, NamedTuple
 from ..protocol.masking import masked
 
 ROOT: Final = "degentcivil_nb"
-ROOMS: Final = ("server", "server.websockets", "client", "client.wire", "simulation", "store", "views", "traffic")
+ROOMS: Final = (
+    *("server", "server.websockets", "client", "client.wire", "simulation"),
+    *("store", "recorder", "session", "views", "traffic"),
+)
 """One logger a layer: `degentcivil_nb.server` and so on."""
 _MAX_KEYS: Final = 1_000
 _STEERING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -40,6 +43,11 @@ class Repeats(logging.Filter):
         self._clock = clock
         self._seen: OrderedDict[tuple[str, int, int], _Seen] = OrderedDict()
         self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Begin anew: nothing counts as a repeat."""
+        with self._lock:
+            self._seen.clear()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Decide on a record."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from ..protocol.message import Gap, RunState, Snapshot, SnapshotCharacter
 from .schema import Ints, timestamps
+
+REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Controls:
         self.gaps: list[GapRow] = []
         self.missing: int | None = 0
         self.run_state: RunState | None = None
+        self.told: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
+        """Which command brought the run into which state, the newest last."""
         self.accounted: dict[str, int] = {}
         self._parts: list[SnapshotCharacter] = []
 
@@ -65,6 +71,11 @@ class Controls:
             self.missing += max(0, gap.end - gap.start + 1)
         if gap.end is not None:
             self.account(gap.epoch, gap.end)
+
+    def told_of(self, state: RunState) -> None:
+        """Take the newest word on the run."""
+        self.run_state = state
+        self.told.append((state.command_id, state.state))
 
     def snapshot(self, part: Snapshot) -> list[SnapshotCharacter] | None:
         """Collect the parts of a snapshot; gives all its characters with the last."""

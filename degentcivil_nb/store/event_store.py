@@ -229,7 +229,7 @@ class EventStore(Questions):
                     if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
                         self._take_up(row)
             elif isinstance(payload, RunState):
-                controls.run_state = payload
+                controls.told_of(payload)
                 if payload.tick is not None:
                     self._tick = payload.tick
                 if payload.head is not None:

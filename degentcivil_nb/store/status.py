@@ -60,6 +60,10 @@ class Status:
         """Say whether everything up to a position is stored, declared missing, or filtered."""
         return epoch is not None and self._controls.accounted.get(epoch, 0) >= seq
 
+    def has_heard(self, command_id: str, state: str) -> bool:
+        """Say whether the run was said to be in a state because of a command."""
+        return (command_id, state) in self._controls.told
+
     def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `predicate` (asked after each change) holds; false if it does not within `timeout` seconds."""
         with self._changed:
