@@ -58,15 +58,17 @@ def to_batch(entries: Sequence[Entry], first_row: int) -> pa.RecordBatch:
     messages = list(chain.from_iterable(entry.messages for entry in entries))
     try:
         columns = _columns(messages, None)
+        types = columns["type"].dictionary.to_pylist()
     except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError):
         fitted = [_fitted(message) for message in messages]
         columns = _columns([message for message, _ in fitted], [envelope for _, envelope in fitted])
+        types = [message.type for message in messages if isinstance(message.type, str)]
     counts = [len(entry.messages) for entry in entries]
     received = np.repeat(np.array([entry.received for entry in entries], np.float64), counts)
     epochs = _Words()
     codes = np.repeat(np.array([epochs[entry.epoch] for entry in entries], np.int32), counts)
     columns |= {
-        "row": _rows(messages, first_row),
+        "row": _rows(messages, types, first_row),
         "received": pa.array(received),
         "epoch": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(epochs), pa.string())),
     }
@@ -76,23 +78,34 @@ def to_batch(entries: Sequence[Entry], first_row: int) -> pa.RecordBatch:
 def _columns(messages: list[RawMessage], envelopes: list[bytes | None] | None) -> dict[str, Any]:
     size = len(messages)
     words = _Words()
-    codes = np.fromiter([words[message.type] for message in messages], np.int32, size)
+    types = [message.type for message in messages]
+    if types.count(types[0]) == size:
+        words[types[0]], codes = 0, np.zeros(size, np.int32)
+    else:
+        codes = np.fromiter(map(words.__getitem__, types), np.int32, size)
     payloads = [message.data for message in messages]
     offsets = np.zeros(size + 1, np.int64)
     np.cumsum(np.fromiter(map(len, payloads), np.int64, size), out=offsets[1:])
-    data = pa.Array.from_buffers(
-        pa.large_binary(), size, [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
-    )
+    data = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
     ids = [message.id for message in messages]
     return {
         "type": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string())),
-        "seq": pa.array([message.seq for message in messages], pa.int64()),
-        "tick": pa.array([message.tick for message in messages], pa.int64()),
-        "timestamp": pa.array([message.timestamp for message in messages], pa.float64()),
+        "seq": _numbers([message.seq for message in messages], np.int64),
+        "tick": _numbers([message.tick for message in messages], np.int64),
+        "timestamp": _numbers([message.timestamp for message in messages], np.float64),
         "id": pa.nulls(size, pa.string()) if ids.count(None) == size else pa.array(ids, pa.string()),
-        "data": data,
+        "data": pa.Array.from_buffers(pa.large_binary(), size, data),
         "envelope": pa.nulls(size, pa.large_binary()) if envelopes is None else pa.array(envelopes, pa.large_binary()),
     }
+
+
+def _numbers(values: list[Any], dtype: type[np.int64 | np.float64]) -> pa.Array:
+    if values.count(values[0]) == len(values):
+        return pa.repeat(pa.scalar(values[0], pa.from_numpy_dtype(dtype)), len(values))
+    try:
+        return pa.array(np.fromiter(values, dtype, len(values)))  # faster, and cannot do without one
+    except TypeError:
+        return pa.array(values, pa.from_numpy_dtype(dtype))
 
 
 def _fitted(message: RawMessage) -> tuple[RawMessage, bytes | None]:
@@ -110,9 +123,9 @@ def _fitted(message: RawMessage) -> tuple[RawMessage, bytes | None]:
     return message, None
 
 
-def _rows(messages: list[RawMessage], first_row: int) -> Any:
+def _rows(messages: list[RawMessage], types: list[str], first_row: int) -> Any:
     events = np.ones(len(messages), np.bool_)
-    if not ORDERED_CONTROL.isdisjoint([message.type for message in messages]):
+    if not ORDERED_CONTROL.isdisjoint(types):
         for position, message in enumerate(messages):
             if message.type in ORDERED_CONTROL:
                 events[position] = not _is_control(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -130,7 +130,7 @@ class Manifest(Struct, omit_defaults=True):
 
 
 class _Sealed(Struct):
-    blake2b: str
+    sha256: str
     recording: Raw
 
 
@@ -141,7 +141,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _whole(body: bytes) -> bytes:
-    return b'{"blake2b":"%b","recording":%b}\n' % (blake2b(body, digest_size=16).hexdigest().encode(), body)
+    return b'{"sha256":"%b","recording":%b}\n' % (sha256(body).hexdigest().encode(), body)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -149,7 +149,11 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ValueError("it is too large to be one")
-    text = path.read_bytes()
+    return parse_manifest(path.read_bytes())
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Read what a manifest's file holds; `ValueError` says why it cannot be believed."""
     try:
         sealed = decode(_Sealed, text)
         if _whole(bytes(sealed.recording)) != text:
@@ -186,4 +190,4 @@ def sync_folder(folder: Path) -> None:
 
 def digest_of(data: Any) -> str:
     """Give the checksum that a sealed segment's name carries."""
-    return blake2b(data, digest_size=16).hexdigest()
+    return sha256(data).hexdigest()[:32]
