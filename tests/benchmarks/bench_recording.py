@@ -1,0 +1,175 @@
+"""How much of the ingest rate is left while recording, beside the same stream that is not recorded.
+
+    python tests/benchmarks/bench_recording.py [--events 300000] [--rounds 3] [--frame 100] [--json FILE]
+
+A sender in a process of its own (never the bottleneck: encoded once, sent in frames of `--frame` messages) serves a v1
+stream over loopback; a client hands it to the store, and in every other run to a recorder too. The best run of each
+counts. Then the recorder alone (what the disk takes), and opening what was written. `--frame 1` is a message a frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from msgspec import Raw
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from degentcivil_nb.client.portal import Portal
+from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.codec import encode_batch, with_seq
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, StateChange
+from degentcivil_nb.recorder import Recorder
+from degentcivil_nb.recording import open_recording
+from degentcivil_nb.store.event_store import EventStore
+
+STATES = ("IDLE", "MOVE", "WORK", "PLAN", "TRADE", "SLEEPING")
+EPOCH = "bench"
+TARGET = 0.85
+
+
+def envelope(seq: int) -> bytes:
+    """Give a `state_change` of about 188 bytes."""
+    data = StateChange(
+        f"character-{seq % 500:04d}",
+        STATES[seq % 6],
+        f"Place {seq % 40:03d} at the river",
+        1_700_000_000.125 + seq / 1000,
+        STATES[(seq + 1) % 6],
+    )
+    return encode(RawMessage("state_change", Raw(encode(data)), 1_700_000_000.125 + seq / 1000, None, seq // 1000))[:-1]
+
+
+def frames(events: int, size: int) -> list[bytes]:
+    messages = [with_seq(envelope(seq), seq) for seq in range(1, events + 1)]
+    if size == 1:
+        return messages
+    return [encode_batch(messages[start : start + size]) for start in range(0, events, size)]
+
+
+def send(port: Any, events: int, size: int) -> None:
+    """Serve the stream to whoever comes, in a process of its own."""
+    stream = frames(events, size)
+
+    def control(type: str, data: Any) -> bytes:
+        return encode(RawMessage(type, Raw(encode(data))))
+
+    async def handle(connection: ServerConnection) -> None:
+        await connection.send(control("hello", Hello(EPOCH, heartbeat_s=3600.0)), text=True)
+        await connection.recv()
+        await connection.send(control("resumed", Resumed(EPOCH, 0, 1)), text=True)
+        await connection.send(control("snapshot", Snapshot(0)), text=True)
+        for frame in stream:
+            await connection.send(frame, text=True)
+        await connection.wait_closed()
+
+    async def main() -> None:
+        async with serve(
+            handle,
+            "127.0.0.1",
+            0,
+            subprotocols=[Subprotocol("degentcivil.v1")],
+            compression=None,
+            ping_interval=None,
+        ) as server:
+            port.value = next(iter(server.sockets)).getsockname()[1]
+            await server.wait_closed()
+
+    asyncio.run(main())
+
+
+def ingest(port: int, events: int, recorder: Recorder | None) -> tuple[float, float]:
+    """Receive the stream into a store; give events a second and the CPU seconds that it took, recording included."""
+    store = EventStore(max_rows=events + 1)
+    done = threading.Event()
+
+    def sink(messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        store.append(messages, received, epoch)
+        if recorder is not None:
+            recorder.put(messages, received, epoch)
+        if store.next_row >= events:
+            done.set()
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = time.perf_counter()
+    client = SimulationClient(f"ws://127.0.0.1:{port}", sink=sink)
+    with Portal("bench") as portal:
+        portal.call(client.open, timeout=30)
+        if not done.wait(300):
+            raise TimeoutError(f"only {store.next_row:,} of {events:,} events came")
+        took = time.perf_counter() - start
+        portal.call(client.close, timeout=10)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return events / took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--rounds", type=int, default=3, help="of each kind")
+    parser.add_argument("--frame", type=int, default=100, help="messages a frame")
+    parser.add_argument("--json", type=Path, help="write the table there too")
+    arguments = parser.parse_args()
+    events: int = arguments.events
+    spawn = multiprocessing.get_context("spawn")
+    port = spawn.Value("i", 0)
+    sender = spawn.Process(target=send, args=(port, events, arguments.frame), daemon=True)
+    sender.start()
+    folder = Path(tempfile.mkdtemp(prefix="bench-recording-"))
+    try:
+        while not port.value:
+            time.sleep(0.05)
+        best = {"without": (0.0, 0.0), "with": (0.0, 0.0)}
+        closing = open_s = 0.0
+        size = 0
+        ingest(port.value, events, None)  # warm
+        for number in range(arguments.rounds):
+            best["without"] = max(best["without"], ingest(port.value, events, None))
+            recorder = Recorder(folder / str(number))
+            best["with"] = max(best["with"], ingest(port.value, events, recorder))
+            start = time.perf_counter()
+            recorder.close()
+            closing = time.perf_counter() - start
+            if recorder.stats().dropped or recorder.stats().rows != events:
+                raise RuntimeError(f"the recording is not whole: {recorder.stats()}")
+            size = sum(path.stat().st_size for path in (folder / str(number)).iterdir())
+        start = time.perf_counter()
+        if len(open_recording(folder / "0")) != events:
+            raise RuntimeError("the recording does not give back what was written")
+        open_s = time.perf_counter() - start
+    finally:
+        sender.terminate()
+        shutil.rmtree(folder)
+    limit = best["without"][0]
+    rows = [
+        {"what": name, "per_s": rate, "ratio": rate / limit, "cpu_us": None if cpu is None else cpu / events * 1e6}
+        for name, (rate, cpu) in {
+            "ingest, not recorded": best["without"],
+            "ingest while recording": best["with"],
+            "opening the recording": (events / open_s, None),
+        }.items()
+    ]
+    print(f"{'what':<28} {'events/s':>12} {'ratio':>7} {'CPU us/event':>13}")
+    for row in rows:
+        cpu_us = f"{row['cpu_us']:13.2f}" if row["cpu_us"] is not None else ""
+        print(f"{row['what']:<28} {row['per_s']:12,.0f} {row['ratio']:7.2f} {cpu_us}")
+    print(f"target: at least {TARGET} while recording; {size / events:.1f} bytes an event, {closing:.2f} s to close")
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({"rows": rows, "target": TARGET, "bytes_per_event": size / events}, indent=2)
+        )
+
+
+if __name__ == "__main__":
+    main()
