@@ -11,16 +11,25 @@ from .views.dashboard import Dashboard
 from .views.errors_table import ErrorsTable
 from .views.events import EventsPanel
 from .views.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from .views.traffic import TrafficPanel
 
 if TYPE_CHECKING:
-    from .views.interfaces import Commands, Reader, Status
+    from .views.interfaces import Commands, Reader, Status, Traffic
     from .views.refresh import Refresher
 
 
 class Panels:
     """Make the panels of one session; all of them are drawn by its one refresher."""
 
-    def __init__(self, reader: Reader, status: Status, commands: Commands, refresher: Refresher) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        status: Status,
+        commands: Commands,
+        refresher: Refresher,
+        traffic: Traffic | None = None,
+    ) -> None:
+        self._traffic = traffic
         self._reader = reader
         self._status = status
         self._commands = commands
@@ -53,6 +62,13 @@ class Panels:
     def connection(self) -> ConnectionPanel:
         """Show how the connection is, why it is unwell, and what happened to it."""
         return ConnectionPanel(self._status, self._refresher)
+
+    def traffic(self) -> TrafficPanel:
+        """Show the frames themselves, which are kept from now on; `session.traffic.enabled = False` ends that."""
+        if self._traffic is None:
+            raise ValueError("a recording holds messages and no frames; those of a live session can be shown")
+        self._traffic.enabled = True
+        return TrafficPanel(self._traffic, self._reader, self._refresher)
 
     def llm(self) -> LlmPanel:
         """Show the calls of language models: how long, how many tokens, how dear, how many malformed."""

@@ -23,6 +23,7 @@ from .monitoring import logs
 from .monitoring.connection_monitor import ConnectionMonitor
 from .monitoring.websocket_debugger import WebSocketDebugger
 from .protocol.errors import DegentCivilError
+from .protocol.masking import masked
 from .protocol.message import RawMessage, WebSocketMessage
 from .reader import Names, Reader
 from .recorder import Recorder
@@ -112,10 +113,11 @@ class Session(Reader):
         timeout: float = 10.0,
         name: str | None = None,
     ) -> None:
-        self.url = url
+        self.url = masked(url)
         self.name = name or f"session-{uuid.uuid4().hex[:8]}"
         self.monitor = ConnectionMonitor()
         self.traffic = WebSocketDebugger(secrets=[token] if token else ())
+        """The frames themselves, both ways, while `.enabled`; `.frames()` gives them as a `DataFrame`."""
         logs.tame()
         self._store = EventStore(max_rows=retention)
         self._journal = Journal()
@@ -338,7 +340,7 @@ class Session(Reader):
         """Make one panel: `session.panel.characters()`, `.events()`, `.rates()`, `.errors()`, `.connection()` …"""
         from .panels import Panels
 
-        return Panels(self._store, self._status, self._commands, self._refresher)
+        return Panels(self._store, self._status, self._commands, self._refresher, self.traffic)
 
     def dashboard(self) -> Dashboard:
         """Show all panels in one widget, which follows the run and goes on while a cell blocks."""

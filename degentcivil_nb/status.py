@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from .monitoring.health import judge
+from .protocol.masking import masked
 
 if TYPE_CHECKING:
     from .client.simulation_client import SimulationClient
@@ -93,7 +94,7 @@ class SessionStatus:
                 "circuit": client.circuit,
             },
             dtype=object,
-            name=client.uri,
+            name=masked(client.uri),
         )
 
     def health(self) -> Sequence[str]:

@@ -124,3 +124,9 @@ def serving(then: Callable[[ServerConnection], Awaitable[None]]) -> Callable[[Se
         await stay(websocket)
 
     return script
+
+
+def never_again() -> Iterator[float]:
+    """Be a back-off that waits for a person."""
+    while True:
+        yield 3600.0

@@ -4,103 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from degentcivil_nb.protocol.codec import decode_frames
 from degentcivil_nb.protocol.errors import ConnectFailed, WebSocketError
-from degentcivil_nb.protocol.message import RawMessage, RunState, WebSocketMessage
+from degentcivil_nb.protocol.message import RunState, WebSocketMessage
 from degentcivil_nb.server.auth import WebSocketAuth
-from degentcivil_nb.server.connection_pool import ConnectionPool
 from degentcivil_nb.server.history import History
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.tls import local_tls
+from tests.server_helpers import eventually, publish, serving, shape, v1
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
-
-
-@asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[SimulationWebSocket]:
-    server = SimulationWebSocket("127.0.0.1", 0, **options)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.close()
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 — any condition, whoever brings it about
-            await asyncio.sleep(0.005)
-
-
-class V1:
-    """A client of our own protocol that keeps everything it is sent, with batches laid open."""
-
-    def __init__(self, websocket: ClientConnection) -> None:
-        self.websocket = websocket
-        self._waiting: list[RawMessage] = []
-
-    async def next(self) -> RawMessage:
-        while not self._waiting:
-            frame = await asyncio.wait_for(self.websocket.recv(), 5)
-            self._waiting = decode_frames([frame])
-        return self._waiting.pop(0)
-
-    async def until(self, found: Callable[[RawMessage], bool]) -> list[RawMessage]:
-        messages = [await self.next()]
-        while not found(messages[-1]):
-            messages.append(await self.next())
-        return messages
-
-    async def until_seq(self, seq: int) -> list[RawMessage]:
-        return await self.until(lambda message: message.seq == seq)
-
-    async def until_type(self, type: str) -> list[RawMessage]:
-        return await self.until(lambda message: message.type == type)
-
-    async def resume(self, **position: Any) -> RawMessage:
-        hello = await self.next()
-        assert hello.type == "hello"
-        assert (await self.next()).type == "commands"
-        await self.send("resume", {"epoch": None, "seq": None, **position})
-        return hello
-
-    async def send(self, type: str, data: Any, **envelope: Any) -> None:
-        await self.websocket.send(json.dumps({"type": type, "data": data, **envelope}))
-
-
-@asynccontextmanager
-async def v1(server: SimulationWebSocket, **options: Any) -> AsyncIterator[V1]:
-    async with connect(server.url, subprotocols=[Subprotocol("degentcivil.v1")], **options) as websocket:
-        yield V1(websocket)
-
-
-def publish(server: SimulationWebSocket, *numbers: int) -> None:
-    for number in numbers:
-        server.publish("state_change", {"character_id": f"c{number % 3}", "new_state": f"S{number}"}, tick=number)
-
-
-def shape(messages: list[RawMessage]) -> list[Any]:
-    """Say what came: positions of the stream, gaps with their bounds, types of the rest."""
-    said: list[Any] = []
-    for message in messages:
-        if message.seq is not None:
-            said.append(message.seq)
-        elif message.type == "gap":
-            gap = message.payload()
-            said.append((gap["reason"], gap["from"], gap.get("to")))
-        else:
-            said.append(message.type)
-    return said
 
 
 # --- newcomers -------------------------------------------------------------------------------------------------
@@ -286,108 +206,6 @@ async def test_new_commands_are_offered_to_everybody() -> None:
         assert shape([await client.next()]) == ["commands"]
 
 
-# --- slow and stalled clients --------------------------------------------------------------------------------------
-
-
-async def stall(client: V1) -> None:
-    client.websocket.transport.pause_reading()
-
-
-def flood(server: SimulationWebSocket, messages: int = 400) -> None:
-    for number in range(messages):
-        server.publish("event_notification", {"event_type": "flood", "data": "x" * 20_000, "n": number})
-
-
-def accounts_for(message: RawMessage) -> int | None:
-    """Give the position that a client has reached with this message, the last one of a skip included."""
-    if message.type == "run_state":
-        return int(message.payload()["head"])
-    return message.seq
-
-
-def account(messages: list[RawMessage], last: int) -> list[tuple[int, int]]:
-    """Check that every position is there once or in one gap, told with what belongs to it; list the gaps."""
-    said = shape(messages)
-    position, gaps = 0, []
-    for number, part in enumerate(said):
-        if isinstance(part, tuple):
-            reason, start, end = part
-            assert (reason, start) == ("slow", position + 1)
-            assert said[number + 1 : number + 3] == ["snapshot", "run_state"]
-            assert messages[number + 1].payload()["seq"] == end
-            gaps.append((start, end))
-            position = end
-        elif isinstance(part, int):
-            assert part == position + 1
-            position = part
-    assert position == last
-    return gaps
-
-
-async def test_a_client_that_lags_beyond_the_history_is_told_and_moved_on() -> None:
-    async with serving(history=History(max_messages=50)) as server, v1(server, max_queue=1) as client:
-        await client.resume()
-        await client.until_type("snapshot")
-        await stall(client)
-        for _ in range(60):
-            flood(server, 20)
-            await asyncio.sleep(0.01)
-        server.feed.settle()
-        client.websocket.transport.resume_reading()
-        messages = await client.until(lambda message: accounts_for(message) == 1_200)
-        assert account(messages, 1_200)
-
-
-@pytest.mark.parametrize("pool", [ConnectionPool(max_lag=20), ConnectionPool(max_lag_bytes=400_000)])
-async def test_a_client_that_lags_beyond_its_own_cap_is_moved_on_too(pool: ConnectionPool) -> None:
-    async with serving(pool=pool) as server, v1(server, max_queue=1) as client:
-        await client.resume()
-        await client.until_type("snapshot")
-        await stall(client)
-        for _ in range(12):
-            flood(server, 100)
-            await asyncio.sleep(0.01)
-        server.feed.settle()
-        client.websocket.transport.resume_reading()
-        messages = await client.until_type("run_state")
-        assert account(messages, 1_200)
-
-
-async def test_a_burst_makes_nobody_slow() -> None:
-    async with serving(pool=ConnectionPool(max_lag=20)) as server, v1(server) as client:
-        await client.resume()
-        await client.until_type("snapshot")
-        flood(server, 200)
-        assert account(await client.until_seq(200), 200) == []
-
-
-@pytest.mark.parametrize("subprotocols", [None, [Subprotocol("degentcivil.v1")]])
-async def test_a_client_that_makes_no_progress_is_closed(subprotocols: list[Subprotocol] | None) -> None:
-    async with (
-        serving(pool=ConnectionPool(max_stall_s=0.3), heartbeat_s=0.2, resume_s=0.01) as server,
-        connect(server.url, subprotocols=subprotocols, ping_interval=None) as websocket,
-    ):
-        await asyncio.sleep(0.05)
-        websocket.transport.pause_reading()
-        flood(server)
-        async with asyncio.timeout(10):
-            while server.clients:
-                flood(server, 10)
-                await asyncio.sleep(0.05)
-        websocket.transport.abort()
-
-
-async def test_a_stalled_client_takes_nothing_from_a_healthy_one() -> None:
-    async with serving() as server, v1(server) as stalled, v1(server) as healthy:
-        for client in (stalled, healthy):
-            await client.resume()
-            await client.until_type("snapshot")
-        await stall(stalled)
-        flood(server)
-        assert shape(await healthy.until_seq(400)) == list(range(1, 401))
-        stalled.websocket.transport.abort()
-
-
 # --- guests who speak the guide's dialect --------------------------------------------------------------------------
 
 
@@ -507,16 +325,6 @@ async def test_everything_is_counted_and_frames_are_recorded_when_asked(traced: 
     types = [type for direction, type in seen.frames if direction == "sent"]
     assert types.count("hello") == (1 if traced else 0)
     assert bool(seen.frames) is traced
-
-
-async def test_compression_is_negotiated_when_asked_for() -> None:
-    for wanted in (True, False):
-        async with serving(compression=wanted) as server, v1(server) as client:
-            assert bool(client.websocket.protocol.extensions) is wanted
-            await client.resume()
-            await client.until_type("snapshot")
-            publish(server, 1, 2)
-            assert shape(await client.until_seq(2)) == [1, 2]
 
 
 async def test_wss_serves_with_a_certificate_of_ones_own() -> None:

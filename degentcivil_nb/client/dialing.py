@@ -38,7 +38,9 @@ _wire_logger.addFilter(_NoSecrets())
 class Dialer:
     """Open connections to one URL; `ValueError` or `ConnectFailed` at once for what can never work."""
 
-    def __init__(self, uri: str, *, token: str | None, ssl: ssl_module.SSLContext | None) -> None:
+    def __init__(
+        self, uri: str, *, token: str | None, ssl: ssl_module.SSLContext | None, compression: bool | None = None
+    ) -> None:
         try:
             parts = urlsplit(uri)
             host, port = parts.hostname, parts.port
@@ -62,7 +64,8 @@ class Dialer:
         self._uri = uri
         self._settings: dict[str, Any] = {
             "additional_headers": None if token is None else {"Authorization": f"Bearer {token}"},
-            "compression": None if local else "deflate",  # costs more than loopback's bytes
+            # costs more than loopback's bytes
+            "compression": "deflate" if (not local if compression is None else compression) else None,
             "proxy": None if local else True,
             "max_size": MAX_FRAME_BYTES,
             "logger": _wire_logger,

@@ -126,6 +126,10 @@ class Follower:
             raise ConnectFailed(
                 f"the connection to {self._dialer.url} was lost", "Wait until it is live again"
             ) from None
+        self.count_sent(frame)
+
+    def count_sent(self, frame: str | bytes) -> None:
+        """Count a frame that was sent, and keep it if somebody wants to look at it."""
         self._monitor.update_metrics("messages_sent")
         self._monitor.update_metrics("bytes_sent", len(frame))
         if self._traffic.enabled:
@@ -198,6 +202,7 @@ class Follower:
             closed.cancel()
         if not future.done():
             raise self._why_closed(connection)
+        future.result()
 
     def _why_closed(self, connection: FrameConnection) -> ConnectFailed:
         said = self._incoming.said

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from ..protocol.codec import decode_frames, malformed
-from ..protocol.errors import WebSocketError
+from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.message import (
     ORDERED_CONTROL,
@@ -173,6 +173,9 @@ class Incoming:
                 self.hello = hello
                 self._run_is(hello.run_state, hello.tick)
                 _finish(self.greeted)
+            elif not self.greeted.done():
+                reason = f"{self._url} greets in a way that this client does not understand"
+                self.greeted.set_exception(ConnectFailed(reason, "Install the same version on both sides"))
         elif kind == MessageTypes.COMMANDS:
             specs = self._read(list[CommandSpec], message)
             if specs is None:

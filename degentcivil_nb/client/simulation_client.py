@@ -54,18 +54,22 @@ class SimulationClient:
         clock: Callable[[], float] = time.time,
         delays: Callable[[], Iterator[float]] = retry_delays,
         circuit: Circuit | None = None,
+        compression: bool | None = None,
     ) -> None:
         """Prepare a client; `position` is the epoch and `seq` that an earlier one has accounted for.
+
+        `compression` is offered to other machines and not on loopback, unless it says otherwise.
 
         Raises `ValueError` for what is no WebSocket URL, and `ConnectFailed` for a token that would travel in clear.
         """
         self.uri = uri
-        self._dialer = Dialer(uri, token=token, ssl=ssl)
+        self._dialer = Dialer(uri, token=token, ssl=ssl, compression=compression)
         self._receiver = StreamReceiver(history=history, types=types, characters=characters, position=position)
         self._requests = Requests()
         self._on_change = on_change
         self._plain: ClientConnection | None = None
-        monitor, traffic = monitor or Silent(), traffic or Silent()
+        self._monitor = monitor = monitor or Silent()
+        traffic = traffic or Silent()
         self._incoming = Incoming(
             self._receiver,
             self._requests,
@@ -206,6 +210,7 @@ class SimulationClient:
         """Close the connection and stop following; idempotent."""
         if self._plain is not None:
             await self._plain.close()
+            self._plain_ended()
         await self._follower.close()
 
     async def reconnect(self) -> None:
@@ -233,6 +238,7 @@ class SimulationClient:
         frame = message if isinstance(message, str) else message.to_json()
         if self._plain is not None:
             await self._plain.send(frame)
+            self._follower.count_sent(frame)
         else:
             await self._follower.send(frame)
 
@@ -241,6 +247,8 @@ class SimulationClient:
     async def connect(self) -> None:
         """Open one plain connection, `websocket`, as the guide's client does; `ConnectFailed` says what failed."""
         self._plain = await self._dialer.dial_plain()
+        self._monitor.update_metrics("total_connections")
+        self._monitor.update_metrics("active_connections")
         self._incoming.begin(None)
         self._follower.is_now(LIVE)
 
@@ -248,18 +256,24 @@ class SimulationClient:
         """Give each message that arrives to `handle_message` as a dict, until the connection ends."""
         if self._plain is None:
             await self.connect()
-        assert self._plain is not None
+        websocket = self._plain
+        assert websocket is not None
         try:
             while True:
-                frame = await self._plain.recv(decode=False)
+                frame = await websocket.recv(decode=False)
                 self._incoming.take([frame], len(frame))
                 for message in map(_as_dict, decode_frames([frame])):
                     outcome: Any = self.handle_message(message)
                     if inspect.isawaitable(outcome):
                         await outcome
         except ConnectionClosed as error:
-            self._plain = None
+            self._plain_ended()
             self._follower.end(str(error))
+
+    def _plain_ended(self) -> None:
+        if self._plain is not None:
+            self._plain = None
+            self._monitor.update_metrics("active_connections", -1)
 
     def handle_message(self, message: dict[str, Any]) -> Any:
         """Do nothing with a message; override it, as a function or a coroutine, to do something."""

@@ -53,8 +53,11 @@ CONTROL: Final = ORDERED_CONTROL | {
 }
 """Every control type: a server never sequences these, whoever publishes them."""
 
-Seq = Annotated[int, Meta(ge=1)]
-Tick = Annotated[int, Meta(ge=0)]
+_MOST: Final = 2**53
+"""The largest whole number that every reader of JSON takes as it is."""
+Seq = Annotated[int, Meta(ge=1, le=_MOST)]
+Count = Annotated[int, Meta(ge=0, le=_MOST)]
+Tick = Count
 CharacterId = str | int
 
 
@@ -150,8 +153,8 @@ class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
     prompt: Any = None
     response: Any = None
     model: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     latency_s: float | None = None
     cost_usd: float | None = None
     error: str | None = None
@@ -174,13 +177,13 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Open a v1 connection: who serves, which history it holds, and what the client may do."""
 
     epoch: str
-    head: int = 0
-    oldest: int = 1
+    head: Count = 0
+    oldest: Count = 1
     protocol: int = 1
     server: dict[str, str] = {}
     run_id: str | None = None
     run_state: str = "running"
-    tick: int | None = None
+    tick: Tick | None = None
     role: str = "debugger"
     capabilities: list[str] = []
     heartbeat_s: float = 5.0
@@ -191,8 +194,8 @@ class Resume(Struct, frozen=True, omit_defaults=True):
     """Ask for the stream: after a position accounted for, or as a newcomer with that much history."""
 
     epoch: str | None = None
-    seq: Annotated[int, Meta(ge=0)] | None = None
-    history: Annotated[int, Meta(ge=0)] = 0
+    seq: Count | None = None
+    history: Count = 0
     types: list[str] | None = None
     characters: list[str] | None = None
 
@@ -201,8 +204,8 @@ class Resumed(Struct, frozen=True):
     """Answer a resume: `start` is the first position that will be accounted for, `head` the last now known."""
 
     epoch: str
-    head: int
-    start: int = field(name="from")
+    head: Count
+    start: Count = field(name="from")
     recovered: bool = True
 
 
@@ -213,10 +216,10 @@ class Gap(Struct, frozen=True, omit_defaults=True):
     """
 
     epoch: str | None
-    start: int | None = field(name="from", default=None)
-    end: int | None = field(name="to", default=None)
+    start: Count | None = field(name="from", default=None)
+    end: Count | None = field(name="to", default=None)
     reason: str = "unknown"
-    at_least: int | None = None
+    at_least: Count | None = None
 
 
 class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
@@ -233,8 +236,8 @@ class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
 class Snapshot(Struct, frozen=True, omit_defaults=True):
     """Set the present: part `part` of a list of all characters as of `seq`; `last` marks the final part."""
 
-    seq: int
-    part: int = 0
+    seq: Count
+    part: Count = 0
     last: bool = True
     characters: list[SnapshotCharacter] = []
 
@@ -243,10 +246,10 @@ class Heartbeat(Struct, frozen=True, omit_defaults=True):
     """Show that the server lives: the last position put on this connection, and its clock."""
 
     epoch: str | None = None
-    head: int | None = None
-    tick: int | None = None
+    head: Count | None = None
+    tick: Tick | None = None
     run_state: str | None = None
-    clients: int | None = None
+    clients: Count | None = None
     timestamp: float | None = None
 
 
@@ -255,8 +258,8 @@ class RunState(Struct, frozen=True, omit_defaults=True):
 
     state: str
     reason: str | None = None
-    tick: int | None = None
-    head: int | None = None
+    tick: Tick | None = None
+    head: Count | None = None
     breakpoints: list[Any] = []
     command_id: str | None = None
 

@@ -67,7 +67,8 @@ class Keeper:
             if peer.leaving:
                 continue
             if peer.still_for(now) > self._max_stall_s:
-                log.info("%s makes no progress and is closed", peer.name)
+                log.info("%s makes no progress and is closed", peer.name, extra={"peer": peer.name})
+                self._monitor.update_metrics("slow_closed")
                 self._close(peer)
             elif due:
                 peer.heartbeat()

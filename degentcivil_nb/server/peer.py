@@ -190,6 +190,7 @@ class GuidePeer(Peer):
         while True:
             await self._send_urgent()
             if self.place < history.start:
+                self.feed.monitor.update_metrics("slow_closed")
                 await self.close(TOO_SLOW, "too slow for the history kept")
                 return
             entries = history.entries(self.place, 100)

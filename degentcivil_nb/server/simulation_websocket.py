@@ -31,6 +31,7 @@ from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
 from .farewell import say_goodbye
 from .feed import Feed
+from .handlers import taking_one
 from .history import History
 from .inbound import Inbound
 from .interfaces import CommandHandler, Monitor, Silent, Traffic
@@ -53,7 +54,7 @@ INBOUND_S: Final = 10
 GOING_AWAY: Final = 1001
 _GOODBYE: Final = "the server shuts down"
 _LAST_WORDS_S: Final = 0.5
-"""How long a closing server waits for its peers to be sent the end of the stream."""
+"""How long a closing server waits for its peers to be sent the end of the stream: how the run ended is in it."""
 
 
 def _running() -> RunState:
@@ -66,10 +67,10 @@ class SimulationWebSocket:
     `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
     everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
     is, `commands` carries commands out. `pool` says how many may be here, how far a peer may lag before it is moved on,
-    and how long it may make no progress before it is closed. A v1 client that sends no `resume` within `resume_s`
-    seconds is a newcomer without history. `batch_s` is how long a message may wait for others (longer where there are
-    so many peers that telling them takes much of the time). `compression` is off on the loopback interface unless it
-    is asked for.
+    and how long it may make no progress before it is closed. Who has not asked for a WebSocket within `open_s` seconds
+    is hung up on; a v1 client that sends no `resume` within `resume_s` is a newcomer without history. `batch_s` is how
+    long a message may wait for others (longer where there are so many peers that telling them takes much of the time).
+    `compression` is off on the loopback interface unless it is asked for.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SimulationWebSocket:
         run_id: str | None = None,
         origins: Collection[str] | None = None,
         hosts: Collection[str] | None = None,
+        open_s: float = 5.0,
         resume_s: float = 5.0,
         batch_s: float = 0.02,
         clock: Callable[[], float] = time.time,
@@ -115,6 +117,7 @@ class SimulationWebSocket:
         self._gate = Gate(host, origins=origins, hosts=hosts)
         self._pool = ConnectionPool() if pool is None else pool
         self._traffic = traffic
+        self._open_s = open_s
         self._resume_s = resume_s
         present = Present()
         self.publisher = Publisher(
@@ -185,7 +188,7 @@ class SimulationWebSocket:
         """Bind and return; `port` is then the real one. `ConnectFailed` says why that is impossible."""
         try:
             self._server = await serve(
-                self.handle_connection,
+                taking_one(self.handle_connection),  # a subclass may still ask for the path
                 cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
                 self.port,
                 ssl=self._ssl,
@@ -193,10 +196,10 @@ class SimulationWebSocket:
                 create_connection=cast(type[ServerConnection], self._meet),
                 select_subprotocol=select_subprotocol,
                 compression="deflate" if self._compression else None,
-                open_timeout=5,
-                ping_interval=self.heartbeat_s,
-                ping_timeout=self.heartbeat_s,
-                close_timeout=2,
+                open_timeout=self._open_s,
+                ping_interval=0.8 * self.heartbeat_s,  # all three within two intervals: then a dead peer is gone
+                ping_timeout=0.8 * self.heartbeat_s,
+                close_timeout=min(2.0, max(0.2, 0.4 * self.heartbeat_s)),
                 max_size=self.max_message_bytes,
                 logger=library_log(),
             )
@@ -217,7 +220,7 @@ class SimulationWebSocket:
                 server.close(close_connections=False)
             self.publisher.drain()
             self.feed.tell()
-            await self._last_words()
+            await self.caught_up(_LAST_WORDS_S)
             await asyncio.gather(*(peer.close(GOING_AWAY, _GOODBYE) for peer in list(self._peers.values())))
             for task in self._tasks:
                 task.cancel()
@@ -231,10 +234,10 @@ class SimulationWebSocket:
                 await server.wait_closed()
             self._closed.set()
 
-    async def _last_words(self) -> None:
-        """Let peers that keep up have the end of the stream: how the run ended is in it."""
+    async def caught_up(self, timeout_s: float) -> None:
+        """Wait until every peer has been sent what there is, at most that long; on the server's loop."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _LAST_WORDS_S
+        deadline = loop.time() + timeout_s
         behind = list(self._peers.values())
         # cursors are watched, and nobody else has a use for an event at their end
         while loop.time() < deadline and (behind := [peer for peer in behind if not peer.is_up_to_date]):  # noqa: ASYNC110
@@ -290,7 +293,8 @@ class SimulationWebSocket:
         self._peers[websocket] = peer
         self.monitor.update_metrics("total_connections")
         self.monitor.update_metrics("active_connections")
-        log.info("%s is connected (%s, %s)", peer.name, peer.dialect, peer.role)
+        about = {"peer": peer.name, "dialect": peer.dialect, "role": peer.role}
+        log.info("%s is connected (%s, %s)", peer.name, peer.dialect, peer.role, extra=about)
         sender = asyncio.create_task(peer.run())
         try:
             handled = self.handle_messages(websocket)
@@ -305,7 +309,8 @@ class SimulationWebSocket:
             self._dispatch.forget(peer)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
-            log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason)
+            about["close_code"] = str(websocket.close_code)
+            log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason, extra=about)
 
     async def handle_messages(self, websocket: ServerConnection) -> None:
         """Read what a client sends until it leaves; a subclass may read it otherwise."""

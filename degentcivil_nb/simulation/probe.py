@@ -14,6 +14,9 @@ from typing import Any, Final, Self, TypeVar, overload
 
 from ..client.portal import Portal
 from ..monitoring import logs
+from ..monitoring.connection_monitor import ConnectionMonitor
+from ..monitoring.prometheus import serve_metrics
+from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.message import RunState
 from ..server.auth import WebSocketAuth
@@ -38,7 +41,9 @@ class SimulationProbe(Teller):
 
     `token` is a debugger's; `tokens` maps tokens to roles (`"viewer"`, `"debugger"`). With neither, only this machine
     can connect. `tick_s` is the least time between two checkpoints in seconds, at speed 1; without it the simulation
-    runs as fast as it can. With `paused` it stops at its first checkpoint.
+    runs as fast as it can. With `paused` it stops at its first checkpoint. `compression` is off where only this machine
+    can connect, unless it is asked for. With `metrics_port` (0: a free one) Prometheus finds the server's figures at
+    `metrics_url`, for which the extra `prometheus` is needed.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class SimulationProbe(Teller):
         tick_s: float | None = None,
         paused: bool = False,
         run_id: str | None = None,
+        compression: bool | None = None,
+        metrics_port: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._closed = False
@@ -69,13 +76,29 @@ class SimulationProbe(Teller):
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
         self.auth = _make_auth(token, tokens)
         """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
-        self._options: dict[str, Any] = {"ssl": ssl, "run_id": run_id, "clock": clock, "auth": self.auth}
+        self.monitor = ConnectionMonitor()
+        """What the server counts: connections, messages, bytes, errors, how slow they are."""
+        self.traffic = WebSocketDebugger(secrets=() if self.auth is None else self.auth.tokens)
+        """The frames themselves, both ways, while `.enabled`."""
+        self.metrics_url: str | None = None
+        self._stop_metrics = _nothing
+        self._options: dict[str, Any] = {
+            "ssl": ssl,
+            "run_id": run_id,
+            "clock": clock,
+            "auth": self.auth,
+            "monitor": self.monitor,
+            "traffic": self.traffic,
+            "compression": compression,
+        }
         logs.tame()
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._portal = Portal("degentcivil-probe")
         try:
             self._portal.call(self._server.start)
+            if metrics_port is not None:
+                self.metrics_url, self._stop_metrics = serve_metrics(self.monitor, metrics_port)
         except BaseException:
             self._portal.close()
             raise
@@ -234,6 +257,7 @@ class SimulationProbe(Teller):
             log.warning("the server at %s did not close in order: %s", self.url, error)
         self._publish = _nowhere
         self._portal.close()
+        self._stop_metrics()
 
     def __enter__(self) -> Self:
         return self

@@ -80,6 +80,24 @@ class Status(Protocol):
         """Try to connect now and close the circuit by hand. May block: views call it from a thread of its own."""
 
 
+class Counted(Protocol):
+    """Say how many frames were recorded so far."""
+
+    @property
+    def recorded(self) -> int: ...
+
+
+class Traffic(Protocol):
+    """Be a record of frames. Called from the refresher's thread."""
+
+    enabled: bool
+
+    def frames(self, *, last: int | None = None) -> pd.DataFrame:
+        """Give what is held: `time`, `direction`, `peer`, `type`, `bytes`, `text`, indexed by the frame's number."""
+
+    def statistics(self) -> Counted: ...
+
+
 class Commands(Protocol):
     """Have the simulation do something, without waiting for it."""
 

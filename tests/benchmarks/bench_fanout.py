@@ -6,6 +6,7 @@ as a simulation does, and that counts against it. Prints a table, and writes it 
     python -m tests.benchmarks.bench_fanout --clients 200 --rate 1000 --seconds 10
     python -m tests.benchmarks.bench_fanout --clients 1000 --rate 200 --seconds 60 --only ours
     python -m tests.benchmarks.bench_fanout --clients 50 --stalled 10 --seconds 10 --only ours
+    python -m tests.benchmarks.bench_fanout --clients 200 --compression   # ours without and with permessage-deflate
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
@@ -33,6 +35,8 @@ from degentcivil_nb.protocol.codec import decode_frames
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
 KINDS = ("ours", "broadcast", "gather")
+DEFLATED = "ours, deflate"
+OURS = ("ours", DEFLATED)
 Emit = Callable[[dict[str, Any]], Awaitable[None] | None]
 
 
@@ -73,8 +77,8 @@ def paced_in_thread(rate: float, seconds: float, publish: Callable[[str, Any], N
     return sent
 
 
-async def serve_ours(rate: float, seconds: float, talk: Talk) -> None:
-    server = SimulationWebSocket("127.0.0.1", 0)
+async def serve_ours(rate: float, seconds: float, talk: Talk, compression: bool) -> None:
+    server = SimulationWebSocket("127.0.0.1", 0, compression=compression)
     await server.start()
     await talk.ready(server.port)
     cpu = time.process_time()
@@ -133,8 +137,9 @@ class Talk:
 class Client(asyncio.Protocol):
     """Receive as cheaply as Python can; one with `sampled` also decodes everything and takes the latencies."""
 
-    def __init__(self, port: int, v1: bool, sampled: bool, stalled: bool = False) -> None:
+    def __init__(self, port: int, v1: bool, sampled: bool, stalled: bool = False, deflate: bool = False) -> None:
         self.received = 0
+        self.wire_bytes = 0
         self.latencies: list[float] = []
         self.seqs: list[int] = []
         self.opened = asyncio.get_running_loop().create_future()
@@ -142,7 +147,9 @@ class Client(asyncio.Protocol):
         self._stalled = stalled
         self._v1 = v1
         offered = [Subprotocol("degentcivil.v1")] if v1 else None
-        self._protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}"), subprotocols=offered, max_size=None)
+        uri = parse_uri(f"ws://127.0.0.1:{port}")
+        extensions = [ClientPerMessageDeflateFactory()] if deflate else None
+        self._protocol = ClientProtocol(uri, subprotocols=offered, extensions=extensions, max_size=None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -151,6 +158,7 @@ class Client(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        self.wire_bytes += len(data)
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Response):
@@ -204,7 +212,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
     try:
         port = json.loads(await asyncio.to_thread(lines.readline))["port"]
         for number in range(clients + stalled):
-            peer = Client(port, kind == "ours", number < 5, number >= clients)
+            peer = Client(port, kind in OURS, number < 5, number >= clients, kind == DEFLATED)
             await loop.create_connection(lambda peer=peer: peer, "127.0.0.1", port)  # type: ignore[misc]
             await peer.opened
             peers.append(peer)
@@ -227,6 +235,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
             "lost": expected * clients - delivered,
             "in_order": all(peer.seqs == sorted(set(peer.seqs)) for peer in healthy),
             "cpu_s": round(result["cpu"], 3),
+            "wire_mb": round(sum(peer.wire_bytes for peer in healthy) / 1e6, 2),
             "deliveries_per_cpu_s": round(delivered / result["cpu"]),
             "p50_ms": round(cuts[49] * 1e3, 2),
             "p99_ms": round(cuts[98] * 1e3, 2),
@@ -243,7 +252,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
 
 def table(rows: list[dict[str, Any]]) -> str:
     heads = ["kind", "clients", "stalled", "rate", "events", "lost", "cpu_s", "deliveries_per_cpu_s", "ratio"]
-    heads += ["p50_ms", "p99_ms", "peak_mb"]
+    heads += ["p50_ms", "p99_ms", "peak_mb", "wire_mb"]
     cells = [heads] + [[str(row.get(head, "")) for head in heads] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
@@ -251,9 +260,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 async def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
-    for kind in KINDS if args.only is None else (args.only,):
+    kinds = list(KINDS if args.only is None else (args.only,))
+    if args.compression:
+        kinds.append(DEFLATED)
+    for kind in kinds:
         # one message a frame: at the full rate these would measure how they drown
-        rate = args.rate if kind == "ours" else min(args.rate, args.plain_deliveries / args.clients)
+        rate = args.rate if kind in OURS else min(args.rate, args.plain_deliveries / args.clients)
         rows.append(await measure(kind, args.clients, 0, rate, args.seconds))
         if args.stalled and kind == "ours":
             rows.append(await measure(kind, args.clients, args.stalled, rate, args.seconds))
@@ -273,11 +285,12 @@ def main() -> None:
         "--plain-deliveries", type=float, default=40_000, help="deliveries a second asked of the others"
     )
     parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--compression", action="store_true", help="also run ours with permessage-deflate")
     parser.add_argument("--out", type=Path, help="write the table as JSON")
-    parser.add_argument("--serve", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=(*KINDS, DEFLATED), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.serve == "ours":
-        asyncio.run(serve_ours(args.rate, args.seconds, Talk()))
+    if args.serve in OURS:
+        asyncio.run(serve_ours(args.rate, args.seconds, Talk(), args.serve == DEFLATED))
     elif args.serve:
         asyncio.run(serve_plain(args.serve, args.rate, args.seconds, Talk()))
     else:

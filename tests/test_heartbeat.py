@@ -1,0 +1,77 @@
+"""Both sides show that they live, say where they are, and notice within two intervals that the other does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from websockets.asyncio.client import connect
+
+from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
+from tests.client_helpers import following, never_again, until
+from tests.fault_proxy import FaultProxy
+from tests.server_helpers import eventually, publish, serving, v1
+
+HEARTBEAT_S = 0.3
+SLACK_S = 0.25
+"""For a machine that is busy."""
+
+pytestmark = pytest.mark.usefixtures("no_task_left")
+
+
+async def test_a_heartbeat_says_where_the_stream_is() -> None:
+    async with serving(heartbeat_s=0.05) as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        publish(server, 1, 2, 3)
+        beat = (await client.until(lambda message: message.type == "heartbeat" and message.payload()["head"] == 3))[-1]
+        told = beat.payload()
+        assert told["epoch"] == server.epoch
+        assert told["clients"] == 1
+        assert told["run_state"] == "running"
+        assert told["timestamp"] == pytest.approx(beat.timestamp, abs=0.1)
+
+
+async def test_a_guide_client_is_told_tick_and_clients() -> None:
+    async with serving(heartbeat_s=0.05) as server, connect(server.url) as client:
+        beat = json.loads(await asyncio.wait_for(client.recv(), 5))
+        assert beat["type"] == "heartbeat"
+        assert beat["data"]["clients"] == 1
+
+
+async def test_the_server_notices_a_dead_client_within_two_intervals() -> None:
+    async with (
+        serving(heartbeat_s=HEARTBEAT_S) as server,
+        FaultProxy(server.port) as proxy,
+        connect(proxy.url, ping_interval=None) as client,
+    ):
+        await eventually(lambda: len(server.clients) == 1)
+        await client.ping()
+        loop = asyncio.get_running_loop()
+        proxy.up.black_hole(True)
+        began = loop.time()
+        await eventually(lambda: not server.clients)
+        assert loop.time() - began < 2 * HEARTBEAT_S + SLACK_S
+        client.transport.abort()
+
+
+async def test_the_client_notices_a_dead_server_within_two_intervals() -> None:
+    async with (
+        serving(heartbeat_s=HEARTBEAT_S) as server,
+        FaultProxy(server.port) as proxy,
+        following(proxy.url, delays=never_again) as (client, _),
+    ):
+        loop = asyncio.get_running_loop()
+        proxy.down.black_hole(True)
+        began = loop.time()
+        await until(lambda: client.state == "reconnecting")
+        assert loop.time() - began < 2 * HEARTBEAT_S + SLACK_S
+
+
+async def test_round_trips_are_sampled_on_both_sides() -> None:
+    here, there = ConnectionMonitor(), ConnectionMonitor()
+    async with serving(heartbeat_s=0.05, monitor=there) as server, following(server.url, monitor=here):
+        await eventually(lambda: all(monitor.get_metrics()["latency_p50_s"] for monitor in (here, there)))
+    for monitor in (here, there):
+        assert 0 < (monitor.get_metrics()["latency_p95_s"] or 0) < 1
