@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,12 @@ class Commands:
             result.get("head"),
             result.get("command_id"),
         )
-        if head is not None and not self._store.wait(lambda: self._store.has_accounted(epoch, head), DEADLINE_S):
-            raise OutcomeUnknown(name, "", f"it took effect, but the events up to {head} did not arrive")
+        if head is not None and not self._store.has_accounted(epoch, head):
+            try:
+                self._portal.call(self._arrival, epoch, head, timeout=DEADLINE_S)
+            except TimeoutError:
+                reason = f"it took effect, but the events up to {head} did not arrive"
+                raise OutcomeUnknown(name, "", reason) from None
         if cause is not None:  # the answer may overtake the word on the run, which has its place behind the events
             self._store.wait(lambda: self._store.has_heard(cause, state), GRACE_S)
         return state
@@ -62,6 +67,16 @@ class Commands:
                 "doc": [spec.doc for spec in specs],
             }
         )
+
+    async def _arrival(self, epoch: str, head: int) -> None:
+        """Wait until the store was given everything up to a position, which the client moves in the same turn.
+
+        The store alone would not know: what was filtered, or lies before this session, is no news to it.
+        """
+        client = self._client
+        # watched, for nobody else has a use for an event at each position
+        while (at := client.position) is not None and at[0] == epoch and at[1] < head:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
     async def _request(self, name: str, arguments: dict[str, Any], deadline_s: float) -> Any:
         result = await self._client.request(name, arguments, deadline_s=deadline_s)

@@ -237,6 +237,8 @@ class FaultProxy:
         self._tasks.add(task)
         try:
             await self._carry(reader, writer)
+        except asyncio.CancelledError:  # by `__aexit__` only; Python 3.11's streams report a handler that was cancelled
+            return
         finally:
             self._tasks.discard(task)
 

@@ -81,6 +81,7 @@ class Incoming:
         self.greeted, self.ready = loop.create_future(), loop.create_future()
         self.dialect = UNKNOWN if subprotocol is None else V1
         self.said = None
+        self.receiver.cut()  # an attempt that was given up may have said its `hello` after its end
         self.peer_clock.forget()
         self._newcomer = self.receiver.position is None
 

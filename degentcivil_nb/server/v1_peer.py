@@ -188,7 +188,12 @@ class V1Peer(Peer):
         await self._send_urgent()
         history = self.feed.history
         if self.place < history.start:
-            await self._skip()
+            if self.position + 1 < history.oldest:
+                await self._skip()
+            else:  # no position has gone, only states of the run, for which the present one stands
+                self.place = history.start
+                state = replace(self.feed.status(), head=self.position)
+                await self._send(self._encode(MessageTypes.RUN_STATE, state))
             return True
         if self.place == history.end:
             return False

@@ -1,0 +1,98 @@
+"""A server, or healthy clients, in a process of their own: told what to do by lines of JSON, answering with one each.
+
+`python -m tests.promises.crowd_process serve|watch URL COUNT`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.json_text import decode
+from degentcivil_nb.protocol.message import RawMessage
+from degentcivil_nb.server.history import History
+from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+
+PAD = "x" * 2_000
+HISTORY = 10_000
+
+
+class _Sent(Struct, gc=False):
+    sent: float
+
+
+class Serving:
+    """Publish at a steady rate, each message with the time at which it was."""
+
+    async def start(self, per_s: float) -> Any:
+        self.server = SimulationWebSocket("127.0.0.1", 0, history=History(HISTORY, 1 << 30))
+        self._publish(HISTORY)
+        await self.server.start()
+        self.server.feed.settle()
+        self._task = asyncio.create_task(self._go_on(per_s))
+        return self.server.url
+
+    def _publish(self, count: int) -> None:
+        for _ in range(count):
+            self.server.publish("event_notification", {"event_type": "x", "sent": time.time(), "pad": PAD})
+
+    async def _go_on(self, per_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        began, done = loop.time(), 0
+        while True:
+            due = int((loop.time() - began) * per_s)
+            self._publish(due - done)
+            done = due
+            await asyncio.sleep(1 / per_s)
+
+    async def look(self) -> Any:
+        return {"head": self.server.history.head, "clients": len(self.server.clients)}
+
+    async def stop(self) -> Any:
+        self._task.cancel()
+        await self.server.close()
+
+
+class Watching:
+    """Be healthy clients, and sample how late each message comes."""
+
+    async def start(self, url: str, count: int) -> Any:
+        self.samples: list[float] = []
+        self.gaps = 0
+        self.clients = [SimulationClient(url, history=0, sink=self._take) for _ in range(count)]
+        await asyncio.gather(*(client.open() for client in self.clients))
+
+    def _take(self, messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        self.gaps += sum(message.type == "gap" for message in messages)
+        self.samples += [received - decode(_Sent, m.data).sent for m in messages if m.type == "event_notification"]
+
+    async def look(self) -> Any:
+        samples, self.samples = np.array(self.samples or [0.0]), []
+        p50, p99, most = (float(np.percentile(samples, percent)) for percent in (50, 99, 100))
+        reconnects = sum(client.reconnects for client in self.clients)
+        return {"count": len(samples), "p50": p50, "p99": p99, "max": most, "gaps": self.gaps, "reconnects": reconnects}
+
+    async def stop(self) -> Any:
+        await asyncio.gather(*(client.close() for client in self.clients))
+
+
+async def main(role: str) -> None:
+    actor = {"serve": Serving, "watch": Watching}[role]()
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        name, *arguments = json.loads(line)
+        method: Callable[..., Any] = getattr(actor, name)
+        print(json.dumps(await method(*arguments)), flush=True)
+        if name == "stop":
+            return
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
