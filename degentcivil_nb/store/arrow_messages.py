@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode, encode
-from ..protocol.message import NULL, ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.json_text import decode
+from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
 from .schema import LATEST_S
 
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
@@ -28,10 +28,9 @@ SCHEMA: Final = pa.schema(
         ("timestamp", pa.float64()),
         ("id", pa.string()),
         ("data", pa.large_binary()),
-        ("envelope", pa.large_binary()),  # the rest of a message whose numbers or texts fit no column, as JSON
     ]
 )
-INT64: Final = np.iinfo(np.int64)
+FOREIGN: Final = (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError)
 CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
@@ -57,25 +56,23 @@ def to_batch(entries: Sequence[Entry], first_row: int) -> pa.RecordBatch:
     """Make columns of entries; `first_row` is the number that the first event among them gets."""
     messages = list(chain.from_iterable(entry.messages for entry in entries))
     try:
-        columns = _columns(messages, None)
-        types = columns["type"].dictionary.to_pylist()
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError):
-        fitted = [_fitted(message) for message in messages]
-        columns = _columns([message for message, _ in fitted], [envelope for _, envelope in fitted])
-        types = [message.type for message in messages if isinstance(message.type, str)]
+        columns = _columns(messages)
+    except FOREIGN:
+        messages = [_fitted(message) for message in messages]
+        columns = _columns(messages)
     counts = [len(entry.messages) for entry in entries]
     received = np.repeat(np.array([entry.received for entry in entries], np.float64), counts)
     epochs = _Words()
     codes = np.repeat(np.array([epochs[entry.epoch] for entry in entries], np.int32), counts)
     columns |= {
-        "row": _rows(messages, types, first_row),
+        "row": _rows(messages, columns["type"].dictionary.to_pylist(), first_row),
         "received": pa.array(received),
         "epoch": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(epochs), pa.string())),
     }
     return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _columns(messages: list[RawMessage], envelopes: list[bytes | None] | None) -> dict[str, Any]:
+def _columns(messages: list[RawMessage]) -> dict[str, Any]:
     size = len(messages)
     words = _Words()
     types = [message.type for message in messages]
@@ -95,32 +92,24 @@ def _columns(messages: list[RawMessage], envelopes: list[bytes | None] | None) -
         "timestamp": _numbers([message.timestamp for message in messages], np.float64),
         "id": pa.nulls(size, pa.string()) if ids.count(None) == size else pa.array(ids, pa.string()),
         "data": pa.Array.from_buffers(pa.large_binary(), size, data),
-        "envelope": pa.nulls(size, pa.large_binary()) if envelopes is None else pa.array(envelopes, pa.large_binary()),
     }
 
 
 def _numbers(values: list[Any], dtype: type[np.int64 | np.float64]) -> pa.Array:
     if values.count(values[0]) == len(values):
         return pa.repeat(pa.scalar(values[0], pa.from_numpy_dtype(dtype)), len(values))
-    try:
-        return pa.array(np.fromiter(values, dtype, len(values)))  # faster, and cannot do without one
-    except TypeError:
+    if None in values:
         return pa.array(values, pa.from_numpy_dtype(dtype))
+    return pa.array(np.fromiter(values, dtype, len(values)))  # faster, and takes `None` for no number
 
 
-def _fitted(message: RawMessage) -> tuple[RawMessage, bytes | None]:
-    """Give a message that fits the columns, and for one that does not what it was besides its payload."""
+def _fitted(message: RawMessage) -> RawMessage:
+    """Give a message that fits the columns: what was made in Python of things that no wire carries is an error."""
     try:
-        _columns([message], None)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError) as error:
-        try:
-            envelope = RawMessage(message.type, NULL, message.timestamp, message.seq, message.tick, message.id)
-            text = encode(envelope)
-            decode(RawMessage, text)
-            return RawMessage("", Raw(bytes(message.data))), text
-        except (WebSocketError, TypeError, ValueError, AttributeError):  # made in Python, of things that are no message
-            return malformed(repr(message), error), None
-    return message, None
+        _columns([message])
+    except FOREIGN as error:
+        return malformed(repr(message), error)
+    return message
 
 
 def _rows(messages: list[RawMessage], types: list[str], first_row: int) -> Any:
@@ -163,21 +152,9 @@ def from_batch(batch: pa.RecordBatch) -> Iterator[Entry]:
             batch.column("id").to_pylist(),
         )
     )
-    envelopes = batch.column("envelope")
-    if envelopes.null_count < size:
-        for position in np.flatnonzero(envelopes.is_valid().to_numpy(zero_copy_only=False)).tolist():
-            messages[position] = _restored(envelopes[position].as_py(), messages[position].data)
     for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), size], strict=True):
         code = int(codes[start])
         yield Entry(messages[start:stop], float(received[start]), names[code] if code >= 0 else None)
-
-
-def _restored(envelope: bytes, data: Raw) -> RawMessage:
-    try:
-        message = decode(RawMessage, envelope)
-    except WebSocketError as error:
-        return malformed(envelope, error)
-    return RawMessage(message.type, data, message.timestamp, message.seq, message.tick, message.id)
 
 
 def event_times(batch: pa.RecordBatch) -> Any:

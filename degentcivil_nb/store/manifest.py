@@ -80,7 +80,7 @@ class SegmentStats(Struct, omit_defaults=True):
             return
         for found in pc.value_counts(batch.column("type")).to_pylist():
             self.types[found["values"]] = self.types.get(found["values"], 0) + found["counts"]
-        if len(self.types) > MAX_WORDS or batch.column("envelope").null_count < batch.num_rows:
+        if len(self.types) > MAX_WORDS:
             self.types = None
 
     def _note_positions(self, batch: pa.RecordBatch) -> None:
