@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -409,3 +410,23 @@ async def test_a_collector_sees_each_event_once(probe: SimulationProbe) -> None:
 def _burst(probe: SimulationProbe, count: int) -> None:
     for number in range(count):
         probe.event("burst", number)
+
+
+async def test_its_server_counts_and_its_traffic_can_be_looked_at() -> None:
+    with SimulationProbe(port=0, metrics_port=0) as probe:
+        probe.traffic.enabled = True
+        async with following(probe.url) as (_, seen):
+            probe.event("trade", {"price": 3})
+            await seen.until(lambda: seen.seqs == [1])
+            figures = probe.monitor.get_metrics()
+            assert (figures["total_connections"], figures["active_connections"]) == (1, 1)
+            assert figures["messages_sent"] and figures["messages_received"]
+            assert {"hello", "resume", "event_notification"} <= set(probe.traffic.frames()["type"])
+            assert probe.metrics_url is not None
+            url = probe.metrics_url
+            text = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+            assert "degentcivil_active_connections 1.0" in text
+        await asyncio.to_thread(probe.restart_server)
+        assert probe.monitor.metrics["active_connections"] == 0
+    with pytest.raises(OSError):
+        await asyncio.to_thread(urllib.request.urlopen, url)

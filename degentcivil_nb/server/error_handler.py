@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from websockets.exceptions import ConnectionClosed
 
@@ -43,6 +43,7 @@ class ErrorHandler:
         self._monitor: Monitor = Silent() if monitor is None else monitor
         self._clock = clock
         self._windows: WeakKeyDictionary[Any, SlidingWindow] = WeakKeyDictionary()
+        self._closed: WeakSet[Any] = WeakSet()  # what they had sent before may still come
 
     async def handle_error(
         self,
@@ -59,6 +60,8 @@ class ErrorHandler:
         through `websocket.send`. A foreign exception is told as 1004 with nothing of its text,
         and an incident number that finds it in the log. Nothing is raised but `CancelledError`.
         """
+        if websocket in self._closed:
+            return False
         told, name = self._translate(websocket, error, peer)
         self._monitor.update_metrics("errors")
         window = self._windows.get(websocket)
@@ -66,6 +69,7 @@ class ErrorHandler:
             window = self._windows[websocket] = SlidingWindow(self.max_errors, self.window_s)
         now = self._clock()
         if window.wait(now) > 0:
+            self._closed.add(websocket)
             await self._close(websocket, told, name)
             return False
         window.admit(now)

@@ -40,8 +40,8 @@ class Inbound:
         self._errors = errors
         self._dispatch = dispatch
 
-    async def take(self, peer: Peer, frame: str | bytes) -> None:
-        """Take one frame; raises nothing but `ConnectionClosed`."""
+    async def take(self, peer: Peer, frame: str | bytes) -> bool:
+        """Take one frame and return whether its sender is still served; raises nothing but `ConnectionClosed`."""
         self._monitor.update_metrics("messages_received")
         self._monitor.update_metrics("bytes_received", len(frame))
         if self._traffic is not None and self._traffic.enabled:
@@ -55,7 +55,10 @@ class Inbound:
         except ConnectionClosed:
             raise
         except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
-            await self._errors.handle_error(peer.websocket, error, peer=peer.name, answer=answer, reply=peer.reply)
+            return await self._errors.handle_error(
+                peer.websocket, error, peer=peer.name, answer=answer, reply=peer.reply
+            )
+        return True
 
     def _hand_on(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):

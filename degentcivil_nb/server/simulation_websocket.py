@@ -316,7 +316,8 @@ class SimulationWebSocket:
         """Read what a client sends until it leaves; a subclass may read it otherwise."""
         peer = self._peers[websocket]
         async for frame in websocket:
-            await self._inbound.take(peer, frame)
+            if not await self._inbound.take(peer, frame):
+                return
 
     def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
         role = partial(self._role_of, websocket)
