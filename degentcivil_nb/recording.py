@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -17,6 +19,7 @@ from .protocol.message import RawMessage
 from .reader import Reader
 from .store.arrow_messages import Entry
 from .store.event_store import EventStore
+from .store.long_store import LongStore
 from .store.schema import to_ns
 from .store.segment_reader import SegmentFolder
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from .panels import Panels
     from .views.dashboard import Dashboard
     from .views.refresh import Refresher
+
+logger = logging.getLogger("degentcivil_nb.recording")
 
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
@@ -37,13 +42,17 @@ class RecordingWarning(UserWarning):
     """Say that a recording is damaged or was not finished: what is missing, and where."""
 
 
-def open_recording(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Recording:
+def open_recording(
+    path: str | os.PathLike[str], *, memory_rows: int = MEMORY_ROWS, progress: Progress | None = None
+) -> Recording:
     """Open a recording, also one that is being written, and give what was committed.
 
     A `RecordingWarning` counts what is missing of one that is damaged or was not finished, and says where; `gaps()`
-    has it too. Raises `FileNotFoundError` where there is none.
+    has it too. More than `memory_rows` events are not held in memory but read from disk as questions need them.
+    `progress` is told how many messages of how many are read; without it, what takes long is logged.
+    Raises `FileNotFoundError` where there is none.
     """
-    return Recording(path, progress=progress)
+    return Recording(path, memory_rows=memory_rows, progress=progress)
 
 
 class Recording(Reader):
@@ -61,25 +70,40 @@ class Recording(Reader):
     ) -> None:
         self.path = Path(path)
         self._folder = SegmentFolder(self.path)
-        self._store = EventStore(max_rows=EVERYTHING)
         self._read = 0
-        self._fill(progress)
+        self._progress = progress
+        size = sum(segment.stats.data_bytes for segment in self._folder.segments)
+        self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
+        """Whether all of it was read into memory."""
+        self._load()
         if self.problems:
             warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
 
-    def _fill(self, progress: Progress | None) -> None:
+    def _load(self) -> None:
+        progress = self._progress or _logged(self.path)
+        if self.in_memory:
+            self._store: EventStore = EventStore(max_rows=EVERYTHING)
+            self._fill(progress)
+        else:
+            long_store: Any = LongStore(self._folder, progress)
+            self._store = long_store
+            self._read = long_store.messages
+
+    def _fill(self, progress: Progress) -> None:
         total = self._folder.messages
         for entry in self._folder.entries(start=self._read):
             self._store.append(list(entry.messages), entry.received, entry.epoch)
             self._read += len(entry.messages)
-            if progress is not None:
-                progress(self._read, total)
+            progress(self._read, total)
 
     def refresh(self) -> int:
         """Read what was committed since to a recording that is being written; gives how many events came."""
         before = len(self._store)
         self._folder = SegmentFolder(self.path)
-        self._fill(None)
+        if self.in_memory:
+            self._fill(_logged(self.path))
+        elif self._folder.messages > self._read:
+            self._load()
         return len(self._store) - before
 
     @property
@@ -164,6 +188,19 @@ class Recording(Reader):
     def __repr__(self) -> str:
         info = self.info()
         return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
+
+
+def _logged(path: Path, every_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> Progress:
+    """Tell the log each second how far it is."""
+    due = clock() + every_s
+
+    def progress(done: int, total: int) -> None:
+        nonlocal due
+        if clock() >= due:
+            due = clock() + every_s
+            logger.info("reading %s: %s of %s messages", path, f"{done:,}", f"{total:,}")
+
+    return progress
 
 
 def _moment(seconds: float) -> pd.Timestamp:

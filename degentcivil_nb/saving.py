@@ -15,10 +15,11 @@ from msgspec import Raw
 from . import __version__
 from .protocol.json_text import encode
 from .protocol.masking import masked
-from .protocol.message import Gap, MessageTypes, RawMessage, RunState, Snapshot, SnapshotCharacter
+from .protocol.message import Gap, MessageTypes, RawMessage, RunState, Snapshot
 from .protocol.stream import gap_message
 from .store.arrow_messages import Entry
-from .store.schema import NAT, SECOND
+from .store.long_store import snapshot_characters
+from .store.schema import SECOND
 from .store.segment_reader import SegmentFolder
 from .store.segment_writer import SegmentWriter
 
@@ -34,28 +35,12 @@ NOT_VALID: Final = "not a valid "
 
 def present_messages(store: EventStore, position: Position) -> list[RawMessage]:
     """Give a snapshot of the town as the store knows it, as of a position, and the state of the run."""
-    columns = store.present_columns()
-    characters = [
-        SnapshotCharacter(character, state, location, _seconds(since), _seconds(seen), attributes)
-        for character, state, location, since, seen, attributes in zip(
-            columns.character_id,
-            columns.state,
-            columns.location,
-            columns.since.tolist(),
-            columns.last_seen.tolist(),
-            columns.attributes,
-            strict=True,
-        )
-    ]
+    characters = snapshot_characters(store.present_columns())
     snapshot = Snapshot(seq=0 if position is None else position[1], characters=characters)
     messages = [RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))]
     if store.run_state is not None:
         messages.append(RawMessage(MessageTypes.RUN_STATE, Raw(encode(RunState(store.run_state, tick=store.tick)))))
     return messages
-
-
-def _seconds(nanoseconds: int) -> float | None:
-    return None if nanoseconds == NAT else nanoseconds / SECOND
 
 
 def bridge(recorded: Position, now: Position) -> list[RawMessage]:

@@ -156,7 +156,7 @@ class SegmentFolder:
                 damaged = 0
                 if found.kind != BATCH:
                     continue
-                batch = _read_batch(found)
+                batch = read_batch(found)
             if batch is None or not isinstance(found, Record):
                 if isinstance(found, Damage) and found.torn:
                     torn = True
@@ -204,12 +204,17 @@ class SegmentFolder:
 
     def entries(self, segments: list[Segment] | None = None, start: int = 0) -> Iterator[Entry]:
         """Give the messages from place `start` on, in order, and a gap wherever some are missing."""
+        for _, entry in self.numbered_entries(segments, start):
+            yield entry
+
+    def numbered_entries(self, segments: list[Segment] | None = None, start: int = 0) -> Iterator[tuple[int, Entry]]:
+        """Give what `entries` does, each with the place of its segment among all or those that were named."""
         chosen = self.segments if segments is None else segments
         expected = chosen[0].stats.ordinal if segments and chosen else 0
         last: tuple[str, int] | None = None
         lost: list[SegmentStats] = []
         received = 0.0
-        for segment in chosen:
+        for number, segment in enumerate(chosen):
             stats = segment.stats
             if stats.ordinal + stats.messages <= start:
                 expected, last = stats.ordinal + stats.messages, stats.position or last
@@ -228,18 +233,21 @@ class SegmentFolder:
                     ordinal = expected
                 elif ordinal > expected:
                     at = float(batch.column("received")[0].as_py())
-                    yield from _gap_entries(_last_position(before) or last, lost, batch, at)
+                    for entry in _gap_entries(_last_position(before) or last, lost, batch, at):
+                        yield number, entry
                 lost.clear()
                 skipped = min(max(0, start - ordinal), batch.num_rows)
                 for entry in from_batch(batch.slice(skipped)):
-                    yield entry
+                    yield number, entry
                     received = entry.received
                 expected, before = ordinal + batch.num_rows, batch
             last = stats.position or last
             if segment.cut and segment is chosen[-1] and segments is None:
-                yield from _gap_entries(last, lost, None, received)
+                for entry in _gap_entries(last, lost, None, received):
+                    yield number, entry
         if lost:
-            yield from _gap_entries(last, lost, None, received or (lost[0].time or (0.0, 0.0))[0])
+            for entry in _gap_entries(last, lost, None, received or (lost[0].time or (0.0, 0.0))[0]):
+                yield len(chosen) - 1, entry
 
 
 def _is_ours(path: Path) -> bool:
@@ -272,7 +280,8 @@ def _read_table(data: bytes, stats: SegmentStats) -> pa.Table:
     return table
 
 
-def _read_batch(record: Record) -> pa.RecordBatch | None:
+def read_batch(record: Record) -> pa.RecordBatch | None:
+    """Give the messages of a sound record; `None` where they are not what a recording holds."""
     try:
         with pa.ipc.open_stream(pa.BufferReader(record.payload)) as stream:
             if stream.schema != SCHEMA:
