@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.simulation_client import SimulationClient
+    from .compare import Comparison, compare
     from .monitoring.connection_monitor import ConnectionMonitor
     from .monitoring.websocket_debugger import WebSocketDebugger
     from .protocol.batching import MessageBatcher
@@ -14,20 +15,23 @@ if TYPE_CHECKING:
     from .protocol.limits import RateLimiter
     from .protocol.message import MessageTypes, WebSocketMessage
     from .recording import Recording, RecordingWarning, open_recording
+    from .runs import Runs, open_runs
     from .server.auth import WebSocketAuth
     from .server.connection_pool import ConnectionPool
     from .server.error_handler import ErrorHandler
     from .server.publishers import CharacterStatePublisher, EventNotifier
     from .server.simulation_websocket import SimulationWebSocket
     from .session import Session, connect
-    from .simulation import LocalServer, SimulationProbe, start_local_server
+    from .simulation import LocalServer, Replay, SimulationProbe, start_local_server, start_replay
 
 __version__ = "0.1.0"
 
 _HOMES = {
     ".session": ("Session", "connect"),
     ".recording": ("Recording", "RecordingWarning", "open_recording"),
-    ".simulation": ("LocalServer", "SimulationProbe", "start_local_server"),
+    ".runs": ("Runs", "open_runs"),
+    ".compare": ("Comparison", "compare"),
+    ".simulation": ("LocalServer", "Replay", "SimulationProbe", "start_local_server", "start_replay"),
     ".server.simulation_websocket": ("SimulationWebSocket",),
     ".server.publishers": ("CharacterStatePublisher", "EventNotifier"),
     ".server.connection_pool": ("ConnectionPool",),
@@ -48,6 +52,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "CharacterStatePublisher",
     "CommandError",
+    "Comparison",
     "ConnectFailed",
     "ConnectionMonitor",
     "ConnectionPool",
@@ -61,6 +66,8 @@ __all__ = [
     "RateLimiter",
     "Recording",
     "RecordingWarning",
+    "Replay",
+    "Runs",
     "Session",
     "SimulationClient",
     "SimulationProbe",
@@ -69,9 +76,12 @@ __all__ = [
     "WebSocketDebugger",
     "WebSocketError",
     "WebSocketMessage",
+    "compare",
     "connect",
     "open_recording",
+    "open_runs",
     "start_local_server",
+    "start_replay",
 ]
 
 

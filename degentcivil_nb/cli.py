@@ -1,4 +1,4 @@
-"""The shell's words: `degentcivil-nb lab`, `demo` and `tail`."""
+"""The shell's words: `degentcivil-nb lab`, `demo`, `tail`, and those about recordings."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from . import shell_recordings
+from .shell import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    TOKEN_VARIABLE,
+    USAGE,
+    Failure,
+    WrongUsage,
+    count,
+    port,
+    positive,
+    read_token,
+    seconds,
+)
+
+__all__ = ["FAILED", "INTERRUPTED", "OK", "TOKEN_VARIABLE", "USAGE", "Failure", "WrongUsage", "main", "read_token"]
+
 FIRST_NOTEBOOK: Final = "01_first_look.ipynb"
-TOKEN_VARIABLE: Final = "DEGENTCIVIL_TOKEN"  # noqa: S105 — the name of a variable, not a token
 URL_VARIABLE: Final = "DEGENTCIVIL_URL"
 """Where the first notebook connects to, instead of a demo town of its own."""
 
-OK: Final = 0
-FAILED: Final = 1
-USAGE: Final = 2
-INTERRUPTED: Final = 130
-
 EXIT_CODES: Final = """\
 exit codes: 0 done, or asked to end by SIGTERM; 1 it failed, and said why; 2 wrong usage; 130 ended by Ctrl-C"""
-
-
-class Failure(Exception):
-    """End the command with one sentence and exit code 1."""
-
-
-class WrongUsage(Exception):
-    """End the command with one sentence and exit code 2."""
 
 
 # --- lab -----------------------------------------------------------------------------------------------------------
@@ -135,12 +139,6 @@ def tail(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
     return OK
 
 
-def read_token(path: Path | None) -> str | None:
-    """Read the token from a file or else the environment; on a command line all users of the machine could see it."""
-    token = os.environ.get(TOKEN_VARIABLE, "") if path is None else path.read_text(encoding="utf-8")
-    return token.strip() or None
-
-
 # --- the whole -----------------------------------------------------------------------------------------------------
 
 
@@ -192,13 +190,9 @@ def build_parser() -> argparse.ArgumentParser:
         default="127.0.0.1",
         help="address to listen at; any but this machine's own needs a token (default: %(default)s)",
     )
-    command.add_argument("--port", type=_port, default=8765, help="port, 0 for a free one (default: %(default)s)")
-    command.add_argument(
-        "--characters", type=_positive, default=12, metavar="N", help="how many (default: %(default)s)"
-    )
-    command.add_argument(
-        "--tick", type=_seconds, default=0.1, metavar="S", help="seconds a tick (default: %(default)s)"
-    )
+    command.add_argument("--port", type=port, default=8765, help="port, 0 for a free one (default: %(default)s)")
+    command.add_argument("--characters", type=positive, default=12, metavar="N", help="how many (default: %(default)s)")
+    command.add_argument("--tick", type=seconds, default=0.1, metavar="S", help="seconds a tick (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: %(default)s)")
     command.add_argument("--paused", action="store_true", help="begin paused")
     command.add_argument("--make-token", action="store_true", help="make up a token, ask for it, and print it here")
@@ -210,41 +204,15 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--type", action="append", default=[], help="only messages of this type (may be repeated)")
     command.add_argument(
         "--history",
-        type=_count,
+        type=count,
         default=10,
         metavar="N",
         help="begin with that many past messages (default: %(default)s)",
     )
     add_token(command)
+
+    shell_recordings.declare(add, add_token)
     return parser
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be between 0 and 65535")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
-    return value
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -28,7 +31,20 @@ def query(reader: Reader, text: str) -> pd.DataFrame:
     Raises `ValueError` with DuckDB's own words for a query that cannot be answered, and for anything but one SELECT;
     `ImportError` says how to get DuckDB.
     """
+    return answer(text, {name: partial(_table, reader, name) for name in TABLES})
+
+
+def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Answer one SELECT over tables (frames, or Arrow's data) and views over them, each made when it is asked for.
+
+    A view may use the tables, and views before it. Raises as `query` does.
+    """
     duckdb = _duckdb()
+    views = views or {}
+    wanted = text
+    for name, definition in reversed(list(views.items())):
+        if _mentions(wanted, name):
+            wanted += f"\n{definition}"
     with duckdb.connect(":memory:", config=CONFIG) as database:
         try:
             statements = database.extract_statements(text)
@@ -37,18 +53,28 @@ def query(reader: Reader, text: str) -> pd.DataFrame:
                 duckdb.StatementType.EXPLAIN,
             ):
                 raise ValueError("sql() takes one SELECT; the store is not written through it")
-            for name in TABLES:
-                if re.search(rf"\b{name}\b", text, re.IGNORECASE):
-                    database.register(name, plain(_table(reader, name)))
-            answer: pd.DataFrame = database.sql(text).df()
-            return answer
+            for name, make in tables.items():
+                if _mentions(wanted, name):
+                    database.register(name, make())
+            for name, definition in views.items():
+                if _mentions(wanted, name):
+                    database.execute(f"create temp view {name} as {definition}")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The inplace keyword")  # DuckDB's way of putting times into zones
+                found: pd.DataFrame = database.sql(text).df()
+            return found
         except duckdb.Error as error:
-            raise ValueError(f"{error}\nThe tables are {', '.join(TABLES)}.") from error
+            known = ", ".join(name for name in (*tables, *views) if not name.startswith("_"))
+            raise ValueError(f"{error}\nThe tables are {known}.") from error
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text, re.IGNORECASE) is not None
 
 
 def _table(reader: Reader, name: str) -> pd.DataFrame:
     frame: pd.DataFrame = getattr(reader, name)()
-    return frame if name == "gaps" else frame.reset_index()
+    return plain(frame if name == "gaps" else frame.reset_index())
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:

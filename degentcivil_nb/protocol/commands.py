@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN
-from .message import CommandSpec
+from .message import Command, CommandSpec
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")
@@ -85,6 +85,15 @@ class CommandTable:
                 f"there is no command {name[:80]!r}; there are {known}",
                 details={"name": name[:80]},
             ) from None
+
+    def admit(self, command: Command, role: str) -> tuple[DeclaredCommand, dict[str, Any]]:
+        """Give the declared command and its checked arguments; `WebSocketError` says what is wrong with the request."""
+        declared = self.find(command.name)
+        if not allows(role, declared.spec.role):
+            raise WebSocketError(
+                WebSocketError.FORBIDDEN, f"{command.name} is for the role {declared.spec.role}, not for {role}"
+            )
+        return declared, declared.check(command.arguments)
 
     def specs(self) -> list[CommandSpec]:
         """List what is on offer."""

@@ -92,9 +92,9 @@ class History:
         """Put an ordered control message, whole, behind what is there."""
         self._add(frame, None, type, None)
 
-    def append_lost(self, epoch: str, count: int) -> None:
-        """Assign `count` positions to messages that were lost before they could be held, and declare them."""
-        gap = Gap(epoch, self.head + 1, self.head + count, "overflow")
+    def append_lost(self, epoch: str, count: int, reason: str = "overflow") -> None:
+        """Assign `count` positions to messages that are not there to be held, and declare them."""
+        gap = Gap(epoch, self.head + 1, self.head + count, reason)
         self.head += count
         self._add(encode(WebSocketMessage(MessageTypes.GAP, gap)), None, MessageTypes.GAP, None)
 

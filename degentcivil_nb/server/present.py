@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -121,6 +121,26 @@ class Present:
         character.last_seen = timestamp
         character.encoded = None
         return character
+
+    def characters(self) -> Iterator[SnapshotCharacter]:
+        """Give everybody there is."""
+        return filter(None, map(self.character, list(self._characters)))
+
+    def character(self, name: str) -> SnapshotCharacter | None:
+        """Give one character, `None` where there is no such."""
+        one = self._characters.get(name)
+        if one is None:
+            return None
+        return SnapshotCharacter(name, one.state, one.location, one.since, one.last_seen, dict(one.attributes))
+
+    def restore(self, characters: Iterable[SnapshotCharacter]) -> None:
+        """Put these in the place of everybody known so far."""
+        restored: dict[str, _Character] = {}
+        for given in characters:
+            one = restored[str(given.character_id)] = _Character()
+            one.state, one.location = given.state, given.location
+            one.since, one.last_seen, one.attributes = given.since, given.last_seen, dict(given.attributes)
+        self._characters = restored
 
     def snapshot(self, seq: int, max_bytes: int, only: Collection[CharacterId] | None = None) -> Iterator[bytes]:
         """Write the present as `snapshot` frames of at most `max_bytes`; `only` names the characters wanted."""

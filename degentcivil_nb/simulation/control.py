@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 from msgspec.structs import replace
 
-from ..protocol.commands import CommandTable, DeclaredCommand, allows
+from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
 from .pace import Pace
@@ -97,12 +97,7 @@ class Control:
     def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
         """Take a command from any thread and return; `reply` is called once, after the effect or the deadline."""
         try:
-            declared = self.commands.find(command.name)
-            if not allows(role, declared.spec.role):
-                raise WebSocketError(
-                    WebSocketError.FORBIDDEN, f"{command.name} is for the role {declared.spec.role}, not for {role}"
-                )
-            arguments = declared.check(command.arguments)
+            declared, arguments = self.commands.admit(command, role)
         except WebSocketError as error:
             reply(refusal(error))
             return
