@@ -8,8 +8,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from websockets.asyncio.client import connect
 
 from degentcivil_nb.monitoring import logs
+from degentcivil_nb.monitoring.logs import fields_of
+from degentcivil_nb.server.connection_pool import ConnectionPool
+from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
 SECRET = "s3cret-of-the-town"
 
@@ -133,3 +137,22 @@ def test_the_package_s_loggers_are_tamed_once_and_keep_their_filters_apart() -> 
     finally:
         for name, held in before.items():
             logging.getLogger(name).filters[:] = held
+
+
+async def test_the_server_s_lines_carry_their_context_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "degentcivil_nb.server")
+    server = SimulationWebSocket("127.0.0.1", 0, pool=ConnectionPool(1))
+    await server.start()
+    try:
+        async with connect(server.url) as client, connect(server.url) as refused:
+            await refused.wait_closed()
+            await client.send("no message")
+            await client.recv()
+    finally:
+        await server.close()
+    lines = {record.msg: fields_of(record) for record in caplog.records}
+    assert lines["%s is connected (%s, %s)"].items() >= {"dialect": "guide", "role": "debugger"}.items()
+    assert lines["%s is turned away: %s"]["code"] == 1106
+    assert lines["%s erred: %s (%s)"]["code"] == 1001
+    assert lines["%s has left (%s %s)"]["close_code"] == "1000"
+    assert all("peer" in fields for message, fields in lines.items() if message.startswith("%s "))

@@ -280,7 +280,8 @@ class SimulationWebSocket:
         try:
             await self._pool.add_connection(name, websocket)
         except WebSocketError as error:
-            log.info("%s is turned away: %s", name, error)
+            self.monitor.update_metrics("refused")
+            log.info("%s is turned away: %s", name, error, extra={"peer": name, "code": error.code})
             await say_goodbye(websocket, error, FULL)
             return
         try:
