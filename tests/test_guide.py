@@ -134,6 +134,22 @@ async def test_a_subclass_may_still_ask_for_the_path() -> None:
     assert paths == ["/town?speed=2"]
 
 
+async def test_a_subclass_may_take_its_clients_in_all_by_itself() -> None:
+    class Whole(SimulationWebSocket):
+        async def handle_connection(self, websocket: ServerConnection, path: str | None = None) -> None:
+            self.clients.add(websocket)
+            try:
+                await self.handle_messages(websocket)
+            finally:
+                self.clients.remove(websocket)
+
+    async with started(Whole(port=0)) as server, websockets.connect(server.url) as client:
+        await present(server)
+        await client.send("anything")
+        await CharacterStatePublisher(server).publish_state_change(EMMA)
+        assert (await heard(client, 1))[0]["data"]["new_state"] == "BARGAIN"
+
+
 @pytest.mark.parametrize("with_path", [False, True])
 async def test_one_s_own_serve_takes_its_handler_with_or_without_a_path(with_path: bool) -> None:
     server = SimulationWebSocket()

@@ -1,12 +1,12 @@
-"""Handlers as people wrote them when the library still passed a path beside the connection."""
+"""Handlers as people write them after the guide: with a path, or taking clients in by themselves."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 
 Handler = Callable[[ServerConnection], Awaitable[Any]]
 
@@ -18,3 +18,12 @@ def taking_one(handler: Callable[..., Awaitable[Any]]) -> Handler:
     except TypeError:
         return lambda websocket: handler(websocket, "/" if websocket.request is None else websocket.request.path)
     return handler
+
+
+def tell(clients: Iterable[ServerConnection], text: str) -> None:
+    """Send a text to clients that only a subclass's own `handle_connection` knows; from any thread, without waiting."""
+    for client in clients:
+        try:
+            client.loop.call_soon_threadsafe(broadcast, (client,), text)
+        except RuntimeError:  # its loop is closed, and it has gone with it
+            continue

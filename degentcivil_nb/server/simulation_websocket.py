@@ -31,7 +31,7 @@ from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
 from .farewell import say_goodbye
 from .feed import Feed
-from .handlers import taking_one
+from .handlers import taking_one, tell
 from .history import History
 from .inbound import Inbound
 from .interfaces import CommandHandler, Monitor, Silent, Traffic
@@ -252,6 +252,8 @@ class SimulationWebSocket:
     async def broadcast_message(self, message: WebSocketMessage) -> None:
         """Put a message into the stream of every client; from any thread or loop, and it never waits."""
         self.publish(message.type, message.data, message.tick, message.timestamp)
+        if len(self.clients) != len(self._peers):  # a subclass took some in by itself
+            tell([client for client in list(self.clients) if client not in self._peers], message.to_json())
 
     async def publish_now(self, message: WebSocketMessage) -> WebSocketMessage:
         """Put a message behind everything published so far and return it with its `seq`; on the server's loop.
@@ -315,9 +317,9 @@ class SimulationWebSocket:
 
     async def handle_messages(self, websocket: ServerConnection) -> None:
         """Read what a client sends until it leaves; a subclass may read it otherwise."""
-        peer = self._peers[websocket]
+        peer = self._peers.get(websocket)
         async for frame in websocket:
-            if not await self._inbound.take(peer, frame):
+            if peer is not None and not await self._inbound.take(peer, frame):
                 return
 
     def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
