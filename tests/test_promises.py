@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -150,6 +151,15 @@ async def test_states_of_the_run_that_leave_the_history_are_no_gap() -> None:
         messages = await client.until_seq(3)
         assert [part for part in shape(messages) if isinstance(part, tuple)] == []
         assert [message.seq for message in messages if message.seq] == [2, 3]
+
+
+def test_restarts_at_the_same_moment_follow_one_another() -> None:
+    with commands.Simulation() as simulation, ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for restarted in [pool.submit(simulation.probe.restart_server) for _ in range(4)]:
+                restarted.result(10)
+        with dc.connect(simulation.probe) as session:
+            assert session.pause() == "paused"
 
 
 async def test_a_hello_that_comes_after_its_connection_was_given_up_is_forgotten() -> None:

@@ -94,6 +94,7 @@ class SimulationProbe(Teller):
         logs.tame()
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
+        self._replacing = asyncio.Lock()  # two at once would want the same port
         self._portal = Portal("degentcivil-probe")
         try:
             self._portal.call(self._server.start)
@@ -232,11 +233,12 @@ class SimulationProbe(Teller):
         self._portal.call(self._replace_server, timeout=_CLOSE_S)
 
     async def _replace_server(self) -> None:
-        old = self._server
-        self._server = self._make_server(old.host, old.port)
-        self._publish = self._server.publish
-        await old.close()
-        await self._server.start()
+        async with self._replacing:
+            old = self._server
+            self._server = self._make_server(old.host, old.port)
+            self._publish = self._server.publish
+            await old.close()
+            await self._server.start()
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ class Blocked:
     """Be a real client whose loop stands still most of the time, and account for what it gets."""
 
     def __init__(self, url: str, history: int) -> None:
-        self.client = SimulationClient(url, history=history, sink=self._take)
+        self.client = SimulationClient(url, history=history, sink=self._take, timeout=30)
         self.position = 0
         self.gaps = 0
         self.wrong = 0
@@ -133,7 +133,7 @@ class Blocked:
 
 async def slow_clients(stalled: int, healthy: int, seconds: float) -> Tally:
     """Measure the healthy alone, then beside the stalled: a third never read, read a byte a second, are blocked."""
-    async with acting("serve", PER_S) as (server, url), acting("watch", url, healthy) as (watch, _):
+    async with acting("serve", PER_S, 2_000) as (server, url), acting("watch", url, healthy) as (watch, _):
         await asyncio.sleep(1)
         await watch("look")
         await asyncio.sleep(seconds)
@@ -176,7 +176,7 @@ async def storm(clients: int, *, bystanders: int = 20, rounds: int = 1) -> Tally
     """Cut all of some clients at the same moment; the bystanders must not notice."""
     tally = Tally(cuts=clients * rounds)
     latest = {"max": 0.0, "p99": 0.0}
-    async with acting("serve", PER_S) as (server, url), acting("watch", url, bystanders) as (watch, _):
+    async with acting("serve", 20, 200) as (server, url), acting("watch", url, bystanders) as (watch, _):
         crowd = [Blocked(url, 0) for _ in range(clients)]
         for begin in range(0, clients, 25):
             await asyncio.gather(*(one.client.open() for one in crowd[begin : begin + 25]))

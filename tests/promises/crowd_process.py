@@ -21,7 +21,6 @@ from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.server.history import History
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
-PAD = "x" * 2_000
 HISTORY = 10_000
 
 
@@ -32,7 +31,8 @@ class _Sent(Struct, gc=False):
 class Serving:
     """Publish at a steady rate, each message with the time at which it was."""
 
-    async def start(self, per_s: float) -> Any:
+    async def start(self, per_s: float, size: int) -> Any:
+        self._pad = "x" * size
         self.server = SimulationWebSocket("127.0.0.1", 0, history=History(HISTORY, 1 << 30))
         self._publish(HISTORY)
         await self.server.start()
@@ -42,7 +42,7 @@ class Serving:
 
     def _publish(self, count: int) -> None:
         for _ in range(count):
-            self.server.publish("event_notification", {"event_type": "x", "sent": time.time(), "pad": PAD})
+            self.server.publish("event_notification", {"event_type": "x", "sent": time.time(), "pad": self._pad})
 
     async def _go_on(self, per_s: float) -> None:
         loop = asyncio.get_running_loop()
