@@ -12,6 +12,7 @@ import pandas as pd
 
 from .protocol.errors import WebSocketError
 from .protocol.json_text import decode
+from .store.event_store import EventStore
 from .views.text import visible
 
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ def _first_difference(
 
 def _payloads(reader: Reader, rows: list[int]) -> list[Any]:
     """Give payloads as bytes, which are compared fastest, or decoded from a store that is not in memory."""
-    take = getattr(reader._store, "take_payloads", None)
-    return [reader.payload(row) for row in rows] if take is None else list(take(rows))
+    store = reader._store
+    return list(store.take_payloads(rows)) if isinstance(store, EventStore) else [reader.payload(row) for row in rows]
 
 
 def _read(payload: Any, ignore: frozenset[str]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,16 +157,17 @@ def _csv(pieces: Iterator[list[Entry]], path: Path) -> int:
         writer = csv.writer(file)
         writer.writerow(COLUMNS.names)
         for table in _tables(pieces):
-            columns = [list(map(_cell, column.to_pylist())) for column in table.columns]
+            columns = [_cells(column) for column in table.columns]
             writer.writerows(zip(*columns, strict=True))
             lines += table.num_rows
     return lines
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return disarmed(value)
-    return value.isoformat() if isinstance(value, datetime) else value
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        return list(column.cast(pa.string()).to_pylist())  # a hundred times faster than by way of Python's datetime
+    values: list[Any] = column.to_pylist()
+    return [disarmed(value) if isinstance(value, str) else value for value in values]
 
 
 def disarmed(text: str) -> str:

@@ -94,6 +94,17 @@ def test_without_positions_events_are_compared_in_order(tmp_path: Path) -> None:
     assert "was not compared" in repr(found)
 
 
+def test_a_recording_that_is_read_from_disk_is_compared_as_well(tmp_path: Path) -> None:
+    made(tmp_path / "a", ["x"] * 50)
+    made(tmp_path / "b", [*["x"] * 40, "y", *["x"] * 9])
+    a, b = (dc.Recording(tmp_path / name, memory_rows=10) for name in "ab")
+    assert not a.in_memory
+    found = dc.compare(a, b)
+    assert found.divergence is not None
+    assert (found.divergence.place, found.divergence.differs) == (40, ["data['event_type']"])
+    assert dc.compare(a, dc.open_recording(tmp_path / "a")).same
+
+
 def test_empty_runs_and_characters_of_one_side_only(tmp_path: Path) -> None:
     empty = dc.open_recording(write_recording(tmp_path / "empty", [told("gap", Gap(None))]))
     lone = made(tmp_path / "lone", ["x"], character_id=HOSTILE)

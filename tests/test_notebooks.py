@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -64,6 +65,22 @@ def test_the_first_notebook_runs_and_closes_without_a_thread_left(tmp_path: Path
     assert resumed == "running"
     assert "market_day" in str(cells["inject"].outputs[0].data)
     assert printed(last) == "left: []\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a kill is POSIX")
+def test_the_notebook_of_recordings_survives_its_crash_and_leaves_no_thread(tmp_path: Path) -> None:
+    notebook = execute(ROOT / "notebooks" / "03_recordings.ipynb", tmp_path, LEFT)
+    cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+    warned = [name for name, cell in cells.items() if any(o.get("name") == "stderr" for o in cell.outputs)]
+    assert warned == []
+    assert "was not finished" in printed(cells["crash"])
+    assert printed(cells["go-on"]).endswith(" 0 gaps\n")
+    first, second = printed(cells["replay"]).splitlines()
+    assert int(first.split()[-1]) > int(second.split()[-1]) == 8
+    assert "application/vnd.plotly.v1+json" in cells["figures"].outputs[0].data
+    assert "they part after" in cells["compare"].outputs[0].data["text/plain"]
+    assert "market day" in cells["runs"].outputs[0].data["text/plain"]
+    assert printed(notebook.cells[-1]) == "left: []\n"
 
 
 def test_the_readmes_tour_runs() -> None:

@@ -205,7 +205,7 @@ class Replay:
                     await request.run_async()
                     self._current = None
                 wait = await self._play()
-                if self._queue:
+                if self._queue or wait == 0:
                     continue
                 try:
                     async with asyncio.timeout(wait):
@@ -222,11 +222,12 @@ class Replay:
         if self._state.state != "running":
             return None
         told = 0
-        while (item := await self._next()) is not None:
-            wait = self._head.wait_s(item.moment)
+        while self._ahead or await self._read():
+            wait = self._head.wait_s(self._ahead[0].moment)
             if wait > 0:
                 return wait
-            await self._tell(self._ahead.popleft())
+            self._tell(self._ahead.popleft())
+            await self._be_patient()
             told += 1
             if told >= _TURN or self._queue:
                 await asyncio.sleep(0)
@@ -235,12 +236,18 @@ class Replay:
         self._enter("paused", "end")
         return None
 
-    async def _next(self) -> Item | None:
+    async def _read(self) -> bool:
+        """Read ahead where that is used up; says whether there is more."""
         if not self._ahead:
             self._ahead.extend(await asyncio.to_thread(self._tape.read, _AHEAD))
-        return self._ahead[0] if self._ahead else None
+        return bool(self._ahead)
 
-    async def _tell(self, item: Item) -> None:
+    async def _be_patient(self) -> None:
+        if self._told_bytes > _PATIENCE_BYTES:
+            self._told_bytes = 0
+            await self._server.caught_up(_PATIENCE_S)
+
+    def _tell(self, item: Item) -> None:
         message = item.message
         self._scene.note(item)
         if message.type == MessageTypes.GAP:
@@ -251,9 +258,6 @@ class Replay:
         elif message.type != MessageTypes.RUN_STATE:  # how the run was then; now the replay has a state of its own
             self._publish(item)
         self._told_bytes += len(message.data) + 200
-        if self._told_bytes > _PATIENCE_BYTES:
-            self._told_bytes = 0
-            await self._server.caught_up(_PATIENCE_S)
 
     def _publish(self, item: Item) -> None:
         message = item.message
@@ -340,7 +344,8 @@ class Replay:
         self._enter("running", "step")
         left = ticks
         begun = self._scene.tick
-        while (item := await self._next()) is not None:
+        while self._ahead or await self._read():
+            item = self._ahead[0]
             tick = item.message.tick
             if self._tape.last_tick is None:
                 cost = int(item.message.type not in ORDERED_CONTROL)
@@ -354,7 +359,8 @@ class Replay:
                 break
             left -= cost
             begun = begun if tick is None else tick
-            await self._tell(self._ahead.popleft())
+            self._tell(self._ahead.popleft())
+            await self._be_patient()
         self._head.place(self._scene.moment)
         self._enter("paused", "step")
         return self.status()
@@ -401,7 +407,7 @@ class Replay:
             raise _refused(field, f"the recording ends at {field} {last:.15g}")
 
     async def _require_more(self) -> None:
-        if await self._next() is None:
+        if not await self._read():
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
 
     def inspect(self, character_id: str) -> SnapshotCharacter:
