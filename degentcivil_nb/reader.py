@@ -83,9 +83,9 @@ class Reader:
         """List what went wrong, in the simulation and on the wire."""
         return self._store.errors()
 
-    def llm_calls(self) -> pd.DataFrame:
-        """List the calls of language models with their prompts and responses."""
-        return self._store.llm_calls()
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
+        """List the calls of language models, or the `last` of them, with their prompts and responses."""
+        return self._store.llm_calls(last=last)
 
     def places(self) -> pd.DataFrame:
         """List the places of the town that were heard of."""

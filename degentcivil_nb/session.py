@@ -68,7 +68,9 @@ def connect(
     Raises `ConnectionError`, which says what failed and what to try, and `ValueError` for a URL that cannot be one.
     A `name` in use closes the session that had it, so a cell can be run again.
     """
-    url = target if isinstance(target, str) else target.url
+    url = _url_of(target)
+    if history < 0:
+        raise ValueError(f"the last {history} messages? `history` must be zero or more")
     if not isinstance(target, str):
         token = token or getattr(target, "token", None)
         ssl = ssl or getattr(target, "client_ssl", None)
@@ -82,8 +84,8 @@ def connect(
         token=token,
         history=history,
         retention=retention,
-        types=types,
-        characters=characters,
+        types=[types] if isinstance(types, str) else types,
+        characters=[characters] if isinstance(characters, str) else characters,
         record=record,
         ssl=ssl,
         timeout=timeout,
@@ -91,6 +93,15 @@ def connect(
     )
     session._start(timeout)
     return session
+
+
+def _url_of(target: Any) -> str:
+    url = target if isinstance(target, str) else getattr(target, "url", None)
+    if not isinstance(url, str):
+        raise ValueError(
+            f"{target!r} is nothing to connect to; give a URL such as ws://localhost:8765, a local server or a probe"
+        )
+    return url
 
 
 class Session(Reader):
@@ -270,9 +281,17 @@ class Session(Reader):
     ) -> dict[str, Any]:
         """Wait for the next event like that, or the first one after a row, and give it as a dict.
 
-        Raises `TimeoutError` when none came in `timeout` seconds, and `ValueError` for a condition that is a mistake.
+        Raises `TimeoutError` when none came in `timeout` seconds, `RuntimeError` when the session is closed, so that
+        none will, and `ValueError` for a condition that is a mistake.
         """
-        return wait_for(self._store, _type_set(type), where=where, after=after, timeout=timeout)
+        return wait_for(
+            self._store,
+            _type_set(type),
+            where=where,
+            after=after,
+            timeout=timeout,
+            closed=lambda: self._closed,
+        )
 
     def on(self, type: Names, callback: Callback) -> Subscription:
         """Call `callback` with each event of a type (`None`: of all) as a dict, in order, on one thread of its own.

@@ -50,11 +50,14 @@ class Subscription:
             self.errors += 1
             self.last_error = error
             if self.errors == 1:
-                logger.exception("a callback on %s raised; later exceptions of it are only counted", self._types or "*")
+                logger.exception("a callback on %s raised; later exceptions of it are only counted", self._words)
+
+    @property
+    def _words(self) -> str:
+        return "*" if self._types is None else ", ".join(sorted(self._types))
 
     def __repr__(self) -> str:
-        types = "*" if self._types is None else ", ".join(sorted(self._types))
-        return f"<Subscription to {types}: {self.dropped} dropped, {self.errors} errors>"
+        return f"<Subscription to {self._words}: {self.dropped} dropped, {self.errors} errors>"
 
 
 class Subscriptions:
@@ -74,6 +77,8 @@ class Subscriptions:
 
     def add(self, types: Collection[str] | None, callback: Callback) -> Subscription:
         """Call `callback` with each event of these types (`None`: all) from now on, as a dict."""
+        if not callable(callback):
+            raise TypeError(f"a callback is a function that takes an event; {callback!r} is none")
         subscription = Subscription(types, callback, self._discard)
         with self._lock:
             if self._closing.is_set():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .store.event_store import EventStore
 
 CHUNK_ROWS = 1024
+CLOSED_POLL_S = 0.5
 
 
 def wait_for(
@@ -22,11 +23,13 @@ def wait_for(
     where: str | None,
     after: int | None,
     timeout: float,
+    closed: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Give the first event after row `after` (default: from now on) that meets all conditions, as a dict.
 
-    Raises `ValueError` for a condition that cannot be understood and `TimeoutError` when none came.
+    Raises `ValueError` for a condition that cannot be understood, `TimeoutError` when none came, and `RuntimeError`
+    once `closed` says that nothing more can come.
     """
     condition = compile_condition(where).fresh() if where is not None else None
     row = store.next_row if after is None else max(after + 1, store.first_row)
@@ -39,6 +42,8 @@ def wait_for(
         row = max(row, store.first_row)
         if store.next_row > row:
             continue
+        if closed():
+            raise RuntimeError("the session is closed, so no event will come any more; connect again")
         left = deadline - clock()
         if left <= 0:
             wanted = " or ".join(sorted(types)) if types else "event"
@@ -46,7 +51,7 @@ def wait_for(
             raise TimeoutError(
                 f"no {wanted}{condition_text} within {timeout:g} s; is the run paused, or the condition too narrow?"
             )
-        store.wait(partial(_passed, store, row), timeout=left)
+        store.wait(partial(_passed, store, row), timeout=min(left, CLOSED_POLL_S))
 
 
 def _passed(store: EventStore, row: int) -> bool:

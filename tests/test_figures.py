@@ -120,7 +120,7 @@ def test_many_types_become_a_few_and_a_named_rest() -> None:
     assert len(figure.data) == 8
     assert figure.data[-1].name == "other (23)"
     assert "type_22" in figure.data[-1].hovertemplate and "17 more" in figure.data[-1].hovertemplate
-    assert sum(trace.y.sum() for trace in figure.data) == table.to_numpy().sum()
+    assert sum(trace.y[:-1].sum() for trace in figure.data) == table.to_numpy().sum()
 
 
 def test_states_keep_their_colours() -> None:
@@ -211,3 +211,11 @@ def test_calls_are_told_by_type_of_prompt() -> None:
 def test_a_figure_follows_the_theme() -> None:
     figure = figures.rates(counts())
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_the_last_bucket_of_a_rate_is_as_wide_as_the_others() -> None:
+    table = counts(columns=1)
+    line = figures.rates(table).data[0]
+    assert len(line.x) == len(table) + 1
+    assert line.x[-1] - line.x[-2] == line.x[1] - line.x[0]
+    assert line.y[-1] == line.y[-2]

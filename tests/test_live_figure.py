@@ -92,7 +92,9 @@ def test_only_the_new_bucket_and_the_corrected_last_one_are_sent() -> None:
     update = difference(old, new)
     assert update is not None
     assert {(change["drop"], change["keep"]) for change in update.body["changes"]} == {(1, 596)}
-    assert sum(len(buffer) for buffer in update.buffers) == 7 * 3 * 8  # x once, then one y a line
+    assert (
+        sum(len(buffer) for buffer in update.buffers) == 7 * 4 * 8
+    )  # x once, a y a line; one corrected, two buckets, their edge
     assert len(msgspec.json.encode(update.body)) < 1_000
     assert difference(new, Shape.of(figure_specs.rates(table.iloc[1:]))) is None
 
@@ -161,7 +163,7 @@ class Run:
     def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
-    def llm_calls(self) -> pd.DataFrame:
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
 

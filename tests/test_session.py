@@ -241,3 +241,45 @@ def test_events_since_and_until_are_a_half_open_interval(session: dc.Session) ->
     assert (early["time"] < middle).all()
     assert isinstance(middle, pd.Timestamp)
     session.resume()
+
+
+@pytest.mark.parametrize("target", [None, 8765, object()])
+def test_what_has_no_url_is_nothing_to_connect_to(target: Any) -> None:
+    with pytest.raises(ValueError, match=r"nothing to connect to.*ws://localhost:8765"):
+        dc.connect(target)
+
+
+def test_a_negative_history_is_a_mistake(server: dc.LocalServer) -> None:
+    with pytest.raises(ValueError, match="zero or more"):
+        dc.connect(server, history=-1)
+
+
+def test_one_type_and_one_character_need_no_list(server: dc.LocalServer) -> None:
+    with dc.connect(server, types="event_notification", characters="emma", history=0) as session:
+        server.inject_event("market_day", {"bread": 3}, character_id="emma")
+        event = session.wait_for(where="event_type == 'market_day'", after=-1, timeout=10)
+        assert event["character_id"] == "emma"
+        assert set(session.events()["type"]) == {"event_notification"}
+
+
+def test_waiting_on_a_closed_session_says_so_at_once(server: dc.LocalServer) -> None:
+    session = dc.connect(server, history=10)
+    first = session.wait_for(timeout=10)
+    threading.Timer(0.2, session.close).start()
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="closed"):
+        session.wait_for(where="event_type == 'never'", timeout=30)
+    assert time.monotonic() - begun < 10
+    assert session.wait_for(after=first["row"] - 1)["row"] == first["row"], "what is held is still found"
+
+
+def test_only_what_can_be_called_is_taken_as_a_callback(session: dc.Session, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(TypeError, match="'print' is none"):
+        session.on("state_change", "print")  # type: ignore[arg-type]
+    handle = session.on(("state_change", "error"), lambda _: 1 / 0)
+    session.wait_for("state_change", timeout=10)
+    deadline = time.monotonic() + 10
+    while not handle.errors and time.monotonic() < deadline:
+        time.sleep(0.01)
+    handle.remove()
+    assert "a callback on error, state_change raised" in caplog.text

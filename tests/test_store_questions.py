@@ -236,3 +236,18 @@ def test_times_may_repeat_and_go_backwards() -> None:
     assert len(store.events(since=1_001)) == 3
     assert store.rates()["state_change"].tolist() == [1, 1, 2, 1]
     assert np.isclose(store.timeline()["duration"].dt.total_seconds().min(), -2)
+
+
+def test_only_the_last_calls_of_language_models_are_read_when_asked() -> None:
+    store = EventStore()
+    calls = [message("llm_call", {"prompt_type": "PLAN", "prompt": f"p{n}", "response": "r"}, n) for n in range(1, 8)]
+    store.append([*calls, change("a", "S", 8)], 1.0, "e")
+    taken: list[int] = []
+    take = store.take_payloads
+    store.take_payloads = lambda rows: taken.extend(rows) or take(rows)  # type: ignore[method-assign,func-returns-value]
+    assert store.llm_calls(last=2)["prompt"].tolist() == ["p6", "p7"]
+    assert taken == [5, 6]
+    assert len(store.llm_calls(last=0)) == 0
+    assert len(store.llm_calls(last=100)) == len(store.llm_calls()) == 7
+    with pytest.raises(ValueError, match="zero or more"):
+        store.llm_calls(last=-1)

@@ -135,7 +135,7 @@ class Run:
     def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
-    def llm_calls(self) -> pd.DataFrame:
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         return pd.DataFrame()
 
     def gaps(self) -> pd.DataFrame:

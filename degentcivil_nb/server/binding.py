@@ -22,7 +22,12 @@ def require_safe(host: str, *, guarded: bool) -> None:
 
 
 def addresses(host: str, port: int) -> str | list[str]:
-    """Say what to bind to: all that `localhost` means here, but one address where the port is still to be chosen."""
+    """Say what to bind to: all that `localhost` means here, but one address where the port is still to be chosen.
+
+    Raises `ValueError` for what is no port.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"a port is a number from 1 to 65535, or 0 for a free one, not {port}")
     if host.lower() != LOCALHOST:
         return host.strip("[]")
     return ["127.0.0.1", "::1"] if port and _has_ipv6_loopback() else "127.0.0.1"

@@ -211,12 +211,19 @@ class Questions(Status):
         rows = np.flatnonzero(view.columns["type"] == view.code("type", MessageTypes.ERROR))
         return error_table(view.frame.iloc[rows], self.take_payloads)
 
-    def llm_calls(self) -> pd.DataFrame:
-        """List the calls of language models with prompts, responses, tokens, seconds and cost."""
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
+        """List the calls of language models, or the `last` of them, with prompts, responses, tokens, seconds and cost.
+
+        Raises `ValueError` for a `last` below zero.
+        """
+        if last is not None and last < 0:
+            raise ValueError(f"the last {last} calls? It must be zero or more")
         view = self.view()
         types = view.columns["type"]
         codes = [view.code("type", name) for name in LLM_TYPES]
         rows = np.flatnonzero((types == codes[0]) | (types == codes[1]))
+        if last is not None:
+            rows = rows[max(0, len(rows) - last) :]  # before the payloads are read: prompts are long
         frame = view.frame.iloc[rows]
         calls = read_calls(frame["type"].tolist(), self.take_payloads(frame.index.to_list()))
         result = frame[["epoch", "seq", "tick", "time", "character_id"]].copy()

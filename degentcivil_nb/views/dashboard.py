@@ -29,7 +29,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             "rates": [RatesPanel(reader, refresher)],
             "events": [EventsPanel(reader, refresher)],
             "errors": [ErrorsPanel(reader, refresher), ErrorsTable(reader, refresher)],
-            "language models": [LlmPanel(reader, refresher)],
+            "LLM calls": [LlmPanel(reader, refresher)],
             "connection": [ConnectionPanel(status, refresher)],
             "console": [ConsolePanel(commands, refresher)],
         }
@@ -40,6 +40,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         super().__init__([self.headline, self.tabs])
         for box in (self, self.tabs, *pages):
             box.layout.width = "100%"
+            box.layout.margin = "0"  # or the right border would be off the page
 
     def close(self) -> None:
         """Close every panel, box and layout. Idempotent."""

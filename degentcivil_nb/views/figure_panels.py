@@ -91,5 +91,5 @@ class LlmPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        calls = self._reader.llm_calls().tail(CALLS)
+        calls = self._reader.llm_calls(last=CALLS)
         return figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))

@@ -46,6 +46,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     by = str(wide.columns.name or "type")
     times, width = times_of(wide.index), _width(wide.index)
     seconds = float(width / SECOND)
+    edges = np.append(times, times[-1] + width)  # the last bucket is as wide as the others
     data = []
     for position, series in enumerate(capped(wide, label=_code_name if by == "code" else str)):
         data.append(
@@ -53,8 +54,8 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
                 "type": "scatter",
                 "mode": "lines",
                 "name": series.name,
-                "x": times,
-                "y": series.values / seconds,
+                "x": edges,
+                "y": np.append(series.values, series.values[-1]) / seconds,
                 "line": {
                     "color": _colour(by, series, position),
                     "width": 1.8,
