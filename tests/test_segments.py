@@ -155,6 +155,18 @@ def test_going_on_after_a_kill_seals_what_was_left_and_loses_nothing(tmp_path: P
     assert held.problems == []
 
 
+@pytest.mark.parametrize("left", [["recording.lock"], ["recording.lock", "manifest.json.tmp"]])
+def test_a_kill_before_there_was_anything_does_not_spoil_the_folder(left: list[str], tmp_path: Path) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    writer = SegmentWriter(tmp_path)
+    assert not writer.existed
+    writer.write(entries_of(2, 2))
+    writer.close()
+    assert len(read_back(tmp_path)[0]) == 2
+    assert not list(tmp_path.glob("*.tmp"))
+
+
 def test_two_writers_are_kept_apart(tmp_path: Path) -> None:
     first = SegmentWriter(tmp_path / "run")
     with pytest.raises(BlockingIOError, match="already"):

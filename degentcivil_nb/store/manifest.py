@@ -20,6 +20,7 @@ from .arrow_messages import event_times
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+UNFINISHED: Final = f"{MANIFEST}.tmp"
 LOCK: Final = "recording.lock"
 SEALED_NAME: Final = re.compile(r"segment-(\d{6,9})-([0-9a-f]{32})\.parquet")
 OPEN_NAME: Final = re.compile(r"segment-(\d{6,9})\.open")

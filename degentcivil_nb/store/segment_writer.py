@@ -15,7 +15,18 @@ from ..protocol.json_text import encode
 from .arrow_messages import SCHEMA, Entry, to_batch
 from .folder_lock import FolderLock
 from .framing import BATCH, END, Record, write_record
-from .manifest import MANIFEST, OPEN_NAME, STATS_KEY, Manifest, SegmentStats, digest_of, sync_folder, write_manifest
+from .manifest import (
+    LOCK,
+    MANIFEST,
+    OPEN_NAME,
+    STATS_KEY,
+    UNFINISHED,
+    Manifest,
+    SegmentStats,
+    digest_of,
+    sync_folder,
+    write_manifest,
+)
 from .schema import BLOCK_ROWS
 from .segment_reader import SegmentFolder
 
@@ -58,6 +69,8 @@ class SegmentWriter:
         """Epoch and `seq` of the last position accounted for."""
         self.manifest = Manifest(run_id=run_id, url=url, started=clock(), package=package)
         try:
+            for beside in folder.glob("*.tmp"):  # what an earlier writer was killed over
+                beside.unlink()
             self.existed = self._take_over()
             write_manifest(folder, self.manifest)
         except BaseException:
@@ -216,5 +229,6 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; a recording is a folder of its own")
     names = [path.name for path in folder.iterdir()]
-    if names and MANIFEST not in names and not any(OPEN_NAME.fullmatch(name) for name in names):
+    ours = [name for name in names if name in (LOCK, MANIFEST, UNFINISHED) or OPEN_NAME.fullmatch(name)]
+    if names and not ours:
         raise ValueError(f"{folder} holds something else; a recording wants an empty folder, or a new name")
