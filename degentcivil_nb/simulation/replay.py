@@ -189,6 +189,7 @@ class Replay:
         self._task = asyncio.create_task(self._run())
 
     async def _close(self) -> None:
+        self._tape.closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._enter("finished", "closed")

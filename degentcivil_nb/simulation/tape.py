@@ -89,6 +89,8 @@ class Tape:
         times = [item.time for item in stats if item.time is not None]
         self.last_tick = max((high for _, high in ticks), default=None)
         self.last_time = max((high for _, high in times), default=None)
+        self.closed = False
+        """Set from another thread, it ends a `wind` at once."""
         self._items: Iterator[Item] = self._read()
 
     def _read(self) -> Iterator[Item]:
@@ -112,7 +114,7 @@ class Tape:
         self._items = items
         skipped = 0
         for item in items:
-            if passed(item):
+            if self.closed or passed(item):
                 return skipped, [item]
             scene.pass_by(item)
             skipped += item.message.type not in ORDERED_CONTROL
