@@ -116,7 +116,7 @@ def missed(control: Control, copy: Path) -> str:
         )
     finally:
         path.write_text(whole)
-    failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
     if ran.returncode == 1 and failed:
         return failed[0].split(" - ")[0]
     if ran.returncode not in (0, 1):
