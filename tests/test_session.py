@@ -283,3 +283,15 @@ def test_only_what_can_be_called_is_taken_as_a_callback(session: dc.Session, cap
         time.sleep(0.01)
     handle.remove()
     assert "a callback on error, state_change raised" in caplog.text
+
+
+def test_the_event_log_shows_the_gap_that_a_restart_leaves() -> None:
+    with dc.start_local_server(characters=3, tick_s=0.02) as server, dc.connect(server) as session:
+        session.wait_for(timeout=20)
+        server.inject_fault("restart")
+        assert session._store.wait(lambda: session._store.stats().gaps > 0, 20)
+        session.wait_for(timeout=20)
+        panel = session.panel.events()
+        update = panel.snapshot()
+        assert any(key.startswith("gap before") for key in update.body["add"]["keys"])
+        panel.close()

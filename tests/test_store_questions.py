@@ -224,6 +224,8 @@ def test_rows_since_shows_gaps_where_they_are() -> None:
     assert log["type"].tolist() == ["state_change", "gap", "state_change"]
     assert log.index.tolist() == [2, 3, 3]
     assert log["message"].iloc[1] == "slow: 4 to 9"
+    numbers = ["seq", "tick", "code", "time", "received"]
+    assert log.dtypes[numbers].equals(store.events().dtypes[numbers]), "a gap among the rows makes no number an object"
     assert store.rows_since(0, 2).index.tolist()[-1] == 3
     assert store.rows_since(4, 10).empty
 

@@ -131,7 +131,7 @@ class Questions(Status):
             },
             index=pd.Index([gap.row for gap in gaps], name="row"),
         ).reindex(columns=frame.columns)
-        plain = frame.astype({name: "object" for name in frame.columns if name not in ("time", "received")})
+        plain = frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, "object"))
         marks = marks.astype(plain.dtypes.to_dict())
         return pd.concat([marks, plain]).sort_index(kind="stable")
 

@@ -116,6 +116,7 @@ function renderFigure(state, el, { send, signal }) {
         again = false;
         await Plotly.react(plot, state.traces.map(copyOf), themed(state.layout), FIGURE_OPTIONS);
         drawn = true;
+        if (plot.clientWidth && plot.clientWidth !== width) { width = plot.clientWidth; await Plotly.Plots.resize(plot); }
       } while (again && !signal.aborted);
     } finally { drawing = false; }
   };
@@ -149,8 +150,17 @@ function renderFigure(state, el, { send, signal }) {
 
   const theme = new MutationObserver(() => { if (drawn) draw(); });
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  // plotly's own `responsive` hears of windows alone, and a tab that opens or a pane that is dragged is none
+  let width = 0;
+  const size = new ResizeObserver(() => {
+    if (!drawn || !plot.clientWidth || plot.clientWidth === width) return;
+    width = plot.clientWidth;
+    Plotly.Plots.resize(plot);
+  });
+  size.observe(plot);
   signal.addEventListener("abort", () => {
     theme.disconnect();
+    size.disconnect();
     shelf.waiting.delete(draw);
     if (Plotly && drawn) Plotly.purge(plot);
   });

@@ -73,7 +73,8 @@ function renderHeadline(state, el, { send }) {
       const live = state.connection === "live";
       run.set(state.run_state ? `${RUN_SIGNS[state.run_state] ?? "?"} ${visible(String(state.run_state))}` : "–", state.run_state);
       tick.set(count(state.tick));
-      link.set(`${LINK_SIGNS[state.connection] ?? "?"} ${visible(String(state.connection ?? "–"))}${state.circuit === "open" ? ", circuit open" : ""}`, live ? "good" : "bad");
+      link.set(`${LINK_SIGNS[state.connection] ?? "?"} ${visible(String(state.connection ?? "–"))}${state.circuit === "open" ? ", circuit open" : ""}${state.reconnects ? ` ↻${count(state.reconnects)}` : ""}`, live ? "good" : "bad");
+      link.el.title = state.reconnects ? `reconnected ${count(state.reconnects)} times: the connection panel says when and why` : "";
       rate.set(count(state.messages_per_s));
       lag.set(state.lag_s === null || state.lag_s === undefined ? "–" : count(state.lag_s * 1000));
       gaps.set(count(state.gaps), state.gaps ? "warn" : "");
