@@ -59,8 +59,8 @@ async def test_the_stalled_cost_their_cap_and_harm_nobody() -> None:
     more = tally.more
     assert more["healthy_reconnects"] == 0
     assert more["memory_growth_bytes"] <= more["memory_allowed_bytes"]
-    # others' work on the same machine is in both figures, so that the full size alone tells a quarter
-    assert more["p99_beside_s"] <= 1.25 * more["p99_alone_s"] + 0.1
+    # others' work on this machine is in both figures: here only waiting for a stalled one would show, in seconds
+    assert more["p99_beside_s"] <= 1.25 * more["p99_alone_s"] + 0.5
 
 
 async def test_a_storm_of_reconnects_does_not_starve_those_who_are_live() -> None:

@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.promises", description=__doc__)
     parser.add_argument("--scale", type=float, default=0.02, help="1 is the full size; 0.02 that of every change")
     parser.add_argument("--only", default="", help="the promises whose names begin so, such as '1' or '8 d'")
-    parser.add_argument("--json", type=Path, default=Path("promises.json"), help="where the figures go")
+    parser.add_argument("--json", type=Path, default=Path("build/promises.json"), help="where the figures go")
     chosen = parser.parse_args()
     logging.getLogger("degentcivil_nb").setLevel(logging.CRITICAL)  # each cut is a line otherwise
     found: dict[str, Any] = {"scale": chosen.scale, "promises": {}}
@@ -79,6 +79,7 @@ def main() -> int:
         row = "".join(f"{figures[column]:>10,}" for column in COLUMNS)
         print(f"{name:<14}{row}{figures['took_s']:>10,}  {'no' if tally.faults else 'yes'}", flush=True)
         print("".join(f"{'':<14}{key}: {value}\n" for key, value in tally.more.items()), end="", flush=True)
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(json.dumps(found, indent=2) + "\n")
     return 1 if faults else 0
 
