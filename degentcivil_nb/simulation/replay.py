@@ -384,7 +384,8 @@ class Replay:
         else:
             moment = _seconds(time)
             self._require_reach("time", moment, self._tape.last_time)
-            await self._wind(lambda item: item.moment > moment, moment < self._scene.moment)
+            just_after = moment + 5e-7  # times are known to the microsecond
+            await self._wind(lambda item: item.moment >= just_after, just_after < self._scene.moment)
             self._head.place(moment)
         if self._head.moment == -math.inf:  # before everything
             self._head.place(None)

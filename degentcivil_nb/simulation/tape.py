@@ -8,17 +8,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..protocol.codec import encode_envelope
+from msgspec import Raw
+
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode
+from ..protocol.json_text import decode, encode
 from ..protocol.message import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
 from ..server.present import Present
+from ..store.event_store import EventStore
+from ..store.long_store import snapshot_characters
 from ..store.schema import LATEST_S
 from ..store.segment_reader import SegmentFolder
 
 NEAR_S: Final = 86_400.0
 """How far a sender's clock may be from the receiver's to be believed: a wild one must not hold the tape up."""
-_STATEFUL: Final = frozenset({MessageTypes.STATE_CHANGE, MessageTypes.CHARACTER_UPDATE, MessageTypes.ALL_CHARACTERS})
+_PIECE: Final = 4_096
 
 
 class Item(NamedTuple):
@@ -56,16 +59,6 @@ class Scene:
             self.present.restore(self._parts)
             self._parts = []
         return part.last
-
-    def pass_by(self, item: Item) -> None:
-        """Take note of everything in a message that nobody is told."""
-        self.note(item)
-        message = item.message
-        if message.type == MessageTypes.SNAPSHOT:
-            self.snapshot(message)
-        elif message.type in _STATEFUL:
-            envelope = encode_envelope(message.type, message.data, message.timestamp)
-            self.present.see(message.type, envelope + b"}")
 
     def branch(self) -> Scene:
         """Give another scene that begins as this one is."""
@@ -110,15 +103,22 @@ class Tape:
         `ahead` is what was read and not told yet; with `None` the tape is wound back to its beginning first. Gives how
         many events were on the way, and what to tell next.
         """
-        items = self._read() if ahead is None else chain(ahead, self._items)
-        self._items = items
+        items = self._items = self._read() if ahead is None else chain(ahead, self._items)
+        town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
+        snapshot = Snapshot(0, characters=list(scene.present.characters()))
+        town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
         skipped = 0
-        for item in items:
-            if self.closed or passed(item):
-                return skipped, [item]
-            scene.pass_by(item)
-            skipped += item.message.type not in ORDERED_CONTROL
-        return skipped, []
+        rest: list[Item] = []
+        while not rest and not self.closed and (piece := list(islice(items, _PIECE))):
+            stop = next((place for place, item in enumerate(piece) if passed(item)), len(piece))
+            piece, rest = piece[:stop], piece[stop:]
+            for item in piece:
+                scene.note(item)
+            if piece:
+                town.append([item.message for item in piece], piece[0].moment)
+            skipped += sum(item.message.type not in ORDERED_CONTROL for item in piece)
+        scene.present.restore(snapshot_characters(town.present_columns()))
+        return skipped, rest
 
 
 def _moment(sent: float | None, received: float) -> float:
