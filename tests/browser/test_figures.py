@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.browser.conftest import Notebook, OpenNotebook
@@ -74,4 +76,24 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> Non
     book.theme("JupyterLab Dark")
     book.page.wait_for_timeout(2500)
     book.picture("figures_dark")
+    assert not book.problems
+
+
+def test_figures_take_the_room_there_is(notebook: OpenNotebook) -> None:
+    book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", height=1000, width=1600)
+    book.run(0)
+    page = book.page
+    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile("^rates$")).click()
+    figure = page.locator(".dc-figure.js-plotly-plot:visible")
+    figure.wait_for(timeout=30_000)
+    fits = """floor => {
+        const figure = [...document.querySelectorAll('.dc-figure')].find(figure => figure.clientWidth > 0);
+        const drawn = figure?.querySelector('.main-svg')?.getBoundingClientRect().width;
+        return Math.abs(drawn - figure?.clientWidth) < 2 && figure.clientWidth > floor; }"""
+    page.wait_for_function(fits, arg=1000, timeout=20_000)
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")  # the window stays as it is
+    page.wait_for_function(fits, arg=1300, timeout=20_000)
+    page.set_viewport_size({"width": 1000, "height": 1000})
+    page.wait_for_function("document.querySelector('.dc-headline').clientWidth < 900")
+    page.wait_for_function(fits, arg=600, timeout=20_000)
     assert not book.problems

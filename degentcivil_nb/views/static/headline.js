@@ -37,7 +37,7 @@ function renderHeadline(state, el, { send }) {
   let waiting = null;
 
   function figure(label, className, unit = "") {
-    const box = make("span", `dc-figure ${className}`);
+    const box = make("span", `dc-reading ${className}`);
     const value = make("span", "dc-value", "–");
     box.append(make("span", "dc-label dc-dim", label), value);
     if (unit) box.append(make("span", "dc-unit dc-dim", unit));
