@@ -221,11 +221,18 @@ class LongStore:
         frames = [self._rows_of(number, self._store(number).errors()) for number in wanted]
         return self._together(frames, EventStore(max_rows=1).errors())
 
-    def llm_calls(self) -> pd.DataFrame:
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, as `EventStore.llm_calls` does."""
         wanted = [number for number, page in enumerate(self._pages) if _can_have(page, LLM_TYPES, None, None)]
-        frames = [self._rows_of(number, self._store(number).llm_calls()) for number in wanted]
-        return self._together([frame for frame in frames if len(frame)], EventStore(max_rows=1).llm_calls())
+        frames: list[pd.DataFrame] = []
+        for number in reversed(wanted):
+            left = None if last is None else last - sum(map(len, frames))
+            if left is not None and left <= 0:
+                break
+            frame = self._rows_of(number, self._store(number).llm_calls(last=left))
+            if len(frame):
+                frames.insert(0, frame)
+        return self._together(frames, EventStore(max_rows=1).llm_calls())
 
     # --- questions about the town ------------------------------------------------------------------------------------
 

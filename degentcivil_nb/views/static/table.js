@@ -124,6 +124,7 @@ function renderTable(state, el, { send, signal }) {
   }
 
   function arrange() {
+    if (!state.columns) return; // somebody typed before the first rows came
     const total = state.keys.length;
     let rows = Array.from({ length: total }, (_, row) => row);
     const test = rowFilter(filter.value, shownColumns(), state.cells);
