@@ -47,10 +47,10 @@ class Subscription:
         try:
             self._callback(event)
         except Exception as error:
-            self.errors += 1
-            self.last_error = error
-            if self.errors == 1:
+            if not self.errors:  # told before it is counted: who sees the count finds the record
                 logger.exception("a callback on %s raised; later exceptions of it are only counted", self._words)
+            self.last_error = error
+            self.errors += 1
 
     @property
     def _words(self) -> str:

@@ -277,10 +277,7 @@ def test_only_what_can_be_called_is_taken_as_a_callback(session: dc.Session, cap
     with pytest.raises(TypeError, match="'print' is none"):
         session.on("state_change", "print")  # type: ignore[arg-type]
     handle = session.on(("state_change", "error"), lambda _: 1 / 0)
-    session.wait_for("state_change", timeout=10)
-    deadline = time.monotonic() + 10
-    while not handle.errors and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert session._store.wait(lambda: handle.errors > 0, 10), "asked anew with each event that comes"
     handle.remove()
     assert "a callback on error, state_change raised" in caplog.text
 
