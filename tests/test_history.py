@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degentcivil_nb.protocol.codec import decode_frames, encode_envelope
-from degentcivil_nb.protocol.message import Resume
+from degentcivil_nb.protocol.codec import decode_frames
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.message import Resume, WebSocketMessage
 from degentcivil_nb.server.frames import Filter, Frames
 from degentcivil_nb.server.history import History
 
 
 def add(history: History, *numbers: int, type: str = "event_notification", character_id: str | None = None) -> None:
     for number in numbers:
-        history.append(encode_envelope(type, {"n": number}, 0.0), type, character_id)
+        history.append(encode(WebSocketMessage(type, {"n": number}, 0.0)), type, character_id)
 
 
 def seqs(history: History) -> list[int | None]:
@@ -49,7 +50,7 @@ def test_the_oldest_go_first_by_bytes_but_the_newest_is_always_held() -> None:
     add(history, *range(50))
     assert history.bytes <= 1_000
     assert 2 <= len(history) < 50
-    history.append(encode_envelope("big", "x" * 5_000, 0.0), "big")
+    history.append(encode(WebSocketMessage("big", "x" * 5_000, 0.0)), "big")
     assert seqs(history) == [51]
 
 
@@ -179,7 +180,7 @@ def test_one_message_needs_no_batch() -> None:
 def test_frames_stay_within_the_limit() -> None:
     history = History()
     for _ in range(100):
-        history.append(encode_envelope("note", "x" * 500, 0.0), "note")
+        history.append(encode(WebSocketMessage("note", "x" * 500, 0.0)), "note")
     frames = Frames(history, 2_000)
     place, seen = 0, []
     while place < history.end:

@@ -177,3 +177,15 @@ def test_the_timing_alone_serves_whoever_keeps_the_messages_elsewhere() -> None:
     assert timing.due(1, 5.0201)
     timing.max_wait = 0.06  # where there are many peers
     assert not timing.due(1, 5.0201)
+
+
+def test_after_news_nobody_need_look_again_before_more_of_them_may_go() -> None:
+    timing = BatchTiming(100, 0.02, adaptive=True)
+    assert timing.earliest < 0.0, "nothing has gone yet: the first does not wait"
+    timing.waits(10.0)
+    timing.sent(10.0)
+    assert timing.earliest == pytest.approx(10.02)
+    timing.waits(10.001)
+    assert not timing.due(1, 10.019)
+    assert timing.due(1, timing.earliest)
+    assert BatchTiming(100, 0.02).earliest == float("-inf"), "without adaptation each waits by its own time"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from degentcivil_nb.protocol.codec import encode_envelope
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.message import WebSocketMessage
 from degentcivil_nb.server.present import Present
 
 
 def see(present: Present, type: str, data: Any, timestamp: float = 1.0) -> str | None:
-    return present.see(type, encode_envelope(type, data, timestamp) + b"}")
+    return present.see(type, encode(WebSocketMessage(type, data, timestamp)))
 
 
 def characters(present: Present, **options: Any) -> dict[str, dict[str, Any]]:

@@ -47,6 +47,11 @@ class BatchTiming:
             return max(self._since, self._sent + self.max_wait)
         return self._since + self.max_wait
 
+    @property
+    def earliest(self) -> float:
+        """Say when what comes from now on may go at the earliest, unless there is much of it."""
+        return self._sent + self.max_wait if self.adaptive else float("-inf")
+
     def due(self, waiting: int, now: float) -> bool:
         """Say whether `waiting` messages should go now."""
         deadline = self.deadline

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
-from .message import MessageTypes, RawMessage, WebSocketMessage
+from .message import MessageTypes, RawMessage
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 
@@ -19,16 +19,9 @@ _decode_batch = msgspec.json.Decoder(list[RawMessage]).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
-def encode_envelope(
-    type: str, data: Any, timestamp: float | None, tick: int | None = None, id: str | None = None
-) -> bytes:
-    """Write an envelope without its closing brace and `seq`, so that `with_seq` can finish it later for nothing."""
-    return encode(WebSocketMessage(type, data, timestamp, None, tick, id))[:-1]
-
-
-def with_seq(envelope: bytes, seq: int | None) -> bytes:
-    """Finish what `encode_envelope` began."""
-    return envelope + b"}" if seq is None else b'%b,"seq":%d}' % (envelope, seq)
+def with_seq(message: bytes, seq: int) -> bytes:
+    """Give an encoded message that has none its `seq`."""
+    return b'%b,"seq":%d}' % (message[:-1], seq)
 
 
 def encode_batch(messages: Iterable[bytes], covers: tuple[int, int] | None = None) -> bytes:

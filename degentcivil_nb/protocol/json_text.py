@@ -24,17 +24,25 @@ def _encode_foreign(value: Any) -> Any:
     raise NotImplementedError(f"{type(value).__qualname__} has no JSON form; give plain numbers, text, lists and dicts")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_encode_foreign).encode
+encode_quick = msgspec.json.Encoder(enc_hook=_encode_foreign).encode
+"""Write JSON bytes like `encode`, but raise what the library raises: for where a call of a function more counts."""
 
 
 def encode(value: Any) -> bytes:
     """Write a message, or any payload, as JSON bytes; `WebSocketError` 1001 says what has no JSON form."""
     try:
-        return _encode(value)
-    except RecursionError as error:
-        raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the data is nested too deeply, or in itself") from error
-    except (TypeError, ValueError, OverflowError, NotImplementedError, msgspec.MsgspecError) as error:
-        raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"cannot be written as JSON: {error}") from error
+        return encode_quick(value)
+    except (*FOREIGN, NotImplementedError) as error:
+        raise unencodable(error) from error
+
+
+def unencodable(error: Exception) -> WebSocketError:
+    """Translate an encoder's complaint into `WebSocketError` 1001."""
+    if isinstance(error, WebSocketError):
+        return error
+    if isinstance(error, RecursionError):
+        return WebSocketError(WebSocketError.INVALID_MESSAGE, "the data is nested too deeply, or in itself")
+    return WebSocketError(WebSocketError.INVALID_MESSAGE, f"cannot be written as JSON: {error}")
 
 
 def invalid(error: Exception, frame: bytes | str = b"") -> WebSocketError:

@@ -19,7 +19,10 @@ from .publishing import Publisher
 log = logging.getLogger("degentcivil_nb.server")
 
 POLL_S: Final = 0.005
-"""How often the loop looks for what the simulation has published: a wake-up would cost the simulation more."""
+"""How often the loop looks for what the simulation has published: a wake-up would cost the simulation more.
+
+After news it looks no sooner than more of them may go, for a look costs as much as some ten messages.
+"""
 BATCH_S: Final = 0.020
 """How long a message waits for others at most; the first after a silence does not wait."""
 CROWDED_S: Final = 0.060
@@ -32,8 +35,8 @@ _TURN: Final = 5_000
 class Parked(Protocol):
     """Be a peer that has sent everything there was."""
 
-    def news(self) -> None:
-        """Take note that the history has moved on."""
+    def news(self, end: int) -> None:
+        """Take note that the history has moved on and ends at that place now."""
 
 
 class Feed:
@@ -98,7 +101,7 @@ class Feed:
             except Exception:  # the boundary of the server's heart: one bad message must not stop the stream
                 log.exception("a turn of the stream failed")
                 more = False
-            await asyncio.sleep(0 if more else POLL_S)
+            await asyncio.sleep(0 if more else max(POLL_S, self._timing.earliest - time.monotonic()))
 
     def _turn(self, now: float) -> bool:
         more = self.publisher.drain(_TURN) == _TURN
@@ -115,9 +118,9 @@ class Feed:
 
     def tell(self) -> None:
         """Bring the news to everybody who waits for it."""
-        self._told = self.history.end
+        self._told = end = self.history.end
         for peer in list(self._parked):
-            peer.news()
+            peer.news(end)
 
     def count_sent(self, messages: int, size: int) -> None:
         """Count what went out; the monitor hears of it once a turn."""

@@ -64,15 +64,21 @@ class Frames:
         self._history = history
         self._room = min(max_bytes, _FRAME_BYTES) - _WRAPPING
         self._kept: OrderedDict[tuple[int, int, Filter | None], Chunk] = OrderedDict()
+        self._last: tuple[int, int, Filter | None, Chunk] | None = None
 
     def after(self, place: int, filter: Filter | None = None) -> Chunk:
         """Give the next frame for whoever stands at `place`, which must lie in the history and before its end."""
-        key = (place, min(self._history.end, place + _CHUNK), filter)
+        end = self._history.end
+        last = self._last  # most peers stand at the same place, and this is asked for each of them
+        if last is not None and last[0] == place and last[1] == end and last[2] is filter:
+            return last[3]
+        key = (place, min(end, place + _CHUNK), filter)
         chunk = self._kept.get(key)
         if chunk is None:
             chunk = self._kept[key] = self._cut(place, filter)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
+        self._last = (place, end, filter, chunk)
         return chunk
 
     def _cut(self, place: int, filter: Filter | None) -> Chunk:

@@ -82,10 +82,10 @@ class History:
     def __len__(self) -> int:
         return len(self._entries) - self._first
 
-    def append(self, envelope: bytes, type: str, character_id: str | None = None) -> int:
-        """Give a stream message (from `encode_envelope`) the next position, and return it."""
+    def append(self, message: bytes, type: str, character_id: str | None = None) -> int:
+        """Give an encoded stream message the next position, and return it."""
         self.head = seq = self.head + 1
-        self._add(with_seq(envelope, seq), seq, type, character_id)
+        self._add(with_seq(message, seq), seq, type, character_id)
         return seq
 
     def append_control(self, frame: bytes, type: str) -> None:

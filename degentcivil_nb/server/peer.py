@@ -106,8 +106,8 @@ class Peer:
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(None)
 
-    def news(self) -> None:
-        """Take note that the history has moved on."""
+    def news(self, end: int) -> None:
+        """Take note that the history has moved on and ends at that place now."""
         self.wake()
 
     def still_for(self, now: float) -> float:

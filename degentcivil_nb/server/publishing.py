@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..protocol.codec import encode_envelope
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import encode, excerpt
+from ..protocol.json_text import encode, encode_quick, excerpt, unencodable
 from ..protocol.message import CONTROL, MessageTypes, RunState, WebSocketMessage
 from .history import History
 from .interfaces import Monitor
@@ -67,19 +66,23 @@ class Publisher:
     def publish(self, type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
         """Encode at once and append; from any thread, never raises."""
         try:
-            envelope = encode_envelope(type, data, self._clock() if timestamp is None else timestamp, tick)
-            if len(envelope) > self._max_payload:
-                envelope = self._truncated(type, data, envelope, tick, timestamp)
-            if type != MessageTypes.RUN_STATE:
-                if type in CONTROL or not isinstance(type, str):
-                    raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this type is none that can be published")
-                if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
-                    self._lose()  # never a run_state: rare, small, and somebody may be waiting for it
-                    return
-            self._queued_bytes += len(envelope)
-            self._queue.append((type, envelope, self.overflowed))
+            if timestamp is None:
+                timestamp = self._clock()
+            message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick))
+            size = len(message)
+            if size > self._max_payload:
+                message = self._truncated(type, data, timestamp, tick)
+                size = len(message)
+            if type in CONTROL or not isinstance(type, str):
+                if type != MessageTypes.RUN_STATE:  # which is never lost: rare, small, and somebody may wait for it
+                    raise _not_published()
+            elif len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
+                self._lose()
+                return
+            self._queued_bytes += size
+            self._queue.append((type, message, self.overflowed))
         except Exception as error:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
-            self._complain(type, error)
+            self._complain(type, unencodable(error))
 
     def drain(self, limit: int | None = None) -> int:
         """Give what is queued (at most `limit`) its positions, on the loop; return how many messages that were."""
@@ -87,13 +90,13 @@ class Publisher:
         # what arrives meanwhile can wait: a flood must not hold the loop for ever
         taken = len(queue) if limit is None else min(limit, len(queue))
         for _ in range(taken):
-            type, envelope, lost_before = queue.popleft()
+            type, message, lost_before = queue.popleft()
             self._declare(lost_before)
             if type == MessageTypes.RUN_STATE:
-                self._enter_run_state(envelope)
+                self._enter_run_state(message)
             else:
-                self._history.append(envelope, type, self._present.see(type, envelope + b"}"))
-            self._queued_bytes -= len(envelope)
+                self._history.append(message, type, self._present.see(type, message))
+            self._queued_bytes -= len(message)
         if not queue:
             self._queued_bytes = 0
             self._declare(self.overflowed)
@@ -105,21 +108,21 @@ class Publisher:
         Raises `WebSocketError` 1001 for a payload without JSON form and for the server's own types.
         """
         if message.type in CONTROL:
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this type is none that can be published")
-        envelope = encode_envelope(message.type, message.data, message.timestamp, message.tick, message.id)
-        if len(envelope) > self._max_payload:
-            envelope = self._truncated(message.type, message.data, envelope, message.tick, message.timestamp)
+            raise _not_published()
+        encoded = encode(message if message.seq is None else msgspec.structs.replace(message, seq=None))
+        if len(encoded) > self._max_payload:
+            encoded = self._truncated(message.type, message.data, message.timestamp, message.tick)
         self.drain()
-        return self._history.append(envelope, message.type, self._present.see(message.type, envelope + b"}"))
+        return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
 
     @property
     def depth(self) -> int:
         """Count the messages that wait for the loop."""
         return len(self._queue)
 
-    def _enter_run_state(self, envelope: bytes) -> None:
+    def _enter_run_state(self, encoded: bytes) -> None:
         """Name the position that a change of the run's state follows: only the loop knows it."""
-        message = WebSocketMessage.from_json(envelope + b"}")
+        message = WebSocketMessage.from_json(encoded)
         try:
             state = msgspec.convert(message.data, RunState)
         except msgspec.ValidationError as error:
@@ -138,10 +141,11 @@ class Publisher:
             self.overflowed += 1
         self._monitor.update_metrics("overflowed")
 
-    def _truncated(self, type: str, data: Any, envelope: bytes, tick: int | None, timestamp: float | None) -> bytes:
+    @staticmethod
+    def _truncated(type: str, data: Any, timestamp: float | None, tick: int | None) -> bytes:
         payload = encode(data)
         stand_in = {"truncated": True, "bytes": len(payload), "head": excerpt(payload)}
-        return encode_envelope(type, stand_in, self._clock() if timestamp is None else timestamp, tick)
+        return encode(WebSocketMessage(type, stand_in, timestamp, None, tick))
 
     def _complain(self, type: object, error: Exception) -> None:
         """Log what could not be published, at most once in ten seconds."""
@@ -155,3 +159,7 @@ class Publisher:
         self._monitor.update_metrics("errors")
         more = f" ({silenced} more like it before)" if silenced else ""
         log.warning("a message of type %.80r was left behind: %s%s", type, error, more)
+
+
+def _not_published() -> WebSocketError:
+    return WebSocketError(WebSocketError.INVALID_MESSAGE, "this type is none that can be published")

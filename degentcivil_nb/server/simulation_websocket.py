@@ -312,6 +312,7 @@ class SimulationWebSocket:
             self._dispatch.forget(peer)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+            self.feed.report()  # who looks at the counters now finds all that this peer was sent
             about["close_code"] = str(websocket.close_code)
             log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason, extra=about)
 

@@ -72,33 +72,33 @@ class V1Peer(Peer):
         """Tell the client which commands there are now."""
         self.tell(self._encode(MessageTypes.COMMANDS, self._commands()))
 
-    def news(self) -> None:
+    def news(self, end: int) -> None:
         """Put the next frame straight on a connection that is idle; otherwise wake the task, which waits its turn.
 
         The task is parked, so the order holds, and nothing is buffered, so there is no backpressure to wait
         for. With many peers this is most of what the server does: it saves a switch of tasks for each.
         """
-        websocket, transport, feed = self.websocket, self.websocket.transport, self.feed
-        if self.place == feed.history.end:
+        websocket, place = self.websocket, self.place
+        if place == end:
             return
         if (
             not self._live
             or self._parked is None
             or self._parked.done()
-            or self.place < feed.history.start
             or websocket.protocol.state is not State.OPEN
             or websocket.protocol.extensions
             or websocket.send_in_progress is not None
-            or transport.get_write_buffer_size()
+            or websocket.transport.get_write_buffer_size()
+            or place < self.feed.history.start
             or (self._traffic is not None and self._traffic.enabled)
         ):
             self.wake()
             return
-        chunk = feed.frames.after(self.place, self.filter)
-        transport.write(chunk.wire)
-        feed.count_sent(chunk.messages, len(chunk.wire))
+        chunk = self.feed.frames.after(place, self.filter)
+        websocket.transport.write(chunk.wire)
+        self.feed.count_sent(chunk.messages, len(chunk.wire))
         self.place, self.position = chunk.place, chunk.head
-        if self.place != feed.history.end:
+        if chunk.place != end:
             self.wake()
 
     async def _stream(self) -> None:

@@ -28,9 +28,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.codec import encode_batch, encode_envelope, with_seq
+from degentcivil_nb.protocol.codec import encode_batch
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot
+from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
 from degentcivil_nb.store.event_store import EventStore
 
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")
@@ -46,7 +46,7 @@ def message(number: int) -> bytes:
         "location": PLACES[number % len(PLACES)],
         "timestamp": now,
     }
-    return with_seq(encode_envelope("state_change", data, now, number // 50), number + 1)
+    return encode(WebSocketMessage("state_change", data, now, number + 1, number // 50))
 
 
 def text_frame(data: bytes) -> bytes:

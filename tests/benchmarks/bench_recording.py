@@ -27,7 +27,7 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.portal import Portal
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.codec import encode_batch, with_seq
+from degentcivil_nb.protocol.codec import encode_batch
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, StateChange
 from degentcivil_nb.recorder import Recorder
@@ -39,7 +39,7 @@ EPOCH = "bench"
 TARGET = 0.85
 
 
-def envelope(seq: int) -> bytes:
+def message(seq: int) -> bytes:
     """Give a `state_change` of about 188 bytes."""
     data = StateChange(
         f"character-{seq % 500:04d}",
@@ -48,11 +48,11 @@ def envelope(seq: int) -> bytes:
         1_700_000_000.125 + seq / 1000,
         STATES[(seq + 1) % 6],
     )
-    return encode(RawMessage("state_change", Raw(encode(data)), 1_700_000_000.125 + seq / 1000, None, seq // 1000))[:-1]
+    return encode(RawMessage("state_change", Raw(encode(data)), 1_700_000_000.125 + seq / 1000, seq, seq // 1000))
 
 
 def frames(events: int, size: int) -> list[bytes]:
-    messages = [with_seq(envelope(seq), seq) for seq in range(1, events + 1)]
+    messages = [message(seq) for seq in range(1, events + 1)]
     if size == 1:
         return messages
     return [encode_batch(messages[start : start + size]) for start in range(0, events, size)]

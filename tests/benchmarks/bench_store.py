@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from degentcivil_nb.protocol.codec import decode_frames, encode_batch, encode_envelope, with_seq
-from degentcivil_nb.protocol.message import RawMessage
+from degentcivil_nb.protocol.codec import decode_frames, encode_batch
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.message import RawMessage, WebSocketMessage
 from degentcivil_nb.store.event_store import EventStore
 
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")
@@ -44,7 +45,7 @@ def envelope(number: int, mixed: bool) -> bytes:
             ("llm_call", {"character_id": who, "prompt_type": "PLAN", "prompt": "What now?", "response": "Rest."}),
         ]
         kind, data = others[number // 4 % 4]
-    return with_seq(encode_envelope(kind, {**data, "timestamp": now}, now, number // 50), number + 1)
+    return encode(WebSocketMessage(kind, {**data, "timestamp": now}, now, number + 1, number // 50))
 
 
 def best(action: Callable[[], Any], rounds: int = 5) -> float:
