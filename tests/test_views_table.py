@@ -15,6 +15,7 @@ from degentcivil_nb.views.errors_table import ErrorsTable
 from degentcivil_nb.views.events import EventsPanel
 from degentcivil_nb.views.log import BURST, KEPT
 from degentcivil_nb.views.packing import Packer, pack_values
+from degentcivil_nb.views.panel import ENVELOPE
 
 from .views_page import Page, Prompt
 from .views_run import Run
@@ -76,6 +77,20 @@ def test_five_hundred_changes_of_five_thousand_take_a_tenth_of_the_budget(run: R
     for i in range(0, 5000, 10):
         run.put(f"c{i}", "MOVE", "Park", money=i + 1)
     assert panel.refresh(1.0) <= 20_000
+
+
+def test_a_change_of_the_whole_town_takes_seven_bytes_a_character(run: Run) -> None:
+    names = [f"c{i}" for i in range(5000)]
+    for i, name in enumerate(names):
+        run.put(name, "IDLE", f"Home {i % 100}")
+    page = shown(run)
+    random.Random(1).shuffle(names)
+    for i, name in enumerate(names[:-1]):
+        run.put(name, "MOVE", f"Home {i % 90}")
+    assert page.panel.refresh(1.0) <= ENVELOPE + 7 * 5000 + 2_000
+    rows = page.rows()
+    assert [rows[name]["location"] for name in names[:-1]] == [f"Home {i % 90}" for i in range(4999)]
+    assert rows[names[-1]]["state"] == "IDLE"
 
 
 def test_a_new_attribute_or_one_of_another_kind_makes_a_whole_table(run: Run) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from degentcivil_nb.views.packing import NO_TIME
 from degentcivil_nb.views.panel import Panel
 from degentcivil_nb.views.refresh import Refresher
 
@@ -56,7 +55,7 @@ class Page:
             self.columns, self.keys = body["columns"], []
             self.cells = {column["name"]: [] for column in self.columns}
         for name, part in body.get("set", {}).items():
-            for place, value in zip(_array(part["at"], data), _values(part, data), strict=True):
+            for place, value in zip(_places(part, data), _values(part, data), strict=True):
                 self.cells[name][place] = value
         if "add" in body:
             self.keys += body["add"]["keys"]
@@ -76,9 +75,17 @@ def _array(place: list[Any], data: bytes) -> Any:
     return np.frombuffer(data, f"<{kind}", length, offset)
 
 
+def _places(part: dict[str, Any], data: bytes) -> Any:
+    if "at" in part:
+        return _array(part["at"], data)
+    return np.flatnonzero(np.unpackbits(_array(part["among"], data), bitorder="little"))
+
+
 def _values(part: dict[str, Any], data: bytes) -> list[Any]:
     if "n" in part:
         return [None if value != value else float(value) for value in _array(part["n"], data)]
     if "t" in part:
-        return [None if ms == NO_TIME else part["base"] + ms / 1000 for ms in _array(part["t"], data)]
+        offsets = _array(part["t"], data)
+        none = np.iinfo(offsets.dtype).max
+        return [None if ms == none else part["base"] + ms / 1000 for ms in offsets]
     return [part["u"][code] for code in _array(part["c"], data)]

@@ -15,7 +15,8 @@ Kind = Literal["text", "state", "number", "time"]
 
 Values = npt.NDArray[Any]
 
-NO_TIME: Final = 0xFFFFFFFF
+TIME_TYPES: Final = (np.uint16, np.uint32)
+"""Offsets of times are written in the first that holds them; its largest number stands for no time."""
 
 
 class Column(NamedTuple):
@@ -27,16 +28,23 @@ class Column(NamedTuple):
 
 
 class Packer:
-    """Lay arrays one after the other into one buffer, each where its type can be read in place."""
+    """Lay arrays one after the other into one buffer, each where its type can be read in place, and none twice.
+
+    The cells that changed together stand in the same rows, and a state that is new is as old as the news of it.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._size = 0
+        self._known: dict[tuple[str, bytes], tuple[str, int, int]] = {}
 
     def add(self, array: npt.NDArray[Any]) -> tuple[str, int, int]:
         """Append an array; returns what the page needs to find it: type (`u1` … `f8`), offset, length."""
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        place = (f"{array.dtype.kind}{array.dtype.itemsize}", self._size, len(array))
+        kind = f"{array.dtype.kind}{array.dtype.itemsize}"
+        if (kind, data) in self._known:
+            return self._known[kind, data]
+        place = self._known[kind, data] = (kind, self._size, len(array))
         padding = -len(data) % 8
         self._parts += (data, bytes(padding))
         self._size += len(data) + padding
@@ -66,6 +74,16 @@ def pack_integers(values: Sequence[int] | npt.NDArray[Any], bound: int) -> npt.N
     return np.asarray(values, dtype=np.uint8 if bound <= 1 << 8 else np.uint16 if bound <= 1 << 16 else np.uint32)
 
 
+def pack_places(places: npt.NDArray[np.int64], bound: int, packer: Packer) -> dict[str, Any]:
+    """Pack ascending row numbers, each once: as they are (`at`), or, if many, as a bit a row (`among`)."""
+    numbers = pack_integers(places, bound)
+    if numbers.nbytes <= bound // 8:
+        return {"at": packer.add(numbers)}
+    chosen = np.zeros(bound, dtype=bool)
+    chosen[places] = True
+    return {"among": packer.add(np.packbits(chosen, bitorder="little"))}
+
+
 def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Halve the bytes of numbers where that loses nothing."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -75,10 +93,12 @@ def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _pack_times(values: npt.NDArray[Any], packer: Packer) -> dict[str, Any]:
-    """Write times as milliseconds from the earliest: four bytes for 49 days; wider apart, as they are."""
+    """Write times as milliseconds from the earliest: two bytes for a minute, four for 49 days; else as they are."""
     known = np.isfinite(values)
     base = float(np.floor(values[known].min())) if known.any() else 0.0
-    offsets = np.where(known, np.round((np.where(known, values, base) - base) * 1000), NO_TIME)
-    if offsets[known].max(initial=0) >= NO_TIME:
-        return {"n": packer.add(values.astype(np.float64))}
-    return {"t": packer.add(offsets.astype(np.uint32)), "base": base}
+    offsets = np.round((np.where(known, values, base) - base) * 1000)
+    for kind in TIME_TYPES:
+        none = np.iinfo(kind).max
+        if offsets.max(initial=0) < none:
+            return {"t": packer.add(np.where(known, offsets, none).astype(kind)), "base": base}
+    return {"n": packer.add(values.astype(np.float64))}

@@ -19,6 +19,9 @@ from .refresh import Refresher
 logger = logging.getLogger("degentcivil_nb.views")
 
 STATIC: Final = Path(__file__).parent / "static"
+ENVELOPE: Final = 1_800
+"""Bytes that an update takes on its way to the page besides its own: the kernel's envelope, and its two words, busy and
+idle, on the acknowledgement."""
 
 
 @cache
@@ -107,7 +110,7 @@ class Panel(anywidget.AnyWidget):
         whole = self.flow.wants_full
         buffers = [body, *update.buffers]
         self.send({"kind": "update", "n": self.flow.sent(now), "full": whole}, buffers)
-        return 200 + sum(len(buffer) if isinstance(buffer, bytes) else buffer.nbytes for buffer in buffers)
+        return ENVELOPE + sum(len(buffer) if isinstance(buffer, bytes) else buffer.nbytes for buffer in buffers)
 
     def _fail(self, error: Exception, now: float) -> int:
         text = f"{type(error).__name__}: {error}"
@@ -118,7 +121,7 @@ class Panel(anywidget.AnyWidget):
             self._logged = text
             logger.error("the panel %r failed", self.title, exc_info=error)
         self.send({"kind": "failure", "n": self.flow.sent(now)}, [encode_body({"text": text[:2000]})])
-        return 200 + len(text)
+        return ENVELOPE + len(text)
 
     # --- hearing ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from .cells import detail_text
-from .packing import Column, Packer, Values, pack_integers, pack_values
+from .packing import Column, Packer, Values, pack_places, pack_values
 from .panel import Panel, Update, compose
 from .refresh import Refresher
 
@@ -106,6 +106,8 @@ class KeyedTable:
         """Take in rows, some known and some new, and give the cells that differ; `None` if none does."""
         held = len(self._places)
         places = np.fromiter((self._places.setdefault(key, len(self._places)) for key in keys), np.int64, len(keys))
+        order = np.argsort(places)
+        places, values = places[order], {name: column[order] for name, column in values.items()}
         known = places < held
         packer = Packer()
         body: dict[str, Any] = {}
@@ -125,7 +127,7 @@ class KeyedTable:
             return None
         at, new = at[where], new[where]
         old[at] = new
-        return {"at": packer.add(pack_integers(at, len(old))), **pack_values(column.kind, new, packer)}
+        return {**pack_places(at, len(old), packer), **pack_values(column.kind, new, packer)}
 
 
 def pack_rows(columns: Sequence[Column], keys: Sequence[str], values: Cells, packer: Packer) -> dict[str, Any]:

@@ -1,18 +1,29 @@
 // Columns as they come over the wire, and cells as they are shown.
 
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
-const NO_TIME = 0xffffffff;
+const NO_TIME = { u2: 0xffff, u4: 0xffffffff };
 
 // Read one packed array out of the update's buffer.
 function unpackArray([type, offset, length], bytes) {
   return new ARRAYS[type](bytes, offset, length);
 }
 
+// Give the row numbers that a packed column is for.
+function unpackPlaces(packed, bytes) {
+  if (packed.at) return unpackArray(packed.at, bytes);
+  const places = [];
+  unpackArray(packed.among, bytes).forEach((byte, i) => {
+    for (let bit = 0; bit < 8; bit++) if (byte & (1 << bit)) places.push(8 * i + bit);
+  });
+  return places;
+}
+
 // Give a packed column as a plain array: texts or null, numbers or NaN.
 function unpackValues(packed, bytes, colours) {
   if (packed.n) return Array.from(unpackArray(packed.n, bytes));
   if (packed.t) {
-    return Array.from(unpackArray(packed.t, bytes), (ms) => (ms === NO_TIME ? NaN : packed.base + ms / 1000));
+    const none = NO_TIME[packed.t[0]];
+    return Array.from(unpackArray(packed.t, bytes), (ms) => (ms === none ? NaN : packed.base + ms / 1000));
   }
   packed.colours?.forEach((colour, i) => colours.set(packed.u[i], colour));
   return Array.from(unpackArray(packed.c, bytes), (code) => packed.u[code]);

@@ -19,7 +19,7 @@ function receiveTable(state, body, buffers) {
   for (const [name, part] of Object.entries(body.set ?? {})) {
     const values = unpackValues(part, bytes, state.colours);
     const column = state.cells[name];
-    unpackArray(part.at, bytes).forEach((row, i) => { column[row] = values[i]; });
+    unpackPlaces(part, bytes).forEach((row, i) => { column[row] = values[i]; });
   }
   if (body.add) {
     push(state.keys, body.add.keys);
