@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -13,7 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.codec import decode_frames
+from degentcivil_nb.server.frames import Chunk, Filter, Frames
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from degentcivil_nb.server.turns import Turns
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -110,6 +113,63 @@ async def test_those_who_stall_in_their_replay_do_not_keep_others_from_theirs() 
         for websocket in stalled:
             websocket.transport.abort()
         await asyncio.gather(*(websocket.wait_closed() for websocket in stalled))
+
+
+class FramesByTurn(Frames):
+    """Count the frames cut for those who are far behind, by the turn of the loop in which that was."""
+
+    def __init__(self, server: SimulationWebSocket) -> None:
+        super().__init__(server.history, server.max_message_bytes)
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._turn = 0
+        self.cut: Counter[int] = Counter()
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        self._turn += 1
+        self._timer = self._loop.call_soon(self._next_turn)
+
+    def after(self, place: int, filter: Filter | None = None) -> Chunk:
+        if self._server.history.bytes_after(place) > 300_000:
+            self.cut[self._turn] += 1
+        return super().after(place, filter)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+async def test_those_who_catch_up_send_one_frame_a_turn_between_them_however_much_their_kernels_take() -> None:
+    async with serving() as server:
+        for _ in range(300):
+            server.publish("event_notification", {"event_type": "old", "data": "x" * 20_000})
+        server.feed.settle()
+        server.feed.frames = frames = FramesByTurn(server)
+
+        async def replay() -> None:
+            async with connect(server.url, subprotocols=V1, max_size=None, max_queue=None) as websocket:
+                await ask(websocket, history=300)
+                assert await seqs_until(websocket, 300) == list(range(1, 301))
+
+        await asyncio.gather(*(replay() for _ in range(8)))
+        frames.stop()
+        assert frames.cut.total() > 100
+        assert max(frames.cut.values()) == 1
+
+
+async def test_turns_are_given_in_order_and_not_to_those_who_have_left() -> None:
+    turns, taken = Turns(), []
+
+    async def take(number: int) -> None:
+        await turns.take()
+        taken.append(number)
+
+    tasks = [asyncio.create_task(take(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await take(4)
+    assert taken == [0, 2, 3, 4]
 
 
 async def test_connections_come_and_go_without_a_trace(nothing_leaks: Callable[[], None]) -> None:

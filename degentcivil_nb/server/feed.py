@@ -15,6 +15,7 @@ from .history import History
 from .interfaces import Monitor
 from .present import Present
 from .publishing import Publisher
+from .turns import Turns
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -67,6 +68,8 @@ class Feed:
         self.clients = clients
         self.replays = asyncio.Semaphore(16)
         """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
+        self.turns = Turns()
+        """For each larger piece that a peer is sent of what lies behind it."""
         self.monitor = monitor
         self._batch_s = batch_s
         self._timing = BatchTiming(_TURN, batch_s, adaptive=True)

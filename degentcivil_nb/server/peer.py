@@ -24,6 +24,8 @@ TOO_SLOW: Final = 4008
 _CLOSE_S: Final = 1.0
 _MAX_REPLIES: Final = 1_000
 _WAITED_S: Final = 0.05
+_BEHIND_BYTES: Final = 1 << 16
+"""How far a peer may be behind without waiting for its turn: less than that is sent as quickly as others' news."""
 
 
 async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> None:
@@ -170,6 +172,11 @@ class Peer:
     def _make_heartbeat(self) -> bytes:
         raise NotImplementedError
 
+    async def _wait_for_turn(self) -> None:
+        """Let the others go on first, if there is much to send; the history may have moved on when this returns."""
+        if self.feed.history.bytes_after(self.place) > _BEHIND_BYTES:
+            await self.feed.turns.take()
+
     async def _park(self) -> None:
         self._parked = asyncio.get_running_loop().create_future()
         self.feed.park(self)
@@ -189,6 +196,7 @@ class GuidePeer(Peer):
         history = self.feed.history
         while True:
             await self._send_urgent()
+            await self._wait_for_turn()
             if self.place < history.start:
                 self.feed.monitor.update_metrics("slow_closed")
                 await self.close(TOO_SLOW, "too slow for the history kept")

@@ -186,6 +186,7 @@ class V1Peer(Peer):
     async def _advance(self) -> bool:
         """Send what is urgent and then the next frame of the stream; `False` if there was none."""
         await self._send_urgent()
+        await self._wait_for_turn()
         history = self.feed.history
         if self.place < history.start:
             if self.position + 1 < history.oldest:

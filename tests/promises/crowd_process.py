@@ -29,32 +29,36 @@ class _Sent(Struct, gc=False):
 
 
 class Serving:
-    """Publish at a steady rate, each message with the time at which it was."""
+    """Publish at a steady rate, each message with the time at which it was due: a loop held up hides nothing."""
 
-    async def start(self, per_s: float, size: int) -> Any:
+    async def start(self, per_s: float, size: int, batch_s: float) -> Any:
         self._pad = "x" * size
-        self.server = SimulationWebSocket("127.0.0.1", 0, history=History(HISTORY, 1 << 30))
-        self._publish(HISTORY)
+        self._late: list[float] = []
+        self.server = SimulationWebSocket("127.0.0.1", 0, history=History(HISTORY, 1 << 30), batch_s=batch_s)
+        self._publish([time.time()] * HISTORY)
         await self.server.start()
         self.server.feed.settle()
         self._task = asyncio.create_task(self._go_on(per_s))
         return self.server.url
 
-    def _publish(self, count: int) -> None:
-        for _ in range(count):
-            self.server.publish("event_notification", {"event_type": "x", "sent": time.time(), "pad": self._pad})
+    def _publish(self, times: list[float]) -> None:
+        for due in times:
+            self.server.publish("event_notification", {"event_type": "x", "sent": due, "pad": self._pad})
 
     async def _go_on(self, per_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        began, done = loop.time(), 0
+        began, done = time.time(), 0
         while True:
-            due = int((loop.time() - began) * per_s)
-            self._publish(due - done)
-            done = due
+            woken = time.monotonic()
             await asyncio.sleep(1 / per_s)
+            self._late.append(time.monotonic() - woken - 1 / per_s)
+            count = int((time.time() - began) * per_s)
+            self._publish([began + number / per_s for number in range(done + 1, count + 1)])
+            done = count
 
     async def look(self) -> Any:
-        return {"head": self.server.history.head, "clients": len(self.server.clients)}
+        late, self._late = np.array(self._late or [0.0]), []
+        seen = {"head": self.server.history.head, "clients": len(self.server.clients)}
+        return seen | {"late_p99": float(np.percentile(late, 99)), "late_max": float(late.max())}
 
     async def stop(self) -> Any:
         self._task.cancel()

@@ -40,10 +40,10 @@ class Witness(History):
         self.dead = False
         self.next_number = itertools.count()
 
-    def append(self, envelope: bytes, type: str, character_id: str | None = None) -> int:
-        seq = super().append(envelope, type, character_id)
+    def append(self, message: bytes, type: str, character_id: str | None = None) -> int:
+        seq = super().append(message, type, character_id)
         self.types.append(type)
-        self.numbers.append(decode(_Envelope, envelope + b"}").data.n)
+        self.numbers.append(decode(_Envelope, message).data.n)
         return seq
 
     def append_lost(self, epoch: str, count: int, reason: str = "overflow") -> None:
@@ -107,6 +107,14 @@ class Tally:
     @property
     def faults(self) -> int:
         return self.lost + self.duplicated + self.disordered + self.changed + self.false_gaps
+
+    @property
+    def beyond(self) -> list[str]:
+        """Name the figures that lie above what is allowed of them."""
+        allowed = {
+            name.removeprefix("allowed_"): more for name, more in self.more.items() if name.startswith("allowed_")
+        }
+        return [name for name, most in allowed.items() if self.more[name] > most]
 
     def figures(self) -> dict[str, Any]:
         seconds = np.array(self.recovered_s or [0.0])
