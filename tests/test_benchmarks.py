@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks import programs
+from tests.benchmarks.report import Row, at_least, at_most, markdown, table
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -35,6 +38,7 @@ def test_fan_out_beside_its_peers_with_stalled_clients_and_both_ways_of_compress
     ]
     assert [(row["lost"], row["in_order"]) for row in rows] == [(0, True)] * 6
     assert rows[-1]["wire_mb"] < rows[0]["wire_mb"]
+    assert [row.peer_is for row in programs.fanout(rows)] == ["broadcast()", "gather(send)", ""]
 
 
 @pytest.mark.parametrize("clients", [3])
@@ -44,3 +48,48 @@ def test_what_a_publish_costs_the_simulation(tmp_path: Path, clients: int) -> No
         (way, count) for way in ("encode and append", "call_soon_threadsafe", "ours") for count in (0, clients)
     }
     assert all(0 < row["p50_us"] <= row["p99_us"] for row in rows)
+    judged = [row.target for row in programs.publish(rows) if row.target is not None]
+    assert len(judged) == 2 * 3  # bursts and evenly: p50 without clients, p50 and p99 with them
+
+
+def test_all_of_the_notebooks_side_in_one_table(tmp_path: Path) -> None:
+    names = ["client", "store", "recording", "recorded", "kernel", "import"]
+    out, readme = tmp_path / "out.json", tmp_path / "readme.md"
+    readme.write_text("before\n<!-- benchmarks: so -->\nold\n<!-- /benchmarks -->\nafter\n")
+    command = [sys.executable, "-m", "tests.benchmarks", "--small", "--out", str(out), "--only"]
+    ran = subprocess.run([*command, *names], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(out.read_text())["programs"]
+    assert list(found) == names
+    rows = [row for name in names for row in found[name]["rows"]]
+    assert all(row["ours"] >= 0 for row in rows)
+    assert len(ran.stdout.splitlines()) == len(rows) + 1
+    lost = next(row for row in rows if row["what"] == "… published, neither held nor declared")
+    assert lost["ours"] == 0
+    again = subprocess.run(
+        [*command, "--markdown", str(readme)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == ran.stdout  # nothing ran, and the figures were kept
+    lines = readme.read_text().splitlines()
+    assert lines[0] == "before"
+    assert lines[-1] == "after"
+    assert "old" not in lines
+    assert any(line.startswith("| recording while ingesting |") for line in lines)
+
+
+def test_a_target_is_reached_by_a_value_or_by_a_ratio() -> None:
+    faster = Row("a", "/s", 300.0, 100.0, "peer", 400.0, "limit", at_least(2.5, "peer"))
+    assert (faster.ratio, faster.reached) == (3.0, True)
+    short_of = Row("b", "/s", 300.0, None, "", 400.0, "limit", at_least(0.8, "limit"))
+    assert (short_of.ratio, short_of.reached) == (0.75, False)
+    quick = Row("c", "ms", 0.5, 5.0, "peer", target=at_most(1))
+    assert (quick.ratio, quick.reached) == (0.1, True)
+    alone = Row("d", "/s", 7.0, target=at_least(1.9, "peer"))  # its peer is not installed
+    assert (alone.ratio, alone.reached) == (None, False)
+    assert Row("e", "ms", 1.0).reached is None
+    assert markdown([faster, short_of, Row("e", "ms", 1.0)]).splitlines()[2:] == [
+        "| a | 300 /s | 100, peer | 3 | ratio ≥ 2.5 | yes |",
+        "| b | 300 /s | 400, limit | 0.75 | ratio ≥ 0.8 | **no** |",
+    ]
+    assert table([short_of]).splitlines()[1].split()[-1] == "NO"

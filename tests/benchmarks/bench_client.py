@@ -1,131 +1,126 @@
-"""Receiving: messages a second through the client and into the store, beside the limit of the transport.
+"""Receiving: messages a second through the client and into the store, beside the limit of the transport and its peers.
 
 A process of its own sends frames that were made beforehand, from a blocking socket, so that the sender is never the
-bottleneck. Each way runs `--rounds` times, taking turns, and its best counts. Prints a table; `--out` writes JSON.
+bottleneck. All ways end with tables that can be asked, but for those that throw away. Each way runs `--rounds` times,
+taking turns, and its best counts; the way of the first draft runs once over a few, since it never ends otherwise.
 
-    python tests/benchmarks/bench_client.py --messages 300000
-    python tests/benchmarks/bench_client.py --messages 3000 --rounds 1
+    python -m tests.benchmarks.bench_client --messages 300000
+    python -m tests.benchmarks.bench_client --messages 3000 --rounds 1
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import importlib.util
 import json
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-from msgspec import Raw
+import msgspec
+import pandas as pd
+from msgspec import Raw, Struct
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.codec import encode_batch
-from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
+from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.store.event_store import EventStore
+from tests.benchmarks.report import Row, at_least, finish, parser
+from tests.benchmarks.sender import sending
 
-STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")
-PLACES = ("Park", "Cafe", "Library", "Market")
-
-
-def message(number: int) -> bytes:
-    """Make a `state_change` of about 190 bytes."""
-    now = 1_800_000_000 + number / 1_000
-    data = {
-        "character_id": f"character-{number % 50:03d}",
-        "new_state": STATES[number % len(STATES)],
-        "location": PLACES[number % len(PLACES)],
-        "timestamp": now,
-    }
-    return encode(WebSocketMessage("state_change", data, now, number + 1, number // 50))
-
-
-def text_frame(data: bytes) -> bytes:
-    return Frame(Opcode.TEXT, data).serialize(mask=False)
-
-
-def control(type: str, payload: Any) -> bytes:
-    return text_frame(encode(RawMessage(type, Raw(encode(payload)))))
-
-
-# --- the sender, in its own process ------------------------------------------------------------------------------
-
-
-def send_forever() -> None:
-    """Answer `/MESSAGES/BATCH` with that many messages, `BATCH` to a frame, as v1 to whoever offers it."""
-    made: dict[str, bytes] = {}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(listener.getsockname()[1], flush=True)
-        while True:
-            peer, _ = listener.accept()
-            with peer:
-                send_one(peer, made)
-
-
-def send_one(peer: socket.socket, made: dict[str, bytes]) -> None:
-    def choose(_: ServerProtocol, offered: Any) -> Subprotocol | None:
-        return offered[0] if offered else None
-
-    protocol = ServerProtocol(select_subprotocol=choose)
-    while not (events := protocol.events_received()):
-        protocol.receive_data(peer.recv(65536))
-    request: Any = events[0]
-    protocol.send_response(protocol.accept(request))
-    peer.sendall(b"".join(protocol.data_to_send()))
-    total, batch = (int(part) for part in request.path.strip("/").split("/"))
-    if request.path not in made:
-        messages = [message(number) for number in range(total)]
-        frames = messages if batch == 1 else [encode_batch(messages[i : i + batch]) for i in range(0, total, batch)]
-        made[request.path] = b"".join(map(text_frame, frames))
-    try:
-        if protocol.subprotocol:
-            peer.sendall(control("hello", Hello("bench", head=total)))
-            peer.recv(65536)  # resume
-            peer.sendall(control("resumed", Resumed("bench", total, 1)) + control("snapshot", Snapshot(0)))
-        peer.sendall(made[request.path])
-        peer.recv(65536)  # until the receiver has had enough
-    except OSError:
-        return
-
-
-# --- the receivers -------------------------------------------------------------------------------------------------
+CONCATENATED = 2_000
+"""Messages of the first draft: it slows down with each."""
+THOUSAND = 1_000
+RECEIVED = "recv, thrown away"
+DICTS = "json.loads, a list of dicts"
+FRAME = "json.loads, DataFrame at the end"
+OBJECTS = "msgspec to objects"
+PERSPECTIVE = "Perspective, in thousands"
+CLIENT = "our client, thrown away"
+OURS = "our client and store"
 
 Receiver = Callable[[str, int, int], Coroutine[Any, Any, float]]
 
 
-async def thrown_away(url: str, total: int, batch: int) -> float:
+async def frames_of(url: str, total: int, batch: int, take: Callable[[bytes], object]) -> float:
+    """Take all frames but the first, and give the seconds that it took."""
     async with connect(url, compression=None, max_size=None) as websocket:
         await websocket.recv(decode=False)
         start = time.perf_counter()
         for _ in range(total // batch - 1):
-            await websocket.recv(decode=False)
+            take(await websocket.recv(decode=False))
         return time.perf_counter() - start
+
+
+async def thrown_away(url: str, total: int, batch: int) -> float:
+    return await frames_of(url, total, batch, bool)
 
 
 async def list_of_dicts(url: str, total: int, batch: int) -> float:
     kept: list[dict[str, Any]] = []
-    async with connect(url, compression=None, max_size=None) as websocket:
-        await websocket.recv()
-        start = time.perf_counter()
-        try:
-            for _ in range(total // batch - 1):
-                found = json.loads(await websocket.recv())
-                if batch == 1:
-                    kept.append(found)
-                else:
-                    kept.extend(found["data"])
-        except ConnectionClosed:
-            pass
-        return time.perf_counter() - start
+    return await frames_of(url, total, batch, lambda frame: kept.extend(json.loads(frame)["data"]))
+
+
+async def frame_at_the_end(url: str, total: int, batch: int) -> float:
+    kept: list[dict[str, Any]] = []
+    seconds = await frames_of(url, total, batch, lambda frame: kept.append(json.loads(frame)))
+    start = time.perf_counter()
+    assert len(pd.DataFrame(kept)) == total - 1
+    return seconds + time.perf_counter() - start
+
+
+class Typed(Struct, gc=False):
+    type: str
+    data: Raw
+    timestamp: float
+    seq: int
+    tick: int
+
+
+class TypedBatch(Struct):
+    data: list[Typed]
+
+
+async def objects(url: str, total: int, batch: int) -> float:
+    kept: list[Typed] = []
+    one, many = msgspec.json.Decoder(Typed).decode, msgspec.json.Decoder(TypedBatch).decode
+    if batch == 1:
+        return await frames_of(url, total, batch, lambda frame: kept.append(one(frame)))
+    return await frames_of(url, total, batch, lambda frame: kept.extend(many(frame).data))
+
+
+async def into_perspective(url: str, total: int, batch: int) -> float:
+    import perspective  # type: ignore[import-not-found, import-untyped, unused-ignore]  # the extra `bench`
+
+    text, number = "string", "integer"
+    columns = {"type": text, "seq": number, "tick": number, "timestamp": "float"}
+    columns |= {"character_id": text, "new_state": text, "location": text}
+    table = perspective.Server().new_local_client().table(columns)
+    rows: list[dict[str, Any]] = []
+
+    def take(frame: bytes) -> None:
+        message = json.loads(frame)
+        rows.append({**message, **message.pop("data")})
+        if len(rows) == THOUSAND:
+            table.update(rows)
+            rows.clear()
+
+    seconds = await frames_of(url, total, batch, take)
+    start = time.perf_counter()
+    table.update(rows)
+    assert table.size() == total - 1
+    return seconds + time.perf_counter() - start
+
+
+async def concatenated(url: str, total: int, batch: int) -> float:
+    frame = pd.DataFrame()
+
+    def take(text: bytes) -> None:
+        nonlocal frame
+        message = json.loads(text)
+        frame = pd.concat([frame, pd.DataFrame([{**message, **message.pop("data")}])], ignore_index=True)
+
+    return await frames_of(url, total, batch, take)
 
 
 async def through_the_client(url: str, total: int, batch: int, sink: Callable[..., None] | None = None) -> float:
@@ -135,10 +130,9 @@ async def through_the_client(url: str, total: int, batch: int, sink: Callable[..
 
     def counting(messages: list[RawMessage], received: float, epoch: str | None) -> None:
         nonlocal got, start
+        start = start or time.perf_counter()
         if sink is not None:
             sink(messages, received, epoch)
-        if not start:
-            start = time.perf_counter()
         got += len(messages)
         if got > total:  # and the snapshot
             done.set()
@@ -159,63 +153,59 @@ async def into_the_store(url: str, total: int, batch: int) -> float:
     return seconds
 
 
-WAYS: dict[str, Receiver] = {
-    "recv(decode=False), thrown away": thrown_away,
-    "json.loads, a list of dicts": list_of_dicts,
-    "ours: client, thrown away": through_the_client,
-    "ours: client and store": into_the_store,
+WAYS: dict[int, dict[str, Receiver]] = {
+    1: {
+        RECEIVED: thrown_away,
+        FRAME: frame_at_the_end,
+        PERSPECTIVE: into_perspective,
+        CLIENT: through_the_client,
+        OURS: into_the_store,
+    },
+    100: {DICTS: list_of_dicts, OBJECTS: objects, CLIENT: through_the_client, OURS: into_the_store},
 }
 
 
-def measure(total: int, rounds: int) -> list[dict[str, Any]]:
-    sender = subprocess.Popen([sys.executable, __file__, "--send"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert sender.stdout is not None
-        port = int(sender.stdout.readline())
-        best: dict[tuple[str, int], float] = {}
+def measure(total: int, rounds: int) -> list[Row]:
+    best: dict[tuple[int, str], float] = {}
+    has_perspective = importlib.util.find_spec("perspective") is not None
+    with sending() as url:
         for _ in range(rounds):
-            for batch in (1, 100):
-                for name, way in WAYS.items():
-                    seconds = asyncio.run(way(f"ws://127.0.0.1:{port}/{total}/{batch}", total, batch))
-                    best[name, batch] = min(seconds, best.get((name, batch), seconds))
-    finally:
-        sender.kill()
-        sender.wait()
-        assert sender.stdout is not None
-        sender.stdout.close()
+            for batch, ways in WAYS.items():
+                for name, way in ways.items():
+                    if name == PERSPECTIVE and not has_perspective:
+                        continue  # its row says so
+                    seconds = asyncio.run(way(f"{url}/{total}/{batch}", total, batch))
+                    best[batch, name] = min(seconds, best.get((batch, name), seconds))
+        few = min(total, CONCATENATED)
+        draft = few / asyncio.run(concatenated(f"{url}/{few}/1", few, 1))
+    return rows_of({key: total / seconds for key, seconds in best.items()}, draft, few)
+
+
+def rows_of(rate: dict[tuple[int, str], float], draft: float, few: int) -> list[Row]:
+    ours, unit, one = rate[1, OURS], "events/s", "a message a frame, into the store"
+    limit = (rate[1, RECEIVED], RECEIVED)
+    peer = rate.get((1, PERSPECTIVE))
+    missing = PERSPECTIVE if peer else "Perspective is not installed: the extra `bench`"
+    first_draft = f"json.loads and pd.concat per message, of {few:,}"
+    dicts = (rate[100, DICTS], DICTS)
+    hundred, objects_100 = "100 messages a frame", (rate[100, OBJECTS], OBJECTS)
     return [
-        {
-            "way": name,
-            "messages a frame": batch,
-            "messages/s": round(total / seconds),
-            "of the transport": round(best["recv(decode=False), thrown away", batch] / seconds, 2),
-            "of json dicts": round(best["json.loads, a list of dicts", batch] / seconds, 2),
-        }
-        for (name, batch), seconds in best.items()
+        Row(f"{one}, beside the transport", unit, ours, None, "", *limit, target=at_least(0.75, "limit")),
+        Row(f"{one}, beside Perspective", unit, ours, peer, missing, *limit, target=at_least(1.9, "peer")),
+        Row(f"{one}, beside dicts", unit, ours, rate[1, FRAME], FRAME, *limit),
+        Row(f"{one}, beside a first draft", unit, ours, draft, first_draft, *limit),
+        Row("a message a frame, our client, thrown away", unit, rate[1, CLIENT], None, "", *limit),
+        Row(f"{hundred}, into the store", unit, rate[100, OURS], *dicts, *objects_100, target=at_least(2.5, "peer")),
+        Row(f"{hundred}, our client, thrown away", unit, rate[100, CLIENT], *dicts, *objects_100),
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--messages", type=int, default=300_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.send:
-        send_forever()
-        return
-    rows = measure(options.messages, options.rounds)
-    for batch in (1, 100):
-        print(f"\n{batch} message{'s' if batch > 1 else ''} a frame")
-        for row in rows:
-            if row["messages a frame"] == batch:
-                print(
-                    f"  {row['way']:34} {row['messages/s']:>10,}/s   {row['of the transport']:5.2f} of the transport"
-                    f"   {row['of json dicts']:5.2f} of json dicts"
-                )
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=1))
+    arguments = parser(__doc__)
+    arguments.add_argument("--messages", type=int, default=300_000)
+    arguments.add_argument("--rounds", type=int, default=3)
+    options = arguments.parse_args()
+    finish(measure(options.messages, options.rounds), options.out)
 
 
 if __name__ == "__main__":

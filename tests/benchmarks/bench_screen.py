@@ -1,0 +1,148 @@
+"""From publish to screen: a real JupyterLab in a real Chromium, the dashboard open, a server in a process of its own.
+
+Among the events there is a marker now and then, that the town's table shows as an attribute, the table of events as a
+tick, and the figure of rates as one more event of its type. The page notes when each was painted; it and the server
+have the same clock on the wall. A marker counts as visible once the view includes it or a later one. Bytes are those
+of the kernel's WebSocket, all panels and the head line together, as the page takes them in.
+
+    python -m tests.benchmarks.bench_screen --seconds 12
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from statistics import quantiles
+from typing import NamedTuple
+
+from tests.benchmarks.report import Row, Target, at_most, finish, parser
+from tests.benchmarks.source import Source
+from tests.browser.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
+
+SCRIPT = (Path(__file__).parent / "screen.js").read_text(encoding="utf-8")
+CELL = """
+import degentcivil_nb as dc
+session = dc.connect({url!r}, retention=10_000_000)
+session.dashboard()
+"""
+BUSY = "import time; print(time.process_time())"
+SETTLE_MS = 2_500
+MARKER_S = 0.15
+LATEST: dict[str, tuple[str, Target]] = {
+    "characters": ("the table of characters", at_most(400)),
+    "events": ("the table of events", at_most(400)),
+    "rates": ("the figure of rates", at_most(800)),
+}
+BYTES = at_most(200)
+
+
+class Seen(NamedTuple):
+    """Say what one tab took."""
+
+    latencies_ms: list[float]
+    kbytes_per_s: float
+    kernel_share: float
+    """CPU seconds of the kernel a second."""
+
+
+def cell(url: str) -> str:
+    return CELL.format(url=url)
+
+
+def show(book: Notebook, tab: str) -> None:
+    page = book.page
+    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile(f"^{tab}$")).click()
+    place = ".dc-grid:visible .dc-body .dc-row" if tab in ("characters", "events") else ".js-plotly-plot:visible"
+    page.locator(place).first.wait_for(timeout=30_000)
+    page.wait_for_timeout(SETTLE_MS)  # what a tab needs once is not what it costs
+
+
+def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
+    """Look at a tab that is on view for some seconds."""
+    page = book.page
+    if tab in LATEST:
+        page.evaluate("name => degentcivilBench.watch(name)", tab)
+    book.run(1)
+    began, busy, before = time.time(), float(book.text(1)), page.evaluate("degentcivilBench.bytes")
+    page.wait_for_timeout(seconds * 1_000)
+    after, ended = page.evaluate("degentcivilBench.bytes"), time.time()
+    seen: list[tuple[int, float]] = page.evaluate("degentcivilBench.seen")
+    book.run(1)
+    share = (float(book.text(1)) - busy) / (time.time() - began)
+    markers: list[float] = source.report()["markers"]
+    # those of the end may have had no time to be painted
+    wanted = [n for n, at in enumerate(markers, 1) if began <= at <= ended - 2]
+    late = [_latency_ms(n, markers[n - 1], seen, ended) for n in wanted] if tab in LATEST else []
+    return Seen(late, (after - before) / (ended - began) / 1e3, share)
+
+
+def _latency_ms(number: int, published: float, seen: list[tuple[int, float]], ended: float) -> float:
+    """Give the time from publish to paint; one that never came counts with all the time that it had."""
+    painted = next((at for n, at in seen if n >= number), ended * 1e3)
+    return painted - published * 1e3
+
+
+def rows_of(tab: str, rate: float, seen: Seen, *, judged: bool = True) -> list[Row]:
+    """Make the rows of a tab; at another rate than that of performance.md only the bytes are judged."""
+    rows: list[Row] = []
+    if seen.latencies_ms:
+        what, target = LATEST[tab]
+        cuts = quantiles(seen.latencies_ms, n=20, method="inclusive")
+        values = tuple(round(value) for value in seen.latencies_ms)
+        rows.append(Row(f"publish to {what} at {rate:,.0f} events/s, p50", "ms", cuts[9]))
+        p95 = f"publish to {what} at {rate:,.0f} events/s, p95"
+        rows.append(Row(p95, "ms", cuts[18], target=target if judged else None, each=values))
+    name = f"to the browser, {tab} open, {rate:,.0f} events/s"
+    rows.append(Row(name, "kB/s", seen.kbytes_per_s, target=BYTES, brief=tab == "characters"))
+    rows.append(Row(f"… the kernel's CPU, {tab} open, {rate:,.0f} events/s", "s/s", seen.kernel_share))
+    return rows
+
+
+def look(book: Notebook, source: Source, rate: float, seconds: float, tabs: tuple[str, ...]) -> list[Row]:
+    """Open the dashboard in a notebook whose first cell is `cell`, and watch its tabs."""
+    book.run(0)
+    source.rate(rate)  # not before: the figure of rates shows every marker that was ever published
+    rows: list[Row] = []
+    for tab in tabs:
+        show(book, tab)
+        rows += rows_of(tab, rate, watch(book, source, tab, seconds))
+    source.rate(3 * rate)
+    show(book, "characters")
+    rows += rows_of("characters", 3 * rate, watch(book, source, "characters", seconds), judged=False)
+    source.rate(0)
+    if book.problems:
+        raise RuntimeError(f"the page raised errors: {book.problems}")
+    return rows
+
+
+def measure(rate: float, characters: int, seconds: float) -> list[Row]:
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit(HOW)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-screen-", ignore_cleanup_errors=True) as home,
+        Source(characters=characters, marker_s=MARKER_S) as source,
+    ):
+        root = Path(home) / "notebooks"
+        root.mkdir()
+        with running_jupyter(Path(home), root) as jupyter, running_browser(chromium) as browser:
+            book = open_notebook(jupyter, browser, cell(source.url), BUSY, height=2_000, script=SCRIPT)
+            try:
+                return look(book, source, rate, seconds, ("characters", "events", "rates", "timeline"))
+            finally:
+                book.close()
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--rate", type=float, default=10_000, help="events a second")
+    arguments.add_argument("--characters", type=int, default=5_000)
+    arguments.add_argument("--seconds", type=float, default=12, help="for each tab")
+    options = arguments.parse_args()
+    finish(measure(options.rate, options.characters, options.seconds), options.out)
+
+
+if __name__ == "__main__":
+    main()
