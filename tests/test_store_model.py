@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from msgspec import Raw
 
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import RawMessage
+from degentcivil_nb.store import event_store
 from degentcivil_nb.store.event_store import EventStore
 
 from .store_model import Model
@@ -174,3 +176,20 @@ def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: 
     gaps = store.gaps()
     assert list(zip(gaps["from_seq"], gaps["to_seq"], strict=True)) == [(g["from"], g["to"]) for _, g in model.gaps]
     assert store.has_accounted("e", model.accounted) and not store.has_accounted("e", model.accounted + 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=STEPS, max_rows=st.sampled_from([5, 1_000]), waiting=st.sampled_from([1, 7]))
+def test_whoever_asks_in_between_changes_no_answer(steps: list[Any], max_rows: int, waiting: int) -> None:
+    asked, silent = EventStore(max_rows=max_rows), EventStore(max_rows=max_rows)
+    for batch in batches_of(steps):
+        with mock.patch.object(event_store, "WAITING_ROWS", waiting):
+            asked.append(batch, 5_000.0, "e")
+        silent.append(batch, 5_000.0, "e")
+        for question in (asked.characters, asked.transitions, asked.rates, asked.timeline):
+            question()
+    pd.testing.assert_frame_equal(asked.characters(), silent.characters())
+    pd.testing.assert_frame_equal(asked.transitions(), silent.transitions())
+    pd.testing.assert_frame_equal(asked.timeline(), silent.timeline())
+    for by in ("type", "code", "character_id", "state"):
+        pd.testing.assert_frame_equal(asked.rates(by=by), silent.rates(by=by))

@@ -42,6 +42,19 @@ def test_events_have_the_columns_and_types_of_the_api() -> None:
     assert tuple(EventStore().events().columns) == EVENT_COLUMNS
 
 
+def test_a_tick_without_seq_or_the_other_way_round_is_missing_by_itself() -> None:
+    store = EventStore()
+    store.append([message("a", 1, 1, 5.0), RawMessage("a", Raw(b"1"), 5.0)], 9.0, "e")
+    before = store.events()
+    store.append([RawMessage("a", Raw(b"1"), 5.0, 3, None), RawMessage("a", Raw(b"1"), 5.0, None, 4)], 9.0, "e")
+    store.append([RawMessage("a", Raw(b"1"), 5.0, seq, 5) for seq in range(4, 9_000)], 9.0, "e")
+    assert before["seq"].isna().tolist() == [False, True]
+    frame = store.events()
+    assert frame["seq"].isna().tolist()[:5] == [False, True, False, True, False]
+    assert frame["tick"].isna().tolist()[1:5] == [True, True, False, False]
+    assert frame["seq"].isna().sum() == 2
+
+
 def test_without_seq_and_timestamp_receipt_stands_in() -> None:
     store = EventStore()
     store.append([message("anything", 1, None, None), message("anything", 2, None, 5.0)], 1_700_000_000.25)

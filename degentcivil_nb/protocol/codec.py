@@ -6,16 +6,32 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
-from .message import MessageTypes, RawMessage
+from .message import MessageTypes, RawMessage, Seq, Tick
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 
+_BATCH_HEAD: Final = b'{"type":"batch"'
+
+
+class _OpenBatch(Struct, gc=False):
+    """Hold a whole `batch` frame read in one go: it has the fields of a message, and good messages as its data."""
+
+    type: str
+    data: list[RawMessage]
+    timestamp: float | None = None
+    seq: Seq | None = None
+    tick: Tick | None = None
+    id: str | None = None
+    covers: tuple[int, int] | None = None
+
+
 _decode_raw = msgspec.json.Decoder(RawMessage).decode
 _decode_batch = msgspec.json.Decoder(list[RawMessage]).decode
+_decode_open = msgspec.json.Decoder(_OpenBatch).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -53,6 +69,9 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
     messages: list[RawMessage] = []
     append = messages.append
     for frame in frames:
+        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _opened(frame)) is not None:
+            messages.extend(opened)
+            continue
         try:
             message = _decode_raw(frame)
         except FOREIGN as error:
@@ -62,6 +81,20 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
             messages.extend(_open_batch(message, frame))
         else:
             append(message)
+    return messages
+
+
+def _opened(frame: bytes | str) -> list[RawMessage] | None:
+    """Open a `batch` frame that is good throughout; `None` for one that asks for a closer look."""
+    try:
+        batch = _decode_open(frame)
+    except FOREIGN:
+        return None
+    messages = batch.data
+    if batch.type != MessageTypes.BATCH or MessageTypes.BATCH in [message.type for message in messages]:
+        return None
+    if batch.covers is not None:
+        messages.insert(0, RawMessage(MessageTypes.BATCH, covers=batch.covers))
     return messages
 
 

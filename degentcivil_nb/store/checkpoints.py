@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Raw
 
 from ..protocol.message import MessageTypes, RawMessage
-from .changes import Changes, merged
+from .changes import Lists, changes_in, merged, named_in
 from .ingest import Ingest
 from .present import Present
 from .schema import Mask
@@ -25,9 +25,9 @@ SEARCH_ROWS: Final = 65_536
 class Checkpoints:
     """Keep copies of the present, each as it was before an event."""
 
-    def __init__(self, empty: Present) -> None:
-        self._rows = [0]
-        self._presents = [empty]
+    def __init__(self, first: Present, row: int = 0) -> None:
+        self._rows = [row]
+        self._presents = [first]
 
     def due(self, row: int, characters: int) -> bool:
         """Say whether it is time for another copy."""
@@ -77,34 +77,29 @@ def last_where(values: Array, mask: Mask | None, limit: int) -> int:
 
 def replay(present: Present, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
     """Play the events from row `start` to before `stop` over a present."""
-    rows = view.rows(start, stop)
-    types, who, times = (view.columns[name][rows] for name in ("type", "character_id", "time"))
+    held = view.rows(start, stop)
+    rows = {name: view.columns[name][held] for name in ("type", "character_id", "state", "location", "time")}
+    types, times = rows["type"], rows["time"]
     present.fit()
-    changed = np.flatnonzero(types == view.code("type", MessageTypes.STATE_CHANGE))
-    changes = Changes(
-        changed,
-        who[changed].astype(np.int32),
-        view.columns["state"][rows][changed].astype(np.int32),
-        view.columns["location"][rows][changed].astype(np.int32),
-    )
+    changes, lists = changes_in(rows), None
     updates = view.code("type", MessageTypes.CHARACTER_UPDATE), view.code("type", MessageTypes.ALL_CHARACTERS)
     told = np.flatnonzero((types == updates[0]) | (types == updates[1]))
-    named = np.flatnonzero(who >= 0)
-    seen = who[named].astype(np.int32)
     if len(told):
-        texts = payloads((told + rows.start + view.first_row).tolist())
+        texts = payloads((told + held.start + view.first_row).tolist())
         words = view.dictionaries["type"].words
         messages = [RawMessage(words[type], Raw(text)) for type, text in zip(types[told].tolist(), texts, strict=True)]
         found = ingest(messages, 0, None)
-        more = found.changes
-        changes = merged(changes, Changes(told[more.index], more.character, more.state, more.location))
         for _, character, attributes in found.updates:
             present.update(character, attributes)
-        places, again = found.named()
-        named = np.concatenate([named, told[places]])
-        order = np.argsort(named, kind="stable")
-        named, seen = named[order], np.concatenate([seen, again])[order]
+        if found.lists is not None:
+            at = told.tolist()
+            lists = Lists(
+                [(at[row], who, what, where) for row, who, what, where in found.lists.moves],
+                [(at[row], who) for row, who in found.lists.heard],
+            )
+            changes = merged(changes, lists.changes())
     if len(changes):
         present.change(changes, times[changes.index])
-    if len(named):
-        present.see(seen, times[named])
+    index, who = named_in(rows, lists)
+    if len(index):
+        present.see(who, times[index])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from typing import Any, Final
 
@@ -19,12 +20,14 @@ OTHER: Final = "(other)"
 class Dictionary(dict[Hashable, int]):
     """Number words in the order of their first appearance; `dictionary[word]` interns, and `None` is −1.
 
-    Words are only ever added, so that a number once given holds for good, and readers need no lock for old ones.
+    Words are only ever added, so that a number once given holds for good, and readers need no lock for old ones. Any
+    thread may add some.
     """
 
     def __init__(self) -> None:
         super().__init__({None: -1})
         self.words: list[str] = []
+        self._adding = threading.RLock()
         self._dtype: tuple[int, pd.CategoricalDtype] | None = None
 
     def __missing__(self, key: Hashable) -> int:
@@ -32,16 +35,22 @@ class Dictionary(dict[Hashable, int]):
         whole = len(text) <= MAX_TEXT
         if not whole:
             text = text[: MAX_TEXT - 1] + "…"
-        code = self.get(text)
-        if code is None:
-            if len(self.words) >= MAX_WORDS and text != OTHER:
-                return self[OTHER]
-            code = len(self.words)
-            self.words.append(text)
-            self[text] = code
-        if whole and key is not text:
-            self[key] = code  # a number is found faster next time; a long text would be kept for nothing
+        with self._adding:
+            code = self.get(text)
+            if code is None:
+                if len(self.words) >= MAX_WORDS and text != OTHER:
+                    return self[OTHER]
+                code = len(self.words)
+                self.words.append(text)
+                self[text] = code
+            if whole and key is not text:
+                self[key] = code  # a number is found faster next time; a long text would be kept for nothing
         return code
+
+    def restore(self, words: list[str]) -> None:
+        """Number these words as they were; `ValueError` where they cannot be those of a dictionary."""
+        if [self[word] for word in words] != list(range(len(words))):
+            raise ValueError("these are not the words of a column")
 
     def dtype(self, size: int) -> pd.CategoricalDtype:
         """Give the categories of the first `size` words."""

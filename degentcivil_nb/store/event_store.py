@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from msgspec import Raw
@@ -18,7 +18,8 @@ from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, R
 from .checkpoints import Checkpoints
 from .columns import Dictionary
 from .controls import ControlRow, Controls, Position
-from .counters import Seconds, Tally
+from .counters import Tally
+from .following import WAITING_ROWS
 from .ingest import Ingest, Ingested
 from .llm import LlmTotals
 from .payloads import Payloads
@@ -86,49 +87,61 @@ class EventStore(Questions):
         received_ns = to_ns(received)
         if received_ns == NAT:
             received_ns = to_ns(self._clock())
-        for run in self._runs(messages, epoch):
+        types = [message.type for message in messages]
+        for start, stop in self._runs(messages, types, epoch):
+            run = messages[start:stop]
             try:
-                self._take(run, received_ns, epoch)
+                self._take(run, received_ns, epoch, types[start:stop])
             except Exception as error:  # a boundary: a bug at one message must not cost the others
                 logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
                 self._salvage(run, received_ns, epoch)
 
-    def _runs(self, messages: list[RawMessage], epoch: str | None) -> Iterator[Sequence[RawMessage]]:
+    def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
         """Cut messages into runs of events, and ordered control messages by themselves.
 
         A run also ends where the stream passes the position of the snapshot that set the present.
         """
-        if ORDERED_CONTROL.isdisjoint([message.type for message in messages]):
-            cuts: list[int] = []
-        else:
-            ordered = [i for i, message in enumerate(messages) if message.type in ORDERED_CONTROL]
+        cuts: list[int] = []
+        if not ORDERED_CONTROL.isdisjoint(types):
+            ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
             cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
         start = 0
-        for stop in [*cuts, len(messages)]:
-            while start < stop:
-                run = messages[start : min(stop, start + RUN_ROWS)]
-                live = self._first_live(run, epoch)
-                if live:
-                    run = run[:live]
-                start += len(run)
-                yield run
+        for end in [*cuts, len(messages)]:
+            while start < end:
+                stop = min(end, start + RUN_ROWS)
+                stop = start + (self._first_live(messages[start:stop], epoch) or stop - start)
+                yield start, stop
+                start = stop
 
-    def _first_live(self, run: list[RawMessage], epoch: str | None) -> int | None:
+    def _first_live(self, run: Sequence[RawMessage], epoch: str | None) -> int | None:
         at = self._snapshot
         if at is None or at.epoch != epoch:
             return None
         return next((i for i, message in enumerate(run) if message.seq is None or message.seq > at.seq), None)
 
-    def _take(self, run: Sequence[RawMessage], received_ns: int, epoch: str | None) -> None:
+    def _take(
+        self, run: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
+    ) -> None:
         if run[0].type in ORDERED_CONTROL:
             self._control(run[0], received_ns, epoch)
             return
-        found = self._ingest(run, received_ns, epoch)
+        found = self._ingest(run, received_ns, epoch, types)
         with self._changed:
-            first_row = self._table.next_row
-            self._table.append(found.batch)
+            table = self._table
+            live = self._live(found.seqs, epoch)
+            if live:
+                self._take_up(table.next_row)
+            alone = found.lists is not None or not live
+            if alone:
+                self._settle()
+            self._settle_before(table.first_row, found.batch.size)
+            first_row = table.next_row
+            table.append(found.batch)
             self._payloads.extend(found.payloads, found.lengths)
-            self._note(found, first_row, epoch)
+            self._note(found, first_row, live)
+            if alone or table.next_row - self._settled >= WAITING_ROWS:
+                self._settle(found.lists, live)
+            self._account(found, epoch)
             self._retain(received_ns)
             self._publish()
 
@@ -145,45 +158,28 @@ class EventStore(Questions):
             except Exception:  # a boundary: see `append`
                 logger.exception("a message was lost")
 
-    def _note(self, found: Ingested, first_row: int, epoch: str | None) -> None:
-        """Bring what is kept beside the columns up to date with new rows."""
-        live = self._live(found.seqs, epoch)
-        if live:
-            self._take_up(first_row)
-        self._count(
-            Seconds(found.times),
-            {"type": found.batch.columns["type"], "character_id": found.characters, "state": found.states},
-            None if found.codes is None else (found.codes[0], ~found.codes[1]),
-            1,
-        )
-        self._present.fit()
-        changes = found.changes
-        if len(changes):
-            self._stays.follow(changes, found.listed, found.times, first_row)
-        if live:
-            if len(changes):
-                self._present.change(changes, found.times[changes.index])
+    def _note(self, found: Ingested, first_row: int, live: bool) -> None:
+        """Take at once what the columns of new rows do not tell."""
+        if live and found.updates:
+            self._present.fit()
             for _, character, attributes in found.updates:
                 self._present.update(character, attributes)
-            rows, who = found.named()
-            if len(rows):
-                self._present.see(who, found.times[rows])
-            if self._checkpoints.due(first_row + found.batch.size, len(self._present)):
-                self._checkpoints.add(first_row + found.batch.size, self._present)
         for row, places in found.places:
             self._places.update(places, first_row + row)
         self._llm.add(found.calls)
         if found.codes is not None:
             self._errors += int(np.count_nonzero(~found.codes[1]))
             self._malformed += found.malformed
-        ticks = found.batch.columns["tick"]
-        if ticks[-1] >= 0:
-            self._tick = int(ticks[-1])
+        last_tick = int(found.batch.columns["tick"][-1])
+        if last_tick >= 0:
+            self._tick = last_tick
+
+    def _account(self, found: Ingested, epoch: str | None) -> None:
         last = int(found.seqs.max())
         if last > 0:
             self._controls.account(epoch, last)
             if self._snapshot is not None and self._snapshot.epoch == epoch and last >= self._snapshot.seq:
-                self._take_up(first_row + found.batch.size)
+                self._take_up(self._table.next_row)
 
     def _live(self, seqs: Ints, epoch: str | None) -> bool:
         """Say whether a run (never cut by it) lies beyond the snapshot that set the present."""
@@ -193,17 +189,10 @@ class EventStore(Questions):
     def _take_up(self, row: int) -> None:
         """Let the stream go on from the snapshot whose position it has reached."""
         if self._snapshot_states is not None:
+            self._settle()
             self._checkpoints.add(row, self._present)
             self._stays.take_up(row, *self._snapshot_states)
             self._snapshot_states = None
-
-    def _count(self, seconds: Seconds, codes: dict[str, Any], errors: tuple[Any, Any] | None, sign: int) -> None:
-        for by, values in codes.items():
-            self._tallies[by].add(seconds, values, sign)
-        if errors is not None and errors[1].any():
-            numbers = self._codes
-            which = np.array([numbers[code] for code in errors[0][errors[1]].tolist()], np.int64)
-            self._tallies["code"].add(seconds[errors[1]], which, sign)
 
     def _control(self, message: RawMessage, received_ns: int, epoch: str | None) -> None:
         try:
@@ -216,6 +205,7 @@ class EventStore(Questions):
         when = received_ns if stamp == NAT else stamp
         controls = self._controls
         with self._changed:
+            self._settle()
             row = self._table.next_row
             controls.rows.append(ControlRow(row, message.type, when, epoch, bytes(message.data)))
             if isinstance(payload, Gap):
@@ -255,9 +245,7 @@ class EventStore(Questions):
     def _evict(self, count: int) -> None:
         if not count:
             return
-        oldest = self._table.oldest(count)
-        codes = {by: oldest[by].astype(np.int64) for by in ("type", "character_id", "state")}
-        self._count(Seconds(oldest["time"]), codes, (oldest["code"], ~oldest["code_missing"]), -1)
+        self._settle_before(self._table.first_row + count, 0)
         self._table.evict(count)
         first_row = self._table.first_row
         self._payloads.evict(first_row)

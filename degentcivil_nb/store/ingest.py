@@ -21,9 +21,9 @@ from ..protocol.message import (
     RawMessage,
     StateChange,
 )
-from .changes import NO_CODES, Changes, merged
+from .changes import Lists
 from .columns import Dictionary
-from .schema import Codes, Ints, Mask, times_of
+from .schema import NOWHERE, Codes, Ints, Mask, times_of
 from .table import Array, Batch
 
 T = TypeVar("T")
@@ -39,32 +39,15 @@ class Ingested:
     batch: Batch
     payloads: Sequence[Any]
     lengths: Ints
-    times: Ints
     seqs: Ints
-    characters: Codes
-    states: Codes
     codes: tuple[Array, Array] | None = None
     """Rows of errors and their codes."""
-    changes: Changes = field(default_factory=Changes)
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Row of the batch, character, attributes; in order."""
-    listed: Mask | None = None
-    """Rows that are lists of characters, so that no column names whose their changes are."""
+    lists: Lists | None = None
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     calls: list[LlmCall | GameLlmCall] = field(default_factory=list)
     malformed: int = 0
-
-    def named(self) -> tuple[Array, Codes]:
-        """Give rows and the characters that they name, in order; a list of characters names several."""
-        rows = np.flatnonzero(self.characters >= 0)
-        who = self.characters[rows]
-        listed = [(row, character) for row, character, _ in self.updates if self.characters[row] < 0]
-        if not listed:
-            return rows, who
-        more = np.array(listed)
-        rows = np.concatenate([rows, more[:, 0]])
-        order = np.argsort(rows, kind="stable")
-        return rows[order], np.concatenate([who, more[:, 1].astype(np.int32)])[order]
 
 
 class _Reader:
@@ -115,18 +98,18 @@ class Ingest:
             MessageTypes.ALL_BUILDINGS: (_Reader(list[dict[str, Any]]), self._buildings),
         }
 
-    def __call__(self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None) -> Ingested:
-        """Read a run of messages without ordered control ones."""
+    def __call__(
+        self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
+    ) -> Ingested:
+        """Read a run of messages without ordered control ones; `types` are theirs, where they are known already."""
         size = len(messages)
         words = self._types
-        types = [m.type for m in messages]
-        kinds = set(types)
-        type_codes = np.full(size, words[types[0]], np.int32) if len(kinds) == 1 else _codes(words, types)
+        if types is None:
+            types = [m.type for m in messages]
         raws = [m.data for m in messages]
-        seqs = _whole([m.seq for m in messages])
-        ticks = _whole([m.tick for m in messages])
+        seqs, no_seq = _whole([m.seq for m in messages], 1)
+        ticks, no_tick = _whole([m.tick for m in messages], 0)
         times, absurd = times_of([m.timestamp for m in messages], received_ns)
-        nothing = np.int32(-1)
         columns: dict[str, Any] = {
             "epoch": self._epochs[epoch],
             "seq": seqs,
@@ -134,28 +117,21 @@ class Ingest:
             "time": times,
             "received": received_ns,
             "time_source": absurd,
-            "type": type_codes,
-            "character_id": nothing,
-            "state": nothing,
-            "location": nothing,
-            "event_type": nothing,
-            "message": nothing,
-            "code": np.zeros((), np.int64),
         }
-        masks: dict[str, Any] = {"seq": seqs < 1, "tick": ticks < 0, "code": True}
+        # rows first: a malformed one changes its type, and must not be read again as what it became
+        if types.count(types[0]) == size:
+            columns["type"] = np.full(size, words[types[0]], np.int32)
+            kinds = [(types[0], np.arange(size))] if types[0] in self._kinds else []
+        else:
+            codes = columns["type"] = _codes(words, types)
+            kinds = [(kind, np.flatnonzero(codes == words[kind])) for kind in self._kinds.keys() & set(types)]
         found = Ingested(
-            batch=Batch(size, columns, masks),
+            batch=Batch(size, columns, {"seq": no_seq, "tick": no_tick}),
             payloads=raws,
             lengths=np.fromiter([*map(len, raws)], np.int64, size),
-            times=times,
             seqs=seqs,
-            characters=NO_CODES,
-            states=NO_CODES,
         )
-        # rows first: a malformed one changes its type, and must not be read again as what it became
-        for kind, rows in [
-            (kind, np.flatnonzero(type_codes == words[kind])) for kind in kinds.intersection(self._kinds)
-        ]:
+        for kind, rows in kinds:
             read, take = self._kinds[kind]
             payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
             if reasons:
@@ -164,25 +140,14 @@ class Ingest:
                 rows = np.delete(rows, list(reasons))
             take(found, rows, payloads)
         found.updates.sort(key=lambda update: update[0])
-        found.characters = _full(columns["character_id"], size)
-        found.states = _full(columns["state"], size)
         return found
 
     # --- a type each: its payloads into the columns ---------------------------------------------------------------
 
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
-        characters, states, locations = self._characters, self._states, self._locations
-        changes = Changes(
-            rows,
-            _codes(characters, [p.character_id for p in payloads]),
-            _codes(states, [p.new_state for p in payloads]),
-            _codes(locations, [p.location for p in payloads]),
-            lambda: _codes(states, [p.previous_state for p in payloads]),
-        )
-        _put(found, "character_id", rows, changes.character)
-        _put(found, "state", rows, changes.state)
-        _put(found, "location", rows, changes.location)
-        found.changes = merged(found.changes, changes)
+        _put(found, "character_id", rows, _codes(self._characters, [p.character_id for p in payloads]))
+        _put(found, "state", rows, _codes(self._states, [p.new_state for p in payloads]))
+        _put(found, "location", rows, _codes(self._locations, [p.location for p in payloads]))
 
     def _updates(self, found: Ingested, rows: Array, payloads: list[dict[str, Any]]) -> None:
         codes = np.full(len(rows), -1, np.int32)
@@ -195,23 +160,18 @@ class Ingest:
                 codes[position] = self._merge_later(found, row, name, attributes, moves)
         _put(found, "character_id", rows, codes)
         if moves:
-            changes = _changes(moves)
-            _put(found, "state", changes.index, changes.state)
-            _put(found, "location", changes.index, changes.location)
-            found.changes = merged(found.changes, changes)
+            at, _, states, locations = np.array(moves, np.int32).T
+            _put(found, "state", at, states)
+            _put(found, "location", at, locations)
 
     def _lists(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
-        moves: list[tuple[int, int, int, int]] = []
+        lists = found.lists = Lists()
         for row, items in zip(rows.tolist(), payloads, strict=True):
             for attributes in items:
                 # the game's lists have no id: there the name is the identity
                 name = character_of(attributes) or attributes.get("name")
                 if isinstance(name, str):
-                    self._merge_later(found, row, name, attributes, moves)
-        if moves:
-            found.listed = np.zeros(found.batch.size, np.bool_)
-            found.listed[rows] = True
-            found.changes = merged(found.changes, _changes(moves))
+                    lists.heard.append((row, self._merge_later(found, row, name, attributes, lists.moves)))
 
     def _merge_later(
         self, found: Ingested, row: int, name: str, attributes: dict[str, Any], moves: list[tuple[int, int, int, int]]
@@ -281,31 +241,25 @@ class Ingest:
 
 def _put(found: Ingested, column: str, rows: Any, values: Any) -> None:
     """Write values into rows of a column of the batch, which is made when first needed."""
-    columns = found.batch.columns
-    if columns[column].ndim == 0:
-        if isinstance(values, np.ndarray) and len(values) == found.batch.size:
+    columns, size = found.batch.columns, found.batch.size
+    if column not in columns:
+        if isinstance(values, np.ndarray) and len(values) == size:
             columns[column] = values
             return
-        columns[column] = np.full(found.batch.size, -1, np.int32)
+        columns[column] = np.full(size, -1, np.int32)
     columns[column][rows] = values
-
-
-def _full(column: Any, size: int) -> Codes:
-    return column if column.ndim else np.full(size, -1, np.int32)
-
-
-def _changes(moves: list[tuple[int, int, int, int]]) -> Changes:
-    return Changes(*np.array(moves, np.int32).T)
 
 
 def _codes(words: Dictionary, column: list[Any]) -> Codes:
     return np.fromiter(map(words.__getitem__, column), np.int32, len(column))
 
 
-def _whole(values: list[Any]) -> Ints:
-    """Make 64-bit numbers; what is missing, does not fit, or is no whole number is −1."""
+def _whole(values: list[Any], least: int) -> tuple[Ints, Mask]:
+    """Make 64-bit numbers and the mask of the missing: what is no whole number, does not fit, or is below `least`."""
     try:
-        return np.fromiter(values, np.int64, len(values))
+        numbers = np.fromiter(values, np.int64, len(values))
     except (OverflowError, TypeError, ValueError):
         fits = [value if isinstance(value, int) and 0 <= value <= INT64_MAX else -1 for value in values]
-        return np.fromiter(fits, np.int64, len(values))
+        numbers = np.fromiter(fits, np.int64, len(values))
+    missing = numbers < least
+    return numbers, missing if missing.any() else NOWHERE

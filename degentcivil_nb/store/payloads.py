@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ..protocol.json_text import FOREIGN
 from .schema import BLOCK_ROWS
 
-NARROW_MAX = np.iinfo(np.uint16).max
+_LONGEST: Final = {np.dtype(width): int(np.iinfo(width).max) for width in (np.uint8, np.uint16, np.int64)}
+"""What lengths are kept in, from narrow to wide, and the longest payload whose length fits."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -26,27 +27,44 @@ def read_payload(text: bytes) -> Any:
 
 
 class PayloadBlock:
-    """Hold the payloads of one block; lengths take two bytes each unless one of them is longer than that."""
+    """Hold the payloads of one block; lengths take a byte each, or two, or eight, as the longest of them needs."""
 
-    __slots__ = ("count", "data", "lengths")
+    __slots__ = ("_data", "_pieces", "count", "lengths")
 
     def __init__(self) -> None:
-        self.data = bytearray()
-        self.lengths: npt.NDArray[Any] = np.zeros(BLOCK_ROWS, np.uint16)
+        self._data = b""
+        self._pieces: list[bytes] = []  # behind the data: laid end to end when somebody asks
+        self.lengths: npt.NDArray[Any] = np.zeros(BLOCK_ROWS, np.uint8)
         self.count = 0
 
-    def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> None:
-        """Append payloads (anything with the buffer protocol)."""
-        if int(lengths.max()) > NARROW_MAX and self.lengths.dtype == np.uint16:
-            self.lengths = self.lengths.astype(np.int64)
-        self.data += b"".join(payloads)
+    def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> int:
+        """Append payloads (anything with the buffer protocol); gives their bytes."""
+        longest = int(lengths.max())
+        if longest > _LONGEST[self.lengths.dtype]:
+            self.lengths = self.lengths.astype(next(width for width, most in _LONGEST.items() if longest <= most))
+        piece = b"".join(payloads)
+        self._pieces.append(piece)
         self.lengths[self.count : self.count + len(payloads)] = lengths
         self.count += len(payloads)
+        return len(piece)
+
+    @property
+    def data(self) -> bytes:
+        """Give all payloads end to end."""
+        if self._pieces:
+            self._data = b"".join([self._data, *self._pieces])
+            self._pieces.clear()
+        return self._data
+
+    @property
+    def nbytes(self) -> int:
+        """Count the bytes of payloads and lengths."""
+        return len(self._data) + sum(map(len, self._pieces)) + self.lengths.itemsize * self.count
 
     def one(self, index: int) -> bytes:
         """Copy one payload out."""
         start = int(self.lengths[:index].sum(dtype=np.int64))
-        return bytes(self.data[start : start + int(self.lengths[index])])
+        return self.data[start : start + int(self.lengths[index])]
 
 
 class Payloads:
@@ -59,6 +77,14 @@ class Payloads:
         self.nbytes = 0
         """Bytes of the payloads held."""
 
+    def begin(self, row: int) -> None:
+        """Let the first payload be that of this row."""
+        self._first_row = self._next_row = row
+        number, within = divmod(row, BLOCK_ROWS)
+        if within:
+            self._blocks[number] = PayloadBlock()
+            self._blocks[number].count = within  # of no length
+
     def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> None:
         """Append the payloads of the next rows."""
         done = 0
@@ -68,10 +94,12 @@ class Payloads:
             if block is None:
                 block = self._blocks[number] = PayloadBlock()
             count = min(BLOCK_ROWS - within, len(payloads) - done)
-            block.extend(payloads[done : done + count], lengths[done : done + count])
+            if count == len(payloads):
+                self.nbytes += block.extend(payloads, lengths)
+            else:
+                self.nbytes += block.extend(payloads[done : done + count], lengths[done : done + count])
             self._next_row += count
             done += count
-        self.nbytes += int(lengths.sum())
 
     def evict(self, first_row: int) -> None:
         """Let the payloads before a row go; memory is given back a block at a time."""
@@ -104,14 +132,14 @@ class Payloads:
                 found += [b"null"] * (stop - done)
                 done = stop
                 continue
-            ends = np.cumsum(block.lengths[: block.count], dtype=np.int64)
+            data, ends = block.data, np.cumsum(block.lengths[: block.count], dtype=np.int64)
             for row in rows[done:stop]:
                 within = row - number * BLOCK_ROWS
-                found.append(bytes(block.data[int(ends[within]) - int(block.lengths[within]) : int(ends[within])]))
+                found.append(data[int(ends[within]) - int(block.lengths[within]) : int(ends[within])])
             done = stop
         return found
 
     @property
     def memory_bytes(self) -> int:
         """Count what the blocks take, payloads and lengths."""
-        return sum(len(block.data) + block.lengths.itemsize * block.count for block in self._blocks.values())
+        return sum(block.nbytes for block in self._blocks.values())

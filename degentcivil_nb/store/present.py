@@ -113,7 +113,7 @@ class Present:
         new = changes.before(self.state) != what
         # an assignment to the same place twice leaves the last
         self.since[who[new]] = times[changes.order[new]]
-        self.state[who] = what
+        self.state[who[changes.last]] = what[changes.last]
         placed = changes.location >= 0
         self.location[changes.character[placed]] = changes.location[placed]
         self._known[changes.character] = True
@@ -157,6 +157,20 @@ class Present:
             self.names.update(character.attributes)
         codes = np.array(words, np.int32)
         return codes, self.state[codes], self.location[codes], self.since[codes]
+
+    def restore(self, columns: PresentColumns) -> None:
+        """Set an empty present to what `columns` gave."""
+        codes = [self._characters[name] for name in columns.character_id]
+        self.fit()
+        at = np.array(codes, np.int64)
+        self._known[at] = True
+        self.state[at] = [self._states[state] for state in columns.state]
+        self.location[at] = [self._locations[location] for location in columns.location]
+        self.since[at], self._last_seen[at] = columns.since, columns.last_seen
+        for code, attributes in zip(codes, columns.attributes, strict=True):
+            self._attributes[code] = attributes
+        self.version = self._replaced_at = 1
+        self._versions[:] = 1
 
     def copy(self) -> Present:
         """Copy the present; the attributes of a character are shared until either side changes them."""

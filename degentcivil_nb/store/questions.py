@@ -10,7 +10,6 @@ import pandas as pd
 
 from ..protocol.message import MessageTypes
 from .checkpoints import last_where, replay
-from .columns import Dictionary
 from .controls import ControlRow, gap_table
 from .errors import error_table
 from .ingest import Ingest
@@ -22,7 +21,7 @@ from .rates import rate_table
 from .schema import SECOND, Codes, Ints, Moment, moment_ns
 from .selection import Names, decoded, select
 from .status import Status
-from .stays import Stays, transition_table
+from .stays import transition_table
 from .table import View
 from .timeline import Extra, stay_table
 
@@ -33,8 +32,6 @@ class Questions(Status):
     """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
 
     _ingest: Ingest
-    _stays: Stays
-    _codes: Dictionary
     _places: Places
     _llm: LlmTotals
     _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
@@ -145,9 +142,7 @@ class Questions(Status):
         if len(asked) > 1:
             raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
         if not asked:
-            with self._changed:
-                columns = self._present.columns()
-            return columns.frame()
+            return self.present_columns().frame()
         view = self.view()
         if at is not None:
             stop = view.first_row + last_where(view.columns["time"], None, moment_ns(at)) + 1
@@ -187,6 +182,7 @@ class Questions(Status):
     def transitions(self) -> pd.DataFrame:
         """Count the changes of state since the store began: a row a from-state, a column a to-state."""
         with self._changed:
+            self._settle()
             counts = self._stays.counts()
         return transition_table(counts, self._table.dictionaries["state"])
 
@@ -199,6 +195,7 @@ class Questions(Status):
         if by not in self._tallies:
             raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._tallies)}")
         with self._changed:
+            self._settle()
             frozen = self._tallies[by].freeze()
             words = self._codes if by == "code" else self._table.dictionaries[by]
             newest = self._table.oldest(len(self._table))["time"][-1:]

@@ -37,6 +37,8 @@ BLOCK_ROWS: Final = 65_536
 """Rows of a sealed piece: pieces start at multiples of it."""
 SECOND: Final = 1_000_000_000
 NAT: Final = np.iinfo(np.int64).min
+NOWHERE: Final[Mask] = np.zeros((), np.bool_)
+"""The mask that is true in no row, of however many."""
 LATEST_S: Final = 9_214_646_400.0
 """The year 2262, where nanoseconds in 64 bits end."""
 
@@ -67,13 +69,16 @@ def to_ns(seconds: float | None) -> int:
 
 
 def times_of(timestamps: Sequence[Any], received_ns: int) -> tuple[Ints, Mask]:
-    """Read senders' timestamps; where one is missing or absurd, receipt stands in (and the mask is true)."""
+    """Read senders' timestamps; where one is missing or absurd, receipt stands in (and the mask is true).
+
+    Where none is, the mask is `NOWHERE`.
+    """
     try:
         seconds = np.array(timestamps, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):  # a message made in Python may carry anything
         seconds = np.array([_seconds(value) for value in timestamps])
     if seconds.min() >= 0 and seconds.max() < LATEST_S:  # neither holds where any is not a number
-        return np.rint(seconds * 1_000_000).astype(np.int64) * 1_000, np.zeros(len(seconds), np.bool_)
+        return np.rint(seconds * 1_000_000).astype(np.int64) * 1_000, NOWHERE
     with np.errstate(invalid="ignore"):
         good = (seconds >= 0) & (seconds < LATEST_S)
     absurd = ~good

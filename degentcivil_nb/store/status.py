@@ -6,27 +6,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .checkpoints import Checkpoints
 from .controls import Controls
-from .counters import Tally
-from .payloads import Payloads
-from .present import Present, PresentColumns
+from .following import Following
+from .present import PresentColumns
 from .schema import StoreStats
-from .table import Table
 
 
-class Status:
+class Status(Following):
     """Say how a store is, at once and from any thread."""
 
     version: int
     """Grows with every change."""
     _changed: threading.Condition
-    _table: Table
-    _payloads: Payloads
-    _present: Present
     _controls: Controls
-    _checkpoints: Checkpoints
-    _tallies: dict[str, Tally]
     _tick: int | None
     _errors: int
     _malformed: int
@@ -76,6 +68,7 @@ class Status:
     def stats(self) -> StoreStats:
         """Say how much is held, and what was lost or let go."""
         with self._changed:
+            self._settle()
             table = self._table
             tallies = sum(tally.memory_bytes for tally in self._tallies.values())
             return StoreStats(
@@ -103,4 +96,5 @@ class Status:
     def present_columns(self, since_version: int = 0) -> PresentColumns:
         """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
         with self._changed:
+            self._settle()
             return self._present.columns(since_version)

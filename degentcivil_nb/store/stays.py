@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .changes import Changes
@@ -48,13 +51,13 @@ class Stays:
             self.note(first_row + at, changes.character[new], changes.state[new], changes.location[new], times[at])
         unknown = before < 0
         if unknown.any():
-            before[unknown] = changes.previous[changes.order][unknown]
+            before[unknown] = changes.previous(changes.index[changes.order[unknown]])
         moved = (before != what) & (before >= 0)
         left = before[moved].astype(np.int64)
         if len(left):
             for was, now, count in np.stack(count_pairs(left, what[moved], int(left.max()) + 1), 1).tolist():
                 self._counts[was, now] += count
-        self._state[who] = what
+        self._state[who[changes.last]] = what[changes.last]
 
     def interrupt(self) -> None:
         """Forget where everybody was: messages are missing here."""
@@ -80,6 +83,35 @@ class Stays:
         self.extra_locations.extend(locations)
         self.extra_times.extend(times)
 
+    def arrays(self, characters: int) -> dict[str, npt.NDArray[Any]]:
+        """Give all that is known of so many characters, for `restore`."""
+        pairs = np.array([(*pair, count) for pair, count in self._counts.items()], np.int64).reshape(-1, 3)
+        return {
+            "stays.state": self._state[:characters].copy(),
+            **dict(zip(("moves.was", "moves.now", "moves.count"), pairs.T, strict=True)),
+            **{f"extra.{name}": column.values for name, column in self._extra().items()},
+        }
+
+    def _extra(self) -> dict[str, Growing]:
+        return {
+            "rows": self.extra_rows,
+            "who": self.extra_characters,
+            "state": self.extra_states,
+            "location": self.extra_locations,
+            "times": self.extra_times,
+        }
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from what `arrays` gave; `ValueError` where it did not give that."""
+        columns = {name: arrays[f"extra.{name}"] for name in self._extra()}
+        if len({len(values) for values in columns.values()}) != 1:
+            raise ValueError("changes are missing")
+        for name, column in self._extra().items():
+            column.extend(columns[name])
+        self._state = arrays["stays.state"].astype(np.int32)
+        moves = (arrays[f"moves.{name}"].tolist() for name in ("was", "now", "count"))
+        self._counts = Counter({(was, now): count for was, now, count in zip(*moves, strict=True)})
+
     def unknown(self, characters: Codes) -> Mask:
         """Say of which of these the stream has not told since the last gap."""
         size = len(self._state)
@@ -89,13 +121,7 @@ class Stays:
         """Let what was noted at rows before this one go, once it is the greater part."""
         gone = int(np.searchsorted(self.extra_rows.values, first_row))
         if gone > 1_024 and gone > self.extra_rows.size // 2:
-            for column in (
-                self.extra_rows,
-                self.extra_characters,
-                self.extra_states,
-                self.extra_locations,
-                self.extra_times,
-            ):
+            for column in self._extra().values():
                 column.drop(gone)
 
     def counts(self) -> dict[tuple[int, int], int]:

@@ -16,13 +16,25 @@ Array = npt.NDArray[Any]
 NUMBERS: Final = ("seq", "tick", "code")
 TIMES: Final = ("time", "received")
 FIRST_CAPACITY: Final = 4_096
+BLANK: Final = ("character_id", "state", "location", "event_type", "message", "code")
+"""What most rows lack most of: written ahead of the rows, so that a batch brings only what it has."""
+BLANK_ROWS: Final = 4_096
+_ROOM: Final = {
+    np.dtype(np.int8): np.iinfo(np.int8).max,
+    np.dtype(np.int16): np.iinfo(np.int16).max,
+    np.dtype(np.int32): np.iinfo(np.int32).max,
+}
+"""From how many words on pandas keeps the codes of categories in wider numbers."""
 SLACK: Final = 1.25
 """A full table is moved to new buffers only once a quarter of it has been evicted."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Hold rows to append: one array a column, `−1` for no category; numbers with the mask of what is missing."""
+    """Hold rows to append: an array or one value a column, `−1` for no category; and what is missing of the numbers.
+
+    Without a column of `BLANK` the rows have nothing there. The masks of `seq` and `tick` are `NOWHERE` if they can be.
+    """
 
     size: int
     columns: dict[str, Array]
@@ -30,7 +42,10 @@ class Batch:
 
 
 class Buffers:
-    """Hold the arrays of one capacity, row `first_row` at index 0."""
+    """Hold the arrays of one capacity, row `first_row` at index 0.
+
+    In nearly all streams `seq` and `tick` are missing in the same rows: they share a mask until they are not.
+    """
 
     def __init__(self, capacity: int, first_row: int, like: Buffers | None = None) -> None:
         self.capacity = capacity
@@ -43,7 +58,8 @@ class Buffers:
         for name in NUMBERS:
             narrow = np.int16 if name == "code" else np.int64
             self.arrays[name] = np.empty(capacity, narrow if like is None else like.arrays[name].dtype)
-            self.masks[name] = np.empty(capacity, np.bool_)
+            shared = name == "tick" and (like is None or like.masks["tick"] is like.masks["seq"])
+            self.masks[name] = self.masks["seq"] if shared else np.empty(capacity, np.bool_)
         for name in TIMES:
             # allocated by pandas, because it copies whatever it makes time-zone aware
             self.times[name] = pd.Series(np.empty(capacity, "M8[ns]")).dt.tz_localize("UTC").array  # type: ignore[arg-type]
@@ -71,6 +87,11 @@ class Buffers:
         frame = pd.DataFrame(columns, index=index, copy=False)
         _protect(frame)
         return frame
+
+
+def _same(some: Array, more: Array) -> bool:
+    """Say whether two masks of as many rows are one."""
+    return some is more or np.array_equal(some, more)
 
 
 def _frozen(array: Array) -> Array:
@@ -136,6 +157,7 @@ class Table:
         self.first_row = 0
         self.next_row = 0
         self._buffers = Buffers(min(FIRST_CAPACITY, self._most()), 0)
+        self._blank = 0  # up to this index of the buffers nothing is written where nothing may be
         self._held: pd.DataFrame | None = None
         self._sizes: dict[str, int] = {}
 
@@ -145,28 +167,48 @@ class Table:
     def _most(self) -> int:
         return int(self.max_rows * SLACK) + FIRST_CAPACITY
 
+    def begin(self, row: int) -> None:
+        """Let the first row be this one."""
+        self.first_row = self.next_row = row
+        self._buffers, self._blank, self._held = Buffers(self._buffers.capacity, row), 0, None
+
     def append(self, batch: Batch) -> None:
         """Write rows behind the last one; at most `FIRST_CAPACITY` at a time."""
+        if not self.fits(batch.size):
+            self._move(batch.size)
         start = self.next_row - self._buffers.first_row
         stop = start + batch.size
-        if stop > self._buffers.capacity:
-            self._move(batch.size)
-            start = self.next_row - self._buffers.first_row
-            stop = start + batch.size
-        arrays, masks = self._buffers.arrays, self._buffers.masks
-        for name in CATEGORIES:
-            if arrays[name].dtype != (wide := code_dtype(len(self.dictionaries[name].words))):
-                arrays = self._widen(name, wide)
-        code = batch.columns["code"]
-        if code.any():
-            wide = number_dtype(int(np.abs(code).max()))
+        columns, masks = batch.columns, batch.masks
+        arrays = self._buffers.arrays
+        for name, dictionary in self.dictionaries.items():
+            if len(dictionary.words) >= _ROOM[arrays[name].dtype]:
+                arrays = self._widen(name, code_dtype(len(dictionary.words)))
+        if "code" in columns:
+            wide = number_dtype(int(np.abs(columns["code"]).max()))
             if arrays["code"].dtype.itemsize < np.dtype(wide).itemsize:
                 arrays = self._widen("code", wide)
-        for name, values in batch.columns.items():
+        if self._buffers.masks["tick"] is self._buffers.masks["seq"] and not _same(masks["seq"], masks["tick"]):
+            self._buffers.masks["tick"] = self._buffers.masks["seq"].copy()
+            self._held = None
+        if stop > self._blank:
+            self._write_ahead(start, stop + BLANK_ROWS)
+        for name, values in columns.items():
             arrays[name][start:stop] = values
-        for name, values in batch.masks.items():
-            masks[name][start:stop] = values
+        for name, values in masks.items():
+            self._buffers.masks[name][start:stop] = values
         self.next_row += batch.size
+
+    def _write_ahead(self, start: int, stop: int) -> None:
+        """Write nothing into the columns where there may be nothing, as far as that has not been done."""
+        start, stop = max(start, self._blank), min(stop, self._buffers.capacity)
+        for name in BLANK:
+            self._buffers.arrays[name][start:stop] = 0 if name == "code" else -1
+        self._buffers.masks["code"][start:stop] = True
+        self._blank = stop
+
+    def fits(self, more: int) -> bool:
+        """Say whether so many rows can be appended without that all move to new buffers, evicted ones not."""
+        return self.next_row + more - self._buffers.first_row <= self._buffers.capacity
 
     def evict(self, count: int) -> None:
         """Let the oldest rows go; their place is used again when the table moves."""
@@ -174,9 +216,13 @@ class Table:
 
     def oldest(self, count: int) -> dict[str, Array]:
         """Give the columns of the oldest rows, to be read under the lock."""
-        start = self.first_row - self._buffers.first_row
-        rows = {name: array[start : start + count] for name, array in self._buffers.arrays.items()}
-        rows["code_missing"] = self._buffers.masks["code"][start : start + count]
+        return self.between(self.first_row, self.first_row + count)
+
+    def between(self, start: int, stop: int) -> dict[str, Array]:
+        """Give the columns of rows, to be read under the lock; evicted ones too, as long as nothing has moved."""
+        first = self._buffers.first_row
+        rows = {name: array[start - first : stop - first] for name, array in self._buffers.arrays.items()}
+        rows["code_missing"] = self._buffers.masks["code"][start - first : stop - first]
         return rows
 
     def view(self) -> View:
@@ -199,8 +245,8 @@ class Table:
     @property
     def row_bytes(self) -> int:
         """Count what one row takes in the columns."""
-        buffers = self._buffers
-        return sum(a.itemsize for a in buffers.arrays.values()) + sum(m.itemsize for m in buffers.masks.values())
+        masks = {id(mask) for mask in self._buffers.masks.values()}
+        return sum(array.itemsize for array in self._buffers.arrays.values()) + len(masks)
 
     @property
     def memory_bytes(self) -> int:
@@ -215,7 +261,7 @@ class Table:
         buffers = Buffers(capacity, self.first_row, like=self._buffers)
         start = self.first_row - self._buffers.first_row
         buffers.copy_rows(self._buffers, start, start + len(self))
-        self._buffers, self._held = buffers, None
+        self._buffers, self._blank, self._held = buffers, len(self), None
 
     def _widen(self, name: str, dtype: npt.DTypeLike) -> dict[str, Array]:
         """Move a column to wider numbers; readers keep the narrow array that they have."""
@@ -224,5 +270,5 @@ class Table:
         wide = np.empty(self._buffers.capacity, dtype)
         wide[:used] = old[:used]
         self._buffers.arrays[name] = wide
-        self._held = None
+        self._blank, self._held = min(self._blank, used), None
         return self._buffers.arrays
