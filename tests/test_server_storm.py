@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -94,6 +95,14 @@ async def test_a_storm_of_reconnects_is_served_in_turns_and_starves_nobody() -> 
             assert seqs == list(range(501, held + live + 1))
         assert 1 <= replays.most <= replays.size
         assert replays.held == 0
+
+
+async def test_hundreds_may_knock_while_the_loop_is_busy() -> None:
+    async with serving() as server:
+        # with no room in its queue the kernel drops the knock, and who knocked tries again after 1, 3, 7, 15, 31 s
+        knocking = [socket.create_connection(("127.0.0.1", server.port), timeout=0.9) for _ in range(400)]
+        for connection in knocking:
+            connection.close()
 
 
 async def test_those_who_stall_in_their_replay_do_not_keep_others_from_theirs() -> None:
