@@ -18,7 +18,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
+from degentcivil_nb.protocol.commands import allows
 from degentcivil_nb.protocol.json_text import decode
+from degentcivil_nb.protocol.message import WebSocketMessage
 from degentcivil_nb.server.auth import Token, WebSocketAuth, bearer_token
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
@@ -56,8 +59,9 @@ async def farewell(client: ClientConnection) -> tuple[list[Any], int | None, str
     """Read until the end: everything that was said, and the close."""
     said = []
     try:
-        while True:
-            said.append(decode(Any, await asyncio.wait_for(client.recv(), 5)))
+        async with asyncio.timeout(5):  # in all: heartbeats may come without end
+            while True:
+                said.append(decode(Any, await client.recv()))
     except ConnectionClosed:
         return said, client.close_code, client.close_reason
 
@@ -107,6 +111,51 @@ async def test_the_real_server_ends_a_session_whose_token_ends(end: str) -> None
         await server.close()
     assert said[-1]["data"] == {"code": 1002, "message": "Invalid token"}
     assert code == 1008
+
+
+class TakesAllIn(SimulationWebSocket):
+    """As the guide's server: its own `handle_connection` asks nobody for anything."""
+
+    async def handle_connection(self, websocket: ServerConnection, path: str | None = None) -> None:
+        self.clients.add(websocket)
+        try:
+            await self.handle_messages(websocket)
+        finally:
+            self.clients.discard(websocket)
+
+
+async def test_a_subclass_that_takes_clients_in_by_itself_is_guarded_all_the_same() -> None:
+    monitor = ConnectionMonitor()
+    server = TakesAllIn("127.0.0.1", 0, auth=WebSocketAuth({SECRET: "viewer"}), monitor=monitor)
+    await server.start()
+    try:
+        async with knock(server.url, SECRET) as client, knock(server.url, "wrong") as refused:
+            said, code, _ = await farewell(refused)
+            assert ([message["data"]["code"] for message in said], code) == ([1002], 1008)
+            await server.broadcast_message(WebSocketMessage("a", 1))
+            assert WebSocketMessage.from_json(await asyncio.wait_for(client.recv(), 5)).data == 1
+            assert len(server.clients) == 1
+            server._auth.revoke(SECRET)  # type: ignore[union-attr]
+            assert (await farewell(client))[1] == 1008
+    finally:
+        await server.close()
+    assert monitor.metrics["refused"] == 1
+
+
+async def test_a_token_that_has_expired_allows_nothing_even_before_anybody_has_looked() -> None:
+    now = [0.0]
+    auth = WebSocketAuth({SECRET: Token("debugger", expires=10.0)}, clock=lambda: now[0])
+    server = SimulationWebSocket("127.0.0.1", 0, auth=auth, heartbeat_s=0.1)
+    await server.start()
+    try:
+        async with knock(server.url, SECRET) as client:
+            await asyncio.wait_for(client.recv(), 5)  # a heartbeat: it is served
+            (peer,) = server._peers.values()
+            assert peer.role == "debugger"
+            now[0] = 10.0
+            assert not allows(peer.role, "viewer")
+    finally:
+        await server.close()
 
 
 async def test_a_revoked_token_ends_its_live_connections_from_any_thread() -> None:

@@ -129,6 +129,12 @@ async def test_it_logs_once_counts_once_and_carries_details(caplog: pytest.LogCa
     assert len(caplog.records) == 1
 
 
+async def test_details_without_a_json_form_do_not_keep_the_rest_from_being_said() -> None:
+    socket = Socket()
+    assert await ErrorHandler().handle_error(socket, WebSocketError(1001, "no", details={"what": object()}))
+    assert socket.sent[0].data == {"code": 1001, "message": "no"}
+
+
 async def test_the_answer_takes_the_peer_s_own_way_if_it_has_one() -> None:
     replies: list[WebSocketMessage] = []
     socket = Socket()

@@ -152,8 +152,9 @@ class WebSocketAuth:
 
 async def turn_away(websocket: Any) -> None:
     """Refuse a connection for its token: `error` 1002, then close code 1008 `Invalid token`, and nothing else."""
-    log.info("%s is turned away: %s", getattr(websocket, "remote_address", "a peer"), INVALID_TOKEN.lower())
     error = WebSocketError(WebSocketError.AUTH_FAILED, INVALID_TOKEN)
+    name = str(getattr(websocket, "remote_address", None) or "a peer")
+    log.info("%s is turned away: %s", name, INVALID_TOKEN.lower(), extra={"peer": name, "code": error.code})
     await say_goodbye(websocket, error, POLICY_VIOLATION, INVALID_TOKEN)
 
 

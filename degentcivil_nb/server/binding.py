@@ -17,7 +17,8 @@ def require_safe(host: str, *, guarded: bool) -> None:
     if not guarded and not is_loopback(host.strip("[]")):
         raise ValueError(
             f"without a token the server binds to this machine only, not to {host!r}: "
-            'give it a token (token="…"), or use host="127.0.0.1"'
+            'give it a token (token="…", or auth=WebSocketAuth({"…": "debugger"}) for a SimulationWebSocket), '
+            'or use host="127.0.0.1"'
         )
 
 
@@ -26,8 +27,8 @@ def addresses(host: str, port: int) -> str | list[str]:
 
     Raises `ValueError` for what is no port.
     """
-    if not 0 <= port <= 65535:
-        raise ValueError(f"a port is a number from 1 to 65535, or 0 for a free one, not {port}")
+    if not isinstance(port, int) or not 0 <= port <= 65535:
+        raise ValueError(f"a port is a number from 1 to 65535, or 0 for a free one, not {port!r}")
     if host.lower() != LOCALHOST:
         return host.strip("[]")
     return ["127.0.0.1", "::1"] if port and _has_ipv6_loopback() else "127.0.0.1"

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..protocol.errors import WebSocketError
+from ..protocol.json_text import encode
 from ..protocol.message import WebSocketMessage
 
 log = logging.getLogger("degentcivil_nb.server")
@@ -21,7 +23,19 @@ _REASON_BYTES: Final = 120
 def error_message(error: WebSocketError) -> WebSocketMessage:
     """Make the `error` message that tells a peer of an error, its details among the data's keys."""
     details = {key: value for key, value in error.details.items() if key not in ("code", "message")}
+    try:
+        encode(details)
+    except WebSocketError:  # what has no JSON form must not keep the rest from being said
+        details = {}
     return WebSocketError.create_error_message(error.code, error.message, **details)
+
+
+def ending(websocket: ServerConnection) -> str:
+    """Say how a connection ended: by what code and words, and, if it broke off, what this side had said before."""
+    received, sent = websocket.protocol.close_rcvd, websocket.protocol.close_sent
+    if received is None and sent is not None:
+        return f"{websocket.close_code} after {sent.code} {sent.reason}".rstrip()
+    return f"{websocket.close_code} {websocket.close_reason or ''}".rstrip()
 
 
 async def say_goodbye(websocket: Any, error: WebSocketError, close_code: int, reason: str | None = None) -> None:

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from ..protocol.address import is_loopback
-from ..protocol.errors import WebSocketError
+from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.limits import RateLimiter
 from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
 from .auth import WebSocketAuth, bearer_token
@@ -29,7 +29,7 @@ from .binding import addresses, explain, require_safe
 from .connection_pool import FULL, ConnectionPool
 from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
-from .farewell import say_goodbye
+from .farewell import ending, say_goodbye
 from .feed import Feed
 from .handlers import taking_one, tell
 from .history import History
@@ -154,6 +154,7 @@ class SimulationWebSocket:
             dispatch=self._dispatch,
         )
         self._met: WeakSet[ServerConnection] = WeakSet()
+        self._admitted: WeakSet[ServerConnection] = WeakSet()
         self._peers: dict[ServerConnection, Peer] = {}
         self._keeper = Keeper(
             self._peers.values,
@@ -188,9 +189,19 @@ class SimulationWebSocket:
 
     async def start(self) -> None:
         """Bind and return; `port` is then the real one. `ConnectFailed` says why that is impossible."""
+        if self._server is not None:
+            raise ConnectFailed(
+                f"this server is at {self.url} already", "Close it first, or make another", terminal=True
+            )
+        handler = taking_one(self.handle_connection)  # a subclass may still ask for the path
+
+        async def let_in(websocket: ServerConnection) -> None:
+            if await self._admits(websocket):  # before the handler: a subclass's own may forget it
+                await handler(websocket)
+
         try:
             self._server = await serve(
-                taking_one(self.handle_connection),  # a subclass may still ask for the path
+                let_in,
                 cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
                 self.port,
                 ssl=self._ssl,
@@ -280,7 +291,7 @@ class SimulationWebSocket:
             return
         self._look_after_peers()
         name = self._name(websocket)
-        if self._auth is not None and not await self._auth.authenticate(websocket, _token_of(websocket)):
+        if not await self._admits(websocket):
             return
         try:
             await self._pool.add_connection(name, websocket)
@@ -293,6 +304,16 @@ class SimulationWebSocket:
             await self._serve(websocket, self._make_peer(websocket, name))
         finally:
             await self._pool.remove_connection(name, websocket)
+
+    async def _admits(self, websocket: ServerConnection) -> bool:
+        """Ask for the token, once."""
+        if self._auth is None or websocket in self._admitted:
+            return True
+        if not await self._auth.authenticate(websocket, _token_of(websocket)):
+            self.monitor.update_metrics("refused")
+            return False
+        self._admitted.add(websocket)
+        return True
 
     async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
         self.clients.add(websocket)
@@ -317,7 +338,7 @@ class SimulationWebSocket:
             await asyncio.gather(sender, return_exceptions=True)
             self.feed.report()  # who looks at the counters now finds all that this peer was sent
             about["close_code"] = str(websocket.close_code)
-            log.info("%s has left (%s %s)", peer.name, websocket.close_code, websocket.close_reason, extra=about)
+            log.info("%s has left (%s)", peer.name, ending(websocket), extra=about)
 
     async def handle_messages(self, websocket: ServerConnection) -> None:
         """Read what a client sends until it leaves; a subclass may read it otherwise."""
