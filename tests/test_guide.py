@@ -242,6 +242,55 @@ async def test_one_reconnects_in_a_loop_of_one_s_own() -> None:
     assert client.entries[0]["type"] == "again"
 
 
+async def test_who_connects_again_leaves_the_first_connection_and_receives_on_the_new_one() -> None:
+    class Restless(Diary):
+        async def handle_message(self, message: dict[str, Any]) -> None:
+            await super().handle_message(message)
+            if len(self.entries) == 1:
+                await self.connect()  # in the handler, where it receives
+
+    async with started(SimulationWebSocket(port=0)) as server:
+        monitor = ConnectionMonitor()
+        client = Restless(server.url)
+        client._monitor = monitor
+        await client.connect()
+        receiving = asyncio.create_task(client.receive_updates())
+        await present(server)
+        first = client.websocket
+        await server.broadcast_message(WebSocketMessage("a", 1))
+        async with asyncio.timeout(5):
+            while client.websocket in (first, None):  # noqa: ASYNC110 — a plain attribute
+                await asyncio.sleep(0.005)
+        await present(server)
+        await server.broadcast_message(WebSocketMessage("b", 2))
+        async with asyncio.timeout(5):
+            while len(client.entries) < 2:  # noqa: ASYNC110 — a plain list
+                await asyncio.sleep(0.005)
+        assert [entry["type"] for entry in client.entries] == ["a", "b"]
+        assert monitor.metrics["active_connections"] == 1
+        await client.close()
+        await asyncio.wait_for(receiving, 5)
+        assert monitor.metrics["active_connections"] == 0
+
+
+async def test_a_client_says_in_its_own_words_what_cannot_be_sent_and_why_it_was_refused() -> None:
+    server = SimulationWebSocket(port=0, auth=WebSocketAuth({"open sesame": "viewer"}))
+    async with started(server):
+        refused = SimulationClient(server.url)
+        await refused.receive_updates()
+        assert "refuses the token: Invalid token. Pass token=" in str(refused.last_error)
+        client = SimulationClient(server.url, token="open sesame")
+        await client.connect()
+        with pytest.raises(TypeError, match="text, or a WebSocketMessage"):
+            await client.send({"type": "a"})  # type: ignore[arg-type]
+        await server.close()
+        assert client.websocket is not None
+        await client.websocket.wait_closed()
+        with pytest.raises(ConnectFailed, match=r"was lost\. connect\(\) again"):
+            await client.send("anything")
+        await client.close()
+
+
 # --- publishers on anything with clients -----------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl as ssl_module
 from typing import Any, Final
@@ -12,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
+from ..protocol.address import is_loopback
 from ..protocol.errors import ConnectFailed
 from .connection import FrameConnection
 from .failures import explain
@@ -93,16 +93,6 @@ class Dialer:
             raise ValueError(f"{self._uri!r} is no WebSocket URL: {error.msg}") from None
         except (OSError, WebSocketException) as error:
             raise explain(error, self.url) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host names this machine without asking anybody."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bracketed(host: str) -> str:

@@ -13,11 +13,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..protocol.codec import decode_frames, malformed
-from ..protocol.errors import CommandError, WebSocketError
+from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
 from ..protocol.message import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
 from ..protocol.stream import StreamReceiver
 from .circuit import Circuit, retry_delays
 from .dialing import Dialer
+from .failures import explain_close
 from .following import CLOSED, LIVE, Follower
 from .incoming import V1, Incoming
 from .interfaces import Monitor, Silent, Sink, Traffic
@@ -235,9 +236,14 @@ class SimulationClient:
 
     async def send(self, message: WebSocketMessage | str) -> None:
         """Send a message, or a bare text frame such as DegentCivil's `start`; `ConnectFailed` without a connection."""
+        if not isinstance(message, (str, WebSocketMessage)):
+            raise TypeError(f"give text, or a WebSocketMessage(type, data), not {type(message).__name__}")
         frame = message if isinstance(message, str) else message.to_json()
         if self._plain is not None:
-            await self._plain.send(frame)
+            try:
+                await self._plain.send(frame)
+            except ConnectionClosed as error:
+                raise ConnectFailed(f"the connection to {self._dialer.url} was lost", "connect() again") from error
             self._follower.count_sent(frame)
         else:
             await self._follower.send(frame)
@@ -245,30 +251,40 @@ class SimulationClient:
     # --- the guide's face ----------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Open one plain connection, `websocket`, as the guide's client does; `ConnectFailed` says what failed."""
-        self._plain = await self._dialer.dial_plain()
+        """Open one plain connection, `websocket`, as the guide's client does; `ConnectFailed` says what failed.
+
+        A connection that there was before is closed, and whoever receives goes on with the new one.
+        """
+        plain = await self._dialer.dial_plain()
+        former, self._plain = self._plain, plain
         self._monitor.update_metrics("total_connections")
-        self._monitor.update_metrics("active_connections")
+        self._monitor.update_metrics("active_connections", 1 if former is None else 0)
         self._incoming.begin(None)
         self._follower.is_now(LIVE)
+        if former is not None:
+            await former.close()
 
     async def receive_updates(self) -> None:
-        """Give each message that arrives to `handle_message` as a dict, until the connection ends."""
+        """Give each message that arrives to `handle_message` as a dict, until the connection ends.
+
+        What `handle_message` raises is raised here, and the connection stays; `last_error` says why it ended.
+        """
         if self._plain is None:
             await self.connect()
-        websocket = self._plain
-        assert websocket is not None
-        try:
-            while True:
+        while (websocket := self._plain) is not None:
+            try:
                 frame = await websocket.recv(decode=False)
                 self._incoming.take([frame], len(frame))
                 for message in map(_as_dict, decode_frames([frame])):
                     outcome: Any = self.handle_message(message)
                     if inspect.isawaitable(outcome):
                         await outcome
-        except ConnectionClosed as error:
-            self._plain_ended()
-            self._follower.end(str(error))
+            except ConnectionClosed as error:
+                if self._plain is websocket:  # else there is a new one, or it was closed here
+                    self._plain_ended()
+                    said = self._incoming.said
+                    why = explain_close(websocket.close_code, websocket.close_reason or "", said, self._dialer.url)
+                    self._follower.end(str(why if why.terminal else error))
 
     def _plain_ended(self) -> None:
         if self._plain is not None:
