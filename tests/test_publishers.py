@@ -50,6 +50,23 @@ class Recorder:
         self.told.append(message)
 
 
+class Crier(Recorder):
+    """One whose method has the shorter name, and is a coroutine."""
+
+    broadcast_message = None  # type: ignore[assignment]
+
+    async def broadcast(self, message: WebSocketMessage) -> None:
+        self.told.append(message)
+
+
+async def test_anything_with_a_broadcast_method_will_do_and_what_can_tell_nobody_is_named() -> None:
+    for server in (Recorder(), Crier()):
+        await EventNotifier(server).notify_event("trade", 3)
+        assert server.told[0].data["data"] == 3
+    with pytest.raises(TypeError, match="NoneType can tell nobody: it has no broadcast_message"):
+        EventNotifier(None)
+
+
 async def test_a_character_s_state_is_told_from_the_guide_s_attributes() -> None:
     recorder = Recorder()
     await CharacterStatePublisher(recorder, clock=lambda: 5.0).publish_state_change(character())

@@ -74,6 +74,10 @@ def test_an_address_has_a_limit_of_its_own_and_a_refusal_costs_nothing() -> None
     assert [limiter.take(client, "10.0.0.5") for client in ("a", "a", "b")] == [0.0, 0.0, 0.0]
     for client in ("b", "c", "d"):  # reconnecting under another name does not help
         assert limiter.take(client, "10.0.0.5") == 10.0
+    with pytest.raises(WebSocketError, match=r"at most 3 of one address in 10 s"):
+        limiter.check("e", "10.0.0.5")
+    with pytest.raises(WebSocketError, match=r"at most 2 in 10 s"):
+        limiter.check("a", "10.0.0.5")
     assert limiter.take("b", "10.0.0.6") == 0.0
     clock.now = 10.0
     assert limiter.take("b", "10.0.0.5") == 0.0  # the refusals have used nothing up

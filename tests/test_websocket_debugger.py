@@ -141,8 +141,8 @@ def test_masking_takes_no_quadratic_time() -> None:
 async def test_frames_recorded_on_another_thread_are_written_and_what_is_left_out_is_said() -> None:
     stream = io.StringIO()
     debugger = WebSocketDebugger(True, max_frames=3, stream=stream)
+    debugger.record("sent", '{"type":"first"}', "1")  # what is held already is written too
     writing = asyncio.create_task(debugger.process_logs())
-    debugger.record("sent", '{"type":"first"}', "1")
     await until(lambda: "first" in stream.getvalue())
 
     def flood() -> None:

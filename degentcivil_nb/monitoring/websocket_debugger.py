@@ -150,7 +150,7 @@ class WebSocketDebugger:
             self.record(direction, message if isinstance(message, (str, bytes)) else encode(message), "")
 
     async def process_logs(self) -> None:
-        """Write each frame from now on, until cancelled: to `stream` if there is one, else to the log at INFO.
+        """Write the frames that are held and each that comes, until cancelled: to `stream`, else to the log at INFO.
 
         If frames come faster than they can be written, it says how many it left out.
         """

@@ -80,9 +80,11 @@ class RateLimiter:
         """Do the same where nobody awaits."""
         wait = self.take(client_id, address)
         if wait > 0:
+            own = self._clients[client_id].wait(self._clock()) > 0
+            most = f"{self.max_messages}" if own else f"{self.max_per_address} of one address"
             raise WebSocketError(
                 WebSocketError.RATE_LIMIT,
-                f"too many messages: at most {self.max_messages} in {self.window_seconds:g} s; wait for {wait:.3g} s",
+                f"too many messages: at most {most} in {self.window_seconds:g} s; wait for {wait:.3g} s",
                 details={"retry_after_s": wait},
             )
 

@@ -65,7 +65,8 @@ class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
     """Hold one message of the wire with its payload as plain Python data.
 
     `timestamp` is wall clock in seconds since the Unix epoch, taken when the message is made;
-    a message read from JSON that carried none has `None`.
+    a message read from JSON that carried none has `None`. What JSON does not have is written as what comes nearest:
+    bytes as base64 text, NaN and infinities as null, tuples and sets as lists, times as ISO text.
     """
 
     type: str

@@ -14,23 +14,32 @@ from ..protocol.message import MessageTypes, WebSocketMessage
 
 log = logging.getLogger("degentcivil_nb.server")
 
+_BROADCASTS: Final = ("broadcast_message", "broadcast")
 _PATIENCE_S: Final = 5.0
 """How long one client may hold its message up before it is left behind."""
 
 
 class _Publisher:
-    """Hold a server: anything with `broadcast_message(message)`, sync or async, or else with `clients` to send to."""
+    """Hold a server: anything with `broadcast_message(message)` or `broadcast(message)`, sync or async.
+
+    They are given the `WebSocketMessage`. A server with neither has `clients`, whose `send(text)` is awaited.
+    """
 
     def __init__(self, server: Any, *, clock: Callable[[], float] = time.time) -> None:
+        if not any(getattr(server, name, None) is not None for name in (*_BROADCASTS, "clients")):
+            what = type(server).__name__
+            raise TypeError(f"{what} can tell nobody: it has no broadcast_message, no broadcast and no clients")
         self.server = server
         self._clock = clock
 
     async def broadcast_message(self, message: WebSocketMessage) -> None:
         """Send a message to every client; one that is broken or stalled costs no other its message.
 
-        `WebSocketError` 1001 if the message has no JSON form.
+        `WebSocketError` 1001 if the message has no JSON form, unless the server sees to that itself, as
+        `SimulationWebSocket` does: it logs it and goes on.
         """
-        broadcast = getattr(self.server, "broadcast_message", None)
+        found = (getattr(self.server, name, None) for name in _BROADCASTS)
+        broadcast = next((method for method in found if method is not None), None)
         if broadcast is not None:
             told = broadcast(message)
             if inspect.isawaitable(told):
