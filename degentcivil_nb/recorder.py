@@ -16,9 +16,9 @@ from . import __version__
 from .protocol.masking import masked
 from .protocol.message import Gap, RawMessage
 from .protocol.stream import gap_message
-from .store.arrow_messages import Entry
+from .store.arrow_messages import Entry, Packed, pack
 from .store.schema import BLOCK_ROWS
-from .store.segment_writer import BATCH_MESSAGES, SegmentWriter
+from .store.segment_writer import SegmentWriter
 
 if TYPE_CHECKING:
     from .client.interfaces import Monitor
@@ -32,6 +32,8 @@ MAX_PENDING_BYTES: Final = 256 << 20
 INTERVAL_S: Final = 0.25
 COMMIT_S: Final = 0.5
 SAMPLE: Final = 32
+PACKED: Final = 256
+"""A list of so many messages is made columns of at once: then they are at hand, and their frames can go."""
 
 _alive: WeakSet[Recorder] = WeakSet()
 
@@ -93,14 +95,15 @@ class Recorder:
         self._monitor = monitor
         self._max_pending = max_pending
         self._max_bytes = max_pending_bytes
-        self._queue: deque[tuple[Entry, int]] = deque()
+        self._queue: deque[tuple[Entry | Packed, int, int]] = deque()
         # each counter has one writer, so that no lock is needed
         self._put_messages = self._put_bytes = 0
         self._taken_messages = self._taken_bytes = 0
         self._lost: list[Gap] = []
         self._lost_now = 0
         self._dropped = 0
-        self._unwritten: list[Entry] = []
+        self._unwritten: list[Entry | Packed] = []
+        self._dirty = False
         self._error: str | None = None
         self._committed = self._writer.position
         self._wake = threading.Event()
@@ -145,11 +148,21 @@ class Recorder:
             return
         if self._lost_now:
             messages = [*self._declared(received), *messages]
-        self._queue.append((Entry(messages, received, epoch), size))
-        self._put_messages += len(messages)
-        self._put_bytes += size
-        if pending + len(messages) > BATCH_MESSAGES:
+        self._add(Entry(messages, received, epoch), size)
+        if pending + len(messages) >= BLOCK_ROWS:
             self._wake.set()
+
+    def _add(self, entry: Entry, size: int) -> None:
+        part: Entry | Packed = entry
+        count = len(entry.messages)
+        if count >= PACKED:
+            try:
+                part = pack([entry])
+            except Exception as error:  # noqa: BLE001 — a boundary: whoever fills it must not hear of a bug of ours
+                logger.debug("%d messages are written one by one: %s", count, error)
+        self._queue.append((part, count, size))
+        self._put_messages += count
+        self._put_bytes += size
 
     def _drop(self, messages: list[RawMessage], epoch: str | None) -> None:
         if not self._lost_now:
@@ -176,9 +189,8 @@ class Recorder:
         if self._stopped and not self._thread.is_alive():
             return
         if self._lost_now and not self._closing:
-            lost = self._declared(time.time())
-            self._queue.append((Entry(lost, time.time(), None), 0))
-            self._put_messages += len(lost)
+            now = time.time()
+            self._add(Entry(self._declared(now), now, None), 0)
         self._stopped = self._closing = True
         self._wake.set()
         self._thread.join(timeout)
@@ -204,19 +216,18 @@ class Recorder:
     # --- the thread that writes -------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        committed, dirty = time.monotonic(), False
+        committed = time.monotonic()
         while True:
             self._wake.wait(min(INTERVAL_S, self._commit_s))
             self._wake.clear()
             last = self._closing
             try:
-                dirty = self._drain() or dirty
-                if self._writer.full:
-                    self._writer.seal()
-                if dirty and time.monotonic() - committed >= self._commit_s:
+                self._seal_if_full()
+                self._drain()
+                if self._dirty and time.monotonic() - committed >= self._commit_s:
                     self._writer.commit()
                     self._committed = self._writer.position
-                    committed, dirty = time.monotonic(), False
+                    committed = time.monotonic()
                 if last:
                     self._writer.close()
                     self._committed = self._writer.position
@@ -231,28 +242,31 @@ class Recorder:
                 self._writer.abandon()
                 return
 
-    def _drain(self) -> bool:
-        wrote = False
-        while self._unwritten or self._queue:
+    def _drain(self) -> None:
+        while self._queue or self._unwritten:
             if not self._unwritten:
                 self._unwritten = self._take()
             self._writer.write(self._unwritten)
             self._unwritten = []
-            wrote = True
-            if self._writer.full:
-                self._writer.seal()
-        return wrote
+            self._dirty = True
+            self._seal_if_full()
+        self._writer.flush()
 
-    def _take(self) -> list[Entry]:
-        entries, count, total = [], 0, 0
-        while self._queue and count < BATCH_MESSAGES and total < self._max_bytes // 8:
-            entry, size = self._queue.popleft()
-            entries.append(entry)
-            count += len(entry.messages)
+    def _seal_if_full(self) -> None:
+        if self._writer.full:
+            self._writer.seal()
+            self._committed = self._writer.position
+
+    def _take(self) -> list[Entry | Packed]:
+        parts, count, total = [], 0, 0
+        while self._queue and count < BLOCK_ROWS and total < self._max_bytes // 8:
+            part, messages, size = self._queue.popleft()
+            parts.append(part)
+            count += messages
             total += size
         self._taken_messages += count
         self._taken_bytes += total
-        return entries
+        return parts
 
     def _abandon(self) -> None:
         """Be inert in the child of a fork, where the thread is not."""

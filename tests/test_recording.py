@@ -161,6 +161,7 @@ def test_a_damaged_recording_counts_what_is_missing_and_shows_the_gap(tmp_path: 
 def test_a_recording_is_opened_while_it_is_written_and_follows(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path / "run", segment_messages=5)
     writer.write(entries_of(3, 3))
+    writer.flush()
     recording = open_recording(tmp_path / "run")  # no warning
     assert len(recording) == 3
     assert recording.info()["state"] == "recording"
@@ -168,6 +169,7 @@ def test_a_recording_is_opened_while_it_is_written_and_follows(tmp_path: Path) -
         writer.write([entry])
         if writer.full:
             writer.seal()
+    writer.flush()
     assert recording.refresh() == 8
     assert recording.events()["seq"].tolist() == list(range(1, 12))
     writer.close()

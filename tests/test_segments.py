@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from degentcivil_nb.protocol.message import RawMessage
-from degentcivil_nb.store.arrow_messages import SCHEMA
+from degentcivil_nb.store.arrow_messages import SCHEMA, pack
 from degentcivil_nb.store.framing import HEADER_BYTES, Record, read_records, write_record
 from degentcivil_nb.store.manifest import Manifest, SegmentStats, digest_of, read_manifest, write_manifest
 from degentcivil_nb.store.segment_reader import SegmentFolder
@@ -153,6 +154,41 @@ def test_going_on_after_a_kill_seals_what_was_left_and_loses_nothing(tmp_path: P
     messages, held = read_back(folder)
     assert messages == [message_at(seq) for seq in range(1, 11)]
     assert held.problems == []
+
+
+def test_a_disk_that_fills_up_while_a_segment_is_sealed_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SegmentWriter(tmp_path / "run", segment_messages=4)
+    writer.write(entries_of(4, 2))
+    with monkeypatch.context() as full:
+        full.setattr("degentcivil_nb.store.segment_writer.write_manifest", _no_space)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                writer.seal()
+    writer.seal()
+    writer.write(entries_of(2, 2, first=5))
+    writer.close()
+    messages, held = read_back(tmp_path / "run")
+    assert messages == [message_at(seq) for seq in range(1, 7)]
+    assert held.problems == []
+    assert len(held.segments) == len(list((tmp_path / "run").glob("segment-*"))) == 2
+
+
+def _no_space(folder: Path, manifest: Manifest) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_segment_that_fills_up_at_once_goes_straight_into_parquet(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "run", segment_messages=4)
+    writer.write([entries_of(3, 3)[0], pack(entries_of(3, 2, first=4)), entries_of(1, 1, first=7)[0]])
+    assert writer.full
+    writer.seal()
+    assert not list((tmp_path / "run").glob("*.open"))
+    messages, held = read_back(tmp_path / "run")
+    assert messages == [message_at(seq) for seq in range(1, 8)]
+    assert [entry.received for entry in held.entries()] == [2_001.0, 2_004.0, 2_006.0, 2_007.0]
+    writer.close()
 
 
 @pytest.mark.parametrize("left", [["recording.lock"], ["recording.lock", "manifest.json.tmp"]])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
-from .schema import LATEST_S
+from .schema import LATEST_S, Ints
 
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
 SCHEMA: Final = pa.schema(
@@ -46,83 +46,159 @@ class Entry(NamedTuple):
     epoch: str | None
 
 
+class Packed(NamedTuple):
+    """Hold messages as bare columns, when they themselves and the frames that they lay in are gone."""
+
+    came: list[tuple[int, float, str | None]]
+    """How many, when, and the server's epoch; in order."""
+    types: str | list[str]
+    """One word where it is that of all."""
+    seqs: Any
+    ticks: Any
+    timestamps: Any
+    ids: Any
+    """`None` where none has one. Columns are of numpy, or of Arrow where something is missing."""
+    lengths: Ints
+    data: bytes
+    controls: list[int]
+    """Places of ordered control messages."""
+
+    @property
+    def size(self) -> int:
+        """Count the messages."""
+        return len(self.lengths)
+
+
 class _Words(dict[str | None, int]):
     def __missing__(self, word: str | None) -> int:
         code = self[word] = len(self)
         return code
 
 
-def to_batch(entries: Sequence[Entry], first_row: int) -> pa.RecordBatch:
-    """Make columns of entries; `first_row` is the number that the first event among them gets."""
-    messages = list(chain.from_iterable(entry.messages for entry in entries))
+def pack(entries: Sequence[Entry]) -> Packed:
+    """Take the columns of entries; a message that fits none, which no wire carries, becomes an error."""
+    came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
+    messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
     try:
-        columns = _columns(messages)
+        return _packed(messages, came)
     except FOREIGN:
-        messages = [_fitted(message) for message in messages]
-        columns = _columns(messages)
-    counts = [len(entry.messages) for entry in entries]
-    received = np.repeat(np.array([entry.received for entry in entries], np.float64), counts)
-    epochs = _Words()
-    codes = np.repeat(np.array([epochs[entry.epoch] for entry in entries], np.int32), counts)
-    columns |= {
-        "row": _rows(messages, columns["type"].dictionary.to_pylist(), first_row),
-        "received": pa.array(received),
-        "epoch": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(epochs), pa.string())),
-    }
-    return pa.record_batch([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+        return _packed([_fitted(message) for message in messages], came)
 
 
-def _columns(messages: list[RawMessage]) -> dict[str, Any]:
-    size = len(messages)
-    words = _Words()
+def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]]) -> Packed:
     types = [message.type for message in messages]
-    if types.count(types[0]) == size:
-        words[types[0]], codes = 0, np.zeros(size, np.int32)
-    else:
-        codes = np.fromiter(map(words.__getitem__, types), np.int32, size)
+    one = types.count(types[0]) == len(types)
+    controls: list[int] = []
+    if not ORDERED_CONTROL.isdisjoint(types[:1] if one else types):
+        controls = [place for place, message in enumerate(messages) if _is_control(message)]
     payloads = [message.data for message in messages]
-    offsets = np.zeros(size + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, payloads), np.int64, size), out=offsets[1:])
-    data = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
     ids = [message.id for message in messages]
-    return {
-        "type": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string())),
-        "seq": _numbers([message.seq for message in messages], np.int64),
-        "tick": _numbers([message.tick for message in messages], np.int64),
-        "timestamp": _numbers([message.timestamp for message in messages], np.float64),
-        "id": pa.nulls(size, pa.string()) if ids.count(None) == size else pa.array(ids, pa.string()),
-        "data": pa.Array.from_buffers(pa.large_binary(), size, data),
-    }
+    for kind in {types[0]} if one else set(types):
+        kind.encode()  # what is no text does not fit
+    return Packed(
+        came,
+        types[0] if one else types,
+        _numbers("q", [message.seq for message in messages]),
+        _numbers("q", [message.tick for message in messages]),
+        _numbers("d", [message.timestamp for message in messages]),
+        None if ids.count(None) == len(ids) else pa.array(ids, pa.string()),
+        np.frombuffer(array("q", [*map(len, payloads)]), np.int64),
+        b"".join(payloads),
+        controls,
+    )
 
 
-def _numbers(values: list[Any], dtype: type[np.int64 | np.float64]) -> pa.Array:
-    if values.count(values[0]) == len(values):
-        return pa.repeat(pa.scalar(values[0], pa.from_numpy_dtype(dtype)), len(values))
-    if None in values:
-        return pa.array(values, pa.from_numpy_dtype(dtype))
-    return pa.array(np.fromiter(values, dtype, len(values)))  # faster, and takes `None` for no number
+def _numbers(code: str, values: list[Any]) -> Any:
+    try:
+        return np.frombuffer(array(code, values), code)  # the shortest way there is from a list
+    except TypeError:  # some have none
+        return pa.array(values, pa.from_numpy_dtype(code))
 
 
 def _fitted(message: RawMessage) -> RawMessage:
-    """Give a message that fits the columns: what was made in Python of things that no wire carries is an error."""
     try:
-        _columns([message])
+        _packed([message], [])
     except FOREIGN as error:
         return malformed(repr(message), error)
     return message
 
 
-def _rows(messages: list[RawMessage], types: list[str], first_row: int) -> Any:
-    events = np.ones(len(messages), np.bool_)
-    if not ORDERED_CONTROL.isdisjoint(types):
-        for position, message in enumerate(messages):
-            if message.type in ORDERED_CONTROL:
-                events[position] = not _is_control(message)
-    return pa.array(first_row + np.cumsum(events) - 1, pa.int64(), mask=~events)
+def to_batch(parts: Sequence[Entry | Packed], first_row: int) -> pa.RecordBatch:
+    """Make one batch of entries, packed already or not; `first_row` is the number that the first event in it gets.
+
+    What takes long here leaves the interpreter to other threads.
+    """
+    packs: list[Packed] = []
+    loose: list[Entry] = []
+    for part in parts:
+        if isinstance(part, Entry):
+            loose.append(part)
+            continue
+        if loose:
+            packs.append(pack(loose))
+            loose = []
+        packs.append(part)
+    if loose:
+        packs.append(pack(loose))
+    lengths = np.concatenate([part.lengths for part in packs])
+    size = len(lengths)
+    offsets = np.zeros(size + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    data = np.concatenate([np.frombuffer(part.data, np.uint8) for part in packs])
+    came = [run for part in packs for run in part.came]
+    counts = [count for count, _, _ in came]
+    received = np.array([moment for _, moment, _ in came], np.float64)
+    epochs = _Words()
+    codes = np.array([epochs[epoch] for _, _, epoch in came], np.int32)
+    columns = {
+        "row": _rows(packs, size, first_row),
+        "received": pa.array(np.repeat(received, counts)),
+        "epoch": _words_column(np.repeat(codes, counts), epochs),
+        "type": _types(packs),
+        "seq": _column("seq", [part.seqs for part in packs]),
+        "tick": _column("tick", [part.ticks for part in packs]),
+        "timestamp": _column("timestamp", [part.timestamps for part in packs]),
+        "id": _column("id", [pa.nulls(part.size) if part.ids is None else part.ids for part in packs]),
+        "data": pa.Array.from_buffers(pa.large_binary(), size, [None, pa.py_buffer(offsets), pa.py_buffer(data)]),
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _column(name: str, pieces: list[Any]) -> Any:
+    kind = SCHEMA.field(name).type
+    return pa.concat_arrays([piece.cast(kind) if isinstance(piece, pa.Array) else pa.array(piece) for piece in pieces])
+
+
+def _words_column(codes: Any, words: _Words) -> Any:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
+
+
+def _types(packs: list[Packed]) -> Any:
+    words = _Words()
+    codes = [
+        np.full(part.size, words[part.types], np.int32)
+        if isinstance(part.types, str)
+        else np.fromiter(map(words.__getitem__, part.types), np.int32, part.size)
+        for part in packs
+    ]
+    return _words_column(np.concatenate(codes), words)
+
+
+def _rows(packs: list[Packed], size: int, first_row: int) -> Any:
+    if not any(part.controls for part in packs):
+        return pa.array(np.arange(first_row, first_row + size))
+    controls = np.zeros(size, np.bool_)
+    start = 0
+    for part in packs:
+        controls[[start + place for place in part.controls]] = True
+        start += part.size
+    return pa.array(first_row + np.cumsum(~controls) - 1, pa.int64(), mask=controls)
 
 
 def _is_control(message: RawMessage) -> bool:
     """Say whether a store takes it as what it says it is; a malformed one becomes an event of type `error`."""
+    if message.type not in ORDERED_CONTROL:
+        return False
     try:
         decode(CONTROL_PAYLOADS[message.type], message.data)
     except WebSocketError:

@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..protocol.json_text import encode
-from .arrow_messages import SCHEMA, Entry, to_batch
+from .arrow_messages import SCHEMA, Entry, Packed, to_batch
 from .folder_lock import FolderLock
 from .framing import BATCH, END, Record, write_record
 from .manifest import (
@@ -24,14 +24,19 @@ from .manifest import (
     Manifest,
     SegmentStats,
     digest_of,
-    sync_folder,
     write_manifest,
+    write_whole,
 )
 from .schema import BLOCK_ROWS
 from .segment_reader import SegmentFolder
 
 SEGMENT_BYTES: Final = 64 << 20
-BATCH_MESSAGES: Final = 16_384
+
+
+class _Placed(NamedTuple):
+    batch: pa.RecordBatch
+    ordinal: int
+    row: int
 
 
 class SegmentWriter:
@@ -60,8 +65,8 @@ class SegmentWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(folder)
         self._file: BinaryIO | None = None
-        self._batches: list[pa.RecordBatch] = []
-        self._records = 0
+        self._batches: list[_Placed] = []
+        self._records = self._flushed = 0
         self._offset = 0
         self._ordinal = self._row = 0
         self.bytes_written = 0
@@ -94,14 +99,14 @@ class SegmentWriter:
             if not segment.sealed:
                 self._ordinal, self._row = segment.stats.ordinal, segment.stats.row
                 self._begin_segment(segment.stats.number)
-                self._take_up(to_batch(list(held.entries([segment])), self._row))
+                self.write(list(held.entries([segment])))
                 self._seal()
         self._begin_segment(1 + max((segment.stats.number for segment in held.segments), default=-1))
         return bool(held.messages)
 
     def _begin_segment(self, number: int) -> None:
         self._number = number
-        self._batches, self._records, self._offset = [], 0, 0
+        self._batches, self._records, self._flushed, self._offset = [], 0, 0, 0
         self._stats = SegmentStats(number, self._ordinal, self._row)
 
     @property
@@ -114,20 +119,14 @@ class SegmentWriter:
         """Count the events written, those of earlier writers included."""
         return self._row
 
-    def write(self, entries: Sequence[Entry]) -> None:
-        """Append entries; they are safe once `commit` has returned."""
-        entries = [entry for entry in entries if entry.messages]
-        if not entries:
-            return
-        batch = to_batch(entries, self._row)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, SCHEMA) as stream:
-            stream.write_batch(batch)
-        self._append(BATCH, batch.num_rows, memoryview(sink.getvalue()))
-        self._take_up(batch)
+    def write(self, parts: Sequence[Entry | Packed]) -> None:
+        """Append entries, packed already or not; they reach the file with `flush`, and are safe after `commit`."""
+        parts = [part for part in parts if not isinstance(part, Entry) or part.messages]
+        if parts:
+            self._take_up(to_batch(parts, self._row))
 
     def _take_up(self, batch: pa.RecordBatch) -> None:
-        self._batches.append(batch)
+        self._batches.append(_Placed(batch, self._ordinal, self._row))
         self._stats.add(batch)
         self._ordinal += batch.num_rows
         self._row += batch.num_rows - batch.column("row").null_count
@@ -142,12 +141,21 @@ class SegmentWriter:
     def _open_path(self) -> Path:
         return self.folder / f"segment-{self._number:06d}.open"
 
-    def _append(self, kind: int, count: int, payload: memoryview | bytes) -> None:
+    def flush(self) -> None:
+        """Write to the file what is not there yet, a record a batch."""
+        for batch, ordinal, row in self._batches[self._flushed :]:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, SCHEMA) as stream:
+                stream.write_batch(batch)
+            payload = memoryview(sink.getvalue())
+            self._append(Record(BATCH, self._number, self._records, ordinal, row, batch.num_rows, payload))
+            self._flushed += 1
+
+    def _append(self, record: Record) -> None:
         file = self._file
         if file is None:
             file = self._file = self._open_path.open("wb", buffering=0)
             self._offset = 0
-        record = Record(kind, self._number, self._records, self._ordinal, self._row, count, payload)
         try:
             written = sum(_write_all(file, piece) for piece in write_record(record))
         except OSError:
@@ -160,36 +168,40 @@ class SegmentWriter:
 
     def commit(self) -> None:
         """Bring to the disk what was written."""
+        self.flush()
         if self._file is not None:
             os.fsync(self._file.fileno())
 
     def seal(self) -> None:
-        """Make Parquet of the open segment and begin the next."""
-        if self._batches:
-            self._append(END, 0, b"")
-            self.commit()
-            self._seal()
-            self._begin_segment(self._number + 1)
+        """Make Parquet of the open segment and begin the next; then all that was written is safe."""
+        if not self._batches:
+            return
+        if self._flushed:  # a segment that filled up at once needs no file before its Parquet
+            self.flush()
+            self._append(Record(END, self._number, self._records, self._ordinal, self._row, 0, b""))
+        self._seal()
+        self._begin_segment(self._number + 1)
 
     def _seal(self) -> None:
         stats = self._stats
-        table = pa.Table.from_batches(self._batches).unify_dictionaries()
+        stats.digest = None  # one that an attempt left, which the disk then refused
+        table = pa.Table.from_batches([batch for batch, _, _ in self._batches]).unify_dictionaries()
         table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
-        beside = self.folder / f"segment-{self._number:06d}.tmp"
+        sink = pa.BufferOutputStream()
         pq.write_table(
             table,
-            beside,
+            sink,
             compression="zstd",
             compression_level=1,
             use_dictionary=["epoch", "type"],
-            row_group_size=BLOCK_ROWS,
+            row_group_size=table.num_rows,
         )
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-            stats.digest = _digest_of_file(file)
-        beside.replace(self.folder / stats.name)
-        sync_folder(self.folder)
-        self.manifest.segments.append(stats)
+        data = sink.getvalue()
+        stats.digest = digest_of(data)
+        write_whole(self.folder / stats.name, data)
+        self.bytes_written += len(data)
+        if stats not in self.manifest.segments[-1:]:
+            self.manifest.segments.append(stats)
         write_manifest(self.folder, self.manifest)
         if self._file is not None:
             self._file.close()
@@ -216,11 +228,6 @@ def _write_all(file: BinaryIO, piece: bytes | memoryview) -> int:
     while len(view):
         view = view[file.write(view) or 0 :]
     return len(piece)
-
-
-def _digest_of_file(file: BinaryIO) -> str:
-    file.seek(0)
-    return digest_of(file.read())
 
 
 def _refuse_foreign(folder: Path) -> None:
