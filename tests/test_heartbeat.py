@@ -7,6 +7,7 @@ import json
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from tests.client_helpers import following, never_again, until
@@ -53,6 +54,33 @@ async def test_the_server_notices_a_dead_client_within_two_intervals() -> None:
         began = loop.time()
         await eventually(lambda: not server.clients)
         assert loop.time() - began < 2 * HEARTBEAT_S + SLACK_S
+        client.transport.abort()
+
+
+@pytest.mark.parametrize("subprotocols", [None, [Subprotocol("degentcivil.v1")]])
+async def test_the_server_notices_a_dead_client_within_two_intervals_with_everything_full(
+    subprotocols: list[Subprotocol] | None,
+) -> None:
+    async with (
+        serving(heartbeat_s=HEARTBEAT_S, resume_s=0.01) as server,
+        FaultProxy(server.port) as proxy,
+        connect(proxy.url, subprotocols=subprotocols, ping_interval=None) as client,
+    ):
+        await eventually(lambda: len(server.clients) == 1)
+        await client.ping()
+        loop = asyncio.get_running_loop()
+        for direction in (proxy.up, proxy.down):
+            direction.black_hole(True)
+        (websocket,) = server.clients
+
+        def is_full() -> bool:
+            server.publish("event_notification", {"event_type": "flood", "data": "x" * 100_000})
+            return websocket.transport.get_write_buffer_size() > 0
+
+        await eventually(is_full)  # now no ping gets out, and none has to
+        began = loop.time()
+        await eventually(lambda: not server.clients)
+        assert loop.time() - began < 2 * HEARTBEAT_S + HEARTBEAT_S / 4 + SLACK_S
         client.transport.abort()
 
 

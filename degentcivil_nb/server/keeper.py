@@ -45,7 +45,7 @@ class Keeper:
         beat = loop.time() + self._heartbeat_s
         try:
             while True:
-                await asyncio.sleep(min(_LOOK_S, self._heartbeat_s))
+                await asyncio.sleep(min(_LOOK_S, self._heartbeat_s / 4))
                 now = loop.time()
                 due = now >= beat
                 if due:

@@ -69,9 +69,10 @@ class SimulationWebSocket:
     `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
     everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
     is, `commands` carries commands out. `pool` says how many may be here, how far a peer may lag before it is moved on,
-    and how long it may make no progress before it is closed. Who has not asked for a WebSocket within `open_s` seconds
-    is hung up on; a v1 client that sends no `resume` within `resume_s` is a newcomer without history. `batch_s` is how
-    long a message may wait for others (longer where there are so many peers that telling them takes much of the time).
+    and how long it may make no progress before it is closed, two heartbeats at most. Who has not asked for a WebSocket
+    within `open_s` seconds is hung up on; a v1 client that sends no `resume` within `resume_s` is a newcomer without
+    history. `batch_s` is how long a message may wait for others (longer where there are so many peers that telling
+    them takes much of the time).
     `compression` is off on the loopback interface unless it is asked for.
     """
 
@@ -160,7 +161,7 @@ class SimulationWebSocket:
             self._peers.values,
             self.history,
             heartbeat_s=heartbeat_s,
-            max_stall_s=self._pool.max_stall_s,
+            max_stall_s=min(self._pool.max_stall_s, 2 * heartbeat_s),  # the dead look the same, and no ping gets out
             auth=auth,
             monitor=self.monitor,
         )
