@@ -22,6 +22,7 @@ from .store.event_store import EventStore
 from .store.long_store import LongStore
 from .store.schema import to_ns
 from .store.segment_reader import SegmentFolder
+from .store.survey_file import SURVEY
 
 if TYPE_CHECKING:
     from .panels import Panels
@@ -148,7 +149,7 @@ class Recording(Reader):
                 "epochs": len({epoch for item in stats for epoch in item.seq}),
                 "gaps": len(self.gaps()),
                 "segments": len(stats),
-                "bytes": sum(path.stat().st_size for path in self.path.iterdir() if path.is_file()),
+                "bytes": sum(one.stat().st_size for one in self.path.iterdir() if one.is_file() and one.name != SURVEY),
                 "problems": len(folder.problems),
                 "package": None if manifest is None else manifest.package,
             },

@@ -18,10 +18,10 @@ from .protocol.masking import masked
 from .protocol.message import Gap, MessageTypes, RawMessage, RunState, Snapshot
 from .protocol.stream import gap_message
 from .store.arrow_messages import Entry
-from .store.long_store import snapshot_characters
 from .store.schema import SECOND
 from .store.segment_reader import SegmentFolder
 from .store.segment_writer import SegmentWriter
+from .store.whole_run import snapshot_characters
 
 if TYPE_CHECKING:
     from .recorder import Recorder

@@ -15,7 +15,8 @@ from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.reader import Reader
 from degentcivil_nb.recording import Recording, RecordingWarning
 from degentcivil_nb.store.arrow_messages import Entry
-from degentcivil_nb.store.segment_reader import DAMAGED, SegmentFolder
+from degentcivil_nb.store.lost_messages import DAMAGED
+from degentcivil_nb.store.segment_reader import SegmentFolder
 from degentcivil_nb.store.segment_writer import SegmentWriter
 
 SCALE = float(os.environ.get("DC_SCALE", "1"))

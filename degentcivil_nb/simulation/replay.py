@@ -15,46 +15,26 @@ from time import monotonic
 from types import TracebackType
 from typing import Annotated, Final, Self
 
-import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 from msgspec.structs import replace
 
 from ..client.portal import Portal
 from ..monitoring import logs
-from ..protocol.codec import malformed
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import FOREIGN, decode
-from ..protocol.message import (
-    ORDERED_CONTROL,
-    Command,
-    CommandResult,
-    CommandSpec,
-    Gap,
-    MessageTypes,
-    RawMessage,
-    RunState,
-    SnapshotCharacter,
-    WebSocketMessage,
-)
+from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState, SnapshotCharacter
 from ..server.auth import WebSocketAuth
-from ..server.present import Present
 from ..server.simulation_websocket import SimulationWebSocket
 from ..store.schema import SECOND, moment_ns
+from .landmarks import Goal
+from .player import Player
 from .request import Reply, Request, over, refusal
-from .tape import Item, Playhead, Scene, Tape
+from .tape import Playhead, Tape
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
 MAX_SPEED: Final = 1e6
-_AHEAD: Final = 2_000
-_TURN: Final = 500
-_PATIENCE_BYTES: Final = 4 << 20
-"""After so much is told, whoever listens is waited for, so that a fast replay does not outrun them at once."""
-_PATIENCE_S: Final = 1.0
 _CLOSE_S: Final = 10.0
-_MAX_LOST: Final = 1 << 40
-_sound = msgspec.json.Decoder(Raw).decode
 
 _running: set[Replay] = set()
 
@@ -72,7 +52,8 @@ def start_replay(
 
     Messages come with the times and ticks that they were recorded with, `speed` times as fast as then. The commands
     `pause`, `resume`, `step`, `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`, or `time=`.
-    At its end the replay pauses, and can be sought in.
+    At its end the replay pauses, and can be sought in. The first far seek in a long recording that was never opened
+    has to read it, and then takes as long as that, or is refused until it is done.
 
     Raises `FileNotFoundError` where there is no recording, `ConnectionError` when the port is in use, and `ValueError`
     for a speed that is none.
@@ -103,14 +84,12 @@ class Replay:
         self.path = Path(path)
         self.token = token
         self._tape = Tape(self.path)
-        self._ahead: deque[Item] = deque()
         self._head = Playhead(speed, clock)
         self._state = RunState("paused", "start") if paused else RunState("running")
         if not paused:
             self._head.run()
         self._queue: deque[Request] = deque()
         self._current: str | None = None
-        self._told_bytes = 0
         self._stopped = False
         self._commands = CommandTable()
         for function in (self.pause, self.resume, self.step, self.set_speed, self.seek):
@@ -125,7 +104,7 @@ class Replay:
             status=self.status,
             run_id=None if manifest is None else manifest.run_id,
         )
-        self._scene = Scene(self._server.feed.present)
+        self._player = Player(self._tape, self._server, self._head)
         logs.tame()
         for problem in self._tape.folder.problems:
             log.warning("%s: %s", self.path, problem)
@@ -145,7 +124,7 @@ class Replay:
     @property
     def tick(self) -> int | None:
         """Give the tick that the replay has come to."""
-        return self._scene.tick
+        return self._player.scene.tick
 
     @property
     def run_state(self) -> str:
@@ -154,7 +133,7 @@ class Replay:
 
     def status(self) -> RunState:
         """Say how the replay is, and where."""
-        return replace(self._state, tick=self._scene.tick)
+        return replace(self._state, tick=self._player.scene.tick)
 
     def stop(self) -> None:
         """End the server and its thread; idempotent."""
@@ -189,9 +168,10 @@ class Replay:
         self._task = asyncio.create_task(self._run())
 
     async def _close(self) -> None:
-        self._tape.closed = True
+        self._tape.close()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self._player.close()
         self._enter("finished", "closed")
         self._refuse_waiting()
         await self._server.close()
@@ -222,75 +202,14 @@ class Replay:
         """Tell what is due; gives the seconds until there is more to tell, `None` while nothing is."""
         if self._state.state != "running":
             return None
-        told = 0
-        while self._ahead or await self._read():
-            wait = self._head.wait_s(self._ahead[0].moment)
-            if wait > 0:
-                return wait
-            self._tell(self._ahead.popleft())
-            await self._be_patient()
-            told += 1
-            if told >= _TURN or self._queue:
-                await asyncio.sleep(0)
-                return 0
-        self._head.stop()
-        self._enter("paused", "end")
-        return None
-
-    async def _read(self) -> bool:
-        """Read ahead where that is used up; says whether there is more."""
-        if not self._ahead:
-            self._ahead.extend(await asyncio.to_thread(self._tape.read, _AHEAD))
-        return bool(self._ahead)
-
-    async def _be_patient(self) -> None:
-        if self._told_bytes > _PATIENCE_BYTES:
-            self._told_bytes = 0
-            await self._server.caught_up(_PATIENCE_S)
-
-    def _tell(self, item: Item) -> None:
-        message = item.message
-        self._scene.note(item)
-        if message.type == MessageTypes.GAP:
-            self._lose(message)
-        elif message.type == MessageTypes.SNAPSHOT:
-            if self._scene.snapshot(message):
-                self._show_present()
-        elif message.type != MessageTypes.RUN_STATE:  # how the run was then; now the replay has a state of its own
-            self._publish(item)
-        self._told_bytes += len(message.data) + 200
-
-    def _publish(self, item: Item) -> None:
-        message = item.message
-        tick = message.tick if message.tick is not None and message.tick >= 0 else None
-        when = item.moment if message.timestamp is None else message.timestamp
-        try:
-            _sound(message.data)
-            self._server.publisher.enter(WebSocketMessage(message.type, message.data, when, None, tick, message.id))
-        except (WebSocketError, *FOREIGN) as error:  # a recording that somebody else wrote may hold anything
-            bad = malformed(bytes(message.data), error)
-            self._server.publisher.enter(WebSocketMessage(bad.type, bad.data, when, None, tick))
-
-    def _lose(self, message: RawMessage) -> None:
-        """Declare in this stream what the recording declares missing in its own."""
-        try:
-            gap = decode(Gap, message.data)
-        except WebSocketError:
-            gap = Gap(None, reason="unreadable")
-        known = gap.start is not None and gap.end is not None and 0 <= gap.end - gap.start < _MAX_LOST
-        if known:
-            assert gap.start is not None and gap.end is not None
-            self._server.history.append_lost(self._server.epoch, gap.end - gap.start + 1, gap.reason)
-        else:
-            self._server.history.append_lost(self._server.epoch, 1, f"{gap.reason}, of unknown size")
-
-    def _show_present(self) -> None:
-        history = self._server.history
-        for frame in self._scene.present.snapshot(history.head, self._server.max_message_bytes):
-            history.append_control(frame, MessageTypes.SNAPSHOT)
+        wait = await self._player.play(lambda: bool(self._queue))
+        if wait is None:
+            self._head.stop()
+            self._enter("paused", "end")
+        return wait
 
     def _enter(self, state: str, reason: str) -> None:
-        self._state = RunState(state, reason, self._scene.tick, command_id=self._current)
+        self._state = RunState(state, reason, self._player.scene.tick, command_id=self._current)
         self._server.publish(MessageTypes.RUN_STATE, self._state)
         self._server.publisher.drain()
 
@@ -343,26 +262,7 @@ class Replay:
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused replay can step: pause it first")
         await self._require_more()
         self._enter("running", "step")
-        left = ticks
-        begun = self._scene.tick
-        while self._ahead or await self._read():
-            item = self._ahead[0]
-            tick = item.message.tick
-            if self._tape.last_tick is None:
-                cost = int(item.message.type not in ORDERED_CONTROL)
-            elif tick is None or tick == begun:
-                cost = 0
-            else:  # ticks that begin anew, as in another run, count one
-                cost = tick - begun if begun is not None and tick > begun else 1
-            if cost > left:
-                if begun is not None and self._tape.last_tick is not None:
-                    self._scene.tick = begun + left
-                break
-            left -= cost
-            begun = begun if tick is None else tick
-            self._tell(self._ahead.popleft())
-            await self._be_patient()
-        self._head.place(self._scene.moment)
+        await self._player.step(ticks)
         self._enter("paused", "step")
         return self.status()
 
@@ -375,32 +275,38 @@ class Replay:
         """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back."""
         if (tick is None) == (time is None):
             raise _refused("tick", "seek takes either a tick or a time")
+        scene = self._player.scene
         if tick is not None:
             self._require_reach("tick", tick, self._tape.last_tick)
-            back = self._scene.tick is not None and tick < self._scene.tick
-            await self._wind(lambda item: item.message.tick is not None and item.message.tick > tick, back)
-            self._scene.tick = tick
-            self._head.place(self._scene.moment)
+            back = scene.tick is not None and tick < scene.tick
+            await self._player.seek(Goal(tick), back, self._progress())
+            scene.tick = tick
+            self._head.place(scene.moment)
         else:
             moment = _seconds(time)
             self._require_reach("time", moment, self._tape.last_time)
             just_after = moment + 5e-7  # times are known to the microsecond
-            await self._wind(lambda item: item.moment >= just_after, just_after < self._scene.moment)
+            await self._player.seek(Goal(None, just_after), just_after < scene.moment, self._progress())
             self._head.place(moment)
         if self._head.moment == -math.inf:  # before everything
             self._head.place(None)
         self._enter(self._state.state, "seek")
         return self.status()
 
-    async def _wind(self, passed: Callable[[Item], bool], back: bool) -> None:
-        scene = Scene(Present()) if back else self._scene.branch()
-        skipped, ahead = await asyncio.to_thread(self._tape.wind, scene, passed, None if back else list(self._ahead))
-        self._ahead = deque(ahead)
-        if skipped or back:
-            self._scene.become(scene)
-            # back takes a position of its own: what follows does not follow what was told
-            self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
-            self._show_present()
+    def _progress(self) -> Callable[[int, int], None]:
+        """Tell log and watchers that a seek takes its time."""
+        told = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            log.info("seeking in %s: %s of %s messages read", self.path, f"{done:,}", f"{total:,}")
+            if not told:  # without the command's id, for which they would take the command to be done
+                told = True
+                state = RunState(self._state.state, "seeking", self._player.scene.tick)
+                self._server.publish(MessageTypes.RUN_STATE, state)
+                self._server.publisher.drain()
+
+        return progress
 
     def _require_reach(self, field: str, wanted: float, last: float | None) -> None:
         if last is None:
@@ -409,12 +315,12 @@ class Replay:
             raise _refused(field, f"the recording ends at {field} {last:.15g}")
 
     async def _require_more(self) -> None:
-        if not await self._read():
+        if not await self._player.has_more():
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
 
     def inspect(self, character_id: str) -> SnapshotCharacter:
         """Give everything the recording has told of a character so far."""
-        found = self._scene.present.character(character_id)
+        found = self._player.scene.present.character(character_id)
         if found is None:
             raise _refused("character_id", f"there is no character {character_id[:80]!r}")
         return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,20 +16,12 @@ from ..protocol.json_text import decode, encode
 from ..protocol.message import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
 from ..server.present import Present
 from ..store.event_store import EventStore
-from ..store.long_store import snapshot_characters
-from ..store.schema import LATEST_S
 from ..store.segment_reader import SegmentFolder
+from ..store.survey import Page, moment_of
+from ..store.whole_run import snapshot_characters
+from .landmarks import Goal, Item, Landmarks
 
-NEAR_S: Final = 86_400.0
-"""How far a sender's clock may be from the receiver's to be believed: a wild one must not hold the tape up."""
 _PIECE: Final = 4_096
-
-
-class Item(NamedTuple):
-    """Hold one message and its moment, in seconds since 1970."""
-
-    message: RawMessage
-    moment: float
 
 
 class Scene:
@@ -82,49 +75,82 @@ class Tape:
         times = [item.time for item in stats if item.time is not None]
         self.last_tick = max((high for _, high in ticks), default=None)
         self.last_time = max((high for _, high in times), default=None)
-        self.closed = False
-        """Set from another thread, it ends a `wind` at once."""
-        self._items: Iterator[Item] = self._read()
+        self.landmarks = Landmarks(self.folder)
+        self._events = 0  # that were read
+        self._items = self._read()
 
-    def _read(self) -> Iterator[Item]:
-        for entry in self.folder.entries():
+    @property
+    def place(self) -> int:
+        """Say how many events lie before the place it was read to."""
+        return self._events
+
+    def close(self) -> None:
+        """End what another thread may be at."""
+        self.landmarks.closed = True
+
+    def _read(self, start: int = 0) -> Iterator[Item]:
+        for entry in self.folder.entries(start=start):
             for message in entry.messages:
-                yield Item(message, _moment(message.timestamp, entry.received))
+                yield Item(message, moment_of(message.timestamp, entry.received), entry.epoch)
 
     def read(self, count: int) -> list[Item]:
         """Give the next `count` items, fewer at the end."""
-        return list(islice(self._items, count))
+        items = list(islice(self._items, count))
+        self._events += _events_of(items)
+        return items
 
-    def wind(
-        self, scene: Scene, passed: Callable[[Item], bool], ahead: Iterable[Item] | None
-    ) -> tuple[int, list[Item]]:
-        """Go on to the first item that is `passed`, noting in `scene` what is on the way.
+    def begin_at(self, goal: Goal, back: bool) -> Page | None:
+        """Give where a `wind` should begin: at a page, or with `None` where the tape stands.
 
-        `ahead` is what was read and not told yet; with `None` the tape is wound back to its beginning first. Gives how
-        many events were on the way, and what to tell next.
+        Raises `LookupError` where that is known only once the landmarks have read further.
         """
-        items = self._items = self._read() if ahead is None else chain(ahead, self._items)
+        page = self.landmarks.page(goal)
+        if page is None and (back or not self.landmarks.is_near(goal, self._events)):
+            raise LookupError("nobody has read that far")
+        return page if page is not None and (back or page.events > self._events) else None
+
+    def wind(self, scene: Scene, goal: Goal, ahead: list[Item], page: Page | None) -> Wound:
+        """Go on to the first item that passes the goal, noting in `scene` what is on the way.
+
+        `ahead` is what was read and not told yet; a page is one that `begin_at` gave.
+        """
         town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
-        snapshot = Snapshot(0, characters=list(scene.present.characters()))
-        town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
-        skipped = 0
+        told = self._events - _events_of(ahead)
+        if page is None:
+            snapshot = Snapshot(0, characters=list(scene.present.characters()))
+            town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
+            self._items = chain(ahead, self._items)
+            self._events = told
+        else:
+            town.append(self.landmarks.survey.town(page), 0.0, page.epoch)
+            scene.tick, scene.moment = page.tick, page.moment
+            self._items = self._read(page.segment.stats.ordinal)
+            self._events = page.events
         rest: list[Item] = []
-        while not rest and not self.closed and (piece := list(islice(items, _PIECE))):
-            stop = next((place for place, item in enumerate(piece) if passed(item)), len(piece))
+        while not rest and not self.landmarks.closed and (piece := list(islice(self._items, _PIECE))):
+            stop = next((place for place, item in enumerate(piece) if goal.is_passed_by(item)), len(piece))
             piece, rest = piece[:stop], piece[stop:]
             for item in piece:
                 scene.note(item)
-            if piece:
-                town.append([item.message for item in piece], piece[0].moment)
-            skipped += sum(item.message.type not in ORDERED_CONTROL for item in piece)
+            for epoch, group in groupby(piece, attrgetter("epoch")):
+                items = list(group)
+                town.append([item.message for item in items], items[0].moment, epoch)
+            self._events += _events_of(piece)
+        skipped = self._events - told
+        self._events += _events_of(rest)
         scene.present.restore(snapshot_characters(town.present_columns()))
-        return skipped, rest
+        return Wound(skipped, rest)
 
 
-def _moment(sent: float | None, received: float) -> float:
-    if sent is not None and 0 <= sent < LATEST_S and abs(sent - received) <= NEAR_S:
-        return sent
-    return received if 0 <= received < LATEST_S else 0.0
+class Wound(NamedTuple):
+    """Say how many events were on the way, and what to tell next."""
+
+    skipped: int
+    rest: list[Item]
+
+
+def _events_of(items: Iterable[Item]) -> int:
+    return sum([item.message.type not in ORDERED_CONTROL for item in items])
 
 
 class Playhead:

@@ -55,7 +55,8 @@ class Controls:
         self.told: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """Which command brought the run into which state, the newest last."""
         self.accounted: dict[str, int] = {}
-        self._parts: list[SnapshotCharacter] = []
+        self.parts: list[SnapshotCharacter] = []
+        """Of a snapshot whose other parts have not come yet."""
 
     def account(self, epoch: str | None, seq: int) -> None:
         """Note that everything up to a position was stored, declared missing, or filtered."""
@@ -80,11 +81,11 @@ class Controls:
     def snapshot(self, part: Snapshot) -> list[SnapshotCharacter] | None:
         """Collect the parts of a snapshot; gives all its characters with the last."""
         if part.part == 0:
-            self._parts = []
-        self._parts += part.characters
+            self.parts = []
+        self.parts += part.characters
         if not part.last:
             return None
-        whole, self._parts = self._parts, []
+        whole, self.parts = self.parts, []
         return whole
 
     def forget(self, first_row: int) -> None:

@@ -81,6 +81,14 @@ class Tally:
             [self._counts, *[counts for _, counts in self._tail]],
         )
 
+    def merged(self) -> tuple[Ints, Ints]:
+        """Give the pairs in order, as `restore` takes them, and their counts."""
+        return _merged(*self._pieces()) if self._tail else (self._keys, self._counts)
+
+    def restore(self, keys: Ints, counts: Ints) -> None:
+        """Go on from what `merged` gave."""
+        self._keys, self._counts = keys, counts
+
     def freeze(self) -> tuple[list[Ints], list[Ints]]:
         """Give what is counted by now, for `counts_of`, outside any lock."""
         return self._pieces()

@@ -49,6 +49,10 @@ class LlmTotals:
                 totals.latency_s += call.latency_s or 0.0
                 totals.cost_usd += call.cost_usd or 0.0
 
+    def restore(self, totals: Iterable[tuple[str | None, ModelTotals]]) -> None:
+        """Go on from what `copy` gave."""
+        self._models = dict(totals)
+
     def copy(self) -> list[tuple[str | None, ModelTotals]]:
         """Copy the totals out."""
         return [

@@ -1,105 +1,35 @@
-"""The questions answered from a recording that is larger than memory: one pass over it, then a segment at a time.
+"""The questions answered from a recording larger than memory: from what is kept of all, and a segment at a time.
 
-The pass keeps what does not grow with the number of events: the present, transitions, counts by second, gaps, places,
+A survey knows what does not grow with the number of events: the present, transitions, counts by second, gaps, places,
 and for each segment the town at its beginning. What is asked of single events is read from the segments that can
 have it, which their statistics tell.
 """
 
 from __future__ import annotations
 
-import zlib
+import logging
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from msgspec import Raw
 
-from ..protocol.json_text import encode
-from ..protocol.message import MessageTypes, RawMessage, Snapshot, SnapshotCharacter
+from ..protocol.message import MessageTypes
 from .event_store import EventStore
-from .present import PresentColumns
 from .questions import LLM_TYPES
 from .schema import CATEGORIES, NAT, SECOND, Moment, moment_ns
-from .segment_reader import Segment, SegmentFolder
+from .segment_reader import SegmentFolder
 from .selection import Names
-from .stays import Stays
+from .survey import Page, Survey
 from .table import View
 from .timeline import Extra, stay_table
 
+logger = logging.getLogger("degentcivil_nb.store")
+
 PAGES: Final = 3
 """Segments held in memory at a time."""
-HELD_ROWS: Final = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Say which events a segment has, and how the town was before them."""
-
-    segment: Segment
-    first_row: int
-    next_row: int
-    errors: int
-    before: bytes
-    """The present at its beginning, as the compressed payload of a snapshot."""
-    epoch: str | None
-    """The epoch of that snapshot."""
-
-
-class _LastingStays(Stays):
-    def forget(self, first_row: int) -> None:
-        """Keep all: the timeline of a long recording needs them."""
-
-
-class _Pass(EventStore):
-    """Follow all events and hold the last; counts are of all of them."""
-
-    def __init__(self) -> None:
-        super().__init__(max_rows=HELD_ROWS)
-        self._stays = _LastingStays(self._table.dictionaries["state"])
-
-    def _count(self, seconds: Any, codes: Any, errors: Any, sign: int) -> None:
-        if sign > 0:
-            super()._count(seconds, codes, errors, sign)
-
-    def town(self) -> tuple[bytes, str | None]:
-        """Give the present as the payload of a snapshot, compressed, and its epoch."""
-        at = self._snapshot
-        snapshot = Snapshot(0 if at is None else at.seq, 0, True, snapshot_characters(self.present_columns()))
-        return zlib.compress(encode(snapshot), 1), None if at is None else at.epoch
-
-    def extra(self) -> tuple[Extra, Any]:
-        """Give changes that no row names, and the rows that gaps stand before."""
-        with self._changed:
-            return Extra.of(self._stays, self._snapshot_states, self.next_row), self._controls.gap_rows()
-
-    @property
-    def errors_so_far(self) -> int:
-        """Count the errors."""
-        return self.stats().errors
-
-
-def snapshot_characters(columns: PresentColumns) -> list[SnapshotCharacter]:
-    """Make the characters of a snapshot from columns of a present."""
-    return [
-        SnapshotCharacter(character, state, location, _seconds(since), _seconds(seen), attributes)
-        for character, state, location, since, seen, attributes in zip(
-            columns.character_id,
-            columns.state,
-            columns.location,
-            columns.since.tolist(),
-            columns.last_seen.tolist(),
-            columns.attributes,
-            strict=True,
-        )
-    ]
-
-
-def _seconds(nanoseconds: int) -> float | None:
-    return None if nanoseconds == NAT else nanoseconds / SECOND
 
 
 class LongStore:
@@ -109,29 +39,14 @@ class LongStore:
 
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
         self._folder = folder
-        self._pass = _Pass()
-        self._pages: list[Page] = []
-        self._held: OrderedDict[int, EventStore] = OrderedDict()
-        self.messages = 0
-        """Messages that the pass has read."""
-        number, start, errors = -1, 0, 0
-        town: tuple[bytes, str | None] = (b"", None)
-        for at, entry in folder.numbered_entries():
-            if at != number:
-                self._end_page(number, start, errors, town)
-                number, start, errors = at, self._pass.next_row, self._pass.errors_so_far
-                town = self._pass.town()
-            self._pass.append(list(entry.messages), entry.received, entry.epoch)
-            self.messages += len(entry.messages)
-            if progress is not None:
-                progress(self.messages, folder.messages)
-        self._end_page(number, start, errors, town)
+        self._survey = Survey(folder, verify=True, progress=progress)
+        self._survey.go_on(progress=progress)
+        self._whole = self._survey.whole
+        self.messages = self._survey.messages
+        """Messages that were read."""
+        self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
         self._starts = [page.first_row for page in self._pages]
-
-    def _end_page(self, number: int, start: int, errors: int, town: tuple[bytes, str | None]) -> None:
-        if number >= 0 and self._pass.next_row > start:
-            errors = self._pass.errors_so_far - errors
-            self._pages.append(Page(self._folder.segments[number], start, self._pass.next_row, errors, *town))
+        self._held: OrderedDict[int, EventStore] = OrderedDict()
 
     def _store(self, number: int) -> EventStore:
         """Give the events of a page as a store, whose rows begin at 0."""
@@ -139,10 +54,13 @@ class LongStore:
         if store is None:
             page = self._pages[number]
             store = EventStore(max_rows=max(1, page.next_row - page.first_row))
-            store._present.names = self._pass._present.names
-            store.append([RawMessage(MessageTypes.SNAPSHOT, Raw(zlib.decompress(page.before)))], 0.0, page.epoch)
+            store._present.names = self._whole.names
+            store.append(self._survey.town(page), 0.0, page.epoch)
+            known = len(self._folder.problems)
             for entry in self._folder.entries([page.segment]):
                 store.append(list(entry.messages), entry.received, entry.epoch)
+            for problem in self._folder.problems[known:]:
+                logger.warning("%s was damaged since it was opened: %s", self._folder.path, problem)
             self._held[number] = store
             if len(self._held) > PAGES:
                 self._held.popitem(last=False)
@@ -153,7 +71,7 @@ class LongStore:
         """Put frames of pages under each other, their categories those of the whole recording."""
         if not frames:
             return empty
-        words = self._pass._table.dictionaries
+        words = self._whole.words
         for frame in frames:
             for name in CATEGORIES:
                 if name in frame.columns:
@@ -206,7 +124,7 @@ class LongStore:
 
     def rows_since(self, row: int, limit: int) -> pd.DataFrame:
         """Give the newest rows from `row` on, at most `limit`, gaps among them."""
-        return self._pass.rows_since(row, limit)
+        return self._whole.rows_since(row, limit)
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent; `KeyError` for a row that is not there."""
@@ -242,7 +160,7 @@ class LongStore:
         if len(asked) > 1:
             raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
         if not asked:
-            return self._pass.characters()
+            return self._whole.characters()
         if row is not None:
             number = max(0, bisect_right(self._starts, row) - 1)
             return self._store(number).characters(row=row - self._starts[number])
@@ -258,12 +176,12 @@ class LongStore:
                 view = self._store(number).view()
                 if ((view.columns["tick"] <= tick) & ~view.masks["tick"]).any():
                     return self._store(number).characters(tick=tick)
-        return self._store(0).characters(at, tick=tick) if self._pages else self._pass.characters(at, tick=tick)
+        return self._store(0).characters(at, tick=tick) if self._pages else self._whole.characters(at, tick=tick)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""
-        extra, gap_rows = self._pass.extra()
-        words = self._pass._table.dictionaries
+        extra, gap_rows = self._whole.extra()
+        words = self._whole.words
         names = ("character_id", "state", "location")
         parts: list[dict[str, Any]] = []
         for number, page in enumerate(self._pages):
@@ -302,13 +220,13 @@ class LongStore:
 
     def __len__(self) -> int:
         """Count the events."""
-        return self._pass.next_row
+        return self._whole.next_row
 
     def __getattr__(self, name: str) -> Any:
-        """Give what the pass keeps of all: `transitions`, `rates`, `places`, `gaps`, `stats`, `run_state` …"""
+        """Give what is kept of all: `transitions`, `rates`, `places`, `gaps`, `stats`, `run_state` …"""
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._pass, name)
+        return getattr(self._whole, name)
 
 
 def _can_have(page: Page, type: Any, since: Moment, until: Moment) -> bool:

@@ -21,6 +21,14 @@ class Places:
             if isinstance(identity, str | int):
                 self._places[str(identity)] = {**place, "row": row}
 
+    def items(self) -> list[tuple[str, dict[str, Any]]]:
+        """Give identities and places, for `restore`."""
+        return list(self._places.items())
+
+    def restore(self, places: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Know these places."""
+        self._places = dict(places)
+
     def copy(self) -> list[dict[str, Any]]:
         """Copy the places out."""
         return [place.copy() for place in self._places.values()]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
-from msgspec import Raw
 
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode, encode
-from ..protocol.message import Gap, MessageTypes, RawMessage
+from ..protocol.json_text import decode
 from .arrow_messages import SCHEMA, Entry, from_batch
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
+from .lost_messages import gap_entries, last_position
 from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, SegmentStats, digest_of, read_manifest
 
-DAMAGED: Final = "damaged"
-"""The reason of gaps where a recording lost what it once held."""
 MAX_SEGMENT_BYTES: Final = 4 << 30
+HASHING: Final = 2
+"""Segments that are compared with their checksums at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +183,26 @@ class SegmentFolder:
             f"the recording was not finished: it ends with {last}, what was committed last; what came then is unknown",
         )
 
+    def sound_segments(self, count: int, progress: Callable[[int, int], None] | None = None) -> int:
+        """Compare the first `count` segments, all of them sealed, with their checksums, without reading messages.
+
+        Gives how many there are before the first that is damaged. `progress` is told how many messages of how many
+        have been looked at.
+        """
+        chosen = self.segments[:count]
+        sound = 0
+        pool = ThreadPoolExecutor(HASHING)
+        try:
+            for segment, right in zip(chosen, pool.map(_is_sound, chosen), strict=True):
+                if not right:
+                    break
+                sound += 1
+                if progress is not None:
+                    progress(segment.stats.ordinal + segment.stats.messages, self.messages)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return sound
+
     # --- the messages ----------------------------------------------------------------------------------------------
 
     def read(self, segment: Segment) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -233,7 +252,7 @@ class SegmentFolder:
                     ordinal = expected
                 elif ordinal > expected:
                     at = float(batch.column("received")[0].as_py())
-                    for entry in _gap_entries(_last_position(before) or last, lost, batch, at):
+                    for entry in gap_entries(last_position(before) or last, lost, batch, at):
                         yield number, entry
                 lost.clear()
                 skipped = min(max(0, start - ordinal), batch.num_rows)
@@ -243,16 +262,23 @@ class SegmentFolder:
                 expected, before = ordinal + batch.num_rows, batch
             last = stats.position or last
             if segment.cut and segment is chosen[-1] and segments is None:
-                for entry in _gap_entries(last, lost, None, received):
+                for entry in gap_entries(last, lost, None, received):
                     yield number, entry
         if lost:
-            for entry in _gap_entries(last, lost, None, received or (lost[0].time or (0.0, 0.0))[0]):
+            for entry in gap_entries(last, lost, None, received or (lost[0].time or (0.0, 0.0))[0]):
                 yield len(chosen) - 1, entry
 
 
 def _is_ours(path: Path) -> bool:
     name = path.name
     return name == MANIFEST or SEALED_NAME.fullmatch(name) is not None or OPEN_NAME.fullmatch(name) is not None
+
+
+def _is_sound(segment: Segment) -> bool:
+    try:
+        return segment.path is not None and bool(_sound_bytes(segment.path, segment.stats.digest or ""))
+    except (OSError, ValueError):  # whoever reads it then says what it is
+        return False
 
 
 def _sound_bytes(path: Path, digest: str) -> bytes:
@@ -294,42 +320,3 @@ def read_batch(record: Record) -> pa.RecordBatch | None:
         batch.column(name).null_count for name in ("received", "type", "data")
     )
     return batch if whole else None
-
-
-def _gap_entries(
-    last: tuple[str, int] | None, lost: list[SegmentStats], following: pa.RecordBatch | None, received: float
-) -> Iterator[Entry]:
-    """Declare what is missing between `last` and what follows, as exactly as is known."""
-    gaps = [
-        Gap(epoch, low if last is None or last[0] != epoch else max(low, last[1] + 1), high, DAMAGED)
-        for stats in lost
-        for epoch, (low, high) in stats.seq.items()
-    ]
-    if not gaps:
-        after = _first_position(following)
-        if last is None:
-            gaps = [Gap(None, None, None, DAMAGED)]
-        elif after is not None and after[0] == last[0] and after[1] > last[1] + 1:
-            gaps = [Gap(last[0], last[1] + 1, after[1] - 1, DAMAGED)]
-        else:
-            gaps = [Gap(last[0], last[1] + 1, None, DAMAGED)]
-    epoch = gaps[-1].epoch
-    yield Entry([RawMessage(MessageTypes.GAP, Raw(encode(gap)), received) for gap in gaps], received, epoch)
-
-
-def _last_position(batch: pa.RecordBatch | None) -> tuple[str, int] | None:
-    stats = SegmentStats(0, 0, 0)
-    if batch is not None:
-        stats.add(batch)
-    return stats.position
-
-
-def _first_position(batch: pa.RecordBatch | None) -> tuple[str, int] | None:
-    if batch is None:
-        return None
-    seqs = batch.column("seq")
-    if seqs.null_count == len(seqs):
-        return None
-    index = int(np.argmax(seqs.is_valid().to_numpy(zero_copy_only=False)))
-    epoch = batch.column("epoch")[index].as_py()
-    return None if epoch is None else (epoch, seqs[index].as_py())
