@@ -89,6 +89,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(".monitoring.logs", __name__).tame()  # whatever is used, its log holds no secret
     value = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,6 +140,35 @@ def test_the_package_s_loggers_are_tamed_once_and_keep_their_filters_apart() -> 
     finally:
         for name, held in before.items():
             logging.getLogger(name).filters[:] = held
+
+
+GUIDE = """
+import asyncio, logging, sys
+import websockets
+from degentcivil_nb import SimulationWebSocket
+
+async def main():
+    server = SimulationWebSocket("127.0.0.1", 0)
+    await server.start()
+    async with websockets.connect(server.url, subprotocols=["degentcivil.v1"]) as client:
+        for number in range(30):
+            await client.send('{"type":"token=%s"}')
+        for number in range(32):  # hello, commands, and an answer to each
+            await client.recv()
+    await server.close()
+
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+asyncio.run(main())
+"""
+
+
+def test_who_uses_the_guide_s_names_alone_has_no_secret_and_no_flood_in_the_log_either() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", GUIDE % SECRET], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert SECRET not in ran.stdout
+    assert ran.stdout.count(" erred: ") == 5
 
 
 async def test_the_server_s_lines_carry_their_context_as_fields(caplog: pytest.LogCaptureFixture) -> None:

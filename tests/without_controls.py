@@ -78,6 +78,7 @@ CONTROLS = (
     Control("secrets: known ones", "protocol/masking.py", "text = text.replace(secret, WITHHELD)", "pass", "websocket_debugger"),
     Control("secrets: repr", "server/auth.py", 'return f"<{len(self)} tokens, withheld>"', "return repr(self.data)", "auth secrets"),
     Control("secrets: headers in the log", "client/dialing.py", 'record.args = (arguments[0], "(withheld)")', "pass", "simulation_client"),
+    Control("secrets: in the log of whatever is used", "__init__.py", 'import_module(".monitoring.logs", __name__).tame()', "pass", "logging"),
     Control("secrets: in a line of the log", "monitoring/logs.py", "_escaped(masked(said))", "_escaped(said)", "logging"),
     Control("secrets: in a field of the log", "monitoring/logs.py", "setattr(record, name, masked(value))", "pass", "logging"),
     Control("secrets: in a traceback", "monitoring/logs.py", "record.exc_text = masked(record.exc_text)", "pass", "logging"),
