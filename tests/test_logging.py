@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +142,12 @@ def test_the_package_s_loggers_are_tamed_once_and_keep_their_filters_apart() -> 
     finally:
         for name, held in before.items():
             logging.getLogger(name).filters[:] = held
+
+
+def test_every_logger_of_the_package_is_a_room() -> None:
+    sources = Path(logs.__file__).parents[1].rglob("*.py")
+    named = {name for path in sources for name in re.findall(r'getLogger\("([^"]+)"\)', path.read_text("utf-8"))}
+    assert named - {logs.ROOT} == {f"{logs.ROOT}.{room}" for room in logs.ROOMS}
 
 
 GUIDE = """
