@@ -15,7 +15,7 @@ from websockets.protocol import OPEN, Event
 
 COLLECT_S: Final = 0.005
 """How long frames are collected before they are handed on: far below what a person sees."""
-COLLECT_BYTES: Final = 1 << 17
+COLLECT_BYTES: Final = 1 << 18
 """How many bytes are collected at most, plus one read: the loop's longest turn is some milliseconds."""
 MAX_FRAGMENTS: Final = 4096
 WHOLE_TEXT: Final = 0x81

@@ -54,13 +54,13 @@ class _Reader:
     """Decode payloads of one type: all in one go, or one by one once any of them is bad."""
 
     def __init__(self, type: Any) -> None:
-        self._one = msgspec.json.Decoder(type).decode
-        self._many = msgspec.json.Decoder(list[type]).decode
+        decoder = msgspec.json.Decoder(type)
+        self._one, self._many = decoder.decode, decoder.decode_lines
 
     def __call__(self, raws: Sequence[Raw]) -> tuple[list[Any], dict[int, str]]:
         """Give what could be read, and the reasons by position of what could not."""
         try:
-            read = self._many(b"[" + b",".join(raws) + b"]")
+            read: list[Any] = self._many(b"\n".join(raws))
             if len(read) == len(raws):
                 return read, {}
         except FOREIGN:
