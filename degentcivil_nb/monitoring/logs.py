@@ -16,7 +16,7 @@ from ..protocol.masking import masked
 ROOT: Final = "degentcivil_nb"
 ROOMS: Final = (
     *("server", "server.websockets", "client", "client.wire", "simulation"),
-    *("store", "recorder", "recording", "session", "views", "traffic"),
+    *("store", "recorder", "progress", "session", "views", "traffic"),
 )
 """One logger a layer: `degentcivil_nb.server` and so on."""
 _MAX_KEYS: Final = 1_000
