@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .progress import Progress, following
 from .protocol.errors import WebSocketError
 from .protocol.json_text import decode
 from .store.event_store import EventStore
@@ -23,7 +24,6 @@ WALL_CLOCK: Final = ("timestamp", "latency_s")
 CHUNK: Final = 8_192
 SHOWN: Final = 120
 _OWN: Final = ("since", "last_seen")
-Progress = Callable[[int, int], None]
 
 
 class Divergence(NamedTuple):
@@ -94,12 +94,14 @@ def compare(
     """Compare two sessions or recordings: counts and rates by type, the first divergence, character by character.
 
     Events are compared one by one, by position where both have one epoch of positions and else in order: their type,
-    their tick and their payload but for the keys in `ignore`. `progress(done, total)` hears how far it is.
+    their tick and their payload but for the keys in `ignore`. `progress(done, total)` hears how far it is; without it
+    a bar is shown.
     """
     frames = (a.events(), b.events())
     names = (_name(a), _name(b))
     rows_a, rows_b, aligned_by = _aligned(*frames)
-    differ = _first_difference(a, b, frames, rows_a, rows_b, frozenset(ignore), progress)
+    with following(f"comparing {visible(names[0])} and {visible(names[1])}", progress) as told:
+        differ = _first_difference(a, b, frames, rows_a, rows_b, frozenset(ignore), told)
     counts = _counts(*frames)
     characters, attributes = _characters(a, b, *frames)
     return Comparison(
@@ -143,7 +145,7 @@ def _first_difference(
     rows_a: Places,
     rows_b: Places,
     ignore: frozenset[str],
-    progress: Progress | None,
+    progress: Progress,
 ) -> int | None:
     """Give the place among the pairs of the first that differs."""
     for start in range(0, len(rows_a), CHUNK):
@@ -158,8 +160,7 @@ def _first_difference(
                 continue
             if one[:2] != other[:2] or not _alike(_read(one[2], ignore), _read(other[2], ignore)):
                 return place
-        if progress is not None:
-            progress(min(start + CHUNK, len(rows_a)), len(rows_a))
+        progress(min(start + CHUNK, len(rows_a)), len(rows_a))
     return None
 
 

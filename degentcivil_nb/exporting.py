@@ -15,13 +15,14 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from msgspec import Raw, Struct
 
+from .progress import Progress, following
 from .protocol.errors import WebSocketError
 from .protocol.json_text import FOREIGN, encode
 from .store.arrow_messages import Entry
 from .store.event_store import EventStore
 from .store.segment_reader import SegmentFolder
+from .views.text import visible
 
-Progress = Callable[[int, int], None]
 PIECE: Final = 16_384
 """Messages in memory at a time, or a little more."""
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -68,14 +69,15 @@ def export_recording(
     folder = SegmentFolder(Path(path))
     beside = target.with_name(f".{target.name}.part")
     try:
-        lines = write(_pieces(folder, progress), beside)
+        with following(f"exporting {visible(str(path))}", progress) as told:
+            lines = write(_pieces(folder, told), beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
     return lines
 
 
-def _pieces(folder: SegmentFolder, progress: Progress | None) -> Iterator[list[Entry]]:
+def _pieces(folder: SegmentFolder, progress: Progress) -> Iterator[list[Entry]]:
     piece: list[Entry] = []
     size = done = 0
     for entry in folder.entries():
@@ -87,10 +89,10 @@ def _pieces(folder: SegmentFolder, progress: Progress | None) -> Iterator[list[E
                 yield piece
                 done += size
                 piece, size = [], 0
-                if progress is not None:
-                    progress(done, folder.messages)
+                progress(done, folder.messages)
     if piece:
         yield piece
+        progress(done + size, folder.messages)
 
 
 # --- tables ------------------------------------------------------------------------------------------------------

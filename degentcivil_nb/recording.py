@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from .progress import Progress, following
 from .protocol.errors import CommandError
 from .protocol.message import RawMessage
 from .reader import Reader
@@ -23,20 +23,17 @@ from .store.long_store import LongStore
 from .store.schema import to_ns
 from .store.segment_reader import SegmentFolder
 from .store.survey_file import SURVEY
+from .views.text import visible
 
 if TYPE_CHECKING:
     from .panels import Panels
     from .views.dashboard import Dashboard
     from .views.refresh import Refresher
 
-logger = logging.getLogger("degentcivil_nb.recording")
-
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
-Progress = Callable[[int, int], None]
-"""Is told how many messages of how many are done."""
 
 
 class RecordingWarning(UserWarning):
@@ -50,7 +47,8 @@ def open_recording(
 
     A `RecordingWarning` counts what is missing of one that is damaged or was not finished, and says where; `gaps()`
     has it too. More than `memory_rows` events are not held in memory but read from disk as questions need them.
-    `progress` is told how many messages of how many are read; without it, what takes long is logged.
+    `progress` is told how many messages of how many are read; without it, what takes over a second shows a bar.
+    The first opening of a longer one reads it all, and keeps beside it what the next needs to be done at once.
     Raises `FileNotFoundError` where there is none.
     """
     return Recording(path, memory_rows=memory_rows, progress=progress)
@@ -81,28 +79,32 @@ class Recording(Reader):
             warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
 
     def _load(self) -> None:
-        progress = self._progress or _logged(self.path)
         if self.in_memory:
             self._store: EventStore = EventStore(max_rows=EVERYTHING)
-            self._fill(progress)
-        else:
+            self._fill()
+            return
+        with self._following() as progress:
             long_store: Any = LongStore(self._folder, progress)
-            self._store = long_store
-            self._read = long_store.messages
+        self._store = long_store
+        self._read = long_store.messages
 
-    def _fill(self, progress: Progress) -> None:
+    def _following(self) -> AbstractContextManager[Progress]:
+        return following(f"reading {visible(str(self.path))}", self._progress)
+
+    def _fill(self) -> None:
         total = self._folder.messages
-        for entry in self._folder.entries(start=self._read):
-            self._store.append(list(entry.messages), entry.received, entry.epoch)
-            self._read += len(entry.messages)
-            progress(self._read, total)
+        with self._following() as progress:
+            for entry in self._folder.entries(start=self._read):
+                self._store.append(list(entry.messages), entry.received, entry.epoch)
+                self._read += len(entry.messages)
+                progress(self._read, total)
 
     def refresh(self) -> int:
         """Read what was committed since to a recording that is being written; gives how many events came."""
         before = len(self._store)
         self._folder = SegmentFolder(self.path)
         if self.in_memory:
-            self._fill(_logged(self.path))
+            self._fill()
         elif self._folder.messages > self._read:
             self._load()
         return len(self._store) - before
@@ -189,19 +191,6 @@ class Recording(Reader):
     def __repr__(self) -> str:
         info = self.info()
         return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
-
-
-def _logged(path: Path, every_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Tell the log each second how far it is."""
-    due = clock() + every_s
-
-    def progress(done: int, total: int) -> None:
-        nonlocal due
-        if clock() >= due:
-            due = clock() + every_s
-            logger.info("reading %s: %s of %s messages", path, f"{done:,}", f"{total:,}")
-
-    return progress
 
 
 def _moment(seconds: float) -> pd.Timestamp:

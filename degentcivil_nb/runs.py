@@ -13,6 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
+from .progress import following
 from .recording import Recording, RecordingWarning, open_recording
 from .run_files import RunFiles, find_runs, local, summary, verify
 from .sql import answer
@@ -190,18 +191,26 @@ class Runs:
     def _tables(self, runs: list[RunFiles]) -> dict[str, Any]:
         return {"_sealed": partial(self._sealed, runs), "_open": partial(_open, runs)}
 
+    def _verify_all(self, runs: list[RunFiles]) -> None:
+        """Compare what was not yet compared with its checksum."""
+        new = [(run, one) for run in runs for one in run.sealed if one.path not in self._sound]
+        with following(f"reading segments of {visible(self._folder)}") as progress:
+            for done, (run, one) in enumerate(new, 1):
+                wrong = self._sound[one.path] = verify(self._filesystem, one)
+                if wrong is not None:
+                    said = f"{one.stats.name} is damaged: {wrong}; {one.stats.messages:,} messages are missing"
+                    run.problems.append(said)
+                    warnings.warn(f"{visible(run.name)}: {said}", RecordingWarning, stacklevel=2)
+                progress(done, len(new))
+
     def _sealed(self, runs: list[RunFiles]) -> pds.Dataset:
         """Give the sealed segments as one dataset that is read as it is asked for."""
         kind = pds.ParquetFileFormat()
         fragments = []
+        if self._verify:
+            self._verify_all(runs)
         for run in runs:
             for one in run.sealed:
-                if self._verify and one.path not in self._sound:
-                    wrong = self._sound[one.path] = verify(self._filesystem, one)
-                    if wrong is not None:
-                        said = f"{one.stats.name} is damaged: {wrong}; {one.stats.messages:,} messages are missing"
-                        run.problems.append(said)
-                        warnings.warn(f"{visible(run.name)}: {said}", RecordingWarning, stacklevel=2)
                 if self._sound.get(one.path) is None:
                     whose = pds.field("run") == run.name
                     fragments.append(kind.make_fragment(one.path, self._filesystem, partition_expression=whose))
