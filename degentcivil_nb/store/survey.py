@@ -30,7 +30,7 @@ from .whole_run import HELD_ROWS, Kept, WholeRun
 
 logger = logging.getLogger("degentcivil_nb.store")
 
-WORTH: Final = 262_144
+WORTH: Final = 65_536
 """So many messages must have been read for the first time to write down what was found."""
 NEAR_S: Final = 86_400.0
 """How far a sender's clock may be from the receiver's to be believed as to when a message was told."""
