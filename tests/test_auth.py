@@ -126,7 +126,8 @@ class TakesAllIn(SimulationWebSocket):
 
 async def test_a_subclass_that_takes_clients_in_by_itself_is_guarded_all_the_same() -> None:
     monitor = ConnectionMonitor()
-    server = TakesAllIn("127.0.0.1", 0, auth=WebSocketAuth({SECRET: "viewer"}), monitor=monitor)
+    auth = WebSocketAuth({SECRET: "viewer"})
+    server = TakesAllIn("127.0.0.1", 0, auth=auth, monitor=monitor)
     await server.start()
     try:
         async with knock(server.url, SECRET) as client, knock(server.url, "wrong") as refused:
@@ -135,7 +136,7 @@ async def test_a_subclass_that_takes_clients_in_by_itself_is_guarded_all_the_sam
             await server.broadcast_message(WebSocketMessage("a", 1))
             assert WebSocketMessage.from_json(await asyncio.wait_for(client.recv(), 5)).data == 1
             assert len(server.clients) == 1
-            server._auth.revoke(SECRET)  # type: ignore[union-attr]
+            auth.revoke(SECRET)
             assert (await farewell(client))[1] == 1008
     finally:
         await server.close()

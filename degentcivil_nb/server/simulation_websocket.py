@@ -10,26 +10,24 @@ import ssl as ssl_module
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Final, cast
-from weakref import WeakSet
+from typing import Final, cast
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from ..protocol.address import is_loopback
-from ..protocol.errors import ConnectFailed, WebSocketError
+from ..protocol.errors import ConnectFailed
 from ..protocol.limits import RateLimiter
 from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
-from .auth import WebSocketAuth, bearer_token
+from .admission import Admission
+from .auth import WebSocketAuth
 from .binding import addresses, explain, require_safe
-from .connection_pool import FULL, ConnectionPool
+from .connection_pool import ConnectionPool
 from .dispatch import Dispatcher
 from .error_handler import ErrorHandler
-from .farewell import ending, say_goodbye
+from .farewell import ending
 from .feed import Feed
 from .handlers import taking_one, tell
 from .history import History
@@ -45,9 +43,6 @@ from .v1_peer import V1Peer, select_subprotocol
 
 log = logging.getLogger("degentcivil_nb.server")
 
-EVERYBODY: Final = "debugger"
-"""The role of everyone where no token is configured, which is on this machine only."""
-NOBODY: Final = ""
 INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
 """What one client may send in how many seconds: far more than any person's commands."""
@@ -116,9 +111,8 @@ class SimulationWebSocket:
         self._commands = commands
         self._status = status
         self._run_id = run_id
-        self._auth = auth
-        self._gate = Gate(host, origins=origins, hosts=hosts)
         self._pool = ConnectionPool() if pool is None else pool
+        self._door = Admission(Gate(host, origins=origins, hosts=hosts), auth, self._pool, self.monitor)
         self._traffic = traffic
         self._open_s = open_s
         self._resume_s = resume_s
@@ -154,8 +148,6 @@ class SimulationWebSocket:
             errors=ErrorHandler(monitor=self.monitor) if error_handler is None else error_handler,
             dispatch=self._dispatch,
         )
-        self._met: WeakSet[ServerConnection] = WeakSet()
-        self._admitted: WeakSet[ServerConnection] = WeakSet()
         self._peers: dict[ServerConnection, Peer] = {}
         self._keeper = Keeper(
             self._peers.values,
@@ -165,7 +157,6 @@ class SimulationWebSocket:
             auth=auth,
             monitor=self.monitor,
         )
-        self._numbered = 0
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
@@ -197,7 +188,7 @@ class SimulationWebSocket:
         handler = taking_one(self.handle_connection)  # a subclass may still ask for the path
 
         async def let_in(websocket: ServerConnection) -> None:
-            if await self._admits(websocket):  # before the handler: a subclass's own may forget it
+            if await self._door.admits(websocket):  # before the handler: a subclass's own may forget it
                 await handler(websocket)
 
         try:
@@ -206,8 +197,8 @@ class SimulationWebSocket:
                 cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
                 self.port,
                 ssl=self._ssl,
-                process_request=self._refuse_foreign,
-                create_connection=cast(type[ServerConnection], self._meet),
+                process_request=self._door.refuse_foreign,
+                create_connection=cast(type[ServerConnection], self._door.meet),
                 select_subprotocol=select_subprotocol,
                 compression="deflate" if self._compression else None,
                 open_timeout=self._open_s,
@@ -242,7 +233,7 @@ class SimulationWebSocket:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks = []
             if server is not None:
-                for connection in list(self._met):  # who never said what they wanted, or does not leave
+                for connection in list(self._door.met):  # who never said what they wanted, or does not leave
                     transport = getattr(connection, "transport", None)
                     if transport is not None:  # there is none where the TLS handshake failed
                         transport.abort()
@@ -291,30 +282,13 @@ class SimulationWebSocket:
             await websocket.close(GOING_AWAY, _GOODBYE)
             return
         self._look_after_peers()
-        name = self._name(websocket)
-        if not await self._admits(websocket):
-            return
-        try:
-            await self._pool.add_connection(name, websocket)
-        except WebSocketError as error:
-            self.monitor.update_metrics("refused")
-            log.info("%s is turned away: %s", name, error, extra={"peer": name, "code": error.code})
-            await say_goodbye(websocket, error, FULL)
+        name = self._door.name(websocket)
+        if not await self._door.admits(websocket) or not await self._door.place(name, websocket):
             return
         try:
             await self._serve(websocket, self._make_peer(websocket, name))
         finally:
             await self._pool.remove_connection(name, websocket)
-
-    async def _admits(self, websocket: ServerConnection) -> bool:
-        """Ask for the token, once."""
-        if self._auth is None or websocket in self._admitted:
-            return True
-        if not await self._auth.authenticate(websocket, _token_of(websocket)):
-            self.monitor.update_metrics("refused")
-            return False
-        self._admitted.add(websocket)
-        return True
 
     async def _serve(self, websocket: ServerConnection, peer: Peer) -> None:
         self.clients.add(websocket)
@@ -349,7 +323,7 @@ class SimulationWebSocket:
                 return
 
     def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
-        role = partial(self._role_of, websocket)
+        role = partial(self._door.role_of, websocket)
         if websocket.subprotocol is None:
             return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)
         return V1Peer(
@@ -364,25 +338,6 @@ class SimulationWebSocket:
             max_lag=self._pool.max_lag,
             max_lag_bytes=self._pool.max_lag_bytes,
         )
-
-    def _role_of(self, websocket: ServerConnection) -> str:
-        """Say what a peer may do now: everything where everybody may, and nothing once its token is gone."""
-        return EVERYBODY if self._auth is None else self._auth.role_on(websocket) or NOBODY
-
-    def _meet(self, *args: Any, **options: Any) -> ServerConnection:
-        """Make the connection of somebody at the door: the library knows it only once it is open."""
-        connection = ServerConnection(*args, **options)
-        self._met.add(connection)
-        return connection
-
-    def _refuse_foreign(self, connection: ServerConnection, request: Request) -> Response | None:
-        refusal = self._gate.refusal(request.headers)
-        return None if refusal is None else connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
-
-    def _name(self, websocket: ServerConnection) -> str:
-        self._numbered += 1
-        address = websocket.remote_address
-        return f"{self._numbered} {address[0]}:{address[1]}" if address else str(self._numbered)
 
     def _specs(self) -> list[CommandSpec]:
         return [] if self._commands is None else self._commands.specs()
@@ -402,7 +357,3 @@ class SimulationWebSocket:
             heartbeat_s=self.heartbeat_s,
             max_message_bytes=self.max_message_bytes,
         )
-
-
-def _token_of(websocket: ServerConnection) -> str | None:
-    return None if websocket.request is None else bearer_token(websocket.request.headers)
