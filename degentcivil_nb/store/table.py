@@ -25,6 +25,7 @@ _ROOM: Final = {
     np.dtype(np.int32): np.iinfo(np.int32).max,
 }
 """From how many words on pandas keeps the codes of categories in wider numbers."""
+UTC: Final = pd.DatetimeTZDtype("ns", "UTC")
 SLACK: Final = 1.25
 """A full table is moved to new buffers only once a quarter of it has been evicted."""
 
@@ -61,8 +62,8 @@ class Buffers:
             shared = name == "tick" and (like is None or like.masks["tick"] is like.masks["seq"])
             self.masks[name] = self.masks["seq"] if shared else np.empty(capacity, np.bool_)
         for name in TIMES:
-            # allocated by pandas, because it copies whatever it makes time-zone aware
-            self.times[name] = pd.Series(np.empty(capacity, "M8[ns]")).dt.tz_localize("UTC").array  # type: ignore[arg-type]
+            # from numbers, uncopied: localizing would touch memory that is not needed yet, which takes a second
+            self.times[name] = pd.array(np.empty(capacity, np.int64), dtype=UTC, copy=False)
             self.arrays[name] = self.times[name].view("i8")
 
     def copy_rows(self, source: Buffers, start: int, stop: int) -> None:
