@@ -22,6 +22,7 @@ from .store.segment_writer import SegmentWriter
 
 if TYPE_CHECKING:
     from .client.interfaces import Monitor
+    from .store.ingest import Ingested
 
 logger = logging.getLogger("degentcivil_nb.recorder")
 
@@ -135,8 +136,17 @@ class Recorder:
 
     # --- the side that fills ----------------------------------------------------------------------------------------
 
-    def put(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
-        """Take what a sink is given; never waits and never raises. The list is not to be changed afterwards."""
+    def put(
+        self,
+        messages: list[RawMessage],
+        received: float,
+        epoch: str | None = None,
+        taken: Ingested | None = None,
+    ) -> None:
+        """Take what a sink is given; never waits and never raises. The list is not to be changed afterwards.
+
+        `taken` is what `EventStore.take` gave for the same list, which spares doing it again.
+        """
         if self._stopped or not messages:
             return
         size = _bytes_of(messages)
@@ -147,17 +157,17 @@ class Recorder:
             self._drop(messages, epoch)
             return
         if self._lost_now:
-            messages = [*self._declared(received), *messages]
-        self._add(Entry(messages, received, epoch), size)
+            messages, taken = [*self._declared(received), *messages], None
+        self._add(Entry(messages, received, epoch), size, taken)
         if pending + len(messages) >= BLOCK_ROWS:
             self._wake.set()
 
-    def _add(self, entry: Entry, size: int) -> None:
+    def _add(self, entry: Entry, size: int, taken: Ingested | None = None) -> None:
         part: Entry | Packed = entry
         count = len(entry.messages)
         if count >= PACKED:
             try:
-                part = pack([entry])
+                part = pack([entry], taken)
             except Exception as error:  # noqa: BLE001 — a boundary: whoever fills it must not hear of a bug of ours
                 logger.debug("%d messages are written one by one: %s", count, error)
         self._queue.append((part, count, size))

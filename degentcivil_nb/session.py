@@ -265,10 +265,10 @@ class Session(Reader):
         return None if self._client.hello is None else self._client.hello.run_id
 
     def _take(self, messages: list[RawMessage], received: float, epoch: str | None) -> None:
-        self._store.append(messages, received, epoch)
+        taken = self._store.take(messages, received, epoch)
         recorder = self._recorder
         if recorder is not None:
-            recorder.put(messages, received, epoch)
+            recorder.put(messages, received, epoch, taken)
 
     # --- questions that only a live session has ----------------------------------------------------------------
 

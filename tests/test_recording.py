@@ -23,7 +23,7 @@ from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.recorder import Recorder
 from degentcivil_nb.recording import Recording, RecordingWarning, open_recording
 from degentcivil_nb.saving import bridge, save
-from degentcivil_nb.store.arrow_messages import Entry, from_batch, to_batch
+from degentcivil_nb.store.arrow_messages import Entry, from_batch, pack, to_batch
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.segment_writer import SegmentWriter
 
@@ -116,6 +116,24 @@ def test_what_is_saved_answers_as_the_session(steps: list[Any]) -> None:
 def test_whatever_a_message_is_it_comes_back_as_it_was(message: RawMessage) -> None:
     entry = Entry([message_at(1), message, message_at(2)], 5.0, None)
     assert list(from_batch(to_batch([entry], 0))) == [entry]
+
+
+@settings(max_examples=round(25 * SCALE), deadline=None)
+@given(STEPS)
+def test_what_a_store_made_of_messages_is_as_good_as_they_are(steps: list[Any]) -> None:
+    store = EventStore()
+    for batch in filter(None, batches_of(steps)):
+        entry = Entry(batch, 1_500.0, EPOCH)
+        taken = store.take(batch, entry.received, EPOCH)
+        assert list(from_batch(to_batch([pack([entry], taken)], 0))) == [entry]
+
+
+@pytest.mark.parametrize("messages", [[], [RawMessage("x", Raw(b"1"), None, -3, -4)], [RawMessage("y", Raw(b""))]])
+def test_what_a_store_has_no_column_for_comes_from_the_messages(messages: list[RawMessage]) -> None:
+    entry = Entry([message_at(1), *messages, message_at(3)], 5.0, None)
+    taken = EventStore().take(list(entry.messages), 5.0)
+    assert taken is not None
+    assert list(from_batch(to_batch([pack([entry], taken)], 0))) == [entry]
 
 
 def test_what_is_no_message_becomes_an_error_and_its_neighbours_stay() -> None:

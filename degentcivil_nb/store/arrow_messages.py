@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
@@ -14,7 +14,10 @@ from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
-from .schema import LATEST_S, Ints
+from .schema import LATEST_S, NOWHERE, Ints
+
+if TYPE_CHECKING:
+    from .ingest import Ingested
 
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
 SCHEMA: Final = pa.schema(
@@ -75,12 +78,15 @@ class _Words(dict[str | None, int]):
         return code
 
 
-def pack(entries: Sequence[Entry]) -> Packed:
-    """Take the columns of entries; a message that fits none, which no wire carries, becomes an error."""
+def pack(entries: Sequence[Entry], taken: Ingested | None = None) -> Packed:
+    """Take the columns of entries; a message that fits none, which no wire carries, becomes an error.
+
+    `taken` is what a store made of the only entry as one run of good events: what it has need not be done again.
+    """
     came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
     messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
     try:
-        return _packed(messages, came)
+        return _packed(messages, came) if taken is None else _packed_again(messages, came, taken)
     except FOREIGN:
         return _packed([_fitted(message) for message in messages], came)
 
@@ -88,24 +94,45 @@ def pack(entries: Sequence[Entry]) -> Packed:
 def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]]) -> Packed:
     types = [message.type for message in messages]
     one = types.count(types[0]) == len(types)
+    for kind in types[:1] if one else set(types):
+        kind.encode()  # what is no text does not fit
     controls: list[int] = []
     if not ORDERED_CONTROL.isdisjoint(types[:1] if one else types):
         controls = [place for place, message in enumerate(messages) if _is_control(message)]
     payloads = [message.data for message in messages]
-    ids = [message.id for message in messages]
-    for kind in {types[0]} if one else set(types):
-        kind.encode()  # what is no text does not fit
     return Packed(
         came,
         types[0] if one else types,
         _numbers("q", [message.seq for message in messages]),
         _numbers("q", [message.tick for message in messages]),
         _numbers("d", [message.timestamp for message in messages]),
-        None if ids.count(None) == len(ids) else pa.array(ids, pa.string()),
+        _ids(messages),
         np.frombuffer(array("q", [*map(len, payloads)]), np.int64),
         b"".join(payloads),
         controls,
     )
+
+
+def _packed_again(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]], taken: Ingested) -> Packed:
+    columns, masks = taken.batch.columns, taken.batch.masks
+    one = (columns["type"] == columns["type"][0]).all()
+    return Packed(
+        came,
+        messages[0].type if one else [message.type for message in messages],
+        # where the store misses some, what they were is with the messages only
+        columns["seq"] if masks["seq"] is NOWHERE else _numbers("q", [message.seq for message in messages]),
+        columns["tick"] if masks["tick"] is NOWHERE else _numbers("q", [message.tick for message in messages]),
+        _numbers("d", [message.timestamp for message in messages]),
+        _ids(messages),
+        taken.lengths,
+        b"".join(taken.payloads),
+        [],
+    )
+
+
+def _ids(messages: Sequence[RawMessage]) -> Any:
+    ids = [message.id for message in messages]
+    return None if ids.count(None) == len(ids) else pa.array(ids, pa.string())
 
 
 def _numbers(code: str, values: list[Any]) -> Any:

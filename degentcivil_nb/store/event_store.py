@@ -84,17 +84,25 @@ class EventStore(Questions):
 
         Never raises.
         """
+        self.take(messages, received, epoch)
+
+    def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Ingested | None:
+        """Store messages as `append` does, and give the columns made of them, where all were one run of good events."""
         received_ns = to_ns(received)
         if received_ns == NAT:
             received_ns = to_ns(self._clock())
         types = [message.type for message in messages]
+        found: Ingested | None = None
         for start, stop in self._runs(messages, types, epoch):
             run = messages[start:stop]
             try:
-                self._take(run, received_ns, epoch, types[start:stop])
+                found = self._take(run, received_ns, epoch, types[start:stop])
             except Exception as error:  # a boundary: a bug at one message must not cost the others
                 logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
                 self._salvage(run, received_ns, epoch)
+                found = None
+        whole = found is not None and found.batch.size == len(messages) and not found.malformed
+        return found if whole else None
 
     def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
         """Cut messages into runs of events, and ordered control messages by themselves.
@@ -121,10 +129,10 @@ class EventStore(Questions):
 
     def _take(
         self, run: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
-    ) -> None:
+    ) -> Ingested | None:
         if run[0].type in ORDERED_CONTROL:
             self._control(run[0], received_ns, epoch)
-            return
+            return None
         found = self._ingest(run, received_ns, epoch, types)
         with self._changed:
             table = self._table
@@ -144,6 +152,7 @@ class EventStore(Questions):
             self._account(found, epoch)
             self._retain(received_ns)
             self._publish()
+        return found
 
     def _publish(self) -> None:
         self.version += 1

@@ -4,7 +4,8 @@
 
 A sender in a process of its own (never the bottleneck: encoded once, sent in frames of `--frame` messages) serves a v1
 stream over loopback; a client hands it to the store, and in every other run to a recorder too. The best run of each
-counts. Then the recorder alone (what the disk takes), and opening what was written. `--frame 1` is a message a frame.
+counts. Then the same for the store alone, without a socket, and opening what was written. `--frame 1` is a message a
+frame.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.portal import Portal
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.codec import encode_batch
+from degentcivil_nb.protocol.codec import decode_frames, encode_batch
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, StateChange
 from degentcivil_nb.recorder import Recorder
@@ -37,6 +38,8 @@ from degentcivil_nb.store.event_store import EventStore
 STATES = ("IDLE", "MOVE", "WORK", "PLAN", "TRADE", "SLEEPING")
 EPOCH = "bench"
 TARGET = 0.85
+FRAMES_AT_ONCE = 12
+"""About what a client finds in its socket at a time."""
 
 
 def message(seq: int) -> bytes:
@@ -95,9 +98,9 @@ def ingest(port: int, events: int, recorder: Recorder | None) -> tuple[float, fl
     done = threading.Event()
 
     def sink(messages: list[RawMessage], received: float, epoch: str | None) -> None:
-        store.append(messages, received, epoch)
+        taken = store.take(messages, received, epoch)
         if recorder is not None:
-            recorder.put(messages, received, epoch)
+            recorder.put(messages, received, epoch, taken)
         if store.next_row >= events:
             done.set()
 
@@ -112,6 +115,22 @@ def ingest(port: int, events: int, recorder: Recorder | None) -> tuple[float, fl
         portal.call(client.close, timeout=10)
     after = resource.getrusage(resource.RUSAGE_SELF)
     return events / took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def append(events: int, recorder: Recorder | None) -> tuple[float, float]:
+    """Append the same messages without a socket; give events a second and the CPU seconds, recording included."""
+    store = EventStore(max_rows=events + 1)
+    stream = frames(events, 100)
+    took = cpu = 0.0
+    for start in range(0, len(stream), FRAMES_AT_ONCE):
+        messages = decode_frames(stream[start : start + FRAMES_AT_ONCE])
+        cpu_before, before = time.process_time(), time.perf_counter()
+        taken = store.take(messages, time.time(), EPOCH)
+        if recorder is not None:
+            recorder.put(messages, time.time(), EPOCH, taken)
+        took += time.perf_counter() - before
+        cpu += time.process_time() - cpu_before
+    return events / took, cpu
 
 
 def main() -> None:
@@ -130,7 +149,8 @@ def main() -> None:
     try:
         while not port.value:
             time.sleep(0.05)
-        best = {"without": (0.0, 0.0), "with": (0.0, 0.0)}
+        kinds = ("without", "with", "append", "append with")
+        best = dict.fromkeys(kinds, (0.0, 0.0))
         closing = open_s = 0.0
         size = 0
         ingest(port.value, events, None)  # warm
@@ -143,6 +163,12 @@ def main() -> None:
             closing = time.perf_counter() - start
             if recorder.stats().dropped or recorder.stats().rows != events:
                 raise RuntimeError(f"the recording is not whole: {recorder.stats()}")
+            best["append"] = max(best["append"], append(events, None))
+            bare = Recorder(folder / f"{number}-bare", max_pending=events)
+            best["append with"] = max(best["append with"], append(events, bare))
+            bare.close()
+            if bare.stats().dropped:
+                raise RuntimeError(f"the recording is not whole: {bare.stats()}")
             size = sum(path.stat().st_size for path in (folder / str(number)).iterdir())
         start = time.perf_counter()
         if len(open_recording(folder / "0")) != events:
@@ -151,14 +177,15 @@ def main() -> None:
     finally:
         sender.terminate()
         shutil.rmtree(folder)
-    limit = best["without"][0]
     rows = [
         {"what": name, "per_s": rate, "ratio": rate / limit, "cpu_us": None if cpu is None else cpu / events * 1e6}
-        for name, (rate, cpu) in {
-            "ingest, not recorded": best["without"],
-            "ingest while recording": best["with"],
-            "opening the recording": (events / open_s, None),
-        }.items()
+        for name, (rate, cpu), limit in (
+            ("ingest, not recorded", best["without"], best["without"][0]),
+            ("ingest while recording", best["with"], best["without"][0]),
+            ("append only, not recorded", best["append"], best["append"][0]),
+            ("append only while recording", best["append with"], best["append"][0]),
+            ("opening the recording", (events / open_s, None), best["without"][0]),
+        )
     ]
     print(f"{'what':<28} {'events/s':>12} {'ratio':>7} {'CPU us/event':>13}")
     for row in rows:
