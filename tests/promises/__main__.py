@@ -1,8 +1,8 @@
 """Run the promises 1, 2, 4, 7 and 8 at any size: `python -m tests.promises --scale 1`.
 
-Prints a table and writes the figures as JSON; fails when one of them does not hold. `--only` names some of them. The full
-size takes a quarter of an hour on two cores. The `4`s time how long messages take, so nothing else may run beside them;
-the others may share the machine. Promise 3 is `DC_STREAM_EXAMPLES=20000 pytest --timeout 0 tests/test_stream_properties.py`.
+Prints a table and writes the figures as JSON; fails when one of them does not hold. `--only` names some of them.
+At full size they take a quarter of an hour on two cores. The `4`s time how long messages take, so nothing else may
+run beside them; the others may share the machine. `tests/test_promises.py` says how promise 3 is run at full size.
 """
 
 from __future__ import annotations
