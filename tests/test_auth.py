@@ -285,3 +285,8 @@ def test_the_bearer_s_header(values: list[str], token: str | None) -> None:
 @given(st.text())
 def test_any_text_is_no_valid_token(text: str) -> None:
     assert not WebSocketAuth({SECRET: "viewer"}).is_valid_token(text)
+
+
+def test_a_plain_dict_of_tokens_is_refused_with_advice_before_anybody_comes() -> None:
+    with pytest.raises(TypeError, match=r"WebSocketAuth\(\{token: 'viewer'\}\), not dict"):
+        SimulationWebSocket("127.0.0.1", 0, auth={SECRET: "viewer"})  # type: ignore[arg-type]

@@ -25,9 +25,16 @@ NOBODY: Final = ""
 
 
 class Admission:
-    """Stand at the door of a server: refuse foreign sites, ask for the token once, and give out the places."""
+    """Stand at the door of a server: refuse foreign sites, ask for the token once, and give out the places.
+
+    Raises `TypeError` for an `auth` that is none, such as a plain dict of tokens.
+    """
 
     def __init__(self, gate: Gate, auth: WebSocketAuth | None, pool: ConnectionPool, monitor: Monitor) -> None:
+        if auth is not None and not isinstance(auth, WebSocketAuth):
+            raise TypeError(
+                f"auth is a WebSocketAuth, as in WebSocketAuth({{token: 'viewer'}}), not {type(auth).__name__}"
+            )
         self.pool = pool
         self.met: WeakSet[ServerConnection] = WeakSet()
         """All who ever came to the door and are still there, those who have not said what they want included."""
