@@ -16,6 +16,7 @@ Array = npt.NDArray[Any]
 NUMBERS: Final = ("seq", "tick", "code")
 TIMES: Final = ("time", "received")
 FIRST_CAPACITY: Final = 4_096
+GROWTH: Final = 8
 BLANK: Final = ("character_id", "state", "location", "event_type", "message", "code")
 """What most rows lack most of: written ahead of the rows, so that a batch brings only what it has."""
 BLANK_ROWS: Final = 4_096
@@ -256,9 +257,12 @@ class Table:
         return (self.next_row - self._buffers.first_row) * self.row_bytes + words
 
     def _move(self, more: int) -> None:
-        """Take what is held to new buffers: twice the size, or what retention needs."""
+        """Take what is held to new buffers: many times the size, or what retention needs.
+
+        Nobody can append meanwhile, so it is to happen seldom; memory that no row has reached yet costs nothing.
+        """
         needed = len(self) + more
-        capacity = max(needed + FIRST_CAPACITY // 4, min(2 * needed, self._most()))
+        capacity = max(needed + FIRST_CAPACITY // 4, min(GROWTH * needed, self._most()))
         buffers = Buffers(capacity, self.first_row, like=self._buffers)
         start = self.first_row - self._buffers.first_row
         buffers.copy_rows(self._buffers, start, start + len(self))
