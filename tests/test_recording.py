@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -67,8 +67,18 @@ def test_every_question_is_answered_as_by_the_session(steps: list[Any], segment:
         assert_same_answers(store, opened(folder))
 
 
+HISTORY_BELOW_A_SNAPSHOT: list[Any] = [
+    ("event", ("state_change", {"character_id": "emma", "new_state": "IDLE", "location": "Park"}), 1_000, None),
+    ("snapshot", [], 2),
+    ("cut",),
+    ("event", ("state_change", {"character_id": "emma", "new_state": "IDLE", "location": None}), 1_000, None),
+]
+"""The second event lies before the position of the snapshot that a segment begins behind."""
+
+
 @settings(max_examples=round(12 * SCALE), deadline=None)
 @given(STEPS, st.integers(1, 12))
+@example(HISTORY_BELOW_A_SNAPSHOT, 1)
 def test_a_long_recording_answers_as_one_in_memory(steps: list[Any], segment: int) -> None:
     store, entries = told(batches_of(steps))
     with tempfile.TemporaryDirectory() as name:
