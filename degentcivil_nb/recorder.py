@@ -105,6 +105,7 @@ class Recorder:
         self._dropped = 0
         self._unwritten: list[Entry | Packed] = []
         self._dirty = False
+        self._flushed_at = self._safe_at = time.monotonic()
         self._error: str | None = None
         self._committed = self._writer.position
         self._wake = threading.Event()
@@ -226,7 +227,6 @@ class Recorder:
     # --- the thread that writes -------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        committed = time.monotonic()
         while True:
             self._wake.wait(min(INTERVAL_S, self._commit_s))
             self._wake.clear()
@@ -234,10 +234,13 @@ class Recorder:
             try:
                 self._seal_if_full()
                 self._drain()
-                if self._dirty and time.monotonic() - committed >= self._commit_s:
+                now = time.monotonic()
+                if self._dirty and now - self._safe_at >= self._commit_s:
                     self._writer.commit()
-                    self._committed = self._writer.position
-                    committed = time.monotonic()
+                    self._note_safe(now)
+                elif now - self._flushed_at >= INTERVAL_S:  # a flood wakes oftener, and fills its segments before
+                    self._writer.flush()
+                    self._flushed_at = now
                 if last:
                     self._writer.close()
                     self._committed = self._writer.position
@@ -260,12 +263,16 @@ class Recorder:
             self._unwritten = []
             self._dirty = True
             self._seal_if_full()
-        self._writer.flush()
 
     def _seal_if_full(self) -> None:
         if self._writer.full:
             self._writer.seal()
-            self._committed = self._writer.position
+            self._note_safe(time.monotonic())
+
+    def _note_safe(self, now: float) -> None:
+        self._committed = self._writer.position
+        self._dirty = False
+        self._flushed_at = self._safe_at = now
 
     def _take(self) -> list[Entry | Packed]:
         parts, count, total = [], 0, 0
