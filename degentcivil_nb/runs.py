@@ -144,7 +144,8 @@ class Runs:
         """Give a row a run: when, how long, how many events, characters, errors, gaps and ticks, and how whole.
 
         `started` and `duration` are of the first and the last message.
-        Characters are counted over all events, once, for which they are read; `characters=False` leaves them out.
+        Characters are counted over all events, once, for which they are read; `characters=False` leaves them out, for
+        which DuckDB need not be there (`ImportError` says how to get it).
         Counts that a recording does not say of itself are NA.
         """
         counted = self._count_characters() if characters else {}

@@ -70,6 +70,12 @@ def test_the_readme_has_one_command_for_each_purpose(extra: str) -> None:
     assert extra in PROJECT["optional-dependencies"]
 
 
+def test_the_first_command_brings_what_the_notebooks_ask() -> None:
+    asked = [path.name for path in (ROOT / "notebooks").glob("*.ipynb") if ".sql(" in path.read_text(encoding="utf-8")]
+    assert asked, "then `lab` need not bring DuckDB"
+    assert "degentcivil-nb[sql]" in PROJECT["optional-dependencies"]["lab"]
+
+
 def test_ci_takes_its_test_command_from_the_readme() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     pattern = re.search(r'grep -m1 -E "(.+?)" README.md', script)

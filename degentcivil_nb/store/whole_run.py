@@ -164,7 +164,6 @@ class WholeRun(EventStore):
         self._table.begin(kept.row)
         self._payloads.begin(kept.row)
         self._settled = self._counted_from = kept.row
-        self._settled = self._counted_from = kept.row
         self._present.restore(_columns(kept.characters))
         self._present.names.update(kept.names)
         for by, tally in self._tallies.items():
