@@ -75,10 +75,19 @@ HISTORY_BELOW_A_SNAPSHOT: list[Any] = [
 ]
 """The second event lies before the position of the snapshot that a segment begins behind."""
 
+HISTORY_BELOW_A_FIRST_SNAPSHOT: list[Any] = [
+    ("event", ("state_change", {"character_id": "emma", "new_state": "IDLE", "location": "Park"}), 1_001, None),
+    ("cut",),
+    ("snapshot", [], 2),
+    ("event", ("character_update", {"character_id": "bob"}), 1_000, None),
+]
+"""A segment begins with a snapshot, and an event that lies before its position follows."""
+
 
 @settings(max_examples=round(12 * SCALE), deadline=None)
 @given(STEPS, st.integers(1, 12))
 @example(HISTORY_BELOW_A_SNAPSHOT, 1)
+@example(HISTORY_BELOW_A_FIRST_SNAPSHOT, 1)
 def test_a_long_recording_answers_as_one_in_memory(steps: list[Any], segment: int) -> None:
     store, entries = told(batches_of(steps))
     with tempfile.TemporaryDirectory() as name:

@@ -55,7 +55,10 @@ class LongStore:
             page = self._pages[number]
             store = EventStore(max_rows=max(1, page.next_row - page.first_row))
             store._present.names = self._whole.names
-            store.append(self._survey.town(page), 0.0, page.epoch)
+            told, *ahead = self._survey.town(page)
+            store.append([told], 0.0, page.epoch)
+            store._take_up(0)  # the stream has come to it, even where the page begins with another snapshot
+            store.append(ahead, 0.0, page.epoch)
             known = len(self._folder.problems)
             for entry in self._folder.entries([page.segment]):
                 store.append(list(entry.messages), entry.received, entry.epoch)
