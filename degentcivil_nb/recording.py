@@ -86,7 +86,7 @@ class Recording(Reader):
         with self._following() as progress:
             long_store: Any = LongStore(self._folder, progress)
         self._store = long_store
-        self._read = long_store.messages
+        self._read = self._folder.messages
 
     def _following(self) -> AbstractContextManager[Progress]:
         return following(f"reading {visible(str(self.path))}", self._progress)
@@ -97,7 +97,8 @@ class Recording(Reader):
             for entry in self._folder.entries(start=self._read):
                 self._store.append(list(entry.messages), entry.received, entry.epoch)
                 self._read += len(entry.messages)
-                progress(self._read, total)
+                progress(min(self._read, total), total)
+        self._read = total  # what is lost has a place too, and the gap that declares it none
 
     def refresh(self) -> int:
         """Read what was committed since to a recording that is being written; gives how many events came."""

@@ -47,7 +47,7 @@ def leave_open(path: Path, messages: Sequence[RawMessage]) -> Recorder:
     """Write messages into a recording that is not finished, and give its recorder."""
     recorder = Recorder(path)
     recorder.put(list(messages), 1_000.0, "one")
-    until(lambda: (found := list(path.glob("*.open"))) and found[0].stat().st_size > 0 and not recorder.stats().pending)
+    until(lambda: recorder.stats().bytes_written)  # a file is there, and taken from the queue, before it is whole
     return recorder
 
 

@@ -214,6 +214,19 @@ def test_a_recording_is_opened_while_it_is_written_and_follows(tmp_path: Path) -
     assert recording.info()["state"] == "finished"
 
 
+@pytest.mark.parametrize("memory_rows", [1_000, -1])
+def test_what_follows_a_damaged_segment_comes_once(tmp_path: Path, memory_rows: int) -> None:
+    written(tmp_path, entries_of(20, 5), close=False, segment_messages=10)
+    (path,) = tmp_path.glob("segment-000000-*")
+    path.write_bytes(b"")
+    with pytest.warns(RecordingWarning):
+        recording = Recording(tmp_path, memory_rows=memory_rows)
+    assert recording.refresh() == 0
+    written(tmp_path, entries_of(5, 5, first=21), close=False)
+    assert recording.refresh() == 5
+    assert recording.events()["seq"].tolist() == list(range(11, 26))
+
+
 def test_messages_stream_from_any_place(tmp_path: Path) -> None:
     recording = open_recording(written(tmp_path / "run", entries_of(20, 3), close=True, segment_messages=6))
     assert [message.seq for message, _, _ in recording.messages(7)] == list(range(8, 21))

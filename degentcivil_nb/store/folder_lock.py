@@ -13,15 +13,15 @@ ATTEMPTS = 5
 
 if sys.platform == "win32":
 
-    def _try(handle: int) -> bool:
+    def _try(handle: int, *, shared: bool = False) -> bool:
         return True  # two writers are not kept apart there
 
 else:
     import fcntl
 
-    def _try(handle: int) -> bool:
+    def _try(handle: int, *, shared: bool = False) -> bool:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             return False
         return True
@@ -54,6 +54,6 @@ def is_being_written(folder: Path) -> bool:
     except OSError:  # no lock file
         return False
     try:
-        return not _try(handle)
+        return not _try(handle, shared=True)  # another reader is no writer
     finally:
         os.close(handle)

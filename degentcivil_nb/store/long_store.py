@@ -42,8 +42,6 @@ class LongStore:
         self._survey = Survey(folder, verify=True, progress=progress)
         self._survey.go_on(progress=progress)
         self._whole = self._survey.whole
-        self.messages = self._survey.messages
-        """Messages that were read."""
         self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
         self._starts = [page.first_row for page in self._pages]
         self._held: OrderedDict[int, EventStore] = OrderedDict()

@@ -22,6 +22,12 @@ from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, Seg
 MAX_SEGMENT_BYTES: Final = 4 << 30
 HASHING: Final = 2
 """Segments that are compared with their checksums at a time."""
+LOOKS: Final = 5
+"""So often a folder is looked at in which the open segment is sealed at that very moment."""
+
+
+class _Sealed(OSError):
+    """Say that the writer has sealed a segment since the folder was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,10 @@ class SegmentFolder:
     def __init__(self, path: Path, *, live: bool | None = None) -> None:
         self.path = path
         self.problems: list[Problem] = []
+        self.manifest: Manifest | None
+        self.segments: list[Segment]
         self.live = is_being_written(path) if live is None else live
-        self.manifest = self._manifest()
-        self.segments = self._segments()
+        self._look()
         self.finished = self.manifest is not None and self.manifest.closed
         if not self.finished and not self.live:
             self._note_unfinished()
@@ -85,9 +92,22 @@ class SegmentFolder:
         """Give epoch and `seq` of the last position accounted for."""
         return next((s.stats.position for s in reversed(self.segments) if s.stats.position is not None), None)
 
+    def _look(self) -> None:
+        for left in reversed(range(LOOKS)):
+            try:
+                self.manifest = self._manifest()
+                self.segments = self._segments()
+                return
+            except _Sealed:  # what was open has another name by now
+                self.problems.clear()
+                if not left:
+                    raise
+
     def _manifest(self) -> Manifest | None:
         if not self.path.is_dir() or not any(map(_is_ours, self.path.iterdir())):
-            raise FileNotFoundError(f"{self.path} is no recording")
+            raise FileNotFoundError(
+                f"{self.path} is no recording (a folder with a manifest); open_runs opens a folder of recordings"
+            )
         try:
             return read_manifest(self.path)
         except FileNotFoundError:
@@ -139,13 +159,18 @@ class SegmentFolder:
 
     def _open_segment(self, path: Path, number: int) -> Segment | None:
         """Read the sound records of a segment that was not sealed."""
-        if path.stat().st_size > MAX_SEGMENT_BYTES:
+        try:
+            size = path.stat().st_size
+            content = b"" if size > MAX_SEGMENT_BYTES else path.read_bytes()
+        except FileNotFoundError as error:
+            raise _Sealed(str(error)) from error
+        if size > MAX_SEGMENT_BYTES:
             self._note(path.name, "too large to be a segment")
             return None
         batches: list[tuple[int, pa.RecordBatch]] = []
         stats: SegmentStats | None = None
         end, damaged, torn = None, 0, False
-        for found in read_records(memoryview(path.read_bytes())):
+        for found in read_records(memoryview(content)):
             batch = None
             if isinstance(found, Record) and found.segment == number:
                 if end is not None and found.ordinal > end and damaged:
@@ -276,21 +301,23 @@ def _is_ours(path: Path) -> bool:
 
 def _is_sound(segment: Segment) -> bool:
     try:
-        return segment.path is not None and bool(_sound_bytes(segment.path, segment.stats.digest or ""))
+        return segment.path is not None and _sound_bytes(segment.path, segment.stats.digest or "").size > 0
     except (OSError, ValueError):  # whoever reads it then says what it is
         return False
 
 
-def _sound_bytes(path: Path, digest: str) -> bytes:
+def _sound_bytes(path: Path, digest: str) -> pa.Buffer:
+    """Read a file into memory of Arrow's own: its threads may let go of Python's too late, and abort the process."""
     if path.stat().st_size > MAX_SEGMENT_BYTES:
         raise ValueError("it is too large to be a segment")
-    data = path.read_bytes()
+    with pa.OSFile(str(path)) as file:
+        data = file.read_buffer()
     if digest_of(data) != digest:
         raise ValueError("its checksum is another")
     return data
 
 
-def _read_table(data: bytes, stats: SegmentStats) -> pa.Table:
+def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
     """Read a sealed segment, whose checksum is right, and which somebody hostile may have written all the same."""
     file = pq.ParquetFile(pa.BufferReader(data))
     metadata = file.metadata
