@@ -226,6 +226,8 @@ class Survey:
         """Hold the state as it is now, to be written with what is known at the end of this reading."""
         if not 0 < len(self.pages) == self._sound <= self._keep_at or self.messages - self._kept < WORTH:
             return
+        if self.whole.is_ahead:  # taken up again, the town that the stream told would be the snapshot's
+            return
         self._kept = self.messages
         try:
             kept, arrays = self.whole.keep()

@@ -102,6 +102,11 @@ class WholeRun(EventStore):
             return Extra.of(self._stays, self._snapshot_states, self.next_row), self._controls.gap_rows()
 
     @property
+    def is_ahead(self) -> bool:
+        """Say whether a snapshot set the present that the stream has not come to: `Kept` has no room for two towns."""
+        return self._snapshot_states is not None
+
+    @property
     def names(self) -> set[str]:
         """Give every attribute that was ever heard of."""
         return self._present.names
