@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from .store.arrow_messages import Entry
 from .store.event_store import EventStore
 from .store.segment_reader import SegmentFolder
 from .views.text import visible
+
+logger = logging.getLogger("degentcivil_nb.store")
 
 PIECE: Final = 16_384
 """Messages in memory at a time, or a little more."""
@@ -57,8 +60,8 @@ def export_recording(
 
     Parquet and CSV have the columns of `events(payload=True)`, gaps among them; in CSV a text that a spreadsheet would
     calculate gets an apostrophe in front. JSON lines have every message whole as it came, with `epoch` and `received`.
-    The file is there when it is whole. Raises `ValueError` for another ending, `FileExistsError` where there is a file,
-    `FileNotFoundError` where there is no recording.
+    The file is there when it is whole. What cannot be read is a gap in it, and logged as a warning. Raises `ValueError`
+    for another ending, `FileExistsError` where there is a file, `FileNotFoundError` where there is no recording.
     """
     target = Path(out)
     write = WRITERS.get(target.suffix.lower())
@@ -74,6 +77,9 @@ def export_recording(
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
+    if folder.problems:
+        more = f" … and {len(folder.problems) - 1:,} more" if len(folder.problems) > 1 else ""
+        logger.warning("%s is not whole, and so is not %s: %s%s", path, target.name, folder.problems[0], more)
     return lines
 
 

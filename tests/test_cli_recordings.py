@@ -154,6 +154,20 @@ def test_exports_hold_what_the_recording_holds(town: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.jsonl", "run.parquet"]
 
 
+def test_an_export_of_a_damaged_recording_says_that_it_is_not_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_recording(tmp_path / "run", [told("x", 1)])
+    (segment,) = path.glob("*.parquet")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 3] ^= 4
+    segment.write_bytes(content)
+    assert cli.main(["export", str(path), str(tmp_path / "run.csv")]) == cli.OK
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "is not whole, and so is not run.csv" in said
+    assert segment.name in said
+
+
 def test_csv_has_no_formulas_and_every_gap_is_a_line(tmp_path: Path) -> None:
     formulas = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", HOSTILE]
     messages = [told("event_notification", {"event_type": text}) for text in formulas]
