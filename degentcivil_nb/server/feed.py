@@ -26,7 +26,7 @@ After news it looks no sooner than more of them may go, for a look costs as much
 """
 BATCH_S: Final = 0.020
 """How long a message waits for others at most; the first after a silence does not wait."""
-CROWDED_S: Final = 0.060
+CROWDED_S: Final = 0.050
 """How long it waits where there are so many peers that telling them all takes more than `_SHARE` of the time."""
 _SHARE: Final = 0.04
 _TURN: Final = 5_000
