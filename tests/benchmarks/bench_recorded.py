@@ -28,7 +28,7 @@ from degentcivil_nb.exporting import export_recording
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.recorder import Recorder
-from tests.benchmarks.report import Row, finish, parser
+from tests.benchmarks.report import Row, best, finish, parser
 from tests.benchmarks.sender import PLACES, STATES
 
 EPOCH = "bench"
@@ -58,16 +58,6 @@ def record(folder: Path, events: int, start: float) -> Path:
     if recorder.stats().rows != events:
         raise RuntimeError(f"the recording is not whole: {recorder.stats()}")
     return folder
-
-
-def best(action: Callable[[], Any], rounds: int) -> float:
-    """Give the shortest of some runs in seconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 # --- opening and replaying -----------------------------------------------------------------------------------------

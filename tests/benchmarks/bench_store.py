@@ -23,7 +23,7 @@ from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import RawMessage, WebSocketMessage
 from degentcivil_nb.reader import Reader
 from degentcivil_nb.store.event_store import EventStore
-from tests.benchmarks.report import Row, Target, at_least, at_most, finish, parser
+from tests.benchmarks.report import Row, Target, at_least, at_most, best, finish, parser
 from tests.benchmarks.sender import PLACES, STATES
 
 FLUSH = 1_400
@@ -55,16 +55,6 @@ def envelope(number: int, mixed: bool) -> bytes:
         ]
         kind, data = others[number // 4 % 4]
     return encode(WebSocketMessage(kind, {**data, "timestamp": now}, now, number + 1, number // 50))
-
-
-def best(action: Callable[[], Any], rounds: int = 5) -> float:
-    """Give the shortest of some runs in seconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 # --- ingest --------------------------------------------------------------------------------------------------------

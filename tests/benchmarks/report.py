@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,16 @@ class Target(Struct, frozen=True, omit_defaults=True):
     def __str__(self) -> str:
         times = "" if self.of == "ours" else f" × {self.of}"
         return f"{'≥' if self.at_least else '≤'} {short(self.value)}{times}"
+
+
+def best(action: Callable[[], Any], rounds: int = 5) -> float:
+    """Give the shortest of some runs in seconds."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def at_least(value: float, of: Of = "ours") -> Target:
