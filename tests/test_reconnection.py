@@ -233,6 +233,23 @@ async def test_the_circuit_opens_after_repeated_failures_and_a_person_closes_it(
         assert (client.state, client.circuit) == ("live", "closed")
 
 
+def test_a_circuit_is_open_for_its_time_after_each_failure_from_the_last_one_allowed_on() -> None:
+    now = 100.0
+    circuit = Circuit(failures=2, open_s=60.0, clock=lambda: now)
+    circuit.failed()
+    assert (circuit.state, circuit.remaining_s) == ("closed", 0.0)
+    circuit.failed()
+    assert (circuit.state, circuit.remaining_s) == ("open", 60.0)
+    now = 160.0
+    assert (circuit.state, circuit.remaining_s) == ("half-open", 0.0)
+    circuit.failed()
+    assert (circuit.state, circuit.remaining_s) == ("open", 60.0)
+    circuit.close()
+    assert (circuit.state, circuit.remaining_s) == ("closed", 0.0)
+    circuit.failed()
+    assert circuit.state == "closed", "the count begins anew"
+
+
 async def test_an_open_circuit_lets_one_attempt_through_after_its_time() -> None:
     circuit = Circuit(failures=2, open_s=0.05)
     async with through_a_proxy(circuit=circuit) as (_, proxy, client, _):

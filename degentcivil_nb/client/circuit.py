@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Final
 
-import pybreaker
 from websockets.client import backoff
-
-from ..protocol.errors import ConnectFailed
 
 FIRST_DELAY_S: Final = 0.5
 MAX_DELAY_S: Final = 30.0
@@ -25,43 +23,32 @@ def retry_delays() -> Iterator[float]:
 
 
 class Circuit:
-    """Open after `failures` attempts in a row have failed, and let one attempt through every `open_s` seconds."""
+    """A count of the attempts that failed in a row: open after `failures` of them, for `open_s` seconds each time."""
 
-    def __init__(self, failures: int = 8, open_s: float = 60.0) -> None:
-        self.open_s = open_s
-        self._breaker = pybreaker.CircuitBreaker(
-            fail_max=failures, reset_timeout=open_s, throw_new_error_on_trip=False, name="connection"
-        )
+    def __init__(self, failures: int = 8, open_s: float = 60.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = failures
+        self._open_s = open_s
+        self._clock = clock
+        self._failed = 0
+        self._open_until = 0.0
 
     @property
     def state(self) -> str:
-        """Give `closed`, `open` or `half-open`."""
-        return self._breaker.current_state
+        """Give `closed`, `open`, or `half-open` once one attempt may be made again."""
+        if self._failed < self._limit:
+            return "closed"
+        return "open" if self.remaining_s > 0 else "half-open"
 
-    def succeeded(self) -> None:
-        """Count a connection that became ready."""
-        if self.state == pybreaker.STATE_OPEN:
-            self.probe()
-        self._breaker.call(lambda: None)
+    @property
+    def remaining_s(self) -> float:
+        """Seconds for which an open circuit still lets no attempt through; 0 where it does."""
+        return max(0.0, self._open_until - self._clock()) if self._failed >= self._limit else 0.0
 
-    def failed(self, error: ConnectFailed) -> None:
-        """Count an attempt that failed."""
-
-        def fail() -> None:
-            raise error
-
-        if self.state != pybreaker.STATE_OPEN:
-            try:
-                self._breaker.call(fail)
-            except ConnectFailed:
-                return
-
-    def probe(self) -> None:
-        """Let one attempt through an open circuit."""
-        if self.state == pybreaker.STATE_OPEN:
-            self._breaker.half_open()
+    def failed(self) -> None:
+        """Count an attempt that failed; from the last one allowed on, each opens the circuit anew."""
+        self._failed += 1
+        self._open_until = self._clock() + self._open_s
 
     def close(self) -> None:
-        """Close the circuit by hand, and forget the failures."""
-        self._breaker.close()
-        self._breaker.call(lambda: None)
+        """Forget the failures: a connection became ready, or a person wants to try now."""
+        self._failed = 0

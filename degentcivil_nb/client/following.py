@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -164,9 +165,9 @@ class Follower:
             if not isinstance(error, ConnectFailed | TimeoutError):
                 raise
             failed = explain(error, self._dialer.url)
-            self.circuit.failed(failed)
+            self.circuit.failed()
             raise failed from error
-        self.circuit.succeeded()
+        self.circuit.close()
         self.live_since = time.monotonic()
         self._monitor.update_metrics("total_connections")
         self._monitor.update_metrics("active_connections")
@@ -275,10 +276,8 @@ class Follower:
 
     async def _pause(self, delays: Iterator[float]) -> None:
         """Wait as the back-off or the open circuit has it, or until somebody says `reconnect`."""
-        seconds = self.circuit.open_s if self.circuit.state == "open" else next(delays)
-        try:
+        seconds = self.circuit.remaining_s or next(delays)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._try_now.wait()
-        except TimeoutError:
-            self.circuit.probe()
         self._try_now.clear()
