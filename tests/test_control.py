@@ -226,6 +226,27 @@ def test_a_checkpoint_inside_a_handler_does_nothing(bench: Bench) -> None:
     assert bench.control.status().tick == 5
 
 
+# --- how long ago the last checkpoint was ------------------------------------------------------------------------
+
+
+def test_the_age_of_the_last_checkpoint_is_told(bench: Bench) -> None:
+    assert bench.control.status().checkpoint_age_s is None, "it has never come to one"
+    bench.control.checkpoint(0)
+    assert bench.control.status().checkpoint_age_s == 0
+    bench.now += 59.5
+    assert bench.control.status().checkpoint_age_s == 59.5
+    bench.control.checkpoint(1)
+    assert bench.control.status().checkpoint_age_s == 0
+    bench.control.finish("finished")
+    assert bench.control.status().checkpoint_age_s is None, "a run that is over comes to no more"
+
+
+def test_a_paused_run_is_at_its_checkpoint_however_long(bench: Bench, run: Run) -> None:
+    bench.ask("pause")
+    bench.now += 3600
+    assert bench.control.status().checkpoint_age_s == 0
+
+
 # --- deadlines ---------------------------------------------------------------------------------------------------
 
 

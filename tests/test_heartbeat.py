@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
+from degentcivil_nb.protocol.message import RunState
 from tests.client_helpers import following, never_again, until
 from tests.fault_proxy import FaultProxy
 from tests.server_helpers import eventually, publish, serving, v1
@@ -32,6 +33,28 @@ async def test_a_heartbeat_says_where_the_stream_is() -> None:
         assert told["clients"] == 1
         assert told["run_state"] == "running"
         assert told["timestamp"] == pytest.approx(beat.timestamp, abs=0.1)
+
+
+async def test_a_heartbeat_says_how_long_ago_the_last_checkpoint_was() -> None:
+    async with (
+        serving(heartbeat_s=0.05, status=lambda: RunState("running", checkpoint_age_s=60.0)) as server,
+        v1(server) as client,
+    ):
+        await client.resume()
+        beat = (await client.until_type("heartbeat"))[-1]
+        assert beat.payload()["checkpoint_age_s"] == 60
+
+
+async def test_the_client_counts_on_between_heartbeats_and_a_paused_run_is_at_its_checkpoint() -> None:
+    state = RunState("running", checkpoint_age_s=60.0)
+    async with serving(heartbeat_s=0.05, status=lambda: state) as server, following(server.url) as (client, _):
+        await until(lambda: (client.checkpoint_age_s or 0) >= 60)
+        state = RunState("paused")  # a server that does not say is not guessed at
+        await until(lambda: client.run_state == "paused" and client.checkpoint_age_s is None)
+        state = RunState("paused", checkpoint_age_s=0.0)
+        await until(lambda: client.checkpoint_age_s == 0)
+        state = RunState("finished", checkpoint_age_s=5.0)
+        await until(lambda: client.run_state == "finished" and client.checkpoint_age_s is None)
 
 
 async def test_a_guide_client_is_told_tick_and_clients() -> None:

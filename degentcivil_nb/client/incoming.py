@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -57,6 +58,8 @@ class Incoming:
         self.hello: Hello | None = None
         self.run_state: str | None = None
         self.tick: int | None = None
+        self.checkpoint: tuple[float, float] | None = None
+        """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server said so."""
         self.specs: list[CommandSpec] = []
         self.said: ErrorPayload | None = None
         """The last error that this connection's server answered with."""
@@ -81,6 +84,7 @@ class Incoming:
         self.greeted, self.ready = loop.create_future(), loop.create_future()
         self.dialect = UNKNOWN if subprotocol is None else V1
         self.said = None
+        self.checkpoint = None
         self.receiver.cut()  # an attempt that was given up may have said its `hello` after its end
         self.peer_clock.forget()
         self._newcomer = self.receiver.position is None
@@ -192,11 +196,15 @@ class Incoming:
             self.peer_clock.sample(sent, received, self.round_trip_s)
         if heartbeat.run_state is not None:
             self._run_is(heartbeat.run_state, heartbeat.tick)
+        age = heartbeat.checkpoint_age_s
+        self.checkpoint = None if age is None or not age >= 0 else (age, time.monotonic())
 
     def _run_is(self, state: str, tick: int | None) -> None:
         if tick is not None:
             self.tick = tick
         if state != self.run_state:
+            if "paused" in (state, self.run_state):  # a run is paused and let go inside a checkpoint
+                self.checkpoint = (0.0, time.monotonic())
             self.run_state = state
             self._changed()
 

@@ -137,6 +137,18 @@ class SimulationClient:
         return self._incoming.tick
 
     @property
+    def checkpoint_age_s(self) -> float | None:
+        """Give how many seconds ago the simulation left its last checkpoint, 0 while it stands in one.
+
+        `None` where nobody says: before the first checkpoint, after the run's end, and in the other dialects.
+        """
+        checkpoint, state = self._incoming.checkpoint, self.run_state
+        if checkpoint is None or state not in ("running", "pausing", "paused"):
+            return None
+        age_s, heard = checkpoint
+        return 0.0 if state == "paused" else age_s + time.monotonic() - heard
+
+    @property
     def epoch(self) -> str | None:
         """Give the epoch of the server, `None` in the other dialects."""
         position = self._receiver.position

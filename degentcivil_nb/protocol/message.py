@@ -252,10 +252,14 @@ class Heartbeat(Struct, frozen=True, omit_defaults=True):
     run_state: str | None = None
     clients: Count | None = None
     timestamp: float | None = None
+    checkpoint_age_s: float | None = None
 
 
 class RunState(Struct, frozen=True, omit_defaults=True):
-    """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why."""
+    """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
+
+    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one.
+    """
 
     state: str
     reason: str | None = None
@@ -263,6 +267,7 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     head: Count | None = None
     breakpoints: list[Any] = []
     command_id: str | None = None
+    checkpoint_age_s: float | None = None
 
 
 class Command(Struct, frozen=True, omit_defaults=True):

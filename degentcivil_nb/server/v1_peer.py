@@ -226,7 +226,9 @@ class V1Peer(Peer):
         now = feed.clock()
         return self._encode(
             MessageTypes.HEARTBEAT,
-            Heartbeat(feed.epoch, self.position, state.tick, state.state, len(feed.clients), now),
+            Heartbeat(
+                feed.epoch, self.position, state.tick, state.state, len(feed.clients), now, state.checkpoint_age_s
+            ),
         )
 
     def _encode(self, type: str, data: Any) -> bytes:

@@ -66,7 +66,8 @@ class Control:
         self._clock = clock
         self._pace = Pace(tick_s, clock)
         self._reached: int | None = None
-        self._reached_at = clock()
+        self._present = False  # whether the simulation is in a checkpoint
+        self._left_at: float | None = None  # by the clock, when it last left one
         self._state = RunState("paused", "command") if paused else RunState("running")
         self._ended = False
         self._queue: deque[Request] = deque()
@@ -80,8 +81,17 @@ class Control:
             self.commands.add(DeclaredCommand(function))
 
     def status(self) -> RunState:
-        """Say how the run is, now."""
+        """Say how the run is, now, and how long ago the simulation was last at a checkpoint."""
+        return replace(self.answer(), checkpoint_age_s=self._checkpoint_age_s())
+
+    def answer(self) -> RunState:
+        """Say how the run is, as a command answers: it is in a checkpoint."""
         return replace(self._state, tick=self._reached)
+
+    def _checkpoint_age_s(self) -> float | None:
+        if self._ended or self._left_at is None:
+            return None
+        return 0.0 if self._present else max(0.0, self._clock() - self._left_at)
 
     @property
     def ended(self) -> bool:
@@ -136,7 +146,7 @@ class Control:
         elif self._reached is None:
             advice = "it has never reached one; call probe.checkpoint(tick) once a tick"
         else:
-            ago = self._clock() - self._reached_at
+            ago = self._checkpoint_age_s() or 0.0
             advice = f"the last one was tick {self._reached}, {ago:.1f} s ago; is it busy, or stopped elsewhere?"
         return WebSocketError(
             WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
@@ -214,6 +224,7 @@ class Control:
 
     def _arrive(self, tick: int | None) -> None:
         self._reach(tick)
+        self._present = True
         if self._step is not None:
             request, wanted, left = self._step
             if left > 1:
@@ -226,10 +237,11 @@ class Control:
         if tick is None:
             tick = 0 if self._reached is None else self._reached + 1
         self._reached = self.tick = max(int(tick), 0)
-        self._reached_at = self._clock()
+        self._left_at = self._clock()
 
     def _leave(self) -> None:
         self._pace.leave()
+        self._left_at, self._present = self._clock(), False
         self.tick += 1
 
     def _claimed(self) -> Iterator[Request]:
@@ -282,14 +294,14 @@ class Control:
         """Pause the run at its next checkpoint."""
         self._cut_step("pause")
         if self._state.state == "paused":
-            return self.status()
+            return self.answer()
         return self._change("paused", "command")
 
     def resume(self) -> RunState:
         """Let a paused run go on."""
         self._cut_step("resume")
         if self._state.state == "running":
-            return self.status()
+            return self.answer()
         return self._change("running", "command")
 
     def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> Any:
@@ -309,7 +321,7 @@ class Control:
                 "this simulation runs as fast as it can; with SimulationProbe(tick_s=…) it would have a pace to change",
             )
         self._pace.set_factor(factor)
-        return self.status()
+        return self.answer()
 
     def _cut_step(self, by: str) -> None:
         step, self._step = self._step, None

@@ -70,7 +70,7 @@ class SimulationProbe(Teller):
             tick_s=tick_s,
             paused=paused,
         )
-        self._stream_commands = StreamCommands(self, self.control.status)
+        self._stream_commands = StreamCommands(self, self.control.answer)
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
