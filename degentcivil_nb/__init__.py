@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from .monitoring.connection_monitor import ConnectionMonitor
     from .monitoring.websocket_debugger import WebSocketDebugger
     from .protocol.batching import MessageBatcher
-    from .protocol.errors import CommandError, ConnectFailed, DegentCivilError, OutcomeUnknown, WebSocketError
+    from .protocol.errors import (
+        CommandError,
+        ConnectFailed,
+        DegentCivilError,
+        OutcomeUnknown,
+        RecordingWarning,
+        WebSocketError,
+    )
     from .protocol.limits import RateLimiter
     from .protocol.message import MessageTypes, WebSocketMessage
-    from .recording import Recording, RecordingWarning, open_recording
+    from .recording import Recording, open_recording
     from .runs import Runs, open_runs
     from .server.auth import WebSocketAuth
     from .server.connection_pool import ConnectionPool
@@ -28,7 +35,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     ".session": ("Session", "connect"),
-    ".recording": ("Recording", "RecordingWarning", "open_recording"),
+    ".recording": ("Recording", "open_recording"),
     ".runs": ("Runs", "open_runs"),
     ".compare": ("Comparison", "compare"),
     ".simulation": ("LocalServer", "Replay", "SimulationProbe", "start_local_server", "start_replay"),
@@ -39,7 +46,14 @@ _HOMES = {
     ".server.error_handler": ("ErrorHandler",),
     ".client.simulation_client": ("SimulationClient",),
     ".protocol.message": ("MessageTypes", "WebSocketMessage"),
-    ".protocol.errors": ("CommandError", "ConnectFailed", "DegentCivilError", "OutcomeUnknown", "WebSocketError"),
+    ".protocol.errors": (
+        "CommandError",
+        "ConnectFailed",
+        "DegentCivilError",
+        "OutcomeUnknown",
+        "RecordingWarning",
+        "WebSocketError",
+    ),
     ".protocol.batching": ("MessageBatcher",),
     ".protocol.limits": ("RateLimiter",),
     ".monitoring.connection_monitor": ("ConnectionMonitor",),

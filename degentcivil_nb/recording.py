@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from .progress import Progress, following
-from .protocol.errors import CommandError
+from .protocol.errors import CommandError, RecordingWarning
 from .protocol.message import RawMessage
 from .reader import Reader
 from .store.arrow_messages import Entry
@@ -34,10 +34,6 @@ MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
-
-
-class RecordingWarning(UserWarning):
-    """Say that a recording is damaged or was not finished: what is missing, and where."""
 
 
 def open_recording(

@@ -14,7 +14,8 @@ import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from .progress import following
-from .recording import Recording, RecordingWarning, open_recording
+from .protocol.errors import RecordingWarning
+from .recording import Recording, open_recording
 from .run_files import RunFiles, find_runs, local, summary, verify
 from .sql import answer
 from .store.arrow_messages import SCHEMA

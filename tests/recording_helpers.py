@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 from msgspec import Raw
 
+from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.reader import Reader
-from degentcivil_nb.recording import Recording, RecordingWarning
+from degentcivil_nb.recording import Recording
 from degentcivil_nb.store.arrow_messages import Entry
 from degentcivil_nb.store.lost_messages import DAMAGED
 from degentcivil_nb.store.segment_reader import SegmentFolder

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 import degentcivil_nb as dc
+from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.recorder import Recorder
-from degentcivil_nb.recording import Recording, RecordingWarning, open_recording
+from degentcivil_nb.recording import Recording, open_recording
 from degentcivil_nb.saving import bridge, save
 from degentcivil_nb.store.arrow_messages import Entry, from_batch, pack, to_batch
 from degentcivil_nb.store.event_store import EventStore

@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
+from filelock import lock_descriptor, unlock_descriptor
 
+from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.message import RawMessage
 from degentcivil_nb.store import segment_reader
 from degentcivil_nb.store.arrow_messages import SCHEMA, pack
@@ -201,14 +203,56 @@ def test_a_segment_that_is_sealed_while_somebody_looks_is_read_all_the_same(
     writer.close()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="writers are not kept apart there")
-def test_a_reader_takes_another_reader_for_no_writer(tmp_path: Path) -> None:
+def test_a_reader_takes_another_reader_for_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path / "run", entries_of(6, 3), close=False)
+    with (folder / LOCK).open("r+") as file:
+        assert lock_descriptor(file.fileno(), blocking=False)  # as a reader does that looks at this very moment
+        monkeypatch.setattr("time.sleep", lambda _: unlock_descriptor(file.fileno()))
+        assert not SegmentFolder(folder).live
+
+
+def test_a_finished_recording_never_shows_as_being_written(tmp_path: Path) -> None:
+    folder = written(tmp_path / "run", entries_of(6, 3), close=True)
+    with (folder / LOCK).open("r+") as file:
+        assert lock_descriptor(file.fileno(), blocking=False)
+        held = SegmentFolder(folder)
+    assert (held.live, held.finished, held.problems) == (False, True, [])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has file systems without flock")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL])
+def test_a_file_system_without_locks_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     import fcntl
 
-    folder = written(tmp_path / "run", entries_of(6, 3), close=True)
-    with (folder / LOCK).open() as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # as a reader does that looks at this very moment
-        assert not SegmentFolder(folder).live
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.warns(
+        RecordingWarning, match=rf"run lies on a file system without file locks \({os.strerror(number)}\)"
+    ):
+        writer = SegmentWriter(tmp_path / "run")
+    writer.write(entries_of(6, 3))
+    writer.commit()
+    assert not SegmentFolder(tmp_path / "run").live, "nobody knows, and nobody is accused"
+    writer.close()
+    messages, held = read_back(tmp_path / "run")
+    assert len(messages) == 6 and held.finished
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX says it in three ways")
+@pytest.mark.parametrize("number", [errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES])
+def test_who_holds_the_lock_is_told_in_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    import fcntl
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(BlockingIOError, match="being recorded into already"):
+        SegmentWriter(tmp_path / "run")
 
 
 def test_what_arrow_reads_from_is_not_in_memory_of_python(recording: Path) -> None:

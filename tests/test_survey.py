@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.message import RawMessage
-from degentcivil_nb.recording import Recording, RecordingWarning
+from degentcivil_nb.recording import Recording
 from degentcivil_nb.store import segment_reader, survey, survey_file, whole_run
 from degentcivil_nb.store.arrow_messages import Entry
 from degentcivil_nb.store.event_store import EventStore

@@ -24,6 +24,10 @@ RETRYABLE = frozenset({1003, 1004, 1104, 1106})
 """Codes after which the same request may succeed later, unless the sender says otherwise."""
 
 
+class RecordingWarning(UserWarning):
+    """What a recording lacks: it is damaged, was not finished, or cannot be kept from a second writer."""
+
+
 class DegentCivilError(Exception):
     """Be the root of every error that this package raises on purpose."""
 

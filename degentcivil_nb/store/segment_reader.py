@@ -74,6 +74,7 @@ class SegmentFolder:
         self.live = is_being_written(path) if live is None else live
         self._look()
         self.finished = self.manifest is not None and self.manifest.closed
+        self.live = self.live and not self.finished  # a writer that begins or ends holds the lock of a finished one
         if not self.finished and not self.live:
             self._note_unfinished()
 
