@@ -197,7 +197,19 @@ def _column(name: str, pieces: list[Any]) -> Any:
 
 
 def _words_column(codes: Any, words: _Words) -> Any:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
+    """Make a column of words; what has none is null, which Parquet refuses as one of the words (issue 10)."""
+    column = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
+    return without_null_words(column) if None in words else column
+
+
+def without_null_words(column: Any) -> Any:
+    """Give a column of words in which null is the absence of a word, and not one of the dictionary."""
+    words = column.dictionary
+    if not words.null_count:
+        return column
+    kept = words.is_valid().to_numpy(zero_copy_only=False)
+    places = pa.array(np.where(kept, np.cumsum(kept) - 1, 0).astype(np.int32), mask=~kept)
+    return pa.DictionaryArray.from_arrays(places.take(column.indices), words.drop_null())
 
 
 def _types(packs: list[Packed]) -> Any:

@@ -88,10 +88,10 @@ class SegmentStats(Struct, omit_defaults=True):
         epochs = batch.column("epoch")
         ends: dict[str, int] = {}
         for epoch in epochs.dictionary.to_pylist():
-            if epoch is None or (len(self.seq) >= MAX_WORDS and epoch not in self.seq):
+            if len(self.seq) >= MAX_WORDS and epoch not in self.seq:
                 continue
             seqs = batch.column("seq")
-            if len(epochs.dictionary) > 1:
+            if len(epochs.dictionary) > 1 or epochs.null_count:
                 seqs = seqs.filter(pc.equal(epochs.cast(pa.string()), epoch))
             found = pc.min_max(seqs).as_py()
             if found["min"] is not None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from .arrow_messages import SCHEMA, Entry, from_batch
+from .arrow_messages import SCHEMA, WORD, Entry, from_batch, without_null_words
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
@@ -334,6 +334,12 @@ def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
     return table
 
 
+def _with_plain_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Give a batch whose words hold no null: open segments of older recorders have an unknown epoch as a null word."""
+    columns = [without_null_words(column) if column.type == WORD else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
 def read_batch(record: Record) -> pa.RecordBatch | None:
     """Give the messages of a sound record; `None` where they are not what a recording holds."""
     try:
@@ -342,6 +348,7 @@ def read_batch(record: Record) -> pa.RecordBatch | None:
                 return None
             batch = stream.read_next_batch()
         batch.validate(full=True)
+        batch = _with_plain_nulls(batch)
     except (pa.ArrowException, OSError, StopIteration):
         return None
     whole = batch.num_rows == record.count and not any(
