@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 logger = logging.getLogger("degentcivil_nb.progress")
 
 PATIENCE_S: Final = 1.0
-REDRAW_S: Final = 0.2
+"""Work that is done by then shows nothing, and costs no import of tqdm."""
 Progress = Callable[[int, int], None]
 """Is told how much of how much is done."""
 Clock = Callable[[], float]
 
 
-class Shown(Protocol):
-    """Be shown somewhere until it is closed."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Take note of how much of how much is done."""
-
-    def close(self) -> None:
-        """Take it away."""
-
-
 @contextmanager
-def following(what: str, progress: Progress | None = None) -> Iterator[Progress]:
+def following(what: str, progress: Progress | None = None, *, clock: Clock = time.monotonic) -> Iterator[Progress]:
     """Give what is to be told of the progress of `what` (such as `reading runs/a`): `progress` if there is one."""
     if progress is not None:
         yield progress
-        return
-    shown: Shown
-    if _is_in_notebook():
-        shown = CellBar(what)
-    elif sys.stderr.isatty():
-        from .shell import Progress as Bar  # a notebook has no use for the shell's words
-
-        shown = Bar(what, sys.stderr)
+    elif is_in_notebook() or is_terminal():
+        bar = Bar(what, clock)
+        try:
+            yield bar
+        finally:
+            bar.close()
     else:
-        shown = LogLines(what)
-    try:
-        yield shown
-    finally:
-        shown.close()
+        yield LogLines(what, clock)
 
 
-def _is_in_notebook() -> bool:
+def is_in_notebook() -> bool:
+    """Say whether a kernel runs this."""
     ipython = sys.modules.get("IPython")  # a notebook has imported it, and others need not
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
 
 
-class LogLines:
-    """Tell the log each second how far it is."""
+def is_terminal() -> bool:
+    """Say whether somebody can see what standard error shows; under pythonw and in daemons there is none."""
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
-    def __init__(self, what: str, *, clock: Clock = time.monotonic) -> None:
+
+class LogLines:
+    """A line in the log each second."""
+
+    def __init__(self, what: str, clock: Clock) -> None:
         self._what = what
         self._clock = clock
         self._due = clock() + PATIENCE_S
@@ -69,14 +60,11 @@ class LogLines:
             self._due = self._clock() + PATIENCE_S
             logger.info("%s: %s of %s", self._what, f"{done:,}", f"{total:,}")
 
-    def close(self) -> None:
-        """Do nothing: what was logged stays."""
 
+class Bar:
+    """A bar of tqdm, made once the work takes over a second and taken away at its end."""
 
-class CellBar:
-    """Show a bar below the cell that runs, once that takes over a second."""
-
-    def __init__(self, what: str, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, what: str, clock: Clock) -> None:
         self._what = what
         self._clock = clock
         self._due = clock() + PATIENCE_S
@@ -84,25 +72,23 @@ class CellBar:
 
     def __call__(self, done: int, total: int) -> None:
         """Take note that `done` of `total` is done."""
-        if self._clock() < self._due:
-            return
-        self._due = self._clock() + REDRAW_S
-        if self._bar is None:
-            self._bar = self._made()
-        bar, label = self._bar.children
-        bar.value = min(1.0, done / total) if total else 1.0
-        label.value = f"{self._what}: {done:,} of {total:,}"
-
-    def _made(self) -> Any:
-        import ipywidgets  # type: ignore[import-untyped]  # ships no types; both are imported when first used
-        from IPython.display import display
-
-        made = ipywidgets.HBox([ipywidgets.FloatProgress(max=1.0), ipywidgets.Label()])
-        display(made)  # type: ignore[no-untyped-call]
-        return made
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+        elif self._clock() >= self._due:
+            bar = _bar_class()(initial=done, total=total, leave=False, dynamic_ncols=True, miniters=0)
+            bar.set_description_str(self._what)  # a cell's bar would not escape what it is made with
+            self._bar = bar
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
+            self._bar.total = self._bar.n  # the bar of work that failed would stay
             self._bar.close()
             self._bar = None
+
+
+def _bar_class() -> Any:
+    module = importlib.import_module("tqdm.notebook" if is_in_notebook() else "tqdm")
+    # tqdm's thread that watches for stalled bars would outlive them
+    return type("Unwatched", (module.tqdm,), {"monitor_interval": 0})
