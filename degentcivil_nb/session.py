@@ -322,13 +322,21 @@ class Session(Reader):
         """Give everything that the simulation itself knows of a character."""
         return self.command("inspect", character_id=character_id)
 
-    def set_attribute(self, character_id: str, name: str, value: Any) -> Any:
-        """Change an attribute of a character in the simulation; the change is itself an event in the stream."""
-        return self.command("set_attribute", character_id=character_id, name=name, value=value)
+    def set_attribute(self, character_id: str, name: str, value: Any) -> int | None:
+        """Change an attribute of a character in the simulation; the change is itself an event in the stream.
 
-    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> Any:
-        """Make something happen in the run: an `event_notification` published by the simulation itself."""
-        return self.command("inject_event", event_type=event_type, data=data, character_id=character_id)
+        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        """
+        arguments = {"character_id": character_id, "name": name, "value": value}
+        return self._commands.change("set_attribute", arguments)
+
+    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> int | None:
+        """Make something happen in the run: an `event_notification` published by the simulation itself.
+
+        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        """
+        arguments = {"event_type": event_type, "data": data, "character_id": character_id}
+        return self._commands.change("inject_event", arguments)
 
     def command(self, name: str, /, **arguments: Any) -> Any:
         """Have the simulation run one of its commands and give the result.

@@ -258,7 +258,8 @@ class Heartbeat(Struct, frozen=True, omit_defaults=True):
 class RunState(Struct, frozen=True, omit_defaults=True):
     """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
 
-    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one.
+    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to
+    a command that put an event into the stream, `seq` is that event's position.
     """
 
     state: str
@@ -268,6 +269,7 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     breakpoints: list[Any] = []
     command_id: str | None = None
     checkpoint_age_s: float | None = None
+    seq: Seq | None = None
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
@@ -289,11 +291,12 @@ class ErrorInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class CommandResult(Struct, frozen=True, omit_defaults=True):
-    """Answer a command, exactly once."""
+    """Answer a command, exactly once; `head` is the last position at which its effect may be seen."""
 
     ok: bool
     result: Any = None
     error: ErrorInfo | None = None
+    head: Count | None = None
 
 
 class CommandSpec(Struct, frozen=True, omit_defaults=True):

@@ -25,6 +25,15 @@ _WRAPPING: Final = 160
 """Bytes kept free of `max_message_bytes` for the position, and for the batch around a message."""
 
 
+class Receipt:
+    """The position that one published message was given: known once the loop has drained it, `None` if it was lost."""
+
+    __slots__ = ("seq",)
+
+    def __init__(self) -> None:
+        self.seq: int | None = None
+
+
 class Publisher:
     """Take messages from any thread without a lock, a wait or a wake-up, and give them positions on the loop.
 
@@ -56,15 +65,22 @@ class Publisher:
         self._max_queued = max_queued
         self._max_queued_bytes = max_queued_bytes
         self._clock = clock
-        self._queue: deque[tuple[str, bytes, int]] = deque()
+        self._queue: deque[tuple[str, bytes, int, Receipt | None]] = deque()
         self._queued_bytes = 0  # rough: threads may race for it, and it is 0 again whenever the queue is empty
         self._declared = 0  # how many of `overflowed` have their gap
         self._rare = threading.Lock()  # only for what goes wrong
         self._last_complaint = -_REPEAT_S
         self._silenced = 0
 
-    def publish(self, type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
-        """Encode at once and append; from any thread, never raises."""
+    def publish(
+        self,
+        type: str,
+        data: Any,
+        tick: int | None = None,
+        timestamp: float | None = None,
+        receipt: Receipt | None = None,
+    ) -> None:
+        """Encode at once and append; from any thread, never raises. A `receipt` is given the message's position."""
         try:
             if timestamp is None:
                 timestamp = self._clock()
@@ -80,7 +96,7 @@ class Publisher:
                 self._lose()
                 return
             self._queued_bytes += size
-            self._queue.append((type, message, self.overflowed))
+            self._queue.append((type, message, self.overflowed, receipt))
         except Exception as error:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
             self._complain(type, unencodable(error))
 
@@ -90,12 +106,14 @@ class Publisher:
         # what arrives meanwhile can wait: a flood must not hold the loop for ever
         taken = len(queue) if limit is None else min(limit, len(queue))
         for _ in range(taken):
-            type, message, lost_before = queue.popleft()
+            type, message, lost_before, receipt = queue.popleft()
             self._declare(lost_before)
             if type == MessageTypes.RUN_STATE:
                 self._enter_run_state(message)
             else:
-                self._history.append(message, type, self._present.see(type, message))
+                seq = self._history.append(message, type, self._present.see(type, message))
+                if receipt is not None:
+                    receipt.seq = seq
             self._queued_bytes -= len(message)
         if not queue:
             self._queued_bytes = 0

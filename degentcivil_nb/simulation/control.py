@@ -20,7 +20,7 @@ from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
 from .pace import Pace
-from .request import DEFERRED, Reply, Request, over, refusal
+from .request import DEFERRED, Change, Reply, Request, over, refusal
 from .waking import Wakeup
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -112,7 +112,7 @@ class Control:
             reply(refusal(error))
             return
         seconds = command.deadline_s or DEADLINE_S
-        request = Request(id, declared, arguments, self._clock() + seconds, partial(self._deliver, reply))
+        request = Request(id, declared, arguments, self._clock() + seconds, partial(self._deliver, declared, reply))
         with self._lock:
             ended = self._ended
             if not ended:
@@ -124,11 +124,10 @@ class Control:
             request.fail(over())
         self._wakeup.notify()
 
-    def _deliver(self, reply: Reply, result: CommandResult) -> None:
-        """Give an answer; one that is a state of the run first learns its `head`, which only the server knows."""
-        state = result.result
-        if isinstance(state, RunState):
-            self._settle(lambda head: reply(CommandResult(True, replace(state, head=head))))
+    def _deliver(self, declared: DeclaredCommand, reply: Reply, result: CommandResult) -> None:
+        """Give an answer; where the command may have changed something it names the `head`, which the server knows."""
+        if result.ok and declared.spec.role != "viewer":
+            self._settle(lambda head: reply(_settled(result, head)))
         else:
             reply(result)
 
@@ -347,6 +346,16 @@ class Control:
         """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
         self._state = RunState(state, reason, self._reached, command_id=command_id)
         self._publish(MessageTypes.RUN_STATE, self._state)
+
+
+def _settled(result: CommandResult, head: int) -> CommandResult:
+    """Complete an answer with what is known once all that was published has its position."""
+    value = result.result
+    if isinstance(value, Change):
+        value = replace(value.state, head=head, seq=value.receipt.seq)
+    elif isinstance(value, RunState):
+        value = replace(value, head=head)
+    return replace(result, result=value, head=head)
 
 
 def _on_running_loop() -> bool:

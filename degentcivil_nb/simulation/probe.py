@@ -20,6 +20,7 @@ from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.message import RunState
 from ..server.auth import WebSocketAuth
+from ..server.publishing import Receipt
 from ..server.simulation_websocket import SimulationWebSocket
 from .control import Control
 from .stream_commands import StreamCommands
@@ -70,7 +71,7 @@ class SimulationProbe(Teller):
             tick_s=tick_s,
             paused=paused,
         )
-        self._stream_commands = StreamCommands(self, self.control.answer)
+        self._stream_commands = StreamCommands(self, self.control.answer, clock)
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
@@ -290,7 +291,9 @@ def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocke
     return WebSocketAuth(known) if known else None
 
 
-def _nowhere(type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
+def _nowhere(
+    type: str, data: Any, tick: int | None = None, timestamp: float | None = None, receipt: Receipt | None = None
+) -> None:
     """Publish to nobody."""
 
 

@@ -7,7 +7,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
 
@@ -15,6 +15,7 @@ from ..protocol.commands import DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
 from ..protocol.message import CommandResult, ErrorInfo, RunState
+from ..server.publishing import Receipt
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -22,6 +23,14 @@ Reply = Callable[[CommandResult], None]
 MAX_RESULT_BYTES: Final = (1 << 20) - 1024
 """What still fits into one message with its envelope."""
 _TRACEBACK: Final = 4_000
+
+
+class Change(NamedTuple):
+    """What a handler returns that put an event into the stream: the run's state, and the receipt of that event."""
+
+    state: RunState
+    receipt: Receipt
+
 
 DEFERRED: Final = object()
 """What a handler returns that will have its request answered later."""
@@ -88,6 +97,9 @@ class Request:
         """Answer with a result, which is encoded at once, so that it may change afterwards; not with `DEFERRED`."""
         if result is DEFERRED:
             return
+        if isinstance(result, (RunState, Change)):
+            self.answer(CommandResult(True, result))
+            return
         try:
             text = encode(result)
         except WebSocketError as error:
@@ -97,7 +109,7 @@ class Request:
             too_large = f"the result has {len(text):,} bytes; at most {MAX_RESULT_BYTES:,} fit into an answer"
             self.fail(WebSocketError(WebSocketError.SERVER_ERROR, too_large, retryable=False))
             return
-        self.answer(CommandResult(True, result if isinstance(result, RunState) else Raw(text)))
+        self.answer(CommandResult(True, Raw(text)))
 
     def fail(self, error: WebSocketError) -> None:
         """Answer with an error."""

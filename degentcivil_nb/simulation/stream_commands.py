@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..protocol.errors import WebSocketError
 from ..protocol.message import MessageTypes, RunState
+from ..server.publishing import Receipt
+from . import payloads
+from .request import Change
 
 
 class Teller(Protocol):
-    """Be what a simulation tells things to: the probe."""
+    """What a simulation tells things to: the probe."""
 
-    def state_change(self, character_id: str, new_state: str, location: str | None = None) -> None:
-        """Tell a new state."""
+    states: dict[Any, str]
 
-    def publish(self, type: str, data: Any = None) -> None:
-        """Tell anything."""
-
-    def event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> None:
-        """Tell an event."""
-
-    def error(self, code: int, message: str, *, character_id: str | None = None) -> None:
-        """Tell an error."""
+    def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
+        """Tell anything; `receipt` is given its position."""
 
 
 class StreamCommands:
-    """Hold the commands; those that change something answer with the run's state, whose `head` includes the change."""
+    """Hold the commands; those that change something answer with the run's state, whose `seq` is that of the change."""
 
-    def __init__(self, teller: Teller, status: Callable[[], RunState]) -> None:
+    def __init__(self, teller: Teller, status: Callable[[], RunState], clock: Callable[[], float] = time.time) -> None:
         self._teller = teller
         self._status = status
+        self._clock = clock
         self.inspector: Callable[[str], Any] | None = None
         self.setter: Callable[[str, str, Any], Any] | None = None
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
@@ -43,7 +41,7 @@ class StreamCommands:
         except LookupError as error:
             raise _no_such_character(character_id) from error
 
-    def set_attribute(self, character_id: str, name: str, value: Any) -> RunState:
+    def set_attribute(self, character_id: str, name: str, value: Any) -> Change:
         """Set an attribute of a character in the simulation."""
         assert self.setter is not None
         if name == "character_id":
@@ -54,32 +52,35 @@ class StreamCommands:
             raise _no_such_character(character_id) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise _refused("name" if isinstance(error, AttributeError) else "value", str(error)) from error
-        self._update(character_id, {name: value})
-        return self._status()
+        return self._update(character_id, {name: value})
 
-    def inject_event(self, event_type: str, data: Any = None, character_id: str | None = None) -> RunState:
+    def inject_event(self, event_type: str, data: Any = None, character_id: str | None = None) -> Change:
         """Make the simulation tell an event."""
-        self._teller.event(event_type, data, character_id=character_id)
-        return self._status()
+        payload = payloads.event(event_type, data, self._clock(), character_id)
+        return self._publish(MessageTypes.EVENT_NOTIFICATION, payload)
 
-    def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> RunState:
+    def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> Change:
         """Make the simulation tell that a character is in a new state."""
-        self._teller.state_change(character_id, new_state, location)
-        return self._status()
+        states = self._teller.states
+        payload = payloads.state_change(character_id, new_state, location, states.get(character_id), self._clock())
+        states[character_id] = new_state
+        return self._publish(MessageTypes.STATE_CHANGE, payload)
 
-    def inject_character_update(self, character_id: str, attributes: dict[str, Any]) -> RunState:
+    def inject_character_update(self, character_id: str, attributes: dict[str, Any]) -> Change:
         """Make the simulation tell attributes of a character."""
-        self._update(character_id, attributes)
-        return self._status()
+        return self._update(character_id, attributes)
 
-    def inject_error(self, code: int, message: str, character_id: str | None = None) -> RunState:
+    def inject_error(self, code: int, message: str, character_id: str | None = None) -> Change:
         """Make the simulation tell an error."""
-        self._teller.error(code, message, character_id=character_id)
-        return self._status()
+        return self._publish(MessageTypes.ERROR, payloads.error(code, message, character_id))
 
-    def _update(self, character_id: str, attributes: dict[str, Any]) -> None:
-        # not by keywords: the names are anybody's
-        self._teller.publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
+    def _update(self, character_id: str, attributes: dict[str, Any]) -> Change:
+        return self._publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
+
+    def _publish(self, type: str, payload: dict[str, Any]) -> Change:
+        receipt = Receipt()
+        self._teller.publish(type, payload, receipt=receipt)
+        return Change(self._status(), receipt)
 
 
 def _no_such_character(character_id: str) -> WebSocketError:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..protocol.message import MessageTypes
+from ..server.publishing import Receipt
 from . import payloads
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -19,8 +20,15 @@ _REPEAT_S: Final = 10.0
 class Publish(Protocol):
     """Take a message from any thread, without a wait and without an error."""
 
-    def __call__(self, type: str, data: Any, tick: int | None = None, timestamp: float | None = None) -> None:
-        """Encode and append."""
+    def __call__(
+        self,
+        type: str,
+        data: Any,
+        tick: int | None = None,
+        timestamp: float | None = None,
+        receipt: Receipt | None = None,
+    ) -> None:
+        """Encode and append; `receipt` is given the position in the stream."""
 
 
 class Ticking(Protocol):
@@ -129,10 +137,13 @@ class Teller:
         )
         self.publish(MessageTypes.LLM_CALL, call)
 
-    def publish(self, type: str, data: Any = None) -> None:
-        """Tell anything else, such as `all_buildings`: it is kept as it came, under its type."""
+    def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
+        """Tell anything else, such as `all_buildings`: it is kept as it came, under its type.
+
+        A `receipt` has the message's position once it is in the stream.
+        """
         try:
-            self._publish(type, data, self._ticking.tick, self._clock())
+            self._publish(type, data, self._ticking.tick, self._clock(), receipt)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(error)
 

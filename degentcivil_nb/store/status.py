@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .controls import Controls
 from .following import Following
 from .present import PresentColumns
@@ -51,6 +53,14 @@ class Status(Following):
     def has_accounted(self, epoch: str | None, seq: int) -> bool:
         """Say whether everything up to a position is stored, declared missing, or filtered."""
         return epoch is not None and self._controls.accounted.get(epoch, 0) >= seq
+
+    def row_of(self, epoch: str | None, seq: int) -> int | None:
+        """Give the row of a position in the stream; `None` if no event of it is held."""
+        with self._changed:
+            view = self._table.view()
+        at = (view.columns["seq"] == seq) & ~view.masks["seq"]
+        found = np.flatnonzero(at & (view.columns["epoch"] == view.code("epoch", epoch or "")))
+        return int(found[-1]) + view.first_row if len(found) else None
 
     def has_heard(self, command_id: str, state: str) -> bool:
         """Say whether the run was said to be in a state because of a command."""
