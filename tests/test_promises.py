@@ -1,4 +1,4 @@
-"""The promises 1, 2, 4, 7 and 8 at a fiftieth of their size, and what was found on the way.
+"""The promises 1, 2, 4, 7, 8 and 15 at a fiftieth of their size, and what was found on the way.
 
 At full size, with a table of the figures: `python -m tests.promises --scale 1`. Promise 3, at 20,000 runs:
 `DC_STREAM_EXAMPLES=20000 pytest --timeout 0 tests/test_stream_properties.py`.
@@ -18,7 +18,7 @@ from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.message import Hello
 from degentcivil_nb.server.history import History
 from tests.client_helpers import frame
-from tests.promises import commands, crowd, cuts, leaks
+from tests.promises import between, commands, crowd, cuts, leaks
 from tests.promises.oracle import Tally
 from tests.server_helpers import serving, shape, v1
 
@@ -132,6 +132,15 @@ def test_servers_that_come_and_go_leave_nothing(nothing_leaks: Callable[[], None
     tally = leaks.servers(4)
     holds(tally)
     assert tally.more["left_memory_bytes"] < 30_000_000
+
+
+# --- 15 ----------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_that_stands_between_for_a_while_ends_a_session_that_was_live() -> None:
+    tally = await between.transient(0.02)
+    holds(tally)
+    assert tally.cuts > 20 and tally.gaps == 0 and max(tally.recovered_s) < 5
 
 
 # --- found on the way ----------------------------------------------------------------------------------------------

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final
 
+from websockets.datastructures import Headers
 from websockets.exceptions import (
     InvalidHandshake,
     InvalidMessage,
-    InvalidProxy,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidUpgrade,
     ProxyError,
     SecurityError,
 )
+from websockets.http11 import Response
 
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.message import ErrorPayload
 
 RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_RETRY_AFTER_S: Final = 300.0
+"""However long one is asked to stay away, it is tried again then: whoever asks may be gone long before."""
 _PERHAPS_TLS: Final = "wss:// if the simulation was started with tls"
 START_IT: Final = "Start the simulation (or dc.start_local_server()), and compare host and port with what it prints"
 
 
-def explain(error: Exception, url: str) -> ConnectFailed:
-    """Say why no connection to `url` came about."""
+def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFailed:
+    """Say why no connection to `url` came about; `proxy` is what it went through, as it may be shown."""
     if isinstance(error, ConnectFailed):
         return error
     if isinstance(error, ssl.SSLError):
-        return _explain_tls(error, url)
+        return _explain_tls(error, url if proxy is None else f"{url} (through the proxy {proxy})")
     if isinstance(error, InvalidStatus):
-        return _explain_status(error.response.status_code, url)
-    if isinstance(error, ProxyError | InvalidProxy):
-        return ConnectFailed(
-            f"the proxy does not let {url} through: {error}", "Set NO_PROXY for this host, or correct the proxy"
-        )
+        return _explain_status(error.response, url)
+    if proxy is not None and (failed := _explain_proxy(error, url, proxy)) is not None:
+        return failed
     if isinstance(error, SecurityError):
-        return ConnectFailed(f"{url} redirects to somewhere unsafe: {error}", "Use the final URL", terminal=True)
+        return ConnectFailed(f"{url} answers in an unsafe way: {error}", "Use the final URL", terminal=True)
     if isinstance(error, InvalidHandshake):
         return _explain_handshake(error, url)
     if isinstance(error, TimeoutError):
         return ConnectFailed(f"{url} did not answer in time", "See that the host is right and not busy; raise timeout=")
-    if isinstance(error, socket.gaierror):
-        return ConnectFailed(f"the host of {url} is not known", "Check the spelling, or the network")
     if isinstance(error, OSError):
         return _explain_os(error, url)
     return ConnectFailed(f"the connection to {url} failed: {type(error).__name__}: {error}", "Try again")
@@ -59,15 +62,15 @@ def explain_close(code: int | None, reason: str, said: ErrorPayload | None, url:
         return ConnectFailed(
             f"{url} refuses the token{because}",
             "Pass token=… as the simulation was started with it",
-            terminal=True,
+            final=True,
         )
     if code == 1008:
-        return ConnectFailed(f"{url} refuses this client{because}", "Ask who runs the simulation", terminal=True)
+        return ConnectFailed(f"{url} refuses this client{because}", "Ask who runs the simulation", final=True)
     if code == 1009:
         return ConnectFailed(
             f"a message between {url} and this client is too big{because}",
             "Send less at once, or raise max_message_bytes of the server",
-            terminal=True,
+            final=True,
         )
     if code == 1013 or said_code == WebSocketError.CAPACITY:
         return ConnectFailed(f"{url} is full{because}", "Close other sessions; it is tried again")
@@ -101,22 +104,69 @@ def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:
     )
 
 
-def _explain_status(status: int, url: str) -> ConnectFailed:
+def _explain_status(response: Response, url: str) -> ConnectFailed:
+    status, wait = response.status_code, retry_after(response.headers)
     if status in RETRIED_STATUS:
-        return ConnectFailed(f"{url} is not ready: it answers HTTP {status}", "Wait a moment and try again")
-    if status in (401, 407):
-        return ConnectFailed(f"{url} wants to know who you are: HTTP {status}", "Pass token=…", terminal=True)
-    if status == 403:
+        asked = "Wait a moment" if not wait else f"It asks to wait for {wait:.3g} s; do so"
         return ConnectFailed(
-            f"{url} forbids the connection: HTTP 403",
-            "Connect by a host name that the server lists, and with its token",
+            f"{url} is not ready: it answers HTTP {status}", f"{asked} and try again", retry_after_s=wait
+        )
+    if status == 401:
+        reason, advice = f"{url} wants to know who you are: HTTP 401", "Pass token=…"
+    elif status == 403:
+        reason = f"{url} forbids the connection: HTTP 403"
+        advice = "Connect by a host name that the server lists, and with its token"
+    else:
+        reason = f"{url} is a web server, but no WebSocket is there: HTTP {status}"
+        advice = "Check the path (DegentCivil's own server has /ws) and the port"
+    return ConnectFailed(reason, advice, terminal=True, retry_after_s=wait)
+
+
+def _explain_proxy(error: Exception, url: str, proxy: str) -> ConnectFailed | None:
+    """Say what is wrong with the proxy, if it is the proxy: until it answers, nothing else was spoken to."""
+    around = f"Set NO_PROXY for the host of {url} if it can be reached without"
+    if isinstance(error, InvalidProxyStatus):
+        status = error.response.status_code
+        why = "wants a user name and a password" if status == 407 else f"does not let {url} through"
+        return ConnectFailed(
+            f"the proxy {proxy} {why}: HTTP {status}", around, retry_after_s=retry_after(error.response.headers)
+        )
+    if isinstance(error, ProxyError):
+        return ConnectFailed(f"the proxy {proxy} does not let {url} through: {error}", around)
+    if isinstance(error, ImportError):
+        return ConnectFailed(
+            f"the proxy {proxy} is reached by SOCKS, for which python-socks is missing",
+            f"pip install python-socks, or use an http:// proxy. {around}",
             terminal=True,
         )
-    return ConnectFailed(
-        f"{url} is a web server, but no WebSocket is there: HTTP {status}",
-        "Check the path (DegentCivil's own server has /ws) and the port",
-        terminal=True,
-    )
+    if isinstance(error, TimeoutError):
+        return ConnectFailed(f"{url} did not answer in time through the proxy {proxy}", around)
+    if isinstance(error, OSError):
+        return ConnectFailed(f"{_explain_os(error, f'the proxy {proxy}').reason}", f"Start or correct it. {around}")
+    return None
+
+
+def retry_after(headers: Headers, now: Callable[[], float] = time.time) -> float | None:
+    """Read how many seconds to wait (RFC 9110, 10.2.3): a number or a date; `None` without one that makes sense.
+
+    A date is taken against the sender's own `Date`, so that a clock that is off does no harm.
+    """
+    for text in headers.get_all("Retry-After"):
+        if text.isascii() and text.isdigit():
+            return min(float(text[:12]), MAX_RETRY_AFTER_S)
+        moment = _moment(text)
+        if moment is not None:
+            sent = next((then for date in headers.get_all("Date") if (then := _moment(date)) is not None), None)
+            return min(max(0.0, moment - (now() if sent is None else sent)), MAX_RETRY_AFTER_S)
+    return None
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError):  # from the wire: whatever it is, it is no date
+        return None
 
 
 def _explain_handshake(error: InvalidHandshake, url: str) -> ConnectFailed:
@@ -129,11 +179,12 @@ def _explain_handshake(error: InvalidHandshake, url: str) -> ConnectFailed:
     )
 
 
-def _explain_os(error: OSError, url: str) -> ConnectFailed:
-    # asyncio folds the errors of several addresses into one without errno
-    if error.errno == errno.ECONNREFUSED or "Errno 111" in str(error):
-        return ConnectFailed(f"nothing listens at {url}: the connection was refused", START_IT)
-    if isinstance(error, ConnectionError):  # by type: one that asyncio raises in the middle of TLS has no number
-        other = "ws:// if the simulation was started without tls" if url.startswith("wss:") else _PERHAPS_TLS
-        return ConnectFailed(f"{url} hung up during the handshake", f"Use {other}")
-    return ConnectFailed(f"{url} cannot be reached: {error.strerror or error}", "Check host, port and network")
+def _explain_os(error: OSError, place: str) -> ConnectFailed:
+    if isinstance(error, ConnectionRefusedError):  # by type: its number differs from one system to another
+        return ConnectFailed(f"nothing listens at {place}: the connection was refused", START_IT)
+    if isinstance(error, socket.gaierror):
+        return ConnectFailed(f"the host of {place} is not known", "Check the spelling, or the network")
+    if isinstance(error, ConnectionError):  # also one that asyncio raises in the middle of TLS
+        other = "ws:// if the simulation was started without tls" if place.startswith("wss:") else _PERHAPS_TLS
+        return ConnectFailed(f"{place} hung up during the handshake", f"Use {other}")
+    return ConnectFailed(f"{place} cannot be reached: {error.strerror or error}", "Check host, port and network")

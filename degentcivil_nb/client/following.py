@@ -18,7 +18,7 @@ from ..protocol.message import MessageTypes, RawMessage
 from .circuit import Circuit
 from .connection import FrameConnection, keep_alive
 from .dialing import Dialer
-from .failures import explain, explain_close
+from .failures import explain_close
 from .incoming import V1, Incoming
 from .interfaces import Monitor, Traffic
 from .requests import Requests
@@ -162,9 +162,11 @@ class Follower:
             if connection is not None:
                 connection.transport.abort()
                 self._incoming.end()
-            if not isinstance(error, ConnectFailed | TimeoutError):
+            if not isinstance(error, Exception):
                 raise
-            failed = explain(error, self._dialer.url)
+            if not isinstance(error, ConnectFailed | TimeoutError):
+                _logger.exception("an attempt to connect to %s failed in an unforeseen way", self._dialer.url)
+            failed = self._dialer.explain(error)
             self.circuit.failed()
             raise failed from error
         self.circuit.close()
@@ -244,6 +246,16 @@ class Follower:
     # --- one after another ---------------------------------------------------------------------------------------
 
     async def _supervise(self, connection: FrameConnection) -> None:
+        try:
+            await self._follow(connection)
+        except Exception as error:  # the last resort: an end that is seen, instead of one that nobody hears of
+            _logger.exception("following %s ended with an error", self._dialer.url)
+            self.connection = None
+            self.end(f"following {self._dialer.url} ended with an error: {error!r}. Call reconnect()")
+        finally:
+            self._attempted.set()  # nobody waits for an attempt that will not be made
+
+    async def _follow(self, connection: FrameConnection) -> None:
         delays: Iterator[float] | None = None
         while True:
             connected = time.monotonic()
@@ -251,8 +263,8 @@ class Follower:
             if delays is None or time.monotonic() - connected > STEADY_S:
                 delays = self._delays()
             self._is_lost(why)
-            while not why.terminal:
-                await self._pause(delays)
+            while not why.final:  # it was live: whatever else stands in between may go away
+                await self._pause(delays, why.retry_after_s)
                 try:
                     connection = await self._attempt()
                     break
@@ -274,9 +286,9 @@ class Follower:
         _logger.info("%s", why)
         self.is_now(RECONNECTING)
 
-    async def _pause(self, delays: Iterator[float]) -> None:
-        """Wait as the back-off or the open circuit has it, or until somebody says `reconnect`."""
-        seconds = self.circuit.remaining_s or next(delays)
+    async def _pause(self, delays: Iterator[float], at_least: float | None) -> None:
+        """Wait as the back-off, the open circuit or the other end has it, or until somebody says `reconnect`."""
+        seconds = max(self.circuit.remaining_s or next(delays), at_least or 0.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._try_now.wait()

@@ -62,7 +62,7 @@ class Incoming:
         """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server said so."""
         self.specs: list[CommandSpec] = []
         self.said: ErrorPayload | None = None
-        """The last error that this connection's server answered with."""
+        """The error that this connection's server answered with, as long as nothing else came after it."""
         self.peer_clock = PeerClock()
         self.round_trip_s = 0.0
         self.sink_failures = 0
@@ -85,6 +85,7 @@ class Incoming:
         self.dialect = UNKNOWN if subprotocol is None else V1
         self.said = None
         self.checkpoint = None
+        self._refusable = True
         self.receiver.cut()  # an attempt that was given up may have said its `hello` after its end
         self.peer_clock.forget()
         self._newcomer = self.receiver.position is None
@@ -118,6 +119,8 @@ class Incoming:
             self._hand_on(accepted, received)
         for message in controls:
             self._control(message, received)
+        if messages and messages[-1].type != MessageTypes.ERROR:
+            self.said = None  # whoever goes on speaking did not refuse
 
     def _hand_on(self, messages: list[RawMessage], received: float) -> None:
         if self._sink is None:
@@ -145,7 +148,9 @@ class Incoming:
                 accepted.append(malformed(encode(message), alien))
             elif kind != MessageTypes.BATCH:
                 accepted.append(message)
-                if kind == MessageTypes.ERROR:
+                if kind != MessageTypes.ERROR:
+                    self._refusable = False
+                elif self._refusable:  # later on it is an error of the simulation, whatever its code
                     controls.append(message)
         return accepted, controls
 

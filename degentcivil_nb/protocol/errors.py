@@ -100,13 +100,28 @@ class OutcomeUnknown(DegentCivilError):
 
 
 class ConnectFailed(DegentCivilError, ConnectionError):
-    """Say in one sentence why there is no connection, and in a second one what to try."""
+    """Say in one sentence why there is no connection, and in a second one what to try.
 
-    def __init__(self, reason: str, advice: str, *, terminal: bool = False) -> None:
+    `terminal`: the same attempt would fail again, so a first one is not worth repeating. `final`: the server itself
+    refuses, so that a session which was live ends too; anything else may stand in between for a while only.
+    `retry_after_s` is how long whoever answered asks to be left alone.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        advice: str,
+        *,
+        terminal: bool = False,
+        final: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(reason, advice)
         self.reason = reason
         self.advice = advice
-        self.terminal = terminal
+        self.terminal = terminal or final
+        self.final = final
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         return f"{self.reason}. {self.advice}"
