@@ -74,6 +74,7 @@ class Follower:
         self._supervisor: asyncio.Task[None] | None = None
         self._try_now = asyncio.Event()
         self._attempted = asyncio.Event()
+        self._under_way = False
 
     async def open(self) -> None:
         """Connect and go on in the background; `ConnectFailed` says why there is no connection."""
@@ -110,11 +111,15 @@ class Follower:
         if self._supervisor is None or self._supervisor.done():
             await self.open()
             return
-        self._attempted.clear()
-        self._try_now.set()
-        await self._attempted.wait()
-        if self.state != LIVE:
-            raise ConnectFailed(self.last_error or "the connection failed", "It is tried again in a while")
+        for _ in range(2 if self._under_way else 1):  # one that began before now says nothing of now
+            self._attempted.clear()
+            self._try_now.set()
+            await self._attempted.wait()
+            if self.state in (LIVE, CLOSED):
+                break
+        if self.state == LIVE:
+            return
+        raise ConnectFailed(self.last_error or "the connection failed", "It is tried again in a while")
 
     async def send(self, frame: str | bytes) -> None:
         """Send one text frame; `ConnectFailed` without a connection."""
@@ -265,6 +270,7 @@ class Follower:
             self._is_lost(why)
             while not why.final:  # it was live: whatever else stands in between may go away
                 await self._pause(delays, why.retry_after_s)
+                self._under_way = True
                 try:
                     connection = await self._attempt()
                     break
@@ -272,6 +278,7 @@ class Follower:
                     why = error
                     self._is_lost(why)
                 finally:
+                    self._under_way = False
                     self._attempted.set()
             else:
                 self.connection = None
