@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -56,13 +57,29 @@ class RecorderStats(NamedTuple):
     """Epoch and `seq` of the last position accounted for in writing."""
     committed: tuple[str, int] | None
     """The last position that is safe on the disk, whatever happens to the process."""
+    unsafe: int
+    """Messages that are not safe on the disk yet, those that wait included."""
+    lost: int
+    """Messages that were written and whose files somebody took away since."""
     error: str | None
     """Why nothing can be written at the moment."""
+
+    @property
+    def state(self) -> str:
+        """Say how it is: `writing`, or `failing` and why; and what will never be in it."""
+        said = [f"failing: {self.error}, {self.unsafe:,} messages wait" if self.error else "writing"]
+        if self.dropped:
+            said.append(f"{self.dropped:,} messages are missing")
+        if self.lost:
+            said.append(f"{self.lost:,} messages were deleted")
+        return ", ".join(said)
 
 
 class Recorder:
     """Write what a sink is given into a folder, on a thread of its own; goes on with a recording that is there.
 
+    What was put more than half a second before the process ends, however it ends, can be read afterwards; the first
+    messages are written at once. A folder that is deleted meanwhile is made anew, with what is held.
     `put` takes lists of messages in order, from one thread, and returns at once; `snapshot` gives the town as it is,
     as messages, and is asked on that thread when something had to be dropped. Raises `ValueError` for a folder of
     something else, `BlockingIOError` where another recorder is at work, and `OSError` where nothing can be written.
@@ -105,9 +122,11 @@ class Recorder:
         self._dropped = 0
         self._unwritten: list[Entry | Packed] = []
         self._dirty = False
-        self._flushed_at = self._safe_at = time.monotonic()
+        self._flushed_at = self._safe_at = -math.inf  # so that what comes first is written at once
         self._error: str | None = None
         self._committed = self._writer.position
+        self._safe_messages = self._writer.messages
+        self._deleted = 0
         self._wake = threading.Event()
         self._closing = False
         self._stopped = False
@@ -160,7 +179,7 @@ class Recorder:
         if self._lost_now:
             messages, taken = [*self._declared(received), *messages], None
         self._add(Entry(messages, received, epoch), size, taken)
-        if pending + len(messages) >= BLOCK_ROWS:
+        if pending + len(messages) >= BLOCK_ROWS or self._safe_at == -math.inf:
             self._wake.set()
 
     def _add(self, entry: Entry, size: int, taken: Ingested | None = None) -> None:
@@ -221,6 +240,8 @@ class Recorder:
             writer.bytes_written,
             writer.position,
             self._committed,
+            self._put_messages - self._taken_messages + writer.messages - self._safe_messages,
+            self._deleted,
             self._error,
         )
 
@@ -232,28 +253,48 @@ class Recorder:
             self._wake.clear()
             last = self._closing
             try:
-                self._seal_if_full()
-                self._drain()
-                now = time.monotonic()
-                if self._dirty and now - self._safe_at >= self._commit_s:
-                    self._writer.commit()
-                    self._note_safe(now)
-                elif now - self._flushed_at >= INTERVAL_S:  # a flood wakes oftener, and fills its segments before
-                    self._writer.flush()
-                    self._flushed_at = now
-                if last:
-                    self._writer.close()
-                    self._committed = self._writer.position
-                self._error = None
+                self._turn(last)
             except Exception as error:  # a boundary: a full disk, or a bug of ours, must not end the recording
                 if self._error is None:
-                    logger.warning("cannot write the recording into %s: %s", self.path, error, exc_info=error)
+                    bug = None if isinstance(error, OSError) else error
+                    logger.warning("cannot write the recording into %s: %s", self.path, error, exc_info=bug)
                 self._error = str(error)
             if last:
                 if self._error is not None:
                     logger.error("the recording into %s was left unfinished: %s", self.path, self._error)
                 self._writer.abandon()
                 return
+
+    def _turn(self, last: bool) -> None:
+        """Write what waits; the error stays until the disk has taken everything that was due."""
+        self._stay_in_place()
+        self._seal_if_full()
+        self._drain()
+        now = time.monotonic()
+        if self._dirty and (self._error is not None or now - self._safe_at >= self._commit_s):
+            self._writer.commit()
+            self._stay_in_place()
+            self._note_safe(now)
+        elif now - self._flushed_at >= INTERVAL_S:  # a flood wakes oftener, and fills its segments before
+            self._writer.flush()
+            self._flushed_at = now
+        if last:
+            self._writer.close()
+            self._note_safe(now)
+        self._error = None
+
+    def _stay_in_place(self) -> None:
+        """Write anew what is held where the folder or its files are not those that were written into (issue 10)."""
+        if self._writer.is_in_place():
+            return
+        self._committed, self._safe_messages = None, 0
+        self._deleted = self._writer.write_anew()
+        logger.warning(
+            "the files of the recording in %s were taken away; what was held is written anew, %d messages are gone",
+            self.path,
+            self._deleted,
+        )
+        self._note_safe(time.monotonic())
 
     def _drain(self) -> None:
         while self._queue or self._unwritten:
@@ -271,6 +312,7 @@ class Recorder:
 
     def _note_safe(self, now: float) -> None:
         self._committed = self._writer.position
+        self._safe_messages = self._writer.messages
         self._dirty = False
         self._flushed_at = self._safe_at = now
 

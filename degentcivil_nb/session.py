@@ -26,7 +26,7 @@ from .protocol.errors import DegentCivilError
 from .protocol.masking import masked
 from .protocol.message import RawMessage, WebSocketMessage
 from .reader import Names, Reader
-from .recorder import Recorder
+from .recorder import Recorder, RecorderStats
 from .saving import bridge, present_messages, save, take_up
 from .status import Journal, SessionStatus
 from .store.event_store import EventStore
@@ -150,7 +150,9 @@ class Session(Reader):
         self._portal = Portal(f"degentcivil-{self.name}")
         self._subscriptions = Subscriptions(self._store)
         self._commands = Commands(self._client, self._portal, self._store)
-        self._status = SessionStatus(self._client, self._store, self.monitor, self._journal, self.reconnect)
+        self._status = SessionStatus(
+            self._client, self._store, self.monitor, self._journal, self.reconnect, self._recording_stats
+        )
         self._closed = False
 
     def _start(self, timeout: float) -> None:
@@ -212,6 +214,9 @@ class Session(Reader):
         gaps = len(self.gaps())
         if gaps:
             parts.append(f"{gaps:,} gap{'s' if gaps > 1 else ''}")
+        recorded = self._recording_stats()
+        if recorded is not None:
+            parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
         if client.state != "live" and client.last_error:
             parts.append(client.last_error)
         return f"<Session {self.url}: {', '.join(parts)}>"
@@ -260,6 +265,10 @@ class Session(Reader):
 
     def _present_messages(self) -> list[RawMessage]:
         return present_messages(self._store, self._client.position)
+
+    def _recording_stats(self) -> RecorderStats | None:
+        recorder = self._recorder
+        return None if recorder is None else recorder.stats()
 
     def _run_id(self) -> str | None:
         return None if self._client.hello is None else self._client.hello.run_id

@@ -15,6 +15,7 @@ from .protocol.masking import masked
 if TYPE_CHECKING:
     from .client.simulation_client import SimulationClient
     from .monitoring.connection_monitor import ConnectionMonitor
+    from .recorder import RecorderStats
     from .store.event_store import EventStore
 
 JOURNAL_LINES: Final = 200
@@ -51,6 +52,7 @@ class SessionStatus:
         monitor: ConnectionMonitor,
         journal: Journal,
         reconnect: Callable[[], None],
+        recorder: Callable[[], RecorderStats | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -58,6 +60,7 @@ class SessionStatus:
         self._monitor = monitor
         self._journal = journal
         self.reconnect = reconnect
+        self._recorder = recorder
         self._clock = clock
         start: tuple[float, Mapping[str, Any]] = (clock(), {})
         self._earlier = (start, start)
@@ -66,6 +69,7 @@ class SessionStatus:
     def metrics(self) -> pd.Series:
         """Give the figures now; one that nobody knows is NA. Seconds end in `_s`, bytes say so."""
         client, counts, held = self._client, self._monitor.get_metrics(), self._store.stats()
+        recorded = self._recorder()
         return pd.Series(
             {
                 "connection": client.state,
@@ -92,6 +96,7 @@ class SessionStatus:
                 "queue_depth": client.queue_depth,
                 "memory_bytes": held.memory_bytes,
                 "circuit": client.circuit,
+                "recording": pd.NA if recorded is None else recorded.state,
             },
             dtype=object,
             name=masked(client.uri),
@@ -103,6 +108,9 @@ class SessionStatus:
             **{str(name): value for name, value in self.metrics().items()},
             "last_error": self._client.last_error,
         }
+        recorded = self._recorder()
+        if recorded is not None:
+            figures |= {"recording_error": recorded.error, "recording_deleted": recorded.lost}
         now = self._clock()
         if now - self._earlier[0][0] >= RECENT_S:
             self._earlier = (self._earlier[1], (now, figures))

@@ -69,6 +69,10 @@ def _strained(figures: Figures, limits: Limits) -> list[str]:
         reasons.append(f"one answer in twenty takes longer than {latency:.1f} s")
     if (depth := _number(figures, "queue_depth")) > limits.queue_depth:
         reasons.append(f"{depth:,.0f} messages wait to be taken in")
+    if trouble := figures.get("recording_error", None):
+        reasons.append(f"the recording cannot be written: {trouble}")
+    if deleted := _number(figures, "recording_deleted"):
+        reasons.append(f"files of the recording were deleted, and {deleted:,.0f} messages with them")
     active, most = _number(figures, "active_connections"), _number(figures, "max_connections")
     if most and active >= limits.full * most:
         reasons.append(f"{active:,.0f} of at most {most:,.0f} connections are in use")

@@ -24,6 +24,7 @@ from .manifest import (
     Manifest,
     SegmentStats,
     digest_of,
+    read_manifest,
     write_manifest,
     write_whole,
 )
@@ -44,7 +45,8 @@ class SegmentWriter:
 
     What `commit` returned from survives the end of the process at any moment. Raises `OSError` where the disk does;
     then nothing of that call counts as written, and it can be tried again. `BlockingIOError` where another writer is
-    at work in the folder, and `ValueError` for a folder of something else.
+    at work in the folder, and `ValueError` for a folder of something else. Where the folder or its files were taken
+    away (`is_in_place`), `write_anew` writes what is held again, which is the open segment.
     """
 
     def __init__(
@@ -64,7 +66,10 @@ class SegmentWriter:
         _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(folder)
+        self._lock_identity = _identity(folder / LOCK)
         self._file: BinaryIO | None = None
+        self._is_doubtful = False
+        """True after the disk refused to keep what it had taken: what it has of the open segment is not known."""
         self._batches: list[_Placed] = []
         self._records = self._flushed = 0
         self._offset = 0
@@ -154,7 +159,8 @@ class SegmentWriter:
     def _append(self, record: Record) -> None:
         file = self._file
         if file is None:
-            file = self._file = self._open_path.open("wb", buffering=0)
+            self._open_path.unlink(missing_ok=True)  # whatever took its place, a link among others
+            file = self._file = self._open_path.open("xb", buffering=0)
             self._offset = 0
         try:
             written = sum(_write_all(file, piece) for piece in write_record(record))
@@ -169,8 +175,48 @@ class SegmentWriter:
     def commit(self) -> None:
         """Bring to the disk what was written."""
         self.flush()
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             os.fsync(self._file.fileno())
+        except OSError:  # the system may have let go of what it could not write, and say "done" the next time
+            self._is_doubtful = True
+            raise
+
+    def is_in_place(self) -> bool:
+        """Say whether the files are where they were written: a folder can be deleted or moved away meanwhile."""
+        if self._is_doubtful or _identity(self.folder / LOCK) != self._lock_identity:
+            return False
+        return self._file is None or _identity(self._open_path) == _identity(self._file.fileno())
+
+    def write_anew(self) -> int:
+        """Write the open segment again, into a new folder where the old one is gone, and hold that one.
+
+        Gives how many messages of earlier segments are not there any more; readers find them missing. Raises `OSError`
+        where that cannot be done, and `BlockingIOError` or `FileExistsError` where another recording is there now.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if _identity(self.folder / LOCK) != self._lock_identity:
+            self._refuse_other()
+            lock = FolderLock(self.folder)
+            self._lock.release()
+            self._lock, self._lock_identity = lock, _identity(self.folder / LOCK)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._records = self._flushed = self._offset = 0
+        write_manifest(self.folder, self.manifest)
+        self._is_doubtful = False
+        self.commit()
+        return sum(stats.messages for stats in self.manifest.segments if not (self.folder / stats.name).exists())
+
+    def _refuse_other(self) -> None:
+        try:
+            other = read_manifest(self.folder)
+        except (FileNotFoundError, ValueError):
+            return
+        if (other.started, other.run_id) != (self.manifest.started, self.manifest.run_id):
+            raise FileExistsError(f"another recording is in {self.folder} now")
 
     def seal(self) -> None:
         """Make Parquet of the open segment and begin the next; then all that was written is safe."""
@@ -228,6 +274,15 @@ def _write_all(file: BinaryIO, piece: bytes | memoryview) -> int:
     while len(view):
         view = view[file.write(view) or 0 :]
     return len(piece)
+
+
+def _identity(file: Path | int) -> tuple[int, int] | None:
+    """Tell one file from any other of the same name; `None` where there is none."""
+    try:
+        found = file.stat() if isinstance(file, Path) else os.fstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _refuse_foreign(folder: Path) -> None:

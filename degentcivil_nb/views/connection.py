@@ -36,6 +36,7 @@ LABELS: Final = {
     "queue_depth": "queue",
     "evicted": "evicted",
     "memory_bytes": "memory of the store",
+    "recording": "recording",
 }
 JOURNAL: Final = 100
 

@@ -13,7 +13,7 @@ from .refresh import Refresher
 
 SHOWN: Final = (
     "connection", "run_state", "tick", "messages_per_s", "lag_s", "gaps", "missing", "errors", "circuit", "dialect",
-    "reconnects",
+    "reconnects", "recording",
 )  # fmt: skip
 BUTTONS: Final = frozenset({"pause", "step", "resume"})
 

@@ -22,6 +22,7 @@ function renderHeadline(state, el, { send }) {
   const lag = figure("lag", "dc-lag", "ms");
   const gaps = figure("gaps", "dc-gaps");
   const errors = figure("errors", "dc-errors");
+  const recording = figure("recording", "dc-recording");
   const buttons = make("span", "dc-buttons");
   const steps = make("input", "dc-steps dc-number");
   Object.assign(steps, { type: "number", min: 1, value: 1, title: "how many ticks a step is" });
@@ -32,7 +33,7 @@ function renderHeadline(state, el, { send }) {
   buttons.append(pause, step, steps, resume);
   const feedback = make("div", "dc-feedback");
   feedback.setAttribute("role", "status");
-  bar.append(run.el, tick.el, link.el, rate.el, lag.el, gaps.el, errors.el, buttons);
+  bar.append(run.el, tick.el, link.el, rate.el, lag.el, gaps.el, errors.el, recording.el, buttons);
   el.append(bar, feedback);
   let waiting = null;
 
@@ -80,6 +81,10 @@ function renderHeadline(state, el, { send }) {
       gaps.set(count(state.gaps), state.gaps ? "warn" : "");
       gaps.el.title = state.gaps ? `${state.missing === null ? "an unknown number of" : count(state.missing)} events are missing: session.gaps()` : "nothing is missing";
       errors.set(count(state.errors), state.errors ? "warn" : "");
+      const recorded = visible(String(state.recording ?? ""));
+      recording.el.hidden = !recorded;
+      recording.el.title = recorded;
+      recording.set(recorded.length > 40 ? `${recorded.slice(0, 39)}…` : recorded, recorded === "writing" ? "good" : "bad");
       const commands = live && state.dialect === "v1";
       const over = state.run_state === "finished" || state.run_state === "dead";
       pause.disabled = !commands || over || state.run_state === "paused";
