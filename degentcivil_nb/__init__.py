@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analysis.compare import Comparison, compare
     from .client.simulation_client import SimulationClient
-    from .compare import Comparison, compare
+    from .demo.local_server import LocalServer, start_local_server
     from .monitoring.connection_monitor import ConnectionMonitor
     from .monitoring.websocket_debugger import WebSocketDebugger
     from .protocol.batching import MessageBatcher
@@ -19,33 +20,36 @@ if TYPE_CHECKING:
         RecordingWarning,
         WebSocketError,
     )
-    from .protocol.limits import RateLimiter
-    from .protocol.message import MessageTypes, WebSocketMessage
-    from .recording import Recording, open_recording
-    from .runs import Runs, open_runs
-    from .server.auth import WebSocketAuth
-    from .server.connection_pool import ConnectionPool
-    from .server.error_handler import ErrorHandler
+    from .protocol.messages import MessageTypes, WebSocketMessage
+    from .protocol.rate_limits import RateLimiter
+    from .replay.replay import Replay, start_replay
+    from .server.entrance.auth import WebSocketAuth
+    from .server.entrance.connection_pool import ConnectionPool
+    from .server.peers.error_handler import ErrorHandler
     from .server.publishers import CharacterStatePublisher, EventNotifier
     from .server.simulation_websocket import SimulationWebSocket
-    from .session import Session, connect
-    from .simulation import LocalServer, Replay, SimulationProbe, start_local_server, start_replay
+    from .session.recording import Recording, open_recording
+    from .session.runs import Runs, open_runs
+    from .session.session import Session, connect
+    from .simulation.probe import SimulationProbe
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    ".session": ("Session", "connect"),
-    ".recording": ("Recording", "open_recording"),
-    ".runs": ("Runs", "open_runs"),
-    ".compare": ("Comparison", "compare"),
-    ".simulation": ("LocalServer", "Replay", "SimulationProbe", "start_local_server", "start_replay"),
+    ".session.session": ("Session", "connect"),
+    ".session.recording": ("Recording", "open_recording"),
+    ".session.runs": ("Runs", "open_runs"),
+    ".analysis.compare": ("Comparison", "compare"),
+    ".demo.local_server": ("LocalServer", "start_local_server"),
+    ".replay.replay": ("Replay", "start_replay"),
+    ".simulation.probe": ("SimulationProbe",),
     ".server.simulation_websocket": ("SimulationWebSocket",),
     ".server.publishers": ("CharacterStatePublisher", "EventNotifier"),
-    ".server.connection_pool": ("ConnectionPool",),
-    ".server.auth": ("WebSocketAuth",),
-    ".server.error_handler": ("ErrorHandler",),
+    ".server.entrance.connection_pool": ("ConnectionPool",),
+    ".server.entrance.auth": ("WebSocketAuth",),
+    ".server.peers.error_handler": ("ErrorHandler",),
     ".client.simulation_client": ("SimulationClient",),
-    ".protocol.message": ("MessageTypes", "WebSocketMessage"),
+    ".protocol.messages": ("MessageTypes", "WebSocketMessage"),
     ".protocol.errors": (
         "CommandError",
         "ConnectFailed",
@@ -55,7 +59,7 @@ _HOMES = {
         "WebSocketError",
     ),
     ".protocol.batching": ("MessageBatcher",),
-    ".protocol.limits": ("RateLimiter",),
+    ".protocol.rate_limits": ("RateLimiter",),
     ".monitoring.connection_monitor": ("ConnectionMonitor",),
     ".monitoring.websocket_debugger": ("WebSocketDebugger",),
 }
@@ -103,7 +107,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module(".monitoring.logs", __name__).tame()  # whatever is used, its log holds no secret
+    import_module(".core.logs", __name__).install_filters()  # whatever is used, its log holds no secret
     value = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value

@@ -2,7 +2,7 @@
 
 import sys
 
-from .cli import main
+from .cli.app import main
 
 if __name__ == "__main__":  # not for a child process that a library starts by importing the main module again
     sys.exit(main())

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import psutil
 import pytest
 
-from degentcivil_nb.monitoring.logs import Repeats
+from degentcivil_nb.core.logs import Repeats
 
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""

@@ -19,7 +19,7 @@ from degentcivil_nb.client.failures import MAX_RETRY_AFTER_S, explain, retry_aft
 from degentcivil_nb.client.redirects import redirect_target
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.errors import ConnectFailed
-from tests.client_helpers import following, frame, greet, scripted, stay, until
+from tests.support.client_helpers import following, frame, greet, scripted, stay, until
 
 
 async def first_cut(websocket: ServerConnection) -> None:

@@ -14,18 +14,17 @@ import pytest
 from msgspec import Raw
 
 import degentcivil_nb as dc
-from degentcivil_nb.protocol.message import RawMessage
-from degentcivil_nb.recording import Recording
+from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings import arrow_messages
+from degentcivil_nb.recordings.arrow_messages import SCHEMA, RecordedMessage, to_batch
+from degentcivil_nb.recordings.segment_reader import SegmentFolder
+from degentcivil_nb.recordings.segment_writer import SegmentWriter
+from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.simulation.probe import SimulationProbe
-from degentcivil_nb.store import arrow_messages
-from degentcivil_nb.store.arrow_messages import SCHEMA, Entry, to_batch
-from degentcivil_nb.store.segment_reader import SegmentFolder
-from degentcivil_nb.store.segment_writer import SegmentWriter
-
-from .dialect_servers import GameServer, GuideServer
-from .recording_helpers import assert_same_answers, entries_of, message_at, opened, read_back, written
-from .run_helpers import until
-from .test_cli import started
+from tests.cli.test_cli import started
+from tests.support.dialect_servers import GameServer, GuideServer
+from tests.support.recording_helpers import assert_same_answers, entries_of, message_at, opened, read_back, written
+from tests.support.run_helpers import until
 
 
 class Source(Protocol):
@@ -194,17 +193,17 @@ def old_words(codes: Any, words: dict[str | None, int]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
 
 
-def mixed(count: int) -> list[Entry]:
+def mixed(count: int) -> list[RecordedMessage]:
     """Give entries of which the second of two has no epoch."""
     return [
-        Entry(entry.messages, entry.received, entry.epoch if place % 2 else None)
+        RecordedMessage(entry.messages, entry.received, entry.epoch if place % 2 else None)
         for place, entry in enumerate(entries_of(count, 2))
     ]
 
 
 @pytest.fixture
-def left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Entry]], Path]:
-    def leave(entries: list[Entry]) -> Path:
+def left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[RecordedMessage]], Path]:
+    def leave(entries: list[RecordedMessage]) -> Path:
         with monkeypatch.context() as patch:
             patch.setattr(arrow_messages, "_words_column", old_words)
             assert to_batch(entries[:1], 0).column("epoch").dictionary.null_count == 1
@@ -215,13 +214,13 @@ def left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list
 
 @pytest.mark.parametrize("entries", [mixed(12), [e._replace(epoch=None) for e in entries_of(12, 3)]])
 def test_what_the_old_code_left_open_is_read_gone_on_with_and_finished(
-    left_open: Callable[[list[Entry]], Path], entries: list[Entry]
+    left_open: Callable[[list[RecordedMessage]], Path], entries: list[RecordedMessage]
 ) -> None:
     folder = left_open(entries)
     assert len(opened(folder)) == 12
     assert len(dc.open_runs(folder.parent).sql("select * from events where epoch is null")) in (6, 12)
     writer = SegmentWriter(folder)
-    writer.write([Entry([message_at(13)], 3_000.0, None)])
+    writer.write([RecordedMessage([message_at(13)], 3_000.0, None)])
     writer.close()
     messages, held = read_back(folder)
     assert [message.seq for message in messages] == list(range(1, 14))
@@ -233,7 +232,7 @@ def test_what_the_old_code_left_open_is_read_gone_on_with_and_finished(
 
 def test_a_message_whose_type_is_null_is_no_message(tmp_path: Path) -> None:
     """Somebody hostile hides it as a word of the dictionary, where no count of nulls sees it."""
-    batch = to_batch([Entry([RawMessage("x", Raw(b"1"))], 1.0, "e")], 0)
+    batch = to_batch([RecordedMessage([RawMessage("x", Raw(b"1"))], 1.0, "e")], 0)
     place = SCHEMA.get_field_index("type")
     bad = batch.set_column(place, SCHEMA.field(place), old_words([0], {None: 0}).cast(SCHEMA.field(place).type))
     writer = SegmentWriter(tmp_path / "run")

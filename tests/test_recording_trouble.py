@@ -14,12 +14,11 @@ import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
-from degentcivil_nb.recorder import Recorder, RecorderStats
-from degentcivil_nb.store import manifest, segment_writer
-from degentcivil_nb.store.segment_writer import SegmentWriter
-
-from .recording_helpers import EPOCH, entries_of, message_at, read_back
-from .run_helpers import until
+from degentcivil_nb.recordings import manifest, segment_writer
+from degentcivil_nb.recordings.recorder import Recorder, RecorderStats
+from degentcivil_nb.recordings.segment_writer import SegmentWriter
+from tests.support.recording_helpers import EPOCH, entries_of, message_at, read_back
+from tests.support.run_helpers import until
 
 FOREVER = 1e6
 """A time between commits that no test waits for."""
@@ -90,7 +89,7 @@ def put_another_in_its_place(path: Path) -> None:
 def test_what_is_held_is_written_anew_where_its_files_are_gone(
     recorder: Recorder, take_away: Callable[[Path], None], quiet: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "degentcivil_nb.recorder")
+    caplog.set_level(logging.WARNING, "degentcivil_nb.recordings.recorder")
     take_away(recorder.path)
     if not quiet:
         put(recorder, 3)

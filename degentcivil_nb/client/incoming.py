@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.message import (
+from ..protocol.messages import (
     ORDERED_CONTROL,
     CommandSpec,
     ErrorPayload,
@@ -24,8 +24,8 @@ from ..protocol.message import (
     RunState,
     Snapshot,
 )
-from ..protocol.stream import StreamReceiver, gap_message
-from .interfaces import Monitor, Sink, Traffic
+from ..protocol.receiver import StreamReceiver, gap_message
+from .interfaces import Monitor, Sink, TrafficLog
 from .peer_clock import PeerClock
 from .requests import Requests
 
@@ -49,7 +49,7 @@ class Incoming:
         url: str,
         sink: Sink | None,
         monitor: Monitor,
-        traffic: Traffic,
+        traffic: TrafficLog,
         changed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:

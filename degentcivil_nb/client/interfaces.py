@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..protocol.message import RawMessage
+from ..protocol.messages import RawMessage
 
 
 class Sink(Protocol):
@@ -24,7 +24,7 @@ class Monitor(Protocol):
         """Take one sample of a duration."""
 
 
-class Traffic(Protocol):
+class TrafficLog(Protocol):
     """Record frames while it is enabled."""
 
     @property
@@ -36,7 +36,7 @@ class Traffic(Protocol):
 
 
 class Silent:
-    """Be a `Monitor` and a `Traffic` that keep nothing, where nobody asked for them."""
+    """Be a `Monitor` and a `TrafficLog` that keep nothing, where nobody asked for them."""
 
     enabled = False
 

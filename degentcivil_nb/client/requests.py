@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.message import Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
+from ..protocol.messages import Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
 
 Send = Callable[[bytes], Awaitable[None]]
 """Put a frame on the present connection; one that is lost meanwhile is no error here: its successor is told."""

@@ -14,14 +14,14 @@ from websockets.exceptions import ConnectionClosed
 
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
-from ..protocol.message import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
-from ..protocol.stream import StreamReceiver
-from .circuit import Circuit, retry_delays
-from .dialing import Dialer
+from ..protocol.messages import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
+from ..protocol.receiver import StreamReceiver
+from .circuit_breaker import Circuit, retry_delays
+from .connecting import Connector
 from .failures import explain_close
-from .following import CLOSED, LIVE, Follower
 from .incoming import V1, Incoming
-from .interfaces import Monitor, Silent, Sink, Traffic
+from .interfaces import Monitor, Silent, Sink, TrafficLog
+from .reconnecting import CLOSED, LIVE, ConnectionSupervisor
 from .requests import Requests
 
 _logger = logging.getLogger("degentcivil_nb.client")
@@ -49,7 +49,7 @@ class SimulationClient:
         position: tuple[str, int] | None = None,
         sink: Sink | None = None,
         monitor: Monitor | None = None,
-        traffic: Traffic | None = None,
+        traffic: TrafficLog | None = None,
         on_change: Callable[[], None] | None = None,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.time,
@@ -64,7 +64,7 @@ class SimulationClient:
         Raises `ValueError` for what is no WebSocket URL, and `ConnectFailed` for a token that would travel in clear.
         """
         self.uri = uri
-        self._dialer = Dialer(uri, token=token, ssl=ssl, compression=compression)
+        self._dialer = Connector(uri, token=token, ssl=ssl, compression=compression)
         self._receiver = StreamReceiver(history=history, types=types, characters=characters, position=position)
         self._requests = Requests()
         self._on_change = on_change
@@ -81,7 +81,7 @@ class SimulationClient:
             changed=self._changed,
             clock=clock,
         )
-        self._follower = Follower(
+        self._follower = ConnectionSupervisor(
             self._dialer,
             self._incoming,
             self._requests,

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from ..core.redaction import redacted
 from ..protocol.codec import decode_raw
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.masking import masked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class WebSocketDebugger:
         if not self.enabled:
             return
         text = frame if isinstance(frame, str) else bytes(frame).decode("utf-8", "backslashreplace")
-        text = masked(text, self._secrets)
+        text = redacted(text, self._secrets)
         size = len(frame)
         if len(text) > self.max_frame_bytes:
             text = f"{text[: self.max_frame_bytes]}…"

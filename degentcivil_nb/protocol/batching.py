@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from .errors import WebSocketError
-from .message import MessageTypes, WebSocketMessage
+from .messages import MessageTypes, WebSocketMessage
 
 
 class BatchTiming:

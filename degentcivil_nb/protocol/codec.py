@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
-from .message import MessageTypes, RawMessage, Seq, Tick
+from .messages import MessageTypes, RawMessage, Seq, Tick
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 

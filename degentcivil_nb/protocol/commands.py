@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN
-from .message import Command, CommandSpec
+from .messages import Command, CommandSpec
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")

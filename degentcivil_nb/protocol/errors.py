@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from .message import WebSocketMessage
+    from .messages import WebSocketMessage
 
 CODE_NAMES: Mapping[int, str] = {
     1001: "INVALID_MESSAGE",
@@ -74,7 +74,7 @@ class WebSocketError(DegentCivilError):
     @staticmethod
     def create_error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
         """Make the `error` message that tells a peer of an error; `details` become further keys of its data."""
-        from .message import MessageTypes, WebSocketMessage  # when called: messages know errors, not errors them
+        from .messages import MessageTypes, WebSocketMessage  # when called: messages know errors, not errors them
 
         return WebSocketMessage(MessageTypes.ERROR, {"code": code, "message": message, **details})
 

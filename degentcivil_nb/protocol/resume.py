@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .errors import WebSocketError
-from .message import Gap, Resume
+from .messages import Gap, Resume
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from msgspec import Raw, structs
 from ..protocol.commands import allows
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.message import (
+from ..protocol.messages import (
     Command,
     CommandResult,
     CommandSpec,
@@ -24,8 +24,8 @@ from ..protocol.message import (
     RawMessage,
     WebSocketMessage,
 )
-from .farewell import error_message
 from .interfaces import CommandHandler, Monitor, Requester, Silent
+from .peers.closing import error_message
 
 log = logging.getLogger("degentcivil_nb.server")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..protocol.message import Command, CommandResult, CommandSpec, WebSocketMessage
+from ..protocol.messages import Command, CommandResult, CommandSpec, WebSocketMessage
 
 
 class Monitor(Protocol):
@@ -18,7 +18,7 @@ class Monitor(Protocol):
         """Take one sample of a duration."""
 
 
-class Traffic(Protocol):
+class TrafficLog(Protocol):
     """Record frames while it is enabled."""
 
     @property

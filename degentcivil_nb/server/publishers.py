@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..protocol.errors import WebSocketError
-from ..protocol.message import MessageTypes, WebSocketMessage
+from ..protocol.messages import MessageTypes, WebSocketMessage
 
 log = logging.getLogger("degentcivil_nb.server")
 

@@ -17,29 +17,29 @@ from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from ..protocol.address import is_loopback
+from ..core.address import is_loopback
 from ..protocol.errors import ConnectFailed
-from ..protocol.limits import RateLimiter
-from ..protocol.message import CommandSpec, Hello, RunState, WebSocketMessage
-from .admission import Admission
-from .auth import WebSocketAuth
-from .binding import addresses, explain, require_safe
-from .connection_pool import ConnectionPool
+from ..protocol.messages import CommandSpec, Hello, RunState, WebSocketMessage
+from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
-from .error_handler import ErrorHandler
-from .farewell import ending
-from .feed import Feed
-from .handlers import taking_one, tell
-from .history import History
-from .inbound import Inbound
-from .interfaces import CommandHandler, Monitor, Silent, Traffic
-from .keeper import Keeper
+from .entrance.admission import Admission
+from .entrance.auth import WebSocketAuth
+from .entrance.binding import addresses, explain, require_safe
+from .entrance.connection_pool import ConnectionPool
+from .entrance.origins import Gate
+from .interfaces import CommandHandler, Monitor, Silent, TrafficLog
 from .library_log import library_log
-from .origins import Gate
-from .peer import GuidePeer, Peer
-from .present import Present
-from .publishing import Publisher
-from .v1_peer import V1Peer, select_subprotocol
+from .peers.closing import ending
+from .peers.error_handler import ErrorHandler
+from .peers.guide_handlers import accepting_one_argument, send_to_each
+from .peers.inbound import Inbound
+from .peers.liveness import LivenessMonitor
+from .peers.peer import GuidePeer, Peer
+from .peers.v1_peer import V1Peer, select_subprotocol
+from .stream.feed import Feed
+from .stream.history import History
+from .stream.publishing import StreamPublisher
+from .stream.snapshot import SnapshotBuilder
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -81,7 +81,7 @@ class SimulationWebSocket:
         limiter: RateLimiter | None = None,
         error_handler: ErrorHandler | None = None,
         monitor: Monitor | None = None,
-        traffic: Traffic | None = None,
+        traffic: TrafficLog | None = None,
         history: History | None = None,
         heartbeat_s: float = 5.0,
         max_message_bytes: int = 1 << 20,
@@ -116,8 +116,8 @@ class SimulationWebSocket:
         self._traffic = traffic
         self._open_s = open_s
         self._resume_s = resume_s
-        present = Present()
-        self.publisher = Publisher(
+        present = SnapshotBuilder()
+        self.publisher = StreamPublisher(
             self.history,
             present,
             epoch=self.epoch,
@@ -149,7 +149,7 @@ class SimulationWebSocket:
             dispatch=self._dispatch,
         )
         self._peers: dict[ServerConnection, Peer] = {}
-        self._keeper = Keeper(
+        self._keeper = LivenessMonitor(
             self._peers.values,
             self.history,
             heartbeat_s=heartbeat_s,
@@ -185,7 +185,7 @@ class SimulationWebSocket:
             raise ConnectFailed(
                 f"this server is at {self.url} already", "Close it first, or make another", terminal=True
             )
-        handler = taking_one(self.handle_connection)  # a subclass may still ask for the path
+        handler = accepting_one_argument(self.handle_connection)  # a subclass may still ask for the path
 
         async def let_in(websocket: ServerConnection) -> None:
             if await self._door.admits(websocket):  # before the handler: a subclass's own may forget it
@@ -225,7 +225,7 @@ class SimulationWebSocket:
             if server is not None:
                 server.close(close_connections=False)
             self.publisher.drain()
-            self.feed.tell()
+            self.feed.notify_peers()
             await self.caught_up(_LAST_WORDS_S)
             await asyncio.gather(*(peer.close(GOING_AWAY, _GOODBYE) for peer in list(self._peers.values())))
             for task in self._tasks:
@@ -259,7 +259,7 @@ class SimulationWebSocket:
         """Put a message into the stream of every client; from any thread or loop, and it never waits."""
         self.publish(message.type, message.data, message.tick, message.timestamp)
         if len(self.clients) != len(self._peers):  # a subclass took some in by itself
-            tell([client for client in list(self.clients) if client not in self._peers], message.to_json())
+            send_to_each([client for client in list(self.clients) if client not in self._peers], message.to_json())
 
     async def publish_now(self, message: WebSocketMessage) -> WebSocketMessage:
         """Put a message behind everything published so far and return it with its `seq`; on the server's loop.

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 from msgspec.structs import replace
 
+from ..core.wakeup import Wakeup
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
-from ..protocol.message import Command, CommandResult, CommandSpec, MessageTypes, RunState
+from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState
 from .pace import Pace
 from .request import DEFERRED, Change, Reply, Request, over, refusal
-from .waking import Wakeup
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -39,7 +39,7 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 class Control:
     """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
 
-    `publish(type, data)` puts a message into the stream. `settle(then)` calls `then` with the stream's head once all
+    `publish(type, data)` puts a message into the stream. `head_after_drain(then)` calls `then` with the stream's head once all
     that was published has a position. `later(delay_s, function)` calls the
     function after a while and returns what cancels that. `alive()` says whether anybody could resume a paused run.
     `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can.
@@ -49,7 +49,7 @@ class Control:
         self,
         publish: Callable[[str, Any], None],
         *,
-        settle: Settle,
+        head_after_drain: Settle,
         later: Later,
         alive: Callable[[], bool] = lambda: True,
         tick_s: float | None = None,
@@ -60,7 +60,7 @@ class Control:
         self.tick = 0
         """The tick that what happens now belongs to: after a checkpoint, the one that follows it."""
         self._publish = publish
-        self._settle = settle
+        self._settle = head_after_drain
         self._later = later
         self._alive = alive
         self._clock = clock

@@ -12,19 +12,19 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
-from ..client.portal import Portal
-from ..monitoring import logs
+from ..core import logs
+from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
-from ..protocol.message import RunState
-from ..server.auth import WebSocketAuth
-from ..server.publishing import Receipt
+from ..protocol.messages import RunState
+from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
+from ..server.stream.publishing import Receipt
 from .control import Control
+from .publishing import EventPublisher
 from .stream_commands import StreamCommands
-from .telling import Teller
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -34,7 +34,7 @@ _CLOSE_S: Final = 10.0
 _open: set[SimulationProbe] = set()
 
 
-class SimulationProbe(Teller):
+class SimulationProbe(EventPublisher):
     """Show a simulation to notebooks, and let them stop and steer it at its checkpoints.
 
     The server runs on its own thread and listens when the constructor returns; `ConnectionError` says why it cannot.
@@ -65,7 +65,7 @@ class SimulationProbe(Teller):
         self._closed = False
         self.control = Control(
             self._publish_control,
-            settle=self._settle,
+            head_after_drain=self._settle,
             later=self._later,
             alive=self._alive,
             tick_s=tick_s,
@@ -92,7 +92,7 @@ class SimulationProbe(Teller):
             "traffic": self.traffic,
             "compression": compression,
         }
-        logs.tame()
+        logs.install_filters()
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._replacing = asyncio.Lock()  # two at once would want the same port
@@ -208,16 +208,16 @@ class SimulationProbe(Teller):
     def flush(self) -> int:
         """Wait until all that was told has its position in the stream, and give the last one."""
 
-        async def settle() -> int:
-            return self._server.feed.settle()
+        async def head_after_drain() -> int:
+            return self._server.feed.head_after_drain()
 
-        return self._portal.call(settle, timeout=_CLOSE_S)
+        return self._portal.call(head_after_drain, timeout=_CLOSE_S)
 
     def _settle(self, then: Callable[[int], None]) -> None:
-        async def settle() -> None:
-            then(self._server.feed.settle())
+        async def head_after_drain() -> None:
+            then(self._server.feed.head_after_drain())
 
-        self._on_loop(settle)
+        self._on_loop(head_after_drain)
 
     def _later(self, delay_s: float, function: Callable[[], None]) -> Callable[[], None]:
         async def wait() -> None:

@@ -14,8 +14,8 @@ from msgspec import Raw
 from ..protocol.commands import DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.message import CommandResult, ErrorInfo, RunState
-from ..server.publishing import Receipt
+from ..protocol.messages import CommandResult, ErrorInfo, RunState
+from ..server.stream.publishing import Receipt
 
 log = logging.getLogger("degentcivil_nb.simulation")
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..protocol.errors import WebSocketError
-from ..protocol.message import MessageTypes, RunState
-from ..server.publishing import Receipt
+from ..protocol.messages import MessageTypes, RunState
+from ..server.stream.publishing import Receipt
 from . import payloads
 from .request import Change
 
 
-class Teller(Protocol):
+class EventSink(Protocol):
     """What a simulation tells things to: the probe."""
 
     states: dict[Any, str]
@@ -25,7 +25,9 @@ class Teller(Protocol):
 class StreamCommands:
     """Hold the commands; those that change something answer with the run's state, whose `seq` is that of the change."""
 
-    def __init__(self, teller: Teller, status: Callable[[], RunState], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, teller: EventSink, status: Callable[[], RunState], clock: Callable[[], float] = time.time
+    ) -> None:
         self._teller = teller
         self._status = status
         self._clock = clock

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from msgspec import Raw
 
-from ..protocol.message import MessageTypes, RawMessage
+from ..protocol.messages import MessageTypes, RawMessage
 from .changes import Lists, changes_in, merged, named_in
+from .characters import CharacterTable
 from .ingest import Ingest
-from .present import Present
 from .schema import Mask
 from .selection import TakePayloads
 from .table import Array, View
@@ -25,7 +25,7 @@ SEARCH_ROWS: Final = 65_536
 class Checkpoints:
     """Keep copies of the present, each as it was before an event."""
 
-    def __init__(self, first: Present, row: int = 0) -> None:
+    def __init__(self, first: CharacterTable, row: int = 0) -> None:
         self._rows = [row]
         self._presents = [first]
 
@@ -33,7 +33,7 @@ class Checkpoints:
         """Say whether it is time for another copy."""
         return row - self._rows[-1] >= max(EVERY_ROWS, ROWS_A_CHARACTER * characters)
 
-    def add(self, row: int, present: Present) -> None:
+    def add(self, row: int, present: CharacterTable) -> None:
         """Keep a copy of the present as it is before event `row`."""
         if self._rows and self._rows[-1] == row:
             self._presents[-1] = present.copy()
@@ -47,7 +47,7 @@ class Checkpoints:
         if gone:
             del self._rows[:gone], self._presents[:gone]
 
-    def before(self, row: int) -> tuple[int, Present] | None:
+    def before(self, row: int) -> tuple[int, CharacterTable] | None:
         """Give the last copy made before event `row`, and which event it was made before."""
         place = bisect_right(self._rows, row) - 1
         return None if place < 0 else (self._rows[place], self._presents[place].copy())
@@ -75,7 +75,7 @@ def last_where(values: Array, mask: Mask | None, limit: int) -> int:
     return -1
 
 
-def replay(present: Present, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
+def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
     """Play the events from row `start` to before `stop` over a present."""
     held = view.rows(start, stop)
     rows = {name: view.columns[name][held] for name in ("type", "character_id", "state", "location", "time")}

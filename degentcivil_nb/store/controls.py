@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ..protocol.message import Gap, RunState, Snapshot, SnapshotCharacter
+from ..protocol.messages import Gap, RunState, Snapshot, SnapshotCharacter
 from .schema import Ints, timestamps
 
 REMEMBERED: Final = 256
@@ -37,7 +37,7 @@ class GapRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class StreamPosition:
     """Name a place in the stream."""
 
     epoch: str | None
@@ -52,7 +52,7 @@ class Controls:
         self.gaps: list[GapRow] = []
         self.missing: int | None = 0
         self.run_state: RunState | None = None
-        self.told: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
+        self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """Which command brought the run into which state, the newest last."""
         self.accounted: dict[str, int] = {}
         self.parts: list[SnapshotCharacter] = []
@@ -73,10 +73,10 @@ class Controls:
         if gap.end is not None:
             self.account(gap.epoch, gap.end)
 
-    def told_of(self, state: RunState) -> None:
+    def note_run_state(self, state: RunState) -> None:
         """Take the newest word on the run."""
         self.run_state = state
-        self.told.append((state.command_id, state.state))
+        self.run_state_causes.append((state.command_id, state.state))
 
     def snapshot(self, part: Snapshot) -> list[SnapshotCharacter] | None:
         """Collect the parts of a snapshot; gives all its characters with the last."""

@@ -14,21 +14,21 @@ from msgspec import Raw
 from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.message import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from .characters import CharacterTable
 from .checkpoints import Checkpoints
 from .columns import Dictionary
-from .controls import ControlRow, Controls, Position
+from .controls import ControlRow, Controls, StreamPosition
 from .counters import Tally
-from .following import WAITING_ROWS
+from .derived_state import WAITING_ROWS
 from .ingest import Ingest, Ingested
 from .llm import LlmTotals
 from .payloads import Payloads
 from .places import Places
-from .present import Present
 from .questions import Questions
 from .schema import NAT, SECOND, Codes, Ints, Moment, moment_ns, to_ns
-from .stays import Stays
 from .table import Table
+from .transitions import TransitionTracker
 
 logger = logging.getLogger("degentcivil_nb.store")
 
@@ -62,15 +62,15 @@ class EventStore(Questions):
         words = self._table.dictionaries
         self._ingest = Ingest(words)
         self._payloads = Payloads()
-        self._present = Present(words["character_id"], words["state"], words["location"])
-        self._stays = Stays(words["state"])
+        self._present = CharacterTable(words["character_id"], words["state"], words["location"])
+        self._stays = TransitionTracker(words["state"])
         self._tallies = {by: Tally() for by in COUNTED}
         self._codes = Dictionary()
         self._controls = Controls()
         self._checkpoints = Checkpoints(self._present.copy())
         self._places = Places()
         self._llm = LlmTotals()
-        self._snapshot: Position | None = None
+        self._snapshot: StreamPosition | None = None
         self._snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None
         self._errors = 0
         self._malformed = 0
@@ -200,7 +200,7 @@ class EventStore(Questions):
         if self._snapshot_states is not None:
             self._settle()
             self._checkpoints.add(row, self._present)
-            self._stays.take_up(row, *self._snapshot_states)
+            self._stays.restore_snapshot(row, *self._snapshot_states)
             self._snapshot_states = None
 
     def _control(self, message: RawMessage, received_ns: int, epoch: str | None) -> None:
@@ -223,12 +223,12 @@ class EventStore(Questions):
             elif isinstance(payload, Snapshot):
                 whole = controls.snapshot(payload)
                 if whole is not None:
-                    self._snapshot = Position(epoch, payload.seq)
+                    self._snapshot = StreamPosition(epoch, payload.seq)
                     self._snapshot_states = self._present.replace(whole)
                     if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
                         self._take_up(row)
             elif isinstance(payload, RunState):
-                controls.told_of(payload)
+                controls.note_run_state(payload)
                 if payload.tick is not None:
                     self._tick = payload.tick
                 if payload.head is not None:

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from ..protocol.codec import character_of
 from ..protocol.json_text import FOREIGN
-from ..protocol.message import (
+from ..protocol.messages import (
     ErrorPayload,
     EventNotification,
     GameLlmCall,

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 
 from ..protocol.json_text import FOREIGN
-from ..protocol.message import GameLlmCall, LlmCall, MessageTypes
+from ..protocol.messages import GameLlmCall, LlmCall, MessageTypes
 
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..protocol.message import MessageTypes
+from ..protocol.messages import MessageTypes
+from .characters import CharacterTable
 from .checkpoints import last_where, replay
 from .controls import ControlRow, gap_table
 from .errors import error_table
@@ -16,19 +17,18 @@ from .ingest import Ingest
 from .llm import LlmTotals, read_calls, totals_table
 from .payloads import read_payload
 from .places import Places, place_table
-from .present import Present
 from .rates import rate_table
 from .schema import SECOND, Codes, Ints, Moment, moment_ns
 from .selection import Names, decoded, select
-from .status import Status
-from .stays import transition_table
+from .status import StoreState
 from .table import View
 from .timeline import Extra, stay_table
+from .transitions import transition_table
 
 LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 
 
-class Questions(Status):
+class Questions(StoreState):
     """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
 
     _ingest: Ingest
@@ -153,7 +153,7 @@ class Questions(Status):
             stop = min(row + 1, view.next_row)
         return self._as_it_was(view, stop).columns().frame()
 
-    def _as_it_was(self, view: View, stop: int) -> Present:
+    def _as_it_was(self, view: View, stop: int) -> CharacterTable:
         with self._changed:
             found = self._checkpoints.before(stop)
             oldest = self._checkpoints.first_row

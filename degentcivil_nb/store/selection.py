@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..protocol.conditions import Words, compile_condition
+from ..expressions.conditions import Words, compile_condition
 from .payloads import read_payload
 from .schema import NAT, SECOND, Ints, Mask, Moment, moment_ns
 from .table import View

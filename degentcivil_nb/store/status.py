@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .characters import CharacterColumns
 from .controls import Controls
-from .following import Following
-from .present import PresentColumns
+from .derived_state import DerivedState
 from .schema import StoreStats
 
 
-class Status(Following):
+class StoreState(DerivedState):
     """Say how a store is, at once and from any thread."""
 
     version: int
@@ -62,9 +62,9 @@ class Status(Following):
         found = np.flatnonzero(at & (view.columns["epoch"] == view.code("epoch", epoch or "")))
         return int(found[-1]) + view.first_row if len(found) else None
 
-    def has_heard(self, command_id: str, state: str) -> bool:
+    def run_state_confirmed(self, command_id: str, state: str) -> bool:
         """Say whether the run was said to be in a state because of a command."""
-        return (command_id, state) in self._controls.told
+        return (command_id, state) in self._controls.run_state_causes
 
     def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `predicate` (asked after each change) holds; false if it does not within `timeout` seconds."""
@@ -103,7 +103,7 @@ class Status(Following):
         with self._changed:
             return self._present.attribute(character, name)
 
-    def present_columns(self, since_version: int = 0) -> PresentColumns:
+    def present_columns(self, since_version: int = 0) -> CharacterColumns:
         """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
         with self._changed:
             self._settle()

@@ -9,8 +9,8 @@ import pandas as pd
 
 from .schema import NAT, Codes, Ints, Mask, timestamps
 from .selection import Names, has_word
-from .stays import Stays
 from .table import Array, View
+from .transitions import TransitionTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Extra:
     times: Ints
 
     @classmethod
-    def of(cls, stays: Stays, pending: tuple[Codes, Codes, Codes, Ints] | None, next_row: int) -> Extra:
+    def of(cls, stays: TransitionTracker, pending: tuple[Codes, Codes, Codes, Ints] | None, next_row: int) -> Extra:
         """Take what is noted, and a snapshot whose position the stream has not reached yet."""
         rows, characters = stays.extra_rows.values, stays.extra_characters.values
         states, locations, times = stays.extra_states.values, stays.extra_locations.values, stays.extra_times.values

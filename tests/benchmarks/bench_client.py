@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 from websockets.asyncio.client import connect
 
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.message import RawMessage
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
 from tests.benchmarks.report import Row, at_least, finish, parser
 from tests.benchmarks.sender import sending

@@ -24,10 +24,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedOK
 
 import degentcivil_nb as dc
-from degentcivil_nb.exporting import export_recording
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.message import RawMessage
-from degentcivil_nb.recorder import Recorder
+from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings.export import export_recording
+from degentcivil_nb.recordings.recorder import Recorder
 from tests.benchmarks.report import Row, best, finish, parser
 from tests.benchmarks.sender import PLACES, STATES
 

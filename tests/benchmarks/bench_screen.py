@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from tests.benchmarks.report import Row, Target, at_most, finish, parser
 from tests.benchmarks.source import Source
-from tests.browser.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
+from tests.end_to_end.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
 
 SCRIPT = (Path(__file__).parent / "screen.js").read_text(encoding="utf-8")
 CELL = """

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from degentcivil_nb.analysis.reader import Reader
 from degentcivil_nb.protocol.codec import decode_frames, encode_batch
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.message import RawMessage, WebSocketMessage
-from degentcivil_nb.reader import Reader
+from degentcivil_nb.protocol.messages import RawMessage, WebSocketMessage
 from degentcivil_nb.store.event_store import EventStore
 from tests.benchmarks.report import Row, Target, at_least, at_most, best, finish, parser
 from tests.benchmarks.sender import PLACES, STATES

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.codec import encode_batch
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.message import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
+from degentcivil_nb.protocol.messages import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
 
 ROOT = Path(__file__).parent.parent.parent
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from degentcivil_nb.client.portal import Portal
+from degentcivil_nb.core.portal import Portal
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
 ROOT = Path(__file__).parent.parent.parent

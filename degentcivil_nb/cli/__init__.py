@@ -1,0 +1,5 @@
+"""The shell command `degentcivil-nb`."""
+
+from .app import main
+
+__all__ = ["main"]

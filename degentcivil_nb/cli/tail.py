@@ -1,0 +1,119 @@
+"""A stream as lines of text on a terminal, with nothing in them that a terminal would obey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final, Literal, TextIO
+
+import msgspec
+
+from ..client.simulation_client import SimulationClient
+from ..protocol.errors import ConnectFailed
+from ..protocol.json_text import FOREIGN, encode
+from ..protocol.messages import MessageTypes, RawMessage
+
+CAP: Final = 400
+"""Characters of a payload in a text line; JSON lines are whole."""
+
+_ALWAYS: Final = frozenset({MessageTypes.GAP, MessageTypes.RUN_STATE})
+"""Printed whatever types are asked for: without them the rest would be misread."""
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Write control, invisible and direction-changing characters as JSON escapes such as `\u001b`.
+
+    JSON text keeps its meaning: such characters stand in it only inside strings.
+    """
+    return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def text_line(message: RawMessage, received: float) -> str:
+    """Write a message as one line: local time, position, tick, type and payload, cut where it gets long."""
+    moment = message.timestamp if message.timestamp is not None else received
+    try:
+        time = datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):  # a number that is no time on this machine
+        time = f"{moment:g}"
+    seq = "" if message.seq is None else f"#{message.seq}"
+    tick = "" if message.tick is None else f"t{message.tick}"
+    payload = _compact(bytes(message.data))
+    if len(payload) > CAP:
+        payload = f"{payload[:CAP]}… ({len(payload):,} characters)"
+    return visible(f"{time} {seq:>8} {tick:>7} {message.type:<18} {payload}")
+
+
+def json_line(message: RawMessage, received: float) -> str:
+    """Write a message as one line of JSON, whole; `received` stands in for a timestamp that was not sent."""
+    if message.timestamp is None:
+        message = msgspec.structs.replace(message, timestamp=received)
+    return visible(_compact(encode(message)))
+
+
+def _compact(data: bytes) -> str:
+    try:
+        return msgspec.json.format(data, indent=-1).decode("utf-8", "backslashreplace")
+    except FOREIGN:  # the payload of a message is not looked into until somebody asks
+        return data.decode("utf-8", "backslashreplace")
+
+
+async def follow(
+    url: str,
+    out: TextIO,
+    notices: TextIO,
+    *,
+    token: str | None = None,
+    history: int = 10,
+    types: Collection[str] = (),
+    form: Literal["text", "json"] = "text",
+) -> None:
+    """Print a stream until the connection ends for good or nobody reads `out` any more.
+
+    What happens to the connection is told on `notices`. Raises `ConnectFailed` when it cannot be had (any more), and
+    `ValueError` for what is no WebSocket URL. A slow reader slows the reading down; what is missed then is declared
+    by the server as a gap, and printed.
+    """
+    line = json_line if form == "json" else text_line
+    unread = asyncio.Event()
+
+    def take(messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        try:
+            for message in messages:
+                wanted = message.type in types if types else message.type != MessageTypes.SNAPSHOT
+                if wanted or message.type in _ALWAYS:
+                    out.write(f"{line(message, received)}\n")
+            out.flush()
+        except OSError:  # `| head` has seen enough
+            unread.set()
+
+    told = ""
+
+    def tell() -> None:
+        nonlocal told
+        why = f": {client.last_error}" if client.state == "reconnecting" and client.last_error else ""
+        if told != f"{client.state}{why}" and client.state != "closed":  # the end is told by whoever brings it about
+            told = f"{client.state}{why}"
+            notices.write(f"{visible(told)}\n")
+            notices.flush()
+
+    client = SimulationClient(url, token=token, history=history, types=list(types) or None, sink=take, on_change=tell)
+    try:
+        await client.open()
+        ends = {asyncio.create_task(client.run()), asyncio.create_task(unread.wait())}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+        if not unread.is_set():
+            raise ConnectFailed(client.last_error or "the connection ended", "Nothing more will come from there")
+    finally:
+        await client.close()

@@ -1,0 +1,121 @@
+"""Faults on purpose: what a network, a server or a simulation may do to a notebook, for tests and for seeing it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from ..server.simulation_websocket import SimulationWebSocket
+from ..simulation.probe import SimulationProbe
+
+MALFORMED: Final[dict[str, str | bytes]] = {
+    "not_json": '{"type": "state_change", "data": {',
+    "not_utf8": b'{"type": "\xff\xfe"}',
+    "no_type": '{"data": {"character_id": "emma"}}',
+    "wrong_type": '{"type": 7, "data": null}',
+    "wrong_payload": '{"type": "state_change", "data": {"character_id": null, "new_state": ["MOVE"]}}',
+    "array": "[1, 2, 3]",
+    "nan": '{"type": "event_notification", "data": NaN}',
+    "bad_seq": '{"type": "event_notification", "data": null, "seq": -1}',
+    "bad_batch": '{"type": "batch", "data": [{"type": 1}, 7, "x"]}',
+    "deep": '{"type": "x", "data": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "huge_number": '{"type": "x", "timestamp": 1' + "0" * 400 + "}",
+    "surrogate": '{"type": "\\ud800", "data": null}',
+}
+"""Frames that are no messages, by what is wrong with them."""
+
+_BURST_S: Final = 0.005
+
+
+async def send_malformed(server: SimulationWebSocket, kinds: Sequence[str], count: int) -> int:
+    """Send frames that are no messages to every client, past the stream; return how many were sent."""
+    sent = 0
+    for websocket in list(server.clients):
+        try:
+            for _ in range(count):
+                for kind in kinds:
+                    frame = MALFORMED[kind]
+                    await websocket.send(frame, text=True)
+                    sent += 1
+        except ConnectionClosed:
+            continue  # a client may well have had enough
+    return sent
+
+
+async def disconnect(server: SimulationWebSocket, which: int | None, clean: bool, code: int) -> int:
+    """End one connection, or all: cut, or with a proper close; return how many."""
+    websockets = list(server.clients) if which is None else list(server.clients)[which : which + 1]
+    if clean:
+        await asyncio.gather(*(_close(websocket, code) for websocket in websockets))
+    else:
+        for websocket in websockets:
+            websocket.transport.abort()
+    return len(websockets)
+
+
+async def _close(websocket: ServerConnection, code: int) -> None:
+    await websocket.close(code, "a fault on purpose")
+
+
+async def stall(seconds: float) -> None:
+    """Hold up everything that the server does: its loop stands still, as that of a busy machine does."""
+    time.sleep(seconds)  # noqa: ASYNC251 — blocking the loop is the point
+
+
+class Flood:
+    """Publish events at a steady rate from a thread of its own; `wait` gives how many."""
+
+    def __init__(
+        self, probe: SimulationProbe, rate: float, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if not rate > 0 or not seconds > 0:
+            raise ValueError(f"a flood has a rate and a duration above 0, not {rate!r} a second for {seconds!r} s")
+        self._probe = probe
+        self._rate = rate
+        self.total = round(rate * seconds)
+        """How many events there will be, if it is not stopped."""
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._published = 0
+        self._thread = threading.Thread(target=self._run, name="degentcivil-flood", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        started = self._clock()
+        event = self._probe.event
+        while self._published < self.total and not self._stopping.is_set():
+            due = min(int((self._clock() - started) * self._rate) + 1, self.total)
+            for number in range(self._published, due):
+                event("flood", {"n": number})
+            self._published = due
+            self._stopping.wait(_BURST_S)
+
+    @property
+    def alive(self) -> bool:
+        """Say whether it goes on."""
+        return self._thread.is_alive()
+
+    def wait(self) -> int:
+        """Wait for its end, and give the number of events published."""
+        self._thread.join()
+        return self._published
+
+    def stop(self) -> None:
+        """End it before its time."""
+        self._stopping.set()
+        self._thread.join()
+
+
+def chosen_kinds(kinds: str | Sequence[str] | None) -> list[str]:
+    """Read which kinds of malformed frame are wanted; `ValueError` lists them."""
+    chosen = list(MALFORMED) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
+    unknown: list[Any] = [kind for kind in chosen if kind not in MALFORMED]
+    if unknown:
+        raise ValueError(f"no malformed frame is called {unknown[0]!r}; there are {', '.join(MALFORMED)}")
+    return chosen

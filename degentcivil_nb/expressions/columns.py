@@ -1,0 +1,156 @@
+"""A condition over columns: numbers in one go, categories once a category, and the rest only where it still matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .parser import Node
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
+
+class Words(NamedTuple):
+    """Be a column of categories: for each row a position in `words`, −1 where it is null."""
+
+    codes: npt.NDArray[np.integer[Any]]
+    words: Sequence[str]
+
+
+Column = npt.NDArray[Any] | Words | None
+Columns = Callable[[str], Column]
+Payload = Callable[[int], Any]
+
+
+def mask_of(root: Node, columns: Columns, rows: int, payload: Payload) -> Mask:
+    """Say for each of `rows` rows whether a condition holds."""
+    table = _Table(root.names, columns, payload)
+    with np.errstate(all="ignore"):
+        return table.mask(root, np.arange(rows, dtype=np.intp))
+
+
+class _Table:
+    """Hold the columns that a condition names; `mask` evaluates a part of it over some of the rows."""
+
+    def __init__(self, names: frozenset[str], columns: Columns, payload: Payload) -> None:
+        self.columns = {name: column for name in sorted(names) if (column := columns(name)) is not None}
+        self.numbers = {name for name, column in self.columns.items() if _is_numeric(column)}
+        self.payload = payload
+
+    def mask(self, node: Node, rows: Rows) -> Mask:
+        match node.kind:
+            case "not":
+                return ~self.mask(node.children[0], rows)
+            case "and" | "or":
+                return self.several(node, rows)
+        if not node.names:
+            return np.full(len(rows), bool(node.run(_nothing)))
+        if node.vector is not None and node.names <= self.numbers:
+            return _truth(node.vector(lambda name: self.doubles(name, rows)), len(rows))
+        if len(node.names) == 1:
+            (name,) = node.names
+            column = self.columns.get(name)
+            if isinstance(column, Words):
+                return self.by_word(node, name, column, rows)
+        return self.by_row([node], rows, every=True)
+
+    def several(self, node: Node, rows: Rows) -> Mask:
+        """Evaluate an `and` or an `or`: what is cheap first, and each part only on rows not yet decided."""
+        every = node.kind == "and"
+        result = np.full(len(rows), every)
+        open_rows = np.arange(len(rows), dtype=np.intp)
+        known = [child for child in node.children if self.cost(child) == 0]
+        mixed = [child for child in node.children if self.cost(child) == 1]
+        slow = [child for child in node.children if self.cost(child) == 2]
+        parts: list[Callable[[Rows], Mask]] = [lambda at, child=child: self.mask(child, at) for child in known + mixed]  # type: ignore[misc]
+        if slow:
+            parts.append(lambda at: self.by_row(slow, at, every=every))
+        for part in parts:
+            if not len(open_rows):
+                break
+            held = part(rows[open_rows])
+            decided = ~held if every else held
+            result[open_rows[decided]] = not every
+            open_rows = open_rows[~decided]
+        return result
+
+    def cost(self, node: Node) -> int:
+        """Tell what needs no payload (0), what needs it in places (1), and what is asked row by row (2)."""
+        if node.names <= self.columns.keys():
+            return 0
+        return 1 if node.children else 2
+
+    def by_word(self, node: Node, name: str, column: Words, rows: Rows) -> Mask:
+        codes = column.codes[rows]
+        seen = np.flatnonzero(np.bincount(codes + 1, minlength=1))
+        table = np.zeros(len(column.words) + 1, dtype=np.bool_)
+        for code in seen.tolist():
+            word = column.words[code - 1] if code else None
+            table[code] = bool(node.run(lambda _name, word=word: word))  # type: ignore[misc]
+        answer: Mask = table[codes + 1]
+        return answer
+
+    def by_row(self, nodes: list[Node], rows: Rows, *, every: bool) -> Mask:
+        """Evaluate row by row, the payload decoded at most once a row; `every`: all must hold, else one."""
+        combine = all if every else any
+        runs = [node.run for node in nodes]
+        result = np.empty(len(rows), dtype=np.bool_)
+        for position, row in enumerate(rows.tolist()):
+            look = _Row(self, row).look
+            result[position] = combine(run(look) for run in runs)
+        return result
+
+    def doubles(self, name: str, rows: Rows) -> npt.NDArray[np.float64]:
+        column = self.columns[name]
+        assert not isinstance(column, Words) and column is not None
+        return column[rows].astype(np.float64)
+
+
+class _Row:
+    """Answer names for one row: its columns, else what its payload says under that key."""
+
+    __slots__ = ("_decoded", "_table", "_value", "row")
+
+    def __init__(self, table: _Table, row: int) -> None:
+        self._table = table
+        self.row = row
+        self._decoded = False
+        self._value: Any = None
+
+    def look(self, name: str) -> Any:
+        column = self._table.columns.get(name)
+        if isinstance(column, Words):
+            code = int(column.codes[self.row])
+            return column.words[code] if code >= 0 else None
+        if column is not None:
+            return column[self.row]
+        if not self._decoded:
+            self._value = self._table.payload(self.row)
+            self._decoded = True
+        return in_payload(self._value, name)
+
+
+def in_payload(payload: Any, name: str) -> Any:
+    """Give what a payload says under a key; `data` is its own key of that name, or else the payload itself."""
+    if not isinstance(payload, dict):
+        return payload if name == "data" else None
+    return payload.get(name, payload if name == "data" else None)
+
+
+def _is_numeric(column: Column) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+
+
+def _truth(values: Any, rows: int) -> Mask:
+    array = np.asarray(values)
+    if array.dtype != np.bool_:
+        array = (array < 0) | (array > 0)  # NaN, that is null, is false
+    return np.broadcast_to(array, rows).copy()
+
+
+def _nothing(name: str) -> None:
+    return None

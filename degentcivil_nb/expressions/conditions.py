@@ -1,0 +1,134 @@
+"""The one small expression language of breakpoints, watches, `wait_for(where=…)` and `events(where=…)`.
+
+A condition is parsed with Python's grammar, checked against a white list and turned into closures of our own: no text
+of a user is ever run. Names, numbers, texts, `True`, `False`, `None`, comparisons and their chains, `and`, `or`,
+`not`, `in`, `+ - * / %`, `data["key"]`, lists, and the functions `len abs min max lower contains startswith changed`.
+
+What is missing is null; a comparison with null or across types is false, `!=` and `not in` among them. Numbers are
+doubles; a truth value is no number; a division by zero is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from .columns import Columns, Mask, Payload, Words, in_payload, mask_of
+from .parser import CHANGED, Lookup, Parsed, mistake, parse
+from .values import plain
+
+__all__ = ["Condition", "Words", "compile_condition", "scope_of"]
+
+MAX_REMEMBERED: Final = 100_000
+"""Of how many characters and names `changed` remembers the last value."""
+
+Scope = Mapping[str, Any] | Lookup
+"""What names mean: a mapping, or a function that gives `None` for what is missing."""
+
+
+class Condition:
+    """Be one condition, checked when made; `evaluate`, `test` and `mask` agree with each other and never raise.
+
+    `changed(name)` compares with the last value that this very object was asked about for the same `character_id`,
+    so give each breakpoint its own (`fresh`). A message that lacks the name changes nothing.
+    """
+
+    def __init__(self, text: str, parsed: Parsed | None = None) -> None:
+        self.text = text
+        self._parsed = parse(text) if parsed is None else parsed
+        self._last: dict[tuple[Any, str], Any] = {}
+
+    def __repr__(self) -> str:
+        return f"Condition({self.text!r})"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """List the names that the condition asks for (`new_state` counts as `state`)."""
+        return frozenset(self._parsed.places)
+
+    def fresh(self) -> Condition:
+        """Give the same condition without what `changed` remembers."""
+        return Condition(self.text, self._parsed)
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Give the value over one message: null, a truth value, a number, a text, a list or an object."""
+        look: Lookup = scope if callable(scope) else scope.get
+        if self._parsed.changed:
+            look = self._with_changes(look)
+        return self._parsed.root.run(look)
+
+    def test(self, scope: Scope) -> bool:
+        """Say whether the value is true; null, zero and what is empty are not."""
+        return bool(self.evaluate(scope))
+
+    def mask(self, columns: Columns, rows: int, payload: Payload, *, attributes: Collection[str] = ()) -> Mask:
+        """Say for each of `rows` rows of a store whether the condition holds.
+
+        `columns(name)` gives a column of that length: an array of numbers (NaN: null; times as seconds since the Unix
+        epoch), `Words(codes, words)` for categories, or `None` where there is no such column. Such a name is looked
+        for in `payload(i)`, the decoded payload of row `i` counted from 0, which is asked only for rows that the
+        columns have not decided. `data` is the payload's key of that name, or else the whole payload.
+
+        `attributes` are the names of characters' attributes that the caller knows: as of a row nobody knows their
+        values, so such a name is refused. Raises `ValueError` for them and for `changed`, whose answer would depend on
+        which rows are asked.
+        """
+        for name, at in sorted(self._parsed.places.items(), key=lambda item: item[1]):
+            if name in self._parsed.changed:
+                raise mistake(self.text, at, "changed(…) follows a run as it goes and cannot look back over rows")
+            if name in attributes and columns(name) is None:
+                raise mistake(
+                    self.text,
+                    at,
+                    f"{name} is an attribute of characters, and its value as of a row is not kept; "
+                    f'data["{name}"] is what a message itself says of it',
+                )
+        return mask_of(self._parsed.root, columns, rows, payload)
+
+    def _with_changes(self, look: Lookup) -> Lookup:
+        character = plain(look("character_id"))
+        whose = character if isinstance(character, (str, int)) else None
+        changes = {CHANGED.format(name): self._note((whose, name), plain(look(name))) for name in self._parsed.changed}
+        return lambda name: changes[name] if name in changes else look(name)
+
+    def _note(self, key: tuple[Any, str], value: Any) -> bool:
+        if value is None:
+            return False
+        before = self._last.pop(key, None)
+        if len(self._last) >= MAX_REMEMBERED:
+            del self._last[next(iter(self._last))]  # whoever was not heard of for longest
+        self._last[key] = value
+        return before is not None and (type(before), before) != (type(value), value)
+
+
+def compile_condition(text: str) -> Condition:
+    """Check a condition and make it ready; `ValueError` shows the text with a caret under what is wrong."""
+    return Condition(text, _parsed(text) if isinstance(text, str) else None)
+
+
+def scope_of(
+    columns: Mapping[str, Any], payload: Any = None, attributes: Mapping[str, Any] | None = None
+) -> Callable[[str], Any]:
+    """Make the scope of one message: its columns, then its payload's keys, then the attributes of its character.
+
+    A column that is null hides what is behind it, as in `mask`. `state` is also the payload's `new_state`, and
+    `data` its key of that name or else the whole payload.
+    """
+
+    def look(name: str) -> Any:
+        if name in columns:
+            return columns[name]
+        found = in_payload(payload, name)
+        if found is None and name == "state":
+            found = in_payload(payload, "new_state")
+        if found is None and attributes is not None:
+            found = attributes.get(name)
+        return found
+
+    return look
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Parsed:
+    return parse(text)

@@ -1,0 +1,311 @@
+"""From the text of a condition to a tree of checked nodes: Python's grammar, and a white list of what it may say."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from . import values
+
+MAX_LENGTH: Final = 2_000
+MAX_DEPTH: Final = 60
+MAX_INTEGER: Final = 1 << 63
+
+Lookup = Callable[[str], Any]
+"""What a name means at the moment of evaluation; `None` where it is missing."""
+Vector = Callable[[Lookup], Any]
+"""The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double."""
+
+CHANGED: Final = "changed({})"
+"""The name under which `changed(name)` asks the lookup."""
+
+_WORDS: Final = {"null": None, "true": True, "false": False}
+_SAME: Final = {"new_state": "state"}
+_BINARY: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Mod: "%",
+}
+_COMPARE: Final[dict[type[ast.cmpop], str]] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+_REFUSED: Final[dict[type[ast.AST], str]] = {
+    ast.Attribute: 'no attributes with a dot; write name["key"]',
+    ast.Lambda: "no functions can be made here",
+    ast.JoinedStr: "no f-strings",
+    ast.NamedExpr: "nothing can be assigned; compare with ==",
+    ast.IfExp: "no if and else; write `and`, `or`, `not`",
+    ast.Dict: "no objects; write a list",
+    ast.Set: "no sets; write a list",
+    ast.Slice: "no slices",
+    ast.Starred: "no stars",
+    ast.Await: "nothing to wait for",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """Be one part of a condition: `run` evaluates it, `names` are what it asks for.
+
+    `children` are the parts of an `and`, `or` or `not` (`kind` says which; else it is a comparison, `test`, or
+    `leaf`). `vector` is there
+    where the part can be calculated over numeric columns in one go.
+    """
+
+    run: Callable[[Lookup], Any]
+    names: frozenset[str] = frozenset()
+    kind: str = "leaf"
+    children: tuple[Node, ...] = ()
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Be a checked condition: its tree, where each name stands first, and the names that `changed` watches."""
+
+    root: Node
+    places: dict[str, int]
+    changed: tuple[str, ...]
+
+
+def mistake(text: str, at: int, message: str) -> ValueError:
+    """Make the error that shows the text with a caret under the character at fault."""
+    start = max(0, min(at - 40, len(text) - 80))
+    shown = "".join(c if c.isprintable() else "?" for c in text[start : start + 80])
+    lead, tail = "…" * (start > 0), "…" * (start + 80 < len(text))
+    return ValueError(f"{message}\n  {lead}{shown}{tail}\n  {' ' * (at - start + len(lead))}^")
+
+
+def parse(text: str) -> Parsed:
+    """Check a condition and build its tree; `ValueError` points at the character that is wrong."""
+    if not isinstance(text, str):
+        raise ValueError(f"a condition is a text, not {type(text).__name__}")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"a condition has at most {MAX_LENGTH:,} characters, this one has {len(text):,}")
+    if not text.strip():
+        raise ValueError("a condition says something like: wealth >= 8 and state == 'TRADE'")
+    for at, character in enumerate(text):
+        if character in "\n\r\f\0":
+            raise mistake(text, at, "a condition is one line")
+    return _Parser(text).parse()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.places: dict[str, int] = {}
+        self.changed: dict[str, None] = {}
+
+    def parse(self) -> Parsed:
+        indent = len(self.text) - len(self.text.lstrip())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's own advice about escapes
+                tree = ast.parse(self.text.strip(), mode="eval")
+        except SyntaxError as error:
+            at = indent + max(0, (error.offset or 1) - 1)
+            raise mistake(self.text, min(at, len(self.text)), f"this is no condition: {error.msg}") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise mistake(self.text, 0, f"this is no condition: {error}") from None
+        self.encoded = self.text.strip().encode("utf-8", "surrogatepass")
+        self.indent = indent
+        return Parsed(self.node(tree.body, 0), self.places, tuple(self.changed))
+
+    def at(self, node: ast.AST) -> int:
+        offset = getattr(node, "col_offset", 0)  # in bytes of UTF-8
+        return self.indent + len(self.encoded[:offset].decode("utf-8", "replace"))
+
+    def wrong(self, node: ast.AST, message: str) -> ValueError:
+        return mistake(self.text, self.at(node), message)
+
+    def node(self, node: ast.AST, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise self.wrong(node, "nested too deeply")
+        match node:
+            case ast.Constant():
+                return self.constant(node)
+            case ast.Name():
+                return self.name(node)
+            case ast.BoolOp():
+                return self.bool_op(node, depth)
+            case ast.UnaryOp():
+                return self.unary(node, depth)
+            case ast.BinOp():
+                return self.binary(node, depth)
+            case ast.Compare():
+                return self.compare(node, depth)
+            case ast.Call():
+                return self.call(node, depth)
+            case ast.Subscript():
+                return self.subscript(node, depth)
+            case ast.List() | ast.Tuple():
+                return self.items(node, depth)
+        raise self.wrong(node, _REFUSED.get(type(node), f"{type(node).__name__} has no place in a condition"))
+
+    def constant(self, node: ast.Constant) -> Node:
+        value = node.value
+        if value is not None and not isinstance(value, (str, bool, int, float)):
+            raise self.wrong(node, f"a value of the type {type(value).__name__} has no place in a condition")
+        if isinstance(value, (int, float)) and abs(value) > (MAX_INTEGER if isinstance(value, int) else 1e308):
+            raise self.wrong(node, "this number is too large")
+        return _constant(value)
+
+    def name(self, node: ast.Name) -> Node:
+        name = node.id
+        if name.startswith("__"):
+            raise self.wrong(node, "names with two underscores are refused")
+        if name in _WORDS:
+            return _constant(_WORDS[name])
+        if name in values.FUNCTIONS or name == "changed":
+            raise self.wrong(node, f"{name} is a function; write {name}(…)")
+        name = _SAME.get(name, name)
+        self.places.setdefault(name, self.at(node))
+        return Node(lambda look: values.plain(look(name)), frozenset({name}), vector=lambda columns: columns(name))
+
+    def bool_op(self, node: ast.BoolOp, depth: int) -> Node:
+        children = tuple(self.node(value, depth + 1) for value in node.values)
+        runs = tuple(child.run for child in children)
+        if isinstance(node.op, ast.And):
+            return Node(lambda look: all(run(look) for run in runs), _names(children), "and", children)
+        return Node(lambda look: any(run(look) for run in runs), _names(children), "or", children)
+
+    def unary(self, node: ast.UnaryOp, depth: int) -> Node:
+        child = self.node(node.operand, depth + 1)
+        run, vector = child.run, _numbers(child)
+        if isinstance(node.op, ast.Not):
+            return Node(lambda look: not run(look), child.names, "not", (child,))
+        if isinstance(node.op, ast.Invert):
+            raise self.wrong(node, "no ~; write `not`")
+        if isinstance(node.op, ast.UAdd):
+            return Node(lambda look: values.positive(run(look)), child.names, vector=vector)
+        return Node(
+            lambda look: values.negative(run(look)),
+            child.names,
+            vector=None if vector is None else lambda columns: -vector(columns),
+        )
+
+    def binary(self, node: ast.BinOp, depth: int) -> Node:
+        symbol = _BINARY.get(type(node.op))
+        if symbol is None:
+            raise self.wrong(node, "of the operators there are + - * / %")
+        for side in (node.left, node.right):
+            if symbol in "*%" and isinstance(side, ast.Constant) and isinstance(side.value, str):
+                raise self.wrong(side, "a text can be neither repeated nor filled in")
+        children = (self.node(node.left, depth + 1), self.node(node.right, depth + 1))
+        left, right = (child.run for child in children)
+        calculate = values.arithmetic(symbol)
+        return Node(
+            lambda look: calculate(left(look), right(look)),
+            _names(children),
+            vector=_over_columns(symbol, children),
+        )
+
+    def compare(self, node: ast.Compare, depth: int) -> Node:
+        operands = [self.node(part, depth + 1) for part in (node.left, *node.comparators)]
+        links = []
+        for position, op in enumerate(node.ops):
+            symbol = _COMPARE.get(type(op))
+            if symbol is None:
+                raise self.wrong(node.comparators[position], "no `is`; write == or !=")
+            links.append(_compare(symbol, operands[position], operands[position + 1]))
+        if len(links) == 1:
+            return links[0]
+        runs = tuple(link.run for link in links)
+        return Node(lambda look: all(run(look) for run in runs), _names(operands), "and", tuple(links))
+
+    def call(self, node: ast.Call, depth: int) -> Node:
+        if not isinstance(node.func, ast.Name):
+            raise self.wrong(node.func, "only a function's name can be called")
+        name = node.func.id
+        if name != "changed" and name not in values.FUNCTIONS:
+            known = ", ".join(sorted([*values.FUNCTIONS, "changed"]))
+            raise self.wrong(node.func, f"there is no function {name[:40]}; there are {known}")
+        if node.keywords:
+            raise self.wrong(node.keywords[0], "arguments have no names here")
+        if name == "changed":
+            return self.call_changed(node)
+        function, least, most = values.FUNCTIONS[name]
+        if not least <= len(node.args) <= most:
+            raise self.wrong(node, f"{name} takes {least if least == most else f'{least} or more'} argument(s)")
+        children = tuple(self.node(argument, depth + 1) for argument in node.args)
+        runs = tuple(child.run for child in children)
+        vector = _numbers(children[0])
+        if len(runs) == 1:
+            (run,) = runs
+            absolute = name == "abs" and vector is not None
+            return Node(
+                lambda look: function(run(look)),
+                children[0].names,
+                vector=(lambda columns: abs(vector(columns))) if absolute and vector else None,
+            )
+        return Node(lambda look: function(*[run(look) for run in runs]), _names(children))
+
+    def call_changed(self, node: ast.Call) -> Node:
+        if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
+            raise self.wrong(node, "changed takes one name: changed(mood)")
+        (name,) = self.name(node.args[0]).names or (None,)
+        if name is None:
+            raise self.wrong(node.args[0], "this never changes")
+        self.changed[name] = None
+        asked = CHANGED.format(name)
+        return Node(lambda look: bool(look(asked)), frozenset({name, asked}))
+
+    def subscript(self, node: ast.Subscript, depth: int) -> Node:
+        children = (self.node(node.value, depth + 1), self.node(node.slice, depth + 1))
+        container, key = (child.run for child in children)
+        return Node(lambda look: values.subscript(container(look), key(look)), _names(children))
+
+    def items(self, node: ast.List | ast.Tuple, depth: int) -> Node:
+        children = tuple(self.node(item, depth + 1) for item in node.elts)
+        runs = tuple(child.run for child in children)
+        if not _names(children):
+            fixed = [run(_nothing) for run in runs]
+            return Node(lambda look: fixed)
+        return Node(lambda look: [run(look) for run in runs], _names(children))
+
+
+def _constant(value: Any) -> Node:
+    number = values.number(value)
+    return Node(lambda look: value, vector=None if number is None else lambda columns: number)
+
+
+def _compare(symbol: str, left: Node, right: Node) -> Node:
+    one, other, test = left.run, right.run, values.compare(symbol)
+    return Node(
+        lambda look: test(one(look), other(look)),
+        left.names | right.names,
+        "test",
+        vector=_over_columns(symbol, (left, right)),
+    )
+
+
+def _over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
+    apply = values.VECTORS.get(symbol)
+    left, right = (_numbers(operand) for operand in operands)
+    if apply is None or left is None or right is None:
+        return None
+    return lambda columns: apply(left(columns), right(columns))
+
+
+def _numbers(node: Node) -> Vector | None:
+    return None if node.kind == "test" else node.vector
+
+
+def _names(nodes: tuple[Node, ...] | list[Node]) -> frozenset[str]:
+    return frozenset().union(*(node.names for node in nodes))
+
+
+def _nothing(name: str) -> None:
+    return None

@@ -1,0 +1,121 @@
+"""The figure of language model calls as plain data: latency, tokens, cost and failures by type of prompt."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from .parts import OTHER, PALETTE, Spec, axis, column, empty, gap_shapes, layout, texts, time_axis, times_of
+from .plotly_text import distinct_texts, plotly_text
+
+MAX_TYPES: Final = 8
+MAX_CALLS: Final = 2_000
+LEFT, RIGHT = [0.0, 0.45], [0.57, 1.0]
+UPPER, LOWER = [0.6, 0.94], [0.0, 0.36]
+SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon", "circle-open")
+
+
+def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Draw calls of language models: when and how slow, and by type of prompt tokens, cost, and the share that failed.
+
+    A call counts as failed when it carries an `error`, as one with a malformed response does.
+    """
+    if not len(calls):
+        return empty("No calls of language models yet. They appear as the simulation reports them.", height=520)
+    kinds = np.array(texts(calls, "prompt_type"), dtype=object)
+    words, counts = np.unique(kinds.astype(str), return_counts=True)
+    order = [str(words[place]) for place in np.argsort(-counts, kind="stable")]
+    kept, rest = (order, []) if len(order) <= MAX_TYPES else (order[: MAX_TYPES - 1], order[MAX_TYPES - 1 :])
+    members = [kinds == kind for kind in kept] + ([np.isin(kinds, rest)] if rest else [])
+    labels = distinct_texts(kept, 16) + ([f"other ({len(rest)})"] if rest else [])
+    colours = [PALETTE[place % len(PALETTE)] for place in range(len(kept))] + [OTHER]
+    took, cost = column(calls, "latency_s"), column(calls, "cost_usd")
+    prompt, completion = column(calls, "prompt_tokens"), column(calls, "completion_tokens")
+    failed = calls["error"].notna().to_numpy() if "error" in calls else np.zeros(len(calls), dtype=bool)
+    times = times_of(calls["time"]) if "time" in calls else times_of([None] * len(calls))
+
+    data: list[Spec] = []
+    recent = np.arange(len(calls)) >= len(calls) - MAX_CALLS
+    for place, (label, mine) in enumerate(zip(labels, members, strict=True)):
+        here = mine & recent & ~np.isnan(took)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label,
+                "x": times[here],
+                "y": took[here],
+                "marker": {"color": colours[place], "size": 6, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+                "hovertemplate": f"%{{y:.3~g}} s<br>%{{x}}<extra>{label}</extra>",
+            }
+        )
+    data += [
+        _bars("median latency", labels, [_quantile(took[mine], 0.5) for mine in members], 0, "2", "s"),
+        _bars("95th percentile", labels, [_quantile(took[mine], 0.95) for mine in members], 1, "2", "s"),
+        _bars("prompt tokens", labels, [np.nansum(prompt[mine]) for mine in members], 2, "3", "tokens"),
+        _bars("completion tokens", labels, [np.nansum(completion[mine]) for mine in members], 3, "3", "tokens"),
+        _bars("failed", labels, [100 * float(failed[mine].mean()) for mine in members], 5, "4", "%"),
+    ]
+    total = f"{len(calls):,} calls, {np.nansum(prompt) + np.nansum(completion):,.0f} tokens, "
+    total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
+    by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
+    costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
+    others = f"<br>other: {plotly_text(', '.join(rest), 100)}" if rest else ""
+    return {
+        "data": data,
+        "layout": layout(
+            height=560,
+            barmode="group",
+            margin={"l": 64, "r": 16, "t": 96, "b": 48},
+            xaxis=time_axis(domain=LEFT, anchor="y"),
+            yaxis=axis("latency of each call (s)", domain=UPPER, anchor="x", rangemode="tozero"),
+            xaxis2=_names(RIGHT, "y2"),
+            yaxis2=axis("latency (s): median,<br>95 % hatched", domain=UPPER, anchor="x2", rangemode="tozero"),
+            xaxis3=_names(LEFT, "y3"),
+            yaxis3=axis("tokens: prompt,<br>completion hatched", domain=LOWER, anchor="x3", rangemode="tozero"),
+            xaxis4=_names(RIGHT, "y4"),
+            yaxis4=axis("failed or malformed (%)", domain=LOWER, anchor="x4", range=[0, 100]),
+            shapes=[{**shape, "yref": "y domain"} for shape in gap_shapes(gaps, times, np.timedelta64(1, "s"))],
+            annotations=[
+                {
+                    "text": f"{total}{costs}{others}",
+                    "showarrow": False,
+                    "xref": "paper",
+                    "yref": "paper",
+                    "x": 0,
+                    "y": 0.95,
+                    "xanchor": "left",
+                    "yanchor": "bottom",
+                    "font": {"size": 11},
+                }
+            ],
+        ),
+    }
+
+
+def _bars(name: str, labels: list[str], values: list[float], place: int, which: str, unit: str) -> Spec:
+    return {
+        "type": "bar",
+        "name": name,
+        "x": labels,
+        "y": np.array(values, dtype=np.float64),
+        "xaxis": f"x{which}",
+        "yaxis": f"y{which}",
+        "showlegend": False,
+        "marker": {
+            "color": PALETTE[place],
+            "pattern": {"shape": "/" if place % 2 else "", "solidity": 0.25, "fillmode": "overlay"},
+        },
+        "hovertemplate": f"%{{x}}<br>{name} %{{y:,.4~g}} {unit}<extra></extra>",
+    }
+
+
+def _names(domain: list[float], anchor: str) -> Spec:
+    return axis("", type="category", domain=domain, anchor=anchor, tickfont={"size": 10})
+
+
+def _quantile(values: Any, share: float) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, share)) if len(known) else np.nan

@@ -1,0 +1,239 @@
+"""The figures over time as plain data: rates, errors, latency; `figures.py` makes plotly figures of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.errors import CODE_NAMES
+from .colours import state_colour
+from .parts import (
+    CAP,
+    DASHES,
+    OTHER,
+    PALETTE,
+    Series,
+    Spec,
+    axis,
+    bucket_s,
+    capped,
+    column,
+    empty,
+    footnote,
+    gap_shapes,
+    layout,
+    time_axis,
+    times_of,
+)
+from .plotly_text import distinct_texts
+
+TYPE_COLOURS: Final = {
+    "state_change": "#2f86d6",
+    "character_update": "#2e9e5b",
+    "event_notification": "#e07b1f",
+    "llm_call": "#a45fc4",
+    "error": "#d3544f",
+}
+SECOND: Final = np.timedelta64(1000, "ms")
+
+
+def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Draw a table of counts by bucket as events a second, a line a column."""
+    if not len(wide) or not len(wide.columns):
+        return empty("No events yet. Events a second appear here as the simulation sends them.")
+    by = str(wide.columns.name or "type")
+    times, width = times_of(wide.index), _width(wide.index)
+    seconds = float(width / SECOND)
+    edges = np.append(times, times[-1] + width)  # the last bucket is as wide as the others
+    data = []
+    for position, series in enumerate(capped(wide, label=_code_name if by == "code" else str)):
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": series.name,
+                "x": edges,
+                "y": np.append(series.values, series.values[-1]) / seconds,
+                "line": {
+                    "color": _colour(by, series, position),
+                    "width": 1.8,
+                    "dash": DASHES[position % len(DASHES)],
+                    "shape": "hv",
+                },
+                "hovertemplate": f"%{{y:,.4~g}} /s{_note(series)}<extra>%{{fullData.name}}</extra>",
+            }
+        )
+    known = times[wide.to_numpy().sum(axis=1) > 0]
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=time_axis(),
+            yaxis=axis("events per second", rangemode="tozero"),
+            hovermode="x",
+            shapes=gap_shapes(gaps, known, width),
+        ),
+    }
+
+
+def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: Any = None) -> Spec:
+    """Draw a table of counts of errors by bucket as stacked bars, a colour a code."""
+    if not len(wide) or not len(wide.columns):
+        return empty("No errors. What the simulation reports, and what could not be read, is counted here.")
+    times, width = times_of(wide.index), _width(wide.index)
+    milliseconds = int(width / np.timedelta64(1, "ms"))
+    data = [
+        {
+            "type": "bar",
+            "name": series.name,
+            "x": times + width / 2,
+            "y": series.values,
+            "width": milliseconds * 0.9,
+            "marker": {
+                "color": OTHER if series.key is None else PALETTE[(position + 1) % len(PALETTE)],
+                "pattern": {
+                    "shape": ("", "/", "x", ".", "-", "+")[position % 6],
+                    "solidity": 0.25,
+                    "fillmode": "overlay",
+                },
+            },
+            "hovertemplate": f"%{{y:,}} in {_duration(width)}{_note(series)}<extra>%{{fullData.name}}</extra>",
+        }
+        for position, series in enumerate(capped(wide, label=_code_name))
+    ]
+    found = times[wide.to_numpy().sum(axis=1) > 0] if known is None else known
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=time_axis(),
+            yaxis=axis(f"errors per {_duration(width)}", rangemode="tozero"),
+            barmode="stack",
+            hovermode="x",
+            shapes=gap_shapes(gaps, found, width),
+        ),
+    }
+
+
+def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Count a table of errors by code in round buckets and draw that."""
+    times = times_of(frame["time"]) if "time" in frame else times_of([])
+    kept = ~np.isnat(times)
+    if not kept.any():
+        return error_counts(pd.DataFrame())
+    codes = pd.Series(column(frame, "code")[kept]).astype("Int64")
+    times = times[kept]
+    step = bucket_s(times.min(), times.max())
+    starts = times.astype("datetime64[s]").astype(np.int64) // step
+    counts = pd.crosstab(starts, codes.fillna(-1))
+    counts = counts.reindex(range(starts.min(), starts.max() + 1), fill_value=0)
+    counts.index = pd.DatetimeIndex((counts.index.to_numpy() * step).astype("datetime64[s]"), tz="UTC")
+    return error_counts(counts, gaps)
+
+
+def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Draw how long events took from the sender's clock to receipt: median and 95th percentile by bucket."""
+    what = "No latencies yet. They need events whose sender says when they were sent."
+    if not len(events) or "received" not in events:
+        return empty(what)
+    sent = events if "time_source" not in events else events[events["time_source"] == "sent"]
+    times, received = times_of(sent["time"]), times_of(sent["received"])
+    took = (received - times) / SECOND
+    kept = ~np.isnan(took)
+    times, took = times[kept], took[kept]
+    if not len(times):
+        return empty(what)
+    step = bucket_s(times.min(), times.max())
+    grouped = pd.Series(took).groupby(times.astype("datetime64[s]").astype(np.int64) // step)
+    starts = grouped.median().index.to_numpy()
+    at = (starts * step * 1000).astype("datetime64[ms]")
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(at) < 40 else "lines",
+            "name": name,
+            "x": at,
+            "y": grouped.quantile(share).to_numpy() * 1000,
+            "line": {"color": PALETTE[place], "dash": DASHES[place]},
+            "hovertemplate": "%{y:,.4~g} ms<extra>%{fullData.name}</extra>",
+        }
+        for place, (name, share) in enumerate((("median", 0.5), ("95 % are faster", 0.95)))
+    ]
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=time_axis(),
+            yaxis=axis("from sent to received (ms)"),
+            hovermode="x",
+            shapes=gap_shapes(gaps, times, step * SECOND),
+            annotations=[footnote("difference of two clocks: negative where the sender's is ahead")],
+        ),
+    }
+
+
+def transitions(table: pd.DataFrame) -> Spec:
+    """Draw how often each state led to each other one."""
+    if not len(table) or not table.to_numpy().sum():
+        return empty("No transitions yet. They are counted when characters change from one state to another.")
+    counts = table.to_numpy(dtype=np.float64)
+    froms, tos = np.argsort(-counts.sum(axis=1), kind="stable"), np.argsort(-counts.sum(axis=0), kind="stable")
+    most = 5 * CAP
+    shown = counts[np.ix_(froms[:most], tos[:most])]
+    left_out = max(0, len(froms) - most) + max(0, len(tos) - most)
+    rows = distinct_texts([table.index[place] for place in froms[:most]], 24)
+    columns = distinct_texts([table.columns[place] for place in tos[:most]], 24)
+    small = shown.size <= 200
+    return {
+        "data": [
+            {
+                "type": "heatmap",
+                "x": columns,
+                "y": rows,
+                "z": np.where(shown > 0, shown, np.nan),
+                "colorscale": [[0, "rgba(47,134,214,0.18)"], [1, "#2f86d6"]],
+                "colorbar": {"title": {"text": "times"}, "thickness": 12, "outlinewidth": 0},
+                "hovertemplate": "%{y} → %{x}<br>%{z:,} times<extra></extra>",
+                "hoverongaps": False,
+                "xgap": 1,
+                "ygap": 1,
+                **({"texttemplate": "%{z:,}", "textfont": {"size": 10}} if small else {}),
+            }
+        ],
+        "layout": layout(
+            height=max(300, 120 + 22 * len(rows)),
+            xaxis=axis("to state", type="category", showgrid=False),
+            yaxis=axis("from state", type="category", autorange="reversed", showgrid=False),
+            annotations=[footnote(f"{left_out:,} rarer states not shown")] if left_out else [],
+        ),
+    }
+
+
+def _width(index: Any) -> np.timedelta64:
+    times = times_of(index)
+    return np.min(np.diff(times)) if len(times) > 1 else SECOND
+
+
+def _duration(width: np.timedelta64) -> str:
+    seconds = float(width / SECOND)
+    if seconds >= 3600 and seconds % 3600 == 0:
+        return f"{seconds / 3600:g} h"
+    return f"{seconds / 60:g} min" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g} s"
+
+
+def _colour(by: str, series: Series, position: int) -> str:
+    if series.key is None:
+        return OTHER
+    if by == "state":
+        return state_colour(str(series.key))
+    return TYPE_COLOURS.get(str(series.key)) or PALETTE[position % len(PALETTE)]
+
+
+def _note(series: Series) -> str:
+    return f"<br>{series.note}" if series.note else ""
+
+
+def _code_name(code: Any) -> str:
+    if code is None or code != code or code == -1:
+        return "no code"
+    name = CODE_NAMES.get(int(code))
+    return f"{int(code)} {name}" if name else str(int(code))

@@ -1,0 +1,204 @@
+"""The figures of characters and places as plain data: who was in which state when, and where everybody is."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from .colours import state_colour
+from .parts import (
+    INK,
+    OTHER,
+    Spec,
+    axis,
+    column,
+    empty,
+    footnote,
+    gap_shapes,
+    layout,
+    listed,
+    texts,
+    time_axis,
+    times_of,
+)
+from .plotly_text import distinct_texts, plotly_text
+
+MAX_CHARACTERS: Final = 40
+MAX_STATES: Final = 24
+MAX_STAYS: Final = 4_000
+MAX_DOTS: Final = 2_000
+NO_STAYS: Final = "No stays yet. They begin when characters tell their state."
+
+
+def timeline(
+    stays: pd.DataFrame,
+    gaps: pd.DataFrame | None = None,
+    *,
+    now: Any = None,
+    more: int = 0,
+    max_stays: int = MAX_STAYS,
+) -> Spec:
+    """Draw who was in which state when: a line a character, a bar a stay, a colour a state.
+
+    A stay without an end is drawn until `now` (by default the last time known), or until the gap that cut it off.
+    `more` characters were left out by the caller.
+    """
+    if not len(stays):
+        return empty(NO_STAYS)
+    everybody = list(dict.fromkeys(texts(stays, "character_id")))
+    who = np.array(texts(stays, "character_id"), dtype=object)
+    shown = everybody[:MAX_CHARACTERS]
+    chosen = np.flatnonzero(np.isin(who, shown))
+    left_out = len(chosen) - max_stays
+    chosen = chosen[-max_stays:]
+    frame, who = stays.iloc[chosen], who[chosen]
+    starts, ends = times_of(frame["start"]), times_of(frame["end"])
+    latest = np.nanmax(np.concatenate([starts, ends, times_of([now] if now is not None else [])]))
+    open_ends = np.isnat(ends)
+    bounds = times_of(gaps["time"]) if gaps is not None and "time" in gaps else times_of([])
+    bounds = np.sort(bounds[~np.isnat(bounds)])
+    cut = np.searchsorted(bounds, starts, side="left")
+    until = np.append(bounds, latest)[np.minimum(cut, len(bounds))]
+    ends = np.where(open_ends, np.maximum(until, starts), ends)
+
+    names = dict(zip(shown, distinct_texts(shown, 24), strict=True))
+    rows = np.array([names[name] for name in who], dtype=object)
+    states = np.array(texts(frame, "state"), dtype=object)
+    places = [plotly_text(place, 40) for place in texts(frame, "location", "an unknown place")]
+    words, counts = np.unique(states.astype(str), return_counts=True)
+    order = [str(words[place]) for place in np.argsort(-counts, kind="stable")]
+    groups = [(state, state_colour(state), states == state) for state in order[:MAX_STATES]]
+    if rest := order[MAX_STATES:]:
+        groups.append((f"other ({len(rest)})", OTHER, np.isin(states, rest)))
+    labels = distinct_texts([state for state, _, _ in groups], 16)
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": label,
+            "y": rows[mine].tolist(),
+            "base": starts[mine],
+            "x": ((ends[mine] - starts[mine]) / np.timedelta64(1, "ms")),
+            "customdata": [places[place] for place in np.flatnonzero(mine)],
+            "marker": {"color": colour, "line": {"width": 0}},
+            "texttemplate": label,
+            "textposition": "inside",
+            "insidetextanchor": "start",
+            "textfont": {"size": 10, "color": "#fff"},
+            "textangle": 0,
+            "hovertemplate": f"%{{y}}<br>{label} in %{{customdata}}"
+            "<br>%{base|%H:%M:%S.%L} to %{x|%H:%M:%S.%L}<extra></extra>",
+        }
+        for label, (_, colour, mine) in zip(labels, groups, strict=True)
+    ]
+    missing = len(everybody) - len(shown) + more
+    notes = [f"{missing:,} more characters not shown"] if missing else []
+    if left_out > 0:
+        notes.append(f"{left_out:,} earlier stays not shown")
+    if rest:
+        notes.append(f"other: {listed(rest)}")
+    return {
+        "data": data,
+        "layout": layout(
+            height=max(240, 130 + 22 * len(shown) + 18 * (len(groups) // 6)),
+            barmode="overlay",
+            bargap=0.25,
+            uniformtext={"mode": "hide", "minsize": 9},
+            xaxis=time_axis(),
+            yaxis=axis(
+                "", type="category", autorange="reversed", categoryorder="array", categoryarray=list(names.values())
+            ),
+            shapes=[
+                {**shape, "layer": "above"}  # stays would hide it
+                for shape in gap_shapes(gaps, np.concatenate([starts, ends]), np.timedelta64(500, "ms"))
+            ],
+            annotations=[footnote("; ".join(notes))] if notes else [],
+        ),
+    }
+
+
+def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Spec:
+    """Draw where everybody is: places and characters by their `x` and `y`; who has none stands around its place."""
+    spots = _spots(places)
+    if not len(characters) and not spots:
+        return empty("Nobody is known yet. Characters appear with their attributes x and y, or at their location.")
+    shown = characters.iloc[:MAX_DOTS]
+    x, y = column(shown, "x").copy(), column(shown, "y").copy()
+    where = texts(shown, "location", "")
+    if not spots and np.isnan(x).any():
+        spots = _ring(sorted({place for place in where if place}))
+    crowd: dict[str, int] = {}
+    for place in np.flatnonzero(np.isnan(x) | np.isnan(y)).tolist():
+        spot = spots.get(where[place])
+        if spot is not None:
+            count = crowd[where[place]] = crowd.get(where[place], 0) + 1
+            angle, distance = count * 2.4, spread(spots) * np.sqrt(count)  # a sunflower: nobody stands on another
+            x[place], y[place] = spot[0] + distance * np.cos(angle), spot[1] + distance * np.sin(angle)
+    states = np.array(texts(shown, "state"), dtype=object)
+    names = [plotly_text(name) for name in shown.index.tolist()]
+    data: list[Spec] = [
+        {
+            "type": "scatter",
+            "mode": "markers+text",
+            "name": "places",
+            "x": [spot[0] for spot in spots.values()],
+            "y": [spot[1] for spot in spots.values()],
+            "text": [plotly_text(name, 24) for name in spots],
+            "textposition": "bottom center",
+            "marker": {"symbol": "square-open", "size": 18, "color": INK},
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    ]
+    placed = ~(np.isnan(x) | np.isnan(y))
+    words = list(dict.fromkeys(states[placed].tolist()))
+    for state, label in zip(words, distinct_texts(words, 30), strict=True):
+        mine = np.flatnonzero(placed & (states == state))
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label,
+                "x": x[mine],
+                "y": y[mine],
+                "text": [
+                    f"{names[place]}<br>{label} in {plotly_text(where[place] or 'an unknown place')}" for place in mine
+                ],
+                "marker": {"size": 9, "color": state_colour(state)},
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
+    hidden = len(characters) - int(placed.sum())
+    return {
+        "data": data,
+        "layout": layout(
+            height=480,
+            xaxis=axis("x (the town's own unit)"),
+            yaxis=axis("y (the town's own unit)", scaleanchor="x"),
+            annotations=[footnote(f"without a known place: {hidden:,}")] if hidden else [],
+        ),
+    }
+
+
+def _spots(places: pd.DataFrame | None) -> dict[str, tuple[float, float]]:
+    if places is None or not len(places):
+        return {}
+    x, y = column(places, "x"), column(places, "y")
+    names = texts(places, "name" if "name" in places else "id")
+    return {
+        name: (float(at), float(up))
+        for name, at, up in zip(names, x, y, strict=True)
+        if not np.isnan(at) and not np.isnan(up)
+    } or _ring(list(dict.fromkeys(names)))
+
+
+def _ring(names: list[str]) -> dict[str, tuple[float, float]]:
+    around = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
+    return {name: (10 * float(np.cos(at)), 10 * float(np.sin(at))) for name, at in zip(names, around, strict=True)}
+
+
+def spread(spots: dict[str, tuple[float, float]]) -> float:
+    """Give how far apart those stand who share a place: a small part of the town's size."""
+    points = np.array(list(spots.values()))
+    return float(np.ptp(points, axis=0).max() or 10.0) / 60

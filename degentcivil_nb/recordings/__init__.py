@@ -1,0 +1,1 @@
+"""Recordings as files: the recorder, segments, the index, export."""

@@ -1,0 +1,280 @@
+"""Messages as Arrow columns and back, nothing of them lost: what a recording is made of."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+from msgspec import Raw
+
+from ..protocol.codec import malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode
+from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..store.schema import LATEST_S, NOWHERE, Ints
+
+if TYPE_CHECKING:
+    from ..store.ingest import Ingested
+
+WORD: Final = pa.dictionary(pa.int32(), pa.string())
+SCHEMA: Final = pa.schema(
+    [
+        ("row", pa.int64()),  # the event's number in the recording; none for an ordered control message
+        ("received", pa.float64()),
+        ("epoch", WORD),
+        ("type", WORD),
+        ("seq", pa.int64()),
+        ("tick", pa.int64()),
+        ("timestamp", pa.float64()),
+        ("id", pa.string()),
+        ("data", pa.large_binary()),
+    ]
+)
+FOREIGN: Final = (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError)
+CONTROL_PAYLOADS: Final[dict[str, Any]] = {
+    MessageTypes.GAP: Gap,
+    MessageTypes.SNAPSHOT: Snapshot,
+    MessageTypes.RUN_STATE: RunState,
+}
+
+
+class RecordedMessage(NamedTuple):
+    """Hold what a sink is given at a time: messages in order, when they were received, and the server's epoch."""
+
+    messages: Sequence[RawMessage]
+    received: float
+    epoch: str | None
+
+
+class Packed(NamedTuple):
+    """Hold messages as bare columns, when they themselves and the frames that they lay in are gone."""
+
+    came: list[tuple[int, float, str | None]]
+    """How many, when, and the server's epoch; in order."""
+    types: str | list[str]
+    """One word where it is that of all."""
+    seqs: Any
+    ticks: Any
+    timestamps: Any
+    ids: Any
+    """`None` where none has one. Columns are of numpy, or of Arrow where something is missing."""
+    lengths: Ints
+    data: bytes
+    controls: list[int]
+    """Places of ordered control messages."""
+
+    @property
+    def size(self) -> int:
+        """Count the messages."""
+        return len(self.lengths)
+
+
+class _Words(dict[str | None, int]):
+    def __missing__(self, word: str | None) -> int:
+        code = self[word] = len(self)
+        return code
+
+
+def pack(entries: Sequence[RecordedMessage], taken: Ingested | None = None) -> Packed:
+    """Take the columns of entries; a message that fits none, which no wire carries, becomes an error.
+
+    `taken` is what a store made of the only entry as one run of good events: what it has need not be done again.
+    """
+    came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
+    messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
+    try:
+        return _packed(messages, came) if taken is None else _packed_again(messages, came, taken)
+    except FOREIGN:
+        return _packed([_fitted(message) for message in messages], came)
+
+
+def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]]) -> Packed:
+    types = [message.type for message in messages]
+    one = types.count(types[0]) == len(types)
+    for kind in types[:1] if one else set(types):
+        kind.encode()  # what is no text does not fit
+    controls: list[int] = []
+    if not ORDERED_CONTROL.isdisjoint(types[:1] if one else types):
+        controls = [place for place, message in enumerate(messages) if _is_control(message)]
+    payloads = [message.data for message in messages]
+    return Packed(
+        came,
+        types[0] if one else types,
+        _numbers("q", [message.seq for message in messages]),
+        _numbers("q", [message.tick for message in messages]),
+        _numbers("d", [message.timestamp for message in messages]),
+        _ids(messages),
+        np.frombuffer(array("q", [*map(len, payloads)]), np.int64),
+        b"".join(payloads),
+        controls,
+    )
+
+
+def _packed_again(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]], taken: Ingested) -> Packed:
+    columns, masks = taken.batch.columns, taken.batch.masks
+    one = (columns["type"] == columns["type"][0]).all()
+    return Packed(
+        came,
+        messages[0].type if one else [message.type for message in messages],
+        # where the store misses some, what they were is with the messages only
+        columns["seq"] if masks["seq"] is NOWHERE else _numbers("q", [message.seq for message in messages]),
+        columns["tick"] if masks["tick"] is NOWHERE else _numbers("q", [message.tick for message in messages]),
+        _numbers("d", [message.timestamp for message in messages]),
+        _ids(messages),
+        taken.lengths,
+        b"".join(taken.payloads),
+        [],
+    )
+
+
+def _ids(messages: Sequence[RawMessage]) -> Any:
+    ids = [message.id for message in messages]
+    return None if ids.count(None) == len(ids) else pa.array(ids, pa.string())
+
+
+def _numbers(code: str, values: list[Any]) -> Any:
+    try:
+        return np.frombuffer(array(code, values), code)  # the shortest way there is from a list
+    except TypeError:  # some have none
+        return pa.array(values, pa.from_numpy_dtype(code))
+
+
+def _fitted(message: RawMessage) -> RawMessage:
+    try:
+        _packed([message], [])
+    except FOREIGN as error:
+        return malformed(repr(message), error)
+    return message
+
+
+def to_batch(parts: Sequence[RecordedMessage | Packed], first_row: int) -> pa.RecordBatch:
+    """Make one batch of entries, packed already or not; `first_row` is the number that the first event in it gets.
+
+    What takes long here leaves the interpreter to other threads.
+    """
+    packs: list[Packed] = []
+    loose: list[RecordedMessage] = []
+    for part in parts:
+        if isinstance(part, RecordedMessage):
+            loose.append(part)
+            continue
+        if loose:
+            packs.append(pack(loose))
+            loose = []
+        packs.append(part)
+    if loose:
+        packs.append(pack(loose))
+    lengths = np.concatenate([part.lengths for part in packs])
+    size = len(lengths)
+    offsets = np.zeros(size + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    data = np.concatenate([np.frombuffer(part.data, np.uint8) for part in packs])
+    came = [run for part in packs for run in part.came]
+    counts = [count for count, _, _ in came]
+    received = np.array([moment for _, moment, _ in came], np.float64)
+    epochs = _Words()
+    codes = np.array([epochs[epoch] for _, _, epoch in came], np.int32)
+    columns = {
+        "row": _rows(packs, size, first_row),
+        "received": pa.array(np.repeat(received, counts)),
+        "epoch": _words_column(np.repeat(codes, counts), epochs),
+        "type": _types(packs),
+        "seq": _column("seq", [part.seqs for part in packs]),
+        "tick": _column("tick", [part.ticks for part in packs]),
+        "timestamp": _column("timestamp", [part.timestamps for part in packs]),
+        "id": _column("id", [pa.nulls(part.size) if part.ids is None else part.ids for part in packs]),
+        "data": pa.Array.from_buffers(pa.large_binary(), size, [None, pa.py_buffer(offsets), pa.py_buffer(data)]),
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _column(name: str, pieces: list[Any]) -> Any:
+    kind = SCHEMA.field(name).type
+    return pa.concat_arrays([piece.cast(kind) if isinstance(piece, pa.Array) else pa.array(piece) for piece in pieces])
+
+
+def _words_column(codes: Any, words: _Words) -> Any:
+    """Make a column of words; what has none is null, which Parquet refuses as one of the words (issue 10)."""
+    column = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
+    return without_null_words(column) if None in words else column
+
+
+def without_null_words(column: Any) -> Any:
+    """Give a column of words in which null is the absence of a word, and not one of the dictionary."""
+    words = column.dictionary
+    if not words.null_count:
+        return column
+    kept = words.is_valid().to_numpy(zero_copy_only=False)
+    places = pa.array(np.where(kept, np.cumsum(kept) - 1, 0).astype(np.int32), mask=~kept)
+    return pa.DictionaryArray.from_arrays(places.take(column.indices), words.drop_null())
+
+
+def _types(packs: list[Packed]) -> Any:
+    words = _Words()
+    codes = [
+        np.full(part.size, words[part.types], np.int32)
+        if isinstance(part.types, str)
+        else np.fromiter(map(words.__getitem__, part.types), np.int32, part.size)
+        for part in packs
+    ]
+    return _words_column(np.concatenate(codes), words)
+
+
+def _rows(packs: list[Packed], size: int, first_row: int) -> Any:
+    if not any(part.controls for part in packs):
+        return pa.array(np.arange(first_row, first_row + size))
+    controls = np.zeros(size, np.bool_)
+    start = 0
+    for part in packs:
+        controls[[start + place for place in part.controls]] = True
+        start += part.size
+    return pa.array(first_row + np.cumsum(~controls) - 1, pa.int64(), mask=controls)
+
+
+def _is_control(message: RawMessage) -> bool:
+    """Say whether a store takes it as what it says it is; a malformed one becomes an event of type `error`."""
+    if message.type not in ORDERED_CONTROL:
+        return False
+    try:
+        decode(CONTROL_PAYLOADS[message.type], message.data)
+    except WebSocketError:
+        return False
+    return True
+
+
+def from_batch(batch: pa.RecordBatch) -> Iterator[RecordedMessage]:
+    """Give the entries that made a batch, those that came at the same time together."""
+    size = batch.num_rows
+    if not size:
+        return
+    epochs = batch.column("epoch")
+    received = batch.column("received").to_numpy(zero_copy_only=False)
+    codes = epochs.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    # compared as bits: what is no number equals itself here
+    cuts = np.flatnonzero((np.diff(received.view(np.int64)) != 0) | (np.diff(codes) != 0)) + 1
+    names = epochs.dictionary.to_pylist()
+    messages = list(
+        map(
+            RawMessage,
+            batch.column("type").to_pylist(),
+            map(Raw, batch.column("data").to_pylist()),
+            batch.column("timestamp").to_pylist(),
+            batch.column("seq").to_pylist(),
+            batch.column("tick").to_pylist(),
+            batch.column("id").to_pylist(),
+        )
+    )
+    for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), size], strict=True):
+        code = int(codes[start])
+        yield RecordedMessage(messages[start:stop], float(received[start]), names[code] if code >= 0 else None)
+
+
+def event_times(batch: pa.RecordBatch) -> Any:
+    """Give the seconds that the store will call each message's time: the sender's, or receipt where that is absurd."""
+    sent = batch.column("timestamp").to_numpy(zero_copy_only=False)
+    received = batch.column("received").to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        return np.where((sent >= 0) & (sent < LATEST_S), sent, received)

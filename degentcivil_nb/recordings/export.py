@@ -1,0 +1,234 @@
+"""A recording as one file for other programs: Parquet, CSV or JSON lines, written piece by piece."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+from msgspec import Raw, Struct
+
+from ..core.escaping import visible
+from ..core.progress import Progress, following
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import FOREIGN, encode
+from ..store.event_store import EventStore
+from .arrow_messages import RecordedMessage
+from .segment_reader import SegmentFolder
+
+logger = logging.getLogger("degentcivil_nb.recordings")
+
+PIECE: Final = 16_384
+"""Messages in memory at a time, or a little more."""
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How a text begins that a spreadsheet would calculate, or that hides what does."""
+TIME: Final = pa.timestamp("us", tz="UTC")
+COLUMNS: Final = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("epoch", pa.string()),
+        ("seq", pa.int64()),
+        ("tick", pa.int64()),
+        ("time", TIME),
+        ("time_source", pa.string()),
+        ("received", TIME),
+        ("type", pa.string()),
+        ("character_id", pa.string()),
+        ("state", pa.string()),
+        ("location", pa.string()),
+        ("event_type", pa.string()),
+        ("code", pa.int64()),
+        ("message", pa.string()),
+        ("data", pa.string()),
+    ]
+)
+"""The columns of `events(payload=True)`, the payload as JSON text; a gap is a line of type `gap` without `row`."""
+
+
+def export_recording(
+    path: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Progress | None = None
+) -> int:
+    """Write a recording into `OUT.parquet`, `OUT.csv` or `OUT.jsonl` and give how many lines that is.
+
+    Parquet and CSV have the columns of `events(payload=True)`, gaps among them; in CSV a text that a spreadsheet would
+    calculate gets an apostrophe in front. JSON lines have every message whole as it came, with `epoch` and `received`.
+    The file is there when it is whole. What cannot be read is a gap in it, and logged as a warning. Raises `ValueError`
+    for another ending, `FileExistsError` where there is a file, `FileNotFoundError` where there is no recording.
+    """
+    target = Path(out)
+    write = WRITERS.get(target.suffix.lower())
+    if write is None:
+        raise ValueError(f"{target.name} ends in none of {', '.join(WRITERS)}, so nobody knows what it should become")
+    if target.exists():
+        raise FileExistsError(f"{target} is there already; give another name, or remove it")
+    folder = SegmentFolder(Path(path))
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        with following(f"exporting {visible(str(path))}", progress) as told:
+            lines = write(_pieces(folder, told), beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    if folder.problems:
+        more = f" … and {len(folder.problems) - 1:,} more" if len(folder.problems) > 1 else ""
+        logger.warning("%s is not whole, and so is not %s: %s%s", path, target.name, folder.problems[0], more)
+    return lines
+
+
+def _pieces(folder: SegmentFolder, progress: Progress) -> Iterator[list[RecordedMessage]]:
+    piece: list[RecordedMessage] = []
+    size = done = 0
+    for entry in folder.entries():
+        for start in range(0, len(entry.messages), PIECE):  # so much may have come at once
+            part = RecordedMessage(entry.messages[start : start + PIECE], entry.received, entry.epoch)
+            piece.append(part)
+            size += len(part.messages)
+            if size >= PIECE:
+                yield piece
+                done += size
+                piece, size = [], 0
+                progress(done, folder.messages)
+    if piece:
+        yield piece
+        progress(done + size, folder.messages)
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def _tables(pieces: Iterator[list[RecordedMessage]]) -> Iterator[pa.Table]:
+    first = 0
+    for piece in pieces:
+        store = EventStore(max_rows=sum(len(entry.messages) for entry in piece))
+        for entry in piece:
+            store.append(list(entry.messages), entry.received, entry.epoch)
+        yield _with_gaps(store, first)
+        first += store.next_row
+
+
+def _with_gaps(store: EventStore, first: int) -> pa.Table:
+    frame = store.events()
+    rows = frame.index.to_numpy()
+    columns = {name: _plain(frame[name], COLUMNS.field(name).type) for name in frame.columns}
+    texts = [payload.decode("utf-8", "replace") for payload in store.take_payloads(rows.tolist())]
+    columns |= {"row": pa.array(rows + first), "data": pa.array(texts, pa.string())}
+    events = pa.table([columns[name] for name in COLUMNS.names], schema=COLUMNS)
+    gaps = store.gaps()
+    if not len(gaps):
+        return events
+    lines = [_gap_line(gap) for gap in gaps.to_dict("records")]
+    places = np.concatenate([gaps["row"].to_numpy() * 2, rows * 2 + 1])  # a gap stands before the row that it names
+    return pa.concat_tables([pa.Table.from_pylist(lines, COLUMNS), events]).take(np.argsort(places, kind="stable"))
+
+
+def _plain(series: Any, kind: pa.DataType) -> pa.Array:
+    values = pa.array(series, from_pandas=True)
+    return values.cast(pa.string()).cast(kind) if pa.types.is_dictionary(values.type) else values.cast(kind, safe=False)
+
+
+def _gap_line(gap: dict[Any, Any]) -> dict[str, Any]:
+    start, end = (None if pd.isna(gap[name]) else int(gap[name]) for name in ("from_seq", "to_seq"))
+    epoch = None if pd.isna(gap["epoch"]) else gap["epoch"]
+    said = {"epoch": epoch, "from": start, "to": end, "reason": gap["reason"]}
+    time = gap["time"].to_pydatetime()
+    where = "an unknown number" if start is None or end is None else f"positions {start} to {end}"
+    return {
+        "epoch": epoch,
+        "time": time,
+        "received": time,
+        "type": "gap",
+        "message": f"{where} missing: {gap['reason']}",
+        "data": encode(said).decode(),
+    }
+
+
+def _parquet(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
+    lines = 0
+    with pq.ParquetWriter(path, COLUMNS, compression="zstd") as writer:
+        for table in _tables(pieces):
+            writer.write_table(table)
+            lines += table.num_rows
+    return lines
+
+
+def _csv(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
+    lines = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS.names)
+        for table in _tables(pieces):
+            columns = [_cells(column) for column in table.columns]
+            writer.writerows(zip(*columns, strict=True))
+            lines += table.num_rows
+    return lines
+
+
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        return list(column.cast(pa.string()).to_pylist())  # a hundred times faster than by way of Python's datetime
+    values: list[Any] = column.to_pylist()
+    return [escape_formula(value) if isinstance(value, str) else value for value in values]
+
+
+def escape_formula(text: str) -> str:
+    """Give a text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+# --- messages ----------------------------------------------------------------------------------------------------
+
+
+class _Line(Struct, omit_defaults=True):
+    type: str
+    data: Any
+    timestamp: float | None = None
+    seq: int | None = None
+    tick: int | None = None
+    id: str | None = None
+    epoch: str | None = None
+    received: float | None = None
+
+
+def _jsonl(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
+    lines = 0
+    with path.open("wb") as file:
+        for piece in pieces:
+            for entry in piece:
+                for message in entry.messages:
+                    line = _Line(
+                        message.type,
+                        message.data,
+                        message.timestamp,
+                        message.seq,
+                        message.tick,
+                        message.id,
+                        entry.epoch,
+                        entry.received,
+                    )
+                    file.write(_json(line) + b"\n")
+                    lines += 1
+    return lines
+
+
+def _json(line: _Line) -> bytes:
+    try:
+        text: bytes = msgspec.json.format(encode(line), indent=-1)  # a payload may have been written over many lines
+    except (WebSocketError, *FOREIGN):  # a recording that somebody else wrote may hold anything
+        line.data = bytes(Raw(line.data)).decode("utf-8", "replace")
+        text = encode(line)
+    return text
+
+
+WRITERS: Final[dict[str, Callable[[Iterator[list[RecordedMessage]], Path], int]]] = {
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+}

@@ -1,0 +1,306 @@
+"""One pass over a recording: the town at the beginning of each segment, and all that is counted.
+
+What it found is kept beside the segments (`survey_file.py`), so that the next pass begins where that ends. It is made
+when a recording is first read and not while it is written: there, following every message a second time would cost more
+than the writing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+import numpy as np
+from msgspec import Raw
+
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
+from ..store.schema import LATEST_S, Ints
+from .arrow_messages import RecordedMessage
+from .index_file import MEANING, Head, IndexFile, IndexWriter, Piece, SummaryLine, packed, unpacked
+from .segment_reader import Segment, SegmentFolder
+from .whole_run import HELD_ROWS, IndexState, WholeRun
+
+logger = logging.getLogger("degentcivil_nb.recordings")
+
+WORTH: Final = 65_536
+"""So many messages must have been read for the first time to write down what was found."""
+NEAR_S: Final = 86_400.0
+"""How far a sender's clock may be from the receiver's to be believed as to when a message was told."""
+UNUSABLE: Final = (ValueError, OSError, KeyError, IndexError, TypeError, OverflowError, WebSocketError)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSummary:
+    """Say what a segment holds, and how everything was before it."""
+
+    number: int
+    """The place of its segment among all."""
+    segment: Segment
+    first_row: int
+    next_row: int
+    errors: int
+    """Errors in it."""
+    events: int
+    """Stream messages before it."""
+    tick: int | None
+    """The last tick before it."""
+    moment: float
+    """The latest moment (`moments_of`) before it, in seconds since 1970."""
+    top: float
+    """The latest moment up to its end."""
+    epoch: str | None
+    """The epoch of the town at its beginning."""
+
+
+def moment_of(sent: float | None, received: float) -> float:
+    """Say when a message is due in seconds since 1970: when it was sent, or received where no clock says that."""
+    if sent is not None and 0 <= sent < LATEST_S and abs(sent - received) <= NEAR_S:
+        return sent
+    return received if 0 <= received < LATEST_S else 0.0
+
+
+def _latest(entry: RecordedMessage) -> float:
+    sent = np.array([message.timestamp for message in entry.messages], np.float64)
+    with np.errstate(invalid="ignore"):
+        good = (sent >= 0) & (sent < LATEST_S) & (abs(sent - entry.received) <= NEAR_S)
+    latest = float(sent[good].max()) if good.any() else 0.0
+    return latest if good.all() else max(latest, moment_of(None, entry.received))
+
+
+class RecordingIndex:
+    """Read a recording once, or take up what an earlier reading kept; `go_on` reads more of it.
+
+    With `verify` what was kept is believed only where the segments themselves still have their checksums, so that
+    damage is found as early as by reading everything.
+    """
+
+    def __init__(
+        self, folder: SegmentFolder, *, recall: bool = True, verify: bool = False, progress: Progress | None = None
+    ) -> None:
+        self._folder = folder
+        self._begin()
+        self._keep_at = _last_to_keep(folder.segments, folder.rows)
+        if recall:
+            self._recall(verify, progress)
+
+    def _begin(self) -> None:
+        self.whole = WholeRun()
+        """The store that has followed everything read so far, once `go_on` was called."""
+        self.pages: list[SegmentSummary] = []
+        """A page a segment, in order; damaged ones have none."""
+        self.messages = 0
+        """Messages read, or known from an earlier reading."""
+        self.done = False
+        """Whether all is read."""
+        self._towns: list[tuple[bytes, int] | Piece] = []
+        self._file: IndexFile | None = None
+        self._kept = 0  # messages that the state kept or frozen last is of
+        self._frozen: _Frozen | None = None
+        self._sound = 0
+        self._events = 0
+        self._tick: int | None = None
+        self._top = -math.inf
+        self._groups: Iterator[tuple[int, Iterator[tuple[int, RecordedMessage]]]] | None = None
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def go_on(
+        self, enough: Callable[[SegmentSummary], bool] | None = None, progress: Progress | None = None
+    ) -> SegmentSummary | None:
+        """Read to the end, or to the first page that is `enough`, which is given; `progress` is told of messages."""
+        if self._groups is None:
+            self._take_up()
+            start = self.pages[-1].segment.stats if self.pages else None
+            first = 0 if start is None else start.ordinal + start.messages
+            self._groups = groupby(self._folder.numbered_entries(start=first), itemgetter(0))
+        for number, group in self._groups:
+            if number == self._keep_at or number > self._sound:
+                self._freeze()
+            page = self._page(number, group, progress)
+            self.pages.append(page)
+            if enough is not None and enough(page):
+                self._freeze()
+                self._keep()
+                return page
+        self._keep()
+        self.done = True
+        return None
+
+    def _page(
+        self, number: int, group: Iterator[tuple[int, RecordedMessage]], progress: Progress | None
+    ) -> SegmentSummary:
+        whole, segment = self.whole, self._folder.segments[number]
+        town, epoch = whole.town()
+        self._towns.append(packed(town))
+        first_row, errors, before = whole.next_row, whole.errors_so_far, self.messages
+        events, tick, moment = self._events, self._tick, self._top
+        for _, entry in group:
+            messages = list(entry.messages)
+            whole.append(messages, entry.received, entry.epoch)
+            self.messages += len(messages)
+            self._events += sum([message.type not in ORDERED_CONTROL for message in messages])
+            self._tick = next((m.tick for m in reversed(messages) if m.tick is not None), self._tick)
+            self._top = max(self._top, _latest(entry))
+            if progress is not None:
+                progress(self.messages, self._folder.messages)
+        if number == self._sound and self.messages - before == segment.stats.messages:
+            self._sound += 1
+        errors = whole.errors_so_far - errors
+        return SegmentSummary(
+            number, segment, first_row, whole.next_row, errors, events, tick, moment, self._top, epoch
+        )
+
+    def town(self, page: SegmentSummary) -> list[RawMessage]:
+        """Give the town at the beginning of a page as snapshots, to be appended to a store with the page's epoch."""
+        place = bisect_left(self.pages, page.number, key=lambda held: held.number)
+        try:
+            parts = decode(list[Raw], self._town_text(place))
+        except UNUSABLE as error:
+            logger.warning("what was kept of %s is damaged (%s); it is read again", self._folder.path, error)
+            again = RecordingIndex(self._folder, recall=False)
+            again.go_on(lambda found: found.number >= page.number)
+            self._towns[: place + 1] = again._towns[: place + 1]
+            parts = decode(list[Raw], self._town_text(place))
+        return [RawMessage(MessageTypes.SNAPSHOT, part) for part in parts]
+
+    def _town_text(self, place: int) -> bytes:
+        town = self._towns[place]
+        return unpacked(*town) if isinstance(town, tuple) else self._kept_file.read(town)
+
+    @property
+    def complete(self) -> bool:
+        """Say whether there is a page for whatever can be read."""
+        return self.done or (bool(self.pages) and self.pages[-1].number == len(self._folder.segments) - 1)
+
+    @property
+    def _kept_file(self) -> IndexFile:
+        assert self._file is not None  # whose pieces there are
+        return self._file
+
+    # --- kept between readings ------------------------------------------------------------------------------------
+
+    def _recall(self, verify: bool, progress: Progress | None) -> None:
+        """Take the pages of an earlier reading; the rest of it is taken once it is needed."""
+        try:
+            file = IndexFile(self._folder.path)
+            head = file.head
+            segments = self._folder.segments[: len(head.segments)]
+            if head.segments != [segment.stats.name for segment in segments if segment.path is not None]:
+                raise ValueError("it is of other segments")
+            if not head.count <= min(len(segments), self._keep_at):
+                raise ValueError("it knows no more than what must be read")
+            if verify and self._folder.sound_segments(head.count, progress) < head.count:
+                raise ValueError("a segment is damaged")
+            pages = [_page_of(line, segment) for line, segment in zip(head.pages, segments, strict=True)]
+            if [page.number for page in pages] != list(range(len(pages))):
+                raise ValueError("its pages are not those of the segments")
+        except FileNotFoundError:
+            return
+        except UNUSABLE as error:
+            logger.info("what was kept of %s is not used: %s", self._folder.path, error)
+            return
+        self.pages, self._file, self._towns = pages, file, [line.town for line in head.pages]
+        last = segments[head.count - 1].stats
+        self._kept = self.messages = last.ordinal + last.messages
+
+    def _take_up(self) -> None:
+        if self._file is None:
+            return
+        try:
+            kept = decode(IndexState, self._file.read(self._file.head.state))
+            self.whole.restore(kept, self._file.arrays())
+            head = self._file.head
+            del self.pages[head.count :], self._towns[head.count :]  # read again, for the last events to be held
+            if self.whole.next_row != self.pages[-1].next_row:
+                raise ValueError("it ends elsewhere")
+            self._sound, self._events, self._tick, self._top = head.count, head.events, head.tick, self.pages[-1].top
+        except UNUSABLE as error:
+            logger.warning("what was kept of %s is damaged (%s); it is read again", self._folder.path, error)
+            self._begin()
+
+    def _freeze(self) -> None:
+        """Hold the state as it is now, to be written with what is known at the end of this reading."""
+        if not 0 < len(self.pages) == self._sound <= self._keep_at or self.messages - self._kept < WORTH:
+            return
+        if self.whole.is_ahead:  # taken up again, the town that the stream told would be the snapshot's
+            return
+        self._kept = self.messages
+        try:
+            kept, arrays = self.whole.keep()
+            self._frozen = _Frozen(len(self.pages), self._events, self._tick, packed(encode(kept)), arrays)
+        except WebSocketError as error:
+            logger.warning("what was found in %s cannot be kept: %s", self._folder.path, error)
+
+    def _keep(self) -> None:
+        """Write down what is known by now, where that can be done."""
+        frozen, self._frozen = self._frozen, None
+        if frozen is None:
+            return
+        writer = IndexWriter()
+        sealed = [page for page in self.pages[: self._sound] if page.segment.sealed]
+        try:
+            # towns first, so that each stays where it is when more follow, for whoever has the file open now
+            towns = [
+                writer.add(*town) if isinstance(town, tuple) else writer.copy(self._kept_file, town)
+                for town in self._towns[: len(sealed)]
+            ]
+            head = Head(
+                MEANING,
+                [page.segment.stats.name for page in sealed],
+                [_line_of(page, town) for page, town in zip(sealed, towns, strict=True)],
+                frozen.count,
+                frozen.events,
+                frozen.tick,
+                writer.add(*frozen.state),
+                {name: writer.add_array(array) for name, array in frozen.arrays.items()},
+            )
+            writer.write(self._folder.path, head)
+            self._file = IndexFile(self._folder.path)
+        except (OSError, ValueError) as error:
+            logger.info("what was found in %s cannot be kept beside it: %s", self._folder.path, error)
+        else:
+            self._towns[: len(towns)] = towns
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    count: int
+    events: int
+    tick: int | None
+    state: tuple[bytes, int]
+    arrays: dict[str, Ints]
+
+
+def _last_to_keep(segments: list[Segment], rows: int) -> int:
+    """Say behind how many segments the state is kept: the last events are read anew, for the store to hold them."""
+    expected = 0
+    for count, segment in enumerate(segments):
+        stats = segment.stats
+        if not segment.sealed or segment.path is None or stats.ordinal != expected:
+            return count
+        if rows - stats.row - stats.rows < HELD_ROWS:
+            return count
+        expected += stats.messages
+    return len(segments)
+
+
+def _line_of(page: SegmentSummary, town: Piece) -> SummaryLine:
+    moment, top = (None if time == -math.inf else time for time in (page.moment, page.top))
+    rows = (page.first_row, page.next_row)
+    return SummaryLine(page.number, *rows, page.errors, page.events, page.tick, moment, top, page.epoch, town)
+
+
+def _page_of(line: SummaryLine, segment: Segment) -> SegmentSummary:
+    moment, top = (-math.inf if time is None else time for time in (line.moment, line.top))
+    rows = (line.first_row, line.next_row)
+    return SegmentSummary(line.number, segment, *rows, line.errors, line.events, line.tick, moment, top, line.epoch)

@@ -1,0 +1,185 @@
+"""The file that keeps what one pass over a recording found, so that only its first opening reads everything.
+
+It holds nothing that the segments do not say; whatever is wrong with it costs no more than another pass. A head in JSON
+under a checksum names the segments that were read and lists pieces, each compressed and under a checksum of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final, Literal
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+from msgspec import Meta, Struct
+
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..store.schema import Ints
+from .manifest import Count, digest_of, sync_folder
+
+INDEX_NAME: Final = "survey.cache"
+MEANING: Final = 2
+"""To be raised whenever an `EventStore` makes something else of the same messages, or keeps more of them."""
+MAGIC: Final = b"degentcivil_nb survey\n"
+MAX_HEAD_BYTES: Final = 64 << 20
+MAX_PIECE_BYTES: Final = 1 << 30
+WIDTHS: Final = ("i1", "i2", "i4", "i8")
+
+
+class Piece(Struct, array_like=True, frozen=True):
+    """Say where a compressed piece lies behind the head, and how large it is when it is not compressed."""
+
+    offset: Count
+    length: Annotated[int, Meta(ge=0, le=MAX_PIECE_BYTES)]
+    size: Annotated[int, Meta(ge=0, le=MAX_PIECE_BYTES)]
+    digest: str
+
+
+class SummaryLine(Struct, array_like=True, frozen=True):
+    """Hold the fields of a `Page`, and where the town at its beginning lies."""
+
+    number: Count
+    first_row: Count
+    next_row: Count
+    errors: Count
+    events: Count
+    tick: int | None
+    moment: float | None
+    top: float | None
+    epoch: str | None
+    town: Piece
+
+
+class Head(Struct):
+    """Say which segments a survey is of, what their pages are, and where the state after the first `count` lies."""
+
+    meaning: int
+    segments: list[str]
+    pages: list[SummaryLine]
+    count: Annotated[int, Meta(gt=0)]
+    events: Count
+    tick: int | None
+    state: Piece
+    arrays: dict[str, tuple[Literal["i1", "i2", "i4", "i8"], Piece]]
+
+
+def packed(data: bytes) -> tuple[bytes, int]:
+    """Compress a piece; gives it with its size."""
+    return bytes(pa.compress(data, codec="zstd", asbytes=True)), len(data)
+
+
+def unpacked(data: bytes, size: int) -> bytes:
+    """Undo `packed`; `ValueError` for what it did not make."""
+    try:
+        return bytes(pa.decompress(data, decompressed_size=size, codec="zstd", asbytes=True))
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"a piece cannot be read: {error}") from error
+
+
+class IndexWriter:
+    """Collect the pieces of a survey and write them in one step."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._offset = 0
+
+    def add(self, piece: bytes, size: int) -> Piece:
+        """Take a piece that is compressed already; gives where it will lie."""
+        if max(len(piece), size) > MAX_PIECE_BYTES:
+            raise ValueError("a piece is too large")
+        place = Piece(self._offset, len(piece), size, digest_of(piece))
+        self._pieces.append(piece)
+        self._offset += len(piece)
+        return place
+
+    def copy(self, file: IndexFile, piece: Piece) -> Piece:
+        """Take a piece of another file as it is."""
+        return self.add(file.packed(piece), piece.size)
+
+    def add_array(self, array: Ints) -> tuple[Any, Piece]:
+        """Take whole numbers, as the steps between them in as few bytes as hold them."""
+        steps = np.diff(array.astype(np.int64), prepend=np.int64(0))
+        low, high = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
+        width = next(w for w in WIDTHS if np.iinfo(w).min <= low and high <= np.iinfo(w).max)
+        return width, self.add(*packed(steps.astype(f"<{width}").tobytes()))
+
+    def write(self, folder: Path, head: Head) -> None:
+        """Put the survey beside the segments; `OSError` where the folder cannot be written into."""
+        text = encode(head)
+        beside = folder / f"survey-{secrets.token_hex(8)}.tmp"  # others may be reading the same recording
+        try:
+            with beside.open("xb") as file:
+                file.write(MAGIC + b"%016x %b\n" % (len(text), sha256(text).hexdigest().encode()) + text)
+                file.writelines(self._pieces)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(folder / INDEX_NAME)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        sync_folder(folder)
+
+
+class IndexFile:
+    """Read a survey, whoever wrote it. Raises `FileNotFoundError` where there is none, `ValueError` for a bad one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / INDEX_NAME
+        with self._open() as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError("it is no survey")
+            length, digest = _first_line(file)
+            text = file.read(length)
+        if len(text) != length or sha256(text).hexdigest() != digest:
+            raise ValueError("the checksum of its head is another")
+        try:
+            self.head = decode(Head, text)
+        except WebSocketError as error:
+            raise ValueError(error.message) from error
+        if self.head.meaning != MEANING:
+            raise ValueError("another version of this package wrote it")
+
+    def _open(self) -> BinaryIO:
+        if not stat.S_ISREG(self._path.lstat().st_mode):
+            raise ValueError("it is no plain file")
+        return self._path.open("rb")
+
+    def read(self, piece: Piece) -> bytes:
+        """Read a piece, unpacked; `ValueError` where it is not what the head says, `OSError` where the disk fails."""
+        return unpacked(self.packed(piece), piece.size)
+
+    def packed(self, piece: Piece) -> bytes:
+        """Read a piece as it was packed. The file may have been written anew, with more, since its head was read."""
+        with self._open() as file:
+            file.seek(len(MAGIC))
+            length, _ = _first_line(file)
+            file.seek(length + piece.offset, os.SEEK_CUR)
+            data = file.read(piece.length)
+        if digest_of(data) != piece.digest:
+            raise ValueError("the checksum of a piece is another")
+        return data
+
+    def arrays(self) -> dict[str, Ints]:
+        """Read all arrays."""
+        return {name: self._array(width, piece) for name, (width, piece) in self.head.arrays.items()}
+
+    def _array(self, width: str, piece: Piece) -> Ints:
+        steps: Ints = np.frombuffer(self.read(piece), f"<{width}").astype(np.int64)
+        return np.cumsum(steps, dtype=np.int64)
+
+
+def _first_line(file: BinaryIO) -> tuple[int, str]:
+    """Read how long the head is, and its checksum."""
+    line = file.readline(100)
+    try:
+        length, digest = int(line[:16], 16), line[17:-1].decode("ascii")
+    except ValueError:
+        raise ValueError("its first line is damaged") from None
+    if not 0 <= length <= MAX_HEAD_BYTES:
+        raise ValueError("its head is too large to be one")
+    return length, digest

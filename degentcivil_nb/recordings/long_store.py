@@ -1,0 +1,243 @@
+"""The questions answered from a recording larger than memory: from what is kept of all, and a segment at a time.
+
+A survey knows what does not grow with the number of events: the present, transitions, counts by second, gaps, places,
+and for each segment the town at its beginning. What is asked of single events is read from the segments that can
+have it, which their statistics tell.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.messages import MessageTypes
+from ..store.event_store import EventStore
+from ..store.questions import LLM_TYPES
+from ..store.schema import CATEGORIES, NAT, SECOND, Moment, moment_ns
+from ..store.selection import Names
+from ..store.table import View
+from ..store.timeline import Extra, stay_table
+from .index import RecordingIndex, SegmentSummary
+from .segment_reader import SegmentFolder
+
+logger = logging.getLogger("degentcivil_nb.recordings")
+
+PAGES: Final = 3
+"""Segments held in memory at a time."""
+
+
+class LongStore:
+    """Answer what an `EventStore` answers, from segments; what it gives is the caller's own."""
+
+    first_row = 0
+
+    def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
+        self._folder = folder
+        self._survey = RecordingIndex(folder, verify=True, progress=progress)
+        self._survey.go_on(progress=progress)
+        self._whole = self._survey.whole
+        self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
+        self._starts = [page.first_row for page in self._pages]
+        self._held: OrderedDict[int, EventStore] = OrderedDict()
+
+    def _store(self, number: int) -> EventStore:
+        """Give the events of a page as a store, whose rows begin at 0."""
+        store = self._held.get(number)
+        if store is None:
+            page = self._pages[number]
+            store = EventStore(max_rows=max(1, page.next_row - page.first_row))
+            store._present.names = self._whole.names
+            told, *ahead = self._survey.town(page)
+            store.append([told], 0.0, page.epoch)
+            store._take_up(0)  # the stream has come to it, even where the page begins with another snapshot
+            store.append(ahead, 0.0, page.epoch)
+            known = len(self._folder.problems)
+            for entry in self._folder.entries([page.segment]):
+                store.append(list(entry.messages), entry.received, entry.epoch)
+            for problem in self._folder.problems[known:]:
+                logger.warning("%s was damaged since it was opened: %s", self._folder.path, problem)
+            self._held[number] = store
+            if len(self._held) > PAGES:
+                self._held.popitem(last=False)
+        self._held.move_to_end(number)
+        return store
+
+    def _together(self, frames: list[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
+        """Put frames of pages under each other, their categories those of the whole recording."""
+        if not frames:
+            return empty
+        words = self._whole.words
+        for frame in frames:
+            for name in CATEGORIES:
+                if name in frame.columns:
+                    dtype = words[name].dtype(len(words[name].words))
+                    frame[name] = frame[name].cat.set_categories(dtype.categories)
+        return pd.concat(frames)
+
+    def _rows_of(self, number: int, frame: pd.DataFrame) -> pd.DataFrame:
+        frame.index = pd.Index(frame.index + self._pages[number].first_row, name="row")
+        return frame
+
+    # --- questions about single events ------------------------------------------------------------------------------
+
+    def events(
+        self,
+        type: Names = None,
+        *,
+        character_id: Names = None,
+        event_type: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+        where: str | None = None,
+        payload: bool = False,
+    ) -> pd.DataFrame:
+        """List events as `EventStore.events` does, reading the segments that can have them, from the last on."""
+        if last is not None and last < 0:
+            raise ValueError(f"the last {last} events? It must be zero or more")
+        frames: list[pd.DataFrame] = []
+        left = last
+        for number in reversed(range(len(self._pages))):
+            if left == 0:
+                break
+            if not _can_have(self._pages[number], type, since, until):
+                continue
+            found = self._store(number).events(
+                type,
+                character_id=character_id,
+                event_type=event_type,
+                since=since,
+                until=until,
+                last=left,
+                where=where,
+                payload=payload,
+            )
+            if len(found):
+                frames.append(self._rows_of(number, found))
+                left = None if left is None else left - len(found)
+        return self._together(frames[::-1], EventStore(max_rows=1).events(payload=payload, where=where))
+
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
+        """Give the newest rows from `row` on, at most `limit`, gaps among them."""
+        return self._whole.rows_since(row, limit)
+
+    def payload(self, row: int) -> Any:
+        """Give the payload of an event as it was sent; `KeyError` for a row that is not there."""
+        number = bisect_right(self._starts, row) - 1
+        if number < 0 or row >= self._pages[number].next_row:
+            raise KeyError(row)
+        return self._store(number).payload(row - self._pages[number].first_row)
+
+    def errors(self) -> pd.DataFrame:
+        """List what went wrong, as `EventStore.errors` does."""
+        wanted = [number for number, page in enumerate(self._pages) if page.errors]
+        frames = [self._rows_of(number, self._store(number).errors()) for number in wanted]
+        return self._together(frames, EventStore(max_rows=1).errors())
+
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
+        """List the calls of language models, as `EventStore.llm_calls` does."""
+        wanted = [number for number, page in enumerate(self._pages) if _can_have(page, LLM_TYPES, None, None)]
+        frames: list[pd.DataFrame] = []
+        for number in reversed(wanted):
+            left = None if last is None else last - sum(map(len, frames))
+            if left is not None and left <= 0:
+                break
+            frame = self._rows_of(number, self._store(number).llm_calls(last=left))
+            if len(frame):
+                frames.insert(0, frame)
+        return self._together(frames, EventStore(max_rows=1).llm_calls())
+
+    # --- questions about the town ------------------------------------------------------------------------------------
+
+    def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
+        """Show the town now, or as it was, as `EventStore.characters` does."""
+        asked = [value for value in (at, row, tick) if value is not None]
+        if len(asked) > 1:
+            raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
+        if not asked:
+            return self._whole.characters()
+        if row is not None:
+            number = max(0, bisect_right(self._starts, row) - 1)
+            return self._store(number).characters(row=row - self._starts[number])
+        for number in reversed(range(len(self._pages))):
+            stats = self._pages[number].segment.stats
+            if at is not None:
+                limit = moment_ns(at)
+                if stats.time is not None and stats.time[0] * SECOND <= limit + 1_000:
+                    times = self._store(number).view().columns["time"]
+                    if (times <= limit).any():
+                        return self._store(number).characters(at)
+            elif stats.tick is not None and tick is not None and stats.tick[0] <= tick:
+                view = self._store(number).view()
+                if ((view.columns["tick"] <= tick) & ~view.masks["tick"]).any():
+                    return self._store(number).characters(tick=tick)
+        return self._store(0).characters(at, tick=tick) if self._pages else self._whole.characters(at, tick=tick)
+
+    def timeline(self, character_id: Names = None) -> pd.DataFrame:
+        """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""
+        extra, gap_rows = self._whole.extra()
+        words = self._whole.words
+        names = ("character_id", "state", "location")
+        parts: list[dict[str, Any]] = []
+        for number, page in enumerate(self._pages):
+            view = self._store(number).view()
+            told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0))
+            part: dict[str, Any] = {"row": told + page.first_row, "time": view.columns["time"][told]}
+            for name in names:
+                known = view.dictionaries[name].words
+                codes = np.array([*(words[name].get(word, -1) for word in known), -1], np.int32)
+                part[name] = codes[view.columns[name][told]]
+            if character_id is not None:
+                wanted = [character_id] if isinstance(character_id, str | int) else list(character_id)
+                mine = np.isin(part["character_id"], [words["character_id"].get(str(name), -2) for name in wanted])
+                part = {name: values[mine] for name, values in part.items()}
+            parts.append(part)
+        told_rows = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, np.int64)
+        # places for whatever has a row, so that their order is kept where nothing is between
+        rows = np.unique(np.concatenate([told_rows, extra.rows, gap_rows])).astype(np.int64)
+        at = np.searchsorted(rows, told_rows)
+        columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in names}
+        columns["time"] = np.full(len(rows), NAT)
+        for name in (*names, "time"):
+            if parts:
+                columns[name][at] = np.concatenate([part[name] for part in parts])
+        placed = np.searchsorted(rows, extra.rows)
+        extra = Extra(placed, extra.characters, extra.states, extra.locations, extra.times)
+        view = View(0, len(rows), columns, {}, words, pd.DataFrame())
+        return stay_table(view, extra, np.searchsorted(rows, gap_rows), character_id)
+
+    def event_dicts(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        """Give the events from row `start` to before `stop` as dicts."""
+        for number, page in enumerate(self._pages):
+            if page.next_row > start and page.first_row < stop:
+                for event in self._store(number).event_dicts(start - page.first_row, stop - page.first_row):
+                    yield {**event, "row": event["row"] + page.first_row}
+
+    def __len__(self) -> int:
+        """Count the events."""
+        return self._whole.next_row
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what is kept of all: `transitions`, `rates`, `places`, `gaps`, `stats`, `run_state` …"""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._whole, name)
+
+
+def _can_have(page: SegmentSummary, type: Any, since: Moment, until: Moment) -> bool:
+    stats = page.segment.stats
+    if stats.time is not None:
+        if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:
+            return False
+        if until is not None and stats.time[0] * SECOND > moment_ns(until) + 1_000:
+            return False
+    if type is None or stats.types is None:
+        return True
+    names = [type] if isinstance(type, str | int) else list(type)
+    return any(name in stats.types or (name == MessageTypes.ERROR and page.errors) for name in names)

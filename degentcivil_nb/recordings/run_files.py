@@ -1,0 +1,217 @@
+"""Where the recordings of many runs lie, on this machine or in object storage, and what they say of themselves."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.fs as pafs  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode
+from .framing import BATCH, Damage, Record, read_records
+from .manifest import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    OPEN_NAME,
+    SEALED_NAME,
+    STATS_KEY,
+    Manifest,
+    SegmentStats,
+    digest_of,
+    parse_manifest,
+)
+from .segment_reader import MAX_SEGMENT_BYTES, read_batch
+
+
+@dataclass(slots=True)
+class Sealed:
+    """Hold where a sealed segment is and what it says of itself."""
+
+    path: str
+    digest: str
+    stats: SegmentStats
+
+
+@dataclass(slots=True)
+class RunFiles:
+    """Hold what is known of one run without having read its events."""
+
+    name: str
+    path: str
+    manifest: Manifest | None = None
+    sealed: list[Sealed] = field(default_factory=list)
+    tail: list[pa.RecordBatch] = field(default_factory=list)
+    tail_stats: list[SegmentStats] = field(default_factory=list)
+    bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def stats(self) -> list[SegmentStats]:
+        """Give what each segment holds, in order."""
+        return sorted([*(one.stats for one in self.sealed), *self.tail_stats], key=lambda stats: stats.number)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Be another whenever there is more in it."""
+        return (self.path, *(one.digest for one in self.sealed), sum(stats.messages for stats in self.tail_stats))
+
+
+def local(folder: str | os.PathLike[str]) -> tuple[pafs.FileSystem, str]:
+    """Give this machine's file system, and a folder as it calls it."""
+    return pafs.LocalFileSystem(), os.path.abspath(os.fspath(folder)).replace(os.sep, "/")  # noqa: PTH100 — keeps links
+
+
+def find_runs(filesystem: pafs.FileSystem, folder: str, *, deep: bool = True) -> list[RunFiles]:
+    """Find the recordings in a folder (with `deep`, in folders inside it too), in the order of their names.
+
+    Raises `FileNotFoundError` where there is no such folder. What is damaged is among each run's `problems`.
+    """
+    files = filesystem.get_file_info(pafs.FileSelector(folder, recursive=deep))
+    runs: dict[str, list[pafs.FileInfo]] = defaultdict(list)
+    for file in files:
+        if file.type == pafs.FileType.File and _is_ours(file.base_name):
+            runs[file.path.rpartition("/")[0]].append(file)
+    root = folder.rstrip("/")
+    return [_read(filesystem, path, _name(path, root), runs[path]) for path in sorted(runs)]
+
+
+def _name(path: str, root: str) -> str:
+    """Call a run by its folder below the root, or as the root itself."""
+    below = path[len(root) + 1 :] if root else path
+    return below or path.rpartition("/")[2]
+
+
+def _is_ours(name: str) -> bool:
+    return name == MANIFEST or SEALED_NAME.fullmatch(name) is not None or OPEN_NAME.fullmatch(name) is not None
+
+
+def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[pafs.FileInfo]) -> RunFiles:
+    run = RunFiles(name, path)
+    by_name = {file.base_name: file for file in sorted(files, key=lambda file: file.base_name)}
+    run.bytes = sum(file.size for file in by_name.values())
+    try:
+        run.manifest = parse_manifest(_content(filesystem, by_name[MANIFEST], MAX_MANIFEST_BYTES))
+    except KeyError:
+        run.problems.append("there is no manifest")
+    except (ValueError, OSError) as error:
+        run.problems.append(f"the manifest is damaged: {error}")
+    listed = {} if run.manifest is None else {stats.number: stats for stats in run.manifest.segments}
+    for file in by_name.values():
+        match = SEALED_NAME.fullmatch(file.base_name)
+        if match is None:
+            continue
+        stats = listed.get(int(match[1])) or _own_stats(filesystem, file, match[2], run)
+        if stats is not None and stats.digest == match[2]:
+            run.sealed.append(Sealed(file.path, match[2], stats))
+    sealed = {one.stats.number for one in run.sealed}
+    for file in by_name.values():
+        match = OPEN_NAME.fullmatch(file.base_name)
+        if match is not None and int(match[1]) not in sealed:
+            _read_tail(filesystem, file, int(match[1]), run)
+    have = sealed | {stats.number for stats in run.tail_stats}
+    run.problems += [f"{stats.name} is gone" for number, stats in listed.items() if number not in have]
+    if run.manifest is not None and not run.manifest.closed:
+        run.problems.append("it was not finished, or is being recorded")
+    return run
+
+
+def _content(filesystem: pafs.FileSystem, file: pafs.FileInfo, limit: int) -> bytes:
+    if file.size > limit:
+        raise ValueError(f"{file.base_name} is too large to be what its name says")
+    with filesystem.open_input_file(file.path) as stream:
+        content: bytes = stream.read()
+    return content
+
+
+def _own_stats(filesystem: pafs.FileSystem, file: pafs.FileInfo, digest: str, run: RunFiles) -> SegmentStats | None:
+    """Read what a sealed segment that no manifest names says of itself."""
+    try:
+        with filesystem.open_input_file(file.path) as stream:
+            metadata = pq.read_schema(stream).metadata or {}
+        stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
+    except (ValueError, OSError, pa.ArrowException, WebSocketError) as error:
+        run.problems.append(f"{file.base_name} is damaged: {error}")
+        return None
+    stats.digest = digest
+    return stats
+
+
+def _read_tail(filesystem: pafs.FileSystem, file: pafs.FileInfo, number: int, run: RunFiles) -> None:
+    """Read the sound records of a segment that was not sealed."""
+    try:
+        content = _content(filesystem, file, MAX_SEGMENT_BYTES)
+    except (ValueError, OSError) as error:
+        run.problems.append(f"{file.base_name}: {error}")
+        return
+    stats: SegmentStats | None = None
+    damaged = 0
+    for found in read_records(memoryview(content)):
+        if isinstance(found, Damage):
+            damaged += found.length
+        elif isinstance(found, Record) and found.segment == number and found.kind == BATCH:
+            batch = read_batch(found)
+            if batch is None:
+                damaged += len(found.payload)
+                continue
+            stats = stats or SegmentStats(number, found.ordinal, found.row)
+            stats.add(batch)
+            run.tail.append(batch)
+    if stats is not None:
+        run.tail_stats.append(stats)
+    if damaged:
+        run.problems.append(f"{file.base_name}: {damaged:,} bytes are damaged")
+
+
+def verify(filesystem: pafs.FileSystem, sealed: Sealed) -> str | None:
+    """Compare a sealed segment with its checksum; gives what is wrong, `None` if nothing is."""
+    try:
+        with filesystem.open_input_file(sealed.path) as stream:
+            size = stream.size()
+            sound = size <= MAX_SEGMENT_BYTES and digest_of(stream.read()) == sealed.digest
+    except OSError as error:
+        return str(error)
+    return None if sound else "its checksum is another"
+
+
+def summary(run: RunFiles) -> dict[str, Any]:
+    """Say what a run holds as far as its segments say it; `None` is unknown, counts of types are of messages."""
+    stats = run.stats
+    times = [one.time for one in stats if one.time is not None]
+    ticks = [one.tick for one in stats if one.tick is not None]
+    types: dict[str, int] | None = {}
+    for one in stats:
+        if one.types is None or types is None:
+            types = None
+            break
+        for name, number in one.types.items():
+            types[name] = types.get(name, 0) + number
+    manifest = run.manifest or Manifest()
+    started = _moment(min(low for low, _ in times)) if times else None
+    ended = _moment(max(high for _, high in times)) if times else None
+    return {
+        "run_id": manifest.run_id,
+        "url": manifest.url,
+        "started": started,
+        "duration": None if started is None or ended is None else ended - started,
+        "events": sum(one.rows for one in stats),
+        "errors": None if types is None else types.get("error", 0),
+        "gaps": None if types is None else types.get("gap", 0),
+        "first_tick": min((low for low, _ in ticks), default=None),
+        "last_tick": max((high for _, high in ticks), default=None),
+        "epochs": len({epoch for one in stats for epoch in one.seq}),
+        "finished": manifest.closed,
+        "bytes": run.bytes,
+        "types": types,
+        "package": manifest.package,
+    }
+
+
+def _moment(seconds: float) -> pd.Timestamp:
+    return pd.Timestamp(round(seconds * 1e6), unit="us", tz="UTC")

@@ -1,0 +1,296 @@
+"""Writing a recording: batches into the open segment, and each full segment sealed as Parquet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from ..protocol.json_text import encode
+from ..store.schema import BLOCK_ROWS
+from .arrow_messages import SCHEMA, Packed, RecordedMessage, to_batch
+from .folder_lock import FolderLock
+from .framing import BATCH, END, Record, write_record
+from .manifest import (
+    LOCK,
+    MANIFEST,
+    OPEN_NAME,
+    STATS_KEY,
+    UNFINISHED,
+    Manifest,
+    SegmentStats,
+    digest_of,
+    read_manifest,
+    write_manifest,
+    write_whole,
+)
+from .segment_reader import SegmentFolder
+
+SEGMENT_BYTES: Final = 64 << 20
+
+
+class _Placed(NamedTuple):
+    batch: pa.RecordBatch
+    ordinal: int
+    row: int
+
+
+class SegmentWriter:
+    """Append entries to the recording in a folder, which is made, or gone on with if there is one.
+
+    What `commit` returned from survives the end of the process at any moment. Raises `OSError` where the disk does;
+    then nothing of that call counts as written, and it can be tried again. `BlockingIOError` where another writer is
+    at work in the folder, and `ValueError` for a folder of something else. Where the folder or its files were taken
+    away (`is_in_place`), `write_anew` writes what is held again, which is the open segment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        run_id: str | None = None,
+        url: str | None = None,
+        package: str | None = None,
+        segment_messages: int = BLOCK_ROWS,
+        segment_bytes: int = SEGMENT_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self._segment_messages = segment_messages
+        self._segment_bytes = segment_bytes
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(folder)
+        self._lock_identity = _identity(folder / LOCK)
+        self._file: BinaryIO | None = None
+        self._is_doubtful = False
+        """True after the disk refused to keep what it had taken: what it has of the open segment is not known."""
+        self._batches: list[_Placed] = []
+        self._records = self._flushed = 0
+        self._offset = 0
+        self._ordinal = self._row = 0
+        self.bytes_written = 0
+        self.position: tuple[str, int] | None = None
+        """Epoch and `seq` of the last position accounted for."""
+        self.manifest = Manifest(run_id=run_id, url=url, started=clock(), package=package)
+        try:
+            for beside in folder.glob("*.tmp"):  # what an earlier writer was killed over
+                beside.unlink()
+            self.existed = self._take_over()
+            write_manifest(folder, self.manifest)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _take_over(self) -> bool:
+        """Go on with what is there: sealed segments stay, one that was left open is sealed, with gaps for damage."""
+        try:
+            held = SegmentFolder(self.folder, live=True)
+        except FileNotFoundError:
+            self._begin_segment(0)
+            return False
+        if held.manifest is not None:
+            self.manifest = held.manifest
+            self.manifest.closed = False
+        self.manifest.segments = [segment.stats for segment in held.segments if segment.sealed]
+        self._ordinal, self._row = held.messages, held.rows
+        self.position = held.position
+        for segment in held.segments:
+            if not segment.sealed:
+                self._ordinal, self._row = segment.stats.ordinal, segment.stats.row
+                self._begin_segment(segment.stats.number)
+                self.write(list(held.entries([segment])))
+                self._seal()
+        self._begin_segment(1 + max((segment.stats.number for segment in held.segments), default=-1))
+        return bool(held.messages)
+
+    def _begin_segment(self, number: int) -> None:
+        self._number = number
+        self._batches, self._records, self._flushed, self._offset = [], 0, 0, 0
+        self._stats = SegmentStats(number, self._ordinal, self._row)
+
+    @property
+    def messages(self) -> int:
+        """Count the messages written, those of earlier writers included."""
+        return self._ordinal
+
+    @property
+    def rows(self) -> int:
+        """Count the events written, those of earlier writers included."""
+        return self._row
+
+    def write(self, parts: Sequence[RecordedMessage | Packed]) -> None:
+        """Append entries, packed already or not; they reach the file with `flush`, and are safe after `commit`."""
+        parts = [part for part in parts if not isinstance(part, RecordedMessage) or part.messages]
+        if parts:
+            self._take_up(to_batch(parts, self._row))
+
+    def _take_up(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(_Placed(batch, self._ordinal, self._row))
+        self._stats.add(batch)
+        self._ordinal += batch.num_rows
+        self._row += batch.num_rows - batch.column("row").null_count
+        self.position = self._stats.position or self.position
+
+    @property
+    def full(self) -> bool:
+        """Say whether the open segment is to be sealed."""
+        return self._stats.messages >= self._segment_messages or self._stats.data_bytes >= self._segment_bytes
+
+    @property
+    def _open_path(self) -> Path:
+        return self.folder / f"segment-{self._number:06d}.open"
+
+    def flush(self) -> None:
+        """Write to the file what is not there yet, a record a batch."""
+        for batch, ordinal, row in self._batches[self._flushed :]:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, SCHEMA) as stream:
+                stream.write_batch(batch)
+            payload = memoryview(sink.getvalue())
+            self._append(Record(BATCH, self._number, self._records, ordinal, row, batch.num_rows, payload))
+            self._flushed += 1
+
+    def _append(self, record: Record) -> None:
+        file = self._file
+        if file is None:
+            self._open_path.unlink(missing_ok=True)  # whatever took its place, a link among others
+            file = self._file = self._open_path.open("xb", buffering=0)
+            self._offset = 0
+        try:
+            written = sum(_write_all(file, piece) for piece in write_record(record))
+        except OSError:
+            file.seek(self._offset)
+            file.truncate()
+            raise
+        self._offset += written
+        self.bytes_written += written
+        self._records += 1
+
+    def commit(self) -> None:
+        """Bring to the disk what was written."""
+        self.flush()
+        if self._file is None:
+            return
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:  # the system may have let go of what it could not write, and say "done" the next time
+            self._is_doubtful = True
+            raise
+
+    def is_in_place(self) -> bool:
+        """Say whether the files are where they were written: a folder can be deleted or moved away meanwhile."""
+        if self._is_doubtful or _identity(self.folder / LOCK) != self._lock_identity:
+            return False
+        return self._file is None or _identity(self._open_path) == _identity(self._file.fileno())
+
+    def write_anew(self) -> int:
+        """Write the open segment again, into a new folder where the old one is gone, and hold that one.
+
+        Gives how many messages of earlier segments are not there any more; readers find them missing. Raises `OSError`
+        where that cannot be done, and `BlockingIOError` or `FileExistsError` where another recording is there now.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if _identity(self.folder / LOCK) != self._lock_identity:
+            self._refuse_other()
+            lock = FolderLock(self.folder)
+            self._lock.release()
+            self._lock, self._lock_identity = lock, _identity(self.folder / LOCK)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._records = self._flushed = self._offset = 0
+        write_manifest(self.folder, self.manifest)
+        self._is_doubtful = False
+        self.commit()
+        return sum(stats.messages for stats in self.manifest.segments if not (self.folder / stats.name).exists())
+
+    def _refuse_other(self) -> None:
+        try:
+            other = read_manifest(self.folder)
+        except (FileNotFoundError, ValueError):
+            return
+        if (other.started, other.run_id) != (self.manifest.started, self.manifest.run_id):
+            raise FileExistsError(f"another recording is in {self.folder} now")
+
+    def seal(self) -> None:
+        """Make Parquet of the open segment and begin the next; then all that was written is safe."""
+        if not self._batches:
+            return
+        if self._flushed:  # a segment that filled up at once needs no file before its Parquet
+            self.flush()
+            self._append(Record(END, self._number, self._records, self._ordinal, self._row, 0, b""))
+        self._seal()
+        self._begin_segment(self._number + 1)
+
+    def _seal(self) -> None:
+        stats = self._stats
+        stats.digest = None  # one that an attempt left, which the disk then refused
+        table = pa.Table.from_batches([batch for batch, _, _ in self._batches]).unify_dictionaries()
+        table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["epoch", "type"],
+            row_group_size=table.num_rows,
+        )
+        data = sink.getvalue()
+        stats.digest = digest_of(data)
+        write_whole(self.folder / stats.name, data)
+        self.bytes_written += len(data)
+        if stats not in self.manifest.segments[-1:]:
+            self.manifest.segments.append(stats)
+        write_manifest(self.folder, self.manifest)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._open_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Seal what is left and say that the recording is whole."""
+        self.seal()
+        self.manifest.closed = True
+        write_manifest(self.folder, self.manifest)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of everything as it is, as the end of the process would."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._lock.release()
+
+
+def _write_all(file: BinaryIO, piece: bytes | memoryview) -> int:
+    view: Any = memoryview(piece)
+    while len(view):
+        view = view[file.write(view) or 0 :]
+    return len(piece)
+
+
+def _identity(file: Path | int) -> tuple[int, int] | None:
+    """Tell one file from any other of the same name; `None` where there is none."""
+    try:
+        found = file.stat() if isinstance(file, Path) else os.fstat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; a recording is a folder of its own")
+    names = [path.name for path in folder.iterdir()]
+    ours = [name for name in names if name in (LOCK, MANIFEST, UNFINISHED) or OPEN_NAME.fullmatch(name)]
+    if names and not ours:
+        raise ValueError(f"{folder} holds something else; a recording wants an empty folder, or a new name")

@@ -1,0 +1,239 @@
+"""The store that follows a whole recording: it holds the last events, counts all, and can be taken up again."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from ..protocol.json_text import encode
+from ..protocol.messages import Gap, RunState, Snapshot, SnapshotCharacter
+from ..store.characters import CharacterColumns
+from ..store.checkpoints import Checkpoints
+from ..store.columns import Dictionary
+from ..store.controls import ControlRow, GapRow, StreamPosition
+from ..store.counters import CODE_BITS
+from ..store.event_store import EventStore
+from ..store.llm import ModelTotals
+from ..store.schema import CATEGORIES, NAT, SECOND, Ints
+from ..store.timeline import Extra
+from ..store.transitions import TransitionTracker
+from .manifest import Count
+
+HELD_ROWS: Final = 65_536
+PENDING: Final = ("pending.who", "pending.state", "pending.location", "pending.since")
+
+
+class IndexHead(Struct, array_like=True):
+    """Hold one character of the present; times in nanoseconds."""
+
+    character_id: str
+    state: str | None
+    location: str | None
+    since: int
+    last_seen: int
+    attributes: dict[str, Any]
+
+
+class IndexState(Struct):
+    """Hold what a `WholeRun` knows but its events and what fits into arrays."""
+
+    row: Count
+    words: dict[str, list[str]]
+    codes: list[str]
+    names: list[str]
+    characters: list[IndexHead]
+    snapshot: tuple[str | None, int] | None
+    parts: list[SnapshotCharacter]
+    controls: list[tuple[Count, str, int, str | None, bytes]]
+    gaps: list[tuple[Count, Gap, int]]
+    missing: int | None
+    run_state: RunState | None
+    told: list[tuple[str | None, str]]
+    accounted: dict[str, int]
+    places: list[tuple[str, dict[str, Any]]]
+    llm: list[tuple[str | None, tuple[Any, ...]]]
+    errors: Count
+    malformed: Count
+    tick: int | None
+
+
+class _RetainedTransitions(TransitionTracker):
+    def forget(self, first_row: int) -> None:
+        """Keep all: the timeline of a long recording needs them."""
+
+
+class WholeRun(EventStore):
+    """Follow all events and hold the last; counts are of all of them."""
+
+    def __init__(self) -> None:
+        super().__init__(max_rows=HELD_ROWS)
+        self._stays = _RetainedTransitions(self._table.dictionaries["state"])
+
+    def _count(self, seconds: Any, codes: Any, errors: Any, sign: int) -> None:
+        if sign > 0:
+            super()._count(seconds, codes, errors, sign)
+
+    def town(self) -> tuple[bytes, str | None]:
+        """Give the present as a list of snapshots, and the epoch that they belong to.
+
+        One holds the present. Before it comes the town as the stream tells it, where that has not reached the position
+        of the snapshot that set the present; and behind it what came of a snapshot whose other parts follow.
+        """
+        at = self._snapshot
+        towns = [Snapshot(0 if at is None else at.seq, 0, True, snapshot_characters(self.present_columns()))]
+        if self._snapshot_states is not None:
+            try:
+                told = self._as_it_was(self.view(), self.next_row).columns()
+            except ValueError:  # it is long ago that the stream was there
+                pass
+            else:
+                towns.insert(0, Snapshot(0, 0, True, snapshot_characters(told)))
+        if self._controls.parts:
+            towns.append(Snapshot(0, 0, False, self._controls.parts))
+        return encode(towns), None if at is None else at.epoch
+
+    def extra(self) -> tuple[Extra, Any]:
+        """Give changes that no row names, and the rows that gaps stand before."""
+        with self._changed:
+            self._settle()
+            return Extra.of(self._stays, self._snapshot_states, self.next_row), self._controls.gap_rows()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Say whether a snapshot set the present that the stream has not come to: `IndexState` has no room for two towns."""
+        return self._snapshot_states is not None
+
+    @property
+    def names(self) -> set[str]:
+        """Give every attribute that was ever heard of."""
+        return self._present.names
+
+    @property
+    def words(self) -> dict[str, Dictionary]:
+        """Give the words of the columns."""
+        return self._table.dictionaries
+
+    @property
+    def errors_so_far(self) -> int:
+        """Count the errors."""
+        return self._errors
+
+    # --- kept and taken up again --------------------------------------------------------------------------------------
+
+    def keep(self) -> tuple[IndexState, dict[str, Ints]]:
+        """Give all that is known but the events, for `restore`."""
+        self._settle()
+        row, controls, at = self.next_row, self._controls, self._snapshot
+        now = self.present_columns()
+        lists = (now.character_id, now.state, now.location, now.since.tolist(), now.last_seen.tolist(), now.attributes)
+        kept = IndexState(
+            row,
+            {name: words.words for name, words in self._table.dictionaries.items()},
+            self._codes.words,
+            sorted(self._present.names),
+            [IndexHead(*one) for one in zip(*lists, strict=True)],
+            None if at is None else (at.epoch, at.seq),
+            controls.parts,
+            [(one.row, one.type, one.time, one.epoch, one.data) for one in controls.rows if one.row >= row],
+            [(gap.row, gap.gap, gap.time) for gap in controls.gaps],
+            controls.missing,
+            controls.run_state,
+            list(controls.run_state_causes),
+            controls.accounted,
+            self._places.items(),
+            [(model, astuple(totals)) for model, totals in self._llm.copy()],
+            self._errors,
+            self._malformed,
+            self._tick,
+        )
+        arrays: dict[str, Any] = {}
+        for by, tally in self._tallies.items():
+            arrays[f"{by}.keys"], arrays[f"{by}.counts"] = tally.merged()
+        arrays |= self._stays.arrays(len(self._table.dictionaries["character_id"].words))
+        if self._snapshot_states is not None:
+            arrays |= dict(zip(PENDING, self._snapshot_states, strict=True))
+        return kept, arrays
+
+    def restore(self, kept: IndexState, arrays: dict[str, Ints]) -> None:
+        """Know what another one knew, before anything was appended; `ValueError` where that cannot be.
+
+        Nobody is believed: what is kept may have been written by anybody.
+        """
+        for name in CATEGORIES:
+            self._table.dictionaries[name].restore(kept.words.get(name, []))
+        self._codes.restore(kept.codes)
+        words = {name: len(dictionary.words) for name, dictionary in self._table.dictionaries.items()}
+        self._table.begin(kept.row)
+        self._payloads.begin(kept.row)
+        self._settled = self._counted_from = kept.row
+        self._present.restore(_columns(kept.characters))
+        self._present.names.update(kept.names)
+        for by, tally in self._tallies.items():
+            keys, counts = arrays[f"{by}.keys"], arrays[f"{by}.counts"]
+            if len(keys) != len(counts):
+                raise ValueError("counts are missing")
+            _require_codes(keys & ((1 << CODE_BITS) - 1), len(self._codes.words) if by == "code" else words[by])
+            tally.restore(keys, counts)
+        for name, array in arrays.items():
+            if name.endswith((".who", ".state", ".location", ".was", ".now")):
+                column = {"who": "character_id", "location": "location"}.get(name.partition(".")[2], "state")
+                _require_codes(array, words[column], 0 if column == "character_id" else -1)
+        self._stays.restore(arrays)
+        if PENDING[0] in arrays:
+            who, state, location, since = (arrays[name] for name in PENDING)
+            if not len(who) == len(state) == len(location) == len(since):
+                raise ValueError("states are missing")
+            codes = (column.astype(np.int32) for column in (who, state, location))
+            self._snapshot_states = (*codes, since)  # type: ignore[assignment]  # it is three and one
+        self._snapshot = None if kept.snapshot is None else StreamPosition(*kept.snapshot)
+        controls = self._controls
+        controls.parts = kept.parts
+        controls.rows = [ControlRow(*one) for one in kept.controls]
+        controls.gaps = [GapRow(*one) for one in kept.gaps]
+        controls.missing, controls.run_state, controls.accounted = kept.missing, kept.run_state, kept.accounted
+        controls.run_state_causes.extend(kept.told)
+        self._places.restore(kept.places)
+        self._llm.restore([(model, ModelTotals(*totals)) for model, totals in kept.llm])
+        self._errors, self._malformed, self._tick = kept.errors, kept.malformed, kept.tick
+        self._checkpoints = Checkpoints(self._present.copy(), kept.row)
+
+
+def _columns(known: list[IndexHead]) -> CharacterColumns:
+    return CharacterColumns(
+        0,
+        True,
+        [one.character_id for one in known],
+        [one.state for one in known],
+        [one.location for one in known],
+        np.array([one.since for one in known], np.int64),
+        np.array([one.last_seen for one in known], np.int64),
+        [one.attributes for one in known],
+    )
+
+
+def _require_codes(codes: Ints, words: int, lowest: int = 0) -> None:
+    if len(codes) and not lowest <= int(codes.min()) <= int(codes.max()) < words:
+        raise ValueError("words are missing")
+
+
+def snapshot_characters(columns: CharacterColumns) -> list[SnapshotCharacter]:
+    """Make the characters of a snapshot from columns of a present."""
+    return [
+        SnapshotCharacter(character, state, location, _seconds(since), _seconds(seen), attributes)
+        for character, state, location, since, seen, attributes in zip(
+            columns.character_id,
+            columns.state,
+            columns.location,
+            columns.since.tolist(),
+            columns.last_seen.tolist(),
+            columns.attributes,
+            strict=True,
+        )
+    ]
+
+
+def _seconds(nanoseconds: int) -> float | None:
+    return None if nanoseconds == NAT else nanoseconds / SECOND

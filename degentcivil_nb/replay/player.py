@@ -1,0 +1,197 @@
+"""Playing a recording: what is due is told to a server, as it was recorded, and what is passed over is declared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from ..protocol.codec import malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import FOREIGN, decode
+from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, WebSocketMessage
+from ..recordings.index import SegmentSummary
+from ..server.simulation_websocket import SimulationWebSocket
+from ..server.stream.snapshot import SnapshotBuilder
+from .seek_index import SeekTarget, TapeItem
+from .tape import Playhead, ReplayState, SeekResult, Tape
+
+_AHEAD: Final = 2_000
+_TURN: Final = 500
+_PATIENCE_BYTES: Final = 4 << 20
+"""After so much is told, whoever listens is waited for, so that a fast replay does not outrun them at once."""
+_PATIENCE_S: Final = 1.0
+TOLD_EVERY_S: Final = 1.0
+LONGEST_S: Final = 8.0
+"""A command is answered before whoever sent it gives up, which is after ten seconds."""
+_MAX_LOST: Final = 1 << 40
+_sound = msgspec.json.Decoder(Raw).decode
+
+
+class Player:
+    """Tell a tape to a server, from where the playhead stands. All of it on the server's loop, a call at a time."""
+
+    def __init__(self, tape: Tape, server: SimulationWebSocket, head: Playhead) -> None:
+        self.scene = ReplayState(server.feed.present)
+        self.head = head
+        self._tape = tape
+        self._server = server
+        self._ahead: deque[TapeItem] = deque()
+        self._told_bytes = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._winding: asyncio.Task[SeekResult] | None = None
+
+    async def close(self) -> None:
+        """End what is still being read."""
+        self._tape.close()
+        at_work = [task for task in (self._reading, self._winding) if task is not None]
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+    async def has_more(self) -> bool:
+        """Read ahead where that is used up; says whether there is more."""
+        if not self._ahead:
+            self._ahead.extend(await asyncio.to_thread(self._tape.read, _AHEAD))
+        return bool(self._ahead)
+
+    async def play(self, is_interrupted: Callable[[], bool]) -> float | None:
+        """Tell what is due; gives the seconds until there is more to tell, `None` at the end."""
+        told = 0
+        while await self.has_more():
+            wait = self.head.wait_s(self._ahead[0].moment)
+            if wait > 0:
+                return wait
+            await self._tell_next()
+            told += 1
+            if told >= _TURN or is_interrupted():
+                await asyncio.sleep(0)
+                return 0
+        return None
+
+    async def step(self, ticks: int) -> None:
+        """Tell at once what that many ticks hold; without ticks, that many events."""
+        left = ticks
+        begun = self.scene.tick
+        while await self.has_more():
+            item = self._ahead[0]
+            tick = item.message.tick
+            if self._tape.last_tick is None:
+                cost = int(item.message.type not in ORDERED_CONTROL)
+            elif tick is None or tick == begun:
+                cost = 0
+            else:  # ticks that begin anew, as in another run, count one
+                cost = tick - begun if begun is not None and tick > begun else 1
+            if cost > left:
+                if begun is not None and self._tape.last_tick is not None:
+                    self.scene.tick = begun + left
+                break
+            left -= cost
+            begun = begun if tick is None else tick
+            await self._tell_next()
+        self.head.place(self.scene.moment)
+
+    # --- going elsewhere --------------------------------------------------------------------------------------------
+
+    async def seek(self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]) -> None:
+        """Go to a place without telling what lies between, which is declared, and show the town as it is there.
+
+        `progress` is told each second how many messages of how many were read on the way. Raises `WebSocketError`
+        1104 where a recording of which nothing is known must be read first, and that takes too long; it goes on then.
+        """
+        page = await self._beginning(goal, back, progress)
+        scene = ReplayState(SnapshotBuilder()) if back or page is not None else self.scene.branch()
+        wind = self._winding = asyncio.create_task(
+            asyncio.to_thread(self._tape.advance, scene, goal, list(self._ahead), page)
+        )
+        while not await _is_done(wind):
+            progress(self._tape.place, self._tape.folder.messages)
+        skipped, ahead = wind.result()
+        self._ahead = deque(ahead)
+        if skipped or back:
+            self.scene.become(scene)
+            # back takes a position of its own: what follows does not follow what was told
+            self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
+            self._show_present()
+
+    async def _beginning(
+        self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]
+    ) -> SegmentSummary | None:
+        """Say where the tape is to be wound from, for which the recording may have to be read first."""
+        landmarks, total = self._tape.landmarks, self._tape.folder.messages
+        begun = asyncio.get_running_loop().time()
+        while True:
+            try:
+                return await asyncio.to_thread(self._tape.begin_at, goal, back)
+            except LookupError:
+                pass
+            if self._reading is None:
+                self._reading = asyncio.create_task(asyncio.to_thread(landmarks.read_on, goal))
+            while not await _is_done(self._reading):
+                done = landmarks.survey.messages
+                progress(done, total)
+                if asyncio.get_running_loop().time() - begun >= LONGEST_S:
+                    raise WebSocketError(
+                        WebSocketError.TIMEOUT,
+                        f"the recording is being read for the first time, {done:,} of {total:,} messages by now; "
+                        "seek again in a while, and from then on it takes no time",
+                    )
+            reading, self._reading = self._reading, None
+            reading.result()
+
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    async def _tell_next(self) -> None:
+        self._tell(self._ahead.popleft())
+        if self._told_bytes > _PATIENCE_BYTES:
+            self._told_bytes = 0
+            await self._server.caught_up(_PATIENCE_S)
+
+    def _tell(self, item: TapeItem) -> None:
+        message = item.message
+        self.scene.note(item)
+        if message.type == MessageTypes.GAP:
+            self._lose(message)
+        elif message.type == MessageTypes.SNAPSHOT:
+            if self.scene.snapshot(message):
+                self._show_present()
+        elif message.type != MessageTypes.RUN_STATE:  # how the run was then; now the replay has a state of its own
+            self._publish(item)
+        self._told_bytes += len(message.data) + 200
+
+    def _publish(self, item: TapeItem) -> None:
+        message = item.message
+        tick = message.tick if message.tick is not None and message.tick >= 0 else None
+        when = item.moment if message.timestamp is None else message.timestamp
+        try:
+            _sound(message.data)
+            self._server.publisher.enter(WebSocketMessage(message.type, message.data, when, None, tick, message.id))
+        except (WebSocketError, *FOREIGN) as error:  # a recording that somebody else wrote may hold anything
+            bad = malformed(bytes(message.data), error)
+            self._server.publisher.enter(WebSocketMessage(bad.type, bad.data, when, None, tick))
+
+    def _lose(self, message: RawMessage) -> None:
+        """Declare in this stream what the recording declares missing in its own."""
+        try:
+            gap = decode(Gap, message.data)
+        except WebSocketError:
+            gap = Gap(None, reason="unreadable")
+        known = gap.start is not None and gap.end is not None and 0 <= gap.end - gap.start < _MAX_LOST
+        if known:
+            assert gap.start is not None and gap.end is not None
+            self._server.history.append_lost(self._server.epoch, gap.end - gap.start + 1, gap.reason)
+        else:
+            self._server.history.append_lost(self._server.epoch, 1, f"{gap.reason}, of unknown size")
+
+    def _show_present(self) -> None:
+        history = self._server.history
+        for frame in self.scene.present.snapshot(history.head, self._server.max_message_bytes):
+            history.append_control(frame, MessageTypes.SNAPSHOT)
+
+
+async def _is_done(task: asyncio.Task[Any]) -> bool:
+    """Wait for a task, but no longer than until somebody should be told how far it is."""
+    await asyncio.wait({task}, timeout=TOLD_EVERY_S)
+    return task.done()

@@ -1,0 +1,347 @@
+"""A recording served as if it were live: its own messages, times and ticks, which can be paused, stepped and sought."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import math
+import os
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Annotated, Final, Self
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from ..core import logs
+from ..core.portal import Portal
+from ..protocol.commands import CommandTable, DeclaredCommand
+from ..protocol.errors import WebSocketError
+from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState, SnapshotCharacter
+from ..server.entrance.auth import WebSocketAuth
+from ..server.simulation_websocket import SimulationWebSocket
+from ..simulation.request import Reply, Request, over, refusal
+from ..store.schema import SECOND, moment_ns
+from .player import Player
+from .seek_index import SeekTarget
+from .tape import Playhead, Tape
+
+log = logging.getLogger("degentcivil_nb.replay")
+
+MAX_SPEED: Final = 1e6
+_CLOSE_S: Final = 10.0
+
+_running: set[Replay] = set()
+
+
+def start_replay(
+    path: str | os.PathLike[str],
+    port: int = 0,
+    *,
+    speed: float = 1.0,
+    host: str = "127.0.0.1",
+    paused: bool = False,
+    token: str | None = None,
+) -> Replay:
+    """Serve a recording as if it were live, on a thread of its own; give it to `connect`, or its `.url`.
+
+    Messages come with the times and ticks that they were recorded with, `speed` times as fast as then. The commands
+    `pause`, `resume`, `step`, `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`, or `time=`.
+    At its end the replay pauses, and can be sought in. The first far seek in a long recording that was never opened
+    has to read it, and then takes as long as that, or is refused until it is done.
+
+    Raises `FileNotFoundError` where there is no recording, `ConnectionError` when the port is in use, and `ValueError`
+    for a speed that is none.
+    """
+    return Replay(path, port, speed=speed, host=host, paused=paused, token=token)
+
+
+class Replay:
+    """Play a recording over a server of its own. Made by `start_replay`.
+
+    It is a context manager, stopped by `stop()` and at the interpreter's exit. What a recording lacks is declared where
+    it is missing, and so is what a `seek` passes over; the town as it is there follows at once.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        port: int = 0,
+        *,
+        speed: float = 1.0,
+        host: str = "127.0.0.1",
+        paused: bool = False,
+        token: str | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        if not 0 < speed <= MAX_SPEED:
+            raise ValueError(f"speed is a number above 0 and up to {MAX_SPEED:,.0f}, not {speed!r}")
+        self.path = Path(path)
+        self.token = token
+        self._tape = Tape(self.path)
+        self._head = Playhead(speed, clock)
+        self._state = RunState("paused", "start") if paused else RunState("running")
+        if not paused:
+            self._head.run()
+        self._queue: deque[Request] = deque()
+        self._current: str | None = None
+        self._stopped = False
+        self._commands = CommandTable()
+        for function in (self.pause, self.resume, self.step, self.set_speed, self.seek):
+            self._commands.add(DeclaredCommand(function))
+        self._commands.add(DeclaredCommand(self.inspect, role="viewer"))
+        manifest = self._tape.folder.manifest
+        self._server = SimulationWebSocket(
+            host,
+            port,
+            auth=None if token is None else WebSocketAuth({token: "debugger"}),
+            commands=self,
+            status=self.status,
+            run_id=None if manifest is None else manifest.run_id,
+        )
+        self._player = Player(self._tape, self._server, self._head)
+        logs.install_filters()
+        for problem in self._tape.folder.problems:
+            log.warning("%s: %s", self.path, problem)
+        self._portal = Portal("degentcivil-replay")
+        try:
+            self._portal.call(self._open)
+        except BaseException:
+            self._portal.close()
+            raise
+        _running.add(self)
+
+    @property
+    def url(self) -> str:
+        """Say where to connect, such as `ws://127.0.0.1:50123`."""
+        return self._server.url
+
+    @property
+    def tick(self) -> int | None:
+        """Give the tick that the replay has come to."""
+        return self._player.scene.tick
+
+    @property
+    def run_state(self) -> str:
+        """Say how the replay is: `running`, `paused`, `finished` or `dead`."""
+        return self._state.state
+
+    def status(self) -> RunState:
+        """Say how the replay is, and where."""
+        return replace(self._state, tick=self._player.scene.tick)
+
+    def stop(self) -> None:
+        """End the server and its thread; idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        _running.discard(self)
+        try:
+            self._portal.call(self._close, timeout=_CLOSE_S)
+        except (RuntimeError, TimeoutError) as error:
+            log.warning("the replay at %s did not close in order: %s", self.url, error)
+        self._portal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        at = "" if self.tick is None else f" at tick {self.tick}"
+        return f"<Replay {str(self.path)!r} at {self.url}: {self.run_state}{at}>"
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        await self._server.start()
+        self._task = asyncio.create_task(self._run())
+
+    async def _close(self) -> None:
+        self._tape.close()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._player.close()
+        self._enter("finished", "closed")
+        self._refuse_waiting()
+        await self._server.close()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._wake.clear()
+                while self._queue:
+                    request = self._queue.popleft()
+                    self._current = request.id
+                    await request.run_async()
+                    self._current = None
+                wait = await self._play()
+                if self._queue or wait == 0:
+                    continue
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        except Exception:  # the boundary of the replay's heart: whoever looks on is told
+            log.exception("the replay of %s died", self.path)
+            self._enter("dead", "exception")
+            self._refuse_waiting()
+
+    async def _play(self) -> float | None:
+        """Tell what is due; gives the seconds until there is more to tell, `None` while nothing is."""
+        if self._state.state != "running":
+            return None
+        wait = await self._player.play(lambda: bool(self._queue))
+        if wait is None:
+            self._head.stop()
+            self._enter("paused", "end")
+        return wait
+
+    def _enter(self, state: str, reason: str) -> None:
+        self._state = RunState(state, reason, self._player.scene.tick, command_id=self._current)
+        self._server.publish(MessageTypes.RUN_STATE, self._state)
+        self._server.publisher.drain()
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def specs(self) -> list[CommandSpec]:
+        """List the commands on offer."""
+        return self._commands.specs()
+
+    def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
+        """Take a command from any thread and return; `reply` is called once, after its effect."""
+        try:
+            declared, arguments = self._commands.admit(command, role)
+            if self._state.state in ("finished", "dead"):
+                raise over()
+        except WebSocketError as error:
+            reply(refusal(error))
+            return
+        self._queue.append(Request(id, declared, arguments, math.inf, partial(self._deliver, reply)))
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def _deliver(self, reply: Reply, result: CommandResult) -> None:
+        state = result.result
+        if isinstance(state, RunState):
+            result = CommandResult(True, replace(state, head=self._server.feed.head_after_drain()))
+        reply(result)
+
+    def _refuse_waiting(self) -> None:
+        while self._queue:
+            self._queue.popleft().fail(over())
+
+    def pause(self) -> RunState:
+        """Pause the replay."""
+        if self._state.state == "running":
+            self._head.stop()
+            self._enter("paused", "command")
+        return self.status()
+
+    async def resume(self) -> RunState:
+        """Let a paused replay go on."""
+        if self._state.state == "paused":
+            await self._require_more()
+            self._head.run()
+            self._enter("running", "command")
+        return self.status()
+
+    async def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> RunState:
+        """Tell at once what that many ticks hold, and pause again; without ticks, that many events."""
+        if self._state.state != "paused":
+            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused replay can step: pause it first")
+        await self._require_more()
+        self._enter("running", "step")
+        await self._player.step(ticks)
+        self._enter("paused", "step")
+        return self.status()
+
+    def set_speed(self, factor: Annotated[float, Meta(gt=0, le=MAX_SPEED)]) -> RunState:
+        """Replay at that many times the speed of the recorded run."""
+        self._head.set_speed(factor)
+        return self.status()
+
+    async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
+        """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back."""
+        if (tick is None) == (time is None):
+            raise _refused("tick", "seek takes either a tick or a time")
+        scene = self._player.scene
+        if tick is not None:
+            self._require_reach("tick", tick, self._tape.last_tick)
+            back = scene.tick is not None and tick < scene.tick
+            await self._player.seek(SeekTarget(tick), back, self._progress())
+            scene.tick = tick
+            self._head.place(scene.moment)
+        else:
+            moment = _seconds(time)
+            self._require_reach("time", moment, self._tape.last_time)
+            just_after = moment + 5e-7  # times are known to the microsecond
+            await self._player.seek(SeekTarget(None, just_after), just_after < scene.moment, self._progress())
+            self._head.place(moment)
+        if self._head.moment == -math.inf:  # before everything
+            self._head.place(None)
+        self._enter(self._state.state, "seek")
+        return self.status()
+
+    def _progress(self) -> Callable[[int, int], None]:
+        """Tell log and watchers that a seek takes its time."""
+        told = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            log.info("seeking in %s: %s of %s messages read", self.path, f"{done:,}", f"{total:,}")
+            if not told:  # without the command's id, for which they would take the command to be done
+                told = True
+                state = RunState(self._state.state, "seeking", self._player.scene.tick)
+                self._server.publish(MessageTypes.RUN_STATE, state)
+                self._server.publisher.drain()
+
+        return progress
+
+    def _require_reach(self, field: str, wanted: float, last: float | None) -> None:
+        if last is None:
+            raise _refused(field, f"this recording has no {field}s")
+        if wanted > last:
+            raise _refused(field, f"the recording ends at {field} {last:.15g}")
+
+    async def _require_more(self) -> None:
+        if not await self._player.has_more():
+            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
+
+    def inspect(self, character_id: str) -> SnapshotCharacter:
+        """Give everything the recording has told of a character so far."""
+        found = self._player.scene.present.character(character_id)
+        if found is None:
+            raise _refused("character_id", f"there is no character {character_id[:80]!r}")
+        return found
+
+
+def _seconds(time: str | float | None) -> float:
+    try:
+        return moment_ns(time) / SECOND
+    except ValueError as error:
+        raise _refused("time", str(error)) from error
+
+
+def _refused(field: str, reason: str) -> WebSocketError:
+    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
+
+
+@atexit.register
+def _stop_all() -> None:
+    for replay in list(_running):
+        replay.stop()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_running.clear)  # the servers stayed with the parent

@@ -1,0 +1,200 @@
+"""A recording as a tape: its messages and when they are due, and the town as it was wherever the tape stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby, islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from msgspec import Raw
+
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
+from ..recordings.index import SegmentSummary, moment_of
+from ..recordings.segment_reader import SegmentFolder
+from ..recordings.whole_run import snapshot_characters
+from ..server.stream.snapshot import SnapshotBuilder
+from ..store.event_store import EventStore
+from .seek_index import SeekIndex, SeekTarget, TapeItem
+
+_PIECE: Final = 4_096
+
+
+class ReplayState:
+    """Know what has been told so far: the town, the tick, the moment."""
+
+    def __init__(self, present: SnapshotBuilder) -> None:
+        self.present = present
+        self.tick: int | None = None
+        self.moment = -math.inf
+        self._parts: list[SnapshotCharacter] = []
+
+    def note(self, item: TapeItem) -> None:
+        """Take note of tick and moment."""
+        if item.message.tick is not None:
+            self.tick = item.message.tick
+        self.moment = max(self.moment, item.moment)
+
+    def snapshot(self, message: RawMessage) -> bool:
+        """Take a part of a recorded snapshot; true with the last one, which makes the town another."""
+        try:
+            part = decode(Snapshot, message.data)
+        except WebSocketError:
+            return False
+        if part.part == 0:
+            self._parts = []
+        self._parts += part.characters
+        if part.last:
+            self.present.restore(self._parts)
+            self._parts = []
+        return part.last
+
+    def branch(self) -> ReplayState:
+        """Give another scene that begins as this one is."""
+        scene = ReplayState(SnapshotBuilder())
+        scene.become(self)
+        return scene
+
+    def become(self, other: ReplayState) -> None:
+        """Be as another scene is."""
+        self.present.restore(other.present.characters())
+        self.tick, self.moment = other.tick, other.moment
+
+
+class Tape:
+    """Read a recording in order. One thread at a time; `FileNotFoundError` where there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = SegmentFolder(path)
+        stats = [segment.stats for segment in self.folder.segments]
+        ticks = [item.tick for item in stats if item.tick is not None]
+        times = [item.time for item in stats if item.time is not None]
+        self.last_tick = max((high for _, high in ticks), default=None)
+        self.last_time = max((high for _, high in times), default=None)
+        self.landmarks = SeekIndex(self.folder)
+        self._events = 0  # that were read
+        self._items = self._read()
+
+    @property
+    def place(self) -> int:
+        """Say how many events lie before the place it was read to."""
+        return self._events
+
+    def close(self) -> None:
+        """End what another thread may be at."""
+        self.landmarks.closed = True
+
+    def _read(self, start: int = 0) -> Iterator[TapeItem]:
+        for entry in self.folder.entries(start=start):
+            for message in entry.messages:
+                yield TapeItem(message, moment_of(message.timestamp, entry.received), entry.epoch)
+
+    def read(self, count: int) -> list[TapeItem]:
+        """Give the next `count` items, fewer at the end."""
+        items = list(islice(self._items, count))
+        self._events += _events_of(items)
+        return items
+
+    def begin_at(self, goal: SeekTarget, back: bool) -> SegmentSummary | None:
+        """Give where a `wind` should begin: at a page, or with `None` where the tape stands.
+
+        Raises `LookupError` where that is known only once the landmarks have read further.
+        """
+        page = self.landmarks.page(goal)
+        if page is None and (back or not self.landmarks.is_near(goal, self._events)):
+            raise LookupError("nobody has read that far")
+        return page if page is not None and (back or page.events > self._events) else None
+
+    def advance(
+        self, scene: ReplayState, goal: SeekTarget, ahead: list[TapeItem], page: SegmentSummary | None
+    ) -> SeekResult:
+        """Go on to the first item that passes the goal, noting in `scene` what is on the way.
+
+        `ahead` is what was read and not told yet; a page is one that `begin_at` gave.
+        """
+        town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
+        told = self._events - _events_of(ahead)
+        if page is None:
+            snapshot = Snapshot(0, characters=list(scene.present.characters()))
+            town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
+            self._items = chain(ahead, self._items)
+            self._events = told
+        else:
+            town.append(self.landmarks.survey.town(page), 0.0, page.epoch)
+            scene.tick, scene.moment = page.tick, page.moment
+            self._items = self._read(page.segment.stats.ordinal)
+            self._events = page.events
+        rest: list[TapeItem] = []
+        while not rest and not self.landmarks.closed and (piece := list(islice(self._items, _PIECE))):
+            stop = next((place for place, item in enumerate(piece) if goal.is_passed_by(item)), len(piece))
+            piece, rest = piece[:stop], piece[stop:]
+            for item in piece:
+                scene.note(item)
+            for epoch, group in groupby(piece, attrgetter("epoch")):
+                items = list(group)
+                town.append([item.message for item in items], items[0].moment, epoch)
+            self._events += _events_of(piece)
+        skipped = self._events - told
+        self._events += _events_of(rest)
+        scene.present.restore(snapshot_characters(town.present_columns()))
+        return SeekResult(skipped, rest)
+
+
+class SeekResult(NamedTuple):
+    """Say how many events were on the way, and what to tell next."""
+
+    skipped: int
+    rest: list[TapeItem]
+
+
+def _events_of(items: Iterable[TapeItem]) -> int:
+    return sum([item.message.type not in ORDERED_CONTROL for item in items])
+
+
+class Playhead:
+    """Say which recorded moment it is: it moves `speed` times as fast as `clock` (seconds) while it is running."""
+
+    def __init__(self, speed: float, clock: Callable[[], float]) -> None:
+        self._speed = speed
+        self._clock = clock
+        self._at: float | None = None
+        self._since: float | None = None
+
+    @property
+    def moment(self) -> float | None:
+        """Give the recorded moment; `None` before the first."""
+        if self._at is None or self._since is None:
+            return self._at
+        return self._at + (self._clock() - self._since) * self._speed
+
+    def place(self, moment: float | None) -> None:
+        """Be at another moment, without more or less movement than before."""
+        self._at = moment
+        if self._since is not None:
+            self._since = self._clock()
+
+    def run(self) -> None:
+        """Begin to move."""
+        if self._since is None:
+            self._since = self._clock()
+
+    def stop(self) -> None:
+        """Stand still."""
+        self._at, self._since = self.moment, None
+
+    def set_speed(self, speed: float) -> None:
+        """Move faster or slower from here on."""
+        self.place(self.moment)
+        self._speed = speed
+
+    def wait_s(self, moment: float) -> float:
+        """Give the seconds until a moment is due, at the present speed; the first moment asked about is due now."""
+        now = self.moment
+        if now is None:
+            self.place(moment)
+            return 0.0
+        return (moment - now) / self._speed

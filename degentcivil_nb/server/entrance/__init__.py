@@ -1,0 +1,1 @@
+"""Admission to the server: port, TLS, origins, tokens and the number of connections."""

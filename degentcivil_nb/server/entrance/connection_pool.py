@@ -1,0 +1,138 @@
+"""Who may be here at the same time: how many in all, how many from one address, and how far anybody may lag."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any, Final, NamedTuple
+
+from ...core.address import is_loopback
+from ...protocol.errors import WebSocketError
+
+FULL: Final = 1013
+"""The close code of a refusal: try again later."""
+
+
+class PoolStatistics(NamedTuple):
+    """Hold what a pool has seen; `oldest_s` is the age of its longest connection in seconds."""
+
+    active: int
+    max_connections: int
+    addresses: int
+    busiest_address: int
+    peak: int
+    accepted: int
+    refused: int
+    oldest_s: float
+
+
+class ConnectionPool:
+    """Hold the live connections by client, and refuse whoever is one too many.
+
+    `max_per_address` limits the connections from one address. Left out, it is a quarter of all for other machines,
+    and no limit of its own for loopback, where tunnels and proxies end. `max_lag` and `max_lag_bytes` say how far a
+    peer may lag (`None`: as far as the history reaches), and `max_stall_s` how long it may make no progress; peers
+    consult them.
+    """
+
+    def __init__(
+        self,
+        max_connections: int = 1000,
+        *,
+        max_per_address: int | None = None,
+        max_lag: int | None = None,
+        max_lag_bytes: int | None = None,
+        max_stall_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        for name, value in (
+            ("max_connections", max_connections),
+            ("max_per_address", max_per_address),
+            ("max_lag", max_lag),
+            ("max_lag_bytes", max_lag_bytes),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is at least 1, not {value!r}")
+        if not max_stall_s > 0:
+            raise ValueError(f"max_stall_s is a number of seconds above 0, not {max_stall_s!r}")
+        self.max_connections = max_connections
+        self.max_per_address = max_per_address
+        self.max_lag = max_lag
+        self.max_lag_bytes = max_lag_bytes
+        self.max_stall_s = max_stall_s
+        self.connections: dict[Hashable, Any] = {}
+        """The live connections by client."""
+        self._clock = clock
+        self._addresses: dict[Hashable, str] = {}
+        self._per_address: Counter[str] = Counter()
+        self._since: dict[Hashable, float] = {}
+        self._peak = self._accepted = self._refused = 0
+
+    async def add_connection(self, client_id: Hashable, websocket: Any) -> None:
+        """Add a connection; `WebSocketError` 1106 says which limit is reached. A newer one of a client replaces."""
+        self.add(client_id, websocket)
+
+    async def remove_connection(self, client_id: Hashable, websocket: Any = None) -> None:
+        """Remove a client's connection if it has one and, when `websocket` is given, that is the one."""
+        self.remove(client_id, websocket)
+
+    def add(self, client_id: Hashable, websocket: Any) -> None:
+        """Do the same as `add_connection` where nobody awaits."""
+        address = address_of(websocket)
+        held = self._addresses.get(client_id)
+        self._check_room(address, replaces=client_id in self.connections, from_there=held == address)
+        self.remove(client_id)
+        self.connections[client_id] = websocket
+        self._addresses[client_id] = address
+        self._per_address[address] += 1
+        self._since[client_id] = self._clock()
+        self._accepted += 1
+        self._peak = max(self._peak, len(self.connections))
+
+    def remove(self, client_id: Hashable, websocket: Any = None) -> None:
+        """Do the same as `remove_connection` where nobody awaits."""
+        held = self.connections.get(client_id)
+        if held is None or (websocket is not None and held is not websocket):
+            return
+        del self.connections[client_id]
+        self._since.pop(client_id, None)
+        address = self._addresses.pop(client_id, "")
+        self._per_address[address] -= 1
+        if self._per_address[address] <= 0:
+            del self._per_address[address]
+
+    def statistics(self) -> PoolStatistics:
+        """Say how full it is and has been."""
+        now = self._clock()
+        return PoolStatistics(
+            active=len(self.connections),
+            max_connections=self.max_connections,
+            addresses=len(self._per_address),
+            busiest_address=max(self._per_address.values(), default=0),
+            peak=self._peak,
+            accepted=self._accepted,
+            refused=self._refused,
+            oldest_s=now - min(self._since.values(), default=now),
+        )
+
+    def _check_room(self, address: str, *, replaces: bool, from_there: bool) -> None:
+        if len(self.connections) - replaces >= self.max_connections:
+            self._refuse(f"the server is full: it takes {self.max_connections} connections", "max_connections")
+        limit = self.max_per_address
+        if limit is None:
+            if is_loopback(address) or not address:
+                return
+            limit = max(1, self.max_connections // 4)
+        if self._per_address[address] - from_there >= limit:
+            self._refuse(f"your address has its {limit} connections already", "max_per_address")
+
+    def _refuse(self, why: str, limit: str) -> None:
+        self._refused += 1
+        raise WebSocketError(WebSocketError.CAPACITY, f"{why}; try again later", details={"limit": limit})
+
+
+def address_of(websocket: Any) -> str:
+    """Give the address at the other end, without its port; empty where there is none, as on a Unix socket."""
+    found = getattr(websocket, "remote_address", None)
+    return str(found[0]) if isinstance(found, tuple) and found else ""

@@ -1,0 +1,1 @@
+"""Connected clients: what is sent to them, what they send, and how a connection ends."""

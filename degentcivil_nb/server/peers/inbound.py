@@ -1,0 +1,74 @@
+"""What peers send: read, counted, limited, and handed to whom it concerns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from websockets.exceptions import ConnectionClosed
+
+from ...protocol.codec import decode_raw
+from ...protocol.errors import WebSocketError
+from ...protocol.json_text import decode
+from ...protocol.messages import MessageTypes, RawMessage, Resume, WebSocketMessage
+from ...protocol.rate_limits import RateLimiter
+from ..dispatch import Dispatcher, answer_to
+from ..interfaces import Monitor, TrafficLog
+from .closing import error_message
+from .error_handler import ErrorHandler
+from .peer import Peer
+from .v1_peer import V1Peer
+
+log = logging.getLogger("degentcivil_nb.server")
+
+
+class Inbound:
+    """Take the frames of all peers; whatever is wrong with one is told to its sender, and nothing else happens."""
+
+    def __init__(
+        self,
+        *,
+        monitor: Monitor,
+        traffic: TrafficLog | None,
+        limiter: RateLimiter,
+        errors: ErrorHandler,
+        dispatch: Dispatcher,
+    ) -> None:
+        self._monitor = monitor
+        self._traffic = traffic
+        self._limiter = limiter
+        self._errors = errors
+        self._dispatch = dispatch
+
+    async def take(self, peer: Peer, frame: str | bytes) -> bool:
+        """Take one frame and return whether its sender is still served; raises nothing but `ConnectionClosed`."""
+        self._monitor.update_metrics("messages_received")
+        self._monitor.update_metrics("bytes_received", len(frame))
+        if self._traffic is not None and self._traffic.enabled:
+            self._traffic.record("received", frame, peer.name)
+        answer: Callable[[WebSocketError], WebSocketMessage] = error_message
+        try:
+            message = decode_raw(frame)
+            answer = answer_to(message)
+            self._limiter.check(peer.name, peer.address)
+            self._hand_on(peer, message)
+        except ConnectionClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
+            return await self._errors.handle_error(
+                peer.websocket, error, peer=peer.name, answer=answer, reply=peer.reply
+            )
+        return True
+
+    def _hand_on(self, peer: Peer, message: RawMessage) -> None:
+        if not isinstance(peer, V1Peer):
+            return  # the guide's clients have nothing to say that a server must act on
+        if message.type == MessageTypes.RESUME:
+            peer.resume(decode(Resume, message.data))
+        elif message.type == MessageTypes.COMMAND:
+            self._dispatch.handle(peer, message)
+        else:
+            raise WebSocketError(
+                WebSocketError.INVALID_MESSAGE,
+                f"a client sends resume and command, not {message.type[:80]!r}",
+            )

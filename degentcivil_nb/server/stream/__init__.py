@@ -1,0 +1,1 @@
+"""The stream: the shared history, the frames cut from it, and the snapshot of the characters."""

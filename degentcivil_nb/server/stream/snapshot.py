@@ -1,0 +1,176 @@
+"""The town's present: what the stream has said of each character, for the snapshots of newcomers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ...protocol.codec import character_of
+from ...protocol.json_text import FOREIGN, encode
+from ...protocol.messages import CharacterId, MessageTypes, SnapshotCharacter, StateChange
+
+
+class _Who(Struct, gc=False):
+    character_id: Any = None
+
+
+class _About(Struct, gc=False):
+    data: _Who
+    timestamp: float | None = None
+
+
+class _Changed(Struct, gc=False):
+    data: StateChange
+    timestamp: float | None = None
+
+
+class _Updated(Struct, gc=False):
+    data: dict[str, Any]
+    timestamp: float | None = None
+
+
+class _Listed(Struct, gc=False):
+    data: list[dict[str, Any]]
+    timestamp: float | None = None
+
+
+_about = msgspec.json.Decoder(_About).decode
+_changed = msgspec.json.Decoder(_Changed).decode
+_updated = msgspec.json.Decoder(_Updated).decode
+_listed = msgspec.json.Decoder(_Listed).decode
+
+
+class _Character:
+    __slots__ = ("attributes", "encoded", "last_seen", "location", "since", "state")
+
+    def __init__(self) -> None:
+        self.state: str | None = None
+        self.location: str | None = None
+        self.since: float | None = None
+        self.last_seen: float | None = None
+        self.attributes: dict[str, Any] = {}
+        self.encoded: bytes | None = None
+
+
+class SnapshotBuilder:
+    """Keep state, location and attributes of each character as of the last message seen."""
+
+    def __init__(self) -> None:
+        self._characters: dict[str, _Character] = {}
+
+    def __len__(self) -> int:
+        return len(self._characters)
+
+    def see(self, type: str, message: bytes) -> str | None:
+        """Take note of an encoded stream message; give whose it is, `None` if nobody's."""
+        try:
+            if type == MessageTypes.STATE_CHANGE:
+                return self._change(_changed(message))
+            if type == MessageTypes.CHARACTER_UPDATE:
+                return self._update(_updated(message))
+            if type == MessageTypes.ALL_CHARACTERS:
+                self._list(_listed(message))
+                return None
+            about = _about(message)
+        except FOREIGN:
+            return None
+        return character_of({"character_id": about.data.character_id})
+
+    def _change(self, seen: _Changed) -> str:
+        name = str(seen.data.character_id)
+        character = self._of(name, seen.timestamp)
+        if character.state != seen.data.new_state:
+            character.state = seen.data.new_state
+            character.since = seen.timestamp
+        if seen.data.location is not None:
+            character.location = seen.data.location
+        return name
+
+    def _update(self, seen: _Updated) -> str | None:
+        name = character_of(seen.data)
+        if name is not None:
+            self._merge(name, seen.data, seen.timestamp)
+        return name
+
+    def _list(self, seen: _Listed) -> None:
+        for attributes in seen.data:
+            # the game's lists have no id: there the name is the identity
+            name = character_of(attributes) or attributes.get("name")
+            if isinstance(name, str):
+                self._merge(name, attributes, seen.timestamp)
+
+    def _merge(self, name: str, attributes: dict[str, Any], timestamp: float | None) -> None:
+        character = self._of(name, timestamp)
+        rest = {key: value for key, value in attributes.items() if key != "character_id"}
+        state, location = rest.get("state"), rest.get("location")
+        if isinstance(state, str):
+            del rest["state"]
+            if state != character.state:
+                character.state, character.since = state, timestamp
+        if isinstance(location, str):
+            character.location = rest.pop("location")
+        character.attributes.update(rest)
+
+    def _of(self, name: str, timestamp: float | None) -> _Character:
+        character = self._characters.get(name)
+        if character is None:
+            character = self._characters[name] = _Character()
+        character.last_seen = timestamp
+        character.encoded = None
+        return character
+
+    def characters(self) -> Iterator[SnapshotCharacter]:
+        """Give everybody there is."""
+        return filter(None, map(self.character, list(self._characters)))
+
+    def character(self, name: str) -> SnapshotCharacter | None:
+        """Give one character, `None` where there is no such."""
+        one = self._characters.get(name)
+        if one is None:
+            return None
+        return SnapshotCharacter(name, one.state, one.location, one.since, one.last_seen, dict(one.attributes))
+
+    def restore(self, characters: Iterable[SnapshotCharacter]) -> None:
+        """Put these in the place of everybody known so far."""
+        restored: dict[str, _Character] = {}
+        for given in characters:
+            one = restored[str(given.character_id)] = _Character()
+            one.state, one.location = given.state, given.location
+            one.since, one.last_seen, one.attributes = given.since, given.last_seen, dict(given.attributes)
+        self._characters = restored
+
+    def snapshot(self, seq: int, max_bytes: int, only: Collection[CharacterId] | None = None) -> Iterator[bytes]:
+        """Write the present as `snapshot` frames of at most `max_bytes`; `only` names the characters wanted."""
+        room = max_bytes - 200  # the envelope around the characters
+        parts: list[list[bytes]] = [[]]
+        size = 0
+        for name, character in self._characters.items():
+            if only is not None and name not in only:
+                continue
+            text = character.encoded or self._encode(name, character, room)
+            if size + len(text) + 1 > room and parts[-1]:
+                parts.append([])
+                size = 0
+            parts[-1].append(text)
+            size += len(text) + 1
+        for part, texts in enumerate(parts):
+            last = b"true" if part == len(parts) - 1 else b"false"
+            yield (
+                b'{"type":"snapshot","data":{"seq":%d,"part":%d,"last":%b,"characters":[' % (seq, part, last)
+                + b",".join(texts)
+                + b"]}}"
+            )
+
+    @staticmethod
+    def _encode(name: str, character: _Character, room: int) -> bytes:
+        whole = SnapshotCharacter(
+            name, character.state, character.location, character.since, character.last_seen, character.attributes
+        )
+        text = encode(whole)
+        if len(text) > room:
+            text = encode(msgspec.structs.replace(whole, attributes={"truncated": True, "bytes": len(text)}))
+        character.encoded = text
+        return text

@@ -1,0 +1,241 @@
+"""A recording: the questions of a session answered from disk."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from ..analysis.reader import Reader
+from ..core.escaping import visible
+from ..core.progress import Progress, following
+from ..protocol.errors import CommandError, RecordingWarning
+from ..protocol.messages import RawMessage
+from ..recordings.arrow_messages import RecordedMessage
+from ..recordings.index_file import INDEX_NAME
+from ..recordings.long_store import LongStore
+from ..recordings.segment_reader import SegmentFolder
+from ..store.event_store import EventStore
+from ..store.schema import to_ns
+
+if TYPE_CHECKING:
+    from ..widgets.dashboard import Dashboard
+    from ..widgets.panels import Panels
+    from ..widgets.refresh import Refresher
+
+MEMORY_ROWS: Final = 2_000_000
+MEMORY_BYTES: Final = 1 << 30
+EVERYTHING: Final = 1 << 40
+SHOWN: Final = 5
+
+
+def open_recording(
+    path: str | os.PathLike[str], *, memory_rows: int = MEMORY_ROWS, progress: Progress | None = None
+) -> Recording:
+    """Open a recording, also one that is being written, and give what was committed.
+
+    A `RecordingWarning` counts what is missing of one that is damaged or was not finished, and says where; `gaps()`
+    has it too. More than `memory_rows` events are not held in memory but read from disk as questions need them.
+    `progress` is told how many messages of how many are read; without it, what takes over a second shows a bar.
+    The first opening of a longer one reads it all, and keeps beside it what the next needs to be done at once.
+    Raises `FileNotFoundError` where there is none.
+    """
+    return Recording(path, memory_rows=memory_rows, progress=progress)
+
+
+class Recording(Reader):
+    """Answer the questions of a session from a recording.
+
+    `memory_rows` events are read into memory at most; a longer recording is read from disk as questions need it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        memory_rows: int = MEMORY_ROWS,
+        progress: Progress | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._folder = SegmentFolder(self.path)
+        self._read = 0
+        self._progress = progress
+        size = sum(segment.stats.data_bytes for segment in self._folder.segments)
+        self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
+        """Whether all of it was read into memory."""
+        self._load()
+        if self.problems:
+            warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
+
+    def _load(self) -> None:
+        if self.in_memory:
+            self._store: EventStore = EventStore(max_rows=EVERYTHING)
+            self._fill()
+            return
+        with self._following() as progress:
+            long_store: Any = LongStore(self._folder, progress)
+        self._store = long_store
+        self._read = self._folder.messages
+
+    def _following(self) -> AbstractContextManager[Progress]:
+        return following(f"reading {visible(str(self.path))}", self._progress)
+
+    def _fill(self) -> None:
+        total = self._folder.messages
+        with self._following() as progress:
+            for entry in self._folder.entries(start=self._read):
+                self._store.append(list(entry.messages), entry.received, entry.epoch)
+                self._read += len(entry.messages)
+                progress(min(self._read, total), total)
+        self._read = total  # what is lost has a place too, and the gap that declares it none
+
+    def refresh(self) -> int:
+        """Read what was committed since to a recording that is being written; gives how many events came."""
+        before = len(self._store)
+        self._folder = SegmentFolder(self.path)
+        if self.in_memory:
+            self._fill()
+        elif self._folder.messages > self._read:
+            self._load()
+        return len(self._store) - before
+
+    @property
+    def problems(self) -> list[str]:
+        """List what is wrong with it, in sentences."""
+        return [str(problem) for problem in self._folder.problems]
+
+    def _complaint(self) -> str:
+        problems = self.problems
+        more = f"\n… and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+        return f"{self.path} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
+
+    def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
+        """Give every message from the `start`-th on, in order, with receipt (seconds) and epoch, straight from disk."""
+        for entry in self.entries(start):
+            for message in entry.messages:
+                yield message, entry.received, entry.epoch
+
+    def entries(self, start: int = 0) -> Iterator[RecordedMessage]:
+        """Give messages as `messages` does, those that came together together."""
+        return self._folder.entries(start=start)
+
+    def info(self) -> pd.Series:
+        """Say what the recording is: whose, from when to when, how much, and how whole."""
+        folder = self._folder
+        manifest = folder.manifest
+        stats = [segment.stats for segment in folder.segments]
+        times = [item.time for item in stats if item.time is not None]
+        ticks = [item.tick for item in stats if item.tick is not None]
+        return pd.Series(
+            {
+                "path": str(self.path),
+                "run_id": None if manifest is None else manifest.run_id,
+                "url": None if manifest is None else manifest.url,
+                "state": "recording" if folder.live else "finished" if folder.finished else "unfinished",
+                "messages": folder.messages,
+                "events": folder.rows,
+                "first": _moment(min(low for low, _ in times)) if times else pd.NaT,
+                "last": _moment(max(high for _, high in times)) if times else pd.NaT,
+                "first_tick": min((low for low, _ in ticks), default=pd.NA),
+                "last_tick": max((high for _, high in ticks), default=pd.NA),
+                "epochs": len({epoch for item in stats for epoch in item.seq}),
+                "gaps": len(self.gaps()),
+                "segments": len(stats),
+                "bytes": sum(
+                    one.stat().st_size for one in self.path.iterdir() if one.is_file() and one.name != INDEX_NAME
+                ),
+                "problems": len(folder.problems),
+                "package": None if manifest is None else manifest.package,
+            },
+            dtype=object,
+            name=self.path.name,
+        )
+
+    @cached_property
+    def _refresher(self) -> Refresher:
+        from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
+
+        return Refresher()
+
+    @cached_property
+    def panel(self) -> Panels:
+        """Make one panel: `recording.panel.characters()`, `.events()`, `.rates()`, `.errors()` …"""
+        from ..widgets.panels import Panels
+
+        status = RecordingStatus(self.info, lambda: self.problems)
+        return Panels(self._store, status, NoCommands(), self._refresher)
+
+    def dashboard(self) -> Dashboard:
+        """Show all panels in one widget, as a session does."""
+        return self.panel.dashboard()
+
+    def close(self) -> None:
+        """End the panels; what was read can still be asked."""
+        if "_refresher" in self.__dict__:
+            self._refresher.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        info = self.info()
+        return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
+
+
+def _moment(seconds: float) -> pd.Timestamp:
+    return pd.Timestamp(to_ns(seconds), unit="ns", tz="UTC")
+
+
+class RecordingStatus:
+    """Be the status of a run that is over, for the panels."""
+
+    def __init__(self, info: Callable[[], pd.Series], problems: Callable[[], list[str]]) -> None:
+        self._info = info
+        self._problems = problems
+
+    def metrics(self) -> pd.Series:
+        """Give the figures that a recording has."""
+        info = self._info()
+        figures = {
+            "connection": "recording",
+            "run_state": info["state"],
+            "tick": info["last_tick"],
+            "gaps": info["gaps"],
+        }
+        return pd.Series(figures, dtype=object, name=info.name)
+
+    def health(self) -> list[str]:
+        """Give what is wrong with the recording."""
+        return self._problems()
+
+    def journal(self) -> list[tuple[float, str]]:
+        """List nothing: no connection, no history of one."""
+        return []
+
+    def reconnect(self) -> None:
+        """Refuse."""
+        raise CommandError(CommandError.WRONG_RUN_STATE, "this is a recording; dc.connect(url) follows a run")
+
+
+class NoCommands:
+    """Refuse every command."""
+
+    def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
+        """Give a future that has failed already."""
+        future: Future[Any] = Future()
+        future.set_exception(CommandError(CommandError.WRONG_RUN_STATE, f"a recording cannot {name}: the run is over"))
+        return future
+
+    def table(self) -> pd.DataFrame:
+        """List no commands."""
+        return pd.DataFrame({name: [] for name in ("name", "role", "arguments", "doc")}, dtype="object")

@@ -1,0 +1,249 @@
+"""Many runs as one dataset: a table of them, and questions across them in SQL."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.dataset as pds  # type: ignore[import-untyped]
+import pyarrow.fs as pafs  # type: ignore[import-untyped]
+
+from ..analysis.sql import answer
+from ..core.escaping import visible
+from ..core.progress import following
+from ..protocol.errors import RecordingWarning
+from ..recordings.arrow_messages import SCHEMA
+from ..recordings.run_files import RunFiles, find_runs, local, summary, verify
+from .recording import Recording, open_recording
+
+_COLUMNS: Final = pa.schema(
+    [("run", pa.string())]
+    + [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in SCHEMA]
+)
+
+
+def _time(column: str) -> str:
+    return (
+        f"case when {column} >= 0 and {column} < 9214646400 then make_timestamptz(cast({column} * 1e6 as bigint)) end"
+    )
+
+
+def _key(name: str, *types: str) -> str:
+    """Write in SQL what a payload says under a key, if its message is of one of these types."""
+    value = f"try(json_extract_string(data, '$.{name}'))"
+    kinds = ", ".join(f"'{type}'" for type in types)
+    return f"case when type in ({kinds}) then {value} end" if types else value
+
+
+def _select(source: str, *same: str, **made: str) -> str:
+    return " ".join(
+        ["select", ", ".join([*same, *(f"{what} as {name}" for name, what in made.items())]), "from", source]
+    )
+
+
+_WHEN: Final = f"coalesce({_time('timestamp')}, {_time('received')})"
+_VIEWS: Final = {
+    "messages": _select(
+        "(select * from _sealed union all by name select * from _open)",
+        *("run", "row", "epoch", "seq", "tick", "timestamp", "received", "id", "type"),
+        data="try(decode(data))",
+    ),
+    "events": _select(
+        "messages where row is not null",
+        *("run", "row", "epoch", "seq", "tick"),
+        time=_WHEN,
+        received=_time("received"),
+        type="type",
+        character_id=_key("character_id"),
+        state=f"coalesce({_key('new_state', 'state_change')}, {_key('state', 'character_update')})",
+        location=_key("location", "state_change", "character_update"),
+        event_type=_key("event_type", "event_notification"),
+        code=f"try_cast({_key('code', 'error')} as bigint)",
+        message=_key("message", "error"),
+        data="data",
+    ),
+    "gaps": _select(
+        "messages where type = 'gap' and row is null",
+        "run",
+        epoch=_key("epoch"),
+        from_seq=f"try_cast({_key('from')} as bigint)",
+        to_seq=f"try_cast({_key('to')} as bigint)",
+        reason=_key("reason"),
+        time=_WHEN,
+    ),
+}
+_CHARACTERS: Final = "select run, count(distinct character_id) as n from events group by run"
+
+
+def open_runs(
+    folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
+) -> Runs:
+    """Open a folder of recordings as one dataset: `runs.table()`, `runs.sql("select … from events group by run")`.
+
+    A recording that is being written, or was cut short, is read as far as it was committed. Object storage works
+    through pyarrow: `open_runs("s3://bucket/runs")`, or `open_runs("bucket/runs", filesystem=pyarrow.fs.S3FileSystem(
+    region="eu-central-1"))` with credentials and all else that its constructor takes; `fsspec`'s file systems through
+    `pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))`. With `verify` each segment is compared with its checksum
+    before the first question that reads it, for which it is read whole; what is damaged is left out, with a warning.
+
+    Raises `FileNotFoundError` where there is no such folder.
+    """
+    return Runs(folder, filesystem=filesystem, verify=verify)
+
+
+class Runs:
+    """Ask many runs at once. Made by `open_runs`; iterating gives their names, which are their folders'."""
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
+    ) -> None:
+        self._verify = verify
+        self._local = filesystem is None and "://" not in os.fspath(folder)
+        if filesystem is not None:
+            self._filesystem, self._folder = filesystem, os.fspath(folder)
+        elif self._local:
+            self._filesystem, self._folder = local(folder)
+        else:
+            self._filesystem, self._folder = pafs.FileSystem.from_uri(os.fspath(folder))
+        self._sound: dict[str, str | None] = {}
+        self._characters: dict[tuple[Any, ...], int] = {}
+        self._runs: dict[str, RunFiles] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look again: what was recorded meanwhile, and which runs came."""
+        self._runs = {run.name: run for run in find_runs(self._filesystem, self._folder)}
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._runs)
+
+    def __repr__(self) -> str:
+        events = sum(stats.rows for run in self._runs.values() for stats in run.stats)
+        plural = "" if len(self) == 1 else "s"
+        return f"<Runs {visible(self._folder)}: {len(self):,} run{plural}, {events:,} events>"
+
+    @property
+    def problems(self) -> dict[str, list[str]]:
+        """List in sentences what is wrong, by run."""
+        return {run.name: list(run.problems) for run in self._runs.values() if run.problems}
+
+    def open(self, run: str) -> Recording:
+        """Open one of them with all its questions, figures and panels; `KeyError` for a name that is none."""
+        if not self._local:
+            raise ValueError("only recordings on this machine can be opened; copy the folder here first")
+        return open_recording(self._runs[run].path)
+
+    def table(self, *, characters: bool = True) -> pd.DataFrame:
+        """Give a row a run: when, how long, how many events, characters, errors, gaps and ticks, and how whole.
+
+        `started` and `duration` are of the first and the last message.
+        Characters are counted over all events, once, for which they are read; `characters=False` leaves them out, for
+        which DuckDB need not be there (`ImportError` says how to get it).
+        Counts that a recording does not say of itself are NA.
+        """
+        counted = self._count_characters() if characters else {}
+        rows = []
+        for run in self._runs.values():
+            facts = summary(run)
+            rows.append(
+                {
+                    "run": run.name,
+                    **{name: facts[name] for name in ("run_id", "started", "duration", "events")},
+                    "characters": counted.get(run.key),
+                    **{name: facts[name] for name in ("errors", "gaps", "first_tick", "last_tick", "epochs")},
+                    **{name: facts[name] for name in ("finished", "bytes")},
+                    "problems": len(run.problems),
+                }
+            )
+        frame = pd.DataFrame(rows, columns=_TABLE, dtype="object")
+        kinds: dict[str, Any] = dict.fromkeys(_NUMBERS, "Int64") | {"finished": "bool", "run": "str"}
+        frame = frame.astype(kinds)
+        frame["started"] = pd.to_datetime(frame["started"], utc=True)
+        frame["duration"] = pd.to_timedelta(frame["duration"])
+        return frame.set_index("run")
+
+    def _count_characters(self) -> dict[tuple[Any, ...], int]:
+        new = [run for run in self._runs.values() if run.key not in self._characters]
+        if new:
+            found = answer(_CHARACTERS, self._tables(new), _VIEWS)
+            counts = dict(zip(found["run"].tolist(), found["n"].tolist(), strict=True))
+            self._characters |= {run.key: counts.get(run.name, 0) for run in new}
+        return self._characters
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Answer one SELECT over all runs: `events`, `gaps`, `messages` (all with a column `run`), and `runs`.
+
+        `events` has the columns of a recording's, read from what was sent, and `data`, the payload as JSON text:
+        `json_extract(data, '$.price')`. Nothing else can be reached: no file, no network, no variable. Raises
+        `ValueError` for a query that cannot be answered; `ImportError` says how to get DuckDB.
+        """
+        return answer(query, {**self._tables(list(self._runs.values())), "runs": self._plain_table}, _VIEWS)
+
+    def _plain_table(self) -> pd.DataFrame:
+        return self.table(characters=False).drop(columns="characters").reset_index()
+
+    def _tables(self, runs: list[RunFiles]) -> dict[str, Any]:
+        return {"_sealed": partial(self._sealed, runs), "_open": partial(_open, runs)}
+
+    def _verify_all(self, runs: list[RunFiles]) -> None:
+        """Compare what was not yet compared with its checksum."""
+        new = [(run, one) for run in runs for one in run.sealed if one.path not in self._sound]
+        with following(f"reading segments of {visible(self._folder)}") as progress:
+            for done, (run, one) in enumerate(new, 1):
+                wrong = self._sound[one.path] = verify(self._filesystem, one)
+                if wrong is not None:
+                    said = f"{one.stats.name} is damaged: {wrong}; {one.stats.messages:,} messages are missing"
+                    run.problems.append(said)
+                    warnings.warn(f"{visible(run.name)}: {said}", RecordingWarning, stacklevel=2)
+                progress(done, len(new))
+
+    def _sealed(self, runs: list[RunFiles]) -> pds.Dataset:
+        """Give the sealed segments as one dataset that is read as it is asked for."""
+        kind = pds.ParquetFileFormat()
+        fragments = []
+        if self._verify:
+            self._verify_all(runs)
+        for run in runs:
+            for one in run.sealed:
+                if self._sound.get(one.path) is None:
+                    whose = pds.field("run") == run.name
+                    fragments.append(kind.make_fragment(one.path, self._filesystem, partition_expression=whose))
+        return pds.FileSystemDataset(fragments, _COLUMNS, kind, self._filesystem)
+
+
+def _open(runs: list[RunFiles]) -> pa.Table:
+    """Give what is not sealed yet."""
+    tables = [_COLUMNS.empty_table()]
+    for run in runs:
+        for batch in run.tail:
+            columns = [batch.column(field.name).cast(field.type) for field in _COLUMNS if field.name != "run"]
+            names = pa.repeat(pa.scalar(run.name, pa.string()), batch.num_rows)
+            tables.append(pa.table([names, *columns], schema=_COLUMNS))
+    return pa.concat_tables(tables)
+
+
+_NUMBERS: Final = ("events", "characters", "errors", "gaps", "first_tick", "last_tick", "epochs", "bytes", "problems")
+_TABLE: Final = [
+    "run",
+    "run_id",
+    "started",
+    "duration",
+    "events",
+    "characters",
+    "errors",
+    "gaps",
+    "first_tick",
+    "last_tick",
+    "epochs",
+    "finished",
+    "bytes",
+    "problems",
+]

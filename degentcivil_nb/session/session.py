@@ -1,0 +1,410 @@
+"""The composition root: a thread, a client, a store and views behind the words of a researcher."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import ssl as ssl_module
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..analysis.reader import Names, Reader
+from ..client.simulation_client import SimulationClient
+from ..core import logs
+from ..core.portal import Portal
+from ..core.redaction import redacted
+from ..monitoring.connection_monitor import ConnectionMonitor
+from ..monitoring.websocket_debugger import WebSocketDebugger
+from ..protocol.errors import DegentCivilError
+from ..protocol.messages import RawMessage, WebSocketMessage
+from ..recordings.recorder import Recorder, RecorderStats
+from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
+from ..store.event_store import EventStore
+from .commands import SessionCommands
+from .status import Journal, SessionStatus
+from .subscriptions import Callback, Subscription, Subscriptions
+from .wait_for import wait_for
+
+if TYPE_CHECKING:
+    from ..widgets.dashboard import Dashboard
+    from ..widgets.panels import Panels
+    from ..widgets.refresh import Refresher
+
+logger = logging.getLogger("degentcivil_nb.session")
+
+_open: dict[str, Session] = {}
+_open_lock = threading.Lock()
+
+
+def connect(
+    target: Any,
+    *,
+    token: str | None = None,
+    history: int = 1000,
+    retention: int = 1_000_000,
+    types: Sequence[str] | None = None,
+    characters: Sequence[str] | None = None,
+    record: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    ssl: ssl_module.SSLContext | None = None,
+    timeout: float = 10.0,
+) -> Session:
+    """Connect to a simulation and give a `Session` that follows it until it is closed.
+
+    `target` is a `ws://` or `wss://` URL, or a server or probe that runs in this process. `history` is how many past
+    messages are wanted, `retention` how many events are held at most; `types` and `characters` keep the rest away.
+    With `record` everything is written into that folder as it comes; where it holds a recording already, of an earlier
+    kernel say, the session takes up what that has, asks for what came since, and goes on with it.
+    Returns after the snapshot of the town (or, of servers that have none, after the handshake).
+
+    Raises `ConnectionError`, which says what failed and what to try, and `ValueError` for a URL that cannot be one.
+    A `name` in use closes the session that had it, so a cell can be run again.
+    """
+    url = _url_of(target)
+    if history < 0:
+        raise ValueError(f"the last {history} messages? `history` must be zero or more")
+    if not isinstance(target, str):
+        token = token or getattr(target, "token", None)
+        ssl = ssl or getattr(target, "client_ssl", None)
+    if name is not None:
+        with _open_lock:
+            older = _open.get(name)
+        if older is not None:
+            older.close()
+    session = Session(
+        url,
+        token=token,
+        history=history,
+        retention=retention,
+        types=[types] if isinstance(types, str) else types,
+        characters=[characters] if isinstance(characters, str) else characters,
+        record=record,
+        ssl=ssl,
+        timeout=timeout,
+        name=name,
+    )
+    session._start(timeout)
+    return session
+
+
+def _url_of(target: Any) -> str:
+    url = target if isinstance(target, str) else getattr(target, "url", None)
+    if not isinstance(url, str):
+        raise ValueError(
+            f"{target!r} is nothing to connect to; give a URL such as ws://localhost:8765, a local server or a probe"
+        )
+    return url
+
+
+class Session(Reader):
+    """Follow one simulation: it answers questions, shows itself, and takes commands back.
+
+    Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        history: int = 1000,
+        retention: int = 1_000_000,
+        types: Sequence[str] | None = None,
+        characters: Sequence[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        timeout: float = 10.0,
+        name: str | None = None,
+    ) -> None:
+        self.url = redacted(url)
+        self.name = name or f"session-{uuid.uuid4().hex[:8]}"
+        self.monitor = ConnectionMonitor()
+        self.traffic = WebSocketDebugger(secrets=[token] if token else ())
+        """The frames themselves, both ways, while `.enabled`; `.frames()` gives them as a `DataFrame`."""
+        logs.install_filters()
+        self._store = EventStore(max_rows=retention)
+        self._journal = Journal()
+        self._recorder = None if record is None else self._recorder_into(record)
+        self._client = SimulationClient(
+            url,
+            token=token,
+            ssl=ssl,
+            history=history,
+            types=types,
+            characters=characters,
+            position=None if self._recorder is None else self._recorder.position,
+            sink=self._take,
+            monitor=self.monitor,
+            traffic=self.traffic,
+            on_change=self._note_change,
+            timeout=timeout,
+        )
+        self._portal = Portal(f"degentcivil-{self.name}")
+        self._subscriptions = Subscriptions(self._store)
+        self._commands = SessionCommands(self._client, self._portal, self._store)
+        self._status = SessionStatus(
+            self._client, self._store, self.monitor, self._journal, self.reconnect, self._recording_stats
+        )
+        self._closed = False
+
+    def _start(self, timeout: float) -> None:
+        try:
+            if self._recorder is not None and self._recorder.existed:
+                restore_into(self._store, self._recorder)
+            self._portal.call(self._client.open, timeout=timeout + 1)
+        except BaseException:
+            self._portal.close()
+            self.stop_recording()
+            raise
+        if self._recorder is not None:
+            self._recorder.run_id = self._run_id()
+        with _open_lock:
+            _open[self.name] = self
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the connection and every thread of the session; what it holds can still be asked. Idempotent."""
+        with _open_lock:
+            if _open.get(self.name) is self:
+                del _open[self.name]
+            if self._closed:
+                return
+            self._closed = True
+        self._subscriptions.close()
+        try:
+            self._portal.call(self._client.close, timeout=5)
+        except (TimeoutError, DegentCivilError) as error:
+            logger.warning("the connection to %s did not close in order: %s", self.url, error)
+        finally:
+            self._portal.close()
+            self.stop_recording()
+            if "_refresher" in self.__dict__:
+                self._refresher.close()  # last, so that what stays on view says that this is the end
+
+    def reconnect(self) -> None:
+        """Try to connect now, and close the circuit breaker by hand."""
+        self._portal.call(self._client.reconnect, timeout=15)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        client = self._client
+        parts = [client.state]
+        if client.dialect != "v1":
+            parts.append(f"{client.dialect} dialect")
+        run = self._store.run_state or client.run_state
+        if run:
+            tick = self._store.tick
+            parts.append(run if tick is None else f"{run} at tick {tick}")
+        parts.append(f"{len(self):,} events")
+        parts.append(f"{self._store.stats().characters:,} characters")
+        gaps = len(self.gaps())
+        if gaps:
+            parts.append(f"{gaps:,} gap{'s' if gaps > 1 else ''}")
+        recorded = self._recording_stats()
+        if recorded is not None:
+            parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
+        if client.state != "live" and client.last_error:
+            parts.append(client.last_error)
+        return f"<Session {self.url}: {', '.join(parts)}>"
+
+    def _note_change(self) -> None:
+        """Write the journal; called on the portal's thread at each change of the connection."""
+        client = self._client
+        reason = client.last_error if client.state != "live" else None
+        dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
+        self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))
+
+    # --- recording ---------------------------------------------------------------------------------------------
+
+    def record(self, path: str | os.PathLike[str]) -> None:
+        """Write into a folder from now on, as it comes; the town as it is comes first. Ends an earlier recording.
+
+        A recording that is there is gone on with, and what it lacks is a gap in it. Raises `ValueError` for a folder
+        of something else, and `OSError` where nothing can be written or another session is at work.
+        """
+        if self._closed:
+            raise ValueError("the session is closed, so nothing more will come; save(path) writes what it holds")
+        self.stop_recording()
+        recorder = self._recorder_into(path)
+        recorder.run_id = self._run_id()
+        self._portal.call(self._begin_recording, recorder, timeout=10)
+
+    async def _begin_recording(self, recorder: Recorder) -> None:
+        """Put what was before, and the present, in front; on the portal's thread, so that nothing comes between."""
+        position = self._client.position
+        before = declare_gap_between(recorder.position, position) if recorder.existed else []
+        recorder.put([*before, *self._present_messages()], time.time(), self._client.epoch)
+        self._recorder = recorder
+
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one: all that came is written when this returns."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.close()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write what is held now as a finished recording of its own; `FileExistsError` where there is one."""
+        return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
+
+    def _recorder_into(self, path: str | os.PathLike[str]) -> Recorder:
+        return Recorder(path, url=self.url, snapshot=self._present_messages, monitor=self.monitor)
+
+    def _present_messages(self) -> list[RawMessage]:
+        return snapshot_messages(self._store, self._client.position)
+
+    def _recording_stats(self) -> RecorderStats | None:
+        recorder = self._recorder
+        return None if recorder is None else recorder.stats()
+
+    def _run_id(self) -> str | None:
+        return None if self._client.hello is None else self._client.hello.run_id
+
+    def _take(self, messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        taken = self._store.take(messages, received, epoch)
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.put(messages, received, epoch, taken)
+
+    # --- questions that only a live session has ----------------------------------------------------------------
+
+    def metrics(self) -> pd.Series:
+        """Give the connection's and the store's figures; names end in their unit (`_s` seconds)."""
+        return self._status.metrics()
+
+    def wait_for(
+        self, type: Names = None, *, where: str | None = None, after: int | None = None, timeout: float = 30.0
+    ) -> dict[str, Any]:
+        """Wait for the next event like that, or the first one after a row, and give it as a dict.
+
+        Raises `TimeoutError` when none came in `timeout` seconds, `RuntimeError` when the session is closed, so that
+        none will, and `ValueError` for a condition that is a mistake.
+        """
+        return wait_for(
+            self._store,
+            _type_set(type),
+            where=where,
+            after=after,
+            timeout=timeout,
+            closed=lambda: self._closed,
+        )
+
+    def on(self, type: Names, callback: Callback) -> Subscription:
+        """Call `callback` with each event of a type (`None`: of all) as a dict, in order, on one thread of its own.
+
+        Returns a handle with `.remove()`, `.dropped` and `.errors`; an exception in it is shown, and stops nothing.
+        """
+        return self._subscriptions.add(_type_set(type), callback)
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def pause(self) -> str:
+        """Pause the run; returns its `run_state` when it has stopped and the store holds everything up to there."""
+        return self._commands.run("pause")
+
+    def resume(self) -> str:
+        """Let the run go on; returns its `run_state`."""
+        return self._commands.run("resume")
+
+    def step(self, ticks: int = 1) -> str:
+        """Run that many ticks and pause again; returns when the store holds everything up to there."""
+        return self._commands.run("step", ticks=ticks)
+
+    def set_speed(self, factor: float) -> str:
+        """Run at `factor` times the simulation's own pace; returns its `run_state`."""
+        return self._commands.run("set_speed", factor=factor)
+
+    def inspect(self, character_id: str) -> Any:
+        """Give everything that the simulation itself knows of a character."""
+        return self.command("inspect", character_id=character_id)
+
+    def set_attribute(self, character_id: str, name: str, value: Any) -> int | None:
+        """Change an attribute of a character in the simulation; the change is itself an event in the stream.
+
+        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        """
+        arguments = {"character_id": character_id, "name": name, "value": value}
+        return self._commands.change("set_attribute", arguments)
+
+    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> int | None:
+        """Make something happen in the run: an `event_notification` published by the simulation itself.
+
+        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        """
+        arguments = {"event_type": event_type, "data": data, "character_id": character_id}
+        return self._commands.change("inject_event", arguments)
+
+    def command(self, name: str, /, **arguments: Any) -> Any:
+        """Have the simulation run one of its commands and give the result.
+
+        Raises `CommandError` with the server's code, message and details when it fails, and `OutcomeUnknown` when
+        the reply was lost, so that nobody knows whether it took effect.
+        """
+        return self._commands.call(name, arguments)
+
+    def commands(self) -> pd.DataFrame:
+        """List the commands that the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        return self._commands.table()
+
+    def send(self, message: str | WebSocketMessage) -> None:
+        """Send a bare text frame (`"start"` for DegentCivil's own server) or a `WebSocketMessage`."""
+        self._portal.call(self._client.send, message, timeout=10)
+
+    # --- seeing ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _refresher(self) -> Refresher:
+        from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
+
+        return Refresher()
+
+    @cached_property
+    def panel(self) -> Panels:
+        """Make one panel: `session.panel.characters()`, `.events()`, `.rates()`, `.errors()`, `.connection()` …"""
+        from ..widgets.panels import Panels
+
+        return Panels(self._store, self._status, self._commands, self._refresher, self.traffic)
+
+    def dashboard(self) -> Dashboard:
+        """Show all panels in one widget, which follows the run and goes on while a cell blocks."""
+        return self.panel.dashboard()
+
+
+def _type_set(type: Names) -> Collection[str] | None:
+    if type is None:
+        return None
+    return frozenset([type] if isinstance(type, str) else type)
+
+
+@atexit.register
+def _close_all() -> None:
+    with _open_lock:
+        sessions = list(_open.values())
+    for session in sessions:
+        session.close()
+
+
+def _forget_in_child() -> None:
+    """Drop the parent's sessions after a fork: their threads are not here, and their sockets are not ours to close."""
+    global _open_lock  # noqa: PLW0603 — the one lock of the one table of sessions
+    _open_lock = threading.Lock()  # the parent may have held it
+    for session in _open.values():
+        session._closed = True
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_forget_in_child)

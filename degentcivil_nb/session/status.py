@@ -1,0 +1,125 @@
+"""How a session is: its figures in one `Series`, why it is unwell, and what happened to its connection."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from ..core.redaction import redacted
+from ..monitoring.health import judge
+
+if TYPE_CHECKING:
+    from ..client.simulation_client import SimulationClient
+    from ..monitoring.connection_monitor import ConnectionMonitor
+    from ..recordings.recorder import RecorderStats
+    from ..store.event_store import EventStore
+
+JOURNAL_LINES: Final = 200
+RECENT_S: Final = 60.0
+"""A counter of what went wrong is a reason to worry while it has grown since about then."""
+
+
+class Journal:
+    """Keep the newest lines on what happened to a connection; written on one thread, read on any."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lines: deque[tuple[float, str]] = deque(maxlen=JOURNAL_LINES)
+        self._last = ""
+
+    def note(self, line: str) -> None:
+        """Add a line, unless it says again what the last one said."""
+        if line != self._last:
+            self._last = line
+            self._lines.append((self._clock(), line))
+
+    def lines(self) -> list[tuple[float, str]]:
+        """List them, oldest first: wall clock in seconds, and the line."""
+        return list(self._lines)
+
+
+class SessionStatus:
+    """Gather what client, store and monitor know of themselves, under the names of the API."""
+
+    def __init__(
+        self,
+        client: SimulationClient,
+        store: EventStore,
+        monitor: ConnectionMonitor,
+        journal: Journal,
+        reconnect: Callable[[], None],
+        recorder: Callable[[], RecorderStats | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._monitor = monitor
+        self._journal = journal
+        self.reconnect = reconnect
+        self._recorder = recorder
+        self._clock = clock
+        start: tuple[float, Mapping[str, Any]] = (clock(), {})
+        self._earlier = (start, start)
+        """Figures of two earlier moments, the first between one and two times `RECENT_S` ago."""
+
+    def metrics(self) -> pd.Series:
+        """Give the figures now; one that nobody knows is NA. Seconds end in `_s`, bytes say so."""
+        client, counts, held = self._client, self._monitor.get_metrics(), self._store.stats()
+        recorded = self._recorder()
+        return pd.Series(
+            {
+                "connection": client.state,
+                "dialect": client.dialect,
+                "run_state": self._store.run_state or client.run_state,
+                "tick": _known(client.tick if self._store.tick is None else self._store.tick),
+                "epoch": client.epoch,
+                "head": _known(client.head),
+                "uptime_s": client.uptime_s,
+                "messages_received": counts["messages_received"],
+                "messages_sent": counts["messages_sent"],
+                "bytes_received": counts["bytes_received"],
+                "bytes_sent": counts["bytes_sent"],
+                "messages_per_s": counts["messages_per_s"],
+                "latency_p50_s": _known(counts["latency_p50_s"]),
+                "latency_p95_s": _known(counts["latency_p95_s"]),
+                "lag_s": _known(client.lag_s),
+                "reconnects": client.reconnects,
+                "gaps": held.gaps,
+                "missing": _known(held.missing),
+                "duplicates": client.duplicates,
+                "errors": held.errors,
+                "evicted": held.evicted,
+                "queue_depth": client.queue_depth,
+                "memory_bytes": held.memory_bytes,
+                "circuit": client.circuit,
+                "recording": pd.NA if recorded is None else recorded.state,
+            },
+            dtype=object,
+            name=redacted(client.uri),
+        )
+
+    def health(self) -> Sequence[str]:
+        """Give the reasons why all is not well, in sentences; none when it is."""
+        figures: dict[str, Any] = {
+            **{str(name): value for name, value in self.metrics().items()},
+            "last_error": self._client.last_error,
+        }
+        recorded = self._recorder()
+        if recorded is not None:
+            figures |= {"recording_error": recorded.error, "recording_deleted": recorded.lost}
+        now = self._clock()
+        if now - self._earlier[0][0] >= RECENT_S:
+            self._earlier = (self._earlier[1], (now, figures))
+        return judge(figures, self._earlier[0][1]).reasons
+
+    def journal(self) -> list[tuple[float, str]]:
+        """List what happened to the connection, oldest first."""
+        return self._journal.lines()
+
+
+def _known(value: float | None) -> object:
+    return pd.NA if value is None else value

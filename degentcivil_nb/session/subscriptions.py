@@ -1,0 +1,126 @@
+"""Calling back: a thread of a session's own that follows the store and runs the user's functions in order."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..store.event_store import EventStore
+
+logger = logging.getLogger("degentcivil_nb.session")
+
+Callback = Callable[[dict[str, Any]], object]
+CHUNK_ROWS = 256
+CLOSING_POLL_S = 0.2
+
+
+class Subscription:
+    """Be the handle of a callback: `remove()` ends it; `dropped` and `errors` count what it missed or failed at."""
+
+    def __init__(
+        self, types: Collection[str] | None, callback: Callback, remove: Callable[[Subscription], None]
+    ) -> None:
+        self._types = types
+        self._callback = callback
+        self._remove = remove
+        self.dropped = 0
+        """Events that had left the store, or its allowance, before the callback could take them."""
+        self.errors = 0
+        """Exceptions that the callback raised."""
+        self.last_error: BaseException | None = None
+
+    def remove(self) -> None:
+        """End the calling back; the call under way, if any, is the last."""
+        self._remove(self)
+
+    def wants(self, event: dict[str, Any]) -> bool:
+        """Say whether the callback asked for this event's type."""
+        return self._types is None or event["type"] in self._types
+
+    def call(self, event: dict[str, Any]) -> None:
+        """Run the callback; an exception is counted and logged, and stops nothing."""
+        try:
+            self._callback(event)
+        except Exception as error:
+            if not self.errors:  # told before it is counted: who sees the count finds the record
+                logger.exception("a callback on %s raised; later exceptions of it are only counted", self._words)
+            self.last_error = error
+            self.errors += 1
+
+    @property
+    def _words(self) -> str:
+        return "*" if self._types is None else ", ".join(sorted(self._types))
+
+    def __repr__(self) -> str:
+        return f"<Subscription to {self._words}: {self.dropped} dropped, {self.errors} errors>"
+
+
+class Subscriptions:
+    """Follow a store on one daemon thread, started with the first subscription, and call each subscriber in order.
+
+    The store is pulled, never held up: a callback that falls more than `allowance` events behind loses the oldest,
+    and its handle counts them.
+    """
+
+    def __init__(self, store: EventStore, *, allowance: int = 10_000) -> None:
+        self._store = store
+        self._allowance = allowance
+        self._lock = threading.Lock()
+        self._subscribers: tuple[Subscription, ...] = ()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def add(self, types: Collection[str] | None, callback: Callback) -> Subscription:
+        """Call `callback` with each event of these types (`None`: all) from now on, as a dict."""
+        if not callable(callback):
+            raise TypeError(f"a callback is a function that takes an event; {callback!r} is none")
+        subscription = Subscription(types, callback, self._discard)
+        with self._lock:
+            if self._closing.is_set():
+                raise RuntimeError("the session is closed, so nothing would ever call back; connect again")
+            self._subscribers = (*self._subscribers, subscription)
+            if self._thread is None:
+                context = contextvars.Context()  # output must not be pinned to the cell that subscribed
+                start = self._store.next_row
+                self._thread = threading.Thread(
+                    target=context.run, args=(self._follow, start), name="degentcivil-callbacks", daemon=True
+                )
+                self._thread.start()
+        return subscription
+
+    def close(self, timeout: float = 2.0) -> None:
+        """End the thread; a callback that does not return within `timeout` seconds is left behind, with a warning."""
+        self._closing.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+            if thread.is_alive():
+                logger.warning("a callback did not return within %.0f s of closing; its thread is left behind", timeout)
+
+    def _discard(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscribers = tuple(s for s in self._subscribers if s is not subscription)
+
+    def _due(self, row: int) -> bool:
+        return self._store.next_row > row or self._closing.is_set()
+
+    def _follow(self, row: int) -> None:
+        while not self._closing.is_set():
+            self._store.wait(partial(self._due, row), timeout=CLOSING_POLL_S)
+            end = self._store.next_row
+            oldest = max(self._store.first_row, end - self._allowance)
+            if row < oldest:
+                for subscription in self._subscribers:
+                    subscription.dropped += oldest - row
+                row = oldest
+            stop = min(end, row + CHUNK_ROWS)
+            for event in self._store.event_dicts(row, stop):
+                for subscription in self._subscribers:
+                    if subscription.wants(event):
+                        subscription.call(event)
+            row = stop

@@ -1,0 +1,214 @@
+"""The present of every character, kept as messages arrive: state, location, since when, and merged attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.messages import SnapshotCharacter
+from .changes import Changes
+from .columns import Dictionary
+from .schema import NAT, Codes, Ints, timestamps, to_ns
+
+
+@dataclass(slots=True)
+class CharacterColumns:
+    """Hold the present of some characters as columns, a row each; times in nanoseconds, `NAT` where unknown."""
+
+    version: int
+    """The present's version; ask again with it for what changed since."""
+    replaced: bool
+    """True where a snapshot replaced all since the version asked for: these are then all the characters."""
+    character_id: list[str]
+    state: list[str | None]
+    location: list[str | None]
+    since: Ints
+    last_seen: Ints
+    attributes: list[dict[str, Any]]
+
+    def frame(self) -> pd.DataFrame:
+        """Make the frame of `characters()`; an attribute that has a column's name gets an underscore behind it."""
+        index = pd.Index(self.character_id, name="character_id", dtype="str")
+        names = dict.fromkeys(name for attributes in self.attributes for name in attributes)
+        columns: dict[str, Any] = {
+            "state": pd.Categorical(self.state)
+            if self.state
+            else pd.Categorical([], categories=pd.Index([], dtype="str")),
+            "location": pd.Categorical(self.location)
+            if self.location
+            else pd.Categorical([], categories=pd.Index([], dtype="str")),
+        }
+        for name in names:
+            own = name + "_" if name in ("state", "location", "since", "last_seen") else name
+            columns[own] = _column([attributes.get(name) for attributes in self.attributes], index)
+        columns["since"] = timestamps(self.since)
+        columns["last_seen"] = timestamps(self.last_seen)
+        return pd.DataFrame(columns, index=index)
+
+
+def _column(values: list[Any], index: pd.Index) -> pd.Series:
+    """Make a column of JSON values: of numbers, flags or text if all are alike, else of objects."""
+    kinds = {type(value) for value in values}
+    missing = type(None) in kinds
+    kinds.discard(type(None))
+    try:
+        if kinds == {str}:
+            return pd.Series(values, index, dtype="str")
+        if kinds == {bool}:
+            return pd.Series(values, index, dtype="boolean" if missing else "bool")
+        if kinds == {int}:
+            return pd.Series(values, index, dtype="Int64" if missing else "int64")
+        if kinds and kinds <= {int, float}:
+            return pd.Series(values, index, dtype="float64")
+    except OverflowError:
+        pass  # whole numbers beyond 64 bits stay what they are
+    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), index)
+
+
+class CharacterTable:
+    """Keep the present by character code; written by one thread, copied out under the store's lock."""
+
+    def __init__(self, characters: Dictionary, states: Dictionary, locations: Dictionary) -> None:
+        self._characters = characters
+        self._states = states
+        self._locations = locations
+        self._known = np.zeros(0, np.bool_)
+        self.state: Codes = np.zeros(0, np.int32)
+        self.location: Codes = np.zeros(0, np.int32)
+        self.since: Ints = np.zeros(0, np.int64)
+        self._last_seen: Ints = np.zeros(0, np.int64)
+        self._versions: Ints = np.zeros(0, np.int64)
+        self._attributes: list[dict[str, Any]] = []
+        self._lent = bytearray()  # by character: the attributes belong to a copy too
+        self.names: set[str] = set()
+        """Every attribute that was ever heard of."""
+        self.version = 0
+        self._replaced_at = 0
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._known))
+
+    def fit(self) -> None:
+        """Make room for every character that has a number by now."""
+        needed, held = len(self._characters.words), len(self._known)
+        if needed <= held:
+            return
+        more = max(needed - held, held, 64)
+        self._known = np.concatenate([self._known, np.zeros(more, np.bool_)])
+        self.state = np.concatenate([self.state, np.full(more, -1, np.int32)])
+        self.location = np.concatenate([self.location, np.full(more, -1, np.int32)])
+        self.since = np.concatenate([self.since, np.full(more, NAT)])
+        self._last_seen = np.concatenate([self._last_seen, np.full(more, NAT)])
+        self._versions = np.concatenate([self._versions, np.zeros(more, np.int64)])
+        self._attributes += [{} for _ in range(more)]
+        self._lent += bytes(more)
+
+    def change(self, changes: Changes, times: Ints) -> None:
+        """Take changes and their times; without a state or a location the character keeps what it has."""
+        who, what = changes.who, changes.what
+        new = changes.before(self.state) != what
+        # an assignment to the same place twice leaves the last
+        self.since[who[new]] = times[changes.order[new]]
+        self.state[who[changes.last]] = what[changes.last]
+        placed = changes.location >= 0
+        self.location[changes.character[placed]] = changes.location[placed]
+        self._known[changes.character] = True
+
+    def see(self, characters: Codes, times: Ints) -> None:
+        """Note when characters were last heard of."""
+        self.version += 1
+        self._last_seen[characters] = times
+        self._versions[characters] = self.version
+
+    def update(self, character: int, attributes: dict[str, Any]) -> None:
+        """Merge attributes over what is known of a character."""
+        self._known[character] = True
+        if self._lent[character]:
+            self._attributes[character] = self._attributes[character].copy()
+            self._lent[character] = 0
+        self._attributes[character].update(attributes)
+        self.names.update(attributes)
+
+    def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
+        """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
+        words = [self._characters[character.character_id] for character in characters]
+        self.fit()
+        self._known[:] = False
+        self.state[:] = -1
+        self.location[:] = -1
+        self.since[:] = NAT
+        self._last_seen[:] = NAT
+        self.version += 1
+        self._replaced_at = self.version
+        self._versions[:] = self.version
+        self._attributes = [{} for _ in range(len(self._known))]
+        self._lent = bytearray(len(self._known))
+        for code, character in zip(words, characters, strict=True):
+            self._known[code] = True
+            self.state[code] = self._states[character.state]
+            self.location[code] = self._locations[character.location]
+            self.since[code] = to_ns(character.since)
+            self._last_seen[code] = to_ns(character.last_seen)
+            self._attributes[code] = dict(character.attributes)
+            self.names.update(character.attributes)
+        codes = np.array(words, np.int32)
+        return codes, self.state[codes], self.location[codes], self.since[codes]
+
+    def restore(self, columns: CharacterColumns) -> None:
+        """Set an empty present to what `columns` gave."""
+        codes = [self._characters[name] for name in columns.character_id]
+        self.fit()
+        at = np.array(codes, np.int64)
+        self._known[at] = True
+        self.state[at] = [self._states[state] for state in columns.state]
+        self.location[at] = [self._locations[location] for location in columns.location]
+        self.since[at], self._last_seen[at] = columns.since, columns.last_seen
+        for code, attributes in zip(codes, columns.attributes, strict=True):
+            self._attributes[code] = attributes
+        self.version = self._replaced_at = 1
+        self._versions[:] = 1
+
+    def copy(self) -> CharacterTable:
+        """Copy the present; the attributes of a character are shared until either side changes them."""
+        size = len(self._characters.words)
+        copy = CharacterTable(self._characters, self._states, self._locations)
+        copy._known = self._known[:size].copy()
+        copy.state = self.state[:size].copy()
+        copy.location = self.location[:size].copy()
+        copy.since = self.since[:size].copy()
+        copy._last_seen = self._last_seen[:size].copy()
+        copy._versions = np.zeros(len(copy._known), np.int64)
+        copy._attributes = self._attributes[:size]
+        copy._lent = bytearray(b"\1") * len(copy._known)
+        self._lent = bytearray(b"\1") * len(self._known)
+        return copy
+
+    def attribute(self, character: str, name: str) -> Any:
+        """Give an attribute of a character now; `None` where it is not known."""
+        code = self._characters.get(character, -1)
+        if not 0 <= code < len(self._known):
+            return None
+        return self._attributes[code].get(name)
+
+    def columns(self, since_version: int = 0) -> CharacterColumns:
+        """Copy out the present of the characters that changed after a version."""
+        replaced = since_version < self._replaced_at or since_version == 0
+        wanted = self._known if replaced else self._known & (self._versions > since_version)
+        codes = np.flatnonzero(wanted)
+        numbers = codes.tolist()
+        names, states, locations = self._characters.words, self._states.words, self._locations.words
+        attributes = self._attributes
+        return CharacterColumns(
+            self.version,
+            replaced,
+            [names[code] for code in numbers],
+            [states[code] if code >= 0 else None for code in self.state[codes].tolist()],
+            [locations[code] if code >= 0 else None for code in self.location[codes].tolist()],
+            self.since[codes],
+            self._last_seen[codes],
+            [attributes[code].copy() for code in numbers],
+        )

@@ -1,0 +1,122 @@
+"""The panel of the town: a row a character, with its state, place and attributes as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import pandas as pd
+
+from .cells import cell_text, seconds_of
+from .interfaces import CharactersNow, PanelReader
+from .packing import Column, Kind, Values
+from .panel import Update
+from .refresh import Refresher
+from .table import Cells, KeyedTable, TablePanel
+
+MAX_ATTRIBUTES: Final = 60
+FIRST: Final = (Column("character_id", "text", "character"), Column("state", "state"), Column("location", "text"))
+LAST: Final = (Column("since", "time"), Column("last_seen", "time", "last seen"))
+OWN: Final = frozenset({"character_id", "state", "location", "since", "last_seen"})
+
+
+class CharactersPanel(TablePanel):
+    """Show all characters as they are now; an update costs what changed, however large the town."""
+
+    title: ClassVar[str] = "characters"
+    empty: ClassVar[str] = (
+        "No characters yet. They appear with the first state_change or character_update that names them."
+    )
+
+    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(refresher, **kwargs)
+        self._reader = reader
+        self._table = KeyedTable()
+        self._present_version = 0
+        self._kinds: dict[str, Kind] = {}
+        self._left_out: set[str] = set()
+
+    def content_version(self) -> Any:
+        """See `TablePanel`."""
+        return self._reader.version
+
+    def whole(self) -> Update:
+        """See `TablePanel`."""
+        present = self._reader.present_columns()
+        self._present_version = present.version
+        names = list(dict.fromkeys(name for attributes in present.attributes for name in attributes))
+        shown = names[:MAX_ATTRIBUTES]
+        self._kinds = {name: kind_of(attributes.get(name) for attributes in present.attributes) for name in shown}
+        self._left_out = set(names[MAX_ATTRIBUTES:])
+        over = len(self._left_out)
+        note = f"{over:,} more attributes are not shown here: session.characters() has them." if over else ""
+        middle = [Column(column_name(name), kind, name) for name, kind in self._kinds.items()]
+        columns = [*FIRST, *middle, *LAST]
+        return self._table.whole(columns, present.character_id, self._cells(present), note=note, empty=self.empty)
+
+    def parts(self) -> Update | None:
+        """See `TablePanel`."""
+        present = self._reader.present_columns(self._present_version)
+        if present.replaced or self._outgrown(present.attributes):
+            return self.whole()
+        self._present_version = present.version
+        return self._table.changed(present.character_id, self._cells(present)) if present.character_id else None
+
+    def detail(self, key: str) -> tuple[str, Any]:
+        """Give all that is known of a character."""
+        row = self._reader.characters().loc[key]
+        known = {str(name): value for name, value in row.items() if cell_text(value) is not None}
+        return key, {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
+
+    def _outgrown(self, town: Sequence[dict[str, Any]]) -> bool:
+        """Say whether an attribute came that has no column, or one that its column cannot show."""
+        for attributes in town:
+            for name, value in attributes.items():
+                kind = self._kinds.get(name)
+                if kind is None:
+                    if name not in self._left_out and len(self._kinds) < MAX_ATTRIBUTES:
+                        return True
+                elif kind == "number" and not is_number(value) and value is not None:
+                    return True
+        return False
+
+    def _cells(self, present: CharactersNow) -> Cells:
+        cells: Cells = {
+            "character_id": texts(present.character_id),
+            "state": texts(present.state),
+            "location": texts(present.location),
+            "since": seconds_of(present.since),
+            "last_seen": seconds_of(present.last_seen),
+        }
+        for name, kind in self._kinds.items():
+            values = [attributes.get(name) for attributes in present.attributes]
+            cells[column_name(name)] = numbers(values) if kind == "number" else texts(values)
+        return cells
+
+
+def column_name(attribute: str) -> str:
+    """Give the name of an attribute's column: that of `characters()`."""
+    return f"{attribute}_" if attribute in OWN else attribute
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a value is a number that a column of numbers shows as it is."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
+
+
+def kind_of(values: Iterable[Any]) -> Kind:
+    """Say how a column of JSON values is shown."""
+    return "number" if all(is_number(value) for value in values if value is not None) else "text"
+
+
+def texts(values: Sequence[Any]) -> Values:
+    """Give values as the texts of cells."""
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = [cell_text(value) for value in values]
+    return cells
+
+
+def numbers(values: Sequence[Any]) -> Values:
+    """Give numbers as floats, NaN where there is none."""
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -1,0 +1,98 @@
+"""Commands that a person sent from a panel: on their way, done, or failed, each with a line that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Any, Final, Literal
+
+from ..protocol.errors import DegentCivilError, WebSocketError
+from .cells import detail_text, shorten
+from .interfaces import PanelCommands
+
+RESULT_CAP: Final = 4_000
+KEPT: Final = 200
+
+
+@dataclass
+class CommandEntry:
+    """Be one line: a command and what became of it. `id` is the page's own, if it gave one."""
+
+    number: int
+    id: str
+    line: str
+    state: Literal["sent", "done", "error"]
+    text: str = ""
+    changed: int = 0
+
+
+class CommandLog:
+    """Send commands and remember their outcomes; outcomes arrive on other threads, hence the lock."""
+
+    def __init__(self, commands: PanelCommands, on_change: Callable[[], None]) -> None:
+        self._commands = commands
+        self._on_change = on_change
+        self._lock = Lock()
+        self._jobs: list[CommandEntry] = []
+        self.version = 0
+
+    def send(self, id: str, line: str, name: str, arguments: Mapping[str, Any]) -> None:
+        """Send a command; its outcome will show."""
+        job = self._add(id, line, "sent")
+        try:
+            future = self._commands.submit(name, arguments)
+        except (DegentCivilError, RuntimeError, OSError) as error:  # a session that was closed
+            self._finish(job, "error", describe_error(error))
+            return
+        future.add_done_callback(lambda done: self._finish(job, *_outcome(done)))
+
+    def say(self, id: str, line: str, text: str, *, failed: bool = False) -> None:
+        """Add a line that needs no command."""
+        self._finish(self._add(id, line, "sent"), "error" if failed else "done", text)
+
+    def since(self, version: int) -> list[dict[str, Any]]:
+        """List what changed after a version, oldest first."""
+        with self._lock:
+            return [asdict(job) for job in self._jobs if job.changed > version]
+
+    def _add(self, id: str, line: str, state: Literal["sent"]) -> CommandEntry:
+        with self._lock:
+            self.version += 1
+            job = CommandEntry(self.version, id, shorten(line, 500), state, changed=self.version)
+            self._jobs = [*self._jobs[-KEPT + 1 :], job]
+        return job
+
+    def _finish(self, job: CommandEntry, state: Literal["done", "error"], text: str) -> None:
+        with self._lock:
+            self.version += 1
+            job.state, job.text, job.changed = state, shorten(text, RESULT_CAP), self.version
+        self._on_change()
+
+
+def _outcome(future: Future[Any]) -> tuple[Literal["done", "error"], str]:
+    try:
+        return "done", describe_result(future.result())
+    except CancelledError:
+        return "error", "cancelled: the session was closed"
+    except Exception as error:  # noqa: BLE001 — whatever became of it is what is shown
+        return "error", describe_error(error)
+
+
+def describe_result(result: Any) -> str:
+    """Write what a command gave."""
+    if result is None:
+        return "done"
+    if isinstance(result, Mapping) and isinstance(state := result.get("state"), str):
+        tick = result.get("tick")
+        return state if tick is None else f"{state} at tick {tick}"
+    return detail_text(result)
+
+
+def describe_error(error: BaseException) -> str:
+    """Write why a command failed."""
+    if isinstance(error, WebSocketError):
+        more = f" {detail_text(error.details)}" if error.details else ""
+        return f"{error.name} ({error.code}): {error.message}{more}"
+    return str(error) or type(error).__name__

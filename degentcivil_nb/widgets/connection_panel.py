@@ -1,0 +1,93 @@
+"""The connection: its figures, why it is unwell, what happened to it, and a button that tries again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar, Final
+
+from .cells import shorten
+from .headline import plain
+from .interfaces import PanelStatus
+from .panel import Panel, Update, compose
+from .refresh import Refresher
+
+LABELS: Final = {
+    "connection": "connection",
+    "dialect": "dialect",
+    "circuit": "circuit",
+    "run_state": "run",
+    "tick": "tick",
+    "epoch": "epoch",
+    "head": "head (last seq)",
+    "uptime_s": "up for",
+    "reconnects": "reconnects",
+    "messages_per_s": "messages",
+    "messages_received": "messages received",
+    "messages_sent": "messages sent",
+    "bytes_received": "received",
+    "bytes_sent": "sent",
+    "latency_p50_s": "latency, median",
+    "latency_p95_s": "latency, 95 %",
+    "lag_s": "lag",
+    "gaps": "gaps",
+    "missing": "events missing",
+    "duplicates": "duplicates dropped",
+    "errors": "errors",
+    "queue_depth": "queue",
+    "evicted": "evicted",
+    "memory_bytes": "memory of the store",
+    "recording": "recording",
+}
+JOURNAL: Final = 100
+
+
+class ConnectionPanel(Panel):
+    """Show how the connection is, and let a person close the circuit and try again."""
+
+    title: ClassVar[str] = "connection"
+    _esm = compose("panel.js", "connection.js")
+    _css = compose("panel.css", "connection.css")
+
+    def __init__(self, status: PanelStatus, refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(refresher, **kwargs)
+        self._status = status
+        self._shown: dict[str, Any] = {}
+        self._attempt: dict[str, str] = {"state": "", "text": ""}
+
+    def snapshot(self) -> Update:
+        """See `Panel`."""
+        self._shown = self._state()
+        return Update(self._shown)
+
+    def changes(self) -> Update | None:
+        """See `Panel`."""
+        state = self._state()
+        if state == self._shown:
+            return None
+        self._shown = state
+        return Update(state)
+
+    def received(self, content: Any) -> None:
+        """Try to connect, on a thread of its own because that takes its time."""
+        if isinstance(content, dict) and content.get("reconnect") and self._attempt["state"] != "sent":
+            self._attempt = {"state": "sent", "text": "connecting …"}
+            threading.Thread(target=self._reconnect, name="degentcivil-reconnect", daemon=True).start()
+
+    def _reconnect(self) -> None:
+        try:
+            self._status.reconnect()
+        except Exception as error:  # noqa: BLE001 — a person pressed a button, and is told whatever came of it
+            self._attempt = {"state": "error", "text": shorten(str(error) or type(error).__name__, 500)}
+        else:
+            self._attempt = {"state": "done", "text": "connected"}
+        self.refresh_soon()
+
+    def _state(self) -> dict[str, Any]:
+        metrics = self._status.metrics()
+        rows = [[name, label, plain(metrics.get(name))] for name, label in LABELS.items() if name in metrics.index]
+        return {
+            "rows": rows,
+            "health": [shorten(reason, 300) for reason in self._status.health()],
+            "journal": [[time, shorten(line, 300)] for time, line in list(self._status.journal())[-JOURNAL:]],
+            "attempt": self._attempt,
+        }

@@ -1,0 +1,60 @@
+"""All panels in one widget: a head line that is always there, and tabs of which only the open one costs anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets  # type: ignore[import-untyped]  # ships no types
+
+from .characters import CharactersPanel
+from .connection_panel import ConnectionPanel
+from .console import ConsolePanel
+from .errors_table import ErrorsTable
+from .event_log import EventsPanel
+from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from .headline import Headline
+from .interfaces import PanelCommands, PanelReader, PanelStatus
+from .panel import Panel
+from .refresh import Refresher
+
+
+class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Show a run in one widget; `close()` takes it off the page and lets go of everything."""
+
+    def __init__(self, reader: PanelReader, status: PanelStatus, commands: PanelCommands, refresher: Refresher) -> None:
+        tabs: dict[str, Sequence[Panel]] = {
+            "characters": [CharactersPanel(reader, refresher)],
+            "timeline": [TimelinePanel(reader, refresher)],
+            "rates": [RatesPanel(reader, refresher)],
+            "events": [EventsPanel(reader, refresher)],
+            "errors": [ErrorsPanel(reader, refresher), ErrorsTable(reader, refresher)],
+            "LLM calls": [LlmPanel(reader, refresher)],
+            "connection": [ConnectionPanel(status, refresher)],
+            "console": [ConsolePanel(commands, refresher)],
+        }
+        self.headline = Headline(status, commands, refresher)
+        self.panels = {panel.title: panel for panels in tabs.values() for panel in panels}
+        pages = [ipywidgets.VBox(panels) for panels in tabs.values()]
+        self.tabs = ipywidgets.Tab(pages, titles=tuple(tabs), selected_index=0)
+        super().__init__([self.headline, self.tabs])
+        for box in (self, self.tabs, *pages):
+            box.layout.width = "100%"
+            box.layout.margin = "0"  # or the right border would be off the page
+
+    def close(self) -> None:
+        """Close every panel, box and layout. Idempotent."""
+        for child in self.children:
+            close_tree(child)
+        layout = self.layout
+        super().close()
+        layout.close()
+
+
+def close_tree(widget: Any) -> None:
+    """Close a widget with all that it holds: ipywidgets closes only the outermost, and the rest would stay for good."""
+    for child in getattr(widget, "children", ()):
+        close_tree(child)
+    layout = widget.layout
+    widget.close()
+    layout.close()

@@ -1,0 +1,97 @@
+"""The live figures of the dashboard: rates, errors, stays and language model calls of the last minutes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import pandas as pd
+
+from ..figures import llm_calls as figure_llm
+from ..figures import over_time as figure_specs
+from ..figures import stays as figure_stays
+from ..figures.parts import Spec, times_of
+from .interfaces import PanelReader
+from .live_figure import LiveFigure
+from .recent_stays import RecentStays
+from .refresh import Refresher
+
+WINDOW: Final = "10min"
+CALLS: Final = 2_000
+
+
+class FigurePanel(LiveFigure):
+    """Be a live figure of a reader's; a subclass says which, in `spec`."""
+
+    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
+        self._reader = reader
+        super().__init__(self.spec, lambda: reader.version, refresher, **kwargs)
+
+    def spec(self) -> Spec:
+        """Give the figure as plain data."""
+        raise NotImplementedError
+
+    def gaps_since(self, start: Any) -> pd.DataFrame:
+        """List the gaps declared from a time on: older ones would stretch the axis."""
+        gaps = self._reader.gaps()
+        return gaps if start is None or not len(gaps) else gaps[gaps["time"] >= start]
+
+
+class RatesPanel(FigurePanel):
+    """Show events a second by type, for the last ten minutes."""
+
+    title: ClassVar[str] = "rates"
+
+    def spec(self) -> Spec:
+        """See `FigurePanel`."""
+        counts = self._reader.rates("1s", "type", WINDOW)
+        return figure_specs.rates(counts, self.gaps_since(counts.index[0] if len(counts) else None))
+
+
+class ErrorsPanel(FigurePanel):
+    """Show errors by code, for the last ten minutes."""
+
+    title: ClassVar[str] = "errors over time"
+
+    def spec(self) -> Spec:
+        """See `FigurePanel`."""
+        everything = self._reader.rates("5s", "type", WINDOW)
+        counts = self._reader.rates("5s", "code", WINDOW)
+        if not len(counts):
+            return figure_specs.error_counts(counts)
+        counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
+        known = times_of(everything.index[everything.sum(axis=1) > 0])
+        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known)
+
+
+class TimelinePanel(FigurePanel):
+    """Show who was in which state in the last minute, for the first thirty characters heard of."""
+
+    title: ClassVar[str] = "timeline"
+    period_s: ClassVar[float] = 1.0
+
+    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
+        self._stays = RecentStays(reader)
+        super().__init__(reader, refresher, **kwargs)
+
+    def spec(self) -> Spec:
+        """See `FigurePanel`."""
+        frame, start = self._stays.read(), self._stays.start
+        spec = figure_stays.timeline(
+            frame, self.gaps_since(start), now=self._stays.now, more=self._stays.more, max_stays=300
+        )
+        if len(frame):
+            first = max(start, frame["start"].min())
+            spec["layout"]["xaxis"]["range"] = [str(time) for time in times_of([first, self._stays.now])]
+        return spec
+
+
+class LlmPanel(FigurePanel):
+    """Show the last calls of language models by type of prompt."""
+
+    title: ClassVar[str] = "language models"
+    period_s: ClassVar[float] = 2.0
+
+    def spec(self) -> Spec:
+        """See `FigurePanel`."""
+        calls = self._reader.llm_calls(last=CALLS)
+        return figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))

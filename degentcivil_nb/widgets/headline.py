@@ -1,0 +1,68 @@
+"""The head line: how the run and the connection are, and the buttons pause, step, resume."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import pandas as pd
+
+from .command_log import CommandLog
+from .interfaces import PanelCommands, PanelStatus
+from .panel import Panel, Update, compose
+from .refresh import Refresher
+
+SHOWN: Final = (
+    "connection", "run_state", "tick", "messages_per_s", "lag_s", "gaps", "missing", "errors", "circuit", "dialect",
+    "reconnects", "recording",
+)  # fmt: skip
+BUTTONS: Final = frozenset({"pause", "step", "resume"})
+
+
+class Headline(Panel):
+    """Show how it goes in one line, and stop, step and start the run."""
+
+    title: ClassVar[str] = "head line"
+    _esm = compose("panel.js", "headline.js")
+    _css = compose("panel.css", "headline.css")
+
+    def __init__(self, status: PanelStatus, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(refresher, **kwargs)
+        self._status = status
+        self._jobs = CommandLog(commands, self.refresh_soon)
+        self._shown: dict[str, Any] = {}
+        self._told = 0
+
+    def snapshot(self) -> Update:
+        """See `Panel`."""
+        self._shown, self._told = self._state(), self._jobs.version
+        return Update({**self._shown, "jobs": self._jobs.since(0)[-1:]})
+
+    def changes(self) -> Update | None:
+        """See `Panel`."""
+        state, told = self._state(), self._told
+        if state == self._shown and told == self._jobs.version:
+            return None
+        self._shown, self._told = state, self._jobs.version
+        return Update({**state, "jobs": self._jobs.since(told)})
+
+    def received(self, content: Any) -> None:
+        """Send the command of a button."""
+        name = content.get("command") if isinstance(content, dict) else None
+        if isinstance(name, str) and name in BUTTONS:
+            ticks = content.get("ticks")
+            many = name == "step" and isinstance(ticks, int) and not isinstance(ticks, bool) and ticks > 0
+            arguments = {"ticks": ticks} if many else {}
+            self._jobs.send(str(content.get("id", "")), name, name, arguments)
+
+    def _state(self) -> dict[str, Any]:
+        metrics = self._status.metrics()
+        return {name: plain(metrics.get(name)) for name in SHOWN}
+
+
+def plain(value: Any) -> Any:
+    """Give a figure as JSON has it; `None` where nobody knows it. Numbers are rounded to what a person reads."""
+    if value is None or value is pd.NA or value != value:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    return round(value, 4) if isinstance(value, float) else value

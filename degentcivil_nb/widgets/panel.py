@@ -1,0 +1,186 @@
+"""The base of every panel: a widget without shared state, fed by numbered messages and heard over a comm of its own."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+
+import anywidget
+import msgspec
+import traitlets
+
+from .flow import Flow
+from .input_comm import TARGET, InputComms
+from .refresh import Refresher
+
+logger = logging.getLogger("degentcivil_nb.widgets")
+
+STATIC: Final = Path(__file__).parent / "static"
+ENVELOPE: Final = 1_800
+"""Bytes that an update takes on its way to the page besides its own: the kernel's envelope, and its two words, busy and
+idle, on the acknowledgement."""
+
+
+@cache
+def compose(*names: str) -> str:
+    """Join files of `static/` into one script or style sheet: anywidget takes one text a widget."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
+class Update(NamedTuple):
+    """Be what one message carries: JSON, and binary buffers beside it."""
+
+    body: dict[str, Any]
+    buffers: list[bytes | memoryview] = []  # noqa: RUF012 — a default of a tuple's field, never written to
+
+
+class Panel(anywidget.AnyWidget):
+    """Show something of a run that changes, and cost nothing while nobody looks.
+
+    A subclass says what there is by four methods, all called on the refresher's thread:
+    `version()`, `snapshot()`, `changes()` and `received(content)`; its script (`static/…js`, joined behind
+    `panel.js` by `compose`) exports `panel({receive, render})`.
+    """
+
+    title: ClassVar[str] = ""
+    """The word on the panel's tab."""
+
+    _key = traitlets.Unicode().tag(sync=True)
+    """Under which the page's input comm finds this panel; set once."""
+    _target = traitlets.Unicode(TARGET).tag(sync=True)
+    """The input comm's target; set once."""
+
+    def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(_key=uuid.uuid4().hex, **kwargs)
+        self.flow = Flow()
+        self._refresher = refresher
+        self._seen: Any = None
+        self._failure: str | None = None  # what the pages were told
+        self._logged: str | None = None
+        self._inputs = InputComms(self._key, self._hear)
+        self.on_msg(lambda _widget, content, _buffers: self._hear(content))
+        refresher.add(self)
+
+    # --- what a subclass says -----------------------------------------------------------------------------------
+
+    def version(self) -> Any:
+        """Give something cheap that differs when there is something new to show."""
+        return None
+
+    def snapshot(self) -> Update:
+        """Give all there is to show; `changes` counts from here."""
+        raise NotImplementedError
+
+    def changes(self) -> Update | None:
+        """Give what came since the last `snapshot` or `changes`; by default all of it. `None`: nothing after all."""
+        return self.snapshot()
+
+    def received(self, content: Any) -> None:
+        """Take what a person did in the panel; must not block. The panel is refreshed right after."""
+
+    # --- drawing, on the refresher's thread ---------------------------------------------------------------------
+
+    def refresh(self, now: float) -> int:
+        """Send one update if there is something new; an exception is shown in the panel and logged once."""
+        try:
+            update = self._next()
+        except Exception as error:  # noqa: BLE001 — a view that fails says so itself and must not stop the others
+            return self._fail(error, now)
+        if update is None:
+            return 0
+        self._failure = None
+        return self._send_update(update, now)
+
+    def _next(self) -> Update | None:
+        version = self.version()
+        whole = self.flow.wants_full
+        if not whole and self._failure is None and version is not None and version == self._seen:
+            return None
+        self._seen = version
+        if whole or self._failure is not None:
+            self.flow.wants_full = True  # until it has gone
+            return self.snapshot()
+        return self.changes()
+
+    def _send_update(self, update: Update, now: float) -> int:
+        body = encode_body(update.body)
+        whole = self.flow.wants_full
+        buffers = [body, *update.buffers]
+        self.send({"kind": "update", "n": self.flow.sent(now), "full": whole}, buffers)
+        return ENVELOPE + sum(len(buffer) if isinstance(buffer, bytes) else buffer.nbytes for buffer in buffers)
+
+    def _fail(self, error: Exception, now: float) -> int:
+        text = f"{type(error).__name__}: {error}"
+        if text == self._failure:
+            return 0
+        self._failure = text
+        if text != self._logged:
+            self._logged = text
+            logger.error("the panel %r failed", self.title, exc_info=error)
+        self.send({"kind": "failure", "n": self.flow.sent(now)}, [encode_body({"text": text[:2000]})])
+        return ENVELOPE + len(text)
+
+    # --- hearing ------------------------------------------------------------------------------------------------
+
+    def _hear(self, content: Any) -> None:
+        self._refresher.post(lambda: self._handle(content))
+
+    def _handle(self, content: Any) -> None:
+        if not isinstance(content, dict) or not isinstance(client := content.get("client"), str):
+            return
+        now = self._refresher.now()
+        match content.get("kind"):
+            case "ack":
+                self.flow.acknowledge(client, int(content.get("n", 0)))
+            case "show" | "hole":
+                self.flow.show(client)
+                self._failure = None  # the new page knows nothing of it
+                self.refresh(now)
+            case "hide":
+                self.flow.hide(client)
+            case "input":
+                try:
+                    self.received(content.get("content"))
+                except Exception as error:  # noqa: BLE001 — as in refresh
+                    self._fail(error, now)
+                self.refresh_soon()
+
+    def refresh_soon(self) -> None:
+        """Refresh soon, from any thread: the answer to something that a person did should not wait for its turn."""
+        self._refresher.post(self._poke)
+
+    def _poke(self) -> None:
+        self.flow.due = 0.0
+        if self.flow.ready():
+            self.refresh(self._refresher.now())
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Take the panel off every page and let go of all that it held. Idempotent."""
+        self._refresher.remove(self)
+        self._inputs.close()
+        layout = self.layout
+        super().close()
+        layout.close()
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """Write a message's body as JSON bytes; text that is no Unicode has its broken parts shown as escapes."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_mend(body))
+
+
+def _mend(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_mend(key): _mend(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mend(item) for item in value]
+    return value

@@ -1,0 +1,193 @@
+"""One thread that draws every live view of a session, five times a second at most, and hears what their pages say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from .flow import Flow
+
+logger = logging.getLogger("degentcivil_nb.widgets")
+
+RATE_HZ: Final = 5.0
+BYTES_PER_S: Final = 200_000
+SHARE: Final = 0.2
+"""A view that takes long is looked at less often, so that it takes at most this part of the time."""
+BLOCKED_PERIOD_S: Final = 0.5
+
+
+class View(Protocol):
+    """Be drawn by a refresher; every method is called on the refresher's thread and raises nothing."""
+
+    flow: Flow
+
+    def refresh(self, now: float) -> int:
+        """Send one update if there is something new, and give the bytes it took (0: nothing new)."""
+
+
+class MainThread:
+    """Tell whether the thread that runs the cells is busy with one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, *, wait_s: float = 0.1) -> None:
+        self._loop = loop
+        self._wait_s = wait_s
+
+    def blocked(self) -> bool:
+        """Ask its event loop to answer, and wait a moment; without a loop nobody can tell, and it counts as free."""
+        if self._loop is None:
+            return False
+        answered = threading.Event()
+        try:
+            self._loop.call_soon_threadsafe(answered.set)
+        except RuntimeError:  # the loop is closed: the kernel is going
+            return False
+        return not answered.wait(self._wait_s)
+
+
+class Refresher:
+    """Refresh the visible views in turn, within a budget of updates and bytes; make one for each session.
+
+    The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty
+    context, so that what it sends belongs to no cell.
+    """
+
+    def __init__(
+        self,
+        rate_hz: float = RATE_HZ,
+        *,
+        bytes_per_s: float = BYTES_PER_S,
+        main: MainThread | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._period = 1 / rate_hz
+        self._bytes_per_s = bytes_per_s
+        self._allowance = float(bytes_per_s)
+        self._main = main or MainThread(_running_loop())
+        self._clock = clock
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._views: list[View] = []
+        self._lock = threading.Lock()  # guards the thread's birth and death, and the list of views
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._ticked = 0.0
+        self._probed = (0.0, False)
+
+    # --- called from any thread ---------------------------------------------------------------------------------
+
+    def add(self, view: View) -> None:
+        """Draw a view from now on, whenever somebody watches it."""
+        with self._lock:
+            self._views.append(view)
+
+    def remove(self, view: View) -> None:
+        """Draw it no longer; with the last view goes the thread."""
+        with self._lock:
+            if view in self._views:
+                self._views.remove(view)
+        self._inbox.put(None)
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Have a short piece of work done on the refresher's thread, soon; it must not block."""
+        with self._lock:
+            if self._closed or not self._views:
+                return
+            self._inbox.put(work)
+            if self._thread is None:
+                run = contextvars.Context().run
+                self._thread = threading.Thread(target=run, args=(self._run,), name="degentcivil-views", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Draw the last state of what is on view, stop, and return when the thread is gone. Idempotent."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        self._inbox.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(5)
+
+    def now(self) -> float:
+        """Give the time by which views are refreshed, in seconds."""
+        return self._clock()
+
+    @property
+    def running(self) -> bool:
+        """Say whether the thread is there."""
+        return self._thread is not None
+
+    # --- the refresher's own thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if self._closed or not self._views:
+                    self._thread = None
+                    break
+                views = sorted(self._views, key=lambda view: view.flow.sent_at)  # who waited longest goes first
+            watched = any(view.flow.watched for view in views)
+            due = self._ticked + self._period - self._clock()
+            try:
+                work = self._inbox.get(timeout=max(0.0, due) if watched else None)
+            except queue.Empty:
+                pass
+            else:
+                if work is not None:
+                    self._do(work)
+                continue  # whoever was closed or shown meanwhile must be seen
+            self.tick(views, self._clock())
+        for view in list(self._views):  # what was left when it ended stays on view
+            if view.flow.watched:
+                view.refresh(self._clock())
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # the one thread of all views must outlive each of them
+            logger.exception("a view failed to handle its input")
+
+    def tick(self, views: list[View], now: float) -> None:
+        """Give each view that somebody watches its turn."""
+        since = now - self._ticked
+        self._ticked = now
+        self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)
+        for view in views:
+            if self._allowance <= 0:
+                return
+            if now < view.flow.due or not self._may_send(view.flow, now):
+                continue
+            started = self._clock()
+            sent = view.refresh(now)
+            view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
+            # a debt of one second at most: a page's first needs must not keep all others waiting
+            self._allowance = max(-self._bytes_per_s, self._allowance - sent)
+
+    def _may_send(self, flow: Flow, now: float) -> bool:
+        if flow.ready():
+            return True
+        if not flow.overdue(now):
+            return False
+        if self._main_is_blocked(now):  # acknowledgements may wait behind the cell: go on, slowly
+            return now - flow.sent_at >= BLOCKED_PERIOD_S
+        flow.give_up_late()
+        return flow.ready()
+
+    def _main_is_blocked(self, now: float) -> bool:
+        asked, blocked = self._probed
+        if now - asked >= BLOCKED_PERIOD_S / 2:
+            blocked = self._main.blocked()
+            self._probed = (now, blocked)
+        return blocked
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Find the loop of the kernel's main thread: it runs while a cell does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,124 @@
+"""Two runs side by side: the same, parted at one event, differently long, full of gaps and hostile names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.protocol.messages import Gap, RawMessage
+from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dc.Recording]:
+    folder = tmp_path_factory.mktemp("runs")
+    paths = {
+        "one": record_town(folder / "one", seed=1),
+        "again": record_town(folder / "again", seed=1),
+        "longer": record_town(folder / "longer", seed=1, ticks=50),
+        "other": record_town(folder / "other", seed=2),
+    }
+    return {name: dc.open_recording(path) for name, path in paths.items()}
+
+
+def test_the_same_seed_gives_the_same_run(runs: dict[str, dc.Recording]) -> None:
+    found = dc.compare(runs["one"], runs["again"])
+    assert found.same
+    assert found.divergence is None
+    assert found.compared == len(runs["one"])
+    assert (found.counts["difference"] == 0).all()
+    assert not found.characters["differs"].any()
+    assert found.attributes.empty
+    assert "are the same (aligned by seq)" in repr(found)
+
+
+def test_a_run_that_goes_on_longer_is_the_same_as_far_as_both_go(runs: dict[str, dc.Recording]) -> None:
+    found = dc.compare(runs["one"], runs["longer"])
+    assert found.divergence is None
+    assert not found.same
+    assert (found.only_a, found.only_b) == (0, len(runs["longer"]) - len(runs["one"]))
+    assert found.counts["difference"].sum() == found.only_b
+
+
+def test_another_seed_differs_in_character_after_character(runs: dict[str, dc.Recording]) -> None:
+    found = dc.compare(runs["one"], runs["other"])
+    assert found.divergence is not None
+    assert set(found.characters.index) == set(runs["one"].characters().index) | set(runs["other"].characters().index)
+    assert found.characters["differs"].all()
+    money = found.attributes.query("character_id == 'emma' and attribute == 'money'")
+    assert money["a"].item() == runs["one"].characters().loc["emma", "money"]
+    assert found.rates["a"]["state_change"] > 0
+
+
+def made(path: Path, texts: list[str], **more: object) -> dc.Recording:
+    messages: list[RawMessage] = [
+        told("event_notification", {"event_type": text, "timestamp": number * 1.5, **more}, seq=number, timestamp=5.0)
+        for number, text in enumerate(texts, 1)
+        if text
+    ]
+    return dc.open_recording(write_recording(path, messages))
+
+
+def test_the_first_event_that_differs_is_found_whatever_the_clock_said(tmp_path: Path) -> None:
+    a = made(tmp_path / "a", ["x"] * 20_000)
+    b = made(tmp_path / "b", [*["x"] * 19_990, HOSTILE, *["x"] * 9], latency_s=2)
+    heard: list[tuple[int, int]] = []
+    found = dc.compare(a, b, progress=lambda done, total: heard.append((done, total)))
+    assert found.divergence is not None
+    assert found.divergence.place == 19_990
+    assert found.divergence.differs == ["data['event_type']"]
+    assert found.divergence.b["data"]["event_type"] == HOSTILE
+    assert heard[0] == (8_192, 20_000)
+    assert all(line.isprintable() for line in repr(found).splitlines())
+
+
+def test_positions_that_one_lacks_are_not_compared(tmp_path: Path) -> None:
+    whole = made(tmp_path / "a", ["x", "y", "z"])
+    holed = made(tmp_path / "b", ["x", "", "z"])
+    found = dc.compare(whole, holed)
+    assert found.divergence is None
+    assert (found.compared, found.only_a, found.only_b) == (2, 1, 0)
+
+
+def test_without_positions_events_are_compared_in_order(tmp_path: Path) -> None:
+    messages = [told("a", 1), told("gap", Gap(None)), told("b", 2)]
+    one = dc.open_recording(write_recording(tmp_path / "one", messages))
+    other = dc.open_recording(write_recording(tmp_path / "two", [messages[0], told("b", 3)]))
+    found = dc.compare(one, other)
+    assert found.aligned_by == "order"
+    assert found.divergence is not None
+    assert (found.divergence.place, found.divergence.differs) == (1, ["data"])
+    assert found.gaps == (1, 0)
+    assert "was not compared" in repr(found)
+
+
+def test_a_recording_that_is_read_from_disk_is_compared_as_well(tmp_path: Path) -> None:
+    made(tmp_path / "a", ["x"] * 50)
+    made(tmp_path / "b", [*["x"] * 40, "y", *["x"] * 9])
+    a, b = (dc.Recording(tmp_path / name, memory_rows=10) for name in "ab")
+    assert not a.in_memory
+    found = dc.compare(a, b)
+    assert found.divergence is not None
+    assert (found.divergence.place, found.divergence.differs) == (40, ["data['event_type']"])
+    assert dc.compare(a, dc.open_recording(tmp_path / "a")).same
+
+
+def test_empty_runs_and_characters_of_one_side_only(tmp_path: Path) -> None:
+    empty = dc.open_recording(write_recording(tmp_path / "empty", [told("gap", Gap(None))]))
+    lone = made(tmp_path / "lone", ["x"], character_id=HOSTILE)
+    assert dc.compare(empty, empty).same
+    found = dc.compare(empty, lone)
+    assert (found.only_a, found.only_b) == (0, 1)
+    assert repr(found)
+
+
+def test_a_live_session_is_compared_with_its_recording(tmp_path: Path) -> None:
+    with (
+        dc.start_local_server(characters=3, tick_s=0.005, paused=True) as server,
+        dc.connect(server, record=tmp_path / "run") as session,
+    ):
+        session.step(10)
+        session.stop_recording()
+        assert dc.compare(session, dc.open_recording(tmp_path / "run")).same

@@ -1,0 +1,192 @@
+"""The dashboard in a real JupyterLab: alive while a cell blocks, whole by keyboard, and text that stays text."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.end_to_end.conftest import OpenNotebook
+
+SETUP = """
+import random, threading, time
+from views_run import Run
+from degentcivil_nb.widgets.refresh import Refresher
+from degentcivil_nb.widgets.dashboard import Dashboard
+run, refresher = Run(), Refresher()
+"""
+SHOW = "dash = Dashboard(run, run, run, refresher)\ndash"
+TOWN = """
+for i in range(5000):
+    run.put(f"char_{i}", "MOVE" if i % 2 else "IDLE", f"Home {i % 50}", money=i)
+"""
+HOSTILE = r"""
+BAD = "<img src=x onerror=window.pwned=1>"
+run.put(BAD, "<script>window.pwned=1</script>", "a\u202eevil\u202c b", mood="$x^2$", **{BAD: BAD})
+run.put("\U0001F468\u200D\U0001F469\u200D\U0001F467" * 300, "IDLE", "=cmd()", mood="line\nline")
+run.happen("state_change", character_id=BAD, state=BAD, location=BAD)
+run.happen("gap", message="from 10 to 20: " + BAD)
+run.happen("error", {"code": 1004, "traceback": BAD}, code=1004, message=BAD)
+run.reasons, run.lines = [BAD], [(1.0, BAD)]
+run.offered[BAD] = [BAD]
+run.figures.update(run_state=BAD, connection="live", epoch=BAD)
+run.answers["pause"] = {"text": BAD}
+"""
+LIVE = """
+def live():
+    while True:
+        run.figures["tick"] += 1
+        run.put("char_1", random.choice(["MOVE", "ACT"]), money=run.figures["tick"])
+        run.happen("state_change", character_id="char_1", state="MOVE")
+        time.sleep(0.1)
+threading.Thread(target=live, daemon=True).start()
+"""
+BLOCK = "import time\ntime.sleep(8)"
+LATENCY = "import json\nprint(json.dumps(run.sent_at))"
+CLOSED = """
+dash.close(); time.sleep(0.5)
+from ipywidgets.widgets import widget
+import comm
+print(json.dumps([[t.name for t in threading.enumerate() if t.name.startswith("degentcivil")],
+    len(widget._instances), [c.target_name for c in comm.get_comm_manager().comms.values()]]))
+"""
+
+
+def rows(page: Page) -> Locator:
+    """Find the rows of the table on view."""
+    return page.locator(".dc-grid:visible .dc-body .dc-row:not([hidden])")
+
+
+def tab(page: Page, name: str) -> None:
+    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile(f"^{name}$")).click()
+
+
+def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNotebook) -> None:
+    book = notebook(SETUP + TOWN + SHOW, LIVE, BLOCK, LATENCY, CLOSED)
+    page = book.page
+    book.run(0)
+    expect(rows(page).first).to_be_visible(timeout=20_000)
+    book.run(1)
+    tick = page.locator(".dc-tick .dc-value")
+    expect(tick).not_to_have_text("0")
+    page.wait_for_timeout(1500)  # a subshell may take that long to start
+    book.start(2)
+    page.wait_for_timeout(500)
+    before = int(tick.inner_text())
+    clicked = []
+    for _ in range(10):
+        clicked.append(
+            page.locator("button.dc-pause").evaluate("button => { button.click(); return Date.now() / 1000; }")
+        )
+        page.wait_for_timeout(300)
+    expect(page.locator(".dc-feedback")).to_have_text("pause: paused at tick 7")
+    assert int(tick.inner_text()) > before + 5, "the dashboard lives while the cell sleeps"
+    book.picture("blocked")
+    page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.executionState === 'idle'"
+    )
+    book.run(3)
+    heard = json.loads(book.text(3))
+    late = [round(arrived - at, 3) for arrived, at in zip(heard, clicked, strict=True)]
+    assert max(late) < 0.3, late
+    book.run(4)
+    threads, _, comms = json.loads(book.text(4))
+    assert threads == []
+    assert "degentcivil_nb.input" not in comms
+    assert book.problems == []
+
+
+def test_no_string_from_the_wire_is_anything_but_text(notebook: OpenNotebook) -> None:
+    book = notebook(SETUP + HOSTILE + SHOW)
+    page = book.page
+    book.run(0)
+    cells = rows(page)
+    expect(cells).to_have_count(2, timeout=20_000)
+    expect(cells.first).to_contain_text("<script>window.pwned=1</script>")
+    expect(cells.first).to_contain_text("a\\u202eevil\\u202c b")
+    expect(cells.first).to_contain_text("$x^2$")
+    expect(cells.nth(1)).to_contain_text("line\\nline")
+    cells.nth(1).locator(".dc-cell").first.click()  # a name of three hundred families is cut, and whole one click away
+    expect(page.locator(".dc-detail:visible pre")).to_contain_text("=cmd()")
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        book.theme(theme)
+        page.wait_for_timeout(300)
+        book.picture(f"hostile_{theme.split()[1].lower()}")
+    page.locator("button.dc-step").click()
+    for name in ("timeline", "rates", "events", "errors", "connection", "console"):
+        tab(page, name)
+        page.wait_for_timeout(600)
+        book.picture(f"hostile_{name}")
+    page.locator(".dc-line input").fill("<img src=x onerror=window.pwned=1>")
+    page.locator(".dc-line input").press("Enter")
+    expect(page.locator(".dc-entry").last).to_contain_text("There is no command '<img")
+    assert page.evaluate("window.pwned") is None
+    assert page.locator(".dc-panel img, .dc-panel script, .dc-panel mjx-container").count() == 0
+    assert book.problems == []
+
+
+def test_the_table_sorts_filters_selects_and_copies_by_keyboard(notebook: OpenNotebook) -> None:
+    book = notebook(SETUP + TOWN + SHOW, "run.put('char_3', 'ACT', 'Home 3', money=99_999)", "print('pasted')")
+    page = book.page
+    book.run(0)
+    expect(rows(page).first).to_be_visible(timeout=20_000)
+    assert rows(page).count() < 60, "only what is in sight exists"
+    grid = page.locator(".dc-grid:visible")
+    expect(grid).to_have_attribute("aria-rowcount", "5001")
+    by_money = page.locator(".dc-sort:visible", has_text="money")
+    by_money.click()
+    by_money.click()
+    first = page.locator(".dc-grid:visible .dc-row[aria-rowindex='2']")
+    expect(first).to_contain_text("char_4999")
+    book.run(1)
+    expect(first).to_contain_text("char_3")  # what changes moves to its place
+    grid.focus()
+    for key in ("ArrowDown", "ArrowDown", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.locator(".dc-row[aria-selected='true']")).to_have_count(2)
+    text = page.evaluate(
+        """() => { const data = new DataTransfer();
+        const copy = new ClipboardEvent('copy', {clipboardData: data, bubbles: true});
+        document.querySelector('.dc-grid').dispatchEvent(copy);
+        return data.getData('text/plain'); }"""
+    )
+    lines = text.split("\n")
+    assert lines[0].startswith("character_id\tstate\tlocation\tmoney")
+    assert [line.split("\t")[0] for line in lines[1:]] == ["char_4999", "char_4998"]
+    page.locator(".dc-filter:visible").fill("state:act")
+    expect(rows(page)).to_have_count(1)
+    page.locator(".dc-filter:visible").fill("nobody")
+    expect(page.locator(".dc-empty:visible")).to_have_text("No row has these words.")
+    assert book.problems == []
+
+
+def test_empty_panels_say_what_would_fill_them_and_failures_show_where_they_are(notebook: OpenNotebook) -> None:
+    book = notebook(
+        SETUP + SHOW, "def broken(*_): raise KeyError('no <b>column</b>')\nrun.rows_since = broken; run.version += 1"
+    )
+    page = book.page
+    book.run(0)
+    expect(page.locator(".dc-empty:visible").first).to_contain_text("No characters yet", timeout=20_000)
+    book.picture("empty")
+    book.run(1)
+    tab(page, "events")
+    expect(page.locator(".dc-failure:visible")).to_contain_text("no <b>column</b>")
+    book.picture("failure")
+    tab(page, "characters")
+    expect(page.locator(".dc-failure:visible")).to_have_count(0)
+    expect(page.locator(".dc-run .dc-value")).to_have_text("▶ running")
+
+
+def test_a_panel_shown_twice_and_a_page_reloaded_show_the_same(notebook: OpenNotebook) -> None:
+    book = notebook(SETUP + "run.put('emma', 'MOVE', 'Park')\n" + SHOW, "dash.panels['characters']", "run.put('noah')")
+    page = book.page
+    book.run(0)
+    book.run(1)
+    expect(rows(page)).to_have_count(2, timeout=20_000)
+    book.run(2)
+    expect(rows(page)).to_have_count(4)
+    page.evaluate("async () => await window.jupyterapp.commands.execute('docmanager:save')")
+    page.goto(page.url.split("?")[0])
+    expect(rows(page).first).to_contain_text("emma", timeout=30_000)
+    assert book.problems == []

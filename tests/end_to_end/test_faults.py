@@ -1,0 +1,73 @@
+"""Cuts and restarts while the dashboard of a real town is open: it says so, comes back, and shows what is missing."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.end_to_end.conftest import OpenNotebook
+
+pytestmark = pytest.mark.browser
+
+TOWN = """
+import degentcivil_nb as dc
+server = dc.start_local_server(seed=3)
+session = dc.connect(server)
+session.dashboard()
+"""
+ONCE = """
+events = session.events()
+unique = events.groupby("epoch", observed=True)["seq"].apply(lambda seq: seq.dropna().is_unique).all()
+print(unique, len(session.gaps()))
+"""
+
+
+def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(notebook: OpenNotebook) -> None:
+    book = notebook(
+        TOWN,
+        "server.inject_fault('disconnect')",
+        ONCE,
+        "server.inject_fault('restart')",
+        ONCE,
+        "server.stop()",
+        height=2200,
+    )  # so tall that the dashboard is on view whichever cell runs: a panel out of sight is told nothing
+    page = book.page
+    book.run(0)
+    head = page.locator(".dc-headline")
+    link, tick, gaps = (head.locator(f".dc-{name} .dc-value") for name in ("link", "tick", "gaps"))
+    expect(link).to_have_text("● live", timeout=20_000)
+    book.run(1)
+    expect(link).to_have_text("● live ↻1", timeout=20_000)
+    seen = tick.inner_text()
+    expect(tick).not_to_have_text(seen)
+    book.run(2)
+    assert book.text(2).split() == ["True", "0"], "a cut loses nothing and repeats nothing"
+    expect(gaps).to_have_text("0")
+
+    book.run(3)
+    expect(gaps).not_to_have_text("0", timeout=20_000)
+    expect(link).to_have_text("● live ↻2", timeout=20_000)
+    book.run(4)
+    unique, count = book.text(4).split()
+    assert unique == "True"
+    assert int(count) >= 1
+
+    page.get_by_role("tab", name="rates").click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.js-plotly-plot')].some(f => (f.layout?.shapes ?? []).length > 0)",
+        timeout=20_000,
+    )
+    filled = "f => f.clientWidth > 0.9 * f.closest('.jp-OutputArea-output').clientWidth"
+    page.wait_for_function(
+        f"[...document.querySelectorAll('.js-plotly-plot')].filter(f => f.clientWidth).every({filled})"
+    )
+    page.wait_for_timeout(1500)  # the picture is for people: let the plot settle
+    book.picture("faults_rates")
+    page.get_by_role("tab", name="events").click()
+    page.locator("input.dc-filter:visible").fill("restart")
+    book.picture("faults_events")
+    expect(page.locator(".dc-grid:visible .dc-body .dc-row", has_text="restart").first).to_be_visible(timeout=20_000)
+    book.run(5)
+    expect(link).to_contain_text("reconnecting", timeout=20_000)
+    assert book.problems == []

@@ -1,0 +1,99 @@
+"""Live figures in a real page: drawn, followed, zoomed, shaded, in both themes, and never fooled by a name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.end_to_end.conftest import Notebook, OpenNotebook
+
+pytestmark = pytest.mark.browser
+
+TOWN = """
+import time, threading
+import ipywidgets
+import degentcivil_nb as dc
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from degentcivil_nb.widgets.refresh import Refresher
+server = dc.start_local_server(characters=12, seed=1)
+session = dc.connect(server)
+refresher = Refresher()
+panels = [panel(session._store, refresher) for panel in (RatesPanel, ErrorsPanel, TimelinePanel, LlmPanel)]
+ipywidgets.VBox(panels)
+"""
+HOSTILE = """
+BAD = ["<img src=x onerror=window.pwned=1>", "<a href='javascript:window.pwned=1'>x</a>", "$x$ $y$"]
+BAD += ["a\\u202eb", "%{x}"]
+for n in range(40):
+    for i, name in enumerate(BAD):
+        server.inject_event(name, {"n": n}, character_id=name)
+        server.inject_state_change(name, BAD[(i + n) % 5], location=name)
+        server.inject_llm_call(name, prompt_type=name, prompt="p", response="r", model=name, latency_s=0.5)
+    server.inject_error(1004, BAD[0], character_id=BAD[0])
+    time.sleep(0.05)
+"""
+
+
+def points(book: Notebook, which: int = 0) -> int:
+    """Count the points of a figure's first trace."""
+    count: int = book.page.evaluate("i => document.querySelectorAll('.dc-figure')[i].data?.[0]?.x?.length ?? 0", which)
+    return count
+
+
+def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> None:
+    book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", "time.sleep(4)", height=1900)
+    book.run(0)
+    book.page.wait_for_function("document.querySelectorAll('.dc-figure.js-plotly-plot').length === 4", timeout=30_000)
+    before = points(book)
+    book.page.wait_for_function("n => document.querySelectorAll('.dc-figure')[0].data[0].x.length > n + 2", arg=before)
+    book.run(1)
+    book.page.wait_for_timeout(1500)
+    book.picture("figures_light")
+    assert book.page.evaluate("window.pwned") is None
+    assert book.page.evaluate("document.querySelectorAll('.dc-figure a, .dc-figure image').length") == 0
+
+    ground = book.page.locator(".dc-figure .nsewdrag").first
+    ground.scroll_into_view_if_needed()  # the cell that ran has taken the page with it
+    box = ground.bounding_box()
+    assert box is not None
+    book.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
+    book.page.mouse.down()
+    book.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2, steps=5)
+    book.page.mouse.up()
+    book.page.wait_for_function("document.querySelectorAll('.dc-figure')[0].layout.xaxis.autorange === false")
+    ranged = "[...document.querySelectorAll('.dc-figure')[0].layout.xaxis.range]"
+    zoomed, count = book.page.evaluate(ranged), points(book)
+    book.start(3)  # a cell that blocks
+    book.page.wait_for_function("n => document.querySelectorAll('.dc-figure')[0].data[0].x.length > n + 1", arg=count)
+    assert book.page.evaluate(ranged) == zoomed
+
+    book.run(2)
+    book.page.wait_for_function(
+        "(document.querySelectorAll('.dc-figure')[0].layout.shapes ?? []).length > 0", timeout=20_000
+    )
+    book.page.wait_for_timeout(2000)
+    book.theme("JupyterLab Dark")
+    book.page.wait_for_timeout(2500)
+    book.picture("figures_dark")
+    assert not book.problems
+
+
+def test_figures_take_the_room_there_is(notebook: OpenNotebook) -> None:
+    book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", height=1000, width=1600)
+    book.run(0)
+    page = book.page
+    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile("^rates$")).click()
+    figure = page.locator(".dc-figure.js-plotly-plot:visible")
+    figure.wait_for(timeout=30_000)
+    fits = """floor => {
+        const figure = [...document.querySelectorAll('.dc-figure')].find(figure => figure.clientWidth > 0);
+        const drawn = figure?.querySelector('.main-svg')?.getBoundingClientRect().width;
+        return Math.abs(drawn - figure?.clientWidth) < 2 && figure.clientWidth > floor; }"""
+    page.wait_for_function(fits, arg=1000, timeout=20_000)
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")  # the window stays as it is
+    page.wait_for_function(fits, arg=1300, timeout=20_000)
+    page.set_viewport_size({"width": 1000, "height": 1000})
+    page.wait_for_function("document.querySelector('.dc-headline').clientWidth < 900")
+    page.wait_for_function(fits, arg=600, timeout=20_000)
+    assert not book.problems

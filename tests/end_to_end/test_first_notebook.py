@@ -1,0 +1,56 @@
+"""The first notebook in a real browser: every cell runs, the town is seen to live, and the pause button stops it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import expect
+
+from tests.end_to_end.conftest import OpenNotebook
+
+FIRST = Path(__file__).parents[2] / "notebooks" / "01_first_look.ipynb"
+BLOCK = "import time\ntime.sleep(8)\nsession.close()\nsimulation.stop()\nsession"
+
+
+def test_the_first_notebook_shows_a_town_that_can_be_paused_while_a_cell_blocks(
+    notebook: OpenNotebook, tmp_path: Path
+) -> None:
+    stored = nbformat.read(FIRST, as_version=4)
+    stored.cells.append(new_code_cell(BLOCK))
+    longer = tmp_path / FIRST.name
+    nbformat.write(stored, longer)
+    code = [number for number, cell in enumerate(stored.cells) if cell.cell_type == "code"]
+    *cells, block = code
+
+    book = notebook(file=longer)
+    for cell in cells:
+        book.run(cell)
+    page = book.page
+    head = page.locator(".dc-headline")
+    run, tick = head.locator(".dc-run .dc-value"), head.locator(".dc-tick .dc-value")
+    head.scroll_into_view_if_needed()
+    expect(run).to_have_text("▶ running")
+    expect(head.locator(".dc-link .dc-value")).to_have_text("● live")
+    book.picture("first_notebook")
+
+    book.start(block)
+    head.scroll_into_view_if_needed()
+    seen = tick.inner_text()
+    expect(tick).not_to_have_text(seen)
+    head.locator(".dc-pause").click()
+    expect(run).to_have_text("⏸ paused", timeout=4_000)
+    stopped_at = tick.inner_text()
+    head.locator(".dc-step").click()
+    expect(tick).to_have_text(re.compile(rf"^{int(stopped_at.replace(',', '')) + 1:,}$"), timeout=2_000)
+    assert page.evaluate(
+        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.executionState === 'running'", block
+    ), "all that happened while the cell was asleep"
+    head.locator(".dc-resume").click()
+    expect(run).to_have_text("▶ running")
+
+    expect(head.locator(".dc-link .dc-value")).to_contain_text("closed", timeout=15_000)
+    expect(page.locator(".jp-OutputArea-output", has_text="Session ws://").last).to_contain_text("closed")
+    assert book.problems == []

@@ -1,0 +1,297 @@
+"""Conditions: what they mean, what they refuse, and that a mask over columns says what each row says."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from degentcivil_nb.expressions.conditions import Words, compile_condition, scope_of
+
+SCOPE: dict[str, Any] = {
+    "character_id": "emma",
+    "state": "BARGAIN",
+    "previous_state": "TRADE",
+    "tick": 12,
+    "wealth": 8.5,
+    "happy": True,
+    "response": "I agree. TERMINATE",
+    "data": {"price": 3, "goods": ["bread", "wine"], "buyer": {"name": "ann"}},
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("wealth >= 8", True),
+        ('character_id == "emma" and new_state == "BARGAIN"', True),
+        ('contains(response, "TERMINATE")', True),
+        ('startswith(lower(response), "i agree")', True),
+        ('data["price"] * 2 + 1', 7),
+        ('data["goods"][-1]', "wine"),
+        ('data["buyer"]["name"]', "ann"),
+        ('data["nothing"]["at all"]', None),
+        ('data["goods"][7]', None),
+        ('"bread" in data["goods"]', True),
+        ('"price" in data', True),
+        ('state in ("BARGAIN", "TRADE")', True),
+        ('state not in ["MOVE"]', True),
+        ("0 < tick <= 12 < 13", True),
+        ("0 < tick < 12", False),
+        ("tick % 5 == 2", True),
+        ("tick + 1", 13),
+        ("tick / 0", None),
+        ("tick % 0", None),
+        ("-tick", -12),
+        ("len(response)", 18),
+        ("len(tick)", None),
+        ("abs(-3)", 3),
+        ("min(tick, 5, 7.5)", 5),
+        ("max(tick, state)", None),
+        ("missing", None),
+        ("missing == None", False),
+        ("missing != 3", False),
+        ("missing not in [1]", False),
+        ("missing < 3", False),
+        ("missing + 3", None),
+        ("not missing", True),
+        ('tick == "12"', False),
+        ('tick != "12"', False),
+        ('tick < "12"', False),
+        ("happy == True", True),
+        ("happy == 1", False),
+        ("happy + 1", None),
+        ("true and not false and null", False),
+        ("empty or tick", True),
+        ("state + previous_state", "BARGAINTRADE"),
+        ("state * 3", None),
+        ("9007199254740993 + 0 == 9007199254740992", True),
+        ("1e308 * 10", None),
+        ("'a\\'b' == \"a'b\"", True),
+    ],
+)
+def test_a_condition_means_what_it_says(text: str, value: Any) -> None:
+    got = compile_condition(text).evaluate(SCOPE)
+    assert (type(got), got) == (type(value), value)
+    assert compile_condition(text).test(SCOPE.get) is bool(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "caret", "says"),
+    [
+        ("wealth.real > 3", 0, "dot"),
+        ("().__class__", 0, "dot"),
+        ("tick > 3 and __import__('os')", 13, "no function"),
+        ("__builtins__ == 1", 0, "underscores"),
+        ("eval('1')", 0, "no function eval"),
+        ("data['x'](3)", 0, "function's name"),
+        ("9 ** 9 ** 9", 0, "operators"),
+        ("1 << 40", 0, "operators"),
+        ("lambda: 3", 0, "functions"),
+        ("[x for x in data]", 0, "ListComp"),
+        ("f'{tick}'", 0, "f-strings"),
+        ("'a' * 1000000000", 0, "repeated"),
+        ("3 * 'a'", 4, "repeated"),
+        ("'%s' % tick", 0, "filled"),
+        ("tick = 3", 5, "no condition"),
+        ("(x := 3)", 1, "assigned"),
+        ("tick if tick else 3", 0, "if and else"),
+        ("tick is None", 8, "=="),
+        ("b'x' == state", 0, "bytes"),
+        ("3j", 0, "complex"),
+        ("1e999", 0, "too large"),
+        (f"tick == {10**30}", 8, "too large"),
+        ("'é' == state and tick >>> 3", 24, "no condition"),
+        ("'éé' == state and nope(3)", 18, "nope"),
+        ("  tick.x", 2, "dot"),
+        ("len", 0, "function"),
+        ("len()", 0, "takes 1"),
+        ("lower(text=state)", 6, "no names"),
+        ("changed(data['x'])", 0, "one name"),
+        ("changed(null)", 8, "never changes"),
+        ("data[1:2]", 5, "slices"),
+        ("{'a': 1}", 0, "objects"),
+        ("~tick", 0, "not"),
+        ("tick\n> 3", 4, "one line"),
+        ("tick >\0 3", 6, "one line"),
+    ],
+)
+def test_what_is_refused_is_pointed_at(text: str, caret: int, says: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        compile_condition(text)
+    message, *shown = str(caught.value).split("\n")
+    assert says in message
+    assert shown[-1].index("^") == caret + 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "(" * 900, "[" * 1900, "not " * 450 + "1", "-" * 1900 + "1", "1" + "+1" * 900, "a" * 2001]
+)
+def test_hostile_texts_are_mistakes(text: str) -> None:
+    with pytest.raises(ValueError):
+        compile_condition(text)
+
+
+def test_the_caret_of_a_long_text_stays_in_sight() -> None:
+    with pytest.raises(ValueError) as caught:
+        compile_condition("tick > 3 and " * 60 + "nope(1)")
+    _, shown, caret = str(caught.value).split("\n")
+    assert shown[caret.index("^") :].startswith("nope(1)")
+    assert len(shown) < 100
+
+
+def test_names_are_told() -> None:
+    condition = compile_condition('new_state == "A" and changed(mood) and data["x"] > null')
+    assert condition.names == {"state", "mood", "data"}
+
+
+def test_changed_follows_each_character() -> None:
+    condition = compile_condition("changed(mood)")
+
+    def say(who: str, mood: Any) -> bool:
+        return condition.test({"character_id": who, "mood": mood})
+
+    assert [say("a", "calm"), say("b", "sad"), say("a", "calm"), say("a", None), say("a", "sad"), say("b", "sad")] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert condition.fresh().test({"character_id": "a", "mood": "calm"}) is False
+    with pytest.raises(ValueError, match="look back"):
+        condition.mask(lambda name: None, 1, lambda row: {})
+
+
+def test_changed_sees_messages_that_the_rest_of_the_condition_passes_over() -> None:
+    condition = compile_condition('type == "x" and changed(n)')
+    assert not condition.test({"type": "x", "n": 1})
+    assert not condition.test({"type": "y", "n": 2})
+    assert not condition.test({"type": "x", "n": 2})
+
+
+def test_the_scope_of_a_message_is_its_columns_then_its_payload_then_its_character() -> None:
+    scope = scope_of({"type": "trade", "code": None}, {"code": 5, "price": 3, "new_state": "A"}, {"mood": "calm"})
+    assert [scope(name) for name in ("type", "code", "price", "mood", "state", "nothing")] == [
+        "trade",
+        None,
+        3,
+        "calm",
+        "A",
+        None,
+    ]
+    assert scope_of({}, {"wealth": 3})("data") == {"wealth": 3}
+    assert scope_of({}, {"data": {"price": 3}})("data") == {"price": 3}
+    assert scope_of({}, [1, 2])("data") == [1, 2]
+    assert scope_of({}, [1, 2])("price") is None
+
+
+def test_what_pandas_and_numpy_hand_over_is_read() -> None:
+    scope = {
+        "tick": np.int64(3),
+        "wealth": np.float64(2.5),
+        "time": pd.Timestamp(10, unit="s", tz="UTC"),
+        "seq": pd.NA,
+        "received": pd.NaT,
+        "price": np.nan,
+        "goods": ("bread",),
+        "flag": np.True_,
+        "odd": object(),
+    }
+    condition = compile_condition('[tick + 1, wealth, time, seq, received, price, "bread" in goods, flag, odd]')
+    assert condition.evaluate(scope) == [4, 2.5, 10.0, None, None, None, True, True, None]
+
+
+# --- masks -----------------------------------------------------------------------------------------------------
+
+STATES = ["MOVE", "TRADE", "BARGAIN", ""]
+SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.sampled_from(STATES)
+PAYLOADS = st.dictionaries(st.sampled_from(["p", "q", "data"]), SCALARS | st.lists(SCALARS, max_size=2), max_size=3)
+ROW = st.fixed_dictionaries(
+    {
+        "tick": st.integers(-4, 4) | st.sampled_from([2**53 + 1, -(2**62)]),
+        "time": st.none() | st.floats(-10, 10) | st.sampled_from([1e308, 0.1]),
+        "state": st.none() | st.sampled_from(STATES),
+        "character_id": st.none() | st.sampled_from(["emma", "MOVE"]),
+        "payload": PAYLOADS | st.just([1]) | st.none(),
+    }
+)
+NAMES = st.sampled_from(["tick", "time", "state", "new_state", "character_id", "p", "q", "data", "nobody"])
+LITERALS = st.sampled_from(["0", "1", "-2", "2.5", "'MOVE'", "''", "True", "None", "9007199254740993", "('MOVE', 1)"])
+
+
+def _combine(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    operators = ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or"]
+    binary = st.builds("({} {} {})".format, inner, st.sampled_from(operators), inner)
+    chain = st.builds("({} < {} <= {})".format, inner, inner, inner)
+    unary = st.builds("{}({})".format, st.sampled_from(["not ", "-", "abs", "len", "lower"]), inner)
+    two = st.builds("{}({}, {})".format, st.sampled_from(["min", "max", "contains", "startswith"]), inner, inner)
+    return binary | chain | unary | two | st.builds("{}['MOVE']".format, NAMES)
+
+
+EXPRESSIONS = st.recursive(NAMES | LITERALS, _combine, max_leaves=8)
+
+
+@settings(max_examples=600, deadline=None)
+@given(EXPRESSIONS, st.lists(ROW, max_size=6))
+def test_a_mask_says_what_each_row_says(text: str, rows: list[dict[str, Any]]) -> None:
+    try:
+        condition = compile_condition(text)
+    except ValueError:  # a text repeated by a literal, say
+        return
+    columns: dict[str, Any] = {
+        "tick": np.array([row["tick"] for row in rows], dtype=np.int64),
+        "time": np.array([np.nan if row["time"] is None else row["time"] for row in rows], dtype=np.float64),
+        "state": Words(np.array([_code(row["state"], STATES) for row in rows], dtype=np.int8), STATES),
+        "character_id": Words(
+            np.array([_code(row["character_id"], ["emma", "MOVE"]) for row in rows], dtype=np.int32), ["emma", "MOVE"]
+        ),
+    }
+    mask = condition.mask(columns.get, len(rows), lambda row: rows[row]["payload"])
+    scopes = [scope_of({name: row[name] for name in columns}, row["payload"]) for row in rows]
+    assert mask.dtype == np.bool_
+    assert mask.tolist() == [condition.test(scope) for scope in scopes]
+
+
+def _code(word: str | None, words: list[str]) -> int:
+    return -1 if word is None else words.index(word)
+
+
+def test_only_rows_that_matter_are_decoded() -> None:
+    asked: list[int] = []
+
+    def payload(row: int) -> dict[str, Any]:
+        asked.append(row)
+        return {"price": row, "goods": "bread"}
+
+    columns: dict[str, Any] = {"type": Words(np.array([0, 1, 0, 1]), ["trade", "move"]), "tick": np.arange(4)}
+    condition = compile_condition('price > 0 and type == "trade" and goods == "bread" and tick < 3')
+    assert condition.mask(columns.get, 4, payload).tolist() == [False, False, True, False]
+    assert asked == [0, 2]
+
+
+def test_attributes_are_refused_as_of_a_row() -> None:
+    condition = compile_condition('type == "trade" and wealth >= 8')
+    with pytest.raises(ValueError, match="wealth is an attribute") as caught:
+        condition.mask(lambda name: None, 3, lambda row: {}, attributes={"wealth", "mood"})
+    assert str(caught.value).split("\n")[-1].index("^") == 2 + 20
+
+
+def test_a_mask_over_a_million_rows_is_quick() -> None:
+    rows = 1_000_000
+    columns: dict[str, Any] = {
+        "state": Words(np.arange(rows, dtype=np.int32) % 4, STATES),
+        "tick": np.arange(rows),
+    }
+    condition = compile_condition('state in ("MOVE", "TRADE") and tick % 10 == 0')
+    started = time.perf_counter()
+    mask = condition.mask(columns.get, rows, lambda row: {})
+    assert mask.sum() == rows // 20
+    assert time.perf_counter() - started < 2

@@ -1,0 +1,220 @@
+"""Publishing: from any thread, never raising, never waiting, and nothing lost without a gap."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from degentcivil_nb.protocol.errors import WebSocketError
+from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
+from degentcivil_nb.server.interfaces import Silent
+from degentcivil_nb.server.stream.history import History
+from degentcivil_nb.server.stream.publishing import StreamPublisher
+from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
+
+
+class Counts(Silent):
+    def __init__(self) -> None:
+        self.counted: dict[str, float] = {}
+
+    def update_metrics(self, name: str, value: float = 1) -> None:
+        self.counted[name] = self.counted.get(name, 0) + value
+
+
+def publisher(history: History, **options: Any) -> StreamPublisher:
+    return StreamPublisher(history, SnapshotBuilder(), epoch="e", monitor=options.pop("monitor", Silent()), **options)
+
+
+def held(history: History) -> list[dict[str, Any]]:
+    return [json.loads(entry.frame) for entry in history.entries(history.start, 1_000_000)]
+
+
+def test_a_message_is_encoded_at_once_and_positioned_when_drained() -> None:
+    history = History()
+    stream = publisher(history, clock=lambda: 5.0)
+    payload = {"character_id": "emma", "new_state": "MOVE"}
+    stream.publish("state_change", payload, 3)
+    payload["new_state"] = "changed right after"
+    assert (stream.depth, history.head) == (1, 0)
+    assert stream.drain() == 1
+    assert held(history) == [
+        {
+            "type": "state_change",
+            "data": {"character_id": "emma", "new_state": "MOVE"},
+            "timestamp": 5.0,
+            "tick": 3,
+            "seq": 1,
+        }
+    ]
+
+
+def test_a_flood_is_drained_in_turns() -> None:
+    history = History()
+    stream = publisher(history)
+    for number in range(10):
+        stream.publish("n", number)
+    assert [stream.drain(4), stream.drain(4), stream.drain(4)] == [4, 4, 2]
+    assert [message["data"] for message in held(history)] == list(range(10))
+
+
+class Hostile:
+    @property
+    def tolist(self) -> Any:
+        raise RuntimeError("no")
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else []
+
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+
+
+@pytest.mark.parametrize("payload", [object(), Hostile(), CIRCLE, {1: {object()}}, {"x": lambda: 1}, "\ud800"])
+def test_what_cannot_be_encoded_is_counted_and_left_behind(payload: Any, caplog: pytest.LogCaptureFixture) -> None:
+    history, counts = History(), Counts()
+    stream = publisher(history, monitor=counts)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            stream.publish("note", payload)
+    stream.publish("note", "good")
+    stream.drain()
+    assert [message["data"] for message in held(history)] == ["good"]
+    assert stream.unencodable == 50
+    assert len(caplog.records) == 1, "repeats are counted, not logged"
+    assert counts.counted["errors"] == 1
+
+
+@pytest.mark.parametrize("type", [*sorted(CONTROL - {MessageTypes.RUN_STATE}), None, 7, ["list"]])
+def test_the_servers_own_types_are_never_sequenced(type: Any) -> None:
+    history = History()
+    stream = publisher(history)
+    stream.publish(type, {})
+    stream.drain()
+    assert (len(history), stream.unencodable) == (0, 1)
+    if isinstance(type, str):
+        with pytest.raises(WebSocketError):
+            stream.enter(WebSocketMessage(type))
+
+
+def test_a_run_state_that_is_none_is_left_behind() -> None:
+    history = History()
+    stream = publisher(history)
+    stream.publish("run_state", {"no": "state"})
+    stream.publish("run_state", 5)
+    stream.publish("note", 1)
+    stream.drain()
+    assert [message["type"] for message in held(history)] == ["note"]
+    assert stream.unencodable == 2
+
+
+def test_a_payload_above_the_limit_says_so_with_its_beginning() -> None:
+    history = History()
+    stream = publisher(history, max_message_bytes=2_000)
+    stream.publish("note", "é" * 5_000)
+    sent = stream.enter(WebSocketMessage("note", "y" * 5_000))
+    large, other = held(history)
+    assert large["data"]["truncated"] is True
+    assert large["data"]["bytes"] == 10_002
+    assert large["data"]["head"].startswith('"ééé')
+    assert other["seq"] == sent == 2
+    assert all(len(entry.frame) < 2_000 for entry in history.entries(0, 10))
+
+
+def test_an_overflow_is_one_gap_in_its_place_with_positions_of_its_own() -> None:
+    history, counts = History(), Counts()
+    stream = publisher(history, max_queued=3, monitor=counts)
+    for number in range(1, 9):
+        stream.publish("n", number)
+    stream.drain()
+    stream.publish("n", 9)
+    stream.drain()
+    messages = held(history)
+    assert [message.get("seq") for message in messages] == [1, 2, 3, None, 9]
+    assert messages[3]["data"] == {"epoch": "e", "from": 4, "to": 8, "reason": "overflow"}
+    assert messages[4]["data"] == 9, "the position says which publication it was"
+    assert stream.overflowed == counts.counted["overflowed"] == 5
+
+
+def test_an_overflow_by_bytes_is_a_gap_too() -> None:
+    history = History()
+    stream = publisher(history, max_queued_bytes=10_000)
+    for _ in range(30):
+        stream.publish("n", "x" * 1_000)
+    stream.drain()
+    assert history.head == 30
+    assert 0 < stream.overflowed < 30
+    stream.publish("n", 1)
+    stream.drain()
+    assert held(history)[-1]["seq"] == 31, "the queue is empty again"
+
+
+def test_a_run_state_is_never_lost_to_an_overflow() -> None:
+    history = History()
+    stream = publisher(history, max_queued=1)
+    for number in range(3):
+        stream.publish("n", number)
+    stream.publish("run_state", RunState("paused"))
+    stream.drain()
+    messages = held(history)
+    assert [message["type"] for message in messages] == ["n", "gap", "run_state"]
+    assert messages[2]["data"]["head"] == 3, "everything before it has been accounted for"
+
+
+@given(st.lists(st.integers(0, 8), max_size=30), st.integers(1, 5))
+def test_however_turns_fall_each_publication_has_its_own_position(bursts: list[int], room: int) -> None:
+    history = History()
+    stream = publisher(history, max_queued=room)
+    published = 0
+    for burst in bursts:
+        for _ in range(burst):
+            published += 1
+            stream.publish("n", published)
+        stream.drain()
+    accounted: list[int] = []
+    for message in held(history):
+        if message["type"] == "gap":
+            accounted += range(message["data"]["from"], message["data"]["to"] + 1)
+        else:
+            assert message["seq"] == message["data"]
+            accounted.append(message["seq"])
+    assert accounted == list(range(1, published + 1))
+
+
+def test_threads_publish_side_by_side() -> None:
+    history = History()
+    stream = publisher(history, max_queued=500)
+    done = threading.Event()
+
+    def simulate(name: int) -> None:
+        for number in range(2_000):
+            stream.publish("n", [name, number])
+
+    threads = [threading.Thread(target=simulate, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+
+    def drain() -> None:
+        while not done.is_set():
+            stream.drain()
+
+    drainer = threading.Thread(target=drain)
+    drainer.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    drainer.join()
+    stream.drain()
+    assert history.head == 8_000, "published or declared lost: every call has a position"
+    messages = [message for message in held(history) if message["type"] == "n"]
+    assert len(messages) + stream.overflowed == 8_000
+    for name in range(4):
+        numbers = [message["data"][1] for message in messages if message["data"][0] == name]
+        assert numbers == sorted(numbers), "the order of each thread is kept"

@@ -1,0 +1,85 @@
+"""One `dc.connect` for servers that never heard of v1: what they say fills the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import degentcivil_nb as dc
+from tests.support.dialect_servers import GameServer, GuideServer
+
+PATIENCE_S = 10
+
+
+def eventually(session: dc.Session, holds: Callable[[], bool]) -> bool:
+    """Wait on the store's own changes until something holds."""
+    return session._store.wait(holds, PATIENCE_S)
+
+
+def test_degentcivils_own_server_fills_characters_places_and_llm_calls() -> None:
+    with GameServer() as server, dc.connect(server.url, timeout=5) as session:
+        assert session.metrics()["dialect"] == "unknown"
+        assert session.metrics()["connection"] == "live"
+        session.send("start")
+        session.wait_for("character_update_llm", after=-1, timeout=PATIENCE_S)
+        characters = session.characters()
+        assert list(characters.index) == ["Emma", "Li"]
+        assert characters.loc["Emma", "state"] == "IDLE"
+        assert characters.loc["Li", "money"] == 40
+        assert list(session.places()["name"]) == ["Cafe", "Park"]
+        calls = session.llm_calls()
+        assert list(calls["prompt_type"]) == ["PLAN"]
+        assert calls["character_id"].isna().all()
+        assert calls["response"].iloc[0] == {"plan": ["paint", "eat"]}
+        events = session.events()
+        assert list(events["type"]) == ["all_buildings", "all_characters", "character_update_llm"]
+        assert set(events["time_source"]) == {"received"}
+        assert events["seq"].isna().all()
+        assert session.metrics()["dialect"] == "game"
+        assert "game dialect" in repr(session)
+
+
+def test_a_server_written_after_the_guide_fills_events_and_characters() -> None:
+    with GuideServer() as server, dc.connect(server.url, timeout=5) as session:
+        server.send("character_update", {"character_id": "emma", "money": 12})
+        server.state_change("emma", "MOVE", "Park")
+        server.send("event_notification", {"event_type": "trade", "data": {"price": 3}, "timestamp": 1.5})
+        server.send("error", {"code": 1004, "message": "planner failed"})
+        server.heartbeat()
+        session.wait_for("error", after=-1, timeout=PATIENCE_S)
+        emma = session.characters().loc["emma"]
+        assert (emma["state"], emma["location"], emma["money"]) == ("MOVE", "Park", 12)
+        assert set(session.events()["time_source"]) == {"sent"}
+        assert list(session.events(where='data["price"] == 3')["event_type"]) == ["trade"]
+        assert list(session.errors()["code"]) == [1004]
+        assert session.metrics()["dialect"] == "guide"
+
+
+def test_a_reconnect_in_a_dialect_without_seq_is_a_gap_without_bounds() -> None:
+    with GuideServer() as server, dc.connect(server.url, timeout=5) as session:
+        server.state_change("emma", "MOVE")
+        session.wait_for("state_change", after=-1, timeout=PATIENCE_S)
+        server.drop()
+        assert eventually(session, lambda: session._store.stats().gaps == 1)
+        gap = session.gaps().iloc[0]
+        assert gap["reason"] == "unknown"
+        assert session.gaps()["from_seq"].isna().all()
+
+
+def test_a_server_without_commands_says_so() -> None:
+    with GameServer() as server, dc.connect(server.url, timeout=5) as session:
+        with pytest.raises(dc.CommandError, match="no commands"):
+            session.pause()
+        assert session.commands().empty
+
+
+def test_malformed_frames_are_rows_in_errors_and_nothing_else_happens() -> None:
+    with GuideServer() as server, dc.connect(server.url, timeout=5) as session:
+        for text in ("{", "[1]", '{"type": 3}', '{"type":"state_change","data":{"new_state":5}}', "[" * 50_000):
+            server.send_text(text)
+        server.state_change("emma", "MOVE")
+        session.wait_for("state_change", where="character_id == 'emma'", after=-1, timeout=PATIENCE_S)
+        assert list(session.errors()["code"]) == [1001] * 5
+        assert session.metrics()["connection"] == "live"
+        assert session.metrics()["reconnects"] == 0

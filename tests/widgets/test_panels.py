@@ -1,0 +1,244 @@
+"""The panels: numbered updates on demand, failures shown where they are, commands sent and their outcomes told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import comm
+import pytest
+from ipywidgets import Widget  # type: ignore[import-untyped]  # ships no types
+from ipywidgets.widgets import widget as widgets  # type: ignore[import-untyped]
+
+from degentcivil_nb.expressions.command_line import parse_line
+from degentcivil_nb.protocol.errors import CommandError
+from degentcivil_nb.widgets.connection_panel import ConnectionPanel
+from degentcivil_nb.widgets.console import ConsolePanel
+from degentcivil_nb.widgets.dashboard import Dashboard
+from degentcivil_nb.widgets.event_log import EventsPanel
+from degentcivil_nb.widgets.headline import Headline
+from degentcivil_nb.widgets.input_comm import InputComms
+from degentcivil_nb.widgets.panel import Panel, Update
+from degentcivil_nb.widgets.refresh import Refresher
+from tests.support.page import Page, Prompt
+from tests.support.panel_run import Run
+
+SCHEMAS: dict[str, Any] = {
+    "step": {"properties": {"ticks": {}}},
+    "inject_event": {"properties": {"event_type": {}, "data": {}, "character_id": {}}},
+    "give_money": {"properties": {"character_id": {}, "amount": {}}},
+    "pause": {"properties": {}},
+}
+ANYTHING: list[Any] = [
+    None, 7, "x", [], {}, {"detail": 3}, {"command": "reboot"}, {"line": 5}, {"command": ["pause"]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+@pytest.fixture
+def refresher() -> Refresher:
+    return Prompt()
+
+
+class Failing(Panel):
+    """Be a panel that fails as long as a test wants it to."""
+
+    title = "failing"
+    broken = True
+    state = 0
+
+    def version(self) -> int:
+        return self.state
+
+    def snapshot(self) -> Update:
+        if self.broken:
+            raise KeyError("<b>no such column</b>")
+        return Update({"state": self.state})
+
+
+def test_updates_are_numbered_and_only_the_first_is_full(run: Run, refresher: Refresher) -> None:
+    page = Page(EventsPanel(run, refresher))
+    page.show()
+    run.happen()
+    page.panel.refresh(1.0)
+    assert [(message["n"], message["full"]) for message in page.messages] == [(1, True), (2, False)]
+    page.panel.refresh(2.0)
+    assert len(page.messages) == 2, "nothing new, nothing sent"
+    page.say("hole")
+    assert page.messages[-1]["full"]
+    page.say("hide")
+    assert not page.panel.flow.watched
+
+
+def test_a_failure_is_shown_in_its_panel_logged_once_and_gone_when_it_is_over(
+    refresher: Refresher, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = Failing(refresher)
+    page = Page(panel)
+    page.show()
+    for now in range(5):
+        panel.refresh(float(now))
+    assert [message["kind"] for message in page.messages] == ["failure"]
+    assert "no such column" in page.bodies[0]["text"]
+    other = Page(panel, "other")
+    other.show()
+    assert [message["kind"] for message in other.messages] == ["failure"], "a second page is told as well"
+    assert len(caplog.records) == 1
+    panel.broken = False
+    panel.refresh(9.0)
+    assert other.messages[-1]["kind"] == "update"
+    assert other.messages[-1]["full"]
+
+
+def test_what_a_page_says_may_be_anything(run: Run, refresher: Refresher) -> None:
+    panels = [EventsPanel(run, refresher), Headline(run, run, refresher), ConnectionPanel(run, refresher)]
+    for panel in [*panels, ConsolePanel(run, refresher)]:
+        page = Page(panel)
+        page.show()
+        for content in ANYTHING:
+            page.do(content)
+            panel._handle(content)
+    assert run.sent == []
+
+
+def test_the_head_line_sends_its_commands_and_tells_what_became_of_them(run: Run, refresher: Refresher) -> None:
+    page = Page(Headline(run, run, refresher))
+    page.show()
+    assert page.bodies[-1]["run_state"] == "running"
+    page.do({"command": "pause", "id": "a"})
+    page.panel.refresh(1.0)
+    assert run.sent == [("pause", {})]
+    jobs = [job for body in page.bodies for job in body["jobs"]]
+    assert (jobs[-1]["id"], jobs[-1]["state"], jobs[-1]["text"]) == ("a", "done", "paused at tick 7")
+    page.do({"command": "step", "ticks": 5, "id": "b"})
+    page.do({"command": "step", "ticks": -5, "id": "c"})
+    assert run.sent[1:] == [("step", {"ticks": 5}), ("step", {})]
+
+
+def test_a_command_that_fails_says_why(run: Run, refresher: Refresher) -> None:
+    run.answers["resume"] = CommandError(1105, "the run is over")
+    page = Page(Headline(run, run, refresher))
+    page.show()
+    page.do({"command": "resume", "id": "a"})
+    page.panel.refresh(1.0)
+    job = page.bodies[-1]["jobs"][-1]
+    assert (job["state"], job["text"]) == ("error", "WRONG_RUN_STATE (1105): the run is over")
+
+
+def test_the_connection_panel_shows_reasons_and_journal_and_reconnects_in_the_background(
+    run: Run, refresher: Refresher
+) -> None:
+    run.reasons = ["the connection is reconnecting: reset"]
+    run.lines = [(1.0, "connected"), (2.0, "lost: <script>")]
+    done = threading.Event()
+
+    class Watching(ConnectionPanel):
+        def refresh_soon(self) -> None:
+            super().refresh_soon()
+            if self._attempt["state"] != "sent":
+                done.set()
+
+    page = Page(Watching(run, refresher))
+    page.show()
+    body = page.bodies[-1]
+    assert body["health"] == run.reasons
+    assert body["journal"][-1] == [2.0, "lost: <script>"]
+    page.do({"reconnect": True})
+    assert done.wait(5)
+    page.panel.refresh(1.0)
+    assert run.reconnected == 1
+    assert page.bodies[-1]["attempt"]["text"] == "connected"
+
+
+def test_the_console_runs_lines_and_shows_results_errors_and_help(run: Run, refresher: Refresher) -> None:
+    run.answers["inject_event"] = {"seq": 12}
+    page = Page(ConsolePanel(run, refresher))
+    page.show()
+    for line in ('inject trade {"price": 3}', "nonsense", "help"):
+        page.do({"line": line, "id": line})
+    page.panel.refresh(1.0)
+    final = {job["line"]: job for body in page.bodies for job in body.get("jobs", [])}
+    assert run.sent == [("inject_event", {"event_type": "trade", "data": {"price": 3}})]
+    assert '"seq": 12' in final['inject trade {"price": 3}']["text"]
+    assert final["nonsense"]["state"] == "error"
+    assert "step ticks=…" in final["help"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "arguments"),
+    [
+        ("pause", "pause", {}),
+        ("step 10", "step", {"ticks": 10}),
+        ("  step   ticks=10 ", "step", {"ticks": 10}),
+        ('inject trade {"of": "a b"}', "inject_event", {"event_type": "trade", "data": {"of": "a b"}}),
+        ("command give_money character_id=emma amount=-3", "give_money", {"character_id": "emma", "amount": -3}),
+        ('give_money amount=2.5 "emma b"', "give_money", {"amount": 2.5, "character_id": "emma b"}),
+        ("give_money 12abc 1", "give_money", {"character_id": "12abc", "amount": 1}),
+        ("give_money null true", "give_money", {"character_id": None, "amount": True}),
+    ],
+)  # fmt: skip
+def test_a_line_is_a_command_with_its_arguments(line: str, name: str, arguments: dict[str, Any]) -> None:
+    assert parse_line(line, SCHEMAS) == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", "Type a command"),
+        ("command", "wants the name"),
+        ("reboot", "no command 'reboot'"),
+        ("pause now", "is too much"),
+        ("step ticks=1 ticks=2", "given twice"),
+        ('inject trade {"price": ', "not JSON"),
+        ("inject trade " + "[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_line_that_is_a_mistake_says_which(line: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_line(line, SCHEMAS)
+
+
+def test_input_comms_find_their_panel_and_are_hung_up_with_it() -> None:
+    heard: list[Any] = []
+
+    class Comm:
+        comm_id = "c1"
+        closed = 0
+
+        def on_msg(self, callback: Callable[[Any], None]) -> None:
+            self.say = callback
+
+        def on_close(self, callback: Any) -> None: ...
+
+        def close(self) -> None:
+            self.closed += 1
+
+    inputs, known, stray = InputComms("key", heard.append), Comm(), Comm()
+    opened: Any = comm.get_comm_manager().targets["degentcivil_nb.input"]
+    opened(known, {"content": {"data": {"key": "key"}}})
+    opened(stray, {"content": {"data": {"key": "another"}}})
+    known.say({"content": {"data": {"kind": "show"}}})
+    assert heard == [{"kind": "show"}]
+    assert (known.closed, stray.closed) == (0, 1)
+    inputs.close()
+    assert known.closed == 1
+
+
+def test_ten_dashboards_opened_and_closed_leave_no_thread_and_no_widget(
+    run: Run, nothing_leaks: Callable[[], None]
+) -> None:
+    refresher = Refresher()
+    before = set(widgets._instances)
+    for _ in range(10):
+        dashboard = Dashboard(run, run, run, refresher)
+        page = Page(dashboard.headline)
+        dashboard.headline._hear({"kind": "show", "client": page.client})
+        dashboard.close()
+        dashboard.close()
+    assert set(widgets._instances) == before
+    assert isinstance(dashboard, Widget)

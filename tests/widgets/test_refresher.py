@@ -1,0 +1,188 @@
+"""Flow control and the refresher: who is sent what when, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import pytest
+
+from degentcivil_nb.widgets.flow import OVERDUE_S, Flow
+from degentcivil_nb.widgets.refresh import MainThread, Refresher, View
+
+PATIENCE_S = 5.0
+mark: ContextVar[str] = ContextVar("mark", default="none")
+
+
+class Counter:
+    """Be a view that counts how often it was drawn."""
+
+    def __init__(self, size: int = 100) -> None:
+        self.flow = Flow()
+        self.size = size
+        self.drawn = 0
+        self.context = ""
+        self.event = threading.Event()
+
+    def refresh(self, now: float) -> int:
+        self.drawn += 1
+        self.context = mark.get()
+        self.flow.sent(now)
+        self.event.set()
+        return self.size
+
+
+class Fixed(MainThread):
+    """Be a main thread that is busy or not as a test says."""
+
+    def __init__(self, blocked: bool) -> None:
+        super().__init__()
+        self.is_blocked = blocked
+
+    def blocked(self) -> bool:
+        return self.is_blocked
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ticks(refresher: Refresher, view: Counter, clock: Clock, seconds: float, acknowledge: bool = True) -> None:
+    for _ in range(round(seconds / 0.2)):
+        clock.now += 0.2
+        refresher.tick([view], clock.now)
+        if acknowledge and view.flow.watched:
+            view.flow.acknowledge("a", view.flow.number)
+
+
+def test_a_view_that_nobody_watches_is_never_drawn() -> None:
+    clock, view = Clock(), Counter()
+    ticks(Refresher(clock=clock), view, clock, 2)
+    assert view.drawn == 0
+
+
+def test_the_next_update_waits_for_every_page_to_have_drawn_the_last() -> None:
+    flow = Flow()
+    flow.show("fast")
+    flow.show("slow")
+    number = flow.sent(1.0)
+    flow.acknowledge("fast", number)
+    assert not flow.ready()
+    flow.acknowledge("slow", number)
+    assert flow.ready()
+
+
+def test_a_page_that_is_gone_gets_nothing_until_it_asks_again() -> None:
+    clock, view = Clock(), Counter()
+    refresher = Refresher(clock=clock, main=Fixed(False))
+    view.flow.show("a")
+    ticks(refresher, view, clock, 10, acknowledge=False)
+    assert view.drawn == 1
+    assert not view.flow.watched
+    view.flow.acknowledge("a", 1)  # it was only slow
+    ticks(refresher, view, clock, 1)
+    assert view.drawn > 1
+
+
+def test_while_a_cell_blocks_the_acknowledgements_the_newest_state_goes_out_every_half_second() -> None:
+    clock, view = Clock(), Counter()
+    refresher = Refresher(clock=clock, main=Fixed(True))
+    view.flow.show("a")
+    ticks(refresher, view, clock, 10, acknowledge=False)
+    assert 14 <= view.drawn <= 21
+    assert view.flow.watched
+
+
+def test_large_updates_share_the_budget_of_bytes() -> None:
+    clock, view = Clock(), Counter(size=100_000)
+    refresher = Refresher(clock=clock)
+    view.flow.show("a")
+    ticks(refresher, view, clock, 20)
+    assert 35 <= view.drawn <= 45  # 200 kB a second
+
+
+def test_a_view_that_takes_long_is_drawn_less_often_and_does_not_delay_the_others() -> None:
+    clock = Clock()
+
+    class Slow(Counter):
+        def refresh(self, now: float) -> int:
+            clock.now += 0.3
+            return super().refresh(now)
+
+    slow, quick = Slow(), Counter()
+    refresher = Refresher(clock=clock)
+    for view in (slow, quick):
+        view.flow.show("a")
+    views: list[View] = [slow, quick]
+    start = clock.now
+    while clock.now < start + 30:
+        clock.now += 0.2
+        refresher.tick(views, clock.now)
+        for view in (slow, quick):
+            view.flow.acknowledge("a", view.flow.number)
+    assert slow.drawn * 0.3 <= 0.25 * 30
+    assert quick.drawn > 4 * slow.drawn
+
+
+def test_late_is_what_took_half_a_second() -> None:
+    flow = Flow()
+    flow.show("a")
+    flow.sent(10.0)
+    assert not flow.overdue(10.0 + OVERDUE_S - 0.01)
+    assert flow.overdue(10.0 + OVERDUE_S)
+
+
+def test_the_thread_starts_with_the_first_page_in_an_empty_context_and_ends_with_the_last_view(
+    nothing_leaks: Callable[[], None],
+) -> None:
+    mark.set("the cell's")
+    refresher, view = Refresher(rate_hz=50), Counter()
+    refresher.add(view)
+    refresher.post(lambda: view.flow.show("a"))
+    assert view.event.wait(PATIENCE_S)
+    assert view.context == "none"
+    refresher.remove(view)
+    nothing_leaks()
+
+
+def test_closing_draws_the_last_state_and_joins_the_thread(nothing_leaks: Callable[[], None]) -> None:
+    refresher, view = Refresher(rate_hz=50), Counter()
+    refresher.add(view)
+    refresher.post(lambda: view.flow.show("a"))
+    assert view.event.wait(PATIENCE_S)
+    drawn = view.drawn
+    refresher.close()
+    assert view.drawn == drawn + 1
+    assert not refresher.running
+    refresher.close()
+    refresher.post(view.event.clear)
+    assert view.event.is_set()
+
+
+def test_input_that_fails_is_logged_and_stops_nothing(
+    nothing_leaks: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    refresher, view = Refresher(rate_hz=50), Counter()
+    refresher.add(view)
+    refresher.post(lambda: view.flow.show(1 / 0))  # type: ignore[arg-type]
+    refresher.post(lambda: view.flow.show("a"))
+    assert view.event.wait(PATIENCE_S)
+    refresher.close()
+    assert "failed to handle its input" in caplog.text
+
+
+async def test_the_probe_tells_a_blocked_loop_from_a_free_one() -> None:
+    main = MainThread(asyncio.get_running_loop(), wait_s=0.05)
+    assert await asyncio.to_thread(main.blocked) is False
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(main.blocked()))
+    thread.start()
+    thread.join()  # the loop's own thread is here meanwhile, as a cell would be
+    assert found == [True]
+    assert MainThread(None).blocked() is False
