@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .analysis.compare import Comparison, compare
     from .client.simulation_client import SimulationClient
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from .session.session import Session, connect
     from .simulation.probe import SimulationProbe
 
-__version__ = "0.1.0"
 
 _HOMES = {
     ".session.session": ("Session", "connect"),

@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, and no circle anywhere."""
+"""Who may import whom, and no circle between any two files, imports for types included."""
 
 from __future__ import annotations
 
@@ -14,15 +14,30 @@ import degentcivil_nb
 
 ROOT = Path(degentcivil_nb.__file__).parent
 PACKAGE = "degentcivil_nb"
-KNOWS: dict[str, frozenset[str]] = {
-    "protocol": frozenset(),
-    "server": frozenset({"protocol"}),
-    "client": frozenset({"protocol"}),
-    "store": frozenset({"protocol"}),
-    "monitoring": frozenset({"protocol"}),
-    "views": frozenset({"protocol"}),
-}
-"""What each room may know besides itself. Whatever is not named here puts the rooms together and sees across."""
+LAYERS = (
+    ("core",),
+    ("expressions",),
+    ("protocol",),
+    ("monitoring",),
+    ("server", "client", "store"),
+    ("figures",),
+    ("simulation",),
+    ("recordings",),
+    ("replay",),
+    ("analysis",),
+    ("adapters",),
+    ("widgets",),
+    ("demo",),
+    ("session",),
+    ("notebook", "cli"),
+)
+"""All packages from the ground up: one imports only what stands on lines above its own."""
+LOOSE = {"__init__", "__main__"}
+"""The only modules that stand in no package."""
+LIGHT = ("core", "protocol", "monitoring", "server", "simulation", "adapters")
+"""Packages that a simulation needs: importing one of their modules must not import the notebook's libraries."""
+HEAVY = ("numpy", "pandas", "pyarrow", "plotly", "ipywidgets", "anywidget", "duckdb", "IPython", "ipykernel")
+LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 WITHOUT_IO = ("asyncio", "threading", "socket", "websockets", "selectors", "http", "multiprocessing", "subprocess")
 """Modules that `protocol`, which is pure, has no business with."""
 
@@ -78,19 +93,39 @@ def is_ours(module: str) -> bool:
     return module == PACKAGE or module.startswith(f"{PACKAGE}.")
 
 
-@pytest.mark.parametrize("room", KNOWS)
-def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
-    allowed = KNOWS[room] | {room}
+@pytest.mark.parametrize("package", LEVEL)
+def test_a_package_imports_only_packages_below_it(package: str) -> None:
     wrong = [
         f"{found.importer}:{found.line} imports {found.imported}"
         for found in IMPORTS
-        if room_of(found.importer) == room and is_ours(found.imported) and room_of(found.imported) not in allowed
+        if room_of(found.importer) == package
+        and is_ours(found.imported)
+        and room_of(found.imported) != package
+        and LEVEL.get(room_of(found.imported), len(LAYERS)) >= LEVEL[package]
     ]
     assert wrong == []
 
 
-def test_the_rooms_of_the_rule_exist() -> None:
-    assert {room_of(module) for module in MODULES} >= set(KNOWS)
+def test_every_module_stands_in_a_package_of_the_list() -> None:
+    packages = {path.relative_to(ROOT).parts[0] for path in MODULES.values() if path.parent != ROOT}
+    assert packages <= set(LEVEL)
+    assert {path.stem for path in MODULES.values() if path.parent == ROOT} == LOOSE
+
+
+def test_the_map_in_the_repository_shows_the_same_list() -> None:
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    block = text.split("```layers\n", 1)[1].split("```", 1)[0]
+    rows = [line.split("  ", 1)[0] for line in block.splitlines() if line and not line.startswith(" ")]
+    assert [tuple(name.rstrip("/") for name in row.split()) for row in rows] == list(LAYERS)
+
+
+def test_the_simulations_side_imports_nothing_of_the_notebooks() -> None:
+    wrong = [
+        f"{found.importer}:{found.line} imports {found.imported}"
+        for found in IMPORTS
+        if found.runs and room_of(found.importer) in LIGHT and found.imported.split(".")[0] in HEAVY
+    ]
+    assert wrong == []
 
 
 def test_the_protocol_does_no_input_or_output() -> None:
@@ -105,13 +140,14 @@ def test_the_protocol_does_no_input_or_output() -> None:
 def test_no_module_is_imported_in_a_circle() -> None:
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
     for found in IMPORTS:
-        if not found.runs or not is_ours(found.imported):
+        if not is_ours(found.imported):
             continue
         parts = found.imported.split(".")
         # importing a.b.c runs a and a.b too, unless the importer lives inside them and so has run them already
         for depth in range(1, len(parts) + 1):
             target = ".".join(parts[:depth])
-            if target in MODULES and not f"{found.importer}.".startswith(f"{target}."):
+            inside = f"{found.importer}.".startswith(f"{target}.")
+            if target in MODULES and target != found.importer and (found.runs or depth == len(parts)) and not inside:
                 graph[found.importer].add(target)
     try:
         TopologicalSorter(graph).prepare()

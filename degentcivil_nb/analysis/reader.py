@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..figures.plots import Plots
     from ..store.event_store import EventStore
 
-Names = str | Sequence[str] | None
+Names = str | int | Collection[str | int] | None
 Moment = datetime | pd.Timestamp | str | float | None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 if TYPE_CHECKING:
-    from .reader import Reader
+    from ..store.interfaces import RunReader
 
 TABLES: Final = ("events", "characters", "timeline", "errors", "llm_calls", "places", "gaps")
 ADVICE: Final = "pip install 'degentcivil-nb[sql]' brings DuckDB, which answers SQL"
@@ -25,7 +25,7 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
-def query(reader: Reader, text: str) -> pd.DataFrame:
+def query(reader: RunReader, text: str) -> pd.DataFrame:
     """Answer one SELECT over `events`, `characters`, `timeline`, `errors`, `llm_calls`, `places` and `gaps`.
 
     Raises `ValueError` with DuckDB's own words for a query that cannot be answered, and for anything but one SELECT;
@@ -72,7 +72,7 @@ def _mentions(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text, re.IGNORECASE) is not None
 
 
-def _table(reader: Reader, name: str) -> pd.DataFrame:
+def _table(reader: RunReader, name: str) -> pd.DataFrame:
     frame: pd.DataFrame = getattr(reader, name)()
     return plain(frame if name == "gaps" else frame.reset_index())
 

@@ -63,7 +63,7 @@ def lab(arguments: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def notebooks_folder() -> Path:
     """Find the notebooks that came with the package: inside it, or beside it in a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if (folder / FIRST_NOTEBOOK).is_file():
             return folder
@@ -144,7 +144,7 @@ def tail(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the commands and what each of them takes."""
-    from .. import __version__
+    from ..core.version import __version__
 
     parser = argparse.ArgumentParser(
         prog="degentcivil-nb", description="Debug a living town of LLM-driven characters.", epilog=EXIT_CODES

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..simulation.probe import SimulationProbe
 from . import town_model
 from .town_data import HAPPENINGS, MODEL_TIMED_OUT, MOODS, MORNING, REPLY_UNREADABLE, SIZE, TICKS_A_DAY
+from .town_like import ModelReply
 from .town_lives import live
 from .town_model import TownModel
 from .town_people import Character, Place, build_places, settle_people
@@ -24,14 +25,6 @@ _SETTABLE = {
 }
 _TEXTS = ("name", "bio", "goal", "job", "mood")
 _HAPPENING_ODDS = 1 / 60
-
-
-class ModelReply(NamedTuple):
-    """Hold what came of a call of the model: `answer` is `None` when it cannot be used."""
-
-    answer: dict[str, Any] | None
-    id: str
-    ticks: int
 
 
 class Town:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from .town_data import MOODS, PATH_BLOCKED, SIGHTS, TITLES, TOPICS
+from .town_like import TownLike
 from .town_people import Character, Place
 from .town_trade import barter, buy_food, sell_to_visitor
-
-if TYPE_CHECKING:
-    from .town import Town
 
 Life = Iterator[int]
 _SPEED: Final = 6.0
@@ -19,7 +17,7 @@ _SPEED: Final = 6.0
 _APPROACHABLE: Final = frozenset({"IDLE", "USE", "APPRECIATE", "EMOTION", "PERSP"})
 
 
-def live(town: Town, me: Character) -> Life:
+def live(town: TownLike, me: Character) -> Life:
     """Sleep at night; by day plan, go there, do it, and think about it now and then, for ever."""
     while True:
         if _is_night(town, me):
@@ -32,22 +30,22 @@ def live(town: Town, me: Character) -> Life:
         yield from be(town, me, "IDLE", 4)
 
 
-def be(town: Town, me: Character, state: str, mean: float) -> Life:
+def be(town: TownLike, me: Character, state: str, mean: float) -> Life:
     """Be in a state for a while: so many ticks on average, seldom much longer."""
     town.enter_state(me, state)
     yield _while(town, mean)
 
 
-def _while(town: Town, mean: float) -> int:
+def _while(town: TownLike, mean: float) -> int:
     return 1 + int(min(town.rng.expovariate(1 / mean), 4 * mean))
 
 
-def _is_night(town: Town, me: Character) -> bool:
+def _is_night(town: TownLike, me: Character) -> bool:
     hour = town.hour(me)
     return hour >= 23.5 or hour < 6 or me.energy < 8
 
 
-def _where(town: Town, me: Character, kind: str) -> Place:
+def _where(town: TownLike, me: Character, kind: str) -> Place:
     if kind == "Home":
         return me.home
     if kind == "Work":
@@ -55,7 +53,7 @@ def _where(town: Town, me: Character, kind: str) -> Place:
     return town.pick(kind)
 
 
-def sleep(town: Town, me: Character) -> Life:
+def sleep(town: TownLike, me: Character) -> Life:
     """Go home and sleep until the morning."""
     yield from go(town, me, me.home)
     town.enter_state(me, "SLEEPING")
@@ -71,7 +69,7 @@ def sleep(town: Town, me: Character) -> Life:
     yield from be(town, me, "EMOTION", 2)
 
 
-def plan(town: Town, me: Character) -> Generator[int, None, tuple[str, str]]:
+def plan(town: TownLike, me: Character) -> Generator[int, None, tuple[str, str]]:
     """Decide what to do next, with the model's advice if it can be read; returns where to, and the call's id."""
     town.enter_state(me, "PLAN")
     me.energy = max(me.energy - 3, 0.0)
@@ -90,7 +88,7 @@ def plan(town: Town, me: Character) -> Generator[int, None, tuple[str, str]]:
     return kind, reply.id
 
 
-def _wish(town: Town, me: Character) -> str:
+def _wish(town: TownLike, me: Character) -> str:
     hour = town.hour(me)
     working = me.workplace is not None and 8 <= hour < 16
     odds = {
@@ -106,7 +104,7 @@ def _wish(town: Town, me: Character) -> str:
     return town.rng.choices(list(odds), list(odds.values()))[0]
 
 
-def go(town: Town, me: Character, place: Place) -> Life:
+def go(town: TownLike, me: Character, place: Place) -> Life:
     """Walk to a place, step by step."""
     if me.place is place:
         return
@@ -130,7 +128,7 @@ def go(town: Town, me: Character, place: Place) -> Life:
 # --- what people do when they are there ----------------------------------------------------------------------------
 
 
-def work(town: Town, me: Character, cause: str) -> Life:
+def work(town: TownLike, me: Character, cause: str) -> Life:
     """Work for a wage; those without a job do what comes up."""
     hours = town.rng.randint(2, 5)
     for _ in range(hours):
@@ -144,14 +142,14 @@ def work(town: Town, me: Character, cause: str) -> Life:
     town.probe.event("wage", {"amount": wage, "job": me.job}, character_id=me.id, id=town.new_id("wage"), cause=cause)
 
 
-def visit_cafe(town: Town, me: Character, cause: str) -> Life:
+def visit_cafe(town: TownLike, me: Character, cause: str) -> Life:
     """Drink something, and talk to whoever is there."""
     yield from be(town, me, "USE", 4)
     yield from buy_food(town, me, cause)
     yield from chat(town, me, cause)
 
 
-def chat(town: Town, me: Character, cause: str) -> Life:
+def chat(town: TownLike, me: Character, cause: str) -> Life:
     """Talk to somebody in the same place, turn by turn, and remember it."""
     other = town.company(me, _APPROACHABLE)
     if other is None:
@@ -182,7 +180,7 @@ def chat(town: Town, me: Character, cause: str) -> Life:
     yield from be(town, me, "EMOTION", 2)
 
 
-def wonder(town: Town, me: Character, cause: str) -> Life:
+def wonder(town: TownLike, me: Character, cause: str) -> Life:
     """Look around, ask oneself something, and answer it."""
     sight = town.rng.choice(SIGHTS)
     yield from be(town, me, "PERSP", 6)
@@ -201,7 +199,7 @@ def wonder(town: Town, me: Character, cause: str) -> Life:
     yield from chat(town, me, cause)
 
 
-def make_art(town: Town, me: Character, cause: str) -> Life:
+def make_art(town: TownLike, me: Character, cause: str) -> Life:
     """Begin something, make it, judge it, and keep it if it is any good."""
     yield from be(town, me, "DRAWINIT", 3)
     title = town.rng.choice(TITLES)
@@ -223,7 +221,7 @@ def make_art(town: Town, me: Character, cause: str) -> Life:
     yield from be(town, me, "SUM", 2)
 
 
-def visit_gallery(town: Town, me: Character, cause: str) -> Life:
+def visit_gallery(town: TownLike, me: Character, cause: str) -> Life:
     """Look at what hangs there, put a price on it, and try to get it."""
     yield from be(town, me, "APPRECIATE", 8)
     title = town.rng.choice(TITLES)
@@ -237,7 +235,7 @@ def visit_gallery(town: Town, me: Character, cause: str) -> Life:
         yield from be(town, me, "APPRECIATE", 6)
 
 
-def visit_market(town: Town, me: Character, cause: str) -> Life:
+def visit_market(town: TownLike, me: Character, cause: str) -> Life:
     """Sell what one has made, haggle with whoever is there, buy food."""
     if me.works and town.rng.random() < 0.4:
         yield from sell_to_visitor(town, me, cause)
@@ -245,13 +243,13 @@ def visit_market(town: Town, me: Character, cause: str) -> Life:
     yield from buy_food(town, me, cause)
 
 
-def read(town: Town, me: Character, cause: str) -> Life:
+def read(town: TownLike, me: Character, cause: str) -> Life:
     """Read, and think about it."""
     yield from be(town, me, "USE", 14)
     yield from reflect(town, me, cause)
 
 
-def stay_home(town: Town, me: Character, cause: str) -> Life:
+def stay_home(town: TownLike, me: Character, cause: str) -> Life:
     """Potter about."""
     for state, mean in (("ACT", 5), ("USE", 6), ("IDLE", 8)):
         yield from be(town, me, state, mean)
@@ -259,7 +257,7 @@ def stay_home(town: Town, me: Character, cause: str) -> Life:
     town.tell(me, "energy")
 
 
-def reflect(town: Town, me: Character, cause: str) -> Life:
+def reflect(town: TownLike, me: Character, cause: str) -> Life:
     """Think about what one did, and feel about it."""
     town.enter_state(me, "ACTREFLECTION")
     mood = town.rng.choice(MOODS)
@@ -274,7 +272,7 @@ def reflect(town: Town, me: Character, cause: str) -> Life:
     yield from be(town, me, "EMOTION", 2)
 
 
-ACTIVITIES: Final[dict[str, Callable[[Town, Character, str], Life]]] = {
+ACTIVITIES: Final[dict[str, Callable[[TownLike, Character, str], Life]]] = {
     "Work": work,
     "Cafe": visit_cafe,
     "Park": wonder,

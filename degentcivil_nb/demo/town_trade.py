@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .town_data import GOODS, NO_MONEY
+from .town_like import TownLike
 from .town_people import Character
-
-if TYPE_CHECKING:
-    from .town import Town
 
 _PATIENCE: Final = 3
 """Rounds of haggling before somebody walks away."""
 _AT_A_STALL: Final = frozenset({"IDLE", "USE", "APPRECIATE", "WORK", "EMOTION", "TRADE"})
 
 
-def barter(town: Town, me: Character, cause: str) -> Iterator[int]:
+def barter(town: TownLike, me: Character, cause: str) -> Iterator[int]:
     """Offer to buy something from somebody here, haggle in rounds, and end with a `trade` or a `trade_refused`."""
     rng = town.rng
     town.enter_state(me, "TRADE")
@@ -55,7 +53,7 @@ def barter(town: Town, me: Character, cause: str) -> Iterator[int]:
     town.tell(me, "mood")
 
 
-def _exchange(town: Town, buyer: Character, seller: Character, good: str, price: float, cause: str) -> None:
+def _exchange(town: TownLike, buyer: Character, seller: Character, good: str, price: float, cause: str) -> None:
     if buyer.money < price:
         message = f"{buyer.name} agreed on {price} for {good} and has {buyer.money}"
         town.probe.error(NO_MONEY, message, character_id=buyer.id)
@@ -74,7 +72,7 @@ def _exchange(town: Town, buyer: Character, seller: Character, good: str, price:
     buyer.feel(1)
 
 
-def sell_to_visitor(town: Town, me: Character, cause: str) -> Iterator[int]:
+def sell_to_visitor(town: TownLike, me: Character, cause: str) -> Iterator[int]:
     """Sell a work to somebody from outside, who pays what is asked."""
     town.enter_state(me, "USERTRADE")
     yield town.rng.randint(2, 6)
@@ -87,7 +85,7 @@ def sell_to_visitor(town: Town, me: Character, cause: str) -> Iterator[int]:
     me.feel(1)
 
 
-def buy_food(town: Town, me: Character, cause: str) -> Iterator[int]:
+def buy_food(town: TownLike, me: Character, cause: str) -> Iterator[int]:
     """Eat, if one can pay for it."""
     if me.money < 3:
         town.probe.error(NO_MONEY, f"{me.name} cannot pay for a meal", character_id=me.id)
@@ -105,6 +103,6 @@ def buy_food(town: Town, me: Character, cause: str) -> Iterator[int]:
     town.probe.event("meal", {"price": 3}, character_id=me.id, id=town.new_id("meal"), cause=cause)
 
 
-def _look_on(town: Town, me: Character) -> Iterator[int]:
+def _look_on(town: TownLike, me: Character) -> Iterator[int]:
     town.enter_state(me, "IDLE")
     yield town.rng.randint(2, 8)

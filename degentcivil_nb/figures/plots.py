@@ -9,13 +9,14 @@ from . import build as figures
 if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
-    from ..analysis.reader import Names, Reader
+    from ..store.interfaces import RunReader
+    from ..store.selection import Names
 
 
 class Plots:
     """Draw the figures of one session or recording; each call draws what is known at that moment."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RunReader) -> None:
         self._reader = reader
 
     def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> go.Figure:

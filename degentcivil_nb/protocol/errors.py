@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    from .messages import WebSocketMessage
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 CODE_NAMES: Mapping[int, str] = {
     1001: "INVALID_MESSAGE",
@@ -49,6 +46,9 @@ class WebSocketError(DegentCivilError):
     WRONG_RUN_STATE: ClassVar[int] = 1105
     CAPACITY: ClassVar[int] = 1106
 
+    create_error_message: ClassVar[Callable[..., Any]]
+    """`error_message` of `messages.py` under the guide's name; that module sets it, since it is built on this one."""
+
     def __init__(
         self,
         code: int,
@@ -70,13 +70,6 @@ class WebSocketError(DegentCivilError):
 
     def __str__(self) -> str:
         return self.message
-
-    @staticmethod
-    def create_error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
-        """Make the `error` message that tells a peer of an error; `details` become further keys of its data."""
-        from .messages import MessageTypes, WebSocketMessage  # when called: messages know errors, not errors them
-
-        return WebSocketMessage(MessageTypes.ERROR, {"code": code, "message": message, **details})
 
 
 class CommandError(WebSocketError):

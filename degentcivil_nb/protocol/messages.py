@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Raw, Struct, field
 
+from .errors import WebSocketError
 from .json_text import decode, encode
 
 NULL: Final = Raw(b"null")
@@ -105,6 +106,14 @@ class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
     def payload(self) -> Any:
         """Decode the payload; `WebSocketError` 1001 if it is not JSON after all."""
         return decode(Any, self.data)
+
+
+def error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
+    """Make the `error` message that tells a peer of an error; `details` become further keys of its data."""
+    return WebSocketMessage(MessageTypes.ERROR, {"code": code, "message": message, **details})
+
+
+WebSocketError.create_error_message = staticmethod(error_message)
 
 
 # --- stream payloads -------------------------------------------------------------------------------------------

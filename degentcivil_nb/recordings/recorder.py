@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakSet
 
-from .. import __version__
 from ..core.redaction import redacted
+from ..core.version import __version__
 from ..protocol.messages import Gap, RawMessage
 from ..protocol.receiver import gap_message
 from ..store.schema import BLOCK_ROWS

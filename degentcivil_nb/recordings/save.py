@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from msgspec import Raw
 
-from .. import __version__
 from ..core.redaction import redacted
+from ..core.version import __version__
 from ..protocol.json_text import encode
 from ..protocol.messages import Gap, MessageTypes, RawMessage, RunState, Snapshot
 from ..protocol.receiver import gap_message

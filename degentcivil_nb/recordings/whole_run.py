@@ -103,7 +103,7 @@ class WholeRun(EventStore):
 
     @property
     def is_ahead(self) -> bool:
-        """Say whether a snapshot set the present that the stream has not come to: `IndexState` has no room for two towns."""
+        """Whether a snapshot is ahead of the stream, so that there are two towns; an `IndexState` holds one."""
         return self._snapshot_states is not None
 
     @property

@@ -25,7 +25,7 @@ from ..protocol.messages import (
     WebSocketMessage,
 )
 from .interfaces import CommandHandler, Monitor, Requester, Silent
-from .peers.closing import error_message
+from .peers.closing import message_of
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -249,7 +249,7 @@ def answer_to(message: RawMessage) -> Callable[[WebSocketError], WebSocketMessag
     """Give what makes the answer to an error with this message: a command is answered by its own `command_result`."""
     id = message.id
     if message.type != MessageTypes.COMMAND or not id or len(id) > _MAX_ID:
-        return error_message
+        return message_of
     return lambda error: _answer(id, encode(_refusal(error)))
 
 

@@ -386,7 +386,7 @@ class Session(Reader):
 def _type_set(type: Names) -> Collection[str] | None:
     if type is None:
         return None
-    return frozenset([type] if isinstance(type, str) else type)
+    return frozenset([str(type)] if isinstance(type, (str, int)) else map(str, type))
 
 
 @atexit.register

@@ -39,8 +39,8 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 class Control:
     """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
 
-    `publish(type, data)` puts a message into the stream. `head_after_drain(then)` calls `then` with the stream's head once all
-    that was published has a position. `later(delay_s, function)` calls the
+    `publish(type, data)` puts a message into the stream. `head_after_drain(then)` calls `then` with the
+    stream's head once all that was published has a position. `later(delay_s, function)` calls the
     function after a while and returns what cancels that. `alive()` says whether anybody could resume a paused run.
     `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can.
     """

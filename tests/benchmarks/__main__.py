@@ -26,8 +26,8 @@ from msgspec import Struct
 
 from tests.benchmarks.programs import PROGRAMS, Program
 from tests.benchmarks.report import Row, markdown, table
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 400
 MARKED = re.compile(r"(<!-- benchmarks: .*? -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from msgspec import Raw
@@ -18,8 +17,8 @@ from websockets.typing import Subprotocol
 from degentcivil_nb.protocol.codec import encode_batch
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")
 PLACES = ("Park", "Cafe", "Library", "Market")
 

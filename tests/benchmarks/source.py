@@ -14,14 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from degentcivil_nb.core.portal import Portal
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")
 PLACES = ("Park", "Cafe", "Library", "Market")
 PAUSE_S = 0.002

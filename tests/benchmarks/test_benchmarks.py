@@ -12,8 +12,7 @@ import pytest
 
 from tests.benchmarks import programs
 from tests.benchmarks.report import Row, at_least, at_most, markdown, table
-
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
 
 
 def measured(program: str, out: Path, *options: str) -> list[dict[str, Any]]:

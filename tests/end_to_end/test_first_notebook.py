@@ -10,8 +10,9 @@ from nbformat.v4 import new_code_cell
 from playwright.sync_api import expect
 
 from tests.end_to_end.conftest import OpenNotebook
+from tests.support.paths import ROOT
 
-FIRST = Path(__file__).parents[2] / "notebooks" / "01_first_look.ipynb"
+FIRST = ROOT / "notebooks" / "01_first_look.ipynb"
 BLOCK = "import time\ntime.sleep(8)\nsession.close()\nsimulation.stop()\nsession"
 
 

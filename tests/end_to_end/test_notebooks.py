@@ -11,10 +11,13 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LEFT = """
 import threading
+from tests.support.paths import ROOT
+from tests.support.paths import ROOT
 session.close()
 simulation.stop() if hasattr(simulation, "stop") else None
 print("left:", [t.name for t in threading.enumerate() if t.name.startswith("degentcivil")])

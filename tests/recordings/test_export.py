@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 import degentcivil_nb
+from tests.support.paths import ROOT
 
 GUIDE = {
     "SimulationWebSocket": ["start_server", "handle_connection", "broadcast_message"],
@@ -99,7 +100,7 @@ def test_importing_does_not_load_what_may_never_be_used(statement: str) -> None:
 
 
 def test_the_benchmark_of_the_import_works(tmp_path: Path) -> None:
-    program = Path(__file__).parent / "benchmarks" / "bench_import.py"
+    program = ROOT / "tests" / "benchmarks" / "bench_import.py"
     table = tmp_path / "table.json"
     done = subprocess.run(
         [sys.executable, str(program), "--runs", "1", "--json", str(table)], check=True, capture_output=True, text=True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT, SUPPORT
 from tests.support.recording_helpers import SCALE, message_at, read_back
 
 KILLS = round(20 * SCALE)
@@ -17,8 +18,8 @@ KILLS = round(20 * SCALE)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills want fork")
 def test_every_committed_event_survives_a_kill(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, str(Path(__file__).with_name("recording_forge.py")), str(tmp_path), str(KILLS), "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(SUPPORT / "recording_forge.py"), str(tmp_path), str(KILLS), "1"]
     survived = 0
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as forge:
         assert forge.stdin is not None

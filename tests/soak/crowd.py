@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,12 +21,12 @@ from degentcivil_nb.protocol.messages import Gap, RawMessage
 from degentcivil_nb.server.stream.feed import BATCH_S
 from tests.soak.cuts import until
 from tests.soak.oracle import Tally
+from tests.support.paths import ROOT
 
 PER_S = 100
 CAP_BYTES = 320 << 10
 """What a stalled client may cost: a frame on its way (256 KiB) and the library's connection."""
 SPARE_BYTES = 50_000_000
-ROOT = Path(__file__).parents[2]
 
 
 class Actor:

@@ -19,7 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 PACKAGE = "degentcivil_nb"
 
 
@@ -34,78 +35,78 @@ class Control(NamedTuple):
 
 
 CONTROLS = (
-    Control("origin: foreign pages", "server/origins.py", "if not self._knows_origin(origins[0]):", "if False:", "origins"),
-    Control("origin: missing, with a cookie", "server/origins.py", 'if "Cookie" in headers', "if False", "origins"),
-    Control("host: DNS rebinding", "server/origins.py", "if not self._knows_host(hosts[0]):", "if False:", "origins"),
+    Control("origin: foreign pages", "server/entrance/origins.py", "if not self._knows_origin(origins[0]):", "if False:", "server/origins"),
+    Control("origin: missing, with a cookie", "server/entrance/origins.py", 'if "Cookie" in headers', "if False", "server/origins"),
+    Control("host: DNS rebinding", "server/entrance/origins.py", "if not self._knows_host(hosts[0]):", "if False:", "server/origins"),
     Control(
         "origin and host: asked at all",
-        "server/admission.py",
+        "server/entrance/admission.py",
         "refusal = self._gate.refusal(request.headers)",
         "refusal = None",
-        "origins server_admission",
+        "server/origins server/admission",
     ),
     Control(
         "authentication: on the upgrade",
-        "server/admission.py",
+        "server/entrance/admission.py",
         "if not await self._auth.authenticate(websocket, _token_of(websocket)):",
         "if await self._auth.authenticate(websocket, next(iter(self._auth.tokens))) is None:",
-        "auth",
+        "server/auth",
     ),
-    Control("authentication: a subclass's own way in", "server/simulation_websocket.py", "if await self._door.admits(websocket):", "if True:", "auth"),
-    Control("authentication: the token itself", "server/auth.py", "if not self.is_valid_token(token):", "if token is None:", "auth"),
-    Control("authentication: constant time", "server/auth.py", "if hmac.compare_digest(_digest(known), offered):", "if known == token:", "auth"),
-    Control("authentication: within 5 s", "server/simulation_websocket.py", "open_timeout=self._open_s", "open_timeout=None", "exhaustion"),
-    Control("authentication: expiry", "server/auth.py", "self._clock() >= granted.expires", "False", "auth"),
-    Control("authentication: revocation ends it", "server/auth.py", "live.loop.call_soon_threadsafe(self._end, websocket)", "pass", "auth"),
-    Control("authentication: looked at again", "server/keeper.py", "self._auth.check()", "pass", "auth"),
+    Control("authentication: a subclass's own way in", "server/simulation_websocket.py", "if await self._door.admits(websocket):", "if True:", "server/auth"),
+    Control("authentication: the token itself", "server/entrance/auth.py", "if not self.is_valid_token(token):", "if token is None:", "server/auth"),
+    Control("authentication: constant time", "server/entrance/auth.py", "if hmac.compare_digest(_digest(known), offered):", "if known == token:", "server/auth"),
+    Control("authentication: within 5 s", "server/simulation_websocket.py", "open_timeout=self._open_s", "open_timeout=None", "server/exhaustion"),
+    Control("authentication: expiry", "server/entrance/auth.py", "self._clock() >= granted.expires", "False", "server/auth"),
+    Control("authentication: revocation ends it", "server/entrance/auth.py", "live.loop.call_soon_threadsafe(self._end, websocket)", "pass", "server/auth"),
+    Control("authentication: looked at again", "server/peers/liveness.py", "self._auth.check()", "pass", "server/auth"),
     Control(
         "authentication: none means loopback only",
-        "server/binding.py",
+        "server/entrance/binding.py",
         "if not guarded and not is_loopback",
         "if False and not is_loopback",
-        "simulation_websocket",
+        "server/simulation_websocket",
     ),
-    Control("roles: a viewer steers nothing", "server/dispatch.py", "if not allows(role, spec.role):", "if False:", "dispatch"),
+    Control("roles: a viewer steers nothing", "server/dispatch.py", "if not allows(role, spec.role):", "if False:", "server/dispatch"),
     Control(
         "roles: lowered in mid-session",
-        "server/peer.py",
+        "server/peers/peer.py",
         "        return self._role()\n",
         '        self.__dict__.setdefault("_first", self._role())\n        return str(self.__dict__["_first"])\n',
-        "dispatch server_admission",
+        "server/dispatch server/admission",
     ),
-    Control("roles: none once the token has ended", "server/admission.py", "self._auth.role_on(websocket) or NOBODY", "self._auth.role_on(websocket) or EVERYBODY", "auth"),
-    Control("secrets: masked in traffic and logs", "protocol/masking.py", 'text = pattern.sub(rf"\\1{WITHHELD}", text)', "pass", "websocket_debugger logging"),
-    Control("secrets: known ones", "protocol/masking.py", "text = text.replace(secret, WITHHELD)", "pass", "websocket_debugger"),
-    Control("secrets: repr", "server/auth.py", 'return f"<{len(self)} tokens, withheld>"', "return repr(self.data)", "auth secrets"),
-    Control("secrets: headers in the log", "client/dialing.py", 'record.args = (arguments[0], "(withheld)")', "pass", "simulation_client"),
-    Control("secrets: in the log of whatever is used", "__init__.py", 'import_module(".monitoring.logs", __name__).tame()', "pass", "logging"),
-    Control("secrets: in a line of the log", "monitoring/logs.py", "_escaped(masked(said))", "_escaped(said)", "logging"),
-    Control("secrets: in a field of the log", "monitoring/logs.py", "setattr(record, name, masked(value))", "pass", "logging"),
-    Control("secrets: in a traceback", "monitoring/logs.py", "record.exc_text = masked(record.exc_text)", "pass", "logging"),
-    Control("secrets: in what a failure says", "client/dialing.py", "f':{port}'}{parts.path}\"", "f':{port}'}{parts.path}?{parts.query}\"", "secrets"),
-    Control("secrets: in a URL", "session.py", "self.url = masked(url)", "self.url = url", "secrets"),
-    Control("secrets: no user name in a URL", "client/dialing.py", "if parts.username is not None:", "if False:", "secrets"),
-    Control("tls: the authority and the name", "server/tls.py", "return ssl.create_default_context(cadata=text)", "return ssl._create_unverified_context()", "tls"),
-    Control("tls: no token in the clear", "client/dialing.py", 'if token is not None and parts.scheme == "ws" and not local:', "if False:", "tls"),
+    Control("roles: none once the token has ended", "server/entrance/admission.py", "self._auth.role_on(websocket) or NOBODY", "self._auth.role_on(websocket) or EVERYBODY", "server/auth"),
+    Control("secrets: masked in traffic and logs", "core/redaction.py", 'text = pattern.sub(rf"\\1{WITHHELD}", text)', "pass", "monitoring/websocket_debugger core/logs"),
+    Control("secrets: known ones", "core/redaction.py", "text = text.replace(secret, WITHHELD)", "pass", "monitoring/websocket_debugger"),
+    Control("secrets: repr", "server/entrance/auth.py", 'return f"<{len(self)} tokens, withheld>"', "return repr(self.data)", "server/auth core/secrets"),
+    Control("secrets: headers in the log", "client/connecting.py", 'record.args = (arguments[0], "(withheld)")', "pass", "client/simulation_client"),
+    Control("secrets: in the log of whatever is used", "__init__.py", 'import_module(".core.logs", __name__).install_filters()', "pass", "core/logs"),
+    Control("secrets: in a line of the log", "core/logs.py", "_escaped(redacted(said))", "_escaped(said)", "core/logs"),
+    Control("secrets: in a field of the log", "core/logs.py", "setattr(record, name, redacted(value))", "pass", "core/logs"),
+    Control("secrets: in a traceback", "core/logs.py", "record.exc_text = redacted(record.exc_text)", "pass", "core/logs"),
+    Control("secrets: in what a failure says", "client/connecting.py", "f':{port}'}{parts.path}\"", "f':{port}'}{parts.path}?{parts.query}\"", "core/secrets"),
+    Control("secrets: in a URL", "session/session.py", "self.url = redacted(url)", "self.url = url", "core/secrets"),
+    Control("secrets: no user name in a URL", "client/connecting.py", "if parts.username is not None:", "if False:", "core/secrets"),
+    Control("tls: the authority and the name", "server/entrance/tls.py", "return ssl.create_default_context(cadata=text)", "return ssl._create_unverified_context()", "server/tls"),
+    Control("tls: no token in the clear", "client/connecting.py", 'if token is not None and parts.scheme == "ws" and not local:', "if False:", "server/tls"),
     Control(
         "exhaustion: size, inflated or promised",
         "server/simulation_websocket.py",
         "max_size=self.max_message_bytes",
         "max_size=None",
-        "exhaustion",
+        "server/exhaustion",
     ),
-    Control("exhaustion: places", "server/connection_pool.py", "if len(self.connections) - replaces >= self.max_connections:", "if False:", "connection_pool"),
-    Control("exhaustion: places of one address", "server/connection_pool.py", "if self._per_address[address] - from_there >= limit:", "if False:", "exhaustion"),
-    Control("exhaustion: floods are limited", "server/inbound.py", "self._limiter.check(peer.name, peer.address)", "pass", "exhaustion"),
-    Control("exhaustion: errors without end", "server/error_handler.py", "if window.wait(now) > 0:", "if False:", "exhaustion"),
-    Control("exhaustion: names the limiter knows", "protocol/limits.py", "or len(self) > self._max_tracked", "", "rate_limiter"),
-    Control("exhaustion: commands remembered", "server/dispatch.py", "if len(entries) >= self._max_remembered:", "if False:", "dispatch"),
-    Control("exhaustion: pieces a client takes", "client/connection.py", "elif len(fragments) == MAX_FRAGMENTS:", "elif False:", "client_frames"),
-    Control("exhaustion: size a client takes", "client/dialing.py", '"max_size": MAX_FRAME_BYTES,', '"max_size": None,', "client_frames simulation_client"),
-    Control("exhaustion: nesting", "protocol/json_text.py", "ValueError, TypeError, RecursionError, OverflowError)", "ValueError, TypeError, OverflowError)", "error_handler validation websocket_message"),
-    Control("exhaustion: repeats in the log", "monitoring/logs.py", "if seen.times >= self._burst:", "if False:", "logging"),
-    Control("exhaustion: answers nobody reads", "server/peer.py", "if len(self._replies) < _MAX_REPLIES:", "if True:", "exhaustion"),
-    Control("exhaustion: standing still", "server/keeper.py", "if peer.still_for(now) > self._max_stall_s:", "if False:", "backpressure"),
+    Control("exhaustion: places", "server/entrance/connection_pool.py", "if len(self.connections) - replaces >= self.max_connections:", "if False:", "server/connection_pool"),
+    Control("exhaustion: places of one address", "server/entrance/connection_pool.py", "if self._per_address[address] - from_there >= limit:", "if False:", "server/exhaustion"),
+    Control("exhaustion: floods are limited", "server/peers/inbound.py", "self._limiter.check(peer.name, peer.address)", "pass", "server/exhaustion"),
+    Control("exhaustion: errors without end", "server/peers/error_handler.py", "if window.wait(now) > 0:", "if False:", "server/exhaustion"),
+    Control("exhaustion: names the limiter knows", "protocol/rate_limits.py", "or len(self) > self._max_tracked", "", "protocol/rate_limits"),
+    Control("exhaustion: commands remembered", "server/dispatch.py", "if len(entries) >= self._max_remembered:", "if False:", "server/dispatch"),
+    Control("exhaustion: pieces a client takes", "client/frame_connection.py", "elif len(fragments) == MAX_FRAGMENTS:", "elif False:", "client/frames"),
+    Control("exhaustion: size a client takes", "client/connecting.py", '"max_size": MAX_FRAME_BYTES,', '"max_size": None,', "client/frames client/simulation_client"),
+    Control("exhaustion: nesting", "protocol/json_text.py", "ValueError, TypeError, RecursionError, OverflowError)", "ValueError, TypeError, OverflowError)", "server/error_handler protocol/payload_validation protocol/messages"),
+    Control("exhaustion: repeats in the log", "core/logs.py", "if seen.times >= self._burst:", "if False:", "core/logs"),
+    Control("exhaustion: answers nobody reads", "server/peers/peer.py", "if len(self._replies) < _MAX_REPLIES:", "if True:", "server/exhaustion"),
+    Control("exhaustion: standing still", "server/peers/liveness.py", "if peer.still_for(now) > self._max_stall_s:", "if False:", "server/backpressure"),
 )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def missed(control: Control, copy: Path) -> str:
         raise SystemExit(f"{control.name}: {control.file} has {whole.count(control.code)} of {control.code!r}")
     path.write_text(whole.replace(control.code, control.without))
     try:
-        tests = [f"tests/test_{name}.py" for name in control.tests.split()]
+        tests = ["tests/{}/test_{}.py".format(*name.split("/")) for name in control.tests.split()]
         ran = subprocess.run(
             [sys.executable, "-B", "-m", "pytest", "-q", "-x", "--timeout=30", "-p", "no:cacheprovider", *tests],
             cwd=copy,

@@ -23,7 +23,7 @@ from degentcivil_nb.session.recording import Recording
 SCALE = float(os.environ.get("DC_SCALE", "1"))
 """1 is a fiftieth of the sizes in promises.md, for every change; at full size it is
 
-DC_SCALE=50 python -m pytest tests/recordings/test_segments.py tests/recordings/test_recording_kills.py tests/recordings/test_recording.py --timeout=0
+DC_SCALE=50 python -m pytest tests/recordings --timeout=0
 """
 EPOCH = "epoch-1"
 QUESTIONS = ("events", "characters", "timeline", "transitions", "errors", "llm_calls", "places", "gaps")

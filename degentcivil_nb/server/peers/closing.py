@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
-from ...protocol.messages import WebSocketMessage
+from ...protocol.messages import WebSocketMessage, error_message
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -20,14 +20,14 @@ FAREWELL_S: Final = 2.0
 _REASON_BYTES: Final = 120
 
 
-def error_message(error: WebSocketError) -> WebSocketMessage:
+def message_of(error: WebSocketError) -> WebSocketMessage:
     """Make the `error` message that tells a peer of an error, its details among the data's keys."""
     details = {key: value for key, value in error.details.items() if key not in ("code", "message")}
     try:
         encode(details)
     except WebSocketError:  # what has no JSON form must not keep the rest from being said
         details = {}
-    return WebSocketError.create_error_message(error.code, error.message, **details)
+    return error_message(error.code, error.message, **details)
 
 
 def ending(websocket: ServerConnection) -> str:
@@ -46,7 +46,7 @@ async def close_with_error(websocket: Any, error: WebSocketError, close_code: in
     text = (reason or error.message).encode()[:_REASON_BYTES].decode(errors="ignore")
     try:
         async with asyncio.timeout(FAREWELL_S):
-            await websocket.send(error_message(error).to_json())
+            await websocket.send(message_of(error).to_json())
             await websocket.close(close_code, text)
     except ConnectionClosed:
         return

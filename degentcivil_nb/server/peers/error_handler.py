@@ -15,7 +15,7 @@ from ...protocol.errors import WebSocketError
 from ...protocol.messages import WebSocketMessage
 from ...protocol.rate_limits import SlidingWindow
 from ..interfaces import Monitor, Silent
-from .closing import close_with_error, error_message
+from .closing import close_with_error, message_of
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -51,7 +51,7 @@ class ErrorHandler:
         error: Exception,
         *,
         peer: str | None = None,
-        answer: Callable[[WebSocketError], WebSocketMessage] = error_message,
+        answer: Callable[[WebSocketError], WebSocketMessage] = message_of,
         reply: Callable[[WebSocketMessage], None] | None = None,
     ) -> bool:
         """Tell a peer of its error, and return whether it is still served.

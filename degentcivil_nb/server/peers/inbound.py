@@ -14,7 +14,7 @@ from ...protocol.messages import MessageTypes, RawMessage, Resume, WebSocketMess
 from ...protocol.rate_limits import RateLimiter
 from ..dispatch import Dispatcher, answer_to
 from ..interfaces import Monitor, TrafficLog
-from .closing import error_message
+from .closing import message_of
 from .error_handler import ErrorHandler
 from .peer import Peer
 from .v1_peer import V1Peer
@@ -46,7 +46,7 @@ class Inbound:
         self._monitor.update_metrics("bytes_received", len(frame))
         if self._traffic is not None and self._traffic.enabled:
             self._traffic.record("received", frame, peer.name)
-        answer: Callable[[WebSocketError], WebSocketMessage] = error_message
+        answer: Callable[[WebSocketError], WebSocketMessage] = message_of
         try:
             message = decode_raw(frame)
             answer = answer_to(message)

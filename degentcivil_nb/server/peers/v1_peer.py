@@ -15,7 +15,17 @@ from websockets.typing import Subprotocol
 
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
-from ...protocol.messages import CommandSpec, Gap, Heartbeat, Hello, MessageTypes, Resume, Resumed, WebSocketMessage
+from ...protocol.messages import (
+    CommandSpec,
+    Gap,
+    Heartbeat,
+    Hello,
+    MessageTypes,
+    Resume,
+    Resumed,
+    WebSocketMessage,
+    error_message,
+)
 from ...protocol.resume import plan_resume
 from ..interfaces import TrafficLog
 from ..stream.feed import Feed
@@ -166,7 +176,7 @@ class V1Peer(Peer):
         try:
             plan = plan_resume(epoch=self.feed.epoch, oldest=history.oldest, head=history.head, resume=resume)
         except WebSocketError as error:
-            answer = WebSocketError.create_error_message(error.code, error.message, details=error.details)
+            answer = error_message(error.code, error.message, details=error.details)
             await self._send(encode(answer))
             await self.close(1008, "cannot resume from there")
             return False

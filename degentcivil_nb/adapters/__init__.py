@@ -1,0 +1,1 @@
+"""Simulations and frameworks made visible without changing them."""
