@@ -1,4 +1,4 @@
-"""All of performance.md in one table: ours, the peer, the limit, the ratio, the target, and whether it is reached.
+"""All figures of the README in one table: ours, the peer, the limit, the ratio, the target, and whether it is reached.
 
     python -m tests.benchmarks --full --out figures.json
     python -m tests.benchmarks --full --out figures.json --only store client   # the others keep what figures.json has

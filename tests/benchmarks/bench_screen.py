@@ -85,7 +85,7 @@ def _latency_ms(number: int, published: float, seen: list[tuple[int, float]], en
 
 
 def rows_of(tab: str, rate: float, seen: Seen, *, judged: bool = True) -> list[Row]:
-    """Make the rows of a tab; at another rate than that of performance.md only the bytes are judged."""
+    """Make the rows of a tab; at another rate than the target's only the bytes are judged."""
     rows: list[Row] = []
     if seen.latencies_ms:
         what, target = LATEST[tab]

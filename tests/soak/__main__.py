@@ -35,7 +35,7 @@ COLUMNS = {
 
 
 def promises(scale: float) -> dict[str, Callable[[], Tally]]:
-    """Give what is measured, by name, at a scale of the sizes in promises.md."""
+    """Give what is measured, by name, at a scale of the sizes in docs/promises.md."""
 
     def many(full: int, least: int = 1) -> int:
         return max(least, round(full * scale))

@@ -21,7 +21,7 @@ from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 
 SCALE = float(os.environ.get("DC_SCALE", "1"))
-"""1 is a fiftieth of the sizes in promises.md, for every change; at full size it is
+"""1 is a fiftieth of the sizes in docs/promises.md, for every change; at full size it is
 
 DC_SCALE=50 python -m pytest tests/recordings --timeout=0
 """
