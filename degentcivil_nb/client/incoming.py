@@ -6,11 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import ConnectFailed, WebSocketError
-from ..protocol.json_text import decode, encode
+from ..protocol.json_text import encode
+from ..protocol.mending import decode_theirs
 from ..protocol.messages import (
     ORDERED_CONTROL,
     CommandSpec,
@@ -34,8 +37,18 @@ GUIDE: Final = "guide"
 GAME: Final = "game"
 UNKNOWN: Final = "unknown"
 
+PROTOCOL: Final = 1
+"""The version of the v1 dialect that `hello` has to name."""
+
 _logger = logging.getLogger("degentcivil_nb.client")
 _T = TypeVar("_T")
+
+
+class _Version(Struct):
+    """The part of any greeting that says whether the rest can be understood."""
+
+    protocol: Any = PROTOCOL
+    server: Any = None
 
 
 class Incoming:
@@ -178,14 +191,7 @@ class Incoming:
             if resumed is not None and resumed.recovered and not self._newcomer:
                 _finish(self.ready)
         elif kind == MessageTypes.HELLO:
-            hello = self._read(Hello, message)
-            if hello is not None:
-                self.hello = hello
-                self._run_is(hello.run_state, hello.tick)
-                _finish(self.greeted)
-            elif not self.greeted.done():
-                reason = f"{self._url} greets in a way that this client does not understand"
-                self.greeted.set_exception(ConnectFailed(reason, "Install the same version on both sides"))
+            self._greeting(message)
         elif kind == MessageTypes.COMMANDS:
             specs = self._read(list[CommandSpec], message)
             if specs is None:
@@ -193,6 +199,20 @@ class Incoming:
             else:
                 self.specs = specs
                 self._changed()
+
+    def _greeting(self, message: RawMessage) -> None:
+        hello = self._read(Hello, message)
+        theirs = self._read(_Version, message)
+        if theirs is not None and theirs.protocol != PROTOCOL:
+            if not self.greeted.done():
+                self.greeted.set_exception(_other_version(self._url, theirs))
+        elif hello is not None:
+            self.hello = hello
+            self._run_is(hello.run_state, hello.tick)
+            _finish(self.greeted)
+        elif not self.greeted.done():
+            reason = f"{self._url} greets in a way that this client does not understand"
+            self.greeted.set_exception(ConnectFailed(reason, "Install the same version on both sides"))
 
     def _heartbeat(self, message: RawMessage, received: float) -> None:
         heartbeat = self._read(Heartbeat, message) or Heartbeat()
@@ -217,9 +237,26 @@ class Incoming:
     def _read(kind: type[_T], message: RawMessage) -> _T | None:
         """Decode a payload whose mistakes are reported by whoever stores it."""
         try:
-            return decode(kind, message.data)
+            return decode_theirs(kind, message.data)
         except WebSocketError:
             return None
+
+
+def _other_version(url: str, theirs: _Version) -> ConnectFailed:
+    newer = isinstance(theirs.protocol, int | float) and theirs.protocol > PROTOCOL
+    server = theirs.server if isinstance(theirs.server, dict) else {}
+    named = " ".join(str(server[key])[:40] for key in ("name", "version") if key in server)
+    advice = (
+        "Install a newer degentcivil-nb here: pip install -U degentcivil-nb"
+        if newer
+        else "Install a newer degentcivil-nb where the simulation runs"
+    )
+    return ConnectFailed(
+        f"{url}{f' ({named})' if named else ''} speaks version {str(theirs.protocol)[:40]} of the protocol, "
+        f"and this client version {PROTOCOL}",
+        advice,
+        terminal=True,
+    )
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
+from .mending import mend
 from .messages import MessageTypes, RawMessage, Seq, Tick
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
@@ -73,7 +74,7 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
             messages.extend(opened)
             continue
         try:
-            message = _decode_raw(frame)
+            message = _decode_theirs(frame)
         except FOREIGN as error:
             append(malformed(frame, error))
             continue
@@ -82,6 +83,18 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
         else:
             append(message)
     return messages
+
+
+def _decode_theirs(frame: bytes | str | Raw) -> RawMessage:
+    """Read one message, mended where the strict way fails; what is raised is about the frame as it came."""
+    try:
+        return _decode_raw(frame)
+    except FOREIGN:
+        try:
+            return _decode_raw(mend(frame if isinstance(frame, str) else bytes(frame)))
+        except FOREIGN:
+            pass
+        raise
 
 
 def _opened(frame: bytes | str) -> list[RawMessage] | None:
@@ -112,7 +125,7 @@ def _open_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
         # one bad message must not cost its neighbours
         for item in items:
             try:
-                opened.append(_decode_raw(item))
+                opened.append(_decode_theirs(item))
             except FOREIGN as bad:
                 opened.append(malformed(bytes(item), bad))
     # a list, for the membership test runs in C: this is every message's way in

@@ -125,7 +125,7 @@ class StateChange(Struct, frozen=True, gc=False, omit_defaults=True):
     character_id: CharacterId
     new_state: str
     location: str | None = None
-    timestamp: float | None = None
+    timestamp: float | str | None = None
     previous_state: str | None = None
 
 
@@ -140,7 +140,7 @@ class EventNotification(Struct, frozen=True, gc=False, omit_defaults=True):
 
     event_type: str
     data: Raw = NULL
-    timestamp: float | None = None
+    timestamp: float | str | None = None
     character_id: CharacterId | None = None
     id: CharacterId | None = None
     cause: CharacterId | None = None

@@ -9,7 +9,8 @@ from msgspec import Raw, Struct
 
 from .codec import malformed
 from .errors import WebSocketError
-from .json_text import decode, encode
+from .json_text import encode
+from .mending import decode_theirs
 from .messages import CONTROL, Gap, Heartbeat, Hello, MessageTypes, RawMessage, Resume, Resumed
 from .resume import ResumePlan, plan_resume
 
@@ -58,6 +59,8 @@ class StreamReceiver:
         self._connected_epoch: str | None = None  # of the server at the other end now
         self._resumed_here = False  # before that, a heartbeat's `head` says nothing of us
         self._head = 0  # the last position ever heard of in the epoch of `_position`
+        self._anew = False  # the same epoch was found to be another
+        self._left: list[RawMessage] = []  # the gap that this leaves
         self._covered_to = 0  # a filtered batch accounts for everything up to here
         self.controls: list[RawMessage] = []
         """The unsequenced messages of the last `accept`, in order, for whoever acts on them."""
@@ -84,6 +87,8 @@ class StreamReceiver:
 
     def resume_request(self) -> Resume:
         """Say what to ask the server for: to go on after `position`, or a newcomer's `history`."""
+        if self._anew:  # a newcomer's answer begins with the town as it is, which is not the one of before
+            return Resume(None, None, self._head, self._types, self._characters)
         epoch, seq = self._position or (None, None)
         return Resume(epoch, seq, self._history, self._types, self._characters)
 
@@ -104,8 +109,17 @@ class StreamReceiver:
             self.violations += 1
             return
         self._connected_epoch = hello.epoch
-        if self._position is not None and self._position[0] == hello.epoch:
-            self._head = max(self._head, hello.head)
+        if self._position is None or self._position[0] != hello.epoch:
+            self._anew = False
+            return
+        if hello.head < self._position[1]:
+            self._begins_anew(hello.epoch, self._position[1])
+        self._head = max(self._head, hello.head)
+
+    def _begins_anew(self, epoch: str, last: int) -> None:
+        """Leave what the same epoch was before: whoever heads back has restarted, whatever name it goes by."""
+        self._declare(Gap(epoch, last + 1, None, "restart", self._head if self._head > last else None), self._left)
+        self._position, self._head, self._anew = (epoch, 0), 0, True
 
     def accept(self, messages: list[RawMessage]) -> list[RawMessage]:
         """Take whole frames' messages in order and return what the store is to get, in order.
@@ -175,6 +189,8 @@ class StreamReceiver:
             hello = self._read(Hello, message, accepted)
             if hello is not None:
                 self.hello(hello)
+                accepted += self._left
+                self._left.clear()
         elif kind == MessageTypes.GAP:
             gap = self._read(Gap, message, accepted)
             if gap is not None:
@@ -182,7 +198,7 @@ class StreamReceiver:
         elif kind == MessageTypes.RESUMED:
             resumed = self._read(Resumed, message, accepted)
             if resumed is not None:
-                self._resumed(resumed)
+                self._resumed(resumed, accepted)
         elif kind == MessageTypes.HEARTBEAT:
             heartbeat = self._read(Heartbeat, message, accepted)
             if heartbeat is not None:
@@ -211,11 +227,16 @@ class StreamReceiver:
             self._position = (self._position[0], self._covered_to)
         self._covered_to = 0
 
-    def _resumed(self, resumed: Resumed) -> None:
+    def _resumed(self, resumed: Resumed, accepted: list[RawMessage]) -> None:
         if resumed.epoch != self._connected_epoch or resumed.start < 1:
             self.violations += 1
             return
         self._resumed_here = True
+        if self._anew:
+            self._anew = False
+            if resumed.start > 1:
+                self._declare(Gap(resumed.epoch, 1, resumed.start - 1, "window"), accepted)
+                self._position = (resumed.epoch, resumed.start - 1)
         if self._position is None:
             self._position = (resumed.epoch, resumed.start - 1)
             self._head = resumed.head
@@ -278,7 +299,7 @@ class StreamReceiver:
 
     def _read(self, kind: type[_S], message: RawMessage, accepted: list[RawMessage]) -> _S | None:
         try:
-            return decode(kind, message.data)
+            return decode_theirs(kind, message.data)
         except WebSocketError as error:
             self.violations += 1
             accepted.append(malformed(encode(message), error))

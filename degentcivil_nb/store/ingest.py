@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from ..protocol.codec import character_of
 from ..protocol.json_text import FOREIGN
+from ..protocol.mending import mend
 from ..protocol.messages import (
     ErrorPayload,
     EventNotification,
@@ -68,10 +69,20 @@ class _Reader:
         read, reasons = [], {}
         for position, raw in enumerate(raws):
             try:
-                read.append(self._one(raw))
+                read.append(self._read(raw))
             except FOREIGN as error:
                 reasons[position] = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         return read, reasons
+
+    def _read(self, raw: Raw) -> Any:
+        try:
+            return self._one(raw)
+        except FOREIGN:
+            try:
+                return self._one(mend(bytes(raw)))
+            except FOREIGN:
+                pass
+            raise
 
 
 class Ingest:
@@ -94,8 +105,8 @@ class Ingest:
             MessageTypes.ERROR: (_Reader(ErrorPayload), self._errors),
             MessageTypes.LLM_CALL: (_Reader(LlmCall), self._calls),
             MessageTypes.CHARACTER_UPDATE_LLM: (_Reader(GameLlmCall), self._game_calls),
-            MessageTypes.ALL_CHARACTERS: (_Reader(list[dict[str, Any]]), self._lists),
-            MessageTypes.ALL_BUILDINGS: (_Reader(list[dict[str, Any]]), self._buildings),
+            MessageTypes.ALL_CHARACTERS: (_Reader(list[Any]), self._lists),
+            MessageTypes.ALL_BUILDINGS: (_Reader(list[Any]), self._buildings),
         }
 
     def __call__(
@@ -164,10 +175,10 @@ class Ingest:
             _put(found, "state", at, states)
             _put(found, "location", at, locations)
 
-    def _lists(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
+    def _lists(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
         lists = found.lists = Lists()
         for row, items in zip(rows.tolist(), payloads, strict=True):
-            for attributes in items:
+            for attributes in self._objects(found, row, items):
                 # the game's lists have no id: there the name is the identity
                 name = character_of(attributes) or attributes.get("name")
                 if isinstance(name, str):
@@ -218,8 +229,17 @@ class Ingest:
     def _game_calls(self, found: Ingested, rows: Array, payloads: list[GameLlmCall]) -> None:
         found.calls += payloads
 
-    def _buildings(self, found: Ingested, rows: Array, payloads: list[list[dict[str, Any]]]) -> None:
-        found.places += zip(rows.tolist(), payloads, strict=True)
+    def _buildings(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
+        found.places += [
+            (row, self._objects(found, row, items)) for row, items in zip(rows.tolist(), payloads, strict=True)
+        ]
+
+    def _objects(self, found: Ingested, row: int, items: list[Any]) -> list[dict[str, Any]]:
+        """Give the objects of a list: one bad entry must not cost the whole town, and the payload shows it."""
+        objects = [item for item in items if isinstance(item, dict)]
+        if items and not objects:
+            self._malformed(found, row, "none of its entries is an object")
+        return objects
 
     def _malformed(self, found: Ingested, row: int, reason: str) -> None:
         """Make the row an `error` in its place, with its `seq` and its payload as it came."""

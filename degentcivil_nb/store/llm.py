@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 
 from ..protocol.json_text import FOREIGN
+from ..protocol.mending import mend
 from ..protocol.messages import GameLlmCall, LlmCall, MessageTypes
 
 _call = msgspec.json.Decoder(LlmCall).decode
@@ -93,7 +94,10 @@ def _number(value: float | None) -> float | None:
 def _read(type: str | None, payload: bytes) -> LlmCall:
     try:
         if type == MessageTypes.LLM_CALL:
-            return _call(payload)
+            try:
+                return _call(payload)
+            except FOREIGN:
+                return _call(mend(payload))
         game = _game_call(payload)
     except FOREIGN:  # cannot happen to what was read on the way in, but a table must not fail for one row
         return LlmCall()

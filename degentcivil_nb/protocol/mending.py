@@ -1,0 +1,80 @@
+"""JSON as others write it, made into what the wire has: tried only where the strict way has failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from .errors import WebSocketError
+from .json_text import FOREIGN, decode
+
+BOM: Final = b"\xef\xbb\xbf"
+
+# a string (closed or not: each byte is looked at once), or a number that JSON does not have
+_TOKENS: Final = re.compile(
+    rb'"(?>[^"\\]+|\\.)*+(?:"|\\?\Z)|((?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w))', re.IGNORECASE | re.DOTALL
+)
+_T = TypeVar("_T")
+
+
+def mend(text: bytes | str) -> bytes:
+    """Write an object anew without a BOM, with null for NaN and infinities, with times and counts as numbers.
+
+    Python writes NaN, JavaScript and pandas write times as ISO text, and pandas makes 5.0 of 5 in a column with gaps.
+    Raises what `json_text.FOREIGN` lists, or `WebSocketError`, for what is no object even so.
+    """
+    raw = text.encode() if isinstance(text, str) else bytes(text)
+    sound = _TOKENS.sub(lambda token: b"null" if token[1] else token[0], raw.removeprefix(BOM))
+    fields = msgspec.json.decode(sound, type=dict[str, Raw])
+    written = [
+        b"%b:%b" % (msgspec.json.encode(key), _MENDED[key](value) if key in _MENDED else bytes(value))
+        for key, value in fields.items()
+    ]
+    return b"{%b}" % b",".join(written)
+
+
+def decode_theirs(type: type[_T], data: Raw | bytes | str) -> _T:
+    """Read JSON as `json_text.decode` does, and mend it where that fails; the `WebSocketError` is the first one."""
+    try:
+        return decode(type, data)
+    except WebSocketError as error:
+        try:
+            return decode(type, mend(data if isinstance(data, str) else bytes(data)))
+        except (WebSocketError, *FOREIGN):
+            raise error from None
+
+
+def _time(value: Raw) -> bytes:
+    """Write ISO text as seconds since the epoch; a time without a zone is UTC."""
+    moment = msgspec.json.decode(value)
+    if not isinstance(moment, str):
+        return bytes(value)
+    try:
+        seconds = float(moment)
+    except ValueError:
+        then = datetime.fromisoformat(moment)
+        seconds = (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
+    return msgspec.json.encode(seconds)
+
+
+def _count(value: Raw) -> bytes:
+    number: Any = msgspec.json.decode(value)
+    return b"%d" % number if isinstance(number, float) and number.is_integer() else bytes(value)
+
+
+def _text(value: Raw) -> bytes:
+    number = msgspec.json.decode(value)
+    return msgspec.json.encode(str(number)) if type(number) is int else bytes(value)
+
+
+_MENDED: Final[dict[str, Callable[[Raw], bytes]]] = {
+    "timestamp": _time,
+    "id": _text,
+    **dict.fromkeys(("tick", "seq", "head", "clients", "code", "prompt_tokens", "completion_tokens"), _count),
+}
+"""The keys of envelopes and payloads whose values others write in another form."""
