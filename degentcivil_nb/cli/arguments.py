@@ -1,13 +1,17 @@
-"""What the shell's words share: how they end, what they take, and how they show that they are at work."""
+"""What the shell's words share: how they end, what they take, and how they print."""
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import errno
+import io
 import os
-import time
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Annotated, Any, Final, TextIO
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 TOKEN_VARIABLE: Final = "DEGENTCIVIL_TOKEN"  # noqa: S105 — the name of a variable, not a token
 
@@ -16,17 +20,38 @@ FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
 
-_BAR: Final = 30
-_PATIENCE_S: Final = 1.0
-_REDRAW_S: Final = 0.2
+UNREAD: Final = errno.EINVAL if sys.platform == "win32" else errno.EPIPE
+"""The error of a write into a pipe that nobody reads any more; Windows has one of its own."""
 
 
 class Failure(Exception):
-    """End the command with one sentence and exit code 1."""
+    """The end of a command with one sentence and exit code 1."""
 
 
 class WrongUsage(Exception):
-    """End the command with one sentence and exit code 2."""
+    """The end of a command with one sentence and exit code 2."""
+
+
+class Unread(Exception):
+    """The end of a command whose output nobody reads any more, which is no failure: `| head` has seen enough."""
+
+
+def _is_finite(_type: Any, value: float) -> None:
+    if not value < float("inf"):
+        raise ValueError("Must be a number of seconds.")
+
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535), help="port, 0 for a free one")]
+Count = Annotated[int, Parameter(validator=Number(gte=0))]
+Positive = Annotated[int, Parameter(validator=Number(gte=1))]
+Seconds = Annotated[float, Parameter(validator=(Number(gte=0), _is_finite))]
+History = Annotated[Count, Parameter(help="begin with that many past messages")]
+Url = Annotated[str, Parameter(help="for example ws://localhost:8765")]
+RecordingPath = Annotated[Path, Parameter(name="PATH", help="the folder of the recording")]
+TokenFile = Annotated[
+    Path | None, Parameter(help=f"read the token from a file (default: from {TOKEN_VARIABLE})", show_default=False)
+]
 
 
 def read_token(path: Path | None) -> str | None:
@@ -35,68 +60,37 @@ def read_token(path: Path | None) -> str | None:
     return token.strip() or None
 
 
-def count(text: str) -> int:
-    """Read an argument that is a number, 0 or more."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
+def say(text: str) -> None:
+    """Print a line of output."""
+    put(sys.stdout, f"{text}\n")
 
 
-def positive(text: str) -> int:
-    """Read an argument that is a number, 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+def remark(text: str) -> None:
+    """Print a line beside the output."""
+    with contextlib.suppress(Unread):
+        put(sys.stderr, f"{text}\n")
 
 
-def port(text: str) -> int:
-    """Read an argument that is a port."""
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be between 0 and 65535")
-    return value
+def put(out: TextIO | None, text: str) -> None:
+    """Write and flush where there is somewhere to write to (pythonw and daemons have no streams)."""
+    if out is None:
+        return
+    try:
+        out.write(text)
+        out.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != UNREAD:
+            raise
+        _let_go(out)
+        raise Unread from None
 
 
-def seconds(text: str) -> float:
-    """Read an argument that is a number of seconds."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
-    return value
-
-
-class Progress:
-    """Show on a terminal how far work is that takes over a second; show nothing where nobody looks."""
-
-    def __init__(self, what: str, out: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what = what
-        self._out = out
-        self._clock = clock
-        self._next = clock() + _PATIENCE_S
-        self._shown = False
-
-    def __call__(self, done: int, total: int) -> None:
-        """Take note that `done` of `total` is done."""
-        now = self._clock()
-        if now < self._next or not self._out.isatty():
-            return
-        self._next = now + _REDRAW_S
-        share = min(1.0, done / total) if total else 1.0
-        bar = "#" * round(share * _BAR)
-        self.line(f"{self._what} [{bar:<{_BAR}}] {share:4.0%}  {done:,} of {total:,}")
-
-    def line(self, text: str) -> None:
-        """Put another line in the place of the one that is shown, on a terminal."""
-        if self._out.isatty():
-            self._shown = True
-            self._out.write(f"\r{text}\x1b[K")
-            self._out.flush()
-
-    def close(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            self._shown = False
-            self._out.write("\r\x1b[K")
-            self._out.flush()
+def _let_go(out: TextIO) -> None:
+    """Send what is still buffered, which the interpreter writes at its end, nowhere."""
+    try:
+        handle = out.fileno()
+    except io.UnsupportedOperation:  # not a file
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, handle)
+    os.close(nowhere)

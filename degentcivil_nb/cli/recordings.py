@@ -2,103 +2,72 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import sys
+import contextlib
+import json as json_text
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from .arguments import FAILED, OK, Failure, Progress, WrongUsage, count, port, read_token
+from cyclopts import Parameter
+
+from ..core.progress import StatusLine, following
+from .arguments import (
+    FAILED,
+    OK,
+    Failure,
+    Flag,
+    History,
+    Port,
+    RecordingPath,
+    TokenFile,
+    Unread,
+    Url,
+    WrongUsage,
+    read_token,
+    remark,
+    say,
+)
 
 if TYPE_CHECKING:
     from ..client.simulation_client import SimulationClient
     from ..recordings.recorder import RecorderStats
-
-Run = Callable[[argparse.Namespace, Sequence[str]], int]
-
-
-def declare(add: Callable[..., argparse.ArgumentParser], add_token: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Describe the commands: `add(run, summary, more)` makes one, `add_token` the option that names a token."""
-    command = add(
-        record,
-        "record a simulation into a folder",
-        "It runs until it is told to end (Ctrl-C, SIGTERM) and reconnects by itself. What was written can be read at "
-        "any time, also after a crash; a recording that is there is gone on with.",
-    )
-    command.add_argument("url", metavar="URL", help="for example ws://localhost:8765")
-    command.add_argument("path", metavar="PATH", type=Path, help="the folder")
-    command.add_argument(
-        "--history",
-        type=count,
-        default=100_000,
-        metavar="N",
-        help="begin with that many past messages (default: %(default)s)",
-    )
-    add_token(command)
-
-    command = add(
-        replay,
-        "serve a recording as if it were live",
-        "Notebooks can pause it, step, and seek: session.command('seek', tick=120).",
-    )
-    command.add_argument("path", metavar="PATH", type=Path, help="the folder of the recording")
-    command.add_argument("--speed", type=float, default=1.0, metavar="X", help="times as fast (default: %(default)s)")
-    command.add_argument("--port", type=port, default=8765, help="port, 0 for a free one (default: %(default)s)")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
-    command.add_argument("--paused", action="store_true", help="begin paused")
-    add_token(command)
-
-    command = add(
-        info, "say what a recording holds, and what is wrong with it", "Exit code 1 says that it is not whole."
-    )
-    command.add_argument("path", metavar="PATH", type=Path, help="the folder of the recording")
-    command.add_argument("--verify", action="store_true", help="read everything, and compare all checksums")
-    command.add_argument("--json", action="store_true", help="as JSON")
-
-    command = add(
-        export,
-        "write a recording as one file",
-        "In CSV, texts that a spreadsheet would calculate get an apostrophe in front.",
-    )
-    command.add_argument("path", metavar="PATH", type=Path, help="the folder of the recording")
-    command.add_argument("out", metavar="OUT", type=Path, help="a new file: OUT.parquet, OUT.csv or OUT.jsonl")
+    from ..recordings.segment_reader import SegmentFolder
 
 
-def record(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
-    """Record a stream for as long as it takes."""
+def record(
+    url: Url,
+    path: Annotated[Path, Parameter(help="the folder")],
+    /,
+    *,
+    history: History = 100_000,
+    token_file: TokenFile = None,
+) -> int:
+    """Record a simulation into a folder.
+
+    It runs until it is told to end (Ctrl-C, SIGTERM) and reconnects by itself. What was written can be read at
+    any time, also after a crash; a recording that is there is gone on with.
+    """
     from ..core.escaping import visible
     from ..recordings.record_stream import StreamRecorder
 
-    progress = Progress("recording", sys.stderr)
+    line = StatusLine()
     speed = _Speed()
 
     def tell(sentence: str) -> None:
-        progress.close()
-        sys.stderr.write(f"{visible(sentence)}\n")
-        sys.stderr.flush()
+        with line.hidden():
+            remark(visible(sentence))
 
     def watch(client: SimulationClient, stats: RecorderStats) -> None:
         trouble = f" · cannot write: {stats.error}" if stats.error else ""
         lost = f" · {stats.dropped:,} missing" if stats.dropped else ""
         at = "" if client.tick is None else f" · tick {client.tick}"
         size = stats.bytes_written / 1e6
-        line = (
-            f"{stats.rows:,} events · {speed(stats.rows):,.0f}/s{at} · {size:,.1f} MB · {client.state}{lost}{trouble}"
-        )
-        progress.line(visible(line)[:118])
+        rate = f"{stats.rows:,} events · {speed(stats.rows):,.0f}/s"
+        line.show(visible(f"{rate}{at} · {size:,.1f} MB · {client.state}{lost}{trouble}"))
 
     try:
-        recorder = StreamRecorder(
-            arguments.url,
-            arguments.path,
-            token=read_token(arguments.token_file),
-            history=arguments.history,
-            tell=tell,
-            watch=watch,
-        )
+        recorder = StreamRecorder(url, path, token=read_token(token_file), history=history, tell=tell, watch=watch)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     try:
@@ -107,16 +76,16 @@ def record(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
         raise WrongUsage(str(error)) from None
     finally:
         stats = recorder.close()
-        progress.close()
+        line.close()
         if stats is not None:
-            tell(f"{arguments.path}: {stats.rows:,} events")
+            tell(f"{path}: {stats.rows:,} events")
     if stats is not None and stats.error is not None:
         raise Failure(f"the recording was left unfinished: {stats.error}")
     return OK
 
 
 class _Speed:
-    """Say how many more a second there are than the last time."""
+    """How many more a second there are than the last time."""
 
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
@@ -128,64 +97,86 @@ class _Speed:
         return (rows - before) / max(now - then, 1e-3)
 
 
-def replay(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
-    """Serve a recording until told to end."""
+def replay(
+    path: RecordingPath,
+    /,
+    *,
+    speed: Annotated[float, Parameter(help="times as fast")] = 1.0,
+    port: Port = 8765,
+    host: Annotated[str, Parameter(help="address to listen at")] = "127.0.0.1",
+    paused: Annotated[Flag, Parameter(help="begin paused")] = False,
+    token_file: TokenFile = None,
+) -> int:
+    """Serve a recording as if it were live.
+
+    Notebooks can pause it, step, and seek: session.command('seek', tick=120).
+    """
     from ..replay.replay import start_replay
 
-    token = read_token(arguments.token_file)
+    token = read_token(token_file)
     try:
-        played = start_replay(
-            arguments.path,
-            arguments.port,
-            speed=arguments.speed,
-            host=arguments.host,
-            paused=arguments.paused,
-            token=token,
-        )
+        played = start_replay(path, port, speed=speed, host=host, paused=paused, token=token)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     with played:
-        sys.stdout.write(f"{_shown(arguments.path)} is at {played.url}\n")
-        sys.stdout.write(f'In a notebook: dc.connect("{played.url}")\nCtrl-C ends it.\n')
-        sys.stdout.flush()
+        with contextlib.suppress(Unread):  # it serves all the same
+            say(f"{_shown(path)} is at {played.url}")
+            say(f'In a notebook: dc.connect("{played.url}")\nCtrl-C ends it.')
         while True:
             time.sleep(3600)  # a signal ends it
 
 
-def info(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
-    """Say what a recording holds."""
+def info(
+    path: RecordingPath,
+    /,
+    *,
+    verify: Annotated[Flag, Parameter(help="read everything, and compare all checksums")] = False,
+    json: Annotated[Flag, Parameter(help="as JSON")] = False,
+) -> int:
+    """Say what a recording holds, and what is wrong with it.
+
+    Exit code 1 says that it is not whole.
+    """
     from ..recordings.run_files import find_runs, local, summary
     from ..recordings.segment_reader import SegmentFolder
 
-    folder = SegmentFolder(arguments.path)
-    filesystem, root = local(arguments.path)
+    folder = SegmentFolder(path)
+    filesystem, root = local(path)
     (found,) = find_runs(filesystem, root, deep=False)
     problems = [str(problem) for problem in folder.problems]
-    if arguments.verify:
-        progress = Progress("reading", sys.stderr)
-        done = 0
-        for segment in folder.segments:
-            try:
-                done += sum(batch.num_rows for _, batch in folder.read(segment))
-            except ValueError as error:
-                problems.append(
-                    f"{segment.stats.name}: damaged: {error}; {segment.stats.messages:,} messages are missing"
-                )
-            progress(done, folder.messages)
-        progress.close()
     facts: dict[str, Any] = {
-        "path": str(arguments.path),
+        "path": str(path),
         **{name: value for name, value in summary(found).items() if name != "finished"},
         "state": "being recorded" if folder.live else "finished" if folder.finished else "unfinished",
-        "problems": problems,
     }
-    if arguments.json:
-        sys.stdout.write(f"{json.dumps(facts, default=str, indent=2)}\n")
+    if verify:
+        facts["verified"] = _verify(folder, problems)
+    facts["problems"] = problems
+    if json:
+        say(json_text.dumps(facts, default=str, indent=2))
     else:
         for name, value in facts.items():
             for part in value if isinstance(value, list) else [value]:
-                sys.stdout.write(f"{name:<12} {_shown(part)}\n")
+                say(f"{name:<12} {_shown(part)}")
     return FAILED if problems else OK
+
+
+def _verify(folder: SegmentFolder, problems: list[str]) -> str:
+    """Read everything; add what is damaged to `problems`, and say what was read."""
+    sound = read = 0
+    with following(f"reading {_shown(folder.path)}") as progress:
+        for segment in folder.segments:
+            try:
+                read += sum(batch.num_rows for _, batch in folder.read(segment))
+                sound += 1
+            except ValueError as error:
+                lost = segment.stats.messages
+                problems.append(f"{segment.stats.name}: damaged: {error}; {lost:,} messages are missing")
+            progress(read, folder.messages)
+    total = len(folder.segments)
+    damaged = "1 segment is" if total - sound == 1 else f"{total - sound:,} segments are"
+    whole = "all checksums match" if sound == total else f"{damaged} damaged"
+    return f"{read:,} of {folder.messages:,} messages read, {sound:,} of {total:,} segments sound: {whole}"
 
 
 def _shown(value: Any) -> str:
@@ -196,16 +187,20 @@ def _shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else visible("" if value is None else str(value))
 
 
-def export(arguments: argparse.Namespace, _rest: Sequence[str]) -> int:
-    """Write a recording as one file."""
+def export(
+    path: RecordingPath,
+    out: Annotated[Path, Parameter(help="a new file: OUT.parquet, OUT.csv or OUT.jsonl")],
+    /,
+) -> int:
+    """Write a recording as one file.
+
+    In CSV, texts that a spreadsheet would calculate get an apostrophe in front.
+    """
     from ..recordings.export import export_recording
 
-    progress = Progress("exporting", sys.stderr)
     try:
-        lines = export_recording(arguments.path, arguments.out, progress=progress)
+        lines = export_recording(path, out)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
-    finally:
-        progress.close()
-    sys.stdout.write(f"{_shown(arguments.out)}: {lines:,} lines\n")
+    say(f"{_shown(out)}: {lines:,} lines")
     return OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from ..client.simulation_client import SimulationClient
 from ..protocol.errors import ConnectFailed
 from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes, RawMessage
+from .arguments import Unread, put
 
 CAP: Final = 400
 """Characters of a payload in a text line; JSON lines are whole."""
@@ -67,8 +69,8 @@ def _compact(data: bytes) -> str:
 
 async def follow(
     url: str,
-    out: TextIO,
-    notices: TextIO,
+    out: TextIO | None,
+    notices: TextIO | None,
     *,
     token: str | None = None,
     history: int = 10,
@@ -82,17 +84,21 @@ async def follow(
     by the server as a gap, and printed.
     """
     line = json_line if form == "json" else text_line
-    unread = asyncio.Event()
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        wanted = [
+            f"{line(message, received)}\n"
+            for message in messages
+            if message.type in _ALWAYS or (message.type in types if types else message.type != MessageTypes.SNAPSHOT)
+        ]
         try:
-            for message in messages:
-                wanted = message.type in types if types else message.type != MessageTypes.SNAPSHOT
-                if wanted or message.type in _ALWAYS:
-                    out.write(f"{line(message, received)}\n")
-            out.flush()
-        except OSError:  # `| head` has seen enough
-            unread.set()
+            if not ended.done():
+                put(out, "".join(wanted))
+        except Unread:
+            ended.set_result(None)
+        except OSError as error:  # a full disk
+            ended.set_exception(error)
 
     told = ""
 
@@ -101,19 +107,19 @@ async def follow(
         why = f": {client.last_error}" if client.state == "reconnecting" and client.last_error else ""
         if told != f"{client.state}{why}" and client.state != "closed":  # the end is told by whoever brings it about
             told = f"{client.state}{why}"
-            notices.write(f"{visible(told)}\n")
-            notices.flush()
+            with contextlib.suppress(Unread):
+                put(notices, f"{visible(told)}\n")
 
     client = SimulationClient(url, token=token, history=history, types=list(types) or None, sink=take, on_change=tell)
     try:
         await client.open()
-        ends = {asyncio.create_task(client.run()), asyncio.create_task(unread.wait())}
+        run = asyncio.create_task(client.run())
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((run, ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in ends:
-                task.cancel()
-        if not unread.is_set():
+            run.cancel()
+        if not ended.done():
             raise ConnectFailed(client.last_error or "the connection ended", "Nothing more will come from there")
+        ended.result()
     finally:
         await client.close()

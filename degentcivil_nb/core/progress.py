@@ -88,6 +88,36 @@ class Bar:
             self._bar = None
 
 
+class StatusLine:
+    """A line on a terminal that each new text replaces; nothing where nobody looks."""
+
+    def __init__(self) -> None:
+        self._line = None
+        if is_terminal():
+            self._line = _bar_class()(bar_format="{desc}", leave=False, dynamic_ncols=True)
+
+    def show(self, text: str) -> None:
+        """Put a text in the place of the last one, cut to the width of the terminal."""
+        if self._line is not None:
+            self._line.set_description_str(text)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Make room for other lines."""
+        if self._line is None:
+            yield
+        else:
+            self._line.clear()
+            yield
+            self._line.refresh()
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
 def _bar_class() -> Any:
     module = importlib.import_module("tqdm.notebook" if is_in_notebook() else "tqdm")
     # tqdm's thread that watches for stalled bars would outlive them

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import inspect
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec import Raw
 
+from degentcivil_nb import __version__
 from degentcivil_nb.cli import app as cli
 from degentcivil_nb.cli.tail import follow, json_line, text_line, visible
 from degentcivil_nb.protocol.messages import RawMessage
@@ -64,14 +68,19 @@ def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "required: COMMAND"),
-        (["dance"], "invalid choice"),
-        (["demo", "--characters", "0"], "must be 1 or more"),
-        (["demo", "--tick", "nan"], "a number of seconds"),
-        (["demo", "--port", "70000"], "between 0 and 65535"),
+        ([], "a command is required; degentcivil-nb --help lists them"),
+        (["dance"], 'Unknown command "dance"'),
+        (["taill", "ws://localhost:1"], 'Did you mean "tail"'),
+        (["demo", "--characters", "0"], "Must be >= 1"),
+        (["demo", "--characters", "many"], "--characters"),
+        (["demo", "--tick", "nan"], "--tick"),
+        (["demo", "--tick", "inf"], "a number of seconds"),
+        (["demo", "--port", "70000"], "Must be <= 65535"),
+        (["demo", "--port"], "requires an argument"),
+        (["demo", "--char", "3"], "Did you mean --characters"),
         (["demo", "--host", "0.0.0.0"], "without a token"),
-        (["demo", "--no-browser"], "unrecognized arguments: --no-browser"),
-        (["tail"], "required: URL"),
+        (["demo", "--no-browser"], "Unknown option: --no-browser"),
+        (["tail"], "URL"),
         (["tail", "http://localhost:1"], "no WebSocket URL"),
         (["tail", "ws://user:secret@localhost:1"], "never into the URL"),
     ],
@@ -92,8 +101,34 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
 def test_help_and_version_say_what_there_is() -> None:
     code, out, _ = run("--help")
     assert code == cli.OK
-    assert all(word in out for word in ("lab", "demo", "tail", "exit codes"))
-    assert run("--version")[1].startswith("degentcivil-nb 0.")
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")][:7] == [
+        "lab", "demo", "tail", "record", "replay", "info", "export",
+    ]  # fmt: skip
+    assert "Exit codes: 0 done" in out
+    assert run("--version")[1] == f"degentcivil-nb {__version__}\n"
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_the_help_of_each_command_says_all_of_its_options(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command.__name__, "--help"]) == cli.OK
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: degentcivil-nb {command.__name__}")
+    options = re.findall(r"^ +(?:\*  )?(--[a-z-]+|[A-Z]+) ", out, re.MULTILINE)
+    taken = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.kind != 2]
+    assert len(options) == len(taken)
+    assert all(len(line) <= 100 and line == line.rstrip() for line in out.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["info", "--help"]])
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_process_without_streams_is_none_the_worse(
+    arguments: list[str], closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, closed, None)
+    assert cli.main(arguments) == cli.OK
+    assert cli.main(["dance"]) == cli.USAGE
 
 
 def test_tail_without_a_server_says_what_to_try_and_fails() -> None:
@@ -258,12 +293,46 @@ async def test_tail_shows_only_the_types_asked_for(server: SimulationWebSocket) 
 
 
 async def test_tail_ends_quietly_when_nobody_reads_any_more(server: SimulationWebSocket) -> None:
-    out = Lines(enough=2)
+    out = Lines(enough=1)
     task = asyncio.create_task(follow(server.url, out, io.StringIO()))
-    for number in range(10):
-        server.publish("event_notification", {"event_type": f"number {number}"})
+    server.publish("event_notification", {"event_type": "read"})
+    await out.until("read")
+    server.publish("event_notification", {"event_type": "unread"})
     async with asyncio.timeout(10):
         await task
+
+
+async def test_tail_onto_a_full_disk_fails_and_says_so(server: SimulationWebSocket) -> None:
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.publish("event_notification", {"event_type": "x"})
+    async with asyncio.timeout(10):
+        with pytest.raises(OSError, match="No space left"):
+            await follow(server.url, Full(), io.StringIO())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
+def test_a_pipe_that_nobody_reads_is_no_error() -> None:
+    with started("demo", "--port", "0", "--characters", "3", "--tick", "0.01") as town:
+        url = first_line(town, containing="is at").split()[-1]
+        for arguments in (["tail", url], ["tail", url, "--json"], ["--help"], ["--version"], ["demo", "--help"]):
+            assert unread(*arguments) == (cli.OK, ""), arguments
+
+
+def unread(*arguments: str) -> tuple[int, str]:
+    """Run a command whose output nobody reads; give its exit code and what it complains of."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [sys.executable, "-m", "degentcivil_nb", *arguments], stdout=writing, stderr=subprocess.PIPE, text=True
+    ) as process:
+        os.close(writing)
+        _, told = process.communicate(timeout=60)
+    return process.returncode, "".join(
+        line for line in told.splitlines(keepends=True) if line.strip() not in ("connecting", "live")
+    )
 
 
 def test_text_is_printable_and_json_keeps_its_meaning() -> None:

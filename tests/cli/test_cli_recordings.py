@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import signal
 import sys
@@ -15,9 +14,9 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.cli import app as cli
-from degentcivil_nb.cli.arguments import Progress
 from degentcivil_nb.protocol.messages import Gap
-from tests.cli.test_cli import first_line, free_port, run, started
+from degentcivil_nb.recordings.segment_reader import SegmentFolder
+from tests.cli.test_cli import first_line, free_port, run, started, unread
 from tests.support.run_helpers import HOSTILE, record_town, told, until, write_recording
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals between processes are POSIX")
@@ -51,7 +50,7 @@ def test_record_ends_in_order_when_it_is_told_to(
 ) -> None:
     path = tmp_path / "run"
     with started("record", server.url, str(path)) as process:
-        until(lambda: committed(path))
+        until(lambda: committed(path), 90)
         process.send_signal(sent)
         _, told = process.communicate(timeout=30)
     assert process.returncode == code
@@ -65,7 +64,7 @@ def test_record_ends_in_order_when_it_is_told_to(
 def test_what_a_kill_leaves_can_be_read_and_gone_on_with(server: dc.LocalServer, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with started("record", server.url, str(path)) as process:
-        until(lambda: committed(path))
+        until(lambda: committed(path), 90)
         process.kill()
         process.communicate(timeout=30)
     code, out, _ = run("info", str(path))
@@ -132,6 +131,44 @@ def test_info_verify_finds_a_flipped_bit(tmp_path: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "damaged" in out
     assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_info_says_what_it_verified(town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    messages = SegmentFolder(town).messages
+    assert cli.main(["info", str(town), "--verify"]) == cli.OK
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("verified ")]
+    assert line.split(maxsplit=1)[1] == (
+        f"{messages:,} of {messages:,} messages read, 1 of 1 segments sound: all checksums match"
+    )
+    assert cli.main(["info", str(town), "--json"]) == cli.OK
+    assert "verified" not in json.loads(capsys.readouterr().out)
+    path = write_recording(tmp_path / "damaged", [told("x", 1)])
+    (segment,) = path.glob("*.parquet")
+    segment.write_bytes(segment.read_bytes()[:-1])
+    assert cli.main(["info", str(path), "--verify", "--json"]) == cli.FAILED
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["verified"] == "0 of 1 messages read, 0 of 1 segments sound: 1 segment is damaged"
+    assert "damaged" in facts["problems"][0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
+def test_info_into_a_pipe_that_nobody_reads_is_no_error(town: Path, tmp_path: Path) -> None:
+    for more in ([], ["--json"], ["--verify"]):
+        assert unread("info", str(town), *more) == (cli.OK, "")
+    assert unread("export", str(town), str(tmp_path / "out.csv")) == (cli.OK, "")
+    assert (tmp_path / "out.csv").stat().st_size > 1_000
+
+
+def test_without_standard_streams_recordings_are_read_and_exported(
+    town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("stdout", "stderr", "stdin"):
+        monkeypatch.setattr(sys, stream, None)
+    assert len(dc.open_recording(town)) > 0
+    assert cli.main(["info", str(town), "--verify"]) == cli.OK
+    assert cli.main(["export", str(town), str(tmp_path / "out.csv")]) == cli.OK
+    assert cli.main(["info", "nowhere"]) == cli.FAILED
+    assert cli.main(["tail", f"ws://127.0.0.1:{free_port()}"]) == cli.FAILED
 
 
 # --- export ----------------------------------------------------------------------------------------------------------
@@ -228,28 +265,3 @@ def test_an_export_never_overwrites(town: Path, tmp_path: Path, capsys: pytest.C
     assert cli.main(["export", str(town), str(out)]) == cli.FAILED
     assert "is there already" in capsys.readouterr().err
     assert out.read_text() == "mine"
-
-
-# --- progress --------------------------------------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_shown_on_a_terminal_after_a_second_and_taken_away() -> None:
-    now = 0.0
-    terminal, pipe = Terminal(), io.StringIO()
-    shown, hidden = Progress("x", terminal, clock=lambda: now), Progress("x", pipe, clock=lambda: now)
-    for now in (0.5, 0.9):  # noqa: B007 — the clock reads it
-        shown(1, 4)
-    assert terminal.getvalue() == ""
-    now = 1.1
-    shown(1, 4)
-    hidden(1, 4)
-    assert " 25%" in terminal.getvalue()
-    shown.close()
-    hidden.close()
-    assert terminal.getvalue().endswith("\r\x1b[K")
-    assert pipe.getvalue() == ""
