@@ -35,10 +35,13 @@ _sound = msgspec.json.Decoder(Raw).decode
 class Player:
     """Tell a tape to a server, from where the playhead stands. All of it on the server's loop, a call at a time."""
 
-    def __init__(self, tape: Tape, server: SimulationWebSocket, head: Playhead) -> None:
+    def __init__(
+        self, tape: Tape, server: SimulationWebSocket, head: Playhead, say_shortened: Callable[[float], None]
+    ) -> None:
         self.scene = ReplayState(server.feed.present)
         self.head = head
         self._tape = tape
+        self._say_shortened = say_shortened
         self._server = server
         self._ahead: deque[TapeItem] = deque()
         self._told_bytes = 0
@@ -61,7 +64,10 @@ class Player:
         """Tell what is due; gives the seconds until there is more to tell, `None` at the end."""
         told = 0
         while await self.has_more():
+            left_out = self.head.left_out_s
             wait = self.head.wait_s(self._ahead[0].moment)
+            if self.head.left_out_s > left_out:
+                self._say_shortened(self.head.left_out_s - left_out)
             if wait > 0:
                 return wait
             await self._tell_next()

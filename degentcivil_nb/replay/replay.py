@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Annotated, Final, Self
 
 from msgspec import Meta
@@ -26,14 +25,12 @@ from ..protocol.messages import Command, CommandResult, CommandSpec, MessageType
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.request import Reply, Request, over, refusal
-from ..store.schema import SECOND, moment_ns
 from .player import Player
 from .seek_index import SeekTarget
-from .tape import Playhead, Tape
+from .tape import LONGEST_SILENCE_S, MAX_SPEED, Playhead, Tape, refused, seconds_of, span
 
 log = logging.getLogger("degentcivil_nb.replay")
 
-MAX_SPEED: Final = 1e6
 _CLOSE_S: Final = 10.0
 
 _running: set[Replay] = set()
@@ -47,6 +44,7 @@ def start_replay(
     host: str = "127.0.0.1",
     paused: bool = False,
     token: str | None = None,
+    longest_silence_s: float | None = LONGEST_SILENCE_S,
 ) -> Replay:
     """Serve a recording as if it were live, on a thread of its own; give it to `connect`, or its `.url`.
 
@@ -55,10 +53,32 @@ def start_replay(
     At its end the replay pauses, and can be sought in. The first far seek in a long recording that was never opened
     has to read it, and then takes as long as that, or is refused until it is done.
 
-    Raises `FileNotFoundError` where there is no recording, `ConnectionError` when the port is in use, and `ValueError`
-    for a speed that is none.
+    Parameters
+    ----------
+    path
+        The folder of the recording.
+    port, host
+        Where to listen; port 0 takes a free one.
+    speed
+        How many times as fast as the recorded run, above 0 and up to 1,000,000.
+    paused
+        Begin paused, before the first message.
+    token
+        What clients must know to connect.
+    longest_silence_s
+        Seconds that a silence lasts at most; a longer one (a laptop asleep, a clock that jumped) is shortened to that,
+        which a log record and a `run_state` of reason `silence` say. `None` waits as long as the recorded run did.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no recording.
+    ConnectionError
+        When the port is in use.
+    ValueError
+        For a speed or a silence that is none.
     """
-    return Replay(path, port, speed=speed, host=host, paused=paused, token=token)
+    return Replay(path, port, speed=speed, host=host, paused=paused, token=token, longest_silence_s=longest_silence_s)
 
 
 class Replay:
@@ -77,14 +97,13 @@ class Replay:
         host: str = "127.0.0.1",
         paused: bool = False,
         token: str | None = None,
+        longest_silence_s: float | None = LONGEST_SILENCE_S,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        if not 0 < speed <= MAX_SPEED:
-            raise ValueError(f"speed is a number above 0 and up to {MAX_SPEED:,.0f}, not {speed!r}")
+        self._head = Playhead(speed, clock, longest_silence_s)
         self.path = Path(path)
         self.token = token
         self._tape = Tape(self.path)
-        self._head = Playhead(speed, clock)
         self._state = RunState("paused", "start") if paused else RunState("running")
         if not paused:
             self._head.run()
@@ -104,7 +123,7 @@ class Replay:
             status=self.status,
             run_id=None if manifest is None else manifest.run_id,
         )
-        self._player = Player(self._tape, self._server, self._head)
+        self._player = Player(self._tape, self._server, self._head, self._say_shortened)
         logs.install_filters()
         for problem in self._tape.folder.problems:
             log.warning("%s: %s", self.path, problem)
@@ -150,14 +169,13 @@ class Replay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
-        return f"<Replay {str(self.path)!r} at {self.url}: {self.run_state}{at}>"
+        short = f", {span(self._head.left_out_s)} of silence left out" if self._head.left_out_s else ""
+        return f"<Replay {str(self.path)!r} at {self.url}: {self.run_state}{at}{short}>"
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -207,6 +225,14 @@ class Replay:
             self._head.stop()
             self._enter("paused", "end")
         return wait
+
+    def _say_shortened(self, left_out_s: float) -> None:
+        """Say that a silence is shortened: the first one aloud, and all to watchers."""
+        first = self._head.left_out_s == left_out_s
+        advice = "; longest_silence_s=None waits as the run did" if first else ""
+        level = logging.WARNING if first else logging.INFO
+        log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
+        self._enter(self._state.state, "silence")
 
     def _enter(self, state: str, reason: str) -> None:
         self._state = RunState(state, reason, self._player.scene.tick, command_id=self._current)
@@ -274,17 +300,17 @@ class Replay:
     async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
         """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back."""
         if (tick is None) == (time is None):
-            raise _refused("tick", "seek takes either a tick or a time")
+            raise refused("tick", "seek takes either a tick or a time")
         scene = self._player.scene
         if tick is not None:
-            self._require_reach("tick", tick, self._tape.last_tick)
+            self._tape.require_tick(tick)
             back = scene.tick is not None and tick < scene.tick
             await self._player.seek(SeekTarget(tick), back, self._progress())
             scene.tick = tick
             self._head.place(scene.moment)
         else:
-            moment = _seconds(time)
-            self._require_reach("time", moment, self._tape.last_time)
+            moment = seconds_of(time)
+            self._tape.require_time(moment)
             just_after = moment + 5e-7  # times are known to the microsecond
             await self._player.seek(SeekTarget(None, just_after), just_after < scene.moment, self._progress())
             self._head.place(moment)
@@ -308,12 +334,6 @@ class Replay:
 
         return progress
 
-    def _require_reach(self, field: str, wanted: float, last: float | None) -> None:
-        if last is None:
-            raise _refused(field, f"this recording has no {field}s")
-        if wanted > last:
-            raise _refused(field, f"the recording ends at {field} {last:.15g}")
-
     async def _require_more(self) -> None:
         if not await self._player.has_more():
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
@@ -322,19 +342,8 @@ class Replay:
         """Give everything the recording has told of a character so far."""
         found = self._player.scene.present.character(character_id)
         if found is None:
-            raise _refused("character_id", f"there is no character {character_id[:80]!r}")
+            raise refused("character_id", f"there is no character {character_id[:80]!r}")
         return found
-
-
-def _seconds(time: str | float | None) -> float:
-    try:
-        return moment_ns(time) / SECOND
-    except ValueError as error:
-        raise _refused("time", str(error)) from error
-
-
-def _refused(field: str, reason: str) -> WebSocketError:
-    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
 
 
 @atexit.register

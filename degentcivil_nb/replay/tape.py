@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby, islice
+from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,8 +21,14 @@ from ..recordings.segment_reader import SegmentFolder
 from ..recordings.whole_run import snapshot_characters
 from ..server.stream.snapshot import SnapshotBuilder
 from ..store.event_store import EventStore
+from ..store.schema import SECOND, moment_ns
 from .seek_index import SeekIndex, SeekTarget, TapeItem
 
+MAX_SPEED: Final = 1e6
+LONGEST_SILENCE_S: Final = 3.0
+"""Long enough to see that there is a silence, and short enough not to be taken for a replay that hangs."""
+CLOCK_JUMP_S: Final = 60.0
+"""By so much a recorded clock is set back, and not merely two senders out of step."""
 _PIECE: Final = 4_096
 
 
@@ -84,6 +92,20 @@ class Tape:
         """Say how many events lie before the place it was read to."""
         return self._events
 
+    def require_tick(self, tick: int) -> None:
+        """Refuse a tick that the recording does not have."""
+        if self.last_tick is None:
+            raise refused("tick", "this recording has no ticks")
+        if tick > self.last_tick:
+            raise refused("tick", f"the recording ends at tick {self.last_tick}")
+
+    def require_time(self, moment: float) -> None:
+        """Refuse a time behind the last one of the recording."""
+        if self.last_time is None:
+            raise refused("time", "this recording has no times")
+        if moment > self.last_time:
+            raise refused("time", f"the recording ends at {_date(self.last_time)} ({self.last_time:.15g} s)")
+
     def close(self) -> None:
         """End what another thread may be at."""
         self.landmarks.closed = True
@@ -144,6 +166,32 @@ class Tape:
         return SeekResult(skipped, rest)
 
 
+def refused(field: str, reason: str) -> WebSocketError:
+    """Make the refusal of a command's argument."""
+    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
+
+
+def seconds_of(time: str | float | None) -> float:
+    """Read a time as ISO text, or in seconds since 1970; what is none is refused."""
+    try:
+        return moment_ns(time) / SECOND
+    except ValueError as error:
+        raise refused("time", str(error)) from error
+
+
+def span(seconds: float) -> str:
+    """Say how long something is: `45 s`, `8:00:00`, `400 days, 0:00:00`."""
+    return f"{seconds:.3g} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def _date(seconds: float) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(sep=" ", timespec="milliseconds")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 class SeekResult(NamedTuple):
     """Say how many events were on the way, and what to tell next."""
 
@@ -156,13 +204,25 @@ def _events_of(items: Iterable[TapeItem]) -> int:
 
 
 class Playhead:
-    """Say which recorded moment it is: it moves `speed` times as fast as `clock` (seconds) while it is running."""
+    """The recorded moment that a replay is at, which moves `speed` times as fast as `clock` (seconds) while it runs.
 
-    def __init__(self, speed: float, clock: Callable[[], float]) -> None:
-        self._speed = speed
+    A silence that would last longer than `longest_s` (seconds) is shortened to that; `None` shortens none. A recorded
+    clock that was set back is followed from where it was set to, and one that jumped ahead is one more silence.
+    """
+
+    def __init__(self, speed: float, clock: Callable[[], float], longest_s: float | None = None) -> None:
+        if not (_is_number(speed) and 0 < speed <= MAX_SPEED):
+            raise ValueError(f"speed is a number above 0 and up to {MAX_SPEED:,.0f}, not {speed!r}")
+        if longest_s is not None and not (_is_number(longest_s) and longest_s > 0):
+            raise ValueError(f"longest_silence_s is a number of seconds above 0, or None, not {longest_s!r}")
+        self._speed = float(speed)
         self._clock = clock
+        self._longest_s = math.inf if longest_s is None else float(longest_s)
         self._at: float | None = None
         self._since: float | None = None
+        self._last = self._furthest = -math.inf
+        self.left_out_s = 0.0
+        """Recorded seconds of silence that were left out so far."""
 
     @property
     def moment(self) -> float | None:
@@ -173,6 +233,10 @@ class Playhead:
 
     def place(self, moment: float | None) -> None:
         """Be at another moment, without more or less movement than before."""
+        self._last = self._furthest = -math.inf if moment is None else moment
+        self._move_to(moment)
+
+    def _move_to(self, moment: float | None) -> None:
         self._at = moment
         if self._since is not None:
             self._since = self._clock()
@@ -188,13 +252,24 @@ class Playhead:
 
     def set_speed(self, speed: float) -> None:
         """Move faster or slower from here on."""
-        self.place(self.moment)
+        self._move_to(self.moment)
         self._speed = speed
 
     def wait_s(self, moment: float) -> float:
-        """Give the seconds until a moment is due, at the present speed; the first moment asked about is due now."""
+        """Give the seconds until the next message is due, which is of that moment; the first of all is due now."""
         now = self.moment
-        if now is None:
-            self.place(moment)
-            return 0.0
-        return (moment - now) / self._speed
+        if now is None or moment < self._last - CLOCK_JUMP_S:
+            self._move_to(moment)
+            now = moment
+        elif moment - now > CLOCK_JUMP_S and moment > self._furthest - CLOCK_JUMP_S:  # where it was before it went back
+            now = max(now, min(self._furthest, moment))
+            self._move_to(now)
+        ahead = moment - now
+        longest = self._longest_s * self._speed
+        if ahead > max(longest, self._longest_s):
+            self.left_out_s += ahead - longest
+            self._move_to(moment - longest)
+            ahead = longest
+        if ahead <= 0:
+            self._last, self._furthest = moment, max(self._furthest, moment)
+        return ahead / self._speed

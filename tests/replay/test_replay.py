@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from msgspec import Raw
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.messages import Gap, RawMessage, RunState, Snapshot, SnapshotCharacter
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.replay.tape import Playhead, Tape
+from tests.support.recording_helpers import written
 from tests.support.run_helpers import HOSTILE, record_town, told, until, write_recording
 
 SAME = ["tick", "time", "type", "character_id", "state", "location", "event_type", "code", "message"]
@@ -134,7 +140,7 @@ def test_a_running_replay_is_paused_and_changes_its_speed(town: Path) -> None:
         ({}, "either a tick or a time"),
         ({"tick": 1, "time": 1}, "either a tick or a time"),
         ({"tick": 10**9}, "ends at tick 6"),
-        ({"time": "2200-01-01"}, "ends at time"),
+        ({"time": "2200-01-01"}, "ends at 20"),
         ({"time": "yesterday-ish"}, "no time"),
         ({"tick": -1}, "tick"),
     ],
@@ -245,3 +251,96 @@ def test_a_wild_clock_of_the_sender_does_not_hold_the_tape_up(tmp_path: Path) ->
     messages = [told("x", None, timestamp=when) for when in (999.5, 1e30, -5.0, 1e6)]
     tape = Tape(write_recording(tmp_path / "wild", messages))
     assert [item.moment for item in tape.read(10)] == [999.5, 1_000.0, 1_000.0, 1_000.0]
+
+
+class Playing:
+    """A playhead that is asked as a player asks it: the time that it takes to tell messages of these moments."""
+
+    def __init__(self, speed: float = 1.0, longest_s: float | None = 3.0) -> None:
+        self.now = 0.0
+        self.head = Playhead(speed, lambda: self.now, longest_s)
+        self.head.run()
+
+    def tell(self, *moments: float) -> list[float]:
+        waits = []
+        for moment in moments:
+            began = self.now
+            while (wait := self.head.wait_s(moment)) > 1e-6:
+                self.now += wait
+            waits.append(round(self.now - began, 3))
+        return waits
+
+
+DAY = 86_400.0
+
+
+def test_a_silence_lasts_a_few_seconds_and_what_is_near_it_its_time() -> None:
+    playing = Playing()
+    assert playing.tell(0, 2, 2 + 8 * 3_600, 8 * 3_600 + 4, 400 * DAY, 400 * DAY + 1) == [0, 2, 3, 2, 3, 1]
+    assert playing.head.left_out_s == pytest.approx(400 * DAY - 4 - 6)
+    assert Playing(speed=10).tell(0, 20, 8 * 3_600) == [0, 2, 3]
+    assert Playing(speed=0.01).tell(0, 0.1) == [0, 10], "no silence, but slow motion"
+    assert Playing(longest_s=None).tell(0, 8 * 3_600) == [0, 8 * 3_600]
+
+
+def test_a_silence_that_is_looked_at_twice_is_shortened_once() -> None:
+    playing = Playing()
+    playing.tell(0)
+    assert playing.head.wait_s(1_000) == 3
+    playing.now += 1
+    assert playing.head.wait_s(1_000) == pytest.approx(2)
+    assert playing.head.left_out_s == 997
+
+
+@pytest.mark.parametrize("jump", [400 * DAY, -400 * DAY, -3_600, 3_600])
+def test_a_clock_that_jumped_holds_nothing_up_and_rushes_nothing(jump: float) -> None:
+    waits = Playing().tell(1e8, 1e8 + 1, 1e8 + jump, 1e8 + jump + 1, 1e8 + jump + 2)
+    assert waits == [0, 1, 3 if jump > 0 else 0, 1, 1]
+    back_again = Playing().tell(1e8, 1e8 + jump, 1e8 + 2, 1e8 + 3, 1e8 + 4)
+    assert back_again[1:] in ([3, 0, 1, 1], [0, 2, 1, 1]), "from where it was before it went back"
+
+
+def test_two_senders_whose_clocks_are_apart_do_not_wait_for_each_other() -> None:
+    moments = [at for step in range(20) for at in (1e8 + step, 1e8 + 7_200 + step)]
+    assert sum(Playing().tell(*moments)) < 30
+
+
+def test_silences_of_a_replay_are_shortened_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "degentcivil_nb.replay")
+    times = [1_000.0, 1_000.01, 1_000.0 + 8 * 3_600, 1_000.0 + 400 * DAY]
+    entries = [RecordedMessage([told("x", number, timestamp=when)], when, "one") for number, when in enumerate(times)]
+    path = written(tmp_path / "run", entries, close=True)
+    with dc.start_replay(path, longest_silence_s=0.05) as replay, dc.connect(replay, history=100) as session:
+        until(lambda: replay.run_state == "paused" and len(session) == 4)
+        assert session.events()["time"].tolist() == dc.open_recording(path).events()["time"].tolist()
+        assert "400 days, 0:00:00 of silence left out" in repr(replay)
+    said = [record for record in caplog.records if "of silence" in record.getMessage()]
+    assert [record.levelname for record in said] == ["WARNING", "INFO"]
+    assert "8:00:00 of silence" in said[0].getMessage()
+    assert "longest_silence_s=None" in said[0].getMessage()
+    with dc.start_replay(path, longest_silence_s=None, speed=1) as replay, dc.connect(replay, history=100) as session:
+        until(lambda: len(session) == 2)
+        assert replay.run_state == "running"
+
+
+@pytest.mark.parametrize("option", ["speed", "longest_silence_s"])
+@pytest.mark.parametrize("value", ["fast", True, float("nan"), -1, 0, [1]])
+def test_what_is_no_number_above_zero_is_refused_by_name(town: Path, option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{option} is a number .* not {re.escape(repr(value))}"):
+        dc.start_replay(town, **{option: value})
+
+
+def test_a_speed_may_come_from_numpy(town: Path) -> None:
+    float_like: Any = np.float32(1_000)
+    with dc.start_replay(town, speed=float_like, paused=True) as replay:
+        assert replay.run_state == "paused"
+
+
+def test_a_time_behind_the_end_is_answered_with_the_date_of_the_end(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "run", [told("x", 1, timestamp=1_769_860_805.25)], received=1_769_860_805.5)
+    with (
+        dc.start_replay(path, paused=True) as replay,
+        dc.connect(replay) as session,
+        pytest.raises(dc.CommandError, match=r"ends at 2026-01-31 12:00:05\.250\+00:00"),
+    ):
+        session.command("seek", time="2027-01-01")
