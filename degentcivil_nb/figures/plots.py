@@ -1,4 +1,4 @@
-"""The word `session.plot`: each method asks a question of a reader and draws the answer."""
+"""The word `session.plot`: each method asks a question of a run and draws the answer."""
 
 from __future__ import annotations
 
@@ -14,23 +14,88 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """Draw the figures of one session or recording; each call draws what is known at that moment."""
+    """The plotly figures of one session or recording, as of the moment of each call."""
 
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
 
     def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> go.Figure:
-        """Draw events a second by type (or `code`, `character_id`, `state`)."""
+        """Draw how many events came each second.
+
+        Parameters
+        ----------
+        every : str
+            Width of a bucket as a pandas offset such as ``"1s"`` or ``"5min"``, at least one second.
+        by : str
+            What a line stands for: ``"type"``, ``"code"``, ``"character_id"``, ``"state"``.
+        window : str, optional
+            Draw only the last so much of the run, such as ``"10min"``. The whole run if left out.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            Time (UTC) against events per second. Gaps are shaded.
+
+        Raises
+        ------
+        ValueError
+            If a width or `by` is not understood.
+
+        Examples
+        --------
+        >>> figure = session.plot.rates(every="2s")
+        >>> figure.layout.yaxis.title.text
+        'events per second'
+        """
         return figures.rates(self._reader.rates(every, by, window), gaps=self._reader.gaps())
 
     def errors(self) -> go.Figure:
-        """Draw errors over time, a colour a code."""
+        """Draw errors over time, one colour for each code.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            Time (UTC) against errors per bucket. Gaps are shaded.
+
+        Examples
+        --------
+        >>> type(session.plot.errors()).__name__
+        'Figure'
+        """
         return figures.errors(self._reader.errors(), gaps=self._reader.gaps())
 
     def timeline(self, character_id: Names = None) -> go.Figure:
-        """Draw who was in which state when, a line a character."""
+        """Draw who was in which state when, one line for each character.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Draw only these characters.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            Time (UTC) against characters, one bar for each stay. A stay ends at a gap.
+
+        Examples
+        --------
+        >>> someone = session.characters().index[0]
+        >>> type(session.plot.timeline(someone)).__name__
+        'Figure'
+        """
         return figures.timeline(self._reader.timeline(character_id), gaps=self._reader.gaps())
 
     def transitions(self) -> go.Figure:
-        """Draw how often each state led to each other one."""
+        """Draw how often each state led to each other one.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            A heat map: the state before against the state after, the count as colour and text.
+
+        Examples
+        --------
+        >>> type(session.plot.transitions()).__name__
+        'Figure'
+        """
         return figures.transitions(self._reader.transitions())

@@ -1,4 +1,4 @@
-"""The word `session.panel`: each method makes one widget that follows the run until it is closed."""
+"""The word `session.panel`: each method makes a widget that follows the run until it is closed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Panels:
-    """Make the panels of one session; all of them are drawn by its one refresher."""
+    """The panels of one session, recording or replay. All of them are drawn by one thread."""
 
     def __init__(
         self,
@@ -36,48 +36,176 @@ class Panels:
         self._refresher = refresher
 
     def characters(self) -> CharactersPanel:
-        """Show every character now: state, place and attributes, in a table that sorts and filters."""
+        """Show every character now in a table that sorts and filters.
+
+        Returns
+        -------
+        CharactersPanel
+            One row for each character: state, place, time in the state, attributes.
+
+        Examples
+        --------
+        >>> panel = session.panel.characters()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return CharactersPanel(self._reader, self._refresher)
 
     def timeline(self) -> TimelinePanel:
-        """Show who was in which state when."""
+        """Show who was in which state when.
+
+        Returns
+        -------
+        TimelinePanel
+            A live figure of the last minutes, one line for each character.
+
+        Examples
+        --------
+        >>> panel = session.panel.timeline()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return TimelinePanel(self._reader, self._refresher)
 
     def events(self) -> EventsPanel:
-        """Show the newest events as they come."""
+        """Show the newest events as they come.
+
+        Returns
+        -------
+        EventsPanel
+            A table that grows at its end, with the gaps between the events.
+
+        Examples
+        --------
+        >>> panel = session.panel.events()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return EventsPanel(self._reader, self._refresher)
 
     def rates(self) -> RatesPanel:
-        """Show events a second by type."""
+        """Show events per second by type.
+
+        Returns
+        -------
+        RatesPanel
+            A live figure of the last minutes.
+
+        Examples
+        --------
+        >>> panel = session.panel.rates()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return RatesPanel(self._reader, self._refresher)
 
     def errors(self) -> ErrorsPanel:
-        """Show errors over time."""
+        """Show errors over time.
+
+        Returns
+        -------
+        ErrorsPanel
+            A live figure of the last minutes, one colour for each code.
+
+        Examples
+        --------
+        >>> panel = session.panel.errors()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return ErrorsPanel(self._reader, self._refresher)
 
     def errors_table(self) -> ErrorsTable:
-        """Show the newest errors with what they say."""
+        """Show the newest errors with their texts.
+
+        Returns
+        -------
+        ErrorsTable
+            A table that grows at its end.
+
+        Examples
+        --------
+        >>> panel = session.panel.errors_table()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return ErrorsTable(self._reader, self._refresher)
 
     def connection(self) -> ConnectionPanel:
-        """Show how the connection is, why it is unwell, and what happened to it."""
+        """Show the state of the connection.
+
+        Returns
+        -------
+        ConnectionPanel
+            Its figures, what is wrong with it, and what happened to it, with times.
+
+        Examples
+        --------
+        >>> panel = session.panel.connection()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return ConnectionPanel(self._status, self._refresher)
 
     def traffic(self) -> TrafficPanel:
-        """Show the frames themselves, which are kept from now on; `session.traffic.enabled = False` ends that."""
+        """Show the frames that are sent and received, from now on.
+
+        `session.traffic.enabled = False` stops keeping frames.
+
+        Returns
+        -------
+        TrafficPanel
+            A table that grows at its end.
+
+        Raises
+        ------
+        ValueError
+            For a recording, which holds messages and no frames.
+
+        Examples
+        --------
+        >>> panel = session.panel.traffic()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         if self._traffic is None:
             raise ValueError("a recording holds messages and no frames; those of a live session can be shown")
         self._traffic.enabled = True
         return TrafficPanel(self._traffic, self._reader, self._refresher)
 
     def llm(self) -> LlmPanel:
-        """Show the calls of language models: how long, how many tokens, how dear, how many malformed."""
+        """Show the calls of language models.
+
+        Returns
+        -------
+        LlmPanel
+            Latency, tokens, cost and malformed answers by type of prompt.
+
+        Examples
+        --------
+        >>> panel = session.panel.llm()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return LlmPanel(self._reader, self._refresher)
 
     def console(self) -> ConsolePanel:
-        """Take commands as typed lines and show their results."""
+        """Show a console for the commands that the simulation offers.
+
+        Returns
+        -------
+        ConsolePanel
+            A line to type a command, and the results of the last ones.
+
+        Examples
+        --------
+        >>> panel = session.panel.console()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return ConsolePanel(self._commands, self._refresher)
 
     def dashboard(self) -> Dashboard:
-        """Show all panels in one widget."""
+        """Show all panels in one widget.
+
+        Returns
+        -------
+        Dashboard
+            A head line, and tabs of which only the open one costs anything.
+
+        Examples
+        --------
+        >>> panel = session.panel.dashboard()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         return Dashboard(self._reader, self._status, self._commands, self._refresher)

@@ -1,0 +1,90 @@
+"""Every public method says what it takes, gives and raises, with an example that runs."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.figures.plots import Plots
+from degentcivil_nb.widgets.panels import Panels
+
+CLASSES: tuple[type, ...] = (Plots, Panels)
+FUNCTIONS: tuple[Callable[..., Any], ...] = ()
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _public() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for function in FUNCTIONS:
+        yield f"dc.{function.__name__}", function
+    for kind in CLASSES:
+        for name, member in inspect.getmembers(kind, inspect.isfunction):
+            if not name.startswith("_") and name not in UNDOCUMENTED.get(kind.__name__, ()):
+                yield f"{kind.__name__}.{name}", member
+
+
+UNDOCUMENTED = {"Replay": ("submit", "status", "specs")}
+"""What the server calls, not a person."""
+PUBLIC = dict(_public())
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Give what the examples use: a demo town, sessions with it, a recording, a folder of runs, a probe."""
+    folder = tmp_path_factory.mktemp("runs")
+    with (
+        dc.start_local_server(seed=1, tick_s=0.01, paused=True) as server,
+        dc.connect(server, record=folder / "seed-1") as session,
+        dc.SimulationProbe(port=0) as probe,
+    ):
+        session.step(60)
+        session.save(folder / "saved")
+        with dc.open_recording(folder / "saved") as recording:
+            yield {
+                "dc": dc,
+                "server": server,
+                "session": session,
+                "recording": recording,
+                "runs": dc.open_runs(folder),
+                "folder": folder,
+                "probe": probe,
+                "new_path": tmp_path_factory.mktemp("new") / "recording",
+            }
+
+
+def _sections(text: str) -> dict[str, str]:
+    parts = re.split(r"^(Parameters|Returns|Yields|Raises|Examples|Notes|See Also)\n-+\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_method_documents_what_it_takes_and_gives(name: str) -> None:
+    function = PUBLIC[name]
+    text = inspect.getdoc(function) or ""
+    sections = _sections(text)
+    signature = inspect.signature(function)
+    taken = [one for one in signature.parameters if one != "self"]
+    documented = set(re.findall(r"^([\w*, ]+?)(?: :.*)?$", sections.get("Parameters", ""), re.MULTILINE))
+    documented = {word.strip(" *") for line in documented for word in line.split(",")}
+    assert set(taken) - documented == set()
+    assert signature.return_annotation in ("None", None) or "Returns" in sections
+    assert "Examples" in sections
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_example_of_a_public_method_runs(
+    name: str, names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = inspect.getdoc(PUBLIC[name]) or ""
+    test = doctest.DocTestParser().get_doctest(text, dict(names), name, None, 0)
+    assert test.examples
+    said: list[str] = []
+    doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append, clear_globs=False)
+    assert said == []
