@@ -24,6 +24,9 @@ from .redirects import Handshake
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
 MAX_FRAME_BYTES: Final = 16 << 20
 CLOSE_TIMEOUT_S: Final = 2.0
+PLAIN_SILENCE_S: Final = 300.0
+"""How long a server without positions may say nothing before its connection is cut: its loop may stand still for a
+minute, and each cut is a gap (DegentCivil's needs 8 s a character and 40 s an update)."""
 
 
 class _NoSecrets(logging.Filter):
@@ -93,7 +96,7 @@ class Connector:
 
     async def dial_plain(self) -> ClientConnection:
         """Connect as the guide's client does, with the library's own connection and keepalive."""
-        return await self._dial(ping_interval=20, open_timeout=10)
+        return await self._dial(ping_interval=20, ping_timeout=PLAIN_SILENCE_S, open_timeout=10)
 
     def explain(self, error: Exception) -> ConnectFailed:
         """Say why the last attempt failed, naming where a redirect led and the proxy that it went through."""

@@ -176,24 +176,28 @@ class FrameConnection(ClientConnection):
 
 
 async def keep_alive(
-    connection: FrameConnection, interval: Callable[[], float], observe: Callable[[float], None]
+    connection: FrameConnection,
+    interval: Callable[[], float],
+    patience: Callable[[], float],
+    observe: Callable[[float], None],
 ) -> None:
-    """Ping until the connection ends, and cut it when the peer is silent for two intervals (seconds).
+    """Ping every interval until the connection ends, and cut it when nothing came for as long as patience lasts.
 
-    `observe` is given each round trip. Any data counts as life, so a slow pong behind a long queue does no harm.
+    Both are in seconds; `observe` is given each round trip that takes less than an interval. Any data counts as life,
+    so a slow pong behind a long queue does no harm.
     """
     loop = asyncio.get_running_loop()
     try:
         while True:
             seconds = interval()
             sent = loop.time()
-            pong = await connection.ping()
             try:
                 async with asyncio.timeout(seconds):
-                    observe(await pong)
+                    observe(await (await connection.ping()))
             except TimeoutError:
-                if connection.last_data < sent:
-                    _logger.info("no sign of life for %.1f s; the connection is cut", loop.time() - sent)
+                silent = loop.time() - connection.last_data
+                if silent >= patience():
+                    _logger.info("no sign of life for %.1f s; the connection is cut", silent)
                     connection.transport.abort()
                     return
             await asyncio.sleep(max(0.0, sent + 0.8 * seconds - loop.time()))

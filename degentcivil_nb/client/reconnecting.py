@@ -16,7 +16,7 @@ from ..protocol.errors import ConnectFailed
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes, RawMessage
 from .circuit_breaker import Circuit
-from .connecting import Connector
+from .connecting import PLAIN_SILENCE_S, Connector
 from .failures import explain_close
 from .frame_connection import FrameConnection, keep_alive
 from .incoming import V1, Incoming
@@ -34,6 +34,7 @@ STEADY_S: Final = 10.0
 """How long a connection must last for the back-off to start anew after it."""
 PLAIN_INTERVAL_S: Final = 10.0
 """How often a server that names no heartbeat is pinged."""
+
 
 _logger = logging.getLogger("degentcivil_nb.client")
 
@@ -54,6 +55,7 @@ class ConnectionSupervisor:
         clock: Callable[[], float],
         delays: Callable[[], Iterator[float]],
         circuit: Circuit,
+        silence_s: float = PLAIN_SILENCE_S,
     ) -> None:
         self.state = CONNECTING
         self.reconnects = 0
@@ -67,6 +69,7 @@ class ConnectionSupervisor:
         self._monitor = monitor
         self._traffic = traffic
         self._timeout = timeout
+        self._plain_patience_s = silence_s
         self._changed = changed
         self._clock = clock
         self._delays = delays
@@ -225,7 +228,7 @@ class ConnectionSupervisor:
     async def _serve(self, connection: FrameConnection) -> ConnectFailed:
         """Stay until the connection ends, and say why it did."""
         incoming = self._incoming
-        alive = asyncio.create_task(keep_alive(connection, self._interval, self._round_trip))
+        alive = asyncio.create_task(keep_alive(connection, self._interval, self._patience, self._round_trip))
         try:
             await connection.wait_closed()
         finally:
@@ -238,11 +241,26 @@ class ConnectionSupervisor:
             self._lost_at = self._clock()
         return self._why_closed(connection)
 
-    def _interval(self) -> float:
+    @property
+    def heartbeat_s(self) -> float | None:
+        """Give how often a v1 server says that it lives, `None` for any other."""
         hello = self._incoming.hello
-        if self._incoming.dialect != V1 or hello is None:
-            return PLAIN_INTERVAL_S
-        return min(max(hello.heartbeat_s, 0.05), 60.0)
+        return None if self._incoming.dialect != V1 or hello is None else hello.heartbeat_s
+
+    @property
+    def silent_s(self) -> float | None:
+        """Give the seconds since anything came from the other side, `None` without a connection."""
+        connection = self.connection
+        return None if connection is None else max(0.0, connection.loop.time() - connection.last_data)
+
+    def _interval(self) -> float:
+        heartbeat_s = self.heartbeat_s
+        if heartbeat_s is None:
+            return min(PLAIN_INTERVAL_S, self._plain_patience_s)
+        return min(max(heartbeat_s, 0.05), 60.0)
+
+    def _patience(self) -> float:
+        return self._interval() if self._incoming.dialect == V1 else self._plain_patience_s
 
     def _round_trip(self, seconds: float) -> None:
         self._incoming.round_trip_s = seconds

@@ -17,7 +17,7 @@ from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
 from ..protocol.messages import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
 from ..protocol.receiver import StreamReceiver
 from .circuit_breaker import Circuit, retry_delays
-from .connecting import Connector
+from .connecting import PLAIN_SILENCE_S, Connector
 from .failures import explain_close
 from .incoming import V1, Incoming
 from .interfaces import Monitor, Silent, Sink, TrafficLog
@@ -56,10 +56,12 @@ class SimulationClient:
         delays: Callable[[], Iterator[float]] = retry_delays,
         circuit: Circuit | None = None,
         compression: bool | None = None,
+        silence_s: float = PLAIN_SILENCE_S,
     ) -> None:
         """Prepare a client; `position` is the epoch and `seq` that an earlier one has accounted for.
 
-        `compression` is offered to other machines and not on loopback, unless it says otherwise.
+        `compression` is offered to other machines and not on loopback, unless it says otherwise. `silence_s` is how
+        long a server without positions may say nothing at all before its connection is given up.
 
         Raises `ValueError` for what is no WebSocket URL, and `ConnectFailed` for a token that would travel in clear.
         """
@@ -92,6 +94,7 @@ class SimulationClient:
             clock=clock,
             delays=delays,
             circuit=circuit or Circuit(),
+            silence_s=silence_s,
         )
 
     # --- what is known, for any thread ---------------------------------------------------------------------------
@@ -199,6 +202,16 @@ class SimulationClient:
         """Count the frames that were received and not handed on yet."""
         connection = self._follower.connection
         return 0 if connection is None else connection.queue_depth
+
+    @property
+    def silent_s(self) -> float | None:
+        """Give the seconds since anything came from the other side, an answer to a ping included."""
+        return self._follower.silent_s
+
+    @property
+    def heartbeat_s(self) -> float | None:
+        """Give how often a v1 server says that it lives, `None` for any other."""
+        return self._follower.heartbeat_s
 
     @property
     def uptime_s(self) -> float:

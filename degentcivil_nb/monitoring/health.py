@@ -21,6 +21,7 @@ class Limits:
     lag_s: float = 2.0
     latency_s: float = 1.0
     silent_intervals: float = 2.0
+    silent_s: float = 20.0
     queue_depth: int = 10_000
     full: float = 0.9
 
@@ -63,6 +64,9 @@ def _down(figures: Figures, limits: Limits) -> list[str]:
 
 def _strained(figures: Figures, limits: Limits) -> list[str]:
     reasons = []
+    silent = _number(figures, "silent_s")
+    if silent > limits.silent_s and not _number(figures, "heartbeat_s"):
+        reasons.append(f"the other side has been silent for {silent:.0f} s; it may be busy, and the connection is kept")
     if (lag := _number(figures, "lag_s")) > limits.lag_s:
         reasons.append(f"what is shown lags {lag:.1f} s behind the simulation")
     if (latency := _number(figures, "latency_p95_s")) > limits.latency_s:

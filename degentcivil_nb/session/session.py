@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from ..widgets.dashboard import Dashboard
     from ..widgets.panels import Panels
     from ..widgets.refresh import Refresher
+
+SILENT_S: Final = 20.0
+"""Without a sign of life for so long, a session says so: two pings of a server without heartbeats."""
 
 logger = logging.getLogger("degentcivil_nb.session")
 
@@ -217,6 +220,9 @@ class Session(Reader):
         recorded = self._recording_stats()
         if recorded is not None:
             parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
+        silent_s = client.silent_s
+        if client.state == "live" and silent_s is not None and silent_s > SILENT_S:
+            parts.append(f"silent for {silent_s:.0f} s")
         if client.state != "live" and client.last_error:
             parts.append(client.last_error)
         return f"<Session {self.url}: {', '.join(parts)}>"

@@ -79,6 +79,7 @@ class SessionStatus:
                 "epoch": client.epoch,
                 "head": _known(client.head),
                 "uptime_s": client.uptime_s,
+                "silent_s": _known(client.silent_s),
                 "messages_received": counts["messages_received"],
                 "messages_sent": counts["messages_sent"],
                 "bytes_received": counts["bytes_received"],
@@ -107,6 +108,7 @@ class SessionStatus:
         figures: dict[str, Any] = {
             **{str(name): value for name, value in self.metrics().items()},
             "last_error": self._client.last_error,
+            "heartbeat_s": self._client.heartbeat_s,
         }
         recorded = self._recorder()
         if recorded is not None:

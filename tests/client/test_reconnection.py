@@ -357,3 +357,43 @@ async def test_a_command_given_while_reconnecting_is_sent_when_live() -> None:
         waiting = asyncio.create_task(client.request("pause", {}))
         await client.reconnect()
         assert (await waiting).result == "done"
+
+
+# --- silence ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def behind_silence(silence_s: float) -> AsyncIterator[tuple[FaultProxy, SimulationClient, Collector]]:
+    async def guide(websocket: ServerConnection) -> None:
+        await websocket.send('{"type":"x","timestamp":1}')
+        await stay(websocket)
+
+    async with (
+        scripted(guide, v1=False) as url,
+        FaultProxy(int(url.rpartition(":")[2])) as proxy,
+        following(proxy.url, silence_s=silence_s) as (client, sink),
+    ):
+        await sink.until(lambda: sink.messages)
+        client._follower._interval = lambda: 0.1  # type: ignore[method-assign]  # pings that come soon
+        yield proxy, client, sink
+
+
+async def test_a_server_without_positions_may_be_silent_and_it_is_said_for_how_long() -> None:
+    async with behind_silence(300.0) as (proxy, client, sink):
+        proxy.down.black_hole(True)
+        await until(lambda: client.silent_s is not None and client.silent_s > 1.0)
+        assert client.state == "live" and client.reconnects == 0
+        proxy.heal()
+        await until(lambda: client.silent_s is not None and client.silent_s < 0.5)
+        assert client.reconnects == 0 and sink.gaps == []
+
+
+async def test_silence_for_minutes_is_a_dead_peer_all_the_same() -> None:
+    async with behind_silence(0.5) as (proxy, client, _):
+        proxy.down.black_hole(True)
+        await until(lambda: client.state != "live")
+        assert "was lost" in str(client.last_error)
+
+
+def test_the_silence_that_is_allowed_is_of_several_minutes() -> None:
+    assert SimulationClient()._follower._patience() >= 180

@@ -45,7 +45,7 @@ def test_the_repr_says_how_the_session_is(server: dc.LocalServer, session: dc.Se
 
 def test_metrics_have_the_names_of_the_api(session: dc.Session) -> None:
     expected = """
-        connection dialect run_state tick epoch head uptime_s messages_received messages_sent bytes_received
+        connection dialect run_state tick epoch head uptime_s silent_s messages_received messages_sent bytes_received
         bytes_sent messages_per_s latency_p50_s latency_p95_s lag_s reconnects gaps missing duplicates errors
         evicted queue_depth memory_bytes circuit recording
     """
