@@ -1,1 +1,1 @@
-"""What every other package may use: threads, logs, progress and safe text. It knows nothing of simulations."""
+"""What every other room stands on: small parts that know nothing of messages, servers or notebooks."""

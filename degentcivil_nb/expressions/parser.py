@@ -55,6 +55,10 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 }
 
 
+_ID: Final = frozenset({"character_id"})
+"""The name that stands for an id: ids are compared as text, so that 5 finds "5"."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """Be one part of a condition: `run` evaluates it, `names` are what it asks for.
@@ -78,6 +82,11 @@ class Parsed:
     root: Node
     places: dict[str, int]
     changed: tuple[str, ...]
+
+
+def _as_id(node: Node) -> Node:
+    """Give what a node gives with whole numbers as text, since an id is compared with it."""
+    return Node(lambda look: values.id_text(node.run(look)), node.names)
 
 
 def mistake(text: str, at: int, message: str) -> ValueError:
@@ -219,7 +228,12 @@ class _Parser:
             symbol = _COMPARE.get(type(op))
             if symbol is None:
                 raise self.wrong(node.comparators[position], "no `is`; write == or !=")
-            links.append(_compare(symbol, operands[position], operands[position + 1]))
+            left, right = operands[position], operands[position + 1]
+            if left.names == _ID:
+                right = _as_id(right)
+            elif right.names == _ID:
+                left = _as_id(left)
+            links.append(_compare(symbol, left, right))
         if len(links) == 1:
             return links[0]
         runs = tuple(link.run for link in links)

@@ -88,6 +88,13 @@ def plain(value: Any) -> Any:
     return plain(got) if isinstance(got, (str, bool, int, float)) else None
 
 
+def id_text(value: Any) -> Any:
+    """Give a whole number as an id is written; also within a list."""
+    if isinstance(value, list):
+        return [id_text(item) for item in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def number(value: Any) -> float | None:
     """Give a number as a double, anything else as null; a truth value is no number."""
     if type(value) is float:

@@ -10,6 +10,7 @@ CODE_NAMES: Mapping[int, str] = {
     1002: "AUTH_FAILED",
     1003: "RATE_LIMIT",
     1004: "SERVER_ERROR",
+    1005: "UNENCODABLE",
     1101: "UNKNOWN_COMMAND",
     1102: "INVALID_ARGUMENTS",
     1103: "FORBIDDEN",
@@ -39,6 +40,7 @@ class WebSocketError(DegentCivilError):
     AUTH_FAILED: ClassVar[int] = 1002
     RATE_LIMIT: ClassVar[int] = 1003
     SERVER_ERROR: ClassVar[int] = 1004
+    UNENCODABLE: ClassVar[int] = 1005
     UNKNOWN_COMMAND: ClassVar[int] = 1101
     INVALID_ARGUMENTS: ClassVar[int] = 1102
     FORBIDDEN: ClassVar[int] = 1103

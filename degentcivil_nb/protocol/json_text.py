@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from ..core.plain import plain
 from .errors import WebSocketError
 
 EXCERPT_BYTES: Final = 500
@@ -24,14 +25,16 @@ def _encode_foreign(value: Any) -> Any:
     raise NotImplementedError(f"{type(value).__qualname__} has no JSON form; give plain numbers, text, lists and dicts")
 
 
-encode_quick = msgspec.json.Encoder(enc_hook=_encode_foreign).encode
-"""Write JSON bytes like `encode`, but raise what the library raises: for where a call of a function more counts."""
+_encode = msgspec.json.Encoder(enc_hook=_encode_foreign).encode
+
+encode_quick = msgspec.json.Encoder(enc_hook=plain).encode
+"""Write JSON bytes and convert what JSON does not have; it raises what the library raises at surrogates and cycles."""
 
 
 def encode(value: Any) -> bytes:
     """Write a message, or any payload, as JSON bytes; `WebSocketError` 1001 says what has no JSON form."""
     try:
-        return encode_quick(value)
+        return _encode(value)
     except (*FOREIGN, NotImplementedError) as error:
         raise unencodable(error) from error
 

@@ -333,11 +333,11 @@ class Session(Reader):
         """Run at `factor` times the simulation's own pace; returns its `run_state`."""
         return self._commands.run("set_speed", factor=factor)
 
-    def inspect(self, character_id: str) -> Any:
+    def inspect(self, character_id: str | int) -> Any:
         """Give everything that the simulation itself knows of a character."""
         return self.command("inspect", character_id=character_id)
 
-    def set_attribute(self, character_id: str, name: str, value: Any) -> int | None:
+    def set_attribute(self, character_id: str | int, name: str, value: Any) -> int | None:
         """Change an attribute of a character in the simulation; the change is itself an event in the stream.
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
@@ -345,7 +345,7 @@ class Session(Reader):
         arguments = {"character_id": character_id, "name": name, "value": value}
         return self._commands.change("set_attribute", arguments)
 
-    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> int | None:
+    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | int | None = None) -> int | None:
         """Make something happen in the run: an `event_notification` published by the simulation itself.
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import Any, Final
 
+from ..core.text_of import class_name, text_of
+
 _TRACEBACK: Final = 20_000
 """Characters of a traceback that are kept: its end, which says what happened."""
 
@@ -46,8 +48,16 @@ def error(
     if character_id is not None:
         payload["character_id"] = character_id
     if exception is not None:
-        payload["traceback"] = "".join(traceback.format_exception(exception))[-_TRACEBACK:]
+        payload["traceback"] = traceback_text(exception)
     return payload
+
+
+def traceback_text(exception: Any) -> str:
+    """Give the end of an exception's traceback, or whatever text there is in its place."""
+    try:
+        return "".join(traceback.format_exception(exception))[-_TRACEBACK:]
+    except Exception:  # noqa: BLE001 — it is no exception, or its parts cannot be shown
+        return f"{class_name(type(exception))}: {text_of(exception)}"[-_TRACEBACK:]
 
 
 def llm_call(character_id: str | int | None, prompt_type: str | None, **details: Any) -> dict[str, Any]:

@@ -136,14 +136,18 @@ class SimulationProbe(EventPublisher):
         try:
             self.control.checkpoint(tick)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind(error)
+            self._fail(error)
 
     async def acheckpoint(self, tick: int | None = None) -> None:
         """Do the same in a coroutine; it never blocks the loop, and handlers may be coroutine functions."""
         try:
             await self.control.acheckpoint(tick)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind(error)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.left_behind += 1
+        self._complain(error)
 
     @overload
     def command(self, function: _Function, /) -> _Function: ...
@@ -272,10 +276,44 @@ class SimulationProbe(EventPublisher):
             self.finish("dead", "exception")
         self.close()
 
+    def stats(self) -> dict[str, float | None]:
+        """Count what was told, and what became of it.
+
+        Returns
+        -------
+        dict
+            `published`: everything told, each a message, an `error` 1005 or part of a gap; `converted`: values that
+            were not plain; `unencodable`: told as an `error` 1005; `overflowed`: lost, and declared as a gap, because
+            the server's thread did not keep up; `unknown_keywords`: kept in payloads; `clients`: connected now;
+            `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the last two
+            count from the start of the server.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     probe.event("trade", {"price": 3})
+        ...     _ = probe.flush()
+        ...     probe.stats()["published"], probe.stats()["unencodable"]
+        (1, 0)
+        """
+        publisher = self._server.publisher
+        return {
+            "published": publisher.published,
+            "converted": publisher.converted + self.converted,
+            "unencodable": publisher.unencodable + self.left_behind,
+            "overflowed": publisher.overflowed,
+            "unknown_keywords": self.unknown_keywords,
+            "clients": len(self._server.clients),
+            "checkpoint_age_s": self.control.status().checkpoint_age_s,
+        }
+
     def __repr__(self) -> str:
         state: RunState = self.control.status()
         at = "" if state.tick is None else f" at tick {state.tick}"
-        return f"<SimulationProbe {self.url}: {state.state}{at}>"
+        unencodable = self.stats()["unencodable"]
+        failed = f", {unencodable:,} unencodable" if unencodable else ""
+        return f"<SimulationProbe {self.url}: {state.state}{at}{failed}>"
 
     def _become_inert(self) -> None:
         """Do nothing from now on: this is a forked child, and the server stayed with the parent."""

@@ -11,6 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
 
+from ..core.plain import plain
+from ..core.shortening import shortened
+from ..core.text_of import text_of
 from ..protocol.commands import DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
@@ -22,7 +25,9 @@ log = logging.getLogger("degentcivil_nb.simulation")
 Reply = Callable[[CommandResult], None]
 MAX_RESULT_BYTES: Final = (1 << 20) - 1024
 """What still fits into one message with its envelope."""
+_TEXT: Final = 2_000
 _TRACEBACK: Final = 4_000
+"""Characters of an exception's text and of its traceback that are told."""
 
 
 class Change(NamedTuple):
@@ -38,7 +43,7 @@ DEFERRED: Final = object()
 
 def refusal(error: WebSocketError) -> CommandResult:
     """Make the answer that carries an error."""
-    return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
+    return CommandResult(False, error=ErrorInfo(error.code, error.message, plain(error.details), error.retryable))
 
 
 def over() -> WebSocketError:
@@ -94,21 +99,18 @@ class Request:
             self.succeed(result)
 
     def succeed(self, result: Any) -> None:
-        """Answer with a result, which is encoded at once, so that it may change afterwards; not with `DEFERRED`."""
+        """Answer with a result, which is encoded at once, so that it may change afterwards; not with `DEFERRED`.
+
+        Any value is converted to plain data, and one that does not fit into an answer is shortened.
+        """
         if result is DEFERRED:
             return
         if isinstance(result, (RunState, Change)):
             self.answer(CommandResult(True, result))
             return
-        try:
-            text = encode(result)
-        except WebSocketError as error:
-            self.fail(WebSocketError(WebSocketError.SERVER_ERROR, f"the result {error.message}", retryable=False))
-            return
+        text = encode(plain(result))
         if len(text) > MAX_RESULT_BYTES:
-            too_large = f"the result has {len(text):,} bytes; at most {MAX_RESULT_BYTES:,} fit into an answer"
-            self.fail(WebSocketError(WebSocketError.SERVER_ERROR, too_large, retryable=False))
-            return
+            text = encode(shortened(plain(result), MAX_RESULT_BYTES))
         self.answer(CommandResult(True, Raw(text)))
 
     def fail(self, error: WebSocketError) -> None:
@@ -136,7 +138,7 @@ def _failed(name: str, error: BaseException) -> WebSocketError:
     text = "".join(traceback.format_exception(error))[-_TRACEBACK:]
     return WebSocketError(
         WebSocketError.SERVER_ERROR,
-        f"{name} failed: {type(error).__name__}: {error}",
+        f"{name} failed: {type(error).__name__}: {text_of(error)[:_TEXT]}",
         details={"traceback": text},
         retryable=False,
     )

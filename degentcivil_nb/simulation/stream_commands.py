@@ -7,16 +7,18 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import MessageTypes, RunState
+from ..protocol.messages import CharacterId, MessageTypes, RunState
 from ..server.stream.publishing import Receipt
 from . import payloads
 from .request import Change
+from .values import Known
 
 
 class EventSink(Protocol):
     """What a simulation tells things to: the probe."""
 
     states: dict[Any, str]
+    known: Known
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
         """Tell anything; `receipt` is given its position."""
@@ -31,52 +33,48 @@ class StreamCommands:
         self._teller = teller
         self._status = status
         self._clock = clock
-        self.inspector: Callable[[str], Any] | None = None
-        self.setter: Callable[[str, str, Any], Any] | None = None
+        self.inspector: Callable[[Any], Any] | None = None
+        self.setter: Callable[[Any, str, Any], Any] | None = None
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
 
-    def inspect(self, character_id: str) -> Any:
+    def inspect(self, character_id: CharacterId) -> Any:
         """Give everything the simulation knows of a character."""
         assert self.inspector is not None
-        try:
-            return self.inspector(character_id)
-        except LookupError as error:
-            raise _no_such_character(character_id) from error
+        return self._ask(character_id, self.inspector)
 
-    def set_attribute(self, character_id: str, name: str, value: Any) -> Change:
+    def set_attribute(self, character_id: CharacterId, name: str, value: Any) -> Change:
         """Set an attribute of a character in the simulation."""
         assert self.setter is not None
         if name == "character_id":
             raise _refused("name", "a character's id is what it is known by, and stays")
+        setter = self.setter
         try:
-            self.setter(character_id, name, value)
-        except LookupError as error:
-            raise _no_such_character(character_id) from error
+            self._ask(character_id, lambda own_id: setter(own_id, name, value))
         except (TypeError, ValueError, AttributeError) as error:
             raise _refused("name" if isinstance(error, AttributeError) else "value", str(error)) from error
         return self._update(character_id, {name: value})
 
-    def inject_event(self, event_type: str, data: Any = None, character_id: str | None = None) -> Change:
+    def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an event."""
         payload = payloads.event(event_type, data, self._clock(), character_id)
         return self._publish(MessageTypes.EVENT_NOTIFICATION, payload)
 
-    def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> Change:
+    def inject_state_change(self, character_id: CharacterId, new_state: str, location: str | None = None) -> Change:
         """Make the simulation tell that a character is in a new state."""
         states = self._teller.states
         payload = payloads.state_change(character_id, new_state, location, states.get(character_id), self._clock())
         states[character_id] = new_state
         return self._publish(MessageTypes.STATE_CHANGE, payload)
 
-    def inject_character_update(self, character_id: str, attributes: dict[str, Any]) -> Change:
+    def inject_character_update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         """Make the simulation tell attributes of a character."""
         return self._update(character_id, attributes)
 
-    def inject_error(self, code: int, message: str, character_id: str | None = None) -> Change:
+    def inject_error(self, code: int, message: str, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an error."""
         return self._publish(MessageTypes.ERROR, payloads.error(code, message, character_id))
 
-    def _update(self, character_id: str, attributes: dict[str, Any]) -> Change:
+    def _update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         return self._publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
 
     def _publish(self, type: str, payload: dict[str, Any]) -> Change:
@@ -84,9 +82,18 @@ class StreamCommands:
         self._teller.publish(type, payload, receipt=receipt)
         return Change(self._status(), receipt)
 
+    def _ask(self, character_id: CharacterId, function: Callable[[Any], Any]) -> Any:
+        """Call a function with a character's id as the simulation has it: 5 where a notebook may say "5"."""
+        for own_id in self._teller.known.candidates(character_id):
+            try:
+                return function(own_id)
+            except LookupError as error:
+                unknown = error
+        raise _no_such_character(character_id) from unknown
 
-def _no_such_character(character_id: str) -> WebSocketError:
-    return _refused("character_id", f"there is no character {character_id[:80]!r}")
+
+def _no_such_character(character_id: CharacterId) -> WebSocketError:
+    return _refused("character_id", f"there is no character {str(character_id)[:80]!r}")
 
 
 def _refused(field: str, reason: str) -> WebSocketError:

@@ -69,50 +69,84 @@ class Hostile:
         raise RuntimeError("no")
 
 
-def nested(depth: int) -> Any:
-    return [nested(depth - 1)] if depth else []
-
-
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
 
 
-@pytest.mark.parametrize("payload", [object(), Hostile(), CIRCLE, {1: {object()}}, {"x": lambda: 1}, "\ud800"])
-def test_what_cannot_be_encoded_is_counted_and_left_behind(payload: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "payload",
+    [object(), Hostile(), CIRCLE, DEEP, {1: {object()}}, {(1, 2): 3}, {"x": lambda: 1}, "\ud800", 1 << 99_999],
+    ids=["object", "hostile", "circle", "deep", "set", "tuple key", "function", "surrogate", "digits"],
+)
+def test_a_value_that_json_does_not_have_arrives_converted(payload: Any) -> None:
+    history = History()
+    stream = publisher(history)
+    stream.publish("note", payload)
+    stream.drain()
+    stream.enter(WebSocketMessage("note", payload))
+    stream.publish("note", "good")
+    stream.drain()
+    assert [message["type"] for message in held(history)] == ["note"] * 3
+    assert held(history)[2]["data"] == "good"
+    assert stream.unencodable == 0
+    assert stream.published == 3
+
+
+@pytest.mark.parametrize(
+    "type",
+    [*sorted(CONTROL - {MessageTypes.RUN_STATE}), None, 7, ["list"], "x" * 2_000_000],
+    ids=lambda type: str(type)[:20],
+)
+def test_what_is_no_type_is_an_error_in_its_place(type: Any, caplog: pytest.LogCaptureFixture) -> None:
     history, counts = History(), Counts()
     stream = publisher(history, monitor=counts)
     with caplog.at_level(logging.WARNING):
+        stream.publish("note", 1)
         for _ in range(50):
-            stream.publish("note", payload)
-    stream.publish("note", "good")
+            stream.publish(type, {"character_id": 5})
+        stream.publish("note", 2)
     stream.drain()
-    assert [message["data"] for message in held(history)] == ["good"]
+    messages = held(history)
+    assert [message["type"] for message in messages] == ["note", *["error"] * 50, "note"]
+    assert [message["seq"] for message in messages] == list(range(1, 53))
+    assert messages[1]["data"]["code"] == 1005
+    assert messages[1]["data"]["character_id"] == "5"
+    assert messages[1]["data"]["type"] == str(type)[:200]
     assert stream.unencodable == 50
-    assert len(caplog.records) == 1, "repeats are counted, not logged"
+    assert len(caplog.records) == 1, "a kind is logged once"
     assert counts.counted["errors"] == 1
-
-
-@pytest.mark.parametrize("type", [*sorted(CONTROL - {MessageTypes.RUN_STATE}), None, 7, ["list"]])
-def test_the_servers_own_types_are_never_sequenced(type: Any) -> None:
-    history = History()
-    stream = publisher(history)
-    stream.publish(type, {})
-    stream.drain()
-    assert (len(history), stream.unencodable) == (0, 1)
     if isinstance(type, str):
         with pytest.raises(WebSocketError):
             stream.enter(WebSocketMessage(type))
 
 
-def test_a_run_state_that_is_none_is_left_behind() -> None:
+def test_a_run_state_that_is_none_is_an_error_in_its_place() -> None:
     history = History()
     stream = publisher(history)
     stream.publish("run_state", {"no": "state"})
     stream.publish("run_state", 5)
     stream.publish("note", 1)
     stream.drain()
-    assert [message["type"] for message in held(history)] == ["note"]
+    assert [message["type"] for message in held(history)] == ["error", "error", "note"]
     assert stream.unencodable == 2
+
+
+def test_a_long_value_is_shortened_and_its_message_stays() -> None:
+    history = History()
+    stream = publisher(history, max_message_bytes=2_000)
+    stream.publish("state_change", {"character_id": "emma", "new_state": "MOVE", "notes": "é" * 5_000})
+    stream.drain()
+    (message,) = held(history)
+    assert (message["type"], message["data"]["character_id"], message["data"]["new_state"]) == (
+        "state_change",
+        "emma",
+        "MOVE",
+    )
+    assert message["data"]["notes"].endswith("… (5,000 characters in all)")
+    assert len(history.entries(0, 1)[0].frame) < 2_000
 
 
 def test_a_payload_above_the_limit_says_so_with_its_beginning() -> None:

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ...core.plain import key_text, plain
+from ...core.shortening import shortened
+from ...core.text_of import clean, text_of
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode, encode_quick, excerpt, unencodable
 from ...protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
@@ -20,7 +23,11 @@ from .snapshot import SnapshotBuilder
 
 log = logging.getLogger("degentcivil_nb.server")
 
-_REPEAT_S: Final = 10.0
+_NAME: Final = 200
+_REASON: Final = 2_000
+"""Characters of a name and of a reason that are told."""
+_KINDS: Final = 1_000
+"""Kinds of complaint that are remembered, so that each is logged once."""
 _WRAPPING: Final = 160
 """Bytes kept free of `max_message_bytes` for the position, and for the batch around a message."""
 
@@ -56,7 +63,9 @@ class StreamPublisher:
         self.overflowed = 0
         """Messages lost because the server's loop did not keep up."""
         self.unencodable = 0
-        """Messages left behind because their payload has no JSON form or their type is the server's own."""
+        """Messages that an `error` 1005 stands for, because they have no JSON form or a type of the server's own."""
+        self.converted = 0
+        """Messages that the encoder could not write as they were."""
         self._history = history
         self._present = present
         self._epoch = epoch
@@ -69,8 +78,7 @@ class StreamPublisher:
         self._queued_bytes = 0  # rough: threads may race for it, and it is 0 again whenever the queue is empty
         self._declared = 0  # how many of `overflowed` have their gap
         self._rare = threading.Lock()  # only for what goes wrong
-        self._last_complaint = -_REPEAT_S
-        self._silenced = 0
+        self._complained: set[tuple[str, str]] = set()
 
     def publish(
         self,
@@ -80,25 +88,76 @@ class StreamPublisher:
         timestamp: float | None = None,
         receipt: Receipt | None = None,
     ) -> None:
-        """Encode at once and append; from any thread, never raises. A `receipt` is given the message's position."""
+        """Encode at once and append; from any thread, never raises. A `receipt` is given the message's position.
+
+        A value that JSON does not have is converted, and one that is too long is shortened. What cannot be published
+        even so is an `error` 1005 in its place.
+        """
         try:
             if timestamp is None:
                 timestamp = self._clock()
             message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick))
-            size = len(message)
-            if size > self._max_payload:
-                message = self._truncated(type, data, timestamp, tick)
-                size = len(message)
-            if type in CONTROL or not isinstance(type, str):
-                if type != MessageTypes.RUN_STATE:  # which is never lost: rare, small, and somebody may wait for it
-                    raise _not_published()
-            elif len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
-                self._lose()
+            if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str):
+                message = self._unusual(type, data, timestamp, tick)
+            if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
+                self._overflow(type, message)
                 return
-            self._queued_bytes += size
+            self._queued_bytes += len(message)
             self._queue.append((type, message, self.overflowed, receipt))
-        except Exception as error:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
-            self._complain(type, unencodable(error))
+        except Exception:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
+            self._publish_anyhow(type, data, timestamp, tick, receipt)
+
+    def _overflow(self, type: str, message: bytes) -> None:
+        """Lose a message, but never a state of the run: these are rare and small, and somebody may wait for one."""
+        if type == MessageTypes.RUN_STATE:
+            self._append(type, message)
+            return
+        with self._rare:
+            self.overflowed += 1
+        self._monitor.update_metrics("overflowed")
+
+    def _append(self, type: str, message: bytes, receipt: Receipt | None = None) -> None:
+        self._queued_bytes += len(message)
+        self._queue.append((type, message, self.overflowed, receipt))
+
+    def _publish_anyhow(
+        self, type: Any, data: Any, timestamp: float | None, tick: int | None, receipt: Receipt | None
+    ) -> None:
+        """Publish what the encoder did not like with its payload converted, or an `error` 1005 that says why not."""
+        try:
+            try:
+                name = clean(type) if isinstance(type, str) else plain(type)
+                message = self._unusual(name, data, timestamp, tick)
+                self.converted += 1
+            except Exception as final:  # noqa: BLE001 — whatever it is, it is told
+                name, message = (
+                    MessageTypes.ERROR,
+                    self._complain(type, data, timestamp, tick, unencodable(final)),
+                )
+            if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
+                self._overflow(name, message)
+            else:
+                self._append(name, message, receipt)
+        except Exception:  # the boundary to the simulation
+            log.exception("a message of type %.80r could not be published, and neither could the error", type)
+
+    def _unusual(self, type: str, data: Any, timestamp: float | None, tick: int | None) -> bytes:
+        """Encode a message whose payload has to be converted, or shortened to fit; `WebSocketError` for a bad type."""
+        if not isinstance(type, str):
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type is a text")
+        if type in CONTROL:
+            if type != MessageTypes.RUN_STATE:
+                raise _not_published(type)
+            return encode(WebSocketMessage(type, data, timestamp, None, tick))
+        data = plain(data)
+        message = encode(WebSocketMessage(type, data, timestamp, None, tick))
+        excess = len(message) - self._max_payload
+        if excess > 0:
+            data = _fitting(data, len(encode(data)) - excess)
+            message = encode(WebSocketMessage(type, data, timestamp, None, tick))
+            if len(message) > self._max_payload:
+                raise WebSocketError(WebSocketError.INVALID_MESSAGE, "is too long, even without its payload")
+        return message
 
     def drain(self, limit: int | None = None) -> int:
         """Give what is queued (at most `limit`) its positions, on the loop; return how many messages that were."""
@@ -123,15 +182,18 @@ class StreamPublisher:
     def enter(self, message: WebSocketMessage) -> int:
         """Put one message behind everything queued, on the loop, and return its position.
 
-        Raises `WebSocketError` 1001 for a payload without JSON form and for the server's own types.
+        Raises `WebSocketError` 1001 for the server's own types.
         """
         if message.type in CONTROL:
-            raise _not_published()
-        encoded = encode(message if message.seq is None else msgspec.structs.replace(message, seq=None))
-        if len(encoded) > self._max_payload:
-            encoded = self._truncated(message.type, message.data, message.timestamp, message.tick)
+            raise _not_published(message.type)
+        encoded = self._unusual(message.type, message.data, message.timestamp, message.tick)
         self.drain()
         return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
+
+    @property
+    def published(self) -> int:
+        """Count all that was published: each has a position, as a message, as an `error` 1005 or within a gap."""
+        return self._history.head + self.depth + self.overflowed - self._declared
 
     @property
     def depth(self) -> int:
@@ -144,7 +206,8 @@ class StreamPublisher:
         try:
             state = msgspec.convert(message.data, RunState)
         except msgspec.ValidationError as error:
-            self._complain(message.type, error)
+            stand_in = self._complain(message.type, None, message.timestamp, message.tick, unencodable(error))
+            self._history.append(stand_in, MessageTypes.ERROR)
             return
         data = msgspec.structs.replace(state, head=self._history.head)
         self._history.append_control(encode(msgspec.structs.replace(message, data=data)), message.type)
@@ -154,30 +217,35 @@ class StreamPublisher:
             self._history.append_lost(self._epoch, lost - self._declared)
             self._declared = lost
 
-    def _lose(self) -> None:
-        with self._rare:
-            self.overflowed += 1
-        self._monitor.update_metrics("overflowed")
-
-    @staticmethod
-    def _truncated(type: str, data: Any, timestamp: float | None, tick: int | None) -> bytes:
-        payload = encode(data)
-        stand_in = {"truncated": True, "bytes": len(payload), "head": excerpt(payload)}
-        return encode(WebSocketMessage(type, stand_in, timestamp, None, tick))
-
-    def _complain(self, type: object, error: Exception) -> None:
-        """Log what could not be published, at most once in ten seconds."""
+    def _complain(
+        self, type: Any, data: Any, timestamp: float | None, tick: int | None, error: WebSocketError
+    ) -> bytes:
+        """Count what could not be published, log it once a kind, and give the `error` that stands in its place."""
+        name = text_of(type)[:_NAME]
         with self._rare:
             self.unencodable += 1
-            now = time.monotonic()
-            if now - self._last_complaint < _REPEAT_S:
-                self._silenced += 1
-                return
-            silenced, self._silenced, self._last_complaint = self._silenced, 0, now
-        self._monitor.update_metrics("errors")
-        more = f" ({silenced} more like it before)" if silenced else ""
-        log.warning("a message of type %.80r was left behind: %s%s", type, error, more)
+            kind = (name, error.message)
+            known = kind in self._complained
+            if len(self._complained) < _KINDS:
+                self._complained.add(kind)
+        if not known:
+            self._monitor.update_metrics("errors")
+            log.warning("a message of type %.80r could not be published: %.500s", name, error)
+        payload = {"code": WebSocketError.UNENCODABLE, "message": f"{name} could not be encoded: {error}"[:_REASON]}
+        payload |= {"type": name}
+        character = plain(data.get("character_id")) if isinstance(data, dict) else None
+        if character is not None:
+            payload["character_id"] = key_text(character)[:_NAME]
+        return encode(WebSocketMessage(MessageTypes.ERROR, payload, timestamp or self._clock(), None, tick))
 
 
-def _not_published() -> WebSocketError:
-    return WebSocketError(WebSocketError.INVALID_MESSAGE, "this type is none that can be published")
+def _fitting(data: Any, room: int) -> Any:
+    """Shorten what is long in plain data; of what is no mapping only the beginning stands as text."""
+    if isinstance(data, dict):
+        return shortened(data, room)
+    payload = encode(data)
+    return {"truncated": True, "bytes": len(payload), "head": excerpt(payload)}
+
+
+def _not_published(type: str) -> WebSocketError:
+    return WebSocketError(WebSocketError.INVALID_MESSAGE, f"{type} is a type of the server's own; give it another name")

@@ -1,0 +1,116 @@
+"""What a simulation hands over as ids, states, locations, codes and numbers, in the types of the wire."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from enum import Enum
+from numbers import Number
+from typing import Any, Final
+
+from ..core.plain import plain
+from ..core.text_of import clean, text_of
+from ..protocol.errors import WebSocketError
+
+CODE_BITS: Final = 63
+_MOST: Final = 2**53
+"""Whole numbers beyond it are not the same for every reader of JSON."""
+
+
+def id_of(value: Any) -> str | int | None:
+    """Give an id: text and whole numbers as they are, anything else as text; `None` where it is missing."""
+    kind = type(value)
+    if kind is str:
+        return clean(value)
+    if kind is int and -_MOST <= value <= _MOST:
+        return int(value)
+    converted = plain(value)
+    if converted is None or (isinstance(converted, float) and math.isnan(converted)):
+        return None
+    if isinstance(converted, float) and converted.is_integer():
+        converted = int(converted)  # a column of numbers with gaps in it has floats
+    if type(converted) is int and -_MOST <= converted <= _MOST:
+        return converted
+    return converted if isinstance(converted, str) else word_of(value)
+
+
+def word_of(value: Any) -> str:
+    """Give a word, such as a state: text as it is, an enum's name, anything else as text."""
+    if type(value) is str:
+        return clean(value)
+    converted = value if isinstance(value, tuple) else plain(value)
+    if isinstance(converted, tuple):
+        return text_of(tuple(plain(item) for item in converted))
+    return converted if isinstance(converted, str) else text_of(converted)
+
+
+def place_of(value: Any) -> tuple[str, tuple[float, float] | None]:
+    """Give the text of a location, and its `x` and `y` where it is a pair of numbers."""
+    if type(value) is str:
+        return clean(value), None
+    converted = plain(value)
+    if isinstance(converted, (list, tuple)):
+        pair = tuple(converted)
+        numbers = len(pair) == 2 and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in pair)
+        return text_of(pair), pair if numbers else None
+    return word_of(value), None
+
+
+def error_code_of(value: Any) -> tuple[int, str | None]:
+    """Give the code of an error, and its name where it was told as one; a text alone is 1004."""
+    name = clean(str(value._name_)) if isinstance(value, Enum) else None
+    code = plain(value._value_ if isinstance(value, Enum) else value)
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
+    if isinstance(code, int) and not isinstance(code, bool) and code.bit_length() <= CODE_BITS:
+        return code, name
+    return WebSocketError.SERVER_ERROR, name or (None if code is None else word_of(code))
+
+
+def number_of(value: Any) -> float | None:
+    """Give a finite number; `None` for what is missing, and `ValueError` for what is none."""
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    converted: Any = value if isinstance(value, Number) else plain(value)
+    if converted is None:
+        return None
+    if isinstance(converted, (list, dict, complex)):
+        raise ValueError("no number")
+    number = float(converted)
+    return number if math.isfinite(number) else None
+
+
+def count_of(value: Any) -> int | None:
+    """Give a number of things, rounded; `None` for what is missing, and `ValueError` for what is none."""
+    number = number_of(value)
+    if number is None:
+        return None
+    if not 0 <= number <= _MOST:
+        raise ValueError("no count")
+    return round(number)
+
+
+class Known:
+    """The ids of characters as the simulation itself has them, by the text that they are known by elsewhere."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, Any] = {}
+
+    def note(self, id: str | int | None, value: Any) -> None:
+        """Remember a value that is not its own text, if it is a value and no object with a life of its own."""
+        if isinstance(value, (int, float, tuple, Enum)) and id is not None:
+            self._ids[str(id)] = value
+
+    def candidates(self, character_id: str | int) -> list[Any]:
+        """Give what a simulation may know a character by that a notebook calls `character_id`, the likeliest first."""
+        text = str(character_id)
+        if text in self._ids:
+            return [self._ids[text]]
+        number = text.removeprefix("-")
+        if number.isdecimal() and number.isascii() and len(number) < 16:
+            return [character_id, int(text) if isinstance(character_id, str) else text]
+        return [character_id]
+
+    def forget(self, character_id: str | int) -> None:
+        """Forget a character that is gone."""
+        self._ids.pop(str(character_id), None)
