@@ -28,9 +28,9 @@ class StreamCommands:
     """Hold the commands; those that change something answer with the run's state, whose `seq` is that of the change."""
 
     def __init__(
-        self, teller: EventSink, status: Callable[[], RunState], clock: Callable[[], float] = time.time
+        self, events: EventSink, status: Callable[[], RunState], clock: Callable[[], float] = time.time
     ) -> None:
-        self._teller = teller
+        self._events = events
         self._status = status
         self._clock = clock
         self.inspector: Callable[[Any], Any] | None = None
@@ -61,7 +61,7 @@ class StreamCommands:
 
     def inject_state_change(self, character_id: CharacterId, new_state: str, location: str | None = None) -> Change:
         """Make the simulation tell that a character is in a new state."""
-        states = self._teller.states
+        states = self._events.states
         payload = payloads.state_change(character_id, new_state, location, states.get(character_id), self._clock())
         states[character_id] = new_state
         return self._publish(MessageTypes.STATE_CHANGE, payload)
@@ -79,12 +79,12 @@ class StreamCommands:
 
     def _publish(self, type: str, payload: dict[str, Any]) -> Change:
         receipt = Receipt()
-        self._teller.publish(type, payload, receipt=receipt)
+        self._events.publish(type, payload, receipt=receipt)
         return Change(self._status(), receipt)
 
     def _ask(self, character_id: CharacterId, function: Callable[[Any], Any]) -> Any:
         """Call a function with a character's id as the simulation has it: 5 where a notebook may say "5"."""
-        for own_id in self._teller.known.candidates(character_id):
+        for own_id in self._events.known.candidates(character_id):
             try:
                 return function(own_id)
             except LookupError as error:
