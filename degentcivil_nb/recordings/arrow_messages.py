@@ -274,7 +274,12 @@ def from_batch(batch: pa.RecordBatch) -> Iterator[RecordedMessage]:
 
 def event_times(batch: pa.RecordBatch) -> Any:
     """Give the seconds that the store will call each message's time: the sender's, or receipt where that is absurd."""
+    sent = sent_times(batch)
+    return np.where(np.isnan(sent), batch.column("received").to_numpy(zero_copy_only=False), sent)
+
+
+def sent_times(batch: pa.RecordBatch) -> Any:
+    """Give the seconds at which senders say that each message was sent, NaN where that is missing or absurd."""
     sent = batch.column("timestamp").to_numpy(zero_copy_only=False)
-    received = batch.column("received").to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):
-        return np.where((sent >= 0) & (sent < LATEST_S), sent, received)
+        return np.where((sent >= 0) & (sent < LATEST_S), sent, np.nan)

@@ -22,7 +22,7 @@ from msgspec import Raw
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
-from ..store.schema import LATEST_S, Ints
+from ..store.schema import LATEST_S, NEAR_S, Ints
 from .arrow_messages import RecordedMessage
 from .index_file import MEANING, Head, IndexFile, IndexWriter, Piece, SummaryLine, packed, unpacked
 from .segment_reader import Segment, SegmentFolder
@@ -32,8 +32,6 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 
 WORTH: Final = 65_536
 """So many messages must have been read for the first time to write down what was found."""
-NEAR_S: Final = 86_400.0
-"""How far a sender's clock may be from the receiver's to be believed as to when a message was told."""
 UNUSABLE: Final = (ValueError, OSError, KeyError, IndexError, TypeError, OverflowError, WebSocketError)
 
 Progress = Callable[[int, int], None]
@@ -62,19 +60,33 @@ class SegmentSummary:
     """The epoch of the town at its beginning."""
 
 
-def moment_of(sent: float | None, received: float) -> float:
-    """Say when a message is due in seconds since 1970: when it was sent, or received where no clock says that."""
-    if sent is not None and 0 <= sent < LATEST_S and abs(sent - received) <= NEAR_S:
+def moment_of(sent: float | None, received: float, before: float | None = None) -> float:
+    """Say when a message is due in seconds since 1970: when it was sent, or received where no clock says that.
+
+    `before` is the latest moment so far in a stream that has a clock of its own, and `None` in any other. There a
+    message without a time is due with what is before it, and any time that a sender says is believed.
+    """
+    good = sent is not None and 0 <= sent < LATEST_S
+    if before is not None:
+        return sent if sent is not None and good else before
+    if sent is not None and good and abs(sent - received) <= NEAR_S:
         return sent
     return received if 0 <= received < LATEST_S else 0.0
 
 
-def _latest(entry: RecordedMessage) -> float:
+def _latest(entry: RecordedMessage, before: float | None) -> float:
     sent = np.array([message.timestamp for message in entry.messages], np.float64)
     with np.errstate(invalid="ignore"):
-        good = (sent >= 0) & (sent < LATEST_S) & (abs(sent - entry.received) <= NEAR_S)
+        good = (sent >= 0) & (sent < LATEST_S)
+        if before is None:
+            good &= abs(sent - entry.received) <= NEAR_S
     latest = float(sent[good].max()) if good.any() else 0.0
-    return latest if good.all() else max(latest, moment_of(None, entry.received))
+    return latest if good.all() else max(latest, moment_of(None, entry.received, before))
+
+
+def own_clock(begins: float | None, latest: float) -> float | None:
+    """Give what `moment_of` takes as `before`: `begins` is what `SegmentFolder.clock_begins` says."""
+    return None if begins is None else latest if latest > -math.inf else begins
 
 
 class RecordingIndex:
@@ -110,6 +122,7 @@ class RecordingIndex:
         self._events = 0
         self._tick: int | None = None
         self._top = -math.inf
+        self._begins = self._folder.clock_begins
         self._groups: Iterator[tuple[int, Iterator[tuple[int, RecordedMessage]]]] | None = None
 
     # --- reading --------------------------------------------------------------------------------------------------
@@ -150,7 +163,7 @@ class RecordingIndex:
             self.messages += len(messages)
             self._events += sum([message.type not in ORDERED_CONTROL for message in messages])
             self._tick = next((m.tick for m in reversed(messages) if m.tick is not None), self._tick)
-            self._top = max(self._top, _latest(entry))
+            self._top = max(self._top, _latest(entry, own_clock(self._begins, self._top)))
             if progress is not None:
                 progress(self.messages, self._folder.messages)
         if number == self._sound and self.messages - before == segment.stats.messages:

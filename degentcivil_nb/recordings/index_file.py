@@ -23,7 +23,7 @@ from ..store.schema import Ints
 from .manifest import Count, digest_of, sync_folder
 
 INDEX_NAME: Final = "survey.cache"
-MEANING: Final = 2
+MEANING: Final = 3
 """To be raised whenever an `EventStore` makes something else of the same messages, or keeps more of them."""
 MAGIC: Final = b"degentcivil_nb survey\n"
 MAX_HEAD_BYTES: Final = 64 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,7 +17,8 @@ from msgspec import Meta, Raw, Struct, field
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import Gap, MessageTypes
-from .arrow_messages import event_times
+from ..store.schema import NEAR_S
+from .arrow_messages import event_times, sent_times
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -45,6 +47,9 @@ class SegmentStats(Struct, omit_defaults=True):
     data_bytes: Count = 0
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
     time: tuple[float, float] | None = None
+    """Of events: when they were sent, or received where no sender says."""
+    sent: tuple[float, float] | None = None
+    """Of events whose senders say when."""
     tick: tuple[int, int] | None = None
     seq: dict[str, tuple[int, int]] = field(default_factory=dict)
     """First and last position by epoch."""
@@ -65,10 +70,11 @@ class SegmentStats(Struct, omit_defaults=True):
         rows = size - batch.column("row").null_count
         self.rows += rows
         self.data_bytes += batch.column("data").nbytes
-        times = event_times(batch)
-        if size and np.isfinite(times).any():
-            low, high = float(np.nanmin(times)), float(np.nanmax(times))
-            self.time = (low, high) if self.time is None else (min(low, self.time[0]), max(high, self.time[1]))
+        clocks = batch.select(["timestamp", "received"])
+        if rows < size:  # a control message has no time of its own, but that of what it stands between
+            clocks = clocks.filter(batch.column("row").is_valid())
+        self.time = _wider(self.time, event_times(clocks))
+        self.sent = _wider(self.sent, sent_times(clocks))
         ticks = pc.min_max(batch.column("tick")).as_py()
         if ticks["min"] is not None:
             low, high = ticks["min"], ticks["max"]
@@ -108,6 +114,29 @@ class SegmentStats(Struct, omit_defaults=True):
         if now in ends:
             before = self.position[1] if self.position is not None and self.position[0] == now else 0
             self.position = (now, max(before, ends[now]))
+
+
+def _wider(span: tuple[float, float] | None, times: Any) -> tuple[float, float] | None:
+    known = times[np.isfinite(times)]
+    if not len(known):
+        return span
+    low, high = float(known.min()), float(known.max())
+    return (low, high) if span is None else (min(low, span[0]), max(high, span[1]))
+
+
+def span_of(segments: Iterable[SegmentStats]) -> tuple[float, float] | None:
+    """Say from when to when a recording is, in seconds since 1970, by the clock of its stream.
+
+    Where that is a clock of its own (a simulated January, recorded in November), when messages without a time were
+    received says nothing.
+    """
+    time = sent = None
+    for stats in segments:
+        time = _wider(time, np.array(stats.time or ()))
+        sent = _wider(sent, np.array(stats.sent or ()))
+    if time is None or sent is None:
+        return time
+    return sent if sent[0] - time[0] > NEAR_S or time[1] - sent[1] > NEAR_S else time
 
 
 def _end_of_gap(data: bytes) -> tuple[str, int] | None:

@@ -26,6 +26,7 @@ from .manifest import (
     SegmentStats,
     digest_of,
     parse_manifest,
+    span_of,
 )
 from .segment_reader import MAX_SEGMENT_BYTES, read_batch
 
@@ -183,7 +184,7 @@ def verify(filesystem: pafs.FileSystem, sealed: Sealed) -> str | None:
 def summary(run: RunFiles) -> dict[str, Any]:
     """Say what a run holds as far as its segments say it; `None` is unknown, counts of types are of messages."""
     stats = run.stats
-    times = [one.time for one in stats if one.time is not None]
+    span = span_of(stats)
     ticks = [one.tick for one in stats if one.tick is not None]
     types: dict[str, int] | None = {}
     for one in stats:
@@ -193,8 +194,7 @@ def summary(run: RunFiles) -> dict[str, Any]:
         for name, number in one.types.items():
             types[name] = types.get(name, 0) + number
     manifest = run.manifest or Manifest()
-    started = _moment(min(low for low, _ in times)) if times else None
-    ended = _moment(max(high for _, high in times)) if times else None
+    started, ended = (None, None) if span is None else map(_moment, span)
     return {
         "run_id": manifest.run_id,
         "url": manifest.url,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from .arrow_messages import SCHEMA, WORD, RecordedMessage, from_batch, without_null_words
+from ..store.schema import NEAR_S
+from .arrow_messages import SCHEMA, WORD, RecordedMessage, from_batch, sent_times, without_null_words
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
@@ -92,6 +96,33 @@ class SegmentFolder:
     def position(self) -> tuple[str, int] | None:
         """Give epoch and `seq` of the last position accounted for."""
         return next((s.stats.position for s in reversed(self.segments) if s.stats.position is not None), None)
+
+    @cached_property
+    def clock_begins(self) -> float | None:
+        """Give the first time of a stream that has a clock of its own; `None` where it is the receiver's.
+
+        Told from the first segment whose senders say when: there half of all times are more than a day off.
+        """
+        for segment in self.segments:
+            for clocks in self._clocks(segment):
+                sent, received = sent_times(clocks), clocks.column("received").to_numpy(zero_copy_only=False)
+                known = np.isfinite(sent) & np.isfinite(received)
+                if known.any():
+                    is_own = np.median(np.abs(sent - received)[known]) > NEAR_S
+                    return float(sent[known][0]) if is_own else None
+        return None
+
+    def _clocks(self, segment: Segment) -> list[pa.RecordBatch]:
+        """Read when messages were sent and received, without asking whether anything else is sound."""
+        columns = ["timestamp", "received"]
+        if not segment.sealed or segment.path is None:
+            return [batch.select(columns) for _, batch in segment.batches]
+        try:
+            with pa.OSFile(os.fsencode(segment.path)) as file:
+                batches: list[pa.RecordBatch] = pq.ParquetFile(file).read(columns=columns).to_batches()
+        except (OSError, ValueError, pa.ArrowException):  # whoever reads all of it says what is wrong
+            return []
+        return [batch.select(columns) for batch in batches if batch.schema.field("timestamp").type == pa.float64()]
 
     def _look(self) -> None:
         for left in reversed(range(LOOKS)):
@@ -313,7 +344,7 @@ def _sound_bytes(path: Path, digest: str) -> pa.Buffer:
     """Read a file into memory of Arrow's own: its threads may let go of Python's too late, and abort the process."""
     if path.stat().st_size > MAX_SEGMENT_BYTES:
         raise ValueError("it is too large to be a segment")
-    with pa.OSFile(str(path)) as file:
+    with pa.OSFile(os.fsencode(path)) as file:  # as text it would have to be UTF-8, which a folder need not be
         data = file.read_buffer()
     if digest_of(data) != digest:
         raise ValueError("its checksum is another")

@@ -58,6 +58,7 @@ class IndexState(Struct):
     errors: Count
     malformed: Count
     tick: int | None
+    clock: tuple[int, int] | None
 
 
 class _RetainedTransitions(TransitionTracker):
@@ -148,6 +149,7 @@ class WholeRun(EventStore):
             self._errors,
             self._malformed,
             self._tick,
+            controls.clock,
         )
         arrays: dict[str, Any] = {}
         for by, tally in self._tallies.items():
@@ -195,6 +197,7 @@ class WholeRun(EventStore):
         controls.gaps = [GapRow(*one) for one in kept.gaps]
         controls.missing, controls.run_state, controls.accounted = kept.missing, kept.run_state, kept.accounted
         controls.run_state_causes.extend(kept.told)
+        controls.clock = kept.clock
         self._places.restore(kept.places)
         self._llm.restore([(model, ModelTotals(*totals)) for model, totals in kept.llm])
         self._errors, self._malformed, self._tick = kept.errors, kept.malformed, kept.tick

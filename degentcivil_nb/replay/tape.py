@@ -16,7 +16,8 @@ from msgspec import Raw
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
-from ..recordings.index import SegmentSummary, moment_of
+from ..recordings.index import SegmentSummary, moment_of, own_clock
+from ..recordings.manifest import span_of
 from ..recordings.segment_reader import SegmentFolder
 from ..recordings.whole_run import snapshot_characters
 from ..server.stream.snapshot import SnapshotBuilder
@@ -80,9 +81,9 @@ class Tape:
         self.folder = SegmentFolder(path)
         stats = [segment.stats for segment in self.folder.segments]
         ticks = [item.tick for item in stats if item.tick is not None]
-        times = [item.time for item in stats if item.time is not None]
+        span = span_of(stats)
         self.last_tick = max((high for _, high in ticks), default=None)
-        self.last_time = max((high for _, high in times), default=None)
+        self.last_time = None if span is None else span[1]
         self.landmarks = SeekIndex(self.folder)
         self._events = 0  # that were read
         self._items = self._read()
@@ -110,10 +111,14 @@ class Tape:
         """End what another thread may be at."""
         self.landmarks.closed = True
 
-    def _read(self, start: int = 0) -> Iterator[TapeItem]:
+    def _read(self, start: int = 0, latest: float = -math.inf) -> Iterator[TapeItem]:
+        """Read from the `start`-th message on, before which `latest` is the latest moment."""
+        before = own_clock(self.folder.clock_begins, latest)
         for entry in self.folder.entries(start=start):
             for message in entry.messages:
-                yield TapeItem(message, moment_of(message.timestamp, entry.received), entry.epoch)
+                moment = moment_of(message.timestamp, entry.received, before)
+                yield TapeItem(message, moment, entry.epoch)
+                before = None if before is None else max(before, moment)
 
     def read(self, count: int) -> list[TapeItem]:
         """Give the next `count` items, fewer at the end."""
@@ -148,7 +153,7 @@ class Tape:
         else:
             town.append(self.landmarks.survey.town(page), 0.0, page.epoch)
             scene.tick, scene.moment = page.tick, page.moment
-            self._items = self._read(page.segment.stats.ordinal)
+            self._items = self._read(page.segment.stats.ordinal, page.moment)
             self._events = page.events
         rest: list[TapeItem] = []
         while not rest and not self.landmarks.closed and (piece := list(islice(self._items, _PIECE))):

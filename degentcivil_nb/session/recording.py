@@ -21,6 +21,7 @@ from ..protocol.messages import RawMessage
 from ..recordings.arrow_messages import RecordedMessage
 from ..recordings.index_file import INDEX_NAME
 from ..recordings.long_store import LongStore
+from ..recordings.manifest import span_of
 from ..recordings.segment_reader import SegmentFolder
 from ..store.event_store import EventStore
 from ..store.schema import to_ns
@@ -131,7 +132,7 @@ class Recording(Reader):
         folder = self._folder
         manifest = folder.manifest
         stats = [segment.stats for segment in folder.segments]
-        times = [item.time for item in stats if item.time is not None]
+        span = span_of(stats)
         ticks = [item.tick for item in stats if item.tick is not None]
         return pd.Series(
             {
@@ -141,8 +142,8 @@ class Recording(Reader):
                 "state": "recording" if folder.live else "finished" if folder.finished else "unfinished",
                 "messages": folder.messages,
                 "events": folder.rows,
-                "first": _moment(min(low for low, _ in times)) if times else pd.NaT,
-                "last": _moment(max(high for _, high in times)) if times else pd.NaT,
+                "first": pd.NaT if span is None else _moment(span[0]),
+                "last": pd.NaT if span is None else _moment(span[1]),
                 "first_tick": min((low for low, _ in ticks), default=pd.NA),
                 "last_tick": max((high for _, high in ticks), default=pd.NA),
                 "epochs": len({epoch for item in stats for epoch in item.seq}),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import Gap, RunState, Snapshot, SnapshotCharacter
-from .schema import Ints, timestamps
+from ..protocol.messages import Gap, MessageTypes, RunState, Snapshot, SnapshotCharacter
+from .schema import SECOND, Ints, timestamps
 
 REMEMBERED: Final = 256
+SAME_CLOCK: Final = 60 * SECOND
+"""Two clocks that differ by less than that many nanoseconds tell the same time, as far as gaps are concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,33 @@ class Controls:
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """Which command brought the run into which state, the newest last."""
         self.accounted: dict[str, int] = {}
+        self.clock: tuple[int, int] | None = None
+        """When the last event was sent whose sender says that, and when it was received; nanoseconds since 1970."""
         self.parts: list[SnapshotCharacter] = []
         """Of a snapshot whose other parts have not come yet."""
+
+    def note_sent(self, first: int, last: int, received: int) -> None:
+        """Take note of the times of new events whose senders say when; nanoseconds since 1970."""
+        if self.clock is None and self.gaps:  # they came before any time was known
+            self.gaps = [replace(gap, time=_by_stream(gap.time, first, received)) for gap in self.gaps]
+            self.rows = [
+                replace(row, time=_by_stream(row.time, first, received)) if row.type == MessageTypes.GAP else row
+                for row in self.rows
+            ]
+        self.clock = (last, received)
+
+    def gap_time(self, gap: Gap, stamp: int | None, received: int) -> int:
+        """Say when a gap begins by the clock of the stream, which may be another than the receiver's (issue 10).
+
+        That is with the last event before it. `stamp` is what the gap says itself: more exact where no position says
+        what it follows, if it is by the same clock.
+        """
+        said = received if stamp is None else stamp
+        if self.clock is None:
+            return said
+        time, came = self.clock
+        is_better = stamp is not None and gap.start is None and abs(time - came) < SAME_CLOCK
+        return said if is_better else time
 
     def account(self, epoch: str | None, seq: int) -> None:
         """Note that everything up to a position was stored, declared missing, or filtered."""
@@ -96,6 +123,10 @@ class Controls:
     def gap_rows(self) -> Ints:
         """Give the events that gaps stand before, in order."""
         return np.array([gap.row for gap in self.gaps], np.int64)
+
+
+def _by_stream(time: int, first: int, received: int) -> int:
+    return first if abs(time - received) < abs(time - first) else time
 
 
 def gap_table(gaps: list[GapRow]) -> pd.DataFrame:

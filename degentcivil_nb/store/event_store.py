@@ -26,7 +26,7 @@ from .llm import LlmTotals
 from .payloads import Payloads
 from .places import Places
 from .questions import Questions
-from .schema import NAT, SECOND, Codes, Ints, Moment, moment_ns, to_ns
+from .schema import NAT, NOWHERE, SECOND, Codes, Ints, Moment, moment_ns, to_ns
 from .table import Table
 from .transitions import TransitionTracker
 
@@ -179,6 +179,10 @@ class EventStore(Questions):
         if found.codes is not None:
             self._errors += int(np.count_nonzero(~found.codes[1]))
             self._malformed += found.malformed
+        times, unsaid = found.batch.columns["time"], found.batch.columns["time_source"]
+        said = times if unsaid is NOWHERE else times[~unsaid]
+        if len(said):
+            self._controls.note_sent(int(said[0]), int(said[-1]), int(found.batch.columns["received"]))
         last_tick = int(found.batch.columns["tick"][-1])
         if last_tick >= 0:
             self._tick = last_tick
@@ -216,6 +220,8 @@ class EventStore(Questions):
         with self._changed:
             self._settle()
             row = self._table.next_row
+            if isinstance(payload, Gap):
+                when = controls.gap_time(payload, None if stamp == NAT else stamp, received_ns)
             controls.rows.append(ControlRow(row, message.type, when, epoch, bytes(message.data)))
             if isinstance(payload, Gap):
                 controls.gap(row, payload, when)

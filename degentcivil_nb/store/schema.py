@@ -41,6 +41,8 @@ NOWHERE: Final[Mask] = np.zeros((), np.bool_)
 """The mask that is true in no row, of however many."""
 LATEST_S: Final = 9_214_646_400.0
 """The year 2262, where nanoseconds in 64 bits end."""
+NEAR_S: Final = 86_400.0
+"""How far a sender's clock may be from the receiver's to be taken for the same clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -212,6 +213,6 @@ class GuidePeer(Peer):
 
     def _make_heartbeat(self) -> bytes:
         feed = self.feed
-        now = feed.clock()
+        now = time.time()  # tells lag and offset, which a simulated clock cannot
         beat = Heartbeat(tick=feed.status().tick, clients=len(feed.clients), timestamp=now)
         return encode(WebSocketMessage(MessageTypes.HEARTBEAT, beat, now))
