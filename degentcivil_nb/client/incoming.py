@@ -73,6 +73,10 @@ class Incoming:
         self.tick: int | None = None
         self.checkpoint: tuple[float, float] | None = None
         """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server said so."""
+        self.heard_at: float | None = None
+        """When anything at all last came, wall clock."""
+        self.event_at: float | None = None
+        """When an event last came, or, before any, when the connection began; monotonic."""
         self.specs: list[CommandSpec] = []
         self.said: ErrorPayload | None = None
         """The error that this connection's server answered with, as long as nothing else came after it."""
@@ -99,6 +103,7 @@ class Incoming:
         self.said = None
         self.checkpoint = None
         self._refusable = True
+        self.event_at = time.monotonic()
         self.receiver.cut()  # an attempt that was given up may have said its `hello` after its end
         self.peer_clock.forget()
         self._newcomer = self.receiver.position is None
@@ -113,7 +118,7 @@ class Incoming:
 
     def take(self, frames: list[bytes], size: int) -> None:
         """Read frames that took `size` bytes on the wire, hand their messages on, and act on the control messages."""
-        received = self._clock()
+        self.heard_at = received = self._clock()
         if self._traffic.enabled:
             for frame in frames:
                 self._traffic.record("received", bytes(frame), self._url)
@@ -128,7 +133,11 @@ class Incoming:
         if accepted:
             tick = accepted[-1].tick
             if tick is not None:
+                if tick != self.tick and self.checkpoint is not None:  # there is one between two ticks
+                    self.checkpoint = (0.0, time.monotonic())
                 self.tick = tick
+            if any(message.type not in ORDERED_CONTROL for message in accepted):
+                self.event_at = time.monotonic()
             self._hand_on(accepted, received)
         for message in controls:
             self._control(message, received)

@@ -7,7 +7,7 @@ import logging
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -23,6 +23,9 @@ from .incoming import V1, Incoming
 from .interfaces import Monitor, Silent, Sink, TrafficLog
 from .reconnecting import CLOSED, LIVE, ConnectionSupervisor
 from .requests import Requests
+
+STANDSTILL_S: Final = 1.0
+"""From this age of the last checkpoint on, a server tells of it each second."""
 
 _logger = logging.getLogger("degentcivil_nb.client")
 
@@ -143,13 +146,27 @@ class SimulationClient:
     def checkpoint_age_s(self) -> float | None:
         """Give how many seconds ago the simulation left its last checkpoint, 0 while it stands in one.
 
+        Below a second it is as of the last heartbeat: where a run stands still, the server sends one each second.
         `None` where nobody says: before the first checkpoint, after the run's end, and in the other dialects.
         """
         checkpoint, state = self._incoming.checkpoint, self.run_state
-        if checkpoint is None or state not in ("running", "pausing", "paused"):
+        if self.state != LIVE or checkpoint is None or state not in ("running", "pausing", "paused"):
             return None
         age_s, heard = checkpoint
-        return 0.0 if state == "paused" else age_s + time.monotonic() - heard
+        if state == "paused":
+            return 0.0
+        return age_s if age_s < STANDSTILL_S else age_s + time.monotonic() - heard
+
+    @property
+    def message_age_s(self) -> float | None:
+        """Give for how many seconds no event came; `None` without a connection."""
+        at = self._incoming.event_at
+        return None if at is None or self.state != LIVE else time.monotonic() - at
+
+    @property
+    def heard_at(self) -> float | None:
+        """Give when anything at all last came from the server, wall clock in seconds."""
+        return self._incoming.heard_at
 
     @property
     def epoch(self) -> str | None:

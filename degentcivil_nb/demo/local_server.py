@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ..core.counting import counted
 from ..protocol.messages import Command, CommandResult, MessageTypes, WebSocketMessage
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
 from ..simulation import payloads
@@ -152,7 +153,7 @@ class LocalServer:
         if self._stopped:
             return f"<LocalServer {self.url}: stopped at tick {self.town.tick}>"
         return (
-            f"<LocalServer {self.url}: {len(self.town.people):,} characters, "
+            f"<LocalServer {self.url}: {counted(len(self.town.people), 'character')}, "
             f"{self.probe.run_state} at tick {self.town.tick}>"
         )
 

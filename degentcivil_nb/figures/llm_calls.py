@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..core.counting import counted
 from .parts import OTHER, PALETTE, Spec, axis, column, empty, gap_shapes, layout, texts, time_axis, times_of
 from .plotly_text import distinct_texts, plotly_text
 
@@ -58,7 +59,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
         _bars("completion tokens", labels, [np.nansum(completion[mine]) for mine in members], 3, "3", "tokens"),
         _bars("failed", labels, [100 * float(failed[mine].mean()) for mine in members], 5, "4", "%"),
     ]
-    total = f"{len(calls):,} calls, {np.nansum(prompt) + np.nansum(completion):,.0f} tokens, "
+    total = f"{counted(len(calls), 'call')}, {counted(np.nansum(prompt) + np.nansum(completion), 'token')}, "
     total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
     by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
     costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""

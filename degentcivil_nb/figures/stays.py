@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..core.counting import counted
 from .colours import state_colour
 from .parts import (
     INK,
@@ -94,9 +95,9 @@ def timeline(
         for label, (_, colour, mine) in zip(labels, groups, strict=True)
     ]
     missing = len(everybody) - len(shown) + more
-    notes = [f"{missing:,} more characters not shown"] if missing else []
+    notes = [f"{counted(missing, 'more character')} not shown"] if missing else []
     if left_out > 0:
-        notes.append(f"{left_out:,} earlier stays not shown")
+        notes.append(f"{counted(left_out, 'earlier stay')} not shown")
     if rest:
         notes.append(f"other: {listed(rest)}")
     return {

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
+from ..core.counting import counted
+
 
 class Figures(Protocol):
     """Be a dict or a `Series` of figures by name."""
@@ -19,6 +21,8 @@ class Limits:
     """Say where well ends: seconds, shares and numbers beyond which a figure becomes a reason."""
 
     lag_s: float = 2.0
+    checkpoint_s: float = 10.0
+    message_s: float = 30.0
     latency_s: float = 1.0
     silent_intervals: float = 2.0
     silent_s: float = 20.0
@@ -72,39 +76,62 @@ def _strained(figures: Figures, limits: Limits) -> list[str]:
     if (latency := _number(figures, "latency_p95_s")) > limits.latency_s:
         reasons.append(f"one answer in twenty takes longer than {latency:.1f} s")
     if (depth := _number(figures, "queue_depth")) > limits.queue_depth:
-        reasons.append(f"{depth:,.0f} messages wait to be taken in")
+        reasons.append(f"{counted(depth, 'message waits', 'messages wait')} to be taken in")
     if trouble := figures.get("recording_error", None):
         reasons.append(f"the recording cannot be written: {trouble}")
     if deleted := _number(figures, "recording_deleted"):
-        reasons.append(f"files of the recording were deleted, and {deleted:,.0f} messages with them")
+        reasons.append(f"files of the recording were deleted, and {counted(deleted, 'message')} with them")
     active, most = _number(figures, "active_connections"), _number(figures, "max_connections")
     if most and active >= limits.full * most:
         reasons.append(f"{active:,.0f} of at most {most:,.0f} connections are in use")
+    if (still := quiet(figures, limits.checkpoint_s, limits.message_s)) is not None:
+        reasons.append(f"{still}: the simulation has a long tick, waits for something, or hangs")
     return reasons
 
 
+def quiet(figures: Figures, checkpoint_s: float, message_s: float) -> str | None:
+    """Say for how long a run that should go on was not heard of, by its checkpoints or, where it has none, its events.
+
+    `None` where it is less than those seconds, and where the run stands or is over.
+    """
+    if figures.get("run_state", None) not in (None, "running", "pausing"):
+        return None
+    checkpoint, message = _known(figures, "checkpoint_age_s"), _known(figures, "message_age_s")
+    if checkpoint is not None:
+        return f"no checkpoint for {checkpoint:,.0f} s" if checkpoint >= checkpoint_s else None
+    return f"no event for {message:,.0f} s" if message is not None and message >= message_s else None
+
+
 _COUNTS = {
-    "errors": "{:,.0f} errors",
-    "gaps": "{:,.0f} gaps in the stream: gaps() says where and why",
-    "duplicates": "{:,.0f} messages came twice and were dropped",
-    "overflowed": "{:,.0f} messages were lost because the simulation published faster than the server could take",
-    "slow_gaps": "{:,.0f} times a client was too slow and was moved on",
-    "evicted": "{:,.0f} events were let go to stay within the retention",
-}
+    "errors": ("error", "errors", ""),
+    "gaps": ("gap", "gaps", " in the stream: gaps() says where and why"),
+    "duplicates": ("message that came twice was", "messages that came twice were", " dropped"),
+    "overflowed": (
+        "message was", "messages were", " lost because the simulation published faster than the server could take",
+    ),
+    "slow_gaps": ("time", "times", " a client was too slow and was moved on"),
+    "evicted": ("event was", "events were", " let go to stay within the retention"),
+}  # fmt: skip
+"""Counters that are reasons while they grow: of one, of several, and how the sentence goes on."""
 
 
 def _grown(figures: Figures, before: Figures) -> list[str]:
     reasons = []
-    for name, sentence in _COUNTS.items():
+    for name, (one, several, rest) in _COUNTS.items():
         if (more := _number(figures, name) - _number(before, name)) > 0:
-            reasons.append(sentence.format(more))
+            reasons.append(f"{counted(more, one, several)}{rest}")
     return reasons
 
 
 def _number(figures: Figures, name: str) -> float:
     """Give a figure as a number; 0 for one that is missing, unknown or none."""
+    return _known(figures, name) or 0.0
+
+
+def _known(figures: Figures, name: str) -> float | None:
+    """Give a figure as a number; `None` for one that is missing, unknown or none."""
     try:
-        value = float(figures.get(name, 0))
+        value = float(figures.get(name, None))
     except (TypeError, ValueError):
-        return 0.0
-    return value if math.isfinite(value) else 0.0
+        return None
+    return value if math.isfinite(value) else None

@@ -156,6 +156,7 @@ class SimulationWebSocket:
             max_stall_s=min(self._pool.max_stall_s, 2 * heartbeat_s),  # the dead look the same, and no ping gets out
             auth=auth,
             monitor=self.monitor,
+            checkpoint_age_s=lambda: self.feed.status().checkpoint_age_s,
         )
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []

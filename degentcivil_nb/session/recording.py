@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..analysis.reader import Reader
+from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import Progress, following
 from ..protocol.errors import CommandError, RecordingWarning
@@ -25,6 +26,7 @@ from ..recordings.manifest import span_of
 from ..recordings.segment_reader import SegmentFolder
 from ..store.event_store import EventStore
 from ..store.schema import to_ns
+from ..widgets.interfaces import Standing
 
 if TYPE_CHECKING:
     from ..widgets.dashboard import Dashboard
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
+CLOSED: Final = Standing("This recording is closed", "What is shown is all that was read of it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
 
@@ -67,6 +70,7 @@ class Recording(Reader):
         self.path = Path(path)
         self._folder = SegmentFolder(self.path)
         self._read = 0
+        self._closed = False
         self._progress = progress
         size = sum(segment.stats.data_bytes for segment in self._folder.segments)
         self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
@@ -163,7 +167,7 @@ class Recording(Reader):
     def _refresher(self) -> Refresher:
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
-        return Refresher()
+        return Refresher(standing=lambda: CLOSED if self._closed else None)
 
     @cached_property
     def panel(self) -> Panels:
@@ -179,6 +183,7 @@ class Recording(Reader):
 
     def close(self) -> None:
         """End the panels; what was read can still be asked."""
+        self._closed = True
         if "_refresher" in self.__dict__:
             self._refresher.close()
 
@@ -190,7 +195,9 @@ class Recording(Reader):
 
     def __repr__(self) -> str:
         info = self.info()
-        return f"<Recording {self.path}: {info['state']}, {len(self):,} events, {info['gaps']:,} gaps>"
+        return (
+            f"<Recording {self.path}: {info['state']}, {counted(len(self), 'event')}, {counted(info['gaps'], 'gap')}>"
+        )
 
 
 def _moment(seconds: float) -> pd.Timestamp:
@@ -218,6 +225,10 @@ class RecordingStatus:
     def health(self) -> list[str]:
         """Give what is wrong with the recording."""
         return self._problems()
+
+    def standing(self) -> Standing | None:
+        """Say nothing: a recording is as it is."""
+        return None
 
     def journal(self) -> list[tuple[float, str]]:
         """List nothing: no connection, no history of one."""

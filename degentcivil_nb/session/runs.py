@@ -14,6 +14,7 @@ import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from ..analysis.sql import answer
+from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
@@ -127,8 +128,7 @@ class Runs:
 
     def __repr__(self) -> str:
         events = sum(stats.rows for run in self._runs.values() for stats in run.stats)
-        plural = "" if len(self) == 1 else "s"
-        return f"<Runs {visible(self._folder)}: {len(self):,} run{plural}, {events:,} events>"
+        return f"<Runs {visible(self._folder)}: {counted(len(self), 'run')}, {counted(events, 'event')}>"
 
     @property
     def problems(self) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ import pandas as pd
 from ..analysis.reader import Names, Reader
 from ..client.simulation_client import SimulationClient
 from ..core import logs
+from ..core.counting import counted
 from ..core.portal import Portal
 from ..core.redaction import redacted
 from ..monitoring.connection_monitor import ConnectionMonitor
@@ -153,10 +154,16 @@ class Session(Reader):
         self._portal = Portal(f"degentcivil-{self.name}")
         self._subscriptions = Subscriptions(self._store)
         self._commands = SessionCommands(self._client, self._portal, self._store)
-        self._status = SessionStatus(
-            self._client, self._store, self.monitor, self._journal, self.reconnect, self._recording_stats
-        )
         self._closed = False
+        self._status = SessionStatus(
+            self._client,
+            self._store,
+            self.monitor,
+            self._journal,
+            self.reconnect,
+            self._recording_stats,
+            closed=lambda: self._closed,
+        )
 
     def _start(self, timeout: float) -> None:
         try:
@@ -210,13 +217,14 @@ class Session(Reader):
             parts.append(f"{client.dialect} dialect")
         run = self._store.run_state or client.run_state
         if run:
-            tick = self._store.tick
+            tick = client.tick if self._store.tick is None else self._store.tick
             parts.append(run if tick is None else f"{run} at tick {tick}")
-        parts.append(f"{len(self):,} events")
-        parts.append(f"{self._store.stats().characters:,} characters")
-        gaps = len(self.gaps())
-        if gaps:
-            parts.append(f"{gaps:,} gap{'s' if gaps > 1 else ''}")
+        if (still := self._status.quiet()) is not None:
+            parts.append(still)
+        parts.append(counted(len(self), "event"))
+        parts.append(counted(self._store.stats().characters, "character"))
+        if gaps := len(self.gaps()):
+            parts.append(counted(gaps, "gap"))
         recorded = self._recording_stats()
         if recorded is not None:
             parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
@@ -375,7 +383,7 @@ class Session(Reader):
     def _refresher(self) -> Refresher:
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
-        return Refresher()
+        return Refresher(standing=self._status.standing)
 
     @cached_property
     def panel(self) -> Panels:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..core.redaction import redacted
-from ..monitoring.health import judge
+from ..monitoring.health import judge, quiet
+from ..widgets.interfaces import Standing
 
 if TYPE_CHECKING:
     from ..client.simulation_client import SimulationClient
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 JOURNAL_LINES: Final = 200
 RECENT_S: Final = 60.0
 """A counter of what went wrong is a reason to worry while it has grown since about then."""
+
+QUIET_S: Final = 3.0
+SILENT_S: Final = 10.0
+"""A session's `repr` says so when there was no checkpoint for so long, or, in a run without any, no event."""
 
 
 class Journal:
@@ -54,7 +59,9 @@ class SessionStatus:
         reconnect: Callable[[], None],
         recorder: Callable[[], RecorderStats | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        closed: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._closed = closed
         self._client = client
         self._store = store
         self._monitor = monitor
@@ -98,6 +105,8 @@ class SessionStatus:
                 "memory_bytes": held.memory_bytes,
                 "circuit": client.circuit,
                 "recording": pd.NA if recorded is None else recorded.state,
+                "checkpoint_age_s": _known(client.checkpoint_age_s),
+                "message_age_s": _known(client.message_age_s),
             },
             dtype=object,
             name=redacted(client.uri),
@@ -117,6 +126,26 @@ class SessionStatus:
         if now - self._earlier[0][0] >= RECENT_S:
             self._earlier = (self._earlier[1], (now, figures))
         return judge(figures, self._earlier[0][1]).reasons
+
+    def quiet(self) -> str | None:
+        """Say for how many seconds nothing was heard of a run that should go on; `None` while that is short."""
+        return quiet({str(name): value for name, value in self.metrics().items()}, QUIET_S, SILENT_S)
+
+    def standing(self) -> Standing | None:
+        """Say why what is shown is no longer so; `None` while there is a connection."""
+        client, name = self._client, redacted(self._client.uri)
+        if client.state == "live":
+            return None
+        because = f" ({client.last_error})" if client.last_error else ""
+        if self._closed():
+            return Standing("This session is closed", "dc.connect(…) follows the run again.", client.heard_at, True)
+        if client.state == "closed":
+            todo = "session.reconnect() tries again."
+            return Standing(f"The connection to {name} has ended{because}", todo, client.heard_at)
+        todo = "It is tried again by itself; session.reconnect() tries now."
+        if client.circuit == "open":
+            todo = "After so many failures it is tried less often; session.reconnect() tries now."
+        return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
 
     def journal(self) -> list[tuple[float, str]]:
         """List what happened to the connection, oldest first."""

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from .packing import Kind, Values
+from .packing import EXACT, Kind, Values, number_values
 
 CAP: Final = 160
 """Characters of a cell; the whole text is one click away."""
@@ -24,10 +24,17 @@ def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values
     if isinstance(dtype, pd.DatetimeTZDtype) or getattr(dtype, "kind", "") == "M":
         return "time", seconds(series)
     if kind is None and pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        return "number", series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return "number", _numbers(series)
     values = np.empty(len(series), dtype=object)
     values[:] = [cell_text(value) for value in series.array]
     return kind or "text", values
+
+
+def _numbers(series: pd.Series) -> Values:
+    """Give numbers as floats; where some are whole and too large for that, those as they are."""
+    if pd.api.types.is_integer_dtype(series.dtype) and len(series) and max(-series.min(), series.max()) > EXACT:
+        return number_values([None if pd.isna(value) else int(value) for value in series.array])
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def seconds(series: pd.Series) -> Values:

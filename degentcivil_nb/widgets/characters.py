@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 
+from ..core.counting import counted
 from .cells import cell_text, seconds_of
 from .interfaces import CharactersNow, PanelReader
-from .packing import Column, Kind, Values
+from .packing import Column, Kind, Values, number_values
 from .panel import Update
 from .refresh import Refresher
 from .table import Cells, KeyedTable, TablePanel
@@ -50,7 +51,8 @@ class CharactersPanel(TablePanel):
         self._kinds = {name: kind_of(attributes.get(name) for attributes in present.attributes) for name in shown}
         self._left_out = set(names[MAX_ATTRIBUTES:])
         over = len(self._left_out)
-        note = f"{over:,} more attributes are not shown here: session.characters() has them." if over else ""
+        more = counted(over, "more attribute is", "more attributes are")
+        note = f"{more} not shown here: session.characters() has them." if over else ""
         middle = [Column(column_name(name), kind, name) for name, kind in self._kinds.items()]
         columns = [*FIRST, *middle, *LAST]
         return self._table.whole(columns, present.character_id, self._cells(present), note=note, empty=self.empty)
@@ -91,7 +93,7 @@ class CharactersPanel(TablePanel):
         }
         for name, kind in self._kinds.items():
             values = [attributes.get(name) for attributes in present.attributes]
-            cells[column_name(name)] = numbers(values) if kind == "number" else texts(values)
+            cells[column_name(name)] = number_values(values) if kind == "number" else texts(values)
         return cells
 
 
@@ -115,8 +117,3 @@ def texts(values: Sequence[Any]) -> Values:
     cells = np.empty(len(values), dtype=object)
     cells[:] = [cell_text(value) for value in values]
     return cells
-
-
-def numbers(values: Sequence[Any]) -> Values:
-    """Give numbers as floats, NaN where there is none."""
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

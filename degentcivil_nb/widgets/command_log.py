@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ class CommandEntry:
     state: Literal["sent", "done", "error"]
     text: str = ""
     changed: int = 0
+    at: float | None = None
+    """When it ended, wall clock in seconds."""
 
 
 class CommandLog:
@@ -68,6 +71,7 @@ class CommandLog:
         with self._lock:
             self.version += 1
             job.state, job.text, job.changed = state, shorten(text, RESULT_CAP), self.version
+            job.at = time.time()
         self._on_change()
 
 

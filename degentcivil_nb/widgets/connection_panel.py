@@ -29,6 +29,8 @@ LABELS: Final = {
     "latency_p50_s": "latency, median",
     "latency_p95_s": "latency, 95 %",
     "lag_s": "lag",
+    "checkpoint_age_s": "since the last checkpoint",
+    "message_age_s": "since the last event",
     "gaps": "gaps",
     "missing": "events missing",
     "duplicates": "duplicates dropped",
@@ -45,7 +47,7 @@ class ConnectionPanel(Panel):
     """Show how the connection is, and let a person close the circuit and try again."""
 
     title: ClassVar[str] = "connection"
-    _esm = compose("panel.js", "connection.js")
+    _esm = compose("liveness.js", "panel.js", "connection.js")
     _css = compose("panel.css", "connection.css")
 
     def __init__(self, status: PanelStatus, refresher: Refresher, **kwargs: Any) -> None:
@@ -90,4 +92,5 @@ class ConnectionPanel(Panel):
             "health": [shorten(reason, 300) for reason in self._status.health()],
             "journal": [[time, shorten(line, 300)] for time, line in list(self._status.journal())[-JOURNAL:]],
             "attempt": self._attempt,
+            "can_reconnect": metrics.get("connection") != "recording",
         }

@@ -17,7 +17,7 @@ class ConsolePanel(Panel):
     """Take commands as lines of text and show their results."""
 
     title: ClassVar[str] = "console"
-    _esm = compose("panel.js", "console.js")
+    _esm = compose("liveness.js", "panel.js", "console.js")
     _css = compose("panel.css", "console.css")
 
     def __init__(self, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:

@@ -23,15 +23,16 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     """Show a run in one widget; `close()` takes it off the page and lets go of everything."""
 
     def __init__(self, reader: PanelReader, status: PanelStatus, commands: PanelCommands, refresher: Refresher) -> None:
+        aside = {"_aside": True}
         tabs: dict[str, Sequence[Panel]] = {
-            "characters": [CharactersPanel(reader, refresher)],
-            "timeline": [TimelinePanel(reader, refresher)],
-            "rates": [RatesPanel(reader, refresher)],
-            "events": [EventsPanel(reader, refresher)],
-            "errors": [ErrorsPanel(reader, refresher), ErrorsTable(reader, refresher)],
-            "LLM calls": [LlmPanel(reader, refresher)],
-            "connection": [ConnectionPanel(status, refresher)],
-            "console": [ConsolePanel(commands, refresher)],
+            "characters": [CharactersPanel(reader, refresher, **aside)],
+            "timeline": [TimelinePanel(reader, refresher, **aside)],
+            "rates": [RatesPanel(reader, refresher, **aside)],
+            "events": [EventsPanel(reader, refresher, **aside)],
+            "errors": [ErrorsPanel(reader, refresher, **aside), ErrorsTable(reader, refresher, **aside)],
+            "LLM calls": [LlmPanel(reader, refresher, **aside)],
+            "connection": [ConnectionPanel(status, refresher, **aside)],
+            "console": [ConsolePanel(commands, refresher, **aside)],
         }
         self.headline = Headline(status, commands, refresher)
         self.panels = {panel.title: panel for panels in tabs.values() for panel in panels}

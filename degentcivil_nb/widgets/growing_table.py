@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import pandas as pd
 
+from ..core.counting import counted
 from .cells import column_of
 from .interfaces import PanelReader
 from .packing import Column, ColumnPacker, Kind, Values
@@ -87,6 +88,9 @@ class LogPanel(TablePanel):
     def _skip(self, values: Values, name: str, kind: Kind, skipped: int) -> Values:
         if kind in ("number", "time"):
             return np.concatenate(([np.nan], values))
-        text = {"type": "left out", "message": f"{skipped:,} rows came too fast to be shown here; none is lost"}
+        text = {
+            "type": "left out",
+            "message": f"{counted(skipped, 'row')} came too fast to be shown here; none is lost",
+        }
         first = np.array([text.get(name)], dtype=object)
         return np.concatenate((first, values))

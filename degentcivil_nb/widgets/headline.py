@@ -8,12 +8,13 @@ import pandas as pd
 
 from .command_log import CommandLog
 from .interfaces import PanelCommands, PanelStatus
+from .packing import EXACT
 from .panel import Panel, Update, compose
 from .refresh import Refresher
 
 SHOWN: Final = (
     "connection", "run_state", "tick", "messages_per_s", "lag_s", "gaps", "missing", "errors", "circuit", "dialect",
-    "reconnects", "recording",
+    "reconnects", "recording", "checkpoint_age_s", "message_age_s",
 )  # fmt: skip
 BUTTONS: Final = frozenset({"pause", "step", "resume"})
 
@@ -22,7 +23,7 @@ class Headline(Panel):
     """Show how it goes in one line, and stop, step and start the run."""
 
     title: ClassVar[str] = "head line"
-    _esm = compose("panel.js", "headline.js")
+    _esm = compose("liveness.js", "panel.js", "headline.js")
     _css = compose("panel.css", "headline.css")
 
     def __init__(self, status: PanelStatus, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:
@@ -65,4 +66,6 @@ def plain(value: Any) -> Any:
         return None
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, int) and abs(value) > EXACT:
+        return str(value)  # the page's numbers are floats
     return round(value, 4) if isinstance(value, float) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,19 @@ class PanelReader(Protocol):
     def gaps(self) -> pd.DataFrame: ...
 
 
+class Standing(NamedTuple):
+    """Why what is shown is no longer so, in the panel's own words."""
+
+    what: str
+    """What happened, without a full stop at its end."""
+    todo: str
+    """What goes on by itself, and what one can do: whole sentences."""
+    since: float | None
+    """As of when the shown is, wall clock in seconds; `None` where it is as good as ever."""
+    over: bool = False
+    """Nothing will come any more, and no command can be given."""
+
+
 class PanelStatus(Protocol):
     """Say how the connection and the run are. Called from the refresher's thread; answers at once."""
 
@@ -72,6 +85,9 @@ class PanelStatus(Protocol):
 
     def health(self) -> Sequence[str]:
         """Give the reasons why all is not well, in sentences; none when it is."""
+
+    def standing(self) -> Standing | None:
+        """Say why what is shown is no longer so; `None` while it is."""
 
     def journal(self) -> Sequence[tuple[float, str]]:
         """List what happened to the connection, oldest first: wall clock in seconds, and one line of text."""

@@ -146,7 +146,7 @@ class LiveFigure(Panel):
     The page is sent all of it once, then what changed: new points, the last one corrected, gaps. Zoom and pan stay.
     """
 
-    _esm = compose("panel.js", "figure.js")
+    _esm = compose("liveness.js", "panel.js", "figure.js")
     _css = compose("panel.css")
 
     title: ClassVar[str] = "figure"

@@ -11,10 +11,15 @@ import numpy.typing as npt
 from ..figures.colours import state_colour
 
 Kind = Literal["text", "state", "number", "time"]
-"""How a column is shown: texts and states are `str | None`, numbers floats, times seconds since the epoch."""
+"""How a column is shown: texts and states are `str | None`, numbers floats, times seconds since the epoch.
+
+A column of numbers with a whole one that a float cannot hold is an array of objects: floats and those ints.
+"""
 
 Values = npt.NDArray[Any]
 
+EXACT: Final = 1 << 53
+"""Whole numbers up to here are floats without loss; larger ones travel as their digits (issue 10, row 8)."""
 TIME_TYPES: Final = (np.uint16, np.uint32)
 """Offsets of times are written in the first that holds them; its largest number stands for no time."""
 
@@ -58,7 +63,7 @@ class ColumnPacker:
 def pack_values(kind: Kind, values: Values, packer: ColumnPacker) -> dict[str, Any]:
     """Put a column's values into the packer; returns their JSON part."""
     if kind == "number":
-        return {"n": packer.add(_narrow(values))}
+        return _pack_numbers(values, packer)
     if kind == "time":
         return _pack_times(values, packer)
     known: dict[str | None, int] = {}
@@ -82,6 +87,27 @@ def pack_places(places: npt.NDArray[np.int64], bound: int, packer: ColumnPacker)
     chosen = np.zeros(bound, dtype=bool)
     chosen[places] = True
     return {"among": packer.add(np.packbits(chosen, bitorder="little"))}
+
+
+def number_values(values: Sequence[Any]) -> Values:
+    """Give numbers, `None` among them, as a column: floats, NaN for none, and large whole ones as they are."""
+    if any(isinstance(value, int) and abs(value) > EXACT for value in values):
+        cells = np.empty(len(values), dtype=object)
+        cells[:] = [value if isinstance(value, int) and abs(value) > EXACT else _as_float(value) for value in values]
+        return cells
+    return np.array([_as_float(value) for value in values], dtype=np.float64)
+
+
+def _as_float(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _pack_numbers(values: Values, packer: ColumnPacker) -> dict[str, Any]:
+    if values.dtype != object:
+        return {"n": packer.add(_narrow(values))}
+    exact = [(place, str(value)) for place, value in enumerate(values) if isinstance(value, int)]
+    near = np.array([0.0 if isinstance(value, int) else value for value in values], dtype=np.float64)
+    return {"n": packer.add(_narrow(near)), "exact": exact}
 
 
 def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -12,13 +12,18 @@ import anywidget
 import msgspec
 import traitlets
 
+from ..core.escaping import visible
+from .cells import shorten
 from .flow import Flow
 from .input_comm import TARGET, InputComms
+from .interfaces import Standing
 from .refresh import Refresher
 
 logger = logging.getLogger("degentcivil_nb.widgets")
 
 STATIC: Final = Path(__file__).parent / "static"
+BEAT_S: Final = 1.0
+"""A page that shows a panel hears so often from Python, whatever there is to say; `liveness.js` waits for it."""
 ENVELOPE: Final = 1_800
 """Bytes that an update takes on its way to the page besides its own: the kernel's envelope, and its two words, busy and
 idle, on the acknowledgement."""
@@ -52,6 +57,8 @@ class Panel(anywidget.AnyWidget):
     """Under which the page's input comm finds this panel; set once."""
     _target = traitlets.Unicode(TARGET).tag(sync=True)
     """The input comm's target; set once."""
+    _aside = traitlets.Bool(False).tag(sync=True)
+    """Whether it stands beside a head line that says for all why what is shown is no longer so; set once."""
 
     def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(_key=uuid.uuid4().hex, **kwargs)
@@ -60,6 +67,8 @@ class Panel(anywidget.AnyWidget):
         self._seen: Any = None
         self._failure: str | None = None  # what the pages were told
         self._logged: str | None = None
+        self._stood: Standing | None = None  # what the pages were told of the session
+        self._said_at = 0.0
         self._inputs = InputComms(self._key, self._hear)
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         refresher.add(self)
@@ -109,7 +118,7 @@ class Panel(anywidget.AnyWidget):
         body = encode_body(update.body)
         whole = self.flow.wants_full
         buffers = [body, *update.buffers]
-        self.send({"kind": "update", "n": self.flow.sent(now), "full": whole}, buffers)
+        self._say("update", now, buffers, n=self.flow.sent(now), full=whole)
         return ENVELOPE + sum(len(buffer) if isinstance(buffer, bytes) else buffer.nbytes for buffer in buffers)
 
     def _fail(self, error: Exception, now: float) -> int:
@@ -120,8 +129,20 @@ class Panel(anywidget.AnyWidget):
         if text != self._logged:
             self._logged = text
             logger.error("the panel %r failed", self.title, exc_info=error)
-        self.send({"kind": "failure", "n": self.flow.sent(now)}, [encode_body({"text": text[:2000]})])
+        self._say("failure", now, [encode_body({"text": text[:2000]})], n=self.flow.sent(now))
         return ENVELOPE + len(text)
+
+    def beat(self, now: float) -> None:
+        """See `View`: a beat each second, and at once where the session stands otherwise."""
+        if self.flow.watched and (now - self._said_at >= BEAT_S or self._refresher.standing() != self._stood):
+            self._say("beat", now)
+
+    def _say(self, kind: str, now: float, buffers: list[bytes | memoryview] | None = None, **more: Any) -> None:
+        self._said_at, self._stood = now, self._refresher.standing()
+        standing = None if self._stood is None else self._stood._asdict()
+        if standing is not None:
+            standing["what"] = visible(shorten(standing["what"], 500))  # it may name an error of the wire's
+        self.send({"kind": kind, "standing": standing, **more}, buffers)
 
     # --- hearing ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from .flow import Flow
+from .interfaces import Standing
 
 logger = logging.getLogger("degentcivil_nb.widgets")
 
@@ -29,6 +30,9 @@ class View(Protocol):
 
     def refresh(self, now: float) -> int:
         """Send one update if there is something new, and give the bytes it took (0: nothing new)."""
+
+    def beat(self, now: float) -> None:
+        """Tell the pages that Python is there and how the run's source stands, where no update did so lately."""
 
 
 class MainThread:
@@ -54,7 +58,7 @@ class Refresher:
     """Refresh the visible views in turn, within a budget of updates and bytes; make one for each session.
 
     The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty
-    context, so that what it sends belongs to no cell.
+    context, so that what it sends belongs to no cell. `standing` says why what is shown is no longer so, if it is not.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class Refresher:
         bytes_per_s: float = BYTES_PER_S,
         main: MainThread | None = None,
         clock: Callable[[], float] = time.monotonic,
+        standing: Callable[[], Standing | None] = lambda: None,
     ) -> None:
+        self.standing = standing
         self._period = 1 / rate_hz
         self._bytes_per_s = bytes_per_s
         self._allowance = float(bytes_per_s)
@@ -95,7 +101,7 @@ class Refresher:
     def post(self, work: Callable[[], None]) -> None:
         """Have a short piece of work done on the refresher's thread, soon; it must not block."""
         with self._lock:
-            if self._closed or not self._views:
+            if not self._views:
                 return
             self._inbox.put(work)
             if self._thread is None:
@@ -104,11 +110,14 @@ class Refresher:
                 self._thread.start()
 
     def close(self) -> None:
-        """Draw the last state of what is on view, stop, and return when the thread is gone. Idempotent."""
+        """Draw the last state of what is on view, stop, and return when the thread is gone. Idempotent.
+
+        A page that asks afterwards, because somebody opens another tab say, is still answered.
+        """
         with self._lock:
             self._closed = True
+            self._inbox.put(None)
             thread = self._thread
-        self._inbox.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join(5)
 
@@ -126,11 +135,11 @@ class Refresher:
     def _run(self) -> None:
         while True:
             with self._lock:
-                if self._closed or not self._views:
+                if not self._views or (self._closed and self._inbox.empty()):
                     self._thread = None
-                    break
+                    return
                 views = sorted(self._views, key=lambda view: view.flow.sent_at)  # who waited longest goes first
-            watched = any(view.flow.watched for view in views)
+            watched = not self._closed and any(view.flow.watched for view in views)
             due = self._ticked + self._period - self._clock()
             try:
                 work = self._inbox.get(timeout=max(0.0, due) if watched else None)
@@ -139,11 +148,17 @@ class Refresher:
             else:
                 if work is not None:
                     self._do(work)
+                elif self._closed:
+                    self._draw_last(views)
                 continue  # whoever was closed or shown meanwhile must be seen
             self.tick(views, self._clock())
-        for view in list(self._views):  # what was left when it ended stays on view
+
+    def _draw_last(self, views: list[View]) -> None:
+        """Draw what stays on view when all ends."""
+        for view in views:
             if view.flow.watched:
                 view.refresh(self._clock())
+                view.beat(self._clock())
 
     def _do(self, work: Callable[[], None]) -> None:
         try:
@@ -156,6 +171,8 @@ class Refresher:
         since = now - self._ticked
         self._ticked = now
         self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)
+        for view in views:
+            view.beat(now)
         for view in views:
             if self._allowance <= 0:
                 return

@@ -12,7 +12,7 @@ from .packing import Column, ColumnPacker, Values, pack_places, pack_values
 from .panel import Panel, Update, compose
 from .refresh import Refresher
 
-TABLE_SCRIPT: Final = compose("panel.js", "cells.js", "grid.js", "table.js")
+TABLE_SCRIPT: Final = compose("liveness.js", "panel.js", "cells.js", "grid.js", "table.js")
 TABLE_STYLE: Final = compose("panel.css", "table.css")
 
 Cells = dict[str, Values]
@@ -127,6 +127,8 @@ class KeyedTable:
         where = differs(old[at], new)
         if not where.any():
             return None
+        if new.dtype == object != old.dtype:  # the first number that no float can hold
+            old = self._values[column.name] = old.astype(object)
         at, new = at[where], new[where]
         old[at] = new
         return {**pack_places(at, len(old), packer), **pack_values(column.kind, new, packer)}
@@ -140,7 +142,8 @@ def pack_rows(columns: Sequence[Column], keys: Sequence[str], values: Cells, pac
 
 def differs(old: Values, new: Values) -> Values:
     """Say where two columns differ; missing is equal to missing."""
-    different = old != new
-    if old.dtype.kind == "f" and new.dtype.kind == "f":
-        different &= ~(np.isnan(old) & np.isnan(new))
-    return np.asarray(different, dtype=bool)
+    different = np.asarray(old != new, dtype=bool)
+    at = np.flatnonzero(different)
+    one, other = old[at], new[at]
+    different[at] = ~np.asarray((one != one) & (other != other), dtype=bool)  # NaN alone differs from itself
+    return different

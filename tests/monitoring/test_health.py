@@ -44,7 +44,13 @@ def test_a_healthy_connection_has_no_reasons() -> None:
         ({"latency_p95_s": 1.5}, "degraded", "longer than 1.5 s"),
         ({"queue_depth": 20_000}, "degraded", "20,000 messages wait"),
         ({"gaps": 2}, "degraded", "2 gaps in the stream"),
-        ({"errors": 1}, "degraded", "1 errors"),
+        ({"gaps": 1}, "degraded", "^1 gap in the stream"),
+        ({"duplicates": 1}, "degraded", "^1 message that came twice was dropped"),
+        ({"evicted": 1}, "degraded", "^1 event was let go"),
+        ({"slow_gaps": 1}, "degraded", "^1 time a client was too slow"),
+        ({"checkpoint_age_s": 12.0}, "degraded", "^no checkpoint for 12 s: the simulation has a long tick"),
+        ({"checkpoint_age_s": pd.NA, "message_age_s": 40.0}, "degraded", "^no event for 40 s"),
+        ({"errors": 1}, "degraded", "^1 error$"),
         ({"overflowed": 7}, "degraded", "7 messages were lost"),
         ({"active_connections": 95, "max_connections": 100}, "degraded", "95 of at most 100"),
     ],
@@ -55,6 +61,15 @@ def test_each_trouble_is_a_reason(change: dict[str, Any], status: str, reason: s
     assert len(found.reasons) == 1
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(found.reasons[0])
+
+
+def test_a_run_that_stands_or_has_just_been_at_a_checkpoint_is_not_told_to_hang() -> None:
+    for change in (
+        {"run_state": "paused", "checkpoint_age_s": 0.0, "message_age_s": 900.0},
+        {"run_state": "finished", "message_age_s": 900.0},
+        {"checkpoint_age_s": 0.2, "message_age_s": 900.0},  # it goes on, and has nothing to say
+    ):
+        assert judge({**WELL, **change}) == ("ok", ())
 
 
 def test_a_dead_peer_is_noticed_within_two_intervals_whatever_the_interval() -> None:
@@ -86,4 +101,4 @@ def test_the_limits_can_be_set() -> None:
 
 def test_the_worst_comes_first() -> None:
     found = judge({**WELL, "connection": "closed", "lag_s": 9.0, "errors": 1})
-    assert ["connection" in found.reasons[0], "lags" in found.reasons[1], "errors" in found.reasons[2]] == [True] * 3
+    assert ["connection" in found.reasons[0], "lags" in found.reasons[1], "error" in found.reasons[2]] == [True] * 3

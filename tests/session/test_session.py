@@ -47,7 +47,7 @@ def test_metrics_have_the_names_of_the_api(session: dc.Session) -> None:
     expected = """
         connection dialect run_state tick epoch head uptime_s silent_s messages_received messages_sent bytes_received
         bytes_sent messages_per_s latency_p50_s latency_p95_s lag_s reconnects gaps missing duplicates errors
-        evicted queue_depth memory_bytes circuit recording
+        evicted queue_depth memory_bytes circuit recording checkpoint_age_s message_age_s
     """
     metrics = session.metrics()
     assert list(metrics.index) == expected.split()

@@ -27,6 +27,9 @@ class Page:
         self.client = client
         self.messages: list[dict[str, Any]] = []
         self.bodies: list[dict[str, Any]] = []
+        self.beats = 0
+        self.standing: dict[str, Any] | None = None
+        """Why what is shown is no longer so, by the last message."""
         self.columns: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.cells: dict[str, list[Any]] = {}
@@ -45,7 +48,12 @@ class Page:
 
     # --- what it shows ------------------------------------------------------------------------------------------
 
-    def _take(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+    def _take(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self.standing = content["standing"]
+        if content["kind"] == "beat":
+            self.beats += 1
+            return
+        assert buffers is not None
         body = json.loads(buffers[0])
         self.messages.append(content)
         self.say("ack", n=content["n"])
@@ -83,7 +91,10 @@ def _places(part: dict[str, Any], data: bytes) -> Any:
 
 def _values(part: dict[str, Any], data: bytes) -> list[Any]:
     if "n" in part:
-        return [None if value != value else float(value) for value in _array(part["n"], data)]
+        values: list[Any] = [None if value != value else float(value) for value in _array(part["n"], data)]
+        for place, digits in part.get("exact", ()):
+            values[place] = int(digits)
+        return values
     if "t" in part:
         offsets = _array(part["t"], data)
         none = np.iinfo(offsets.dtype).max

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from degentcivil_nb.widgets.interfaces import Standing
+
 COLUMNS = ("time", "tick", "type", "character_id", "state", "location", "event_type", "code", "message")
 
 
@@ -45,6 +47,7 @@ class Run:
             "reconnects": 0, "uptime_s": 1.0, "epoch": "e",
         }  # fmt: skip
         self.reasons: list[str] = []
+        self.stands: Standing | None = None
         self.lines: list[tuple[float, str]] = []
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.sent_at: list[float] = []
@@ -148,6 +151,9 @@ class Run:
 
     def health(self) -> Sequence[str]:
         return self.reasons
+
+    def standing(self) -> Standing | None:
+        return self.stands
 
     def journal(self) -> Sequence[tuple[float, str]]:
         return self.lines

@@ -19,6 +19,7 @@ from degentcivil_nb.widgets.dashboard import Dashboard
 from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.input_comm import InputComms
+from degentcivil_nb.widgets.interfaces import Standing
 from degentcivil_nb.widgets.panel import Panel, Update
 from degentcivil_nb.widgets.refresh import Refresher
 from tests.support.page import Page, Prompt
@@ -93,6 +94,30 @@ def test_a_failure_is_shown_in_its_panel_logged_once_and_gone_when_it_is_over(
     panel.refresh(9.0)
     assert other.messages[-1]["kind"] == "update"
     assert other.messages[-1]["full"]
+
+
+def test_a_page_hears_each_second_from_python_and_at_once_where_the_session_stands_otherwise(run: Run) -> None:
+    refresher = Prompt(standing=run.standing)
+    page = Page(EventsPanel(run, refresher))
+    panel = page.panel
+    panel.beat(0.0)
+    assert page.beats == 0, "nobody looks"
+    page.show()
+    now = refresher.now()
+    panel.beat(now + 0.5)
+    assert page.beats == 0, "an update has just said enough"
+    panel.beat(now + 1.5)
+    assert page.beats == 1
+    run.stands = Standing("the line is <b>cut</b> \ud800", "It is tried again.", 12.0)
+    panel.beat(now + 1.6)
+    assert page.beats == 2
+    assert page.standing == {
+        "what": "the line is <b>cut</b> \\ud800", "todo": "It is tried again.", "since": 12.0, "over": False,
+    }  # fmt: skip
+    run.stands = None
+    run.happen()
+    panel.refresh(now + 1.7)
+    assert page.standing is None
 
 
 def test_what_a_page_says_may_be_anything(run: Run, refresher: Refresher) -> None:

@@ -23,8 +23,12 @@ class Counter:
         self.flow = Flow()
         self.size = size
         self.drawn = 0
+        self.beats: list[float] = []
         self.context = ""
         self.event = threading.Event()
+
+    def beat(self, now: float) -> None:
+        self.beats.append(now)
 
     def refresh(self, now: float) -> int:
         self.drawn += 1
@@ -128,6 +132,33 @@ def test_a_view_that_takes_long_is_drawn_less_often_and_does_not_delay_the_other
             view.flow.acknowledge("a", view.flow.number)
     assert slow.drawn * 0.3 <= 0.25 * 30
     assert quick.drawn > 4 * slow.drawn
+
+
+def test_a_page_that_is_slow_to_draw_still_hears_that_python_is_there() -> None:
+    clock, view = Clock(), Counter()
+    refresher = Refresher(clock=clock, main=Fixed(True))
+    view.flow.show("a")
+    ticks(refresher, view, clock, 4, acknowledge=False)
+    assert len(view.beats) == 20
+
+
+def test_a_refresher_that_is_closed_draws_the_last_and_still_answers_who_asks(
+    nothing_leaks: Callable[[], None],
+) -> None:
+    refresher, view = Refresher(rate_hz=50), Counter()
+    refresher.add(view)
+    refresher.post(lambda: view.flow.show("a"))
+    assert view.event.wait(PATIENCE_S)
+    drawn = view.drawn
+    refresher.close()
+    assert not refresher.running
+    assert view.drawn > drawn
+    assert view.beats, "who looks is told that this is the end"
+    answered = threading.Event()
+    refresher.post(answered.set)
+    assert answered.wait(PATIENCE_S)
+    refresher.close()
+    refresher.remove(view)
 
 
 def test_late_is_what_took_half_a_second() -> None:

@@ -6,10 +6,11 @@ import random
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from degentcivil_nb.figures.colours import STATE_COLOURS, state_colour
-from degentcivil_nb.widgets.cells import CAP, cell_text, detail_text
+from degentcivil_nb.widgets.cells import CAP, cell_text, column_of, detail_text
 from degentcivil_nb.widgets.characters import MAX_ATTRIBUTES, CharactersPanel
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
@@ -148,6 +149,32 @@ def test_an_empty_table_says_what_would_fill_it(run: Run) -> None:
 def test_numbers_are_halved_only_where_that_loses_nothing() -> None:
     for values, size in (([1.0, 2.5, np.nan], "f4"), ([0.1], "f8"), ([16_777_217.0], "f8")):
         assert pack_values("number", np.array(values), ColumnPacker())["n"][0] == size
+
+
+BIG = 9_007_199_254_740_993
+
+
+def test_whole_numbers_that_no_float_holds_are_shown_exactly_and_told_from_their_neighbours(run: Run) -> None:
+    run.put("emma", money=1)
+    run.put("noah", money=2.5)
+    page = shown(run)
+    for money in (BIG, BIG + 1, -BIG, 2**64 + 1, 3, BIG):
+        run.put("emma", money=money)
+        page.panel.refresh(1.0)
+        assert page.rows()["emma"]["money"] == money
+        assert page.rows()["noah"]["money"] == 2.5
+    assert [column["kind"] for column in page.columns if column["name"] == "money"] == ["number"]
+    run.put("mia", money=BIG + 2)
+    page.panel.refresh(2.0)
+    assert page.rows()["mia"]["money"] == BIG + 2
+
+
+def test_large_whole_numbers_of_a_frame_are_exact() -> None:
+    kind, values = column_of(pd.Series([BIG, None, 7], dtype="Int64"))
+    assert kind == "number"
+    packed = pack_values(kind, values, ColumnPacker())
+    assert packed["exact"] == [(0, str(BIG))]
+    assert column_of(pd.Series([1, 2**53]))[1].dtype == np.float64
 
 
 def test_times_far_apart_are_sent_as_they_are() -> None:

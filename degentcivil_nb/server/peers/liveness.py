@@ -16,6 +16,8 @@ log = logging.getLogger("degentcivil_nb.server")
 
 
 _LOOK_S: Final = 0.5
+STANDSTILL_S: Final = 1.0
+"""A run without a checkpoint for so long is told of each second, so that who watches need not guess in between."""
 
 
 class LivenessMonitor:
@@ -30,6 +32,7 @@ class LivenessMonitor:
         max_stall_s: float,
         auth: WebSocketAuth | None,
         monitor: Monitor,
+        checkpoint_age_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._peers = peers
         self._history = history
@@ -37,27 +40,36 @@ class LivenessMonitor:
         self._max_stall_s = max_stall_s
         self._auth = auth
         self._monitor = monitor
+        self._checkpoint_age_s = checkpoint_age_s
+        self._stood_still = False
+        self._beat_at = 0.0  # by the loop's clock, of the last heartbeat
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Look after them until cancelled."""
         loop = asyncio.get_running_loop()
-        beat = loop.time() + self._heartbeat_s
+        self._beat_at = loop.time()
         try:
             while True:
                 await asyncio.sleep(min(_LOOK_S, self._heartbeat_s / 4))
                 now = loop.time()
-                due = now >= beat
-                if due:
-                    beat = now + self._heartbeat_s
                 try:
-                    self._look(now, due)
+                    self._look(now, self._due(now))
                 except Exception:  # the boundary of the server's care: one bad peer must not cost the others theirs
                     log.exception("looking after the peers failed")
         finally:
             for task in self._closing:
                 task.cancel()
             await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _due(self, now: float) -> bool:
+        """Say whether a heartbeat is due; while a run stands still and once it goes on, sooner than otherwise."""
+        still = (self._checkpoint_age_s() or 0.0) >= STANDSTILL_S
+        seconds = min(self._heartbeat_s, STANDSTILL_S) if still or self._stood_still else self._heartbeat_s
+        due = now >= self._beat_at + seconds
+        if due:
+            self._beat_at, self._stood_still = now, still
+        return due
 
     def _look(self, now: float, due: bool) -> None:
         self._history.expire()

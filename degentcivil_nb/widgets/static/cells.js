@@ -1,11 +1,11 @@
 // Columns as they come over the wire, and cells as they are shown.
 
-const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
-const NO_TIME = { u2: 0xffff, u4: 0xffffffff };
+const ARRAYS = new Map([["u1", Uint8Array], ["u2", Uint16Array], ["u4", Uint32Array], ["f4", Float32Array], ["f8", Float64Array]]);
+const NO_TIME = new Map([["u2", 0xffff], ["u4", 0xffffffff]]);
 
 // Read one packed array out of the update's buffer.
 function unpackArray([type, offset, length], bytes) {
-  return new ARRAYS[type](bytes, offset, length);
+  return new (ARRAYS.get(type))(bytes, offset, length);
 }
 
 // Give the row numbers that a packed column is for.
@@ -18,11 +18,15 @@ function unpackPlaces(packed, bytes) {
   return places;
 }
 
-// Give a packed column as a plain array: texts or null, numbers or NaN.
+// Give a packed column as a plain array: texts or null, numbers or NaN, whole numbers beyond 2⁵³ as BigInt.
 function unpackValues(packed, bytes, colours) {
-  if (packed.n) return Array.from(unpackArray(packed.n, bytes));
+  if (packed.n) {
+    const values = Array.from(unpackArray(packed.n, bytes));
+    for (const [place, digits] of packed.exact ?? []) values[place] = BigInt(digits);
+    return values;
+  }
   if (packed.t) {
-    const none = NO_TIME[packed.t[0]];
+    const none = NO_TIME.get(packed.t[0]);
     return Array.from(unpackArray(packed.t, bytes), (ms) => (ms === none ? NaN : packed.base + ms / 1000));
   }
   packed.colours?.forEach((colour, i) => colours.set(packed.u[i], colour));
@@ -38,7 +42,9 @@ const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
 const tiny = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3, notation: "scientific" });
 
 function formatNumber(value) {
+  if (typeof value === "bigint") return value.toLocaleString("en-US");
   if (Number.isNaN(value)) return "";
+  if (Number.isSafeInteger(value)) return whole.format(value);
   const size = Math.abs(value);
   if (size !== 0 && (size < 0.001 || size >= 1e12) && Number.isFinite(value)) return tiny.format(value);
   return whole.format(value);
@@ -51,13 +57,17 @@ function cellText(value, kind) {
   return visible(value);
 }
 
+// What a spreadsheet would run; a number with a sign is none.
+const FORMULA = /^[=+\-@\t\r]/;
+const SIGNED = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
 // A cell for the clipboard: one line, no tabs, and no formula that a spreadsheet would run.
 function clipboardText(value, kind) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
   if (kind === "number") return String(value);
   if (kind === "time") return utcTime(value).replace(" UTC", "Z").replace(" ", "T");
   const text = visible(value);
-  return /^[=+\-@]/.test(text) ? `'${text}` : text;
+  return FORMULA.test(text) && !SIGNED.test(text) ? `'${text}` : text;
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
@@ -69,7 +79,7 @@ function rowComparer(values, kind, direction) {
       const x = values[a], y = values[b];
       if (Number.isNaN(x)) return Number.isNaN(y) ? a - b : 1;
       if (Number.isNaN(y)) return -1;
-      return (x - y) * direction || a - b;
+      return (x < y ? -direction : x > y ? direction : 0) || a - b; // a BigInt cannot be subtracted from a number
     };
   }
   const ranks = new Map(); // collating each pair would take most of a second at 5,000 rows
@@ -92,10 +102,11 @@ function rowFilter(query, columns, cells) {
     const where = one.length ? one : columns;
     const sought = one.length ? rest : word;
     return (row) => where.some((column) => {
-      const value = cells[column.name][row];
+      const value = cells.get(column.name)[row];
       if (value === null || value !== value) return false;
-      const text = typeof value === "string" ? value : cellText(value, column.kind);
-      return text.toLowerCase().includes(sought);
+      if (typeof value === "string") return value.toLowerCase().includes(sought);
+      const plain = column.kind === "number" && String(value).includes(sought); // 1234 is found as 1234 and as 1,234
+      return plain || cellText(value, column.kind).toLowerCase().includes(sought);
     });
   });
   return (row) => tests.every((test) => test(row));

@@ -13,8 +13,10 @@ function formatSpan(s) {
   if (s < 120) return `${s.toFixed(0)} s`;
   return s < 7200 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`;
 }
+const WHOLE = /^-?\d{16,400}$/;
 function formatMetric(name, value) {
   if (value === null) return "–";
+  if (typeof value === "string" && WHOLE.test(value)) return formatCount(value); // beyond 2⁵³
   if (typeof value !== "number") return visible(String(value));
   if (name.startsWith("bytes_") || name.endsWith("_bytes")) return formatBytes(value);
   if (name === "messages_per_s") return `${value.toLocaleString("en-US", { maximumFractionDigits: 0 })} /s`;
@@ -22,7 +24,7 @@ function formatMetric(name, value) {
   return value.toLocaleString("en-US");
 }
 
-function renderConnection(state, el, { send }) {
+function renderConnection(state, el, { send, standing }) {
   const health = make("div", "dc-health");
   health.setAttribute("role", "status");
   const bar = make("div", "dc-bar");
@@ -54,7 +56,17 @@ function renderConnection(state, el, { send }) {
     return cells.get(name);
   }
 
+  // A button that cannot work looks so; figures of a kernel that is gone are as they were, as the sentence above says.
+  function stand() {
+    const at = standing();
+    again.disabled = at?.over === true || state.attempt?.state === "sent" || !state.can_reconnect;
+    again.title = at?.over ? `${visible(at.what)}.` : "Try to connect at once, and close the circuit breaker";
+    bar.hidden = state.can_reconnect === false;
+    if (at?.kernel) { health.dataset.tone = "warn"; health.replaceChildren(make("div", "", `⚠ ${visible(at.what)}.`)); }
+  }
+
   return {
+    stand,
     draw() {
       if (!state.rows) return;
       for (const [name, label, value] of state.rows) {
@@ -64,7 +76,6 @@ function renderConnection(state, el, { send }) {
       }
       health.dataset.tone = state.health.length ? "warn" : "good";
       health.replaceChildren(...(state.health.length ? state.health.map((reason) => make("div", "", `⚠ ${visible(reason)}`)) : [make("div", "", "✓ all is well")]));
-      again.disabled = state.attempt.state === "sent";
       outcome.textContent = visible(state.attempt.text);
       none.hidden = state.journal.length > 0;
       journal.replaceChildren(...state.journal.toReversed().map(([time, text]) => {
@@ -74,6 +85,7 @@ function renderConnection(state, el, { send }) {
         line.append(when, document.createTextNode(` ${visible(text)}`));
         return line;
       }));
+      stand();
     },
   };
 }

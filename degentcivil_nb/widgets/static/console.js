@@ -12,7 +12,7 @@ function receiveConsole(state, body, buffers, full) {
   if (body.offered) state.offered = body.offered;
 }
 
-function renderConsole(state, el, { send }) {
+function renderConsole(state, el, { send, standing }) {
   const log = make("div", "dc-log");
   log.setAttribute("role", "log");
   log.tabIndex = 0;
@@ -56,7 +56,16 @@ function renderConsole(state, el, { send }) {
     return { box, outcome, changed: -1 };
   }
 
+  function stand() {
+    const over = standing()?.over === true;
+    input.disabled = over;
+    for (const { outcome, box } of drawn.values()) {
+      if (over && box.dataset.state === "sent") outcome.textContent = "not known: nobody is there to say what came of it";
+    }
+  }
+
   return {
+    stand,
     draw() {
       if (!state.jobs) return;
       if (offered !== state.offered) {
@@ -85,6 +94,7 @@ function renderConsole(state, el, { send }) {
       }
       empty.hidden = state.jobs.size > 0;
       if (end) log.scrollTop = log.scrollHeight;
+      stand();
     },
   };
 }

@@ -33,7 +33,7 @@ function makeGrid({ source, onOpen, onSort, signal }) {
 
   function setColumns(next, widths, rebuild = true) {
     columns = next;
-    const tracks = columns.map((c, i) => (i === columns.length - 1 ? `minmax(${widths[c.name]}ch, 1fr)` : `${widths[c.name]}ch`));
+    const tracks = columns.map((c, i) => (i === columns.length - 1 ? `minmax(${widths.get(c.name)}ch, 1fr)` : `${widths.get(c.name)}ch`));
     el.style.setProperty("--dc-columns", tracks.join(" "));
     if (!rebuild) return; // only the widths are others
     el.setAttribute("aria-colcount", columns.length);

@@ -1,8 +1,11 @@
 // The head line: figures of stable width, three buttons, and what became of the last press.
 
-const RUN_SIGNS = { running: "▶", pausing: "◐", paused: "⏸", finished: "■", dead: "✕" };
-const LINK_SIGNS = { live: "●", connecting: "◌", reconnecting: "↻", closed: "✕" };
+const RUN_SIGNS = new Map([["running", "▶"], ["pausing", "◐"], ["paused", "⏸"], ["finished", "■"], ["unfinished", "■"], ["recording", "●"], ["dead", "✕"]]);
+const OVER = new Set(["finished", "unfinished", "dead"]); // states that a run does not leave
+const LINK_SIGNS = new Map([["live", "●"], ["connecting", "◌"], ["reconnecting", "↻"], ["closed", "✕"], ["recording", "■"]]);
 const QUEUED_AFTER_MS = 400;
+const QUIET_S = 3;            // so long without a checkpoint is worth a word
+const DONE_MS = 15_000;       // what was done is no news after that
 
 function receiveHeadline(state, body) {
   const { jobs, ...figures } = body;
@@ -10,7 +13,7 @@ function receiveHeadline(state, body) {
   state.job = jobs[jobs.length - 1] ?? state.job;
 }
 
-function renderHeadline(state, el, { send }) {
+function renderHeadline(state, el, { send, standing, signal }) {
   const bar = make("div", "dc-headline");
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", "The run");
@@ -20,6 +23,7 @@ function renderHeadline(state, el, { send }) {
   const rate = figure("rate", "dc-rate", "/s");
   rate.el.title = "messages received a second";
   const lag = figure("lag", "dc-lag", "ms");
+  const quiet = figure("", "dc-quiet");
   const gaps = figure("gaps", "dc-gaps");
   const errors = figure("errors", "dc-errors");
   const recording = figure("recording", "dc-recording");
@@ -33,16 +37,19 @@ function renderHeadline(state, el, { send }) {
   buttons.append(pause, step, steps, resume);
   const feedback = make("div", "dc-feedback");
   feedback.setAttribute("role", "status");
-  bar.append(run.el, tick.el, link.el, rate.el, lag.el, gaps.el, errors.el, recording.el, buttons);
+  bar.append(run.el, tick.el, link.el, quiet.el, rate.el, lag.el, gaps.el, errors.el, recording.el, buttons);
   el.append(bar, feedback);
   let waiting = null;
+  let clearing = null;
+  let told = null;      // the job that the line was last about
+  signal.addEventListener("abort", () => clearTimeout(clearing));
 
   function figure(label, className, unit = "") {
     const box = make("span", `dc-reading ${className}`);
     const value = make("span", "dc-value", "–");
     box.append(make("span", "dc-label dc-dim", label), value);
     if (unit) box.append(make("span", "dc-unit dc-dim", unit));
-    return { el: box, set(text, tone = "") { if (value.textContent !== text) value.textContent = text; box.dataset.tone = tone; } };
+    return { el: box, show(on) { box.hidden = !on; }, set(text, tone = "") { if (value.textContent !== text) value.textContent = text; box.dataset.tone = tone; } };
   }
 
   function button(text, command) {
@@ -52,6 +59,7 @@ function renderHeadline(state, el, { send }) {
   }
 
   function press(command) {
+    if (standing()?.over) return; // the buttons look so, and the keyboard must not do more
     const id = Math.random().toString(36).slice(2);
     const content = { command, id, at: Date.now() };
     if (command === "step") content.ticks = Math.max(1, Math.round(Number(steps.value)) || 1);
@@ -68,37 +76,92 @@ function renderHeadline(state, el, { send }) {
     feedback.dataset.tone = tone;
   }
 
-  const count = (n) => (n === null || n === undefined ? "–" : Math.round(n).toLocaleString("en-US"));
-  return {
-    draw() {
-      const live = state.connection === "live";
-      run.set(state.run_state ? `${RUN_SIGNS[state.run_state] ?? "?"} ${visible(String(state.run_state))}` : "–", state.run_state);
-      tick.set(count(state.tick));
-      link.set(`${LINK_SIGNS[state.connection] ?? "?"} ${visible(String(state.connection ?? "–"))}${state.circuit === "open" ? ", circuit open" : ""}${state.reconnects ? ` ↻${count(state.reconnects)}` : ""}`, live ? "good" : "bad");
-      link.el.title = state.reconnects ? `reconnected ${count(state.reconnects)} times: the connection panel says when and why` : "";
-      rate.set(count(state.messages_per_s));
-      lag.set(state.lag_s === null || state.lag_s === undefined ? "–" : count(state.lag_s * 1000));
-      gaps.set(count(state.gaps), state.gaps ? "warn" : "");
-      gaps.el.title = state.gaps ? `${state.missing === null ? "an unknown number of" : count(state.missing)} events are missing: session.gaps()` : "nothing is missing";
-      errors.set(count(state.errors), state.errors ? "warn" : "");
-      const recorded = visible(String(state.recording ?? ""));
-      recording.el.hidden = !recorded;
-      recording.el.title = recorded;
-      recording.set(recorded.length > 40 ? `${recorded.slice(0, 39)}…` : recorded, recorded === "writing" ? "good" : "bad");
-      const commands = live && state.dialect === "v1";
-      const over = state.run_state === "finished" || state.run_state === "dead";
-      pause.disabled = !commands || over || state.run_state === "paused";
-      step.disabled = !commands || over;
-      resume.disabled = !commands || over || state.run_state === "running";
-      bar.title = state.dialect && state.dialect !== "v1" ? "This server takes no commands." : "";
-      const job = state.job;
-      if (job && (waiting === null || job.id === waiting || job.state !== "sent")) {
-        if (job.id === waiting) waiting = null;
-        if (job.state === "sent") say(`${job.line}: on its way`, "sent");
-        else say(`${job.line}: ${job.text}`, job.state);
-      }
-    },
-  };
+  // What was done is dated and goes by itself; what failed is dated and stays.
+  function report(job) {
+    if (job.number === told?.number && job.changed === told.changed) return;
+    told = job;
+    clearTimeout(clearing);
+    if (job.state === "sent") { say(`${job.line}: on its way`, "sent"); return; }
+    const age = job.at ? Date.now() - job.at * 1000 : 0;
+    if (job.state === "done" && age > DONE_MS) { say("", ""); return; }
+    say(`${job.line}: ${job.text}${job.at ? `, at ${localTime(job.at).replace(/\.\d+$/, "")}` : ""}`, job.state);
+    if (job.state === "done") clearing = setTimeout(() => say("", ""), DONE_MS - Math.max(0, age));
+  }
+
+  // How the run is; where nobody can know it any more, how it was.
+  function showRun(known) {
+    const name = state.run_state ? visible(String(state.run_state)) : "";
+    const sure = known || OVER.has(state.run_state);
+    const shown = sure ? `${RUN_SIGNS.get(state.run_state) ?? "?"} ${name}` : `was ${name}`;
+    run.set(name ? shown : "–", sure && name ? name : "");
+  }
+
+  function showLink(at) {
+    const still = state.connection === "recording";
+    if (at?.kernel) { link.set(at.sign, "bad"); return; }
+    const again = state.reconnects ? ` ↻${formatCount(state.reconnects)}` : "";
+    const circuit = state.circuit === "open" ? ", circuit open" : "";
+    const sign = LINK_SIGNS.get(state.connection) ?? "?";
+    link.set(`${sign} ${visible(String(state.connection ?? "–"))}${circuit}${again}`, state.connection === "live" ? "good" : still ? "" : "bad");
+    link.el.title = state.reconnects ? `reconnected ${formatCount(state.reconnects)} times: the connection panel says when and why` : "";
+  }
+
+  // How long nothing came, while the run says that it goes on.
+  function showQuiet(known) {
+    const [seconds, what] = typeof state.checkpoint_age_s === "number" ? [state.checkpoint_age_s, "last checkpoint"] : [state.message_age_s, "last message"];
+    const told = known && typeof seconds === "number" && seconds >= QUIET_S && (state.run_state === "running" || state.run_state === "pausing" || !state.run_state);
+    quiet.show(told);
+    if (told) quiet.set(`${what} ${Math.floor(seconds).toLocaleString("en-US")} s ago`, "warn");
+    quiet.el.title = "the simulation is busy with one long tick, waits for something, or hangs";
+  }
+
+  function draw() {
+    const at = standing();
+    const gone = at?.kernel === true;
+    const still = state.connection === "recording"; // a run that is looked at from disk
+    const live = !gone && state.connection === "live";
+    showRun(live || still && !gone);
+    tick.set(formatCount(state.tick));
+    showLink(at);
+    showQuiet(live);
+    for (const each of [rate, lag]) each.show(!still);
+    errors.show(!still || typeof state.errors === "number");
+    rate.set(live ? formatCount(state.messages_per_s) : "–");
+    lag.set(live && typeof state.lag_s === "number" ? formatCount(state.lag_s * 1000) : "–");
+    gaps.set(formatCount(state.gaps), state.gaps ? "warn" : "");
+    gaps.el.title = state.gaps ? `${state.missing === null ? "an unknown number of" : formatCount(state.missing)} events are missing: session.gaps()` : "nothing is missing";
+    errors.set(formatCount(state.errors), state.errors ? "warn" : "");
+    const recorded = visible(String(state.recording ?? ""));
+    recording.show(recorded !== "");
+    recording.el.title = recorded;
+    const cut = recorded.length > 40 ? `${recorded.slice(0, 39)}…` : recorded;
+    recording.set(gone ? `was ${cut}` : cut, gone ? "" : recorded === "writing" ? "good" : "bad");
+    const commands = live && at === null && state.dialect === "v1";
+    const over = OVER.has(state.run_state);
+    pause.disabled = !commands || over || state.run_state === "paused";
+    step.disabled = steps.disabled = !commands || over;
+    resume.disabled = !commands || over || state.run_state === "running";
+    buttons.hidden = still;
+    buttons.title = whyNot(at, over);
+    if (waiting !== null && gone && at.over) {
+      waiting = null;
+      say("the kernel is gone: whether the command was carried out is not known here", "error");
+    }
+    const job = state.job;
+    if (job && (waiting === null ? !at?.over : job.id === waiting || job.state !== "sent")) {
+      if (job.id === waiting) waiting = null;
+      report(job);
+    }
+  }
+
+  function whyNot(at, over) {
+    if (at !== null) return `${visible(at.what)}.`;
+    if (state.dialect && state.dialect !== "v1") return "This server takes no commands.";
+    if (over) return "The run is over.";
+    return state.connection === "live" ? "" : "There is no connection to the simulation.";
+  }
+
+  return { draw, stand: draw };
 }
 
 export default panel({ receive: receiveHeadline, render: renderHeadline });

@@ -1,8 +1,9 @@
 // What every panel's script shares: the way in, flow control, and text that cannot deceive.
-// Joined in front of each panel's own script, which ends with `export default panel({receive, render})`:
-//   receive(state, body, buffers, full)  takes an update into the model's state (an empty object at first)
-//   render(state, el, {send, signal})    builds one view in `el` and returns {draw(body, buffers, full)};
-//                                        draw() without arguments draws the whole state
+// Joined, with `liveness.js`, in front of each panel's own script, which ends with `export default panel({receive, render})`:
+//   receive(state, body, buffers, full)          takes an update into the model's state (an empty object at first)
+//   render(state, el, {send, standing, signal})  builds one view in `el` and returns {draw(body, buffers, full), stand()};
+//                                                draw() without arguments draws the whole state; `standing()` says why
+//                                                what is shown is no longer so (null: it is), stand() that this changed
 // `body` is the update's JSON, `buffers` the DataViews beside it.
 
 const LINKS = new Map();
@@ -24,10 +25,13 @@ function panel({ receive, render }) {
       const failure = make("div", "dc-failure");
       failure.setAttribute("role", "alert");
       failure.hidden = true;
+      const banner = make("div", "dc-standing");
+      banner.setAttribute("role", "status");
+      banner.hidden = true;
       const content = make("div", "dc-content");
-      el.replaceChildren(failure, content);
+      el.replaceChildren(banner, failure, content);
       const ended = new AbortController();
-      const view = render(link.state, content, { send: link.input, signal: ended.signal });
+      const view = render(link.state, content, { send: link.input, standing: link.standing, signal: ended.signal });
       const shown = {
         visible: false,
         draw: (...update) => { failure.hidden = true; view.draw(...update); },
@@ -35,8 +39,19 @@ function panel({ receive, render }) {
           failure.textContent = `This panel could not be drawn: ${visible(text)}. It tries again when something changes.`;
           failure.hidden = false;
         },
+        stand: () => {
+          const standing = link.standing();
+          el.toggleAttribute("data-stale", standing !== null);
+          const blank = link.blank(); // a tab that is opened when it is too late
+          banner.hidden = standing === null || (model.get("_aside") && !blank); // beside a head line, that says it
+          content.hidden = blank && standing?.kernel === true && standing.over;
+          const text = standing === null ? "" : standingText(standing, blank);
+          if (banner.textContent !== text) banner.textContent = text;
+          view.stand?.();
+        },
       };
       link.attach(shown);
+      shown.stand();
       let onScreen = false;
       const look = () => link.setVisible(shown, onScreen && document.visibilityState !== "hidden");
       const observer = new IntersectionObserver((entries) => {
@@ -63,17 +78,38 @@ function makeLink(model, receive) {
   const client = crypto.randomUUID?.() ?? Math.random().toString(36).slice(2);
   const state = {};
   const views = new Set();
-  const wire = openInput(model);
+  let said = null;     // what Python says of the session: why what is shown is no longer so
   let number = 0;      // of the last update taken in
   let whole = false;   // whether the state is complete and follows `number`
   let asked = false;   // whether a full update is on its way
   let showing = false;
 
+  const stand = () => { for (const view of views) view.stand(); };
+  const life = watchLiveness(model, {
+    changed: stand,
+    ask(anew) {
+      if (anew) { wire.close(); wire = openInput(model, life); } // refused where Python knows nothing of this panel
+      whole = false;
+      asked = true;
+      say("show");
+    },
+  });
+  let wire = openInput(model, life);
+
   const say = (kind, more) => wire.send({ kind, client, ...more });
   const onMessage = (message, buffers) => {
-    if (message.kind !== "update" && message.kind !== "failure") return;
+    if (message.kind !== "update" && message.kind !== "failure" && message.kind !== "beat") return;
+    life.heard();
+    const words = message.standing ?? null;
+    if (JSON.stringify(words) !== JSON.stringify(said)) {
+      said = words;
+      life.showing(showing && !said?.over); // who has said the last word need not speak again
+      stand();
+    }
+    if (message.kind === "beat") return;
     if (!showing) { whole = false; return; }
     const body = JSON.parse(decoder.decode(buffers[0]));
+    const first = number === 0;
     const rest = buffers.slice(1);
     if (message.kind === "failure") {
       number = message.n;
@@ -90,6 +126,7 @@ function makeLink(model, receive) {
       receive(state, body, rest, message.full);
       for (const view of views) if (view.visible) view.draw(body, rest, message.full);
     }
+    if (first) stand(); // it is blank no longer
     requestAnimationFrame(() => { if (showing) say("ack", { n: message.n }); }); // when it had time to draw it
   };
   model.on("msg:custom", onMessage);
@@ -100,10 +137,13 @@ function makeLink(model, receive) {
     showing = any;
     whole = false;
     asked = any;
+    life.showing(any && !said?.over);
     say(any ? "show" : "hide");
   };
   return {
     state,
+    standing: () => life.problem() ?? said,
+    blank: () => number === 0,
     input: (content) => say("input", { content }),
     attach: (view) => views.add(view),
     detach: (view) => { views.delete(view); look(); },
@@ -113,14 +153,25 @@ function makeLink(model, receive) {
       if (on && showing && whole) view.draw(); // shown twice: the state is here already
       look();
     },
-    close() { model.off("msg:custom", onMessage); wire.close(); },
+    close() { model.off("msg:custom", onMessage); life.close(); wire.close(); },
   };
 }
 
+function standingText({ what, since, todo, kernel }, blank) {
+  const when = since === null ? "" : localTime(since).replace(/\.\d+$/, "");
+  const shown = blank && kernel ? " This was not open before, so there is nothing to show." : when && ` What is shown is as of ${when}.`;
+  return `⚠ ${visible(what)}.${shown} ${visible(todo)}`;
+}
+
 // The input comm: opened by the page so that its messages keep the subshell that JupyterLab stamps on them, and a
-// click arrives while a cell blocks. Where the kernel is out of reach, messages go the ordinary way.
-function openInput(model) {
-  const ordinary = (content) => model.send(content);
+// click arrives while a cell blocks. Where the kernel is out of reach, messages go the ordinary way. Nothing that cannot
+// be sent is thrown into the page: JupyterLab throws it, marimo rejects a promise, and `life` says that the kernel is gone.
+function openInput(model, life) {
+  const guarded = (send) => (content) => {
+    const failed = (error) => { console.info("degentcivil_nb: not sent:", String(error)); life.tell("unsent"); };
+    try { send(content)?.catch?.(failed); } catch (error) { failed(error); }
+  };
+  const ordinary = guarded((content) => model.send(content));
   const kernel = model.widget_manager?.kernel;
   if (!kernel?.createComm) return { send: ordinary, close() {} };
   let comm = null;
@@ -135,6 +186,7 @@ function openInput(model) {
   (async () => {
     try {
       comm = kernel.createComm(model.get("_target"));
+      comm.onClose = () => { if (!closed) life.tell("closed"); };
       await new Promise((resolve) => setTimeout(resolve)); // the comm starts its subshell a turn later
       if (comm.commsOverSubshells === "disabled") comm.commsOverSubshells = "perComm";
       if (comm.subshellStarted) {
@@ -142,7 +194,8 @@ function openInput(model) {
       }
       if (closed) { comm.dispose(); return; }
       comm.open({ key: model.get("_key") });
-      go((content) => (comm.isDisposed ? ordinary(content) : comm.send(content)));
+      const side = guarded((content) => { comm.send(content); }); // its future ends with an error where the kernel does
+      go((content) => (comm.isDisposed ? ordinary(content) : side(content)));
     } catch (error) {
       console.warn("degentcivil_nb: input goes the ordinary way", error);
       go(ordinary);
@@ -178,6 +231,12 @@ function make(tag, className = "", text = "") {
   if (className) element.className = className;
   if (text) element.textContent = text;
   return element;
+}
+
+// A whole number as people read it; one beyond 2⁵³ comes as text, and is exact.
+function formatCount(n) {
+  if (n === null || n === undefined) return "–";
+  return (typeof n === "string" ? BigInt(n) : Math.round(n)).toLocaleString("en-US");
 }
 
 const two = (n) => String(n).padStart(2, "0");

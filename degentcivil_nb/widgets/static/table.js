@@ -3,7 +3,7 @@
 function emptyTable(state) {
   state.columns = [];
   state.keys = [];
-  state.cells = {};
+  state.cells = new Map(); // by column, whose names come from the wire
   state.colours ??= new Map();
   state.dropped = 0;
 }
@@ -13,25 +13,25 @@ function receiveTable(state, body, buffers) {
   if (body.columns) {
     emptyTable(state);
     state.columns = body.columns;
-    for (const column of state.columns) state.cells[column.name] = [];
+    for (const column of state.columns) state.cells.set(column.name, []);
   }
   if (body.limits) Object.assign(state, body.limits);
   for (const [name, part] of Object.entries(body.set ?? {})) {
     const values = unpackValues(part, bytes, state.colours);
-    const column = state.cells[name];
+    const column = state.cells.get(name);
     unpackPlaces(part, bytes).forEach((row, i) => { column[row] = values[i]; });
   }
   if (body.add) {
     push(state.keys, body.add.keys);
     for (const [name, part] of Object.entries(body.add.cells)) {
-      push(state.cells[name], unpackValues(part, bytes, state.colours));
+      push(state.cells.get(name), unpackValues(part, bytes, state.colours));
     }
   }
   const over = body.keep === undefined ? 0 : Math.max(0, state.keys.length - body.keep);
   if (over) {
     state.dropped += over;
     state.keys.splice(0, over);
-    for (const column of state.columns) state.cells[column.name].splice(0, over);
+    for (const column of state.columns) state.cells.get(column.name).splice(0, over);
   }
   for (const name of ["empty", "note", "follow", "tones"]) if (name in body) state[name] = body[name];
 }
@@ -40,7 +40,7 @@ function push(list, more) {
   for (const item of more) list.push(item);
 }
 
-function renderTable(state, el, { send, signal }) {
+function renderTable(state, el, { send, standing, signal }) {
   const bar = make("div", "dc-bar");
   const filter = make("input", "dc-filter");
   filter.type = "search";
@@ -67,15 +67,15 @@ function renderTable(state, el, { send, signal }) {
   let following = true;
   let dropped = 0;
   let shownCount = 0;
-  let widths = {};           // in ch, by column
+  let widths = new Map();    // in ch, by column
   let measured = 0;
   let awaited = null;        // the key whose detail was asked for
   const shownColumns = () => state.columns.filter((column) => !hiddenColumns.has(column.name));
   const source = {
     key: (row) => state.keys[row],
-    value: (row, name) => state.cells[name][row],
+    value: (row, name) => state.cells.get(name)[row],
     colour: (text) => state.colours.get(text) ?? "transparent",
-    tone: (row) => (state.tones ? state.cells[state.tones]?.[row] ?? "" : ""),
+    tone: (row) => (state.tones ? state.cells.get(state.tones)?.[row] ?? "" : ""),
   };
   const grid = makeGrid({ source, signal, onOpen: open, onSort: sortBy });
   el.append(bar, grid.el, empty, detail.el, note);
@@ -83,7 +83,9 @@ function renderTable(state, el, { send, signal }) {
   function open(key) {
     awaited = key;
     detail.wait(key);
-    send({ detail: key });
+    const at = standing();
+    if (at?.kernel && at.over) detail.show({ title: key, text: `${at.what}, and the rest of this row with it.` });
+    else send({ detail: key });
   }
 
   function sortBy(name) {
@@ -95,7 +97,7 @@ function renderTable(state, el, { send, signal }) {
 
   function chooseColumns() {
     known = state.columns;
-    widths = {};
+    widths = new Map();
     choices.replaceChildren(...state.columns.map((column) => {
       const label = make("label");
       const box = make("input");
@@ -116,8 +118,8 @@ function renderTable(state, el, { send, signal }) {
   function layOut(force = true) {
     let grown = force;
     for (const column of shownColumns()) {
-      const width = columnWidth(column, state.cells[column.name]);
-      if (width > (widths[column.name] ?? 0)) { widths[column.name] = width; grown = true; }
+      const width = columnWidth(column, state.cells.get(column.name));
+      if (width > (widths.get(column.name) ?? 0)) { widths.set(column.name, width); grown = true; }
     }
     measured = performance.now();
     if (grown) grid.setColumns(shownColumns(), widths, force);
@@ -129,9 +131,9 @@ function renderTable(state, el, { send, signal }) {
     let rows = Array.from({ length: total }, (_, row) => row);
     const test = rowFilter(filter.value, shownColumns(), state.cells);
     if (test) rows = rows.filter(test);
-    if (sort && state.cells[sort.name]) {
+    if (sort && state.cells.has(sort.name)) {
       const column = state.columns.find((candidate) => candidate.name === sort.name);
-      rows.sort(rowComparer(state.cells[sort.name], column.kind, sort.direction));
+      rows.sort(rowComparer(state.cells.get(sort.name), column.kind, sort.direction));
     }
     const stays = state.follow && !sort;
     if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);

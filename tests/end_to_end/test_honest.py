@@ -1,0 +1,202 @@
+"""A dashboard never says what is not so: each way in which it can be cut off is said on it, and its buttons look so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.end_to_end.conftest import OpenNotebook
+from tests.end_to_end.lab import Notebook
+
+pytestmark = pytest.mark.browser
+
+TOWN = """
+import degentcivil_nb as dc
+server = dc.start_local_server(seed=3)
+session = dc.connect(server)
+session.dashboard()
+"""
+LONELY = """
+import subprocess, sys, os, time
+import degentcivil_nb as dc
+code = "import degentcivil_nb as dc, time; s = dc.start_local_server(seed=3); print(s.url, flush=True); time.sleep(600)"
+town = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+session = dc.connect(town.stdout.readline().strip())
+session.dashboard()
+"""
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+LATEST_MS = 8_000
+"""The kernel's death is known to JupyterLab after 3 to 7 s, silence counts from 5 s on."""
+BUTTONS = ("pause", "step", "resume")
+
+
+def open_town(notebook: OpenNotebook, *cells: str, setup: str = TOWN) -> Notebook:
+    book = notebook(setup, *cells, height=2200)
+    book.run(0)
+    expect(head(book.page, "link")).to_have_text("● live", timeout=20_000)
+    expect(head(book.page, "run")).to_have_text("▶ running")
+    expect(book.page.locator("button.dc-pause")).to_be_enabled()
+    expect(book.page.locator(".dc-standing:visible")).to_have_count(0)
+    return book
+
+
+def head(page: Page, name: str) -> Locator:
+    return page.locator(f".dc-headline .dc-{name} .dc-value")
+
+
+def is_said(book: Notebook, what: str, link: str, todo: str, name: str) -> None:
+    """Check the sentence, the head line, and every button; keep pictures in both themes."""
+    page = book.page
+    banner = page.locator(".dc-standing:visible")
+    expect(banner).to_have_count(1, timeout=LATEST_MS)  # once a page, not once a panel
+    expect(banner).to_contain_text(what, timeout=LATEST_MS)
+    expect(banner).to_contain_text("What is shown is as of")
+    expect(banner).to_contain_text(todo)
+    expect(head(page, "link")).to_contain_text(link)
+    expect(head(page, "run")).to_have_text("was running")
+    expect(head(page, "rate")).to_have_text("–")
+    for button in BUTTONS:
+        expect(page.locator(f"button.dc-{button}")).to_be_disabled()
+    for theme in ("Dark", "Light"):
+        book.theme(f"JupyterLab {theme}")
+        page.wait_for_timeout(200)
+        book.picture(f"honest_{name}_{theme.lower()}")
+    page.get_by_role("tab", name="characters").click()
+    expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible()
+    page.locator(".dc-filter:visible").fill("move")  # what needs no kernel goes on working
+
+
+def restart(book: Notebook) -> None:
+    book.page.evaluate(f"() => {{ {KERNEL}.restart(); }}")
+
+
+def shut_down(book: Notebook) -> None:
+    book.page.evaluate("() => { window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+
+
+def kill(book: Notebook) -> None:
+    book.start(1)
+    book.page.locator(".jp-Dialog button").last.click(timeout=LATEST_MS)  # JupyterLab says it too, over the page
+
+
+@pytest.mark.parametrize(
+    ("end", "cell", "what", "link"),
+    [
+        pytest.param(restart, "", "The kernel was restarted", "✕ no kernel", id="restarted"),
+        pytest.param(shut_down, "", "The kernel was shut down or died", "✕ no kernel", id="shut down"),
+        pytest.param(
+            kill,
+            "import os; os.kill(os.getpid(), 9)",
+            "The kernel died and was started anew",
+            "✕ no kernel",
+            id="killed",
+        ),
+    ],
+)
+def test_a_kernel_that_is_gone_is_said(
+    notebook: OpenNotebook, end: Callable[[Notebook], None], cell: str, what: str, link: str
+) -> None:
+    book = open_town(notebook, cell)
+    end(book)
+    is_said(book, what, link, "run the cells again" if "shut" in what else "Run the cells again", what[11:20].strip())
+    page = book.page
+    page.locator("button.dc-pause").evaluate("button => button.click()")
+    page.get_by_role("tab", name="connection").click()
+    expect(page.locator("button.dc-reconnect:enabled")).to_have_count(0)
+    expect(page.locator(".dc-standing:visible").last).to_contain_text("not open before")
+    page.get_by_role("tab", name="console").click()
+    expect(page.locator(".dc-line input:enabled")).to_have_count(0)
+    page.wait_for_timeout(500)
+    assert book.problems == [], "nothing that cannot be sent is thrown into the page"
+
+
+def test_a_command_under_way_when_the_kernel_dies_is_not_said_to_be_queued(notebook: OpenNotebook) -> None:
+    book = open_town(notebook, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    book.start(1)
+    page = book.page
+    page.wait_for_timeout(500)
+    page.locator("button.dc-pause").click()
+    expect(page.locator(".dc-feedback")).to_contain_text("queued")
+    expect(page.locator(".dc-standing:visible")).to_contain_text("Nothing was heard from the kernel", timeout=LATEST_MS)
+    expect(head(page, "run")).to_have_text("was running")
+    expect(head(page, "link")).to_have_text("◌ silent")
+    book.picture("honest_silent")
+    restart(book)
+    expect(page.locator(".dc-standing:visible")).to_contain_text("was restarted", timeout=LATEST_MS)
+    expect(page.locator(".dc-feedback")).to_contain_text("not known")
+    assert book.problems == []
+
+
+def test_silence_that_ends_is_said_no_longer(notebook: OpenNotebook) -> None:
+    nap = "import os, signal, subprocess\np = os.getpid()\nsubprocess.Popen(['sh', '-c', f'sleep 8; kill -CONT {p}'])\n"
+    book = open_town(notebook, nap + "os.kill(p, signal.SIGSTOP)")
+    book.start(1)
+    page = book.page
+    expect(page.locator(".dc-standing:visible")).to_contain_text("Nothing was heard from the kernel", timeout=LATEST_MS)
+    expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=20_000)
+    expect(head(page, "run")).to_have_text("▶ running", timeout=10_000)
+    seen = head(page, "tick").inner_text()
+    expect(head(page, "tick")).not_to_have_text(seen)
+    expect(page.locator("button.dc-pause")).to_be_enabled()
+    assert book.problems == []
+
+
+def test_a_line_that_is_cut_is_said_until_it_is_back(notebook: OpenNotebook) -> None:
+    book = open_town(notebook)
+    page = book.page
+    page.context.set_offline(True)
+    page.evaluate(f"() => {KERNEL}._ws.close()")
+    is_said(book, "The page has lost its line to the kernel", "✕ cut off", "connects again by itself", "cut")
+    page.context.set_offline(False)
+    expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=60_000)
+    expect(head(page, "run")).to_have_text("▶ running", timeout=10_000)
+    assert book.problems == []
+
+
+def test_a_closed_session_is_said_on_every_tab_also_on_one_that_is_opened_afterwards(notebook: OpenNotebook) -> None:
+    book = open_town(notebook, "session.close()")
+    book.run(1)
+    page = book.page
+    is_said(book, "This session is closed", "✕ closed", "dc.connect(…) follows the run again.", "closed")
+    page.get_by_role("tab", name="events").click()
+    expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible()
+    page.get_by_role("tab", name="connection").click()
+    expect(page.locator("button.dc-reconnect")).to_be_disabled()
+    expect(page.locator(".dc-health:visible")).to_contain_text("the connection is closed")
+    page.get_by_role("tab", name="console").click()
+    expect(page.locator(".dc-line input")).to_be_disabled()
+    page.wait_for_timeout(7_000)  # it is not taken for a kernel that is gone
+    expect(page.locator(".dc-standing:visible")).to_contain_text("This session is closed")
+    assert book.problems == []
+
+
+def test_a_server_that_is_gone_is_said_and_reconnect_can_be_pressed(notebook: OpenNotebook) -> None:
+    book = open_town(notebook, "town.kill(); town.wait()", "session.panel.events()", setup=LONELY)
+    book.run(1)
+    is_said(book, "There is no connection to ws://", "reconnecting", "session.reconnect() tries now", "gone")
+    page = book.page
+    page.get_by_role("tab", name="connection").click()
+    expect(page.locator("button.dc-reconnect")).to_be_enabled()
+    book.run(2)  # a panel alone says it too
+    expect(page.locator(".dc-standing:visible")).to_have_count(2)
+    assert book.problems == []
+
+
+def test_a_panel_closed_in_python_leaves_the_page(notebook: OpenNotebook) -> None:
+    book = open_town(notebook, "from IPython.display import clear_output\ndash = _\ndash.close()")
+    book.run(1)
+    expect(book.page.locator(".dc-panel:visible")).to_have_count(0, timeout=LATEST_MS)
+    assert book.problems == []
+
+
+def test_what_came_of_a_command_is_dated_and_goes(notebook: OpenNotebook) -> None:
+    book = open_town(notebook)
+    page = book.page
+    page.locator("button.dc-pause").click()
+    feedback = page.locator(".dc-feedback")
+    expect(feedback).to_have_text(re.compile(r"pause: paused at tick \d+, at \d\d:\d\d:\d\d"))
+    expect(feedback).to_have_text("", timeout=20_000)
+    assert book.problems == []
