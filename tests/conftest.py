@@ -8,14 +8,41 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from degentcivil_nb.core.logs import Repeats
 
+pytest.register_assert_rewrite("tests.support", "tests.soak")  # their asserts hold under `python -O` too
+
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
+SLOW = (
+    "benchmarks/",
+    "cli/test_cli_recordings.py",
+    "end_to_end/",
+    "protocol/test_receiver_properties.py",
+    "recordings/test_recording_kills.py",
+    "server/test_exhaustion.py",
+    "server/test_reconnect_storm.py",
+    "soak/",
+    "store/test_model.py",
+    "test_recording_dialects.py",
+)
+"""Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
+QUICK = ("end_to_end/test_guide.py", "end_to_end/test_packaging.py", "end_to_end/test_tasks.py")
+"""What is quick all the same."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests by where they stand."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here).as_posix() if item.path.is_relative_to(here) else ""
+        if place.startswith(SLOW) and not place.startswith(QUICK):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
