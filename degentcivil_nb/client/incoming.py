@@ -217,6 +217,7 @@ class Incoming:
                 self.greeted.set_exception(_other_version(self._url, theirs))
         elif hello is not None:
             self.hello = hello
+            self._requests.greeted(hello.capabilities)
             self._run_is(hello.run_state, hello.tick)
             _finish(self.greeted)
         elif not self.greeted.done():

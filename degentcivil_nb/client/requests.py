@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
 
 from msgspec import Raw
 
 from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
+from ..protocol.messages import NO_DEADLINE, WITHDRAW, Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
 
+LONGEST_S: Final = 3600.0
+"""The longest deadline in seconds that servers know, and those of earlier versions know no other."""
 Send = Callable[[bytes], Awaitable[None]]
 """Put a frame on the present connection; one that is lost meanwhile is no error here: its successor is told."""
 
@@ -22,16 +25,21 @@ Send = Callable[[bytes], Awaitable[None]]
 class _Pending:
     name: str
     arguments: dict[str, Any]
-    deadline: float
+    deadline: float | None
     answer: asyncio.Future[CommandResult]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     sent_in: str | None = None  # the epoch in which it was first sent
 
-    def frame(self, now: float) -> bytes:
-        # the server gives up a little sooner than we do, so that its TIMEOUT still arrives
-        left = self.deadline - now
-        command = Command(self.name, self.arguments, self.sent_in, max(0.05, left - min(1.0, 0.2 * left)))
+    def frame(self, now: float, *, unlimited: bool = True) -> bytes:
+        command = Command(self.name, self.arguments, self.sent_in, self._deadline_s(now, unlimited))
         return encode(RawMessage(MessageTypes.COMMAND, Raw(encode(command)), id=self.id))
+
+    def _deadline_s(self, now: float, unlimited: bool) -> float | Literal["none"]:
+        left = math.inf if self.deadline is None else self.deadline - now
+        if left > LONGEST_S:
+            return "none" if unlimited else LONGEST_S
+        # the server gives up a little sooner than we do, so that its TIMEOUT still arrives
+        return max(0.05, left - min(1.0, 0.2 * left))
 
 
 class Requests:
@@ -41,15 +49,17 @@ class Requests:
         self._pending: dict[str, _Pending] = {}
         self._send: Send | None = None
         self._epoch = ""
+        self._capabilities: frozenset[str] = frozenset()
 
-    async def request(self, name: str, arguments: dict[str, Any], deadline_s: float) -> CommandResult:
-        """Send a command, now or as soon as there is a connection, and give its answer.
+    async def request(self, name: str, arguments: dict[str, Any], deadline_s: float | None) -> CommandResult:
+        """Send a command, now or as soon as there is a connection, and give its answer; `None` waits for it.
 
         Raises `CommandError` as the server says, or with 1104 if it could not be sent in `deadline_s` seconds;
-        `OutcomeUnknown` when it was sent and no answer came.
+        `OutcomeUnknown` when it was sent and no answer came. Whoever is cancelled withdraws what was not begun.
         """
         loop = asyncio.get_running_loop()
-        pending = _Pending(name, arguments, loop.time() + deadline_s, loop.create_future())
+        deadline = None if deadline_s is None else loop.time() + deadline_s
+        pending = _Pending(name, arguments, deadline, loop.create_future())
         try:
             pending.frame(loop.time())
         except WebSocketError as error:
@@ -65,7 +75,11 @@ class Requests:
                 raise CommandError(
                     CommandError.TIMEOUT, f"{name!r} was never sent: there was no connection for {deadline_s:g} s"
                 ) from None
+            await self._withdraw(pending)
             raise OutcomeUnknown(name, pending.id, f"no answer came within {deadline_s:g} s") from None
+        except asyncio.CancelledError:
+            await self._withdraw(pending)
+            raise
         finally:
             del self._pending[pending.id]
             if pending.answer.done() and not pending.answer.cancelled():
@@ -79,6 +93,10 @@ class Requests:
                 self._lost(pending, "the server restarted before it answered")
             else:
                 await self._transmit(pending, send)
+
+    def greeted(self, capabilities: Iterable[str]) -> None:
+        """Note what the server that is connected to can do."""
+        self._capabilities = frozenset(capabilities)
 
     def disconnected(self) -> None:
         """Keep commands back until there is a connection again."""
@@ -114,10 +132,15 @@ class Requests:
             else CommandError(CommandError.SERVER_ERROR, "the command failed, and the server does not say why")
         )
 
+    async def _withdraw(self, pending: _Pending) -> None:
+        if pending.sent_in == self._epoch and self._send is not None and WITHDRAW in self._capabilities:
+            await self._send(encode(RawMessage(MessageTypes.WITHDRAW, id=pending.id)))
+
     async def _transmit(self, pending: _Pending, send: Send) -> None:
         if pending.sent_in is None:
             pending.sent_in = self._epoch
-        await send(pending.frame(asyncio.get_running_loop().time()))
+        unlimited = NO_DEADLINE in self._capabilities
+        await send(pending.frame(asyncio.get_running_loop().time(), unlimited=unlimited))
 
     @staticmethod
     def _lost(pending: _Pending, reason: str) -> None:

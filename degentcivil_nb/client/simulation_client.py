@@ -263,14 +263,17 @@ class SimulationClient:
         """
         await self._follower.reconnect()
 
-    async def request(self, name: str, arguments: dict[str, Any], *, deadline_s: float = 10.0) -> CommandResult:
-        """Have the simulation carry out a command; waits at most `deadline_s` seconds.
+    async def request(self, name: str, arguments: dict[str, Any], *, deadline_s: float | None = 10.0) -> CommandResult:
+        """Have the simulation carry out a command; waits at most `deadline_s` seconds, and `None` as long as it takes.
 
         Raises `CommandError` with what the server answered (1104 also if it could not even be sent), and
         `OutcomeUnknown` when it was sent and the answer was lost.
         """
         if self.state == CLOSED:
             raise CommandError(CommandError.TIMEOUT, f"{name!r} was not sent: the connection is closed")
+        if self.state != LIVE and self.run_state in ("finished", "dead"):
+            reason = f"{name!r} was not sent: the run is {self.run_state}, and its server has gone"
+            raise CommandError(CommandError.WRONG_RUN_STATE, reason)
         if self.state == LIVE and self.dialect != V1:
             reason = f"a server of the {self.dialect} dialect takes no commands"
             raise CommandError(CommandError.UNKNOWN_COMMAND, reason)

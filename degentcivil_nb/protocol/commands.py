@@ -33,9 +33,15 @@ class DeclaredCommand:
     """Hold a function as a command: what it is called, who may run it, what it takes."""
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, role: Role = "debugger", doc: str | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        role: Role = "debugger",
+        doc: str | None = None,
+        anytime: bool = False,
     ) -> None:
-        """Read the schema from the signature.
+        """Read the schema from the signature. With `anytime` it needs no checkpoint.
 
         Raises `TypeError` for a signature that cannot be called by name, or an annotation without a JSON form, and
         `ValueError` for a bad name or an unknown role.
@@ -48,7 +54,7 @@ class DeclaredCommand:
         self.function = function
         self._shape = _shape(name, function)
         first_line = (inspect.getdoc(function) or "").partition("\n")[0]
-        self.spec = CommandSpec(name, first_line if doc is None else doc, role, _schema(name, self._shape))
+        self.spec = CommandSpec(name, first_line if doc is None else doc, role, _schema(name, self._shape), anytime)
 
     @property
     def name(self) -> str:

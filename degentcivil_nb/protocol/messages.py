@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Raw, Struct, field
 
@@ -37,6 +37,7 @@ class MessageTypes:
     RUN_STATE: Final = "run_state"
     COMMAND: Final = "command"
     COMMAND_RESULT: Final = "command_result"
+    WITHDRAW: Final = "withdraw"
 
 
 ORDERED_CONTROL: Final = frozenset({MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE})
@@ -51,6 +52,7 @@ CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.HEARTBEAT,
     MessageTypes.COMMAND,
     MessageTypes.COMMAND_RESULT,
+    MessageTypes.WITHDRAW,
 }
 """Every control type: a server never sequences these, whoever publishes them."""
 
@@ -268,7 +270,8 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
 
     `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to
-    a command that put an event into the stream, `seq` is that event's position.
+    a command that put an event into the stream, `seq` is that event's position. `speed` is the factor of a run that
+    has a pace of its own.
     """
 
     state: str
@@ -279,15 +282,25 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     command_id: str | None = None
     checkpoint_age_s: float | None = None
     seq: Seq | None = None
+    speed: float | None = None
+
+
+NO_DEADLINE: Final = "no_deadline"
+"""Capability of a server that takes `"none"` for the deadline of a command that waits as long as it takes."""
+WITHDRAW: Final = "withdraw"
+"""Capability of a server to which a client may say that it no longer wants a command which was not begun."""
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
-    """Ask the simulation to do something; the envelope's `id` ties the answer to it."""
+    """Ask the simulation to do something; the envelope's `id` ties the answer to it.
+
+    Without `deadline_s` the server's own deadline holds; with `"none"` there is none.
+    """
 
     name: str
     arguments: dict[str, Any] = {}
     epoch: str | None = None
-    deadline_s: Annotated[float, Meta(gt=0)] | None = None
+    deadline_s: Annotated[float, Meta(gt=0)] | Literal["none"] | None = None
 
 
 class ErrorInfo(Struct, frozen=True, omit_defaults=True):
@@ -315,3 +328,5 @@ class CommandSpec(Struct, frozen=True, omit_defaults=True):
     doc: str = ""
     role: str = "debugger"
     arguments: dict[str, Any] = {}
+    anytime: bool = False
+    """Answered at once, on another thread than the simulation's, and not at a checkpoint."""

@@ -151,8 +151,8 @@ class Replay:
         return self._state.state
 
     def status(self) -> RunState:
-        """Say how the replay is, and where."""
-        return replace(self._state, tick=self._player.scene.tick)
+        """Say how the replay is, where, and how fast."""
+        return replace(self._state, tick=self._player.scene.tick, speed=self._head.speed)
 
     def stop(self) -> None:
         """End the server and its thread; idempotent."""
@@ -200,6 +200,8 @@ class Replay:
                 self._wake.clear()
                 while self._queue:
                     request = self._queue.popleft()
+                    if not request.claim():
+                        continue
                     self._current = request.id
                     await request.run_async()
                     self._current = None
@@ -257,10 +259,17 @@ class Replay:
         self._queue.append(Request(id, declared, arguments, math.inf, partial(self._deliver, reply)))
         self._loop.call_soon_threadsafe(self._wake.set)
 
+    def withdraw(self, id: str, reason: str) -> None:
+        """Refuse a command that was not begun."""
+        for request in self._queue.copy():
+            if request.id == id and request.claim():
+                request.fail(WebSocketError(WebSocketError.TIMEOUT, reason))
+
     def _deliver(self, reply: Reply, result: CommandResult) -> None:
         state = result.result
         if isinstance(state, RunState):
-            result = CommandResult(True, replace(state, head=self._server.feed.head_after_drain()))
+            head = self._server.feed.head_after_drain()
+            result = CommandResult(True, replace(state, head=head), head=head)
         reply(result)
 
     def _refuse_waiting(self) -> None:

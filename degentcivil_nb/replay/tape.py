@@ -230,6 +230,11 @@ class Playhead:
         """Recorded seconds of silence that were left out so far."""
 
     @property
+    def speed(self) -> float:
+        """Give how many times as fast as recorded it moves."""
+        return self._speed
+
+    @property
     def moment(self) -> float | None:
         """Give the recorded moment; `None` before the first."""
         if self._at is None or self._since is None:

@@ -30,26 +30,33 @@ from .peers.closing import message_of
 log = logging.getLogger("degentcivil_nb.server")
 
 MAX_DEADLINE_S: Final = 3600.0
-"""The longest deadline that a command gets, whatever it asks for."""
+"""The longest deadline in seconds; who wants to wait longer asks for none."""
 DEADLINE_S: Final = 10.0
+"""The deadline of a command that does not say."""
 _MARGIN_S: Final = 60.0
-"""How much longer than any deadline an id is remembered: time for the last resend to arrive."""
+"""How long an answer is kept at least that was given to a client which is still there."""
+REMEMBERED_S: Final = MAX_DEADLINE_S + _MARGIN_S
+"""How long an id is remembered once it was answered."""
+ABANDONED_S: Final = 60.0
+"""How long a command without a deadline waits for its client to come back."""
 _MAX_ID: Final = 128
 
 
 class _Entry:
-    """Hold what is known of one id: who waits for its answer, and the answer."""
+    """What is known of one id: who asked, who waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "fingerprint", "name", "resend_until", "started", "until", "waiting")
+    __slots__ = ("answer", "answered", "asked", "cut", "fingerprint", "name", "patient", "started", "waiting")
 
-    def __init__(self, name: str, fingerprint: bytes, now: float, deadline_s: float) -> None:
+    def __init__(self, name: str, fingerprint: bytes, now: float, *, patient: bool) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.started = now
-        self.resend_until = now + deadline_s + _MARGIN_S
-        self.until = now + MAX_DEADLINE_S + _MARGIN_S
+        self.patient = patient  # without a deadline
+        self.asked: list[Requester] = []
         self.waiting: list[Requester] = []
+        self.cut = False  # whether one who asked has left, and may ask again
         self.answer: bytes | None = None
+        self.answered = 0.0
 
 
 class DispatchStatistics(NamedTuple):
@@ -65,12 +72,13 @@ class DispatchStatistics(NamedTuple):
 class Dispatcher:
     """Check commands, hand each to the `handler` once, and answer every sender of its id with the same answer.
 
-    Within its epoch an id is remembered for an hour and a minute, longer than the longest deadline; when there are
-    more than `max_remembered`, whoever is past its own deadline goes sooner, and if nobody is, new commands are
-    refused (1106) rather than old ones forgotten. Answers are kept up to `max_answer_bytes` in all. What was refused
-    before it reached the handler did nothing and is not remembered.
+    Within its epoch an id is remembered until it is answered, and an hour longer; when there are more than
+    `max_remembered`, those whose clients are still there and have had their answer for a minute go sooner, and if there
+    are none, new commands are refused (1106) rather than old ones forgotten. Answers are kept up to `max_answer_bytes`
+    in all. What was refused before it reached the handler did nothing and is not remembered.
 
-    A deadline is the handler's to keep: only the checkpoint knows whether a command was claimed before it passed.
+    A deadline is the handler's to keep: only the checkpoint knows whether a command was claimed before it passed. A
+    command without one is withdrawn when its client has been gone for a minute.
     All methods belong to the server's loop; the handler may reply from any thread.
     """
 
@@ -92,7 +100,9 @@ class Dispatcher:
         self._max_answer_bytes = max_answer_bytes
         self._max_result = max_message_bytes - 1024  # the envelope needs a little
         self._clock = clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._pending: dict[str, _Entry] = {}
+        self._done: OrderedDict[str, _Entry] = OrderedDict()
+        """In the order in which they were answered."""
         self._answer_bytes = 0
         self._submitted = self._duplicates = 0
 
@@ -111,21 +121,39 @@ class Dispatcher:
         except WebSocketError as error:
             peer.reply(_answer(id, self._encode(id, _refusal(error))))
             return
+        if peer not in entry.asked:
+            entry.asked.append(peer)
         if entry.answer is not None:
             peer.reply(_answer(id, entry.answer))
         elif peer not in entry.waiting:
             entry.waiting.append(peer)
 
+    def withdraw(self, peer: Requester, id: str | None) -> None:
+        """Take back a command that only this peer waits for, if it was not begun; it is answered in any case."""
+        entry = self._pending.get(id or "")
+        if entry is not None and self._handler is not None and entry.waiting == [peer]:
+            self._handler.withdraw(id or "", f"{entry.name} was withdrawn before the simulation came to a checkpoint")
+
     def forget(self, peer: Requester) -> None:
-        """Answer a peer no more: it has left. What it asked for is done all the same."""
-        for entry in self._entries.values():
+        """Answer a peer no more: it has left. What it asked for is done all the same, if it has a deadline."""
+        for id, entry in [*self._pending.items(), *self._done.items()]:
+            if peer not in entry.asked:
+                continue
+            entry.asked.remove(peer)
+            entry.cut = True
             if peer in entry.waiting:
                 entry.waiting.remove(peer)
+                if entry.patient and not entry.waiting:
+                    asyncio.get_running_loop().call_later(ABANDONED_S, self._abandon, id, entry)
+
+    def _abandon(self, id: str, entry: _Entry) -> None:
+        if entry.answer is None and not entry.waiting and self._handler is not None:
+            self._handler.withdraw(id, f"{entry.name} was not done: its client has been gone for {ABANDONED_S:g} s")
 
     def statistics(self) -> DispatchStatistics:
         """Say what is remembered and was done."""
-        pending = sum(entry.answer is None for entry in self._entries.values())
-        return DispatchStatistics(pending, len(self._entries), self._answer_bytes, self._submitted, self._duplicates)
+        pending, done = len(self._pending), len(self._done)
+        return DispatchStatistics(pending, pending + done, self._answer_bytes, self._submitted, self._duplicates)
 
     # --- on the way in -------------------------------------------------------------------------------------------
 
@@ -139,7 +167,7 @@ class Dispatcher:
             )
         self._check_role(self._spec(command.name), peer.role)  # before the memory: it holds others' answers too
         fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
-        entry = self._entries.get(id)
+        entry = self._pending.get(id) or self._done.get(id)
         if entry is None:
             return self._start(id, peer, command, fingerprint)
         if entry.fingerprint != fingerprint:
@@ -170,8 +198,9 @@ class Dispatcher:
     def _start(self, id: str, peer: Requester, command: Command, fingerprint: bytes) -> _Entry:
         now = self._clock()
         self._make_room(now)
-        deadline_s = min(command.deadline_s or DEADLINE_S, MAX_DEADLINE_S)
-        entry = self._entries[id] = _Entry(command.name, fingerprint, now, deadline_s)
+        patient = command.deadline_s == "none"
+        deadline_s = "none" if patient else min(command.deadline_s or DEADLINE_S, MAX_DEADLINE_S)
+        entry = self._pending[id] = _Entry(command.name, fingerprint, now, patient=patient)
         self._submitted += 1
         loop = asyncio.get_running_loop()
 
@@ -193,20 +222,20 @@ class Dispatcher:
         return entry
 
     def _make_room(self, now: float) -> None:
-        entries = self._entries
-        while entries and next(iter(entries.values())).until <= now:
-            self._drop(next(iter(entries)))
-        if len(entries) < self._max_remembered:
+        done = self._done
+        while done and next(iter(done.values())).answered + REMEMBERED_S <= now:
+            self._drop(next(iter(done)))
+        if len(self._pending) + len(done) < self._max_remembered:
             return
-        for id in [id for id, entry in entries.items() if entry.answer is not None and entry.resend_until <= now]:
+        for id in [id for id, entry in done.items() if not entry.cut and entry.answered + _MARGIN_S <= now]:
             self._drop(id)
-        if len(entries) >= self._max_remembered:
+        if len(self._pending) + len(done) >= self._max_remembered:
             raise WebSocketError(
                 WebSocketError.CAPACITY, "too many commands in too short a time; send this one again later"
             )
 
     def _drop(self, id: str) -> None:
-        self._answer_bytes -= len(self._entries.pop(id).answer or b"")
+        self._answer_bytes -= len(self._done.pop(id).answer or b"")
 
     # --- on the way out ------------------------------------------------------------------------------------------
 
@@ -214,12 +243,14 @@ class Dispatcher:
         if entry.answer is not None:
             log.error("the handler answered %s twice; the second answer is dropped", entry.name)
             return
-        self._monitor.observe("command", self._clock() - entry.started)
+        entry.answered = self._clock()
+        self._monitor.observe("command", entry.answered - entry.started)
         entry.answer = self._encode(entry.name, result)
         for peer in entry.waiting:
             peer.reply(_answer(id, entry.answer))
         entry.waiting.clear()
-        if self._entries.get(id) is entry:
+        if self._pending.get(id) is entry:
+            self._done[id] = self._pending.pop(id)
             self._answer_bytes += len(entry.answer)
             self._shed_answers()
 
@@ -237,7 +268,7 @@ class Dispatcher:
         """Keep the newest answers; of older ones only that they were given."""
         if self._answer_bytes <= self._max_answer_bytes:
             return
-        for entry in self._entries.values():
+        for entry in self._done.values():
             if entry.answer is not None and len(entry.answer) > len(_NOT_HELD):
                 self._answer_bytes -= len(entry.answer) - len(_NOT_HELD)
                 entry.answer = _NOT_HELD

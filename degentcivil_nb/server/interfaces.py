@@ -38,6 +38,9 @@ class CommandHandler(Protocol):
     def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
         """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
 
+    def withdraw(self, id: str, reason: str) -> None:
+        """Refuse a command (1104) with this reason if it was not begun; do nothing otherwise."""
+
 
 class Requester(Protocol):
     """Be the peer that asks: what a dispatcher knows of it."""

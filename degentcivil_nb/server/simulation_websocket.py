@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
 from ..protocol.errors import ConnectFailed
-from ..protocol.messages import CommandSpec, Hello, RunState, WebSocketMessage
+from ..protocol.messages import NO_DEADLINE, WITHDRAW, CommandSpec, Hello, RunState, WebSocketMessage
 from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
 from .entrance.admission import Admission
@@ -354,7 +354,8 @@ class SimulationWebSocket:
             run_state=state.state,
             tick=state.tick,
             role=role,
-            capabilities=["batch", "filter", "snapshot"] + ["commands"] * (self._commands is not None),
+            capabilities=["batch", "filter", "snapshot"]
+            + ["commands", NO_DEADLINE, WITHDRAW] * (self._commands is not None),
             heartbeat_s=self.heartbeat_s,
             max_message_bytes=self.max_message_bytes,
         )

@@ -9,7 +9,7 @@ import ssl as ssl_module
 import threading
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,7 @@ from ..protocol.messages import RawMessage, WebSocketMessage
 from ..recordings.recorder import Recorder, RecorderStats
 from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
 from ..store.event_store import EventStore
-from .commands import SessionCommands
+from .commands import SessionCommands, Timeout
 from .status import Journal, SessionStatus
 from .subscriptions import Callback, Subscription, Subscriptions
 from .wait_for import wait_for
@@ -325,49 +325,75 @@ class Session(Reader):
 
     # --- commands ----------------------------------------------------------------------------------------------
 
-    def pause(self) -> str:
-        """Pause the run; returns its `run_state` when it has stopped and the store holds everything up to there."""
-        return self._commands.run("pause")
+    def pause(self, timeout: Timeout = 30.0) -> str:
+        """Pause the run; returns its `run_state` when it has stopped and the store holds everything up to there.
 
-    def resume(self) -> str:
-        """Let the run go on; returns its `run_state`."""
-        return self._commands.run("resume")
+        Where the tick under way is not over within `timeout` seconds (`None` waits for it) this returns `"pausing"`:
+        the pause stays wanted, until it is reached or `resume` takes it back.
+        """
+        return self._commands.pause(timeout)
 
-    def step(self, ticks: int = 1) -> str:
-        """Run that many ticks and pause again; returns when the store holds everything up to there."""
-        return self._commands.run("step", ticks=ticks)
+    def resume(self, timeout: Timeout = None) -> str:
+        """Let the run go on; returns its `run_state`. A pause that was not reached yet is taken back."""
+        return self._commands.resume(timeout)
 
-    def set_speed(self, factor: float) -> str:
-        """Run at `factor` times the simulation's own pace; returns its `run_state`."""
-        return self._commands.run("set_speed", factor=factor)
+    def step(self, ticks: int = 1, timeout: Timeout = None) -> str:
+        """Run that many ticks and pause again; returns when the store holds everything up to there.
 
-    def inspect(self, character_id: str | int) -> Any:
-        """Give everything that the simulation itself knows of a character."""
-        return self.command("inspect", character_id=character_id)
+        Waits `timeout` seconds at most, and without one as long as the ticks take; from one second on a bar shows how
+        far it is. An interrupt (Ctrl-C) leaves, and has the run paused where it is by then.
 
-    def set_attribute(self, character_id: str | int, name: str, value: Any) -> int | None:
+        Raises `CommandError` 1104 when the time is over, while the step goes on, and 1105 when it was cut short.
+        """
+        return self._commands.step(ticks, timeout)
+
+    def set_speed(self, factor: float, timeout: Timeout = None) -> str:
+        """Run at `factor` times the simulation's own pace; returns its `run_state`, with `.speed`."""
+        return self._commands.set_speed(factor, timeout)
+
+    def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
+        """Give everything that the simulation itself knows of a character.
+
+        At once where the simulation offered it with `anytime=True`, otherwise at its next checkpoint.
+        """
+        return self.command("inspect", timeout=timeout, character_id=character_id)
+
+    def set_attribute(self, character_id: str | int, name: str, value: Any, *, timeout: Timeout = None) -> int | None:
         """Change an attribute of a character in the simulation; the change is itself an event in the stream.
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
         """
         arguments = {"character_id": character_id, "name": name, "value": value}
-        return self._commands.change("set_attribute", arguments)
+        return self._commands.change("set_attribute", arguments, timeout=timeout)
 
-    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | int | None = None) -> int | None:
+    def inject_event(
+        self,
+        event_type: str,
+        data: Any = None,
+        *,
+        character_id: str | int | None = None,
+        timeout: Timeout = None,
+    ) -> int | None:
         """Make something happen in the run: an `event_notification` published by the simulation itself.
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
         """
         arguments = {"event_type": event_type, "data": data, "character_id": character_id}
-        return self._commands.change("inject_event", arguments)
+        return self._commands.change("inject_event", arguments, timeout=timeout)
 
-    def command(self, name: str, /, **arguments: Any) -> Any:
+    def command(
+        self, name: str, /, *, timeout: Timeout = None, arguments: Mapping[str, Any] | None = None, **more: Any
+    ) -> Any:
         """Have the simulation run one of its commands and give the result.
+
+        Waits `timeout` seconds, and without one as long as it takes: commands are carried out at the simulation's
+        checkpoints. Arguments are given by name, or in `arguments` where a name is `timeout` or `arguments`. An
+        interrupt (Ctrl-C) leaves, and withdraws what was not begun.
 
         Raises `CommandError` with the server's code, message and details when it fails, and `OutcomeUnknown` when
         the reply was lost, so that nobody knows whether it took effect.
         """
-        return self._commands.call(name, arguments)
+        return self._commands.call(name, {**(arguments or {}), **more}, timeout=timeout)
 
     def commands(self) -> pd.DataFrame:
         """List the commands that the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""

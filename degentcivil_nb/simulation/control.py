@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -20,8 +21,10 @@ from ..core.wakeup import Wakeup
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState
+from .anytime import AnytimeWorker
+from .ownership import Owner
 from .pace import Pace
-from .request import DEFERRED, Change, Reply, Request, over, refusal
+from .request import DEFERRED, Reply, Request, over, refusal, settled
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -34,6 +37,14 @@ _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=
 
 Settle = Callable[[Callable[[int], None]], None]
 Later = Callable[[float, Callable[[], None]], Callable[[], None]]
+
+
+class Step(NamedTuple):
+    """A step under way: its request, the ticks wanted, and those still to come."""
+
+    request: Request
+    wanted: int
+    left: int
 
 
 class Control:
@@ -71,11 +82,14 @@ class Control:
         self._state = RunState("paused", "command") if paused else RunState("running")
         self._ended = False
         self._queue: deque[Request] = deque()
-        self._step: tuple[Request, int, int] | None = None  # with the ticks wanted and those still to come
+        self._step: Step | None = None
         self._running: Request | None = None
         self._lock = threading.Lock()  # around changes of the run's state, which three threads may want
         self._turn = threading.Lock()  # held by the thread that is in the checkpoint
         self._wakeup = Wakeup()
+        self._owner = Owner()
+        self._anytime = AnytimeWorker(_inside)
+        self._watching = False  # whether a timer looks after those that wait without a deadline
         self._on_a_loop = False
         for function in (self.pause, self.resume, self.step, self.set_speed):
             self.commands.add(DeclaredCommand(function))
@@ -86,7 +100,14 @@ class Control:
 
     def answer(self) -> RunState:
         """Say how the run is, as a command answers: it is in a checkpoint."""
-        return replace(self._state, tick=self._reached)
+        return replace(self._state, tick=self._reached, speed=self._pace.factor)
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Say whether the calling thread is the one that has to come to the next checkpoint, or is inside it."""
+        if self._ended:
+            return False
+        return self._owner.is_here or (self._running is not None and _inside.get())
 
     def _checkpoint_age_s(self) -> float | None:
         if self._ended or self._left_at is None:
@@ -111,33 +132,105 @@ class Control:
         except WebSocketError as error:
             reply(refusal(error))
             return
-        seconds = command.deadline_s or DEADLINE_S
-        request = Request(id, declared, arguments, self._clock() + seconds, partial(self._deliver, declared, reply))
+        seconds = None if command.deadline_s == "none" else command.deadline_s or DEADLINE_S
+        deadline = math.inf if seconds is None else self._clock() + seconds
+        request = Request(id, declared, arguments, deadline, partial(self._deliver, declared, reply))
         with self._lock:
-            ended = self._ended
-            if not ended:
-                request.cancel_timer = self._later(seconds, partial(self._expire, request))
-                self._queue.append(request)
-                if declared.function == self.pause and self._state.state == "running":
-                    self._enter("pausing", "command", id)
-        if ended:
-            request.fail(over())
+            refused = self._impossible(declared)
+            if refused is None:
+                if seconds is not None:
+                    request.cancel_timer = self._later(seconds, partial(self._expire, request))
+                self._accept(request)
+        if refused is not None:
+            request.fail(refused)
         self._wakeup.notify()
+
+    def withdraw(self, id: str, reason: str) -> None:
+        """Refuse a command with this reason, if it was not begun."""
+        for request in self._queue.copy():
+            if request.id == id and request.claim():
+                self._unwanted(request)
+                request.fail(WebSocketError(WebSocketError.TIMEOUT, reason))
+
+    def _impossible(self, declared: DeclaredCommand) -> WebSocketError | None:
+        if self._ended:
+            return over()
+        if self._owner.has_ended and not declared.spec.anytime:
+            return self._deserted()
+        return None
+
+    def _accept(self, request: Request) -> None:
+        """Have a command wait for the checkpoint, unless it needs none; under the lock."""
+        function = request.command.function
+        if request.command.spec.anytime:
+            self._anytime.put(request)
+            return
+        if function == self.resume and self._state.state != "paused":
+            request.claim()
+            self._resume_now(request)
+            return
+        if function == self.set_speed:
+            request.claim()
+            request.run()
+            return
+        self._queue.append(request)
+        if function == self.pause and self._state.state == "running":
+            self._enter("pausing", "command", request.id)
+        if request.deadline == math.inf and not self._watching:
+            self._watching = True
+            self._later(_LOOK_S, self._look_after_waiting)
+
+    def _resume_now(self, request: Request) -> None:
+        """Take back what would stop the run: where ticks last minutes, nobody waits for a checkpoint to say "go on"."""
+        for pause in self._queue.copy():
+            if pause.command.function == self.pause and pause.claim():
+                pause.fail(WebSocketError(WebSocketError.WRONG_RUN_STATE, "resume came before the pause was reached"))
+        stepped = self._step is not None
+        self._cut_step("resume")
+        if stepped or self._state.state == "pausing":
+            self._enter("running", "command", request.id)
+        request.succeed(self.answer())
+
+    def _look_after_waiting(self) -> None:
+        """Refuse what waits without a deadline for a checkpoint that nobody can come to any more."""
+        with self._lock:
+            waiting = [request for request in self._queue.copy() if not request.claimed]
+            gone = self._owner.has_ended
+            self._watching = bool(waiting) and not gone and not self._ended
+            if self._watching:
+                self._later(_LOOK_S, self._look_after_waiting)
+        for request in waiting if gone else ():
+            if request.claim():
+                self._unwanted(request)
+                request.fail(self._deserted())
+
+    def _deserted(self) -> WebSocketError:
+        return WebSocketError(
+            WebSocketError.WRONG_RUN_STATE,
+            f"the run is over: {self._owner} that called checkpoint() has ended, after tick {self._reached}; "
+            "a simulation that ends says so with probe.close()",
+        )
 
     def _deliver(self, declared: DeclaredCommand, reply: Reply, result: CommandResult) -> None:
         """Give an answer; where the command may have changed something it names the `head`, which the server knows."""
         if result.ok and declared.spec.role != "viewer":
-            self._settle(lambda head: reply(_settled(result, head)))
+            self._settle(lambda head: reply(settled(result, head)))
         else:
             reply(result)
 
     def _expire(self, request: Request) -> None:
         if not request.claim():
             return
-        with self._lock:
-            if self._state.state == "pausing" and self._state.command_id == request.id:
-                self._enter("running", "abandoned", request.id)
+        self._unwanted(request)
         request.fail(self._too_late(request.command.name))
+
+    def _unwanted(self, request: Request) -> None:
+        """Say that the run goes on, where the last pause that was wanted is not wanted any more."""
+        with self._lock:
+            if self._state.state == "pausing" and not any(
+                other.command.function == self.pause and not other.claimed for other in self._queue.copy()
+            ):
+                self._enter("running", "abandoned", request.id)
 
     def _too_late(self, name: str) -> WebSocketError:
         if self._on_a_loop:
@@ -187,7 +280,7 @@ class Control:
         while not self._turn.acquire(blocking=False):
             await self._wakeup.wait_async(self._wakeup.version, _LOOK_S)
         try:
-            self._arrive(tick)
+            self._arrive(tick, asyncio.get_running_loop())
             while True:
                 version = self._wakeup.version
                 for request in self._claimed():
@@ -211,26 +304,32 @@ class Control:
             self._ended = True
         for request in self._claimed():
             request.fail(over())
-        self._cut_step("the run ended")
+        with self._lock:
+            self._cut_step("the run ended")
         self._wakeup.notify()
+        self._anytime.close()
 
     def disarm(self) -> None:
         """Do nothing from now on: in a forked child, locks may be held by threads that it does not have."""
         self._ended = True
         self._lock, self._turn, self._wakeup = threading.Lock(), threading.Lock(), Wakeup()
+        self._anytime = AnytimeWorker(_inside)
 
     # --- inside the checkpoint -----------------------------------------------------------------------------------
 
-    def _arrive(self, tick: int | None) -> None:
+    def _arrive(self, tick: int | None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._owner.arrive(loop)
         self._reach(tick)
         self._present = True
-        if self._step is not None:
-            request, wanted, left = self._step
-            if left > 1:
-                self._step = (request, wanted, left - 1)
-            else:
-                self._step = None
-                request.succeed(self._change("paused", "step", request.id))
+        if self._step is None:
+            return
+        with self._lock:
+            step, self._step = self._step, None  # which a resume may have cut meanwhile
+            if step is not None and step.left > 1:
+                self._step = step._replace(left=step.left - 1)
+                return
+        if step is not None:
+            step.request.succeed(self._change("paused", "step", step.request.id))
 
     def _reach(self, tick: int | None) -> None:
         if tick is None:
@@ -291,14 +390,16 @@ class Control:
 
     def pause(self) -> RunState:
         """Pause the run at its next checkpoint."""
-        self._cut_step("pause")
+        with self._lock:
+            self._cut_step("pause")
         if self._state.state == "paused":
             return self.answer()
         return self._change("paused", "command")
 
     def resume(self) -> RunState:
         """Let a paused run go on."""
-        self._cut_step("resume")
+        with self._lock:
+            self._cut_step("resume")
         if self._state.state == "running":
             return self.answer()
         return self._change("running", "command")
@@ -308,7 +409,7 @@ class Control:
         if self._state.state != "paused":
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused run can step: pause it first")
         assert self._running is not None
-        self._step = (self._running, ticks, ticks)
+        self._step = Step(self._running, ticks, ticks)
         self._change("running", "step")
         return DEFERRED
 
@@ -323,14 +424,14 @@ class Control:
         return self.answer()
 
     def _cut_step(self, by: str) -> None:
+        """End a step that is under way; under the lock."""
         step, self._step = self._step, None
         if step is not None:
-            request, wanted, left = step
-            done = wanted - left
-            request.fail(
+            done = step.wanted - step.left
+            step.request.fail(
                 WebSocketError(
                     WebSocketError.WRONG_RUN_STATE,
-                    f"the step was cut short after {done} of {wanted} ticks: {by}",
+                    f"the step was cut short after {done} of {step.wanted} ticks: {by}",
                     details={"ticks": done},
                 )
             )
@@ -346,16 +447,6 @@ class Control:
         """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
         self._state = RunState(state, reason, self._reached, command_id=command_id)
         self._publish(MessageTypes.RUN_STATE, self._state)
-
-
-def _settled(result: CommandResult, head: int) -> CommandResult:
-    """Complete an answer with what is known once all that was published has its position."""
-    value = result.result
-    if isinstance(value, Change):
-        value = replace(value.state, head=head, seq=value.receipt.seq)
-    elif isinstance(value, RunState):
-        value = replace(value, head=head)
-    return replace(result, result=value, head=head)
 
 
 def _on_running_loop() -> bool:

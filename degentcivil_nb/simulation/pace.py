@@ -14,12 +14,15 @@ class Pace:
             raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r}; leave it out for no limit")
         self.tick_s = tick_s
         self._interval = tick_s or 0.0
+        self.factor: float | None = None if tick_s is None else 1.0
+        """How many times as fast as at speed 1 it goes; `None` without a pace."""
         self._clock = clock
         self._left = -math.inf  # when the last checkpoint was left, or should have been
 
     def set_factor(self, factor: float) -> None:
         """Run at `factor` times speed 1; a run without `tick_s` has no speed to change."""
         self._interval = (self.tick_s or 0.0) / factor
+        self.factor = factor
 
     def remaining(self) -> float:
         """Give the seconds until the next tick may begin; 0 or less when it may now."""

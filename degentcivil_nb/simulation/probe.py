@@ -153,18 +153,29 @@ class SimulationProbe(EventPublisher):
     def command(self, function: _Function, /) -> _Function: ...
 
     @overload
-    def command(self, /, *, role: Role = "debugger", name: str | None = None) -> Callable[[_Function], _Function]: ...
+    def command(
+        self, /, *, role: Role = "debugger", name: str | None = None, anytime: bool = False
+    ) -> Callable[[_Function], _Function]: ...
 
     def command(
-        self, function: _Function | None = None, /, *, role: Role = "debugger", name: str | None = None
+        self,
+        function: _Function | None = None,
+        /,
+        *,
+        role: Role = "debugger",
+        name: str | None = None,
+        anytime: bool = False,
     ) -> _Function | Callable[[_Function], _Function]:
         """Offer a function as a command; notebooks give its arguments by name, checked against the annotations.
+
+        With `anytime` it is answered at once, on a worker thread of the probe, and not at the next checkpoint: that it
+        may race the model is then the function's own affair.
 
         Raises `TypeError` or `ValueError` for a function that cannot be one. A name used before is used anew.
         """
 
         def offer(function: _Function) -> _Function:
-            declared = DeclaredCommand(function, name=name, role=role)
+            declared = DeclaredCommand(function, name=name, role=role, anytime=anytime)
             if declared.name in self._own:
                 raise ValueError(f"{declared.name!r} is a command of the probe itself; give yours another name")
             self._offer(declared)
@@ -172,23 +183,49 @@ class SimulationProbe(EventPublisher):
 
         return offer if function is None else offer(function)
 
-    def inspector(self, function: _Function) -> _Function:
+    @overload
+    def inspector(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def inspector(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
+
+    def inspector(
+        self, function: _Function | None = None, /, *, anytime: bool = False
+    ) -> _Function | Callable[[_Function], _Function]:
         """Offer `inspect`: the function takes a character's id and gives all that is known of it, as plain data.
 
-        A `LookupError` says that there is no such character.
+        A `LookupError` says that there is no such character. With `anytime` it is asked at once, on a worker thread of
+        the probe, and not at the next checkpoint.
         """
-        self._stream_commands.inspector = function
-        self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer"))
-        return function
 
-    def attributes(self, function: _Function) -> _Function:
+        def offer(function: _Function) -> _Function:
+            self._stream_commands.inspector = function
+            self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer", anytime=anytime))
+            return function
+
+        return offer if function is None else offer(function)
+
+    @overload
+    def attributes(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def attributes(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
+
+    def attributes(
+        self, function: _Function | None = None, /, *, anytime: bool = False
+    ) -> _Function | Callable[[_Function], _Function]:
         """Offer `set_attribute`: the function takes a character's id, a name and a value, and sets it.
 
         A `LookupError`, `TypeError` or `ValueError` refuses. What is set is told as a `character_update` by itself.
+        With `anytime` it is called at once, on a worker thread of the probe, and not at the next checkpoint.
         """
-        self._stream_commands.setter = function
-        self._offer(DeclaredCommand(self._stream_commands.set_attribute))
-        return function
+
+        def offer(function: _Function) -> _Function:
+            self._stream_commands.setter = function
+            self._offer(DeclaredCommand(self._stream_commands.set_attribute, anytime=anytime))
+            return function
+
+        return offer if function is None else offer(function)
 
     def _offer(self, command: DeclaredCommand) -> None:
         self.control.commands.add(command)
@@ -320,6 +357,11 @@ class SimulationProbe(EventPublisher):
         self._closed = True
         self._publish = _nowhere
         self.control.disarm()
+
+
+def calls_checkpoints_here(epoch: str | None) -> bool:
+    """Say whether this very thread is the one that comes to the checkpoints of the run with that epoch."""
+    return any(probe.server.epoch == epoch and probe.control.is_own_thread for probe in list(_open))
 
 
 def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocketAuth | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ..core.plain import plain
 from ..core.shortening import shortened
@@ -51,6 +52,16 @@ def over() -> WebSocketError:
     return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
 
 
+def settled(result: CommandResult, head: int) -> CommandResult:
+    """Complete an answer with what is known once all that was published has its position."""
+    value = result.result
+    if isinstance(value, Change):
+        value = replace(value.state, head=head, seq=value.receipt.seq)
+    elif isinstance(value, RunState):
+        value = replace(value, head=head)
+    return replace(result, result=value, head=head)
+
+
 class Request:
     """Hold a command until it is answered. Between deadline and checkpoint, whoever claims it first decides."""
 
@@ -69,6 +80,11 @@ class Request:
     def claim(self) -> bool:
         """Take the request, for good; `False` when somebody else has."""
         return self._unclaimed.acquire(blocking=False)
+
+    @property
+    def claimed(self) -> bool:
+        """Say whether somebody has taken it."""
+        return self._unclaimed.locked()
 
     def run(self) -> None:
         """Call the handler and answer with its result or its failure."""

@@ -289,7 +289,9 @@ def answering(reply: Callable[[str, Command], str | None]) -> Callable[[ServerCo
 
 async def test_a_command_gives_its_result() -> None:
     def reply(id: str, command: Command) -> str:
-        assert command.epoch == "one" and command.deadline_s is not None and 0 < command.deadline_s < 10
+        assert command.epoch == "one"
+        assert isinstance(command.deadline_s, float)
+        assert 0 < command.deadline_s < 10
         return frame("command_result", CommandResult(True, {"name": command.name, **command.arguments}), id=id)
 
     async with scripted(answering(reply)) as url, following(url) as (client, _):
@@ -355,3 +357,28 @@ async def test_a_server_in_our_own_words_serves_the_same_client() -> None:
         port = next(iter(server.sockets)).getsockname()[1]
         async with following(f"ws://127.0.0.1:{port}") as (client, _):
             assert client.dialect == "unknown" and client.state == "live"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "asked_s", "sent"),
+    [(["no_deadline"], None, "none"), ([], None, 3600), (["no_deadline"], 7200, "none"), ([], 7200, 3600)],
+)
+async def test_no_deadline_is_told_to_servers_that_know_it_and_the_longest_to_others(
+    capabilities: list[str], asked_s: float | None, sent: object
+) -> None:
+    heard: list[object] = []
+
+    async def serve_commands(websocket: ServerConnection) -> None:
+        hello = Hello("one", capabilities=capabilities)
+        await websocket.send(frame("hello", hello))
+        await websocket.send(frame("resumed", Resumed("one", 0, 1)))
+        await websocket.send(frame("snapshot", Snapshot(0)))
+        async for text in websocket:
+            message = decode(RawMessage, text)
+            if message.type == "command":
+                heard.append(decode(Command, message.data).deadline_s)
+                await websocket.send(frame("command_result", CommandResult(True), id=message.id))
+
+    async with scripted(serve_commands) as url, following(url) as (client, _):
+        await client.request("step", {}, deadline_s=asked_s)
+    assert heard == [sent]

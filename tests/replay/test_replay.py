@@ -147,7 +147,7 @@ def test_a_running_replay_is_paused_and_changes_its_speed(town: Path) -> None:
 )
 def test_a_place_that_is_none_is_refused(session: dc.Session, arguments: dict[str, object], complaint: str) -> None:
     with pytest.raises(dc.CommandError, match=complaint):
-        session.command("seek", **arguments)
+        session.command("seek", arguments=arguments)
     assert session.gaps().empty
 
 

@@ -49,6 +49,7 @@ class Handler:
     def __init__(self) -> None:
         self.taken: list[tuple[str, Command, str]] = []
         self.replies: dict[str, Callable[[CommandResult], None]] = {}
+        self.withdrawn: list[tuple[str, str]] = []
 
     def specs(self) -> list[CommandSpec]:
         return SPECS
@@ -58,6 +59,9 @@ class Handler:
             raise RuntimeError("s3cret")
         self.taken.append((id, command, role))
         self.replies[id] = reply
+
+    def withdraw(self, id: str, reason: str) -> None:
+        self.withdrawn.append((id, reason))
 
 
 def command(id: str | None = "a", name: str = "pause", **more: Any) -> RawMessage:
@@ -224,6 +228,58 @@ async def test_an_id_is_remembered_longer_than_the_longest_deadline_and_not_for_
     now[0] = MAX_DEADLINE_S + 61
     dispatcher.handle(peer, command("b"))
     assert dispatcher.statistics().remembered == 1
+
+
+async def test_an_id_without_a_deadline_is_remembered_until_it_is_answered_and_an_hour_longer() -> None:
+    now = [0.0]
+    handler, dispatcher = make(clock=lambda: now[0])
+    peer = Peer()
+    dispatcher.handle(peer, command(deadline_s="none"))
+    assert handler.taken[0][1].deadline_s == "none"
+    now[0] = 100_000.0
+    dispatcher.handle(peer, command("b"))
+    dispatcher.handle(peer, command())
+    handler.replies["a"](CommandResult(True))
+    await turn()
+    now[0] += 3_600
+    dispatcher.handle(peer, command())
+    assert [id for id, _, _ in handler.taken] == ["a", "b"]
+    assert dispatcher.statistics().remembered == 2
+    now[0] += 61
+    dispatcher.handle(peer, command("c"))
+    assert dispatcher.statistics().remembered == 2, "a was answered over an hour ago"
+
+
+async def test_only_who_waits_alone_can_withdraw_a_command() -> None:
+    handler, dispatcher = make()
+    one, other = Peer(), Peer()
+    dispatcher.handle(one, command())
+    dispatcher.withdraw(other, "a")
+    dispatcher.withdraw(one, "b")
+    dispatcher.withdraw(one, None)
+    dispatcher.handle(other, command())
+    dispatcher.withdraw(one, "a")
+    assert handler.withdrawn == []
+    dispatcher.forget(other)
+    dispatcher.withdraw(one, "a")
+    assert [id for id, _ in handler.withdrawn] == ["a"]
+
+
+async def test_a_command_without_a_deadline_is_withdrawn_when_its_client_stays_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("degentcivil_nb.server.dispatch.ABANDONED_S", 0.01)
+    handler, dispatcher = make()
+    gone, back = Peer(), Peer()
+    for id in ("stays", "comes back", "has a deadline"):
+        dispatcher.handle(gone, command(id, deadline_s=5 if id == "has a deadline" else "none"))
+    dispatcher.forget(gone)
+    dispatcher.handle(back, command("comes back", deadline_s="none"))
+    async with asyncio.timeout(5):
+        while not handler.withdrawn:  # noqa: ASYNC110 — a timer of the dispatcher's own
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    assert [id for id, _ in handler.withdrawn] == ["stays"]
 
 
 async def test_a_full_memory_refuses_rather_than_forgets_what_may_be_sent_again() -> None:

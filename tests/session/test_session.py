@@ -80,8 +80,8 @@ def test_the_tick_after_a_step_is_the_one_it_stopped_at(session: dc.Session) -> 
 def test_an_injected_event_is_found_by_its_payload(session: dc.Session) -> None:
     row = session._store.next_row - 1
     session.inject_event("festival", {"price": 3}, character_id="emma")
-    event = session.wait_for("event_notification", where='data["price"] == 3 and character_id == "emma"', after=row)
-    assert event["event_type"] == "festival"
+    event = session.wait_for("event_notification", where='data["price"] == 3 and event_type == "festival"', after=row)
+    assert event["character_id"] == "emma"
     assert session.payload(event["row"])["data"] == {"price": 3}
 
 

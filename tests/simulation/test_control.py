@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec import Raw, json
@@ -52,7 +52,9 @@ class Bench:
         self.timers.append(entry)
         return lambda: self.timers.remove(entry) if entry in self.timers else None
 
-    def submit(self, name: str, deadline_s: float | None = None, role: str = "debugger", **arguments: Any) -> Answer:
+    def submit(
+        self, name: str, deadline_s: float | Literal["none"] | None = None, role: str = "debugger", **arguments: Any
+    ) -> Answer:
         answer = Answer()
         command = Command(name, arguments, deadline_s=deadline_s)
         self.control.submit(f"id-{name}", command, role, answer.take)
@@ -321,6 +323,38 @@ def test_an_answered_command_leaves_no_timer(bench: Bench) -> None:
     assert value_of(answer.result()).state == "paused"
     assert bench.timers == []
     run.stop()
+
+
+def test_a_pause_without_a_deadline_stays_wanted_while_another_is_given_up(bench: Bench) -> None:
+    bench.control.checkpoint(1)
+    patient, short = bench.submit("pause", "none"), bench.submit("pause", deadline_s=3)
+    bench.timers[-1][1]()
+    assert code_of(short.result()) == 1104
+    assert bench.control.status().state == "pausing"
+    bench.control.withdraw("id-pause", "its client has gone")
+    assert code_of(patient.result()) == 1104
+    assert bench.told == [("pausing", "command"), ("running", "abandoned")]
+
+
+def test_resume_cuts_a_step_without_waiting_for_the_tick(bench: Bench) -> None:
+    ticks = threading.Semaphore(0)
+
+    def live() -> None:
+        while not bench.control.ended:
+            bench.control.checkpoint()
+            ticks.acquire(timeout=PATIENCE_S)
+
+    thread = threading.Thread(target=live)
+    pause = bench.submit("pause", "none")
+    thread.start()
+    assert value_of(pause.result()).state == "paused"
+    step = bench.submit("step", "none", ticks=5)
+    bench.until("running")
+    assert value_of(bench.ask("resume")).state == "running"
+    assert code_of(step.result()) == 1105
+    bench.control.finish("finished")
+    ticks.release()
+    thread.join()
 
 
 # --- pausing, resuming, stepping ---------------------------------------------------------------------------------

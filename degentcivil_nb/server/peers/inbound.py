@@ -67,6 +67,8 @@ class Inbound:
             peer.resume(decode(Resume, message.data))
         elif message.type == MessageTypes.COMMAND:
             self._dispatch.handle(peer, message)
+        elif message.type == MessageTypes.WITHDRAW:
+            self._dispatch.withdraw(peer, message.id)
         else:
             raise WebSocketError(
                 WebSocketError.INVALID_MESSAGE,

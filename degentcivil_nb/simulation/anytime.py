@@ -1,0 +1,58 @@
+"""Commands that need no checkpoint: they run at once, on one worker thread of the probe."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import queue
+import threading
+from contextvars import ContextVar
+from typing import Final
+
+from .request import Request
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+JOIN_S: Final = 1.0
+"""How long the end waits for a command under way; a daemon thread is left behind after that."""
+
+
+class AnytimeWorker:
+    """The thread on which commands run that were offered with `anytime=True`; it starts with the first of them.
+
+    That they may race the model is their author's promise. `inside` is set there, so that a checkpoint does nothing.
+    """
+
+    def __init__(self, inside: ContextVar[bool]) -> None:
+        self._inside = inside
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def put(self, request: Request) -> None:
+        """Have a request carried out; callers take turns."""
+        self._requests.put(request)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="degentcivil-anytime", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the thread behind the requests that are there; they are claimed by whoever refuses them."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._requests.put(None)
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        self._inside.set(True)
+        while (request := self._requests.get()) is not None:
+            if not request.claim():
+                continue
+            try:
+                if inspect.iscoroutinefunction(request.command.function):
+                    asyncio.run(request.run_async())
+                else:
+                    request.run()
+            except BaseException:  # the last line of the thread: an interrupt in a handler was answered as its failure
+                log.exception("%s ended with more than an error", request.command.name)

@@ -1,0 +1,39 @@
+"""Whose thread comes to the checkpoint: what waits for it must not wait on it, nor for one that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+
+class Owner:
+    """The thread, or the event loop, that calls the checkpoint; where several have, nothing is concluded."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._several = False
+
+    def arrive(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Note that this thread came to the checkpoint, in a coroutine of `loop` if it is given."""
+        thread = threading.current_thread()
+        if thread is self._thread and loop is self._loop:
+            return
+        self._several = self._thread is not None
+        self._thread, self._loop = thread, loop
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether the calling thread is the one that comes to the checkpoint."""
+        return not self._several and self._thread is threading.current_thread()
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether nobody can come to the checkpoint any more, as far as is known."""
+        if self._thread is None or self._several:
+            return False
+        return not self._thread.is_alive() or (self._loop is not None and self._loop.is_closed())
+
+    def __str__(self) -> str:
+        name = "" if self._thread is None else f" {self._thread.name!r}"
+        return f"the event loop of the thread{name}" if self._loop is not None else f"the thread{name}"
