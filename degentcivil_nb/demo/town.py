@@ -7,6 +7,7 @@ import threading
 from random import Random
 from typing import Any
 
+from ..core.names import did_you_mean
 from ..simulation.probe import SimulationProbe
 from . import town_model
 from .town_data import HAPPENINGS, MODEL_TIMED_OUT, MOODS, MORNING, REPLY_UNREADABLE, SIZE, TICKS_A_DAY
@@ -227,7 +228,8 @@ class Town:
         """Give a character money (or take it, with a negative amount)."""
         one = self.people.get(character_id)
         if one is None:
-            raise ValueError(f"there is no character {character_id!r:.80}")
+            hint = did_you_mean(character_id, self.people)
+            raise ValueError(f"there is no character {character_id!r:.80}{hint}")
         one.money = round(one.money + amount, 2)
         self.tell(one, "money")
         return {"character_id": one.id, "money": one.money}

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..core.names import did_you_mean
+
 JSON_DECODER: Final = json.JSONDecoder()
 ALIASES: Final = {"inject": "inject_event", "speed": "set_speed", "set": "set_attribute", "continue": "resume"}
 _KEY: Final = re.compile(r"([A-Za-z_]\w*)=")
@@ -30,7 +32,8 @@ def parse_line(line: str, schemas: Mapping[str, Mapping[str, Any]]) -> tuple[str
         name, rest = words.group(), rest.strip()[words.end() :]
     name = name if name in schemas else ALIASES.get(name, name)
     if name not in schemas:
-        raise ValueError(f"There is no command {name!r} here; `help` lists them.")
+        hint = did_you_mean(name, [*schemas, *ALIASES])
+        raise ValueError(f"There is no command {name!r} here{hint or '; `help` lists them.'}")
     return name, _arguments(name, rest, list(schemas[name].get("properties", {})))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
+from ..core.names import did_you_mean
 from .errors import WebSocketError
 from .json_text import FOREIGN
 from .messages import Command, CommandSpec
@@ -85,12 +86,7 @@ class CommandTable:
         try:
             return self._commands[name]
         except KeyError:
-            known = ", ".join(sorted(self._commands))
-            raise WebSocketError(
-                WebSocketError.UNKNOWN_COMMAND,
-                f"there is no command {name[:80]!r}; there are {known}",
-                details={"name": name[:80]},
-            ) from None
+            raise unknown_command(name, self._commands) from None
 
     def admit(self, command: Command, role: str) -> tuple[DeclaredCommand, dict[str, Any]]:
         """Give the declared command and its checked arguments; `WebSocketError` says what is wrong with the request."""
@@ -110,6 +106,18 @@ class CommandTable:
 
     def __iter__(self) -> Iterator[DeclaredCommand]:
         return iter(list(self._commands.values()))
+
+
+def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
+    """Make the error for a name that no command has; it says which may be meant, and which there are."""
+    names = sorted(known)
+    there = f"there are {', '.join(names)}" if names else "this server offers none"
+    hint = did_you_mean(name, names)
+    return WebSocketError(
+        WebSocketError.UNKNOWN_COMMAND,
+        f"there is no command {name[:80]!r}{hint or '; ' + there}",
+        details={"name": name[:80], "commands": names},
+    )
 
 
 def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
@@ -159,7 +167,7 @@ def _invalid(spec: CommandSpec, reason: str) -> WebSocketError:
     elif "missing" in reason:
         plain = f"argument {field!r} is missing"
     elif "unknown" in reason:
-        plain = f"there is no argument {field!r}"
+        plain = f"there is no argument {field!r}{did_you_mean(field, spec.arguments.get('properties', {}))}"
     else:
         plain = f"argument {field!r}: {reason.partition(' - at ')[0]}"
     takes = ", ".join(spec.arguments.get("properties", {})) or "nothing"

@@ -18,6 +18,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from ..core import logs
+from ..core.names import did_you_mean
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
@@ -351,7 +352,8 @@ class Replay:
         """Give everything the recording has told of a character so far."""
         found = self._player.scene.present.character(character_id)
         if found is None:
-            raise refused("character_id", f"there is no character {character_id[:80]!r}")
+            hint = did_you_mean(character_id, self._player.scene.present.names())
+            raise refused("character_id", f"there is no character {character_id[:80]!r}{hint}")
         return found
 
 

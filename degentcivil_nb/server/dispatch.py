@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw, structs
 
-from ..protocol.commands import allows
+from ..protocol.commands import allows, unknown_command
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import (
@@ -178,12 +178,7 @@ class Dispatcher:
     def _spec(self, name: str) -> CommandSpec:
         specs = {} if self._handler is None else {spec.name: spec for spec in self._handler.specs()}
         if name not in specs:
-            known = f"there are {', '.join(sorted(specs))}" if specs else "this server offers none"
-            raise WebSocketError(
-                WebSocketError.UNKNOWN_COMMAND,
-                f"there is no command {name[:80]!r}; {known}",
-                details={"name": name[:80]},
-            )
+            raise unknown_command(name, specs)
         return specs[name]
 
     @staticmethod

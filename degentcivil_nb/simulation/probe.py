@@ -254,6 +254,14 @@ class SimulationProbe(EventPublisher):
 
         return self._portal.call(head_after_drain, timeout=_CLOSE_S)
 
+    def characters(self) -> list[str]:
+        """List the ids of all characters told of so far."""
+        try:
+            self.flush()
+        except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
+            log.warning("the server at %s did not answer: %s", self.url, error)
+        return self._server.feed.present.names()
+
     def _settle(self, then: Callable[[int], None]) -> None:
         async def head_after_drain() -> None:
             then(self._server.feed.head_after_drain())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..core.names import did_you_mean
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import CharacterId, MessageTypes, RunState
 from ..server.stream.publishing import Receipt
@@ -22,6 +23,9 @@ class EventSink(Protocol):
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
         """Tell anything; `receipt` is given its position."""
+
+    def characters(self) -> list[str]:
+        """List the ids of all characters told of so far."""
 
 
 class StreamCommands:
@@ -56,11 +60,13 @@ class StreamCommands:
 
     def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an event."""
+        self._require(character_id)
         payload = payloads.event(event_type, data, self._clock(), character_id)
         return self._publish(MessageTypes.EVENT_NOTIFICATION, payload)
 
     def inject_state_change(self, character_id: CharacterId, new_state: str, location: str | None = None) -> Change:
         """Make the simulation tell that a character is in a new state."""
+        self._require(character_id)
         states = self._events.states
         payload = payloads.state_change(character_id, new_state, location, states.get(character_id), self._clock())
         states[character_id] = new_state
@@ -68,11 +74,27 @@ class StreamCommands:
 
     def inject_character_update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         """Make the simulation tell attributes of a character."""
+        self._require(character_id)
         return self._update(character_id, attributes)
 
     def inject_error(self, code: int, message: str, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an error."""
+        self._require(character_id)
         return self._publish(MessageTypes.ERROR, payloads.error(code, message, character_id))
+
+    def _require(self, character_id: CharacterId | None) -> None:
+        """Refuse a character that was never told of and that the simulation's inspector does not know either."""
+        if character_id is None or not (known := self._events.characters()) or str(character_id) in known:
+            return
+        if self.inspector is None:
+            raise self._no_such_character(character_id)
+        self.inspect(character_id)
+
+    def _no_such_character(self, character_id: CharacterId) -> WebSocketError:
+        name = str(character_id)
+        return _refused(
+            "character_id", f"there is no character {name[:80]!r}{did_you_mean(name, self._events.characters())}"
+        )
 
     def _update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         return self._publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
@@ -89,11 +111,7 @@ class StreamCommands:
                 return function(own_id)
             except LookupError as error:
                 unknown = error
-        raise _no_such_character(character_id) from unknown
-
-
-def _no_such_character(character_id: CharacterId) -> WebSocketError:
-    return _refused("character_id", f"there is no character {str(character_id)[:80]!r}")
+        raise self._no_such_character(character_id) from unknown
 
 
 def _refused(field: str, reason: str) -> WebSocketError:

@@ -89,8 +89,9 @@ def describe_result(result: Any) -> str:
     if result is None:
         return "done"
     if isinstance(result, Mapping) and isinstance(state := result.get("state"), str):
-        tick = result.get("tick")
-        return state if tick is None else f"{state} at tick {tick}"
+        tick, speed = result.get("tick"), result.get("speed")
+        at = "" if tick is None else f" at tick {tick}"
+        return f"{state}{at}" + (f", speed {speed:g}" if isinstance(speed, (int, float)) and speed != 1 else "")
     return detail_text(result)
 
 

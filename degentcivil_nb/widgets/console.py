@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+from ..core.names import did_you_mean
 from ..expressions.command_line import ALIASES, parse_line, usage
 from .command_log import CommandLog
 from .interfaces import PanelCommands
@@ -48,8 +49,9 @@ class ConsolePanel(Panel):
         if not isinstance(line, str):
             return
         line, id = line[:MAX_LINE].strip(), str(content.get("id", ""))
-        if line in ("help", "?"):
-            self._jobs.say(id, line, self._help())
+        word, _, topic = line.replace("?", "help ", 1).partition(" ") if line[:1] == "?" else line.partition(" ")
+        if word == "help":
+            self._say_help(id, line, topic.strip())
             return
         table = self._commands.table()
         schemas = dict(zip(table["name"], table["arguments"], strict=True))
@@ -65,14 +67,25 @@ class ConsolePanel(Panel):
         rows = zip(table["name"], table["arguments"], table["doc"], strict=True)
         return [{"name": n, "usage": usage(n, list(a.get("properties", {}))), "doc": d} for n, a, d in rows]
 
-    def _help(self) -> str:
-        offered = self._offer()
+    def _say_help(self, id: str, line: str, topic: str) -> None:
+        offered = {each["name"]: each for each in self._offer()}
+        if topic.startswith("command "):
+            topic = topic.removeprefix("command ").strip()
+        name = topic if topic in offered else ALIASES.get(topic, topic)
         if not offered:
-            return "This server takes no commands."
-        short = {name: alias for alias, name in ALIASES.items()}
-        lines = []
-        for each in offered:
-            also = f" (or {short[each['name']]})" if each["name"] in short else ""
-            doc = str(each["doc"]).strip().split("\n", 1)[0]
-            lines.append(f"{each['usage']}{also}" + (f"\n    {doc}" if doc else ""))
-        return "\n".join(lines)
+            self._jobs.say(id, line, "This server takes no commands.")
+        elif not topic:
+            self._jobs.say(id, line, "\n".join(_describe(each) for each in offered.values()))
+        elif name in offered:
+            self._jobs.say(id, line, _describe(offered[name]))
+        else:
+            hint = did_you_mean(topic, [*offered, *ALIASES])
+            text = f"There is no command {topic[:80]!r} here{hint or '; `help` lists them.'}"
+            self._jobs.say(id, line, text, failed=True)
+
+
+def _describe(offer: dict[str, Any]) -> str:
+    """Write how a command is called, its short name, and the first line of what it says of itself."""
+    short = next((f" (or {alias})" for alias, name in ALIASES.items() if name == offer["name"]), "")
+    doc = str(offer["doc"]).strip().split("\n", 1)[0]
+    return f"{offer['usage']}{short}" + (f"\n    {doc}" if doc else "")

@@ -404,3 +404,75 @@ def test_a_command_from_inside_a_handler_is_refused_at_once(probe: SimulationPro
 
         until(lambda: "nested" in set(session.commands()["name"]))
         assert "would wait for itself" in session.command("nested")
+
+
+# --- names that nobody has ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[dc.Session]:
+    with dc.start_local_server(characters=6, tick_s=0.01, seed=1) as server, dc.connect(server) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("inspect", {}),
+        ("set_attribute", {"name": "money", "value": 3}),
+        ("inject_event", {"event_type": "storm"}),
+        ("inject_state_change", {"new_state": "DRAW"}),
+        ("inject_character_update", {"attributes": {"money": 3}}),
+        ("inject_error", {"code": 1004, "message": "on purpose"}),
+        ("give_money", {"amount": 3}),
+    ],
+)
+def test_a_character_that_does_not_exist_is_refused_with_the_nearest_name(
+    town: dc.Session, name: str, arguments: dict[str, Any]
+) -> None:
+    before = len(town.events(character_id="emmma"))
+    with pytest.raises(dc.CommandError, match="there is no character 'emmma'; did you mean 'emma'") as caught:
+        town.command(name, arguments={"character_id": "emmma", **arguments})
+    assert caught.value.code in (1102, 1004)
+    assert len(town.events(character_id="emmma")) == before == 0
+
+
+def test_a_character_that_was_just_told_of_is_known(probe: SimulationProbe) -> None:
+    with simulated(probe), dc.connect(probe) as session:
+
+        @probe.command
+        def add(character_id: str) -> None:
+            probe.character_update(character_id, born=True)
+
+        until(lambda: "add" in set(session.commands()["name"]))
+        for number in range(20):
+            session.command("add", character_id=f"new{number}")
+            assert session.inject_event("birthday", character_id=f"new{number}") is not None
+
+
+def test_a_simulation_that_told_of_nobody_takes_any_character(probe: SimulationProbe) -> None:
+    run = SlowRun(probe)
+    with dc.connect(probe) as session:
+        injecting = background(lambda: session.inject_event("storm", character_id="anybody"))
+        until(lambda: probe.server._dispatch.statistics().pending == 1)
+        run.let_end()
+        assert injecting.result(PATIENCE_S) is not None
+    run.stop()
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("pase", "pause"), ("give_mony", "give_money"), ("Inspect", "inspect")])
+def test_a_command_that_does_not_exist_names_the_nearest(town: dc.Session, typed: str, meant: str) -> None:
+    with pytest.raises(dc.CommandError, match=f"there is no command '{typed}'; did you mean '{meant}'"):
+        town.command(typed)
+
+
+def test_an_argument_that_does_not_exist_names_the_nearest(town: dc.Session) -> None:
+    with pytest.raises(dc.CommandError, match="no argument 'tick'; did you mean 'ticks'"):
+        town.command("step", tick=3)
+
+
+def test_set_speed_says_the_speed(town: dc.Session) -> None:
+    state = town.set_speed(2.5)
+    assert state == "running"
+    assert repr(state) == "'running' (speed 2.5)"
+    assert town.command("set_speed", factor=1)["speed"] == 1

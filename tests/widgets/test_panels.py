@@ -195,6 +195,32 @@ def test_the_console_runs_lines_and_shows_results_errors_and_help(run: Run, refr
 
 
 @pytest.mark.parametrize(
+    ("line", "state", "text"),
+    [
+        ("help give_money", "done", "give_money character_id=… amount=…"),
+        ("help inject", "done", "inject_event event_type=… data=… (or inject)"),
+        ("help command step", "done", "step ticks=…"),
+        ("?step", "done", "step ticks=…"),
+        ("? step", "done", "step ticks=…"),
+        ("help give_mony", "error", "There is no command 'give_mony' here; did you mean 'give_money'?"),
+        ("give_mony emma 3", "error", "There is no command 'give_mony' here; did you mean 'give_money'?"),
+        ("help xyzzy", "error", "There is no command 'xyzzy' here; `help` lists them."),
+    ],
+)
+def test_the_console_describes_one_command_and_names_the_nearest(
+    run: Run, refresher: Refresher, line: str, state: str, text: str
+) -> None:
+    run.offered["give_money"] = ["character_id", "amount"]
+    page = Page(ConsolePanel(run, refresher))
+    page.show()
+    page.do({"line": line, "id": "1"})
+    page.panel.refresh(1.0)
+    (job,) = [job for body in page.bodies for job in body.get("jobs", [])][-1:]
+    assert (job["state"], job["text"].partition("\n")[0]) == (state, text)
+    assert run.sent == []
+
+
+@pytest.mark.parametrize(
     ("line", "name", "arguments"),
     [
         ("pause", "pause", {}),

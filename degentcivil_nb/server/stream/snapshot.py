@@ -64,6 +64,10 @@ class SnapshotBuilder:
     def __len__(self) -> int:
         return len(self._characters)
 
+    def names(self) -> list[str]:
+        """List the ids of all; from any thread."""
+        return list(self._characters)
+
     def see(self, type: str, message: bytes) -> str | None:
         """Take note of an encoded stream message; give whose it is, `None` if nobody's."""
         try:
