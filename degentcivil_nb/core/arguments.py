@@ -12,15 +12,15 @@ from numbers import Real
 from typing import Any
 
 
-def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """Read a whole number; `ValueError` for anything else."""
     try:
         number = None if _is_flag(value) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least or (most is not None and number > most):
-        limits = f"from {least} on" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is a whole number {limits}, not {_shown(value)}")
+    if number is None or (least is not None and number < least):
+        limit = "" if least is None else f" from {least} on"
+        raise ValueError(f"{name} is a whole number{limit}, not {_shown(value)}")
     return number
 
 

@@ -14,7 +14,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ..core.arguments import flag, positive_number, text, text_or_none, whole_number
 from ..core.counting import counted
+from ..core.open_names import OpenNames
 from ..protocol.messages import Command, CommandResult, MessageTypes, WebSocketMessage
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
 from ..simulation import payloads
@@ -41,17 +43,19 @@ def start_local_server(
     paused: bool = False,
     token: str | None = None,
     tls: bool = False,
+    name: str | None = None,
 ) -> LocalServer:
     """Start a demo town on its own thread, ready when the call returns; give it to `connect`, or its `.url`.
 
     `port=0` takes a free port; a `host` other than this machine needs a token. `tick_s` is the seconds a tick takes at
     speed 1. The same `seed` gives the same run. With `paused` the town waits for `resume` or `step`. With `token` only
-    who knows it may connect; with `tls` the connection is encrypted, with a certificate made on the spot.
+    who knows it may connect; with `tls` the connection is encrypted, with a certificate made on the spot. A `name` in
+    use stops the town that had it, so a cell can be run again.
 
     Raises `ConnectionError` when the port is in use, and `ValueError` for a town that cannot be.
     """
     return LocalServer(
-        port, host=host, characters=characters, tick_s=tick_s, seed=seed, paused=paused, token=token, tls=tls
+        port, host=host, characters=characters, tick_s=tick_s, seed=seed, paused=paused, token=token, tls=tls, name=name
     )
 
 
@@ -72,9 +76,18 @@ class LocalServer:
         paused: bool = False,
         token: str | None = None,
         tls: bool = False,
+        name: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.token = token
+        characters = whole_number("characters", characters, 1)
+        seed = whole_number("seed", seed)
+        tick_s = positive_number("tick_s", tick_s, "seconds")
+        paused, tls = flag("paused", paused), flag("tls", tls)
+        self.token = token = text_or_none("token", token)
+        host = text("host", host)
+        self.name = text_or_none("name", name)
+        """What it is known by in this process: another of that name takes its place."""
+        _named.take(name)
         self.tls = local_tls(tuple({*LOCAL_NAMES, host})) if tls else None
         """Both ends of the trust in a certificate made on the spot; `None` without `tls`."""
         self._clock = clock
@@ -102,6 +115,7 @@ class LocalServer:
         ready.wait()
         self.probe.flush()  # so that the first to connect finds everybody there
         _running.add(self)
+        _named.add(name, self)
 
     def _live(self, ready: threading.Event) -> None:
         try:
@@ -132,6 +146,7 @@ class LocalServer:
                 return
             self._stopped = True
         _running.discard(self)
+        _named.discard(self.name, self)
         for flood in self._floods:
             flood.stop()
         self.town.stop()
@@ -256,6 +271,9 @@ class LocalServer:
         self.probe.control.submit(str(uuid.uuid4()), Command("announce"), "debugger", answered.set_result)
         if not answered.result(_ANSWER_S + 1).ok:
             self.town.announce()
+
+
+_named: Final = OpenNames(LocalServer.stop)
 
 
 @atexit.register

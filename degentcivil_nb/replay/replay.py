@@ -18,7 +18,9 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from ..core import logs
+from ..core.arguments import flag, text_or_none
 from ..core.names import did_you_mean
+from ..core.open_names import OpenNames
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
@@ -46,6 +48,7 @@ def start_replay(
     paused: bool = False,
     token: str | None = None,
     longest_silence_s: float | None = LONGEST_SILENCE_S,
+    name: str | None = None,
 ) -> Replay:
     """Serve a recording as if it were live, on a thread of its own; give it to `connect`, or its `.url`.
 
@@ -64,6 +67,8 @@ def start_replay(
         How many times as fast as the recorded run, above 0 and up to 1,000,000.
     paused
         Begin paused, before the first message.
+    name
+        What it is known by in this process; a name in use stops the replay that had it, so a cell can be run again.
     token
         What clients must know to connect.
     longest_silence_s
@@ -79,7 +84,16 @@ def start_replay(
     ValueError
         For a speed or a silence that is none.
     """
-    return Replay(path, port, speed=speed, host=host, paused=paused, token=token, longest_silence_s=longest_silence_s)
+    return Replay(
+        path,
+        port,
+        speed=speed,
+        host=host,
+        paused=paused,
+        token=token,
+        longest_silence_s=longest_silence_s,
+        name=name,
+    )
 
 
 class Replay:
@@ -99,11 +113,16 @@ class Replay:
         paused: bool = False,
         token: str | None = None,
         longest_silence_s: float | None = LONGEST_SILENCE_S,
+        name: str | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._head = Playhead(speed, clock, longest_silence_s)
         self.path = Path(path)
-        self.token = token
+        self.token = token = text_or_none("token", token)
+        self.name = text_or_none("name", name)
+        """What it is known by in this process: another of that name takes its place."""
+        paused = flag("paused", paused)
+        _named.take(name)
         self._tape = Tape(self.path)
         self._state = RunState("paused", "start") if paused else RunState("running")
         if not paused:
@@ -135,6 +154,7 @@ class Replay:
             self._portal.close()
             raise
         _running.add(self)
+        _named.add(name, self)
 
     @property
     def url(self) -> str:
@@ -161,6 +181,7 @@ class Replay:
             return
         self._stopped = True
         _running.discard(self)
+        _named.discard(self.name, self)
         try:
             self._portal.call(self._close, timeout=_CLOSE_S)
         except (RuntimeError, TimeoutError) as error:
@@ -355,6 +376,9 @@ class Replay:
             hint = did_you_mean(character_id, self._player.scene.present.names())
             raise refused("character_id", f"there is no character {character_id[:80]!r}{hint}")
         return found
+
+
+_named: Final = OpenNames(Replay.stop)
 
 
 @atexit.register

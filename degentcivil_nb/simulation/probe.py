@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
 from ..core import logs
+from ..core.arguments import flag, positive_number, text, text_or_none
+from ..core.open_names import OpenNames
 from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
@@ -44,7 +46,8 @@ class SimulationProbe(EventPublisher):
     can connect. `tick_s` is the least time between two checkpoints in seconds, at speed 1; without it the simulation
     runs as fast as it can. With `paused` it stops at its first checkpoint. `compression` is off where only this machine
     can connect, unless it is asked for. With `metrics_port` (0: a free one) Prometheus finds the server's figures at
-    `metrics_url`, for which the extra `prometheus` is needed.
+    `metrics_url`, for which the extra `prometheus` is needed. A `name` in use closes the probe that had it, so a cell
+    can be run again.
     """
 
     def __init__(
@@ -60,9 +63,15 @@ class SimulationProbe(EventPublisher):
         run_id: str | None = None,
         compression: bool | None = None,
         metrics_port: int | None = None,
+        name: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._closed = False
+        host = text("host", host)
+        self.name = text_or_none("name", name)
+        """What it is known by in this process: another of that name takes its place."""
+        token, paused = text_or_none("token", token), flag("paused", paused)
+        tick_s = None if tick_s is None else positive_number("tick_s", tick_s, "seconds")
         self.control = Control(
             self._publish_control,
             head_after_drain=self._settle,
@@ -93,6 +102,7 @@ class SimulationProbe(EventPublisher):
             "compression": compression,
         }
         logs.install_filters()
+        _named.take(name)
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._replacing = asyncio.Lock()  # two at once would want the same port
@@ -105,6 +115,7 @@ class SimulationProbe(EventPublisher):
             self._portal.close()
             raise
         _open.add(self)
+        _named.add(name, self)
 
     def _make_server(self, host: str, port: int) -> SimulationWebSocket:
         return SimulationWebSocket(host, port, commands=self.control, status=self.control.status, **self._options)
@@ -302,6 +313,7 @@ class SimulationProbe(EventPublisher):
             return
         self._closed = True
         _open.discard(self)
+        _named.discard(self.name, self)
         self.control.finish("finished")
         try:
             self._portal.call(self._server.close, timeout=_CLOSE_S)
@@ -365,6 +377,9 @@ class SimulationProbe(EventPublisher):
         self._closed = True
         self._publish = _nowhere
         self.control.disarm()
+
+
+_named: Final = OpenNames(SimulationProbe.close)
 
 
 def calls_checkpoints_here(epoch: str | None) -> bool:

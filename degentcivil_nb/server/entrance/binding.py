@@ -10,6 +10,9 @@ from ...core.address import is_loopback
 from ...protocol.errors import ConnectFailed
 
 LOCALHOST: Final = "localhost"
+_IN_USE_ADVICE: Final = (
+    "Stop what uses it, or take a free port with port=0; a cell that is run again replaces its own with name=…"
+)
 
 
 def require_safe(host: str, *, guarded: bool) -> None:
@@ -27,7 +30,7 @@ def addresses(host: str, port: int) -> str | list[str]:
 
     Raises `ValueError` for what is no port.
     """
-    if not isinstance(port, int) or not 0 <= port <= 65535:
+    if isinstance(port, bool) or not hasattr(port, "__index__") or not 0 <= port <= 65535:
         raise ValueError(f"a port is a number from 1 to 65535, or 0 for a free one, not {port!r}")
     if host.lower() != LOCALHOST:
         return host.strip("[]")
@@ -48,7 +51,7 @@ def explain(host: str, port: int, error: OSError) -> ConnectFailed:
     where = f"port {port} on {host}"
     # asyncio words these itself, but keeps the number
     if error.errno == errno.EADDRINUSE:
-        return ConnectFailed(f"{where} is in use", "Stop what uses it, or take a free port with port=0", terminal=True)
+        return ConnectFailed(f"{where} is in use", _IN_USE_ADVICE, terminal=True)
     if error.errno == errno.EACCES:
         return ConnectFailed(f"{where} is not for this user", "Take a port above 1023, or port=0", terminal=True)
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
