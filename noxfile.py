@@ -7,9 +7,6 @@ import nox
 nox.options.sessions = ["lint", "quick"]
 nox.options.default_venv_backend = "none"
 
-STATIC = "degentcivil_nb/widgets/static"
-CHECKS = "tests/javascript"
-
 
 @nox.session
 def quick(session: nox.Session) -> None:
@@ -35,6 +32,14 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+
+
+@nox.session
+def javascript(session: nox.Session) -> None:
+    """Check the scripts of the panels: types and lint. Needs Node 20."""
+    with session.chdir("tests/javascript"):
+        session.run("npm", "ci", "--no-audit", "--no-fund", external=True)
+        session.run("npm", "run", "check", external=True)
 
 
 @nox.session

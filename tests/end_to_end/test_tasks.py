@@ -70,7 +70,7 @@ def test_the_parts_of_the_night_have_names() -> None:
 def test_every_task_has_a_word() -> None:
     tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
     words = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
-    assert {"quick", "whole", "nightly", "lint", "benchmarks", "lock"} <= set(words)
+    assert {"quick", "whole", "nightly", "lint", "benchmarks", "javascript", "lock"} <= set(words)
 
 
 def test_the_gate_and_the_hooks_run_the_same_linters() -> None:
@@ -78,6 +78,8 @@ def test_the_gate_and_the_hooks_run_the_same_linters() -> None:
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for linter in ("ruff check", "ruff format", "mypy"):
         assert linter in hooks and linter in gate
+    assert "tests/javascript run --silent check" in hooks
+    assert "cd tests/javascript && npm ci --no-audit --no-fund && npm run check" in gate
     assert 'TZ=Asia/Tokyo PYTHONOPTIMIZE=1 .venv/bin/pytest -q -m "not slow"' in gate
 
 

@@ -1,6 +1,8 @@
 // Columns as they come over the wire, and cells as they are shown.
 
-const ARRAYS = new Map([["u1", Uint8Array], ["u2", Uint16Array], ["u4", Uint32Array], ["f4", Float32Array], ["f8", Float64Array]]);
+/** @typedef {Uint8ArrayConstructor | Uint16ArrayConstructor | Uint32ArrayConstructor | Float32ArrayConstructor | Float64ArrayConstructor} Numbers */
+/** @type {Map<string, Numbers>} */
+const ARRAYS = new Map(/** @type {[string, Numbers][]} */ ([["u1", Uint8Array], ["u2", Uint16Array], ["u4", Uint32Array], ["f4", Float32Array], ["f8", Float64Array]]));
 const NO_TIME = new Map([["u2", 0xffff], ["u4", 0xffffffff]]);
 
 // Read one packed array out of the update's buffer.
@@ -21,6 +23,7 @@ function unpackPlaces(packed, bytes) {
 // Give a packed column as a plain array: texts or null, numbers or NaN, whole numbers beyond 2⁵³ as BigInt.
 function unpackValues(packed, bytes, colours) {
   if (packed.n) {
+    /** @type {(number | bigint)[]} */
     const values = Array.from(unpackArray(packed.n, bytes));
     for (const [place, digits] of packed.exact ?? []) values[place] = BigInt(digits);
     return values;
@@ -29,7 +32,7 @@ function unpackValues(packed, bytes, colours) {
     const none = NO_TIME.get(packed.t[0]);
     return Array.from(unpackArray(packed.t, bytes), (ms) => (ms === none ? NaN : packed.base + ms / 1000));
   }
-  packed.colours?.forEach((colour, i) => colours.set(packed.u[i], colour));
+  packed.colours?.forEach((colour, i) => { colours.set(packed.u[i], colour); });
   return Array.from(unpackArray(packed.c, bytes), (code) => packed.u[code]);
 }
 
@@ -83,7 +86,7 @@ function rowComparer(values, kind, direction) {
     };
   }
   const ranks = new Map(); // collating each pair would take most of a second at 5,000 rows
-  [...new Set(values)].sort((x, y) => collator.compare(x ?? "", y ?? "")).forEach((text, i) => ranks.set(text, i));
+  [...new Set(values)].sort((x, y) => collator.compare(x ?? "", y ?? "")).forEach((text, i) => { ranks.set(text, i); });
   return (a, b) => {
     const x = values[a], y = values[b];
     if (x === null) return y === null ? a - b : 1;
@@ -103,7 +106,7 @@ function rowFilter(query, columns, cells) {
     const sought = one.length ? rest : word;
     return (row) => where.some((column) => {
       const value = cells.get(column.name)[row];
-      if (value === null || value !== value) return false;
+      if (value === null || Number.isNaN(value)) return false;
       if (typeof value === "string") return value.toLowerCase().includes(sought);
       const plain = column.kind === "number" && String(value).includes(sought); // 1234 is found as 1234 and as 1,234
       return plain || cellText(value, column.kind).toLowerCase().includes(sought);

@@ -2,7 +2,7 @@
 
 const LINES_KEPT = 200;
 
-function receiveConsole(state, body, buffers, full) {
+function receiveConsole(state, body, _buffers, full) {
   if (full || !state.jobs) state.jobs = new Map();
   for (const job of body.jobs ?? []) state.jobs.set(job.number, job);
   for (const number of state.jobs.keys()) {

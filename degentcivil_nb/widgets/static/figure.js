@@ -1,7 +1,8 @@
 // A live figure: plotly.js comes from the kernel once a page; then only the ends of arrays do.
 
 const SHELF = Symbol.for("degentcivil_nb.plotly");
-const shelf = (window[SHELF] ??= { promise: null, asked: 0, waiting: new Set() });
+window[SHELF] ??= { promise: null, asked: 0, waiting: new Set() };
+const shelf = window[SHELF];
 
 // A module of its own scope, so that no loader on the page takes plotly.js for its own, and no global is made.
 function loadPlotly(bytes) {
