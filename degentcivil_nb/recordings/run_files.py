@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from ..protocol.errors import WebSocketError
+from ..core.escaping import visible
+from ..protocol.errors import RecordingWarning, WebSocketError
 from ..protocol.json_text import decode
 from .framing import BATCH, Damage, Record, read_records
 from .manifest import (
@@ -29,6 +32,17 @@ from .manifest import (
     span_of,
 )
 from .segment_reader import MAX_SEGMENT_BYTES, read_batch
+
+LOOKS: Final = 5
+"""So often a run is looked at whose segments are sealed at that very moment."""
+
+
+class Found(NamedTuple):
+    """A file of a recording, as it was listed."""
+
+    path: str
+    name: str
+    size: int
 
 
 @dataclass(slots=True)
@@ -64,9 +78,12 @@ class RunFiles:
         return (self.path, *(one.digest for one in self.sealed), sum(stats.messages for stats in self.tail_stats))
 
 
+UNFINISHED_RUN: Final = "it was not finished, or is being recorded"
+
+
 def local(folder: str | os.PathLike[str]) -> tuple[pafs.FileSystem, str]:
     """Give this machine's file system, and a folder as it calls it."""
-    return pafs.LocalFileSystem(), os.path.abspath(os.fspath(folder)).replace(os.sep, "/")  # noqa: PTH100 — keeps links
+    return pafs.LocalFileSystem(), os.path.abspath(os.fsdecode(folder)).replace(os.sep, "/")  # noqa: PTH100 — keeps links
 
 
 def find_runs(filesystem: pafs.FileSystem, folder: str, *, deep: bool = True) -> list[RunFiles]:
@@ -74,13 +91,68 @@ def find_runs(filesystem: pafs.FileSystem, folder: str, *, deep: bool = True) ->
 
     Raises `FileNotFoundError` where there is no such folder. What is damaged is among each run's `problems`.
     """
-    files = filesystem.get_file_info(pafs.FileSelector(folder, recursive=deep))
-    runs: dict[str, list[pafs.FileInfo]] = defaultdict(list)
-    for file in files:
-        if file.type == pafs.FileType.File and _is_ours(file.base_name):
-            runs[file.path.rpartition("/")[0]].append(file)
+    runs: dict[str, list[Found]] = defaultdict(list)
+    for file in _files(filesystem, folder, deep):
+        runs[file.path.rpartition("/")[0]].append(file)
     root = folder.rstrip("/")
-    return [_read(filesystem, path, _name(path, root), runs[path]) for path in sorted(runs)]
+    return [_read_again(filesystem, path, _name(path, root), runs[path]) for path in sorted(runs)]
+
+
+def _files(filesystem: pafs.FileSystem, folder: str, deep: bool) -> list[Found]:
+    """List the files of recordings in a folder; what cannot be listed inside it is passed by with a warning."""
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        found = _local_files(folder, deep)
+    else:
+        infos = filesystem.get_file_info(pafs.FileSelector(folder, recursive=deep))
+        found = (Found(info.path, info.base_name, info.size) for info in infos if info.type == pafs.FileType.File)
+    return [file for file in found if _is_ours(file.name)]
+
+
+def _local_files(folder: str, deep: bool) -> Iterator[Found]:
+    """List files of this machine, whose names need not be UTF-8: Arrow fails at all of a folder for one that is not."""
+    left, seen = [folder], set()
+    while left:
+        here = left.pop()
+        try:
+            entries = list(os.scandir(here))
+        except OSError as error:
+            if here == folder:
+                raise
+            warnings.warn(f"{visible(here)} cannot be read and is left out: {error}", RecordingWarning, stacklevel=5)
+            continue
+        for entry in entries:
+            path = f"{here.rstrip('/')}/{entry.name}"
+            try:
+                about = entry.stat()
+            except OSError:  # it is gone by now, or a link to nothing
+                continue
+            if stat.S_ISREG(about.st_mode):
+                yield Found(path, entry.name, about.st_size)
+            elif deep and stat.S_ISDIR(about.st_mode) and (about.st_dev, about.st_ino) not in seen:
+                seen.add((about.st_dev, about.st_ino))  # a link may lead back
+                left.append(path)
+
+
+def is_readable_name(path: str) -> bool:
+    """Say whether Arrow can open a path: it wants UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_again(filesystem: pafs.FileSystem, path: str, name: str, files: list[Found]) -> RunFiles:
+    """Read a run, once more where something is wrong with it and its files are others by now."""
+    for _ in range(LOOKS):
+        run = _read(filesystem, path, name, files)
+        if run.problems in ([], [UNFINISHED_RUN]):
+            break
+        now = _files(filesystem, path, deep=False)
+        if {file.name for file in now} == {file.name for file in files}:
+            break
+        files = now
+    return run
 
 
 def _name(path: str, root: str) -> str:
@@ -93,9 +165,9 @@ def _is_ours(name: str) -> bool:
     return name == MANIFEST or SEALED_NAME.fullmatch(name) is not None or OPEN_NAME.fullmatch(name) is not None
 
 
-def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[pafs.FileInfo]) -> RunFiles:
+def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[Found]) -> RunFiles:
     run = RunFiles(name, path)
-    by_name = {file.base_name: file for file in sorted(files, key=lambda file: file.base_name)}
+    by_name = {file.name: file for file in sorted(files, key=lambda file: file.name)}
     run.bytes = sum(file.size for file in by_name.values())
     try:
         run.manifest = parse_manifest(_content(filesystem, by_name[MANIFEST], MAX_MANIFEST_BYTES))
@@ -105,7 +177,7 @@ def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[paf
         run.problems.append(f"the manifest is damaged: {error}")
     listed = {} if run.manifest is None else {stats.number: stats for stats in run.manifest.segments}
     for file in by_name.values():
-        match = SEALED_NAME.fullmatch(file.base_name)
+        match = SEALED_NAME.fullmatch(file.name)
         if match is None:
             continue
         stats = listed.get(int(match[1])) or _own_stats(filesystem, file, match[2], run)
@@ -113,43 +185,49 @@ def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[paf
             run.sealed.append(Sealed(file.path, match[2], stats))
     sealed = {one.stats.number for one in run.sealed}
     for file in by_name.values():
-        match = OPEN_NAME.fullmatch(file.base_name)
+        match = OPEN_NAME.fullmatch(file.name)
         if match is not None and int(match[1]) not in sealed:
             _read_tail(filesystem, file, int(match[1]), run)
     have = sealed | {stats.number for stats in run.tail_stats}
     run.problems += [f"{stats.name} is gone" for number, stats in listed.items() if number not in have]
     if run.manifest is not None and not run.manifest.closed:
-        run.problems.append("it was not finished, or is being recorded")
+        run.problems.append(UNFINISHED_RUN)
     return run
 
 
-def _content(filesystem: pafs.FileSystem, file: pafs.FileInfo, limit: int) -> bytes:
+def _opened(filesystem: pafs.FileSystem, path: str) -> pa.NativeFile:
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        return pa.OSFile(os.fsencode(path))  # as text it would have to be UTF-8
+    return filesystem.open_input_file(path)
+
+
+def _content(filesystem: pafs.FileSystem, file: Found, limit: int) -> bytes:
     if file.size > limit:
-        raise ValueError(f"{file.base_name} is too large to be what its name says")
-    with filesystem.open_input_file(file.path) as stream:
+        raise ValueError(f"{file.name} is too large to be what its name says")
+    with _opened(filesystem, file.path) as stream:
         content: bytes = stream.read()
     return content
 
 
-def _own_stats(filesystem: pafs.FileSystem, file: pafs.FileInfo, digest: str, run: RunFiles) -> SegmentStats | None:
+def _own_stats(filesystem: pafs.FileSystem, file: Found, digest: str, run: RunFiles) -> SegmentStats | None:
     """Read what a sealed segment that no manifest names says of itself."""
     try:
-        with filesystem.open_input_file(file.path) as stream:
+        with _opened(filesystem, file.path) as stream:
             metadata = pq.read_schema(stream).metadata or {}
         stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
     except (ValueError, OSError, pa.ArrowException, WebSocketError) as error:
-        run.problems.append(f"{file.base_name} is damaged: {error}")
+        run.problems.append(f"{file.name} is damaged: {error}")
         return None
     stats.digest = digest
     return stats
 
 
-def _read_tail(filesystem: pafs.FileSystem, file: pafs.FileInfo, number: int, run: RunFiles) -> None:
+def _read_tail(filesystem: pafs.FileSystem, file: Found, number: int, run: RunFiles) -> None:
     """Read the sound records of a segment that was not sealed."""
     try:
         content = _content(filesystem, file, MAX_SEGMENT_BYTES)
     except (ValueError, OSError) as error:
-        run.problems.append(f"{file.base_name}: {error}")
+        run.problems.append(f"{file.name}: {error}")
         return
     stats: SegmentStats | None = None
     damaged = 0
@@ -167,13 +245,13 @@ def _read_tail(filesystem: pafs.FileSystem, file: pafs.FileInfo, number: int, ru
     if stats is not None:
         run.tail_stats.append(stats)
     if damaged:
-        run.problems.append(f"{file.base_name}: {damaged:,} bytes are damaged")
+        run.problems.append(f"{file.name}: {damaged:,} bytes are damaged")
 
 
 def verify(filesystem: pafs.FileSystem, sealed: Sealed) -> str | None:
     """Compare a sealed segment with its checksum; gives what is wrong, `None` if nothing is."""
     try:
-        with filesystem.open_input_file(sealed.path) as stream:
+        with _opened(filesystem, sealed.path) as stream:
             size = stream.size()
             sound = size <= MAX_SEGMENT_BYTES and digest_of(stream.read()) == sealed.digest
     except OSError as error:

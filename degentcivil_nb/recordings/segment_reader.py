@@ -45,7 +45,8 @@ class Problem:
     """Messages that are lost by it; `None` where nobody knows how many."""
 
     def __str__(self) -> str:
-        lost = "" if self.missing is None else f"; {self.missing:,} messages are missing"
+        one = self.missing == 1
+        lost = "" if self.missing is None else f"; {self.missing:,} message{' is' if one else 's are'} missing"
         return f"{self.where}: {self.what}{lost}"
 
 

@@ -23,6 +23,7 @@ from ..recordings.arrow_messages import RecordedMessage
 from ..recordings.index_file import INDEX_NAME
 from ..recordings.long_store import LongStore
 from ..recordings.manifest import span_of
+from ..recordings.run_files import is_readable_name
 from ..recordings.segment_reader import SegmentFolder
 from ..store.event_store import EventStore
 from ..store.schema import to_ns
@@ -119,7 +120,7 @@ class Recording(Reader):
     def _complaint(self) -> str:
         problems = self.problems
         more = f"\n… and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        return f"{self.path} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
+        return f"{visible(str(self.path))} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
 
     def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
         """Give every message from the `start`-th on, in order, with receipt (seconds) and epoch, straight from disk."""
@@ -140,7 +141,7 @@ class Recording(Reader):
         ticks = [item.tick for item in stats if item.tick is not None]
         return pd.Series(
             {
-                "path": str(self.path),
+                "path": str(self.path) if is_readable_name(str(self.path)) else visible(self.path),
                 "run_id": None if manifest is None else manifest.run_id,
                 "url": None if manifest is None else manifest.url,
                 "state": "recording" if folder.live else "finished" if folder.finished else "unfinished",
@@ -160,7 +161,7 @@ class Recording(Reader):
                 "package": None if manifest is None else manifest.package,
             },
             dtype=object,
-            name=self.path.name,
+            name=visible(self.path.name),
         )
 
     @cached_property
@@ -195,9 +196,8 @@ class Recording(Reader):
 
     def __repr__(self) -> str:
         info = self.info()
-        return (
-            f"<Recording {self.path}: {info['state']}, {counted(len(self), 'event')}, {counted(info['gaps'], 'gap')}>"
-        )
+        held = f"{counted(len(self), 'event')}, {counted(info['gaps'], 'gap')}"
+        return f"<Recording {visible(str(self.path))}: {info['state']}, {held}>"
 
 
 def _moment(seconds: float) -> pd.Timestamp:

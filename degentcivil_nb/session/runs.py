@@ -19,7 +19,7 @@ from ..core.escaping import visible
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
 from ..recordings.arrow_messages import SCHEMA
-from ..recordings.run_files import RunFiles, find_runs, local, summary, verify
+from ..recordings.run_files import RunFiles, find_runs, is_readable_name, local, summary, verify
 from .recording import Recording, open_recording
 
 _COLUMNS: Final = pa.schema(
@@ -118,7 +118,17 @@ class Runs:
 
     def refresh(self) -> None:
         """Look again: what was recorded meanwhile, and which runs came."""
-        self._runs = {run.name: run for run in find_runs(self._filesystem, self._folder)}
+        found = find_runs(self._filesystem, self._folder)
+        for run in found:
+            if not is_readable_name(run.path):
+                name = visible(run.name)
+                warnings.warn(
+                    f"the recording {name} is left out: many runs are asked at once only where the names of their "
+                    "folders are UTF-8; rename it, or open it by itself with open_recording",
+                    RecordingWarning,
+                    stacklevel=3,
+                )
+        self._runs = {run.name: run for run in found if is_readable_name(run.path)}
 
     def __len__(self) -> int:
         return len(self._runs)

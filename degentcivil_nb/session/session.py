@@ -9,6 +9,7 @@ import ssl as ssl_module
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +21,12 @@ from ..analysis.reader import Names, Reader
 from ..client.simulation_client import SimulationClient
 from ..core import logs
 from ..core.counting import counted
+from ..core.escaping import visible
 from ..core.portal import Portal
 from ..core.redaction import redacted
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.websocket_debugger import WebSocketDebugger
-from ..protocol.errors import DegentCivilError
+from ..protocol.errors import DegentCivilError, RecordingWarning
 from ..protocol.messages import RawMessage, WebSocketMessage
 from ..recordings.recorder import Recorder, RecorderStats
 from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
@@ -196,9 +198,11 @@ class Session(Reader):
             logger.warning("the connection to %s did not close in order: %s", self.url, error)
         finally:
             self._portal.close()
-            self.stop_recording()
-            if "_refresher" in self.__dict__:
-                self._refresher.close()  # last, so that what stays on view says that this is the end
+            try:
+                self.stop_recording()
+            finally:
+                if "_refresher" in self.__dict__:
+                    self._refresher.close()  # last, so that what stays on view says that this is the end
 
     def reconnect(self) -> None:
         """Try to connect now, and close the circuit breaker by hand."""
@@ -265,10 +269,22 @@ class Session(Reader):
         self._recorder = recorder
 
     def stop_recording(self) -> None:
-        """Finish the recording, if there is one: all that came is written when this returns."""
+        """Finish the recording, if there is one: all that came is written when this returns.
+
+        A `RecordingWarning` says why where that was not possible; what was committed before can be read all the same.
+        """
         recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            recorder.close()
+        if recorder is None:
+            return
+        recorder.close()
+        stats = recorder.stats()
+        if stats.error is not None:
+            warnings.warn(
+                f"the recording into {visible(stats.path)} was left unfinished, {counted(stats.unsafe, 'message')} "
+                f"short: {visible(stats.error)}",
+                RecordingWarning,
+                stacklevel=2,
+            )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write what is held now as a finished recording of its own; `FileExistsError` where there is one."""

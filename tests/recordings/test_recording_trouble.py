@@ -249,3 +249,15 @@ def test_a_session_says_how_its_recording_is(disk: Disk, tmp_path: Path) -> None
         assert session.metrics()["recording"] is pd.NA
     recording = dc.open_recording(tmp_path / "run")
     assert recording.info()["state"] == "finished"
+
+
+def test_a_recording_that_cannot_be_finished_is_said_to_whoever_ends_it(disk: Disk, tmp_path: Path) -> None:
+    with dc.start_local_server(tick_s=0.01) as server:
+        session = dc.connect(server, record=tmp_path / "run")
+        until(lambda: session._recorder is not None and session._recorder.stats().committed)
+        disk.is_full = True
+        session.wait_for()
+        with pytest.warns(dc.RecordingWarning, match=r"left unfinished, [\d,]+ messages? short: .*No space left"):
+            session.close()
+    with pytest.warns(dc.RecordingWarning, match="not finished"):
+        assert len(dc.open_recording(tmp_path / "run")) > 0
