@@ -68,14 +68,22 @@ _VIEWS: Final = {
         message=_key("message", "error"),
         data="data",
     ),
-    "gaps": _select(
+    "_gaps": _select(
         "messages where type = 'gap' and row is null",
         "run",
         epoch=_key("epoch"),
         from_seq=f"try_cast({_key('from')} as bigint)",
         to_seq=f"try_cast({_key('to')} as bigint)",
         reason=_key("reason"),
-        time=_WHEN,
+        said=_WHEN,
+    ),
+    "_sent": _select("messages where row is not null", "run", "epoch", "seq", sent=_time("timestamp")),
+    # a gap stands with the last event before it, as in `gaps()`: the stream may have a clock of its own
+    "gaps": _select(
+        "_gaps asof left join (from _sent where sent is not null and seq is not null) as before "
+        "on _gaps.run = before.run and _gaps.epoch = before.epoch and before.seq < _gaps.from_seq",
+        *(f"_gaps.{name}" for name in ("run", "epoch", "from_seq", "to_seq", "reason")),
+        time="coalesce(before.sent, _gaps.said)",
     ),
 }
 _CHARACTERS: Final = "select run, count(distinct character_id) as n from events group by run"

@@ -119,6 +119,13 @@ def test_gaps_are_the_same_live_recorded_saved_and_larger_than_memory(path: Path
     pd.testing.assert_frame_equal(dc.open_recording(tmp_path / "saved").gaps(), store.gaps())
 
 
+def test_gaps_in_sql_over_many_runs_are_those_of_the_recording(path: Path) -> None:
+    found = dc.open_runs(path.parent).sql("select epoch, from_seq, to_seq, reason, time from gaps order by from_seq")
+    expected = dc.open_recording(path).gaps()
+    assert found["from_seq"].tolist() == expected["from_seq"].tolist()
+    assert pd.to_datetime(found["time"], utc=True).tolist() == expected["time"].tolist()
+
+
 def test_what_damage_loses_stands_in_the_time_of_the_stream(tmp_path: Path) -> None:
     path = written(tmp_path / "run", day(gaps=False), close=True, segment_messages=4)
     next(path.glob("segment-000003-*")).unlink()
