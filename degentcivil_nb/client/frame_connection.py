@@ -203,3 +203,6 @@ async def keep_alive(
             await asyncio.sleep(max(0.0, sent + 0.8 * seconds - loop.time()))
     except ConnectionClosed:
         return
+    except Exception:  # nobody would notice a dead peer any more: a new connection starts clean
+        _logger.exception("looking for signs of life failed; the connection is cut")
+        connection.transport.abort()

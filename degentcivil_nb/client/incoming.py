@@ -87,6 +87,8 @@ class Incoming:
         """Done when `hello` has been read."""
         self.ready: asyncio.Future[None]
         """Done when the sink has the present: a snapshot, or all that was missing is on its way."""
+        self.arrived = asyncio.Event()
+        """Set when the sink has all that the server had at the moment when it resumed."""
         self._requests = requests
         self._url = url
         self._sink = sink
@@ -100,6 +102,7 @@ class Incoming:
         loop = asyncio.get_running_loop()
         self.greeted, self.ready = loop.create_future(), loop.create_future()
         self.dialect = UNKNOWN if subprotocol is None else V1
+        self.arrived.clear()
         self.said = None
         self.checkpoint = None
         self._refusable = True
@@ -141,6 +144,8 @@ class Incoming:
             self._hand_on(accepted, received)
         for message in controls:
             self._control(message, received)
+        if not self.arrived.is_set() and self.receiver.on_their_way == 0:
+            self.arrived.set()
         if messages and messages[-1].type != MessageTypes.ERROR:
             self.said = None  # whoever goes on speaking did not refuse
 

@@ -80,13 +80,22 @@ class ConnectionSupervisor:
         self._under_way = False
 
     async def open(self) -> None:
-        """Connect and go on in the background; `ConnectFailed` says why there is no connection."""
+        """Connect and go on in the background; `ConnectFailed` says why there is no connection.
+
+        Returns when the past that was asked for is there too, or after the timeout, while the rest is on its way.
+        """
+        until = asyncio.get_running_loop().time() + self._timeout
         try:
             connection = await self._attempt()
         except ConnectFailed as error:
             self.end(str(error))
             raise
         self._supervisor = asyncio.create_task(self._supervise(connection), name=f"follow {self._dialer.url}")
+        if self._incoming.dialect == V1:
+            arrived = asyncio.create_task(self._incoming.arrived.wait())
+            left = max(0.0, until - asyncio.get_running_loop().time())
+            await asyncio.wait((arrived, self._supervisor), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            arrived.cancel()
 
     async def run(self) -> None:
         """Open, unless that was done, and return when the client was closed or gave up."""

@@ -185,6 +185,11 @@ class SimulationClient:
         return self._receiver.head if self._receiver.position else None
 
     @property
+    def on_their_way(self) -> int:
+        """Count the past messages that the server holds for this client and that have not come yet."""
+        return self._receiver.on_their_way or 0
+
+    @property
     def specs(self) -> list[CommandSpec]:
         """List the commands that the server offers."""
         return self._incoming.specs
@@ -239,7 +244,9 @@ class SimulationClient:
     # --- the life of a supervised client -------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Connect; return when the sink has the snapshot (v1) or after the handshake (other dialects).
+        """Connect; return when the sink has the snapshot and the past (v1) or after the handshake (other dialects).
+
+        Where the past takes longer than the timeout, the rest is `on_their_way`.
 
         Goes on in the background until `close`. Raises `ConnectFailed`, which says what failed and what to try.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.probe import SimulationProbe
+
+log = logging.getLogger("degentcivil_nb.demo")
 
 MALFORMED: Final[dict[str, str | bytes]] = {
     "not_json": '{"type": "state_change", "data": {',
@@ -87,6 +90,12 @@ class Flood:
         self._thread.start()
 
     def _run(self) -> None:
+        try:
+            self._publish()
+        except Exception:  # the last line of the thread: an end that is seen
+            log.exception("a flood ended after %d of %d events", self._published, self.total)
+
+    def _publish(self) -> None:
         started = self._clock()
         event = self._probe.event
         while self._published < self.total and not self._stopping.is_set():

@@ -59,6 +59,7 @@ class StreamReceiver:
         self._connected_epoch: str | None = None  # of the server at the other end now
         self._resumed_here = False  # before that, a heartbeat's `head` says nothing of us
         self._head = 0  # the last position ever heard of in the epoch of `_position`
+        self._promised = 0  # where the stream was when it was resumed
         self._anew = False  # the same epoch was found to be another
         self._left: list[RawMessage] = []  # the gap that this leaves
         self._covered_to = 0  # a filtered batch accounts for everything up to here
@@ -84,6 +85,14 @@ class StreamReceiver:
     def head(self) -> int:
         """Give the last position ever heard of in the epoch of `position`."""
         return max(self._head, self._position[1] if self._position else 0)
+
+    @property
+    def on_their_way(self) -> int | None:
+        """Count the positions that the server had when it resumed and that have not come yet; `None` before that."""
+        if not self._resumed_here or self._position is None:
+            return None
+        epoch, last = self._position
+        return max(0, self._promised - (last if epoch == self._connected_epoch else 0))
 
     def resume_request(self) -> Resume:
         """Say what to ask the server for: to go on after `position`, or a newcomer's `history`."""
@@ -232,6 +241,7 @@ class StreamReceiver:
             self.violations += 1
             return
         self._resumed_here = True
+        self._promised = resumed.head
         if self._anew:
             self._anew = False
             if resumed.start > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from ..protocol.errors import ConnectFailed
 from ..protocol.messages import RawMessage
 from .recorder import Recorder, RecorderStats
 from .save import declare_gap_between
+
+logger = logging.getLogger("degentcivil_nb.recordings")
 
 LOOK_S: Final = 1.0
 
@@ -99,7 +102,11 @@ class StreamRecorder:
         while True:
             await asyncio.sleep(LOOK_S)
             if self.recorder is not None:
-                self._watch(self._client, self.recorder.stats())
+                try:
+                    self._watch(self._client, self.recorder.stats())
+                except Exception:  # showing how far it is must not end a recording that runs for days
+                    logger.exception("how far the recording is could not be shown; it goes on unseen")
+                    return
 
     def _note(self) -> None:
         client = self._client

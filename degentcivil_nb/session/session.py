@@ -98,6 +98,7 @@ def connect(
         name=name,
     )
     session._start(timeout)
+    session._say_what_is_on_its_way()
     return session
 
 
@@ -181,6 +182,15 @@ class Session(Reader):
         with _open_lock:
             _open[self.name] = self
 
+    def _say_what_is_on_its_way(self) -> None:
+        behind = self._client.on_their_way
+        if behind:
+            warnings.warn(
+                f"{behind:,} past messages are still on their way; questions asked now do not see them. "
+                "A longer timeout= waits for them, a smaller history= asks for fewer",
+                stacklevel=3,
+            )
+
     # --- life --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -232,6 +242,8 @@ class Session(Reader):
         recorded = self._recording_stats()
         if recorded is not None:
             parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
+        if client.on_their_way:
+            parts.append(f"{client.on_their_way:,} past messages on their way")
         silent_s = client.silent_s
         if client.state == "live" and silent_s is not None and silent_s > SILENT_S:
             parts.append(f"silent for {silent_s:.0f} s")

@@ -111,16 +111,28 @@ class Subscriptions:
 
     def _follow(self, row: int) -> None:
         while not self._closing.is_set():
-            self._store.wait(partial(self._due, row), timeout=CLOSING_POLL_S)
-            end = self._store.next_row
-            oldest = max(self._store.first_row, end - self._allowance)
-            if row < oldest:
+            try:
+                row = self._call_next(row)
+            except Exception:  # the last resort: the one thread of all callbacks must outlive a bug
+                logger.exception("callbacks could not be given the events from row %d on; they go on after them", row)
+                end = self._store.next_row
                 for subscription in self._subscribers:
-                    subscription.dropped += oldest - row
-                row = oldest
-            stop = min(end, row + CHUNK_ROWS)
-            for event in self._store.event_dicts(row, stop):
-                for subscription in self._subscribers:
-                    if subscription.wants(event):
-                        subscription.call(event)
-            row = stop
+                    subscription.dropped += end - row
+                row = end
+                self._closing.wait(CLOSING_POLL_S)
+
+    def _call_next(self, row: int) -> int:
+        """Call back with the events from `row` on, and give the row that comes next."""
+        self._store.wait(partial(self._due, row), timeout=CLOSING_POLL_S)
+        end = self._store.next_row
+        oldest = max(self._store.first_row, end - self._allowance)
+        if row < oldest:
+            for subscription in self._subscribers:
+                subscription.dropped += oldest - row
+            row = oldest
+        stop = min(end, row + CHUNK_ROWS)
+        for event in self._store.event_dicts(row, stop):
+            for subscription in self._subscribers:
+                if subscription.wants(event):
+                    subscription.call(event)
+        return stop

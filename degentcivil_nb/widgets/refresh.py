@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from .flow import Flow
@@ -151,20 +152,30 @@ class Refresher:
                 elif self._closed:
                     self._draw_last(views)
                 continue  # whoever was closed or shown meanwhile must be seen
-            self.tick(views, self._clock())
+            try:
+                self.tick(views, self._clock())
+            except Exception:  # the last resort: a bug must not leave every panel standing still
+                logger.exception("a turn of the views failed")
 
     def _draw_last(self, views: list[View]) -> None:
         """Draw what stays on view when all ends."""
         for view in views:
             if view.flow.watched:
-                view.refresh(self._clock())
-                view.beat(self._clock())
+                self._refresh(view, self._clock())
+                self._do(partial(view.beat, self._clock()), "say how it stands")
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _refresh(self, view: View, now: float) -> int:
+        try:
+            return view.refresh(now)
+        except Exception:  # the one thread of all views must outlive each of them
+            logger.exception("a view could not be brought up to date")
+            return 0
+
+    def _do(self, work: Callable[[], None], what: str = "handle its input") -> None:
         try:
             work()
         except Exception:  # the one thread of all views must outlive each of them
-            logger.exception("a view failed to handle its input")
+            logger.exception("a view failed to %s", what)
 
     def tick(self, views: list[View], now: float) -> None:
         """Give each view that somebody watches its turn."""
@@ -172,14 +183,14 @@ class Refresher:
         self._ticked = now
         self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)
         for view in views:
-            view.beat(now)
+            self._do(partial(view.beat, now), "say how it stands")
         for view in views:
             if self._allowance <= 0:
                 return
             if now < view.flow.due or not self._may_send(view.flow, now):
                 continue
             started = self._clock()
-            sent = view.refresh(now)
+            sent = self._refresh(view, now)
             view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
             # a debt of one second at most: a page's first needs must not keep all others waiting
             self._allowance = max(-self._bytes_per_s, self._allowance - sent)

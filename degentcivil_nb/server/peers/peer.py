@@ -36,7 +36,10 @@ async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> N
             await websocket.close(code, reason)
     except TimeoutError:
         log.debug("a peer did not answer the close with %s", code)
-    websocket.transport.abort()
+    except Exception:  # often a task of its own, which nobody looks at
+        log.exception("a connection could not be closed in order")
+    finally:
+        websocket.transport.abort()
 
 
 class Peer:

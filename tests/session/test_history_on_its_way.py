@@ -1,0 +1,64 @@
+"""`connect(history=…)` returns when the past is there, or says how much of it is still on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+import degentcivil_nb as dc
+from degentcivil_nb.core.portal import Portal
+from degentcivil_nb.protocol.messages import Hello, Resumed, Snapshot
+from degentcivil_nb.simulation.probe import SimulationProbe
+from tests.support.client_helpers import frame, scripted, stay
+
+
+def test_all_that_was_asked_for_is_there_when_connect_returns() -> None:
+    probe = SimulationProbe(port=0)
+    try:
+        for number in range(6_000):
+            probe.event("trade", {"n": number, "pad": "x" * 500})
+        probe.flush()
+        for _ in range(5):
+            with dc.connect(probe, history=5_000) as session:
+                assert len(session) == 5_000 and "on their way" not in repr(session)
+    finally:
+        probe.close()
+
+
+def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(websocket: ServerConnection) -> None:
+        await websocket.send(frame("hello", Hello("one", head=1_500)))
+        await websocket.recv()
+        await websocket.send(frame("resumed", Resumed("one", 1_500, 501)))
+        await websocket.send(frame("snapshot", Snapshot(1_500)))
+        await websocket.send(frame("x", 501, seq=501))
+        await go_on.wait()
+        for seq in range(502, 1_501):
+            await websocket.send(frame("x", seq, seq=seq))
+        await stay(websocket)
+
+    async def serve() -> str:
+        running = scripted(slow)
+        keep.append(running)
+        return await running.__aenter__()
+
+    async def release() -> None:
+        go_on.set()
+
+    keep: list[object] = []
+    with Portal("slow server") as portal:
+        url = portal.call(serve, timeout=10)
+        with pytest.warns(UserWarning, match="999 past messages are still on their way"):
+            session = dc.connect(url, timeout=0.5)
+        with session:
+            assert "999 past messages on their way" in repr(session)
+            portal.call(release, timeout=5)
+            until = time.monotonic() + 10
+            while len(session) < 1_000 and time.monotonic() < until:
+                time.sleep(0.01)
+            assert len(session) == 1_000 and "on their way" not in repr(session)
