@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,9 @@ from ..core.escaping import visible
 from ..core.progress import Progress, following
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
+from ..store.arguments import Names, names_of
 from ..store.event_store import EventStore
-
-if TYPE_CHECKING:
-    from .reader import Reader
+from .reader import Reader
 
 WALL_CLOCK: Final = ("timestamp", "latency_s")
 """Keys of payloads that tell when and how long something was by the clock on the wall."""
@@ -34,7 +33,7 @@ class Divergence(NamedTuple):
     tick: int | None
     a: dict[str, Any]
     b: dict[str, Any]
-    """The two events, with `row` and `data`."""
+    """The two events, with `row`, `payload` and `data`."""
     differs: list[str]
     """What differs: `type`, `tick`, or keys of the payload."""
 
@@ -89,26 +88,28 @@ class Comparison:
 
 
 def compare(
-    a: Reader, b: Reader, *, ignore: Collection[str] = WALL_CLOCK, progress: Progress | None = None
+    a: Reader, b: Reader | None = None, *, ignore: Names = WALL_CLOCK, progress: Progress | None = None
 ) -> Comparison:
     """Compare two sessions or recordings: counts and rates by type, the first divergence, character by character.
 
     Events are compared one by one, by position where both have one epoch of positions and else in order: their type,
     their tick and their payload but for the keys in `ignore`. `progress(done, total)` hears how far it is; without it
-    a bar is shown.
+    a bar is shown. Raises `TypeError` for what is neither a session nor a recording.
     """
+    a, b = _reader(a), _reader(b)
+    ignored = frozenset(names_of(ignore) or ())
     frames = (a.events(), b.events())
     names = (_name(a), _name(b))
     rows_a, rows_b, aligned_by = _aligned(*frames)
     with following(f"comparing {visible(names[0])} and {visible(names[1])}", progress) as told:
-        differ = _first_difference(a, b, frames, rows_a, rows_b, frozenset(ignore), told)
+        differ = _first_difference(a, b, frames, rows_a, rows_b, ignored, told)
     counts = _counts(*frames)
     characters, attributes = _characters(a, b, *frames)
     return Comparison(
         *names,
         counts=counts,
         rates=_rates(counts, *frames),
-        divergence=None if differ is None else _divergence(a, b, rows_a, rows_b, differ, frozenset(ignore)),
+        divergence=None if differ is None else _divergence(a, b, rows_a, rows_b, differ, ignored),
         compared=len(rows_a) if differ is None else differ + 1,
         only_a=len(frames[0]) - len(rows_a),
         only_b=len(frames[1]) - len(rows_b),
@@ -117,6 +118,17 @@ def compare(
         attributes=attributes,
         gaps=(len(a.gaps()), len(b.gaps())),
     )
+
+
+def _reader(given: Any) -> Reader:
+    if isinstance(given, Reader):
+        return given
+    if given is None:
+        raise TypeError("compare takes two sessions or recordings; the second is missing")
+    if isinstance(given, str | os.PathLike):
+        path = os.fspath(given)
+        raise TypeError(f"compare takes sessions or recordings, not a path: dc.open_recording({path!r}) opens one")
+    raise TypeError(f"compare takes two sessions or recordings, not {type(given).__name__}")
 
 
 def _name(reader: Any) -> str:
@@ -193,12 +205,12 @@ def _divergence(a: Reader, b: Reader, rows_a: Places, rows_b: Places, place: int
         events.append(event)
     first, second = events
     differs = [name for name in ("type", "tick") if first[name] != second[name]]
-    one, other = first["data"], second["data"]
+    one, other = first["payload"], second["payload"]
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [key for key in {**one, **other} if key not in ignore]
-        differs += [f"data[{key!r}]" for key in keys if not _alike(one.get(key), other.get(key))]
+        differs += [f"payload[{key!r}]" for key in keys if not _alike(one.get(key), other.get(key))]
     elif not _alike(one, other):
-        differs.append("data")
+        differs.append("payload")
     tick = second["tick"] if first["tick"] is None else first["tick"]
     return Divergence(place, tick, first, second, differs)
 
@@ -207,15 +219,17 @@ def _divergence(a: Reader, b: Reader, rows_a: Places, rows_b: Places, place: int
 
 
 def _counted(frame: pd.DataFrame, column: str) -> pd.Series:
-    counts = frame[column].astype("str").value_counts()
+    counts = frame[column].value_counts(sort=False)  # by category, in the order of first appearance
+    counts.index = counts.index.astype("str")
     return counts[counts > 0]
 
 
 def _counts(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    both = pd.DataFrame({"a": _counted(a, "type"), "b": _counted(b, "type")}).fillna(0).astype("int64")
+    counts = _counted(a, "type"), _counted(b, "type")
+    order = pd.Index(dict.fromkeys([*counts[0].index, *counts[1].index]), dtype="str", name="type")
+    both = pd.DataFrame({"a": counts[0].reindex(order), "b": counts[1].reindex(order)}).fillna(0).astype("int64")
     both["difference"] = both["b"] - both["a"]
-    both.index.name = "type"
-    return both.sort_index()
+    return both
 
 
 def _rates(counts: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -239,7 +253,7 @@ def _characters(a: Reader, b: Reader, *frames: pd.DataFrame) -> tuple[pd.DataFra
         town = town.drop(columns=[name for name in _OWN if name in town])
         known.append(town.astype("object").to_dict("index"))
     events = [_counted(frame[frame["character_id"].notna()], "character_id").to_dict() for frame in frames]
-    names = sorted({*known[0], *known[1]}, key=str)
+    names = list(dict.fromkeys([*known[0], *known[1]]))
     rows, differences = [], []
     for name in names:
         one, other = (side.get(name, {}) for side in known)
@@ -270,7 +284,7 @@ def _same_value(one: Any, other: Any) -> bool:
 
 
 def _event(event: dict[str, Any]) -> str:
-    return f"{_short(str(event['type']))} {_short(str(event['data']))}"
+    return f"{_short(str(event['type']))} {_short(str(event['payload']))}"
 
 
 def _short(text: str) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
+
+from ..expressions.conditions import compile_condition
+from ..store.arguments import LongTime, Moment, Names, names_of
+from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown
 
 if TYPE_CHECKING:
     from ..figures.plots import Plots
     from ..store.event_store import EventStore
 
-Names = str | int | Collection[str | int] | None
-Moment = datetime | pd.Timestamp | str | float | None
+SCANNED: Final = 10_000
+"""So many of the newest events are looked through for a name before a condition's is said to be unknown."""
 
 
 class Reader:
@@ -44,20 +46,29 @@ class Reader:
     ) -> pd.DataFrame:
         """List events, one row a stream message, indexed by `row`, the store's own number, which is never reused.
 
-        `since` is inclusive and `until` exclusive; a naive time is UTC. `where` is a condition over the columns and
-        the payload's keys. With `payload` a further column `data` holds the decoded payloads.
-        Raises `ValueError` where a condition or a name cannot be understood.
+        `type`, `character_id` and `event_type` are one name or any list of names. `since` is inclusive and `until`
+        exclusive: a time (naive is UTC), its text, seconds since 1970, or how long before the newest event, such as a
+        timedelta, `"10 min ago"` or `"-30s"`. `where` is a condition over the columns and the payload's keys. With
+        `payload` there are two more columns: `payload`, the decoded payload as sent, and `data`, the inner value of an
+        `event_notification` (null of all else).
+        Names that were never seen are answered with what there is, which is nothing, and a `UserWarning`.
+        Raises `ValueError` where a condition, a moment or a name cannot be understood.
         """
-        return self._store.events(
-            type,
-            character_id=character_id,
-            event_type=event_type,
+        asked = {"type": names_of(type), "character_id": names_of(character_id), "event_type": names_of(event_type)}
+        found = self._store.events(
+            asked["type"],
+            character_id=asked["character_id"],
+            event_type=asked["event_type"],
             since=since,
             until=until,
             last=last,
             where=where,
             payload=payload,
         )
+        warn_unknown_names(self._store, asked)
+        if where is not None:
+            warn_unknown_keys(self._store, where, found.index[:16].tolist())
+        return found
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent, nothing dropped; `KeyError` for a row that is not held."""
@@ -69,14 +80,20 @@ class Reader:
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays: `character_id`, `state`, `location`, `start`, `end`, `duration`; a stay ends at a gap."""
-        return self._store.timeline(character_id)
+        names = names_of(character_id)
+        stays = self._store.timeline(names)
+        warn_unknown_names(self._store, {"character_id": names})
+        return stays
 
     def transitions(self) -> pd.DataFrame:
         """Count the changes of state: a row a from-state, a column a to-state."""
         return self._store.transitions()
 
-    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
-        """Count events a bucket of at least one second: a row a bucket, a column a type, code, character or state."""
+    def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
+        """Count events a bucket of at least one second: a row a bucket, a column a type, code, character or state.
+
+        `every` and `window` are seconds, timedeltas or texts such as `"5min"`.
+        """
         return self._store.rates(every, by, window)
 
     def errors(self) -> pd.DataFrame:
@@ -110,3 +127,27 @@ class Reader:
         from .sql import query as run  # DuckDB is imported when first used
 
         return run(self, query)
+
+
+NAMED: Final = {"type": "event of type", "character_id": "character", "event_type": "event_type"}
+
+
+def warn_unknown_names(store: EventStore, asked: dict[str, list[str] | None]) -> None:
+    """Warn of names that a store has never seen in a column, and say which may be meant."""
+    for column, names in asked.items():
+        if names:
+            more = STANDARD_TYPES if column == "type" else ()
+            warn_unknown(NAMED[column], names, store.words[column], *more)
+
+
+def warn_unknown_keys(store: EventStore, where: str, matched: list[int]) -> None:
+    """Warn of names in a condition that are neither columns nor keys of any payload that was looked at."""
+    known = STANDARD_KEYS | store.names.said | store.names.known
+    missing = compile_condition(where).names - known
+    if not missing:
+        return
+    payloads = [store.payload(row) for row in matched]
+    keys = {key for payload in payloads if isinstance(payload, dict) for key in payload}
+    if not missing <= keys:
+        keys |= store.payload_keys(SCANNED)
+        warn_unknown("column or key of a payload", sorted(missing), known | keys)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from ..store.characters import json_column
+
 if TYPE_CHECKING:
     from ..store.interfaces import RunReader
 
@@ -21,17 +23,23 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",  # nor variables of this process
-    "lock_configuration": "true",
 }
+SETTINGS: Final = ("set TimeZone = 'UTC'", "set lock_configuration = true")
+"""Set in this order: a naive time in a query is UTC, as everywhere, and not in the machine's own zone."""
+WIDE: Final = ("HUGEINT", "UHUGEINT")
+"""Types of whole numbers that DuckDB hands on as doubles, a sum among them."""
 
 
 def query(reader: RunReader, text: str) -> pd.DataFrame:
     """Answer one SELECT over `events`, `characters`, `timeline`, `errors`, `llm_calls`, `places` and `gaps`.
 
+    Times are UTC. `events` has the columns `payload` and `data` too, as JSON text, for a query that names one of them.
+
     Raises `ValueError` with DuckDB's own words for a query that cannot be answered, and for anything but one SELECT;
     `ImportError` says how to get DuckDB.
     """
-    return answer(text, {name: partial(_table, reader, name) for name in TABLES})
+    whole = _mentions(text, "payload") or _mentions(text, "data")
+    return answer(text, {name: partial(_table, reader, name, whole) for name in TABLES})
 
 
 def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -46,6 +54,8 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
         if _mentions(wanted, name):
             wanted += f"\n{definition}"
     with duckdb.connect(":memory:", config=CONFIG) as database:
+        for setting in SETTINGS:
+            database.execute(setting)
         try:
             statements = database.extract_statements(text)
             if len(statements) != 1 or statements[0].type not in (
@@ -61,19 +71,37 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                     database.execute(f"create temp view {name} as {definition}")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The inplace keyword")  # DuckDB's way of putting times into zones
-                found: pd.DataFrame = database.sql(text).df()
-            return found
+                return _frame(database.sql(text))
         except duckdb.Error as error:
             known = ", ".join(name for name in (*tables, *views) if not name.startswith("_"))
             raise ValueError(f"{error}\nThe tables are {known}.") from error
+
+
+def _frame(answer: Any) -> pd.DataFrame:
+    """Give an answer as a frame whose whole numbers are exact."""
+    wide = [name for name, kind in zip(answer.columns, answer.types, strict=True) if str(kind) in WIDE]
+    if wide and len(set(answer.columns)) == len(answer.columns):
+        quoted = {name: '"' + name.replace('"', '""') + '"' for name in answer.columns}
+        terms = (f"cast({text} as varchar) as {text}" if name in wide else text for name, text in quoted.items())
+        frame: pd.DataFrame = answer.project(", ".join(terms)).df()
+        for name in wide:
+            frame[name] = json_column([None if pd.isna(value) else int(value) for value in frame[name].tolist()])
+        return frame
+    plain_frame: pd.DataFrame = answer.df()
+    return plain_frame
 
 
 def _mentions(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text, re.IGNORECASE) is not None
 
 
-def _table(reader: RunReader, name: str) -> pd.DataFrame:
-    frame: pd.DataFrame = getattr(reader, name)()
+def _table(reader: RunReader, name: str, whole: bool) -> pd.DataFrame:
+    if name == "events" and whole:
+        frame = reader.events(payload=True)
+        frame["payload"] = pd.array([_json(value) for value in frame["payload"]], dtype="str")
+        frame["data"] = pd.array([None if value is None else _json(value) for value in frame["data"]], dtype="str")
+    else:
+        frame = getattr(reader, name)()
     return plain(frame if name == "gaps" else frame.reset_index())
 
 
@@ -86,7 +114,11 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _duckdb() -> Any:

@@ -12,6 +12,18 @@ _UNSEEN: Final = re.compile(
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
+_NUMBER: Final = r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?"
+_FORMULA: Final = re.compile(
+    rf"^[\t\r\n ]*(?!{_NUMBER}[\t\r\n ]*(?![\s\S]))[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\t\r\n ]*(?![\s\S]))"
+)
+"""What a spreadsheet would calculate; a number and a dash are none. `cells.js` has the same rule for copies."""
+
+
+def escape_formula(text: str) -> str:
+    """Give a text that no spreadsheet takes for a formula: one that it would calculate gets an apostrophe in front."""
+    return f"'{text}" if _FORMULA.search(text) else text
+
+
 def visible(value: Any) -> str:
     """Write a value as one line in which control, bidirectional and invisible characters are escapes to be seen."""
     return _UNSEEN.sub(_escape, value if isinstance(value, str) else str(value))

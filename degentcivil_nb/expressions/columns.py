@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .parser import Node
+from .values import EXACT, InexactError
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 
 class Words(NamedTuple):
-    """Be a column of categories: for each row a position in `words`, −1 where it is null."""
+    """A column of categories: for each row a position in `words`, −1 where it is null."""
 
     codes: npt.NDArray[np.integer[Any]]
     words: Sequence[str]
 
 
-Column = npt.NDArray[Any] | Words | None
+class Whole(NamedTuple):
+    """A column of whole numbers, null where `missing`."""
+
+    numbers: npt.NDArray[np.integer[Any]]
+    missing: npt.NDArray[np.bool_]
+
+    @property
+    def exact(self) -> bool:
+        """Say whether doubles hold all of them as they are."""
+        known = self.numbers[~self.missing] if self.missing.any() else self.numbers
+        return not len(known) or (int(known.min()) >= -EXACT and int(known.max()) <= EXACT)
+
+    def doubles(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Give the numbers of rows as doubles, NaN where there is none."""
+        given = self.numbers[rows].astype(np.float64)
+        given[self.missing[rows]] = np.nan
+        return given
+
+
+EVENT_NOTIFICATION: Final = "event_notification"
+Column = npt.NDArray[Any] | Words | Whole | None
 Columns = Callable[[str], Column]
 Payload = Callable[[int], Any]
 
@@ -38,8 +59,9 @@ class _Table:
 
     def __init__(self, names: frozenset[str], columns: Columns, payload: Payload) -> None:
         self.columns = {name: column for name in sorted(names) if (column := columns(name)) is not None}
-        self.numbers = {name for name, column in self.columns.items() if _is_numeric(column)}
+        self.numbers = {name for name, column in self.columns.items() if _is_double(column)}
         self.payload = payload
+        self.types = columns("type") if "data" in names else None
 
     def mask(self, node: Node, rows: Rows) -> Mask:
         match node.kind:
@@ -50,7 +72,10 @@ class _Table:
         if not node.names:
             return np.full(len(rows), bool(node.run(_nothing)))
         if node.vector is not None and node.names <= self.numbers:
-            return _truth(node.vector(lambda name: self.doubles(name, rows)), len(rows))
+            try:
+                return _truth(node.vector(lambda name: self.doubles(name, rows)), len(rows))
+            except InexactError:
+                return self.by_row([node], rows, every=True)
         if len(node.names) == 1:
             (name,) = node.names
             column = self.columns.get(name)
@@ -106,8 +131,9 @@ class _Table:
 
     def doubles(self, name: str, rows: Rows) -> npt.NDArray[np.float64]:
         column = self.columns[name]
-        assert not isinstance(column, Words) and column is not None
-        return column[rows].astype(np.float64)
+        if isinstance(column, Whole):
+            return column.doubles(rows)
+        return np.asarray(column)[rows].astype(np.float64)
 
 
 class _Row:
@@ -126,23 +152,39 @@ class _Row:
         if isinstance(column, Words):
             code = int(column.codes[self.row])
             return column.words[code] if code >= 0 else None
+        if isinstance(column, Whole):
+            return None if column.missing[self.row] else int(column.numbers[self.row])
         if column is not None:
             return column[self.row]
         if not self._decoded:
             self._value = self._table.payload(self.row)
             self._decoded = True
-        return in_payload(self._value, name)
+        return in_payload(self._value, name, self.type)
+
+    def type(self) -> Any:
+        """Give the event's type, where there is such a column."""
+        column = self._table.types
+        if isinstance(column, Words):
+            code = int(column.codes[self.row])
+            return column.words[code] if code >= 0 else None
+        return None if column is None else column[self.row]
 
 
-def in_payload(payload: Any, name: str) -> Any:
-    """Give what a payload says under a key; `data` is its own key of that name, or else the payload itself."""
-    if not isinstance(payload, dict):
-        return payload if name == "data" else None
-    return payload.get(name, payload if name == "data" else None)
+def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
+    """Give what a payload says under a key; `payload` is all of it, `data` the inner value of an event notification."""
+    if name == "payload":
+        return payload
+    if not isinstance(payload, dict) or (name == "data" and type() not in (EVENT_NOTIFICATION, None)):
+        return None
+    return payload.get(name)
 
 
-def _is_numeric(column: Column) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+def _is_double(column: Column) -> bool:
+    if isinstance(column, Whole):
+        return column.exact
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
+        return Whole(column, np.zeros(len(column), np.bool_)).exact
+    return isinstance(column, np.ndarray) and column.dtype.kind == "f"
 
 
 def _truth(values: Any, rows: int) -> Mask:

@@ -4,8 +4,10 @@ A condition is parsed with Python's grammar, checked against a white list and tu
 of a user is ever run. Names, numbers, texts, `True`, `False`, `None`, comparisons and their chains, `and`, `or`,
 `not`, `in`, `+ - * / %`, `data["key"]`, lists, and the functions `len abs min max lower contains startswith changed`.
 
-What is missing is null; a comparison with null or across types is false, `!=` and `not in` among them. Numbers are
-doubles; a truth value is no number; a division by zero is null.
+`data` is the inner value of an `event_notification` (null of all else), and `payload` all that was sent.
+
+What is missing is null; a comparison with null or across types is false, `!=` and `not in` among them. Whole numbers
+are exact, others doubles; a truth value is no number; a division by zero is null.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from .columns import Columns, Mask, Payload, Words, in_payload, mask_of
+from .columns import Columns, Mask, Payload, Whole, Words, in_payload, mask_of
 from .parser import CHANGED, Lookup, Parsed, mistake, parse
 from .values import plain
 
-__all__ = ["Condition", "Words", "compile_condition", "scope_of"]
+__all__ = ["Condition", "Whole", "Words", "compile_condition", "scope_of"]
 
 MAX_REMEMBERED: Final = 100_000
 """Of how many characters and names `changed` remembers the last value."""
@@ -66,11 +68,11 @@ class Condition:
         """Say for each of `rows` rows of a store whether the condition holds.
 
         `columns(name)` gives a column of that length: an array of numbers (NaN: null; times as seconds since the Unix
-        epoch), `Words(codes, words)` for categories, or `None` where there is no such column. Such a name is looked
-        for in `payload(i)`, the decoded payload of row `i` counted from 0, which is asked only for rows that the
-        columns have not decided. `data` is the payload's key of that name, or else the whole payload.
+        epoch), `Whole(numbers, missing)` for whole numbers, `Words(codes, words)` for categories, or `None` where there
+        is no such column. Such a name is looked for in `payload(i)`, the decoded payload of row `i` counted from 0,
+        which is asked only for rows that the columns have not decided.
 
-        `attributes` are the names of characters' attributes that the caller knows: as of a row nobody knows their
+        `attributes` are the names of characters' attributes that only the present knows: as of a row nobody knows their
         values, so such a name is refused. Raises `ValueError` for them and for `changed`, whose answer would depend on
         which rows are asked.
         """
@@ -82,7 +84,7 @@ class Condition:
                     self.text,
                     at,
                     f"{name} is an attribute of characters, and its value as of a row is not kept; "
-                    f'data["{name}"] is what a message itself says of it',
+                    f'payload["{name}"] is what a message itself says of it',
                 )
         return mask_of(self._parsed.root, columns, rows, payload)
 
@@ -112,16 +114,16 @@ def scope_of(
 ) -> Callable[[str], Any]:
     """Make the scope of one message: its columns, then its payload's keys, then the attributes of its character.
 
-    A column that is null hides what is behind it, as in `mask`. `state` is also the payload's `new_state`, and
-    `data` its key of that name or else the whole payload.
+    A column that is null hides what is behind it, as in `mask`. `state` is also the payload's `new_state`. `data` is
+    the inner value of an `event_notification`, which the column `type` says it is, and `payload` the whole payload.
     """
 
     def look(name: str) -> Any:
         if name in columns:
             return columns[name]
-        found = in_payload(payload, name)
+        found = in_payload(payload, name, lambda: columns.get("type"))
         if found is None and name == "state":
-            found = in_payload(payload, "new_state")
+            found = in_payload(payload, "new_state", lambda: None)
         if found is None and attributes is not None:
             found = attributes.get(name)
         return found

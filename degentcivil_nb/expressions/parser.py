@@ -291,7 +291,7 @@ class _Parser:
 
 
 def _constant(value: Any) -> Node:
-    number = values.number(value)
+    number = values.number(value)  # none for what is no exact double, which is compared row by row
     return Node(lambda look: value, vector=None if number is None else lambda columns: number)
 
 

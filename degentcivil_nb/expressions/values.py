@@ -1,4 +1,4 @@
-"""What the operators of the condition language do with values: numbers are doubles, what is missing is null.
+"""What the operators of the condition language do with values: whole numbers are exact, what is missing is null.
 
 Nothing here raises: an operation that makes no sense gives null, a comparison that makes none is false.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 EXACT: Final = 1 << 53
 """Whole numbers up to this are exact as doubles."""
+MAX_BITS: Final = 4_096
+"""Whole numbers are calculated exactly up to so many bits, and as doubles beyond, so that nothing grows without end."""
 MAX_TEXT: Final = 1_000_000
 """A longer text made by `+` is null."""
 
@@ -37,10 +39,17 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+class InexactError(Exception):
+    """Doubles cannot say what this is exactly: it is to be calculated row by row."""
+
+
 def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArray[np.float64]]:
     def calculate(left: Any, right: Any) -> npt.NDArray[np.float64]:
         result = np.asarray(apply(left, right), dtype=np.float64)
-        return np.where(np.isfinite(result), result, np.nan)
+        finite = np.isfinite(result)
+        if (finite & (np.abs(result) > EXACT)).any():
+            raise InexactError
+        return np.where(finite, result, np.nan)
 
     return calculate
 
@@ -80,7 +89,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int, list, dict)):
         return value
     if isinstance(value, datetime):
-        return value.timestamp() if value == value else None  # pandas' missing time does not equal itself
+        if value != value:  # pandas' missing time does not equal itself
+            return None
+        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
     item = getattr(value, "item", None)  # a scalar of numpy
     if item is None or getattr(value, "ndim", 1) != 0:
         return None
@@ -96,44 +107,48 @@ def id_text(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """Give a number as a double, anything else as null; a truth value is no number."""
-    if type(value) is float:
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """Give a number as the double that it is; null for what is none, a truth value, or none exactly."""
+    if not is_number(value):
         return None
-    try:
-        return float(value)
-    except OverflowError:
+    if isinstance(value, int) and abs(value) > EXACT:
         return None
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a value is a number; a truth value is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def arithmetic(symbol: str) -> Callable[[Any, Any], Any]:
-    """Give one of `+ - * / %` over two values; whole numbers stay whole while they are exact."""
+    """Give one of `+ - * / %` over two values; of whole numbers all but a division is exact."""
     apply = _ARITHMETIC[symbol]
 
     def calculate(left: Any, right: Any) -> Any:
         if symbol == "+" and isinstance(left, str) and isinstance(right, str):
             return left + right if len(left) + len(right) <= MAX_TEXT else None
-        x, y = number(left), number(right)
-        if x is None or y is None or (y == 0 and symbol in "/%"):
-            return None
-        result = float(apply(x, y))
-        if not math.isfinite(result):
+        if not is_number(left) or not is_number(right) or (right == 0 and symbol in "/%"):
             return None
         whole = isinstance(left, int) and isinstance(right, int) and symbol != "/"
-        return int(result) if whole and abs(result) <= EXACT else result
+        if whole and left.bit_length() + right.bit_length() <= MAX_BITS:
+            return apply(left, right)
+        try:
+            result = float(apply(left, right) if symbol == "/" else apply(float(left), float(right)))
+        except OverflowError:
+            return None
+        return result if math.isfinite(result) else None
 
     return calculate
 
 
 def negative(value: Any) -> Any:
     """Give `-value` of a number."""
-    return None if number(value) is None else -value
+    return -value if is_number(value) else None
 
 
 def positive(value: Any) -> Any:
     """Give `+value` of a number."""
-    return None if number(value) is None else value
+    return value if is_number(value) else None
 
 
 def compare(symbol: str) -> Callable[[Any, Any], bool]:
@@ -148,9 +163,8 @@ def compare(symbol: str) -> Callable[[Any, Any], bool]:
     def test(left: Any, right: Any) -> bool:
         if isinstance(left, str):
             return isinstance(right, str) and apply(left, right)
-        x, y = number(left), number(right)
-        if x is not None and y is not None:
-            return apply(x, y)
+        if is_number(left) and is_number(right):
+            return apply(left, right)  # Python compares whole numbers and doubles exactly
         if not equality:
             return False
         for kind in (bool, list, dict):
@@ -198,7 +212,7 @@ def length(value: Any) -> int | None:
 
 def absolute(value: Any) -> Any:
     """Give a number without its sign."""
-    return None if number(value) is None else abs(value)
+    return abs(value) if is_number(value) else None
 
 
 def lower(value: Any) -> str | None:
@@ -230,8 +244,8 @@ def _extreme(choose: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     items = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
     if items and all(isinstance(item, str) for item in items):
         return choose(items)
-    if items and all(number(item) is not None for item in items):
-        return choose(items, key=number)
+    if items and all(is_number(item) for item in items):
+        return choose(items)
     return None
 
 

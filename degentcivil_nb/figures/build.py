@@ -18,9 +18,13 @@ def figure_of(spec: Spec) -> go.Figure:
     return go.Figure(spec)
 
 
-def rates(counts: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:
-    """Draw what `rates()` counts as events a second: a line a type (or code, character, state)."""
-    return figure_of(figure_specs.rates(counts, gaps))
+def rates(counts: pd.DataFrame, *, every: Any = None, gaps: pd.DataFrame | None = None) -> go.Figure:
+    """Draw what `rates()` counts as events a second: a line a type (or code, character, state).
+
+    `every` is the width of a bucket (seconds, `"1min"` or a timedelta). Without it the width is what the table was
+    asked for; only where a table does not say so, it is the distance of its rows, or one second where there is one.
+    """
+    return figure_of(figure_specs.rates(counts, gaps, every=every))
 
 
 def errors(errors: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..protocol.errors import CODE_NAMES
@@ -19,7 +20,6 @@ from .parts import (
     axis,
     bucket_s,
     capped,
-    column,
     empty,
     footnote,
     gap_shapes,
@@ -39,14 +39,16 @@ TYPE_COLOURS: Final = {
 SECOND: Final = np.timedelta64(1000, "ms")
 
 
-def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
-    """Draw a table of counts by bucket as events a second, a line a column."""
+def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None) -> Spec:
+    """Draw a table of counts by bucket as events a second, a line a column; buckets without a row have no events."""
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
     by = str(wide.columns.name or "type")
-    times, width = times_of(wide.index), _width(wide.index)
+    times, width = times_of(wide.index), _width(wide, every)
     seconds = float(width / SECOND)
-    edges = np.append(times, times[-1] + width)  # the last bucket is as wide as the others
+    # a bucket ends after its width, where the next one begins or, with rows left out between, at nothing
+    ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
+    edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width)
     data = []
     for position, series in enumerate(capped(wide, label=_code_name if by == "code" else str)):
         data.append(
@@ -55,7 +57,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
                 "mode": "lines",
                 "name": series.name,
                 "x": edges,
-                "y": np.append(series.values, series.values[-1]) / seconds,
+                "y": np.append(np.insert(series.values, ends, 0), series.values[-1]) / seconds,
                 "line": {
                     "color": _colour(by, series, position),
                     "width": 1.8,
@@ -77,11 +79,11 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     }
 
 
-def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: Any = None) -> Spec:
+def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: Any = None, *, every: Any = None) -> Spec:
     """Draw a table of counts of errors by bucket as stacked bars, a colour a code."""
     if not len(wide) or not len(wide.columns):
         return empty("No errors. What the simulation reports, and what could not be read, is counted here.")
-    times, width = times_of(wide.index), _width(wide.index)
+    times, width = times_of(wide.index), _width(wide, every)
     milliseconds = int(width / np.timedelta64(1, "ms"))
     data = [
         {
@@ -121,14 +123,14 @@ def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     kept = ~np.isnat(times)
     if not kept.any():
         return error_counts(pd.DataFrame())
-    codes = pd.Series(column(frame, "code")[kept]).astype("Int64")
+    codes = _codes(frame)[kept]
     times = times[kept]
     step = bucket_s(times.min(), times.max())
     starts = times.astype("datetime64[s]").astype(np.int64) // step
-    counts = pd.crosstab(starts, codes.fillna(-1))
-    counts = counts.reindex(range(starts.min(), starts.max() + 1), fill_value=0)
+    buckets = range(starts.min(), starts.max() + 1)
+    counts = pd.crosstab(starts, codes).reindex(index=buckets, columns=pd.unique(codes), fill_value=0)
     counts.index = pd.DatetimeIndex((counts.index.to_numpy() * step).astype("datetime64[s]"), tz="UTC")
-    return error_counts(counts, gaps)
+    return error_counts(counts, gaps, every=step)
 
 
 def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
@@ -208,8 +210,21 @@ def transitions(table: pd.DataFrame) -> Spec:
     }
 
 
-def _width(index: Any) -> np.timedelta64:
-    times = times_of(index)
+def _codes(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Give codes of errors as whole numbers, exact however large they are; −1 where there is none."""
+    codes = frame["code"].tolist() if "code" in frame else [None] * len(frame)
+    whole = [-1 if pd.isna(code) else int(code) for code in codes]
+    return np.fromiter(whole, dtype=object, count=len(whole))
+
+
+def _width(wide: pd.DataFrame, every: Any) -> np.timedelta64:
+    """Give the width of the buckets: what was asked for, not how far apart the rows are, of which some may lack."""
+    freq = getattr(wide.index, "freq", None)  # of a table that was resampled since
+    asked = every if every is not None else wide.attrs.get("every_s") if freq is None else freq
+    if asked is not None:
+        seconds = asked if isinstance(asked, int | float) else pd.Timedelta(asked).total_seconds()
+        return np.timedelta64(round(1000 * seconds), "ms")
+    times = times_of(wide.index)
     return np.min(np.diff(times)) if len(times) > 1 else SECOND
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..store.arguments import bucket_s
 from . import build as figures
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+    from ..store.arguments import LongTime, Names
     from ..store.interfaces import RunReader
-    from ..store.selection import Names
 
 
 class Plots:
@@ -19,16 +20,16 @@ class Plots:
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader
 
-    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> go.Figure:
+    def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> go.Figure:
         """Draw how many events came each second.
 
         Parameters
         ----------
-        every : str
-            Width of a bucket as a pandas offset such as ``"1s"`` or ``"5min"``, at least one second.
+        every : str, number or timedelta
+            Width of a bucket: a text such as ``"1s"`` or ``"5min"``, or seconds; at least one second.
         by : str
             What a line stands for: ``"type"``, ``"code"``, ``"character_id"``, ``"state"``.
-        window : str, optional
+        window : str, number or timedelta, optional
             Draw only the last so much of the run, such as ``"10min"``. The whole run if left out.
 
         Returns
@@ -47,7 +48,8 @@ class Plots:
         >>> figure.layout.yaxis.title.text
         'events per second'
         """
-        return figures.rates(self._reader.rates(every, by, window), gaps=self._reader.gaps())
+        width = bucket_s(every, "a bucket")
+        return figures.rates(self._reader.rates(width, by, window), every=width, gaps=self._reader.gaps())
 
     def errors(self) -> go.Figure:
         """Draw errors over time, one colour for each code.

@@ -16,10 +16,11 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from msgspec import Raw, Struct
 
-from ..core.escaping import visible
+from ..core.escaping import escape_formula, visible
 from ..core.progress import Progress, following
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import FOREIGN, encode
+from ..protocol.messages import MessageTypes
 from ..store.event_store import EventStore
 from .arrow_messages import RecordedMessage
 from .segment_reader import SegmentFolder
@@ -28,8 +29,6 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 
 PIECE: Final = 16_384
 """Messages in memory at a time, or a little more."""
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that a spreadsheet would calculate, or that hides what does."""
 TIME: Final = pa.timestamp("us", tz="UTC")
 COLUMNS: Final = pa.schema(
     [
@@ -47,10 +46,11 @@ COLUMNS: Final = pa.schema(
         ("event_type", pa.string()),
         ("code", pa.int64()),
         ("message", pa.string()),
+        ("payload", pa.string()),
         ("data", pa.string()),
     ]
 )
-"""The columns of `events(payload=True)`, the payload as JSON text; a gap is a line of type `gap` without `row`."""
+"""The columns of `events(payload=True)`, payloads as JSON text; a gap is a line of type `gap` without `row`."""
 
 
 def export_recording(
@@ -119,7 +119,13 @@ def _with_gaps(store: EventStore, first: int) -> pa.Table:
     rows = frame.index.to_numpy()
     columns = {name: _plain(frame[name], COLUMNS.field(name).type) for name in frame.columns}
     texts = [payload.decode("utf-8", "replace") for payload in store.take_payloads(rows.tolist())]
-    columns |= {"row": pa.array(rows + first), "data": pa.array(texts, pa.string())}
+    events_of = (frame["type"] == MessageTypes.EVENT_NOTIFICATION).tolist()
+    data = [_inner(text) if is_event else None for text, is_event in zip(texts, events_of, strict=True)]
+    columns |= {
+        "row": pa.array(rows + first),
+        "payload": pa.array(texts, pa.string()),
+        "data": pa.array(data, pa.string()),
+    }
     events = pa.table([columns[name] for name in COLUMNS.names], schema=COLUMNS)
     gaps = store.gaps()
     if not len(gaps):
@@ -127,6 +133,19 @@ def _with_gaps(store: EventStore, first: int) -> pa.Table:
     lines = [_gap_line(gap) for gap in gaps.to_dict("records")]
     places = np.concatenate([gaps["row"].to_numpy() * 2, rows * 2 + 1])  # a gap stands before the row that it names
     return pa.concat_tables([pa.Table.from_pylist(lines, COLUMNS), events]).take(np.argsort(places, kind="stable"))
+
+
+class _Inner(Struct):
+    data: Raw = Raw(b"null")
+
+
+def _inner(text: str) -> str | None:
+    """Give `data` of an event notification as JSON text."""
+    try:
+        data = bytes(msgspec.json.decode(text, type=_Inner).data).decode()
+    except FOREIGN:
+        return None
+    return None if data == "null" else data
 
 
 def _plain(series: Any, kind: pa.DataType) -> pa.Array:
@@ -146,7 +165,7 @@ def _gap_line(gap: dict[Any, Any]) -> dict[str, Any]:
         "received": time,
         "type": "gap",
         "message": f"{where} missing: {gap['reason']}",
-        "data": encode(said).decode(),
+        "payload": encode(said).decode(),
     }
 
 
@@ -176,11 +195,6 @@ def _cells(column: pa.ChunkedArray) -> list[Any]:
         return list(column.cast(pa.string()).to_pylist())  # a hundred times faster than by way of Python's datetime
     values: list[Any] = column.to_pylist()
     return [escape_formula(value) if isinstance(value, str) else value for value in values]
-
-
-def escape_formula(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 # --- messages ----------------------------------------------------------------------------------------------------

@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
+from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.event_store import EventStore
 from ..store.questions import LLM_TYPES
-from ..store.schema import CATEGORIES, NAT, SECOND, Moment, moment_ns
-from ..store.selection import Names
+from ..store.schema import CATEGORIES, NAT, SECOND
 from ..store.table import View
 from ..store.timeline import Extra, stay_table
 from .index import RecordingIndex, SegmentSummary
@@ -52,7 +52,7 @@ class LongStore:
         if store is None:
             page = self._pages[number]
             store = EventStore(max_rows=max(1, page.next_row - page.first_row))
-            store._present.names = self._whole.names
+            store._names.said, store._names.known = self._whole.names.said, self._whole.names.known
             told, *ahead = self._survey.town(page)
             store.append([told], 0.0, page.epoch)
             store._take_up(0)  # the stream has come to it, even where the page begins with another snapshot
@@ -84,6 +84,12 @@ class LongStore:
         frame.index = pd.Index(frame.index + self._pages[number].first_row, name="row")
         return frame
 
+    def _moment(self, moment: Moment) -> pd.Timestamp | None:
+        """Read a moment once for all pages: each has a newest event of its own."""
+        if moment is None:
+            return None
+        return pd.Timestamp(moment_ns(moment, self._whole.view().newest), unit="ns", tz="UTC")
+
     # --- questions about single events ------------------------------------------------------------------------------
 
     def events(
@@ -99,21 +105,21 @@ class LongStore:
         payload: bool = False,
     ) -> pd.DataFrame:
         """List events as `EventStore.events` does, reading the segments that can have them, from the last on."""
-        if last is not None and last < 0:
-            raise ValueError(f"the last {last} events? It must be zero or more")
+        types, characters, kinds = names_of(type), names_of(character_id), names_of(event_type)
+        after, before = self._moment(since), self._moment(until)
         frames: list[pd.DataFrame] = []
-        left = last
+        left = None if last is None else whole(last, "`last`")
         for number in reversed(range(len(self._pages))):
             if left == 0:
                 break
-            if not _can_have(self._pages[number], type, since, until):
+            if not _can_have(self._pages[number], types, after, before):
                 continue
             found = self._store(number).events(
-                type,
-                character_id=character_id,
-                event_type=event_type,
-                since=since,
-                until=until,
+                types,
+                character_id=characters,
+                event_type=kinds,
+                since=after,
+                until=before,
                 last=left,
                 where=where,
                 payload=payload,
@@ -129,6 +135,7 @@ class LongStore:
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent; `KeyError` for a row that is not there."""
+        row = whole(row, "a row", least=None)
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row >= self._pages[number].next_row:
             raise KeyError(row)
@@ -142,6 +149,7 @@ class LongStore:
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, as `EventStore.llm_calls` does."""
+        last = None if last is None else whole(last, "`last`")
         wanted = [number for number, page in enumerate(self._pages) if _can_have(page, LLM_TYPES, None, None)]
         frames: list[pd.DataFrame] = []
         for number in reversed(wanted):
@@ -162,7 +170,10 @@ class LongStore:
             raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
         if not asked:
             return self._whole.characters()
+        tick = None if tick is None else whole(tick, "a tick", least=None)
+        at = self._moment(at)
         if row is not None:
+            row = whole(row, "a row", least=None)
             number = max(0, bisect_right(self._starts, row) - 1)
             return self._store(number).characters(row=row - self._starts[number])
         for number in reversed(range(len(self._pages))):
@@ -181,6 +192,7 @@ class LongStore:
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""
+        character_id = names_of(character_id)
         extra, gap_rows = self._whole.extra()
         words = self._whole.words
         names = ("character_id", "state", "location")
@@ -194,8 +206,8 @@ class LongStore:
                 codes = np.array([*(words[name].get(word, -1) for word in known), -1], np.int32)
                 part[name] = codes[view.columns[name][told]]
             if character_id is not None:
-                wanted = [character_id] if isinstance(character_id, str | int) else list(character_id)
-                mine = np.isin(part["character_id"], [words["character_id"].get(str(name), -2) for name in wanted])
+                wanted = [words["character_id"].get(name, -2) for name in character_id]
+                mine = np.isin(part["character_id"], wanted)
                 part = {name: values[mine] for name, values in part.items()}
             parts.append(part)
         told_rows = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, np.int64)
@@ -230,14 +242,15 @@ class LongStore:
         return getattr(self._whole, name)
 
 
-def _can_have(page: SegmentSummary, type: Any, since: Moment, until: Moment) -> bool:
+def _can_have(
+    page: SegmentSummary, types: Collection[str] | None, since: pd.Timestamp | None, until: pd.Timestamp | None
+) -> bool:
     stats = page.segment.stats
     if stats.time is not None:
         if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:
             return False
         if until is not None and stats.time[0] * SECOND > moment_ns(until) + 1_000:
             return False
-    if type is None or stats.types is None:
+    if types is None or stats.types is None:
         return True
-    names = [type] if isinstance(type, str | int) else list(type)
-    return any(name in stats.types or (name == MessageTypes.ERROR and page.errors) for name in names)
+    return any(name in stats.types or (name == MessageTypes.ERROR and page.errors) for name in types)

@@ -12,7 +12,6 @@ from ..protocol.json_text import encode
 from ..protocol.messages import Gap, RunState, Snapshot, SnapshotCharacter
 from ..store.characters import CharacterColumns
 from ..store.checkpoints import Checkpoints
-from ..store.columns import Dictionary
 from ..store.controls import ControlRow, GapRow, StreamPosition
 from ..store.counters import CODE_BITS
 from ..store.event_store import EventStore
@@ -44,6 +43,7 @@ class IndexState(Struct):
     words: dict[str, list[str]]
     codes: list[str]
     names: list[str]
+    said: list[str]
     characters: list[IndexHead]
     snapshot: tuple[str | None, int] | None
     parts: list[SnapshotCharacter]
@@ -108,16 +108,6 @@ class WholeRun(EventStore):
         return self._snapshot_states is not None
 
     @property
-    def names(self) -> set[str]:
-        """Give every attribute that was ever heard of."""
-        return self._present.names
-
-    @property
-    def words(self) -> dict[str, Dictionary]:
-        """Give the words of the columns."""
-        return self._table.dictionaries
-
-    @property
     def errors_so_far(self) -> int:
         """Count the errors."""
         return self._errors
@@ -134,7 +124,8 @@ class WholeRun(EventStore):
             row,
             {name: words.words for name, words in self._table.dictionaries.items()},
             self._codes.words,
-            sorted(self._present.names),
+            sorted(self._names.known),
+            sorted(self._names.said),
             [IndexHead(*one) for one in zip(*lists, strict=True)],
             None if at is None else (at.epoch, at.seq),
             controls.parts,
@@ -172,7 +163,8 @@ class WholeRun(EventStore):
         self._payloads.begin(kept.row)
         self._settled = self._counted_from = kept.row
         self._present.restore(_columns(kept.characters))
-        self._present.names.update(kept.names)
+        self._names.known.update(kept.names)
+        self._names.said.update(kept.said)
         for by, tally in self._tallies.items():
             keys, counts = arrays[f"{by}.keys"], arrays[f"{by}.counts"]
             if len(keys) != len(counts):

@@ -340,7 +340,7 @@ class Replay:
             scene.tick = tick
             self._head.place(scene.moment)
         else:
-            moment = seconds_of(time)
+            moment = seconds_of(time, scene.moment)
             self._tape.require_time(moment)
             just_after = moment + 5e-7  # times are known to the microsecond
             await self._player.seek(SeekTarget(None, just_after), just_after < scene.moment, self._progress())

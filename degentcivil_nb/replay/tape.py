@@ -21,8 +21,9 @@ from ..recordings.manifest import span_of
 from ..recordings.segment_reader import SegmentFolder
 from ..recordings.whole_run import snapshot_characters
 from ..server.stream.snapshot import SnapshotBuilder
+from ..store.arguments import moment_ns
 from ..store.event_store import EventStore
-from ..store.schema import SECOND, moment_ns
+from ..store.schema import SECOND, to_ns
 from .seek_index import SeekIndex, SeekTarget, TapeItem
 
 MAX_SPEED: Final = 1e6
@@ -176,10 +177,10 @@ def refused(field: str, reason: str) -> WebSocketError:
     return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
 
 
-def seconds_of(time: str | float | None) -> float:
-    """Read a time as ISO text, or in seconds since 1970; what is none is refused."""
+def seconds_of(time: str | float | None, now: float) -> float:
+    """Read a time as text, in seconds since 1970, or as how long before `now` (`"-30s"`); what is none is refused."""
     try:
-        return moment_ns(time) / SECOND
+        return moment_ns(time, to_ns(now)) / SECOND
     except ValueError as error:
         raise refused("time", str(error)) from error
 

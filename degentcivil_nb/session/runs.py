@@ -36,7 +36,7 @@ def _time(column: str) -> str:
 
 def _key(name: str, *types: str) -> str:
     """Write in SQL what a payload says under a key, if its message is of one of these types."""
-    value = f"try(json_extract_string(data, '$.{name}'))"
+    value = f"try(json_extract_string(payload, '$.{name}'))"
     kinds = ", ".join(f"'{type}'" for type in types)
     return f"case when type in ({kinds}) then {value} end" if types else value
 
@@ -52,7 +52,7 @@ _VIEWS: Final = {
     "messages": _select(
         "(select * from _sealed union all by name select * from _open)",
         *("run", "row", "epoch", "seq", "tick", "timestamp", "received", "id", "type"),
-        data="try(decode(data))",
+        payload="try(decode(data))",
     ),
     "events": _select(
         "messages where row is not null",
@@ -66,7 +66,9 @@ _VIEWS: Final = {
         event_type=_key("event_type", "event_notification"),
         code=f"try_cast({_key('code', 'error')} as bigint)",
         message=_key("message", "error"),
-        data="data",
+        payload="payload",
+        data="case when type = 'event_notification' then nullif(cast(try(json_extract(payload, '$.data')) as varchar), "
+        "'null') end",
     ),
     "_gaps": _select(
         "messages where type = 'gap' and row is null",
@@ -199,8 +201,9 @@ class Runs:
     def sql(self, query: str) -> pd.DataFrame:
         """Answer one SELECT over all runs: `events`, `gaps`, `messages` (all with a column `run`), and `runs`.
 
-        `events` has the columns of a recording's, read from what was sent, and `data`, the payload as JSON text:
-        `json_extract(data, '$.price')`. Nothing else can be reached: no file, no network, no variable. Raises
+        `events` has the columns of a recording's, read from what was sent, and as JSON text `payload`, all that was
+        sent, and `data`, the inner value of an event notification: `json_extract(data, '$.price')`. Times are UTC.
+        Nothing else can be reached: no file, no network, no variable. Raises
         `ValueError` for a query that cannot be answered; `ImportError` says how to get DuckDB.
         """
         return answer(query, {**self._tables(list(self._runs.values())), "runs": self._plain_table}, _VIEWS)

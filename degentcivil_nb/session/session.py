@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from ..analysis.reader import Names, Reader
+from ..analysis.reader import Reader, warn_unknown_keys, warn_unknown_names
 from ..client.simulation_client import SimulationClient
 from ..core import logs
 from ..core.counting import counted
@@ -30,6 +30,7 @@ from ..protocol.errors import DegentCivilError, RecordingWarning
 from ..protocol.messages import RawMessage, WebSocketMessage
 from ..recordings.recorder import Recorder, RecorderStats
 from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
+from ..store.arguments import LongTime, Moment, Names, name_of, names_of, wait_s, whole
 from ..store.event_store import EventStore
 from .commands import SessionCommands, Timeout
 from .status import Journal, SessionStatus
@@ -56,12 +57,12 @@ def connect(
     token: str | None = None,
     history: int = 1000,
     retention: int = 1_000_000,
-    types: Sequence[str] | None = None,
-    characters: Sequence[str] | None = None,
+    types: Names = None,
+    characters: Names = None,
     record: str | os.PathLike[str] | None = None,
     name: str | None = None,
     ssl: ssl_module.SSLContext | None = None,
-    timeout: float = 10.0,
+    timeout: LongTime = 10.0,
 ) -> Session:
     """Connect to a simulation and give a `Session` that follows it until it is closed.
 
@@ -75,8 +76,7 @@ def connect(
     A `name` in use closes the session that had it, so a cell can be run again.
     """
     url = _url_of(target)
-    if history < 0:
-        raise ValueError(f"the last {history} messages? `history` must be zero or more")
+    history, retention, timeout = whole(history, "`history`"), whole(retention, "`retention`"), wait_s(timeout)
     if not isinstance(target, str):
         token = token or getattr(target, "token", None)
         ssl = ssl or getattr(target, "client_ssl", None)
@@ -90,8 +90,8 @@ def connect(
         token=token,
         history=history,
         retention=retention,
-        types=[types] if isinstance(types, str) else types,
-        characters=[characters] if isinstance(characters, str) else characters,
+        types=names_of(types),
+        characters=names_of(characters),
         record=record,
         ssl=ssl,
         timeout=timeout,
@@ -328,16 +328,23 @@ class Session(Reader):
         return self._status.metrics()
 
     def wait_for(
-        self, type: Names = None, *, where: str | None = None, after: int | None = None, timeout: float = 30.0
+        self, type: Names = None, *, where: str | None = None, after: int | None = None, timeout: LongTime = 30.0
     ) -> dict[str, Any]:
         """Wait for the next event like that, or the first one after a row, and give it as a dict.
+
+        The dict has the columns of `events()`, and `row`, `payload` and `data`. `timeout` is seconds, a timedelta or a
+        text such as `"1min"`. A name that was never seen is waited for, with a `UserWarning` that says which may be
+        meant.
 
         Raises `TimeoutError` when none came in `timeout` seconds, `RuntimeError` when the session is closed, so that
         none will, and `ValueError` for a condition that is a mistake.
         """
+        types = self._types(type)
+        if where is not None:
+            warn_unknown_keys(self._store, where, [])
         return wait_for(
             self._store,
-            _type_set(type),
+            types,
             where=where,
             after=after,
             timeout=timeout,
@@ -349,7 +356,16 @@ class Session(Reader):
 
         Returns a handle with `.remove()`, `.dropped` and `.errors`; an exception in it is shown, and stops nothing.
         """
-        return self._subscriptions.add(_type_set(type), callback)
+        return self._subscriptions.add(self._types(type), callback)
+
+    def _types(self, type: Names) -> Collection[str] | None:
+        names = names_of(type)
+        warn_unknown_names(self._store, {"type": names})
+        return None if names is None else dict.fromkeys(names)
+
+    def forget(self, *, before: Moment) -> int:
+        """Drop the oldest events, up to the first that is not before a moment; gives how many went."""
+        return self._store.forget(before=before)
 
     # --- commands ----------------------------------------------------------------------------------------------
 
@@ -373,7 +389,7 @@ class Session(Reader):
 
         Raises `CommandError` 1104 when the time is over, while the step goes on, and 1105 when it was cut short.
         """
-        return self._commands.step(ticks, timeout)
+        return self._commands.step(whole(ticks, "`ticks`"), timeout)
 
     def set_speed(self, factor: float, timeout: Timeout = None) -> str:
         """Run at `factor` times the simulation's own pace; returns its `run_state`, with `.speed`."""
@@ -384,14 +400,14 @@ class Session(Reader):
 
         At once where the simulation offered it with `anytime=True`, otherwise at its next checkpoint.
         """
-        return self.command("inspect", timeout=timeout, character_id=character_id)
+        return self.command("inspect", timeout=timeout, character_id=name_of(character_id))
 
     def set_attribute(self, character_id: str | int, name: str, value: Any, *, timeout: Timeout = None) -> int | None:
         """Change an attribute of a character in the simulation; the change is itself an event in the stream.
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
         """
-        arguments = {"character_id": character_id, "name": name, "value": value}
+        arguments = {"character_id": name_of(character_id), "name": name, "value": value}
         return self._commands.change("set_attribute", arguments, timeout=timeout)
 
     def inject_event(
@@ -406,7 +422,8 @@ class Session(Reader):
 
         Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
         """
-        arguments = {"event_type": event_type, "data": data, "character_id": character_id}
+        whose = None if character_id is None else name_of(character_id)
+        arguments = {"event_type": name_of(event_type), "data": data, "character_id": whose}
         return self._commands.change("inject_event", arguments, timeout=timeout)
 
     def command(
@@ -449,12 +466,6 @@ class Session(Reader):
     def dashboard(self) -> Dashboard:
         """Show all panels in one widget, which follows the run and goes on while a cell blocks."""
         return self.panel.dashboard()
-
-
-def _type_set(type: Names) -> Collection[str] | None:
-    if type is None:
-        return None
-    return frozenset([str(type)] if isinstance(type, (str, int)) else map(str, type))
 
 
 @atexit.register

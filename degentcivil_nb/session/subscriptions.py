@@ -54,7 +54,7 @@ class Subscription:
 
     @property
     def _words(self) -> str:
-        return "*" if self._types is None else ", ".join(sorted(self._types))
+        return "*" if self._types is None else ", ".join(self._types)
 
     def __repr__(self) -> str:
         return f"<Subscription to {self._words}: {self.dropped} dropped, {self.errors} errors>"

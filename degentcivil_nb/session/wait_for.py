@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..expressions.conditions import Condition, compile_condition, scope_of
+from ..store.arguments import LongTime, wait_s, whole
 
 if TYPE_CHECKING:
     from ..store.event_store import EventStore
@@ -22,7 +23,7 @@ def wait_for(
     *,
     where: str | None,
     after: int | None,
-    timeout: float,
+    timeout: LongTime,
     closed: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
@@ -31,8 +32,9 @@ def wait_for(
     Raises `ValueError` for a condition that cannot be understood, `TimeoutError` when none came, and `RuntimeError`
     once `closed` says that nothing more can come.
     """
+    timeout = wait_s(timeout)
     condition = compile_condition(where).fresh() if where is not None else None
-    row = store.next_row if after is None else max(after + 1, store.first_row)
+    row = store.next_row if after is None else max(whole(after, "`after`", least=None) + 1, store.first_row)
     deadline = clock() + timeout
     while True:
         for event in store.event_dicts(row, row + CHUNK_ROWS):
@@ -46,7 +48,7 @@ def wait_for(
             raise RuntimeError("the session is closed, so no event will come any more; connect again")
         left = deadline - clock()
         if left <= 0:
-            wanted = " or ".join(sorted(types)) if types else "event"
+            wanted = " or ".join(types) if types else "event"
             condition_text = f" where {where}" if where else ""
             raise TimeoutError(
                 f"no {wanted}{condition_text} within {timeout:g} s; is the run paused, or the condition too narrow?"
@@ -61,5 +63,5 @@ def _passed(store: EventStore, row: int) -> bool:
 def _meets(condition: Condition, event: dict[str, Any], store: EventStore) -> bool:
     character = event["character_id"]
     attributes = {} if character is None else {name: store.attribute(character, name) for name in condition.names}
-    columns = {name: value for name, value in event.items() if name != "data"}
-    return condition.test(scope_of(columns, event["data"], attributes))
+    columns = {name: value for name, value in event.items() if name not in ("data", "payload")}
+    return condition.test(scope_of(columns, event["payload"], attributes))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,28 +29,34 @@ class CharacterColumns:
     since: Ints
     last_seen: Ints
     attributes: list[dict[str, Any]]
+    state_words: Sequence[str] = ()
+    """All states and locations, in the order of their first appearance."""
+    location_words: Sequence[str] = ()
 
     def frame(self) -> pd.DataFrame:
         """Make the frame of `characters()`; an attribute that has a column's name gets an underscore behind it."""
         index = pd.Index(self.character_id, name="character_id", dtype="str")
         names = dict.fromkeys(name for attributes in self.attributes for name in attributes)
         columns: dict[str, Any] = {
-            "state": pd.Categorical(self.state)
-            if self.state
-            else pd.Categorical([], categories=pd.Index([], dtype="str")),
-            "location": pd.Categorical(self.location)
-            if self.location
-            else pd.Categorical([], categories=pd.Index([], dtype="str")),
+            "state": _categories(self.state, self.state_words),
+            "location": _categories(self.location, self.location_words),
         }
         for name in names:
             own = name + "_" if name in ("state", "location", "since", "last_seen") else name
-            columns[own] = _column([attributes.get(name) for attributes in self.attributes], index)
+            columns[own] = json_column([attributes.get(name) for attributes in self.attributes], index)
         columns["since"] = timestamps(self.since)
         columns["last_seen"] = timestamps(self.last_seen)
         return pd.DataFrame(columns, index=index)
 
 
-def _column(values: list[Any], index: pd.Index) -> pd.Series:
+def _categories(values: list[str | None], words: Sequence[str]) -> pd.Categorical:
+    """Make a column of the words that occur, in the order of all words."""
+    held = {value: None for value in values if value is not None}
+    order = [word for word in words if word in held] if len(held) > 1 else list(held)
+    return pd.Categorical(values, categories=pd.Index(order, dtype="str"))
+
+
+def json_column(values: list[Any], index: pd.Index | None = None) -> pd.Series:
     """Make a column of JSON values: of numbers, flags or text if all are alike, else of objects."""
     kinds = {type(value) for value in values}
     missing = type(None) in kinds
@@ -62,17 +68,42 @@ def _column(values: list[Any], index: pd.Index) -> pd.Series:
             return pd.Series(values, index, dtype="boolean" if missing else "bool")
         if kinds == {int}:
             return pd.Series(values, index, dtype="Int64" if missing else "int64")
-        if kinds and kinds <= {int, float}:
+        if kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
             return pd.Series(values, index, dtype="float64")
     except OverflowError:
         pass  # whole numbers beyond 64 bits stay what they are
     return pd.Series(np.fromiter(values, dtype=object, count=len(values)), index)
 
 
+def _is_exact(value: Any) -> bool:
+    return not isinstance(value, int) or abs(value) <= 1 << 53
+
+
+@dataclass(slots=True)
+class AttributeNames:
+    """The names of attributes, by where they were heard of."""
+
+    said: set[str] = field(default_factory=set)
+    """Keys of the payloads of single updates, which a condition finds in the event itself."""
+    known: set[str] = field(default_factory=set)
+    """Those of snapshots and lists of characters, which no event says of one character."""
+
+    @property
+    def unsaid(self) -> set[str]:
+        """Give the names that only the present knows."""
+        return self.known - self.said
+
+
 class CharacterTable:
     """Keep the present by character code; written by one thread, copied out under the store's lock."""
 
-    def __init__(self, characters: Dictionary, states: Dictionary, locations: Dictionary) -> None:
+    def __init__(
+        self,
+        characters: Dictionary,
+        states: Dictionary,
+        locations: Dictionary,
+        names: AttributeNames | None = None,
+    ) -> None:
         self._characters = characters
         self._states = states
         self._locations = locations
@@ -84,8 +115,7 @@ class CharacterTable:
         self._versions: Ints = np.zeros(0, np.int64)
         self._attributes: list[dict[str, Any]] = []
         self._lent = bytearray()  # by character: the attributes belong to a copy too
-        self.names: set[str] = set()
-        """Every attribute that was ever heard of."""
+        self._names = AttributeNames() if names is None else names
         self.version = 0
         self._replaced_at = 0
 
@@ -131,7 +161,6 @@ class CharacterTable:
             self._attributes[character] = self._attributes[character].copy()
             self._lent[character] = 0
         self._attributes[character].update(attributes)
-        self.names.update(attributes)
 
     def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
         """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
@@ -154,7 +183,7 @@ class CharacterTable:
             self.since[code] = to_ns(character.since)
             self._last_seen[code] = to_ns(character.last_seen)
             self._attributes[code] = dict(character.attributes)
-            self.names.update(character.attributes)
+            self._names.known.update(character.attributes)
         codes = np.array(words, np.int32)
         return codes, self.state[codes], self.location[codes], self.since[codes]
 
@@ -211,4 +240,6 @@ class CharacterTable:
             self.since[codes],
             self._last_seen[codes],
             [attributes[code].copy() for code in numbers],
+            states,
+            locations,
         )

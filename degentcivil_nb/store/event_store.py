@@ -15,7 +15,8 @@ from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
-from .characters import CharacterTable
+from .arguments import Moment, moment_ns
+from .characters import AttributeNames, CharacterTable
 from .checkpoints import Checkpoints
 from .columns import Dictionary
 from .controls import ControlRow, Controls, StreamPosition
@@ -26,7 +27,7 @@ from .llm import LlmTotals
 from .payloads import Payloads
 from .places import Places
 from .questions import Questions
-from .schema import NAT, NOWHERE, SECOND, Codes, Ints, Moment, moment_ns, to_ns
+from .schema import NAT, NOWHERE, SECOND, Codes, Ints, to_ns
 from .table import Table
 from .transitions import TransitionTracker
 
@@ -60,9 +61,10 @@ class EventStore(Questions):
         self._changed = threading.Condition()
         self._table = Table(max_rows)
         words = self._table.dictionaries
-        self._ingest = Ingest(words)
+        self._names = AttributeNames()
+        self._ingest = Ingest(words, self._names)
         self._payloads = Payloads()
-        self._present = CharacterTable(words["character_id"], words["state"], words["location"])
+        self._present = CharacterTable(words["character_id"], words["state"], words["location"], self._names)
         self._stays = TransitionTracker(words["state"])
         self._tallies = {by: Tally() for by in COUNTED}
         self._codes = Dictionary()
@@ -175,7 +177,7 @@ class EventStore(Questions):
                 self._present.update(character, attributes)
         for row, places in found.places:
             self._places.update(places, first_row + row)
-        self._llm.add(found.calls)
+        self._llm.add(call for _, call in found.calls)
         if found.codes is not None:
             self._errors += int(np.count_nonzero(~found.codes[1]))
             self._malformed += found.malformed
@@ -270,7 +272,7 @@ class EventStore(Questions):
 
     def forget(self, *, before: Moment) -> int:
         """Drop the oldest events up to the first that is not before a time; gives how many went."""
-        moment = moment_ns(before)
+        moment = moment_ns(before, self.view().newest)
         with self._changed:
             late = self._table.oldest(len(self._table))["time"] >= moment
             count = int(np.argmax(late)) if late.any() else len(self._table)

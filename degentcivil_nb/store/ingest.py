@@ -22,7 +22,8 @@ from ..protocol.messages import (
     RawMessage,
     StateChange,
 )
-from .changes import Lists
+from .changes import NO_CODES, Lists
+from .characters import AttributeNames
 from .columns import Dictionary
 from .schema import NOWHERE, Codes, Ints, Mask, times_of
 from .table import Array, Batch
@@ -31,6 +32,17 @@ T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 SENT, RECEIVED = 0, 1
+
+
+@dataclass(slots=True)
+class Spoken:
+    """Words of one column's dictionary that messages of one kind have, in order: a row, a word (`None` for none)."""
+
+    column: str
+    rows: Array
+    words: list[Any]
+    codes: Codes = field(default_factory=lambda: NO_CODES)
+    """Their numbers, once all kinds were read."""
 
 
 @dataclass(slots=True)
@@ -47,8 +59,29 @@ class Ingested:
     """Row of the batch, character, attributes; in order."""
     lists: Lists | None = None
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
-    calls: list[LlmCall | GameLlmCall] = field(default_factory=list)
-    malformed: int = 0
+    calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
+    """Row of the batch, call; in order."""
+    bad: dict[int, str] = field(default_factory=dict)
+    """Rows that are not of the shape that their type has, and why."""
+    spoken: list[Spoken] = field(default_factory=list)
+    later: list[Callable[[], None]] = field(default_factory=list)
+    """What is left to do once the words have their numbers."""
+
+    @property
+    def malformed(self) -> int:
+        """Count the rows that are not of the shape that their type has."""
+        return len(self.bad)
+
+    def say(self, column: str, rows: Array, words: list[Any]) -> Spoken:
+        """Note the words of rows, which get their numbers when all kinds were read."""
+        spoken = Spoken(column, rows, words)
+        self.spoken.append(spoken)
+        return spoken
+
+    def put(self, column: str, rows: Array, words: list[Any]) -> None:
+        """Note the words of rows, to be written into their column."""
+        spoken = self.say(column, rows, words)
+        self.later.append(lambda: _put(self, column, rows, spoken.codes))
 
 
 class _Reader:
@@ -86,18 +119,17 @@ class _Reader:
 
 
 class Ingest:
-    """Turn messages into columns with the words of one store; pure but for the words that it adds."""
+    """Turn messages into columns with the words of one store; pure but for the words and names that it adds.
 
-    def __init__(self, dictionaries: dict[str, Dictionary]) -> None:
-        self._epochs = dictionaries["epoch"]
+    Words are numbered in the order in which the rows have them, whatever their kinds and wherever batches are cut.
+    """
+
+    def __init__(self, dictionaries: dict[str, Dictionary], names: AttributeNames) -> None:
+        self._words = dictionaries
         self._types = dictionaries["type"]
-        self._characters = dictionaries["character_id"]
-        self._states = dictionaries["state"]
-        self._locations = dictionaries["location"]
-        self._event_types = dictionaries["event_type"]
-        self._texts = dictionaries["message"]
-        assert dictionaries["time_source"]["sent"] == SENT
-        assert dictionaries["time_source"]["received"] == RECEIVED
+        self._names = names
+        if [dictionaries["time_source"][word] for word in ("sent", "received")] != [SENT, RECEIVED]:
+            raise ValueError("these are not the words of a new store")
         self._kinds: dict[str, tuple[_Reader, Callable[[Ingested, Array, list[Any]], None]]] = {
             MessageTypes.STATE_CHANGE: (_Reader(StateChange), self._state_changes),
             MessageTypes.CHARACTER_UPDATE: (_Reader(dict[str, Any]), self._updates),
@@ -114,7 +146,6 @@ class Ingest:
     ) -> Ingested:
         """Read a run of messages without ordered control ones; `types` are theirs, where they are known already."""
         size = len(messages)
-        words = self._types
         if types is None:
             types = [m.type for m in messages]
         raws = [m.data for m in messages]
@@ -122,89 +153,99 @@ class Ingest:
         ticks, no_tick = _whole([m.tick for m in messages], 0)
         times, absurd = times_of([m.timestamp for m in messages], received_ns)
         columns: dict[str, Any] = {
-            "epoch": self._epochs[epoch],
+            "epoch": self._words["epoch"][epoch],
             "seq": seqs,
             "tick": ticks,
             "time": times,
             "received": received_ns,
             "time_source": absurd,
         }
-        # rows first: a malformed one changes its type, and must not be read again as what it became
-        if types.count(types[0]) == size:
-            columns["type"] = np.full(size, words[types[0]], np.int32)
-            kinds = [(types[0], np.arange(size))] if types[0] in self._kinds else []
-        else:
-            codes = columns["type"] = _codes(words, types)
-            kinds = [(kind, np.flatnonzero(codes == words[kind])) for kind in self._kinds.keys() & set(types)]
         found = Ingested(
             batch=Batch(size, columns, {"seq": no_seq, "tick": no_tick}),
             payloads=raws,
             lengths=np.fromiter([*map(len, raws)], np.int64, size),
             seqs=seqs,
         )
-        for kind, rows in kinds:
+        codes, rows_of = _kinds_in(types, self._types)
+        for kind, rows in rows_of.items():
+            if kind not in self._kinds:
+                continue
             read, take = self._kinds[kind]
             payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
             if reasons:
                 for position, reason in reasons.items():
-                    self._malformed(found, int(rows[position]), reason)
+                    found.bad[int(rows[position])] = reason
                 rows = np.delete(rows, list(reasons))
             take(found, rows, payloads)
-        found.updates.sort(key=lambda update: update[0])
+        self._note_bad(found, types, codes)
+        _number(found.spoken, self._words)
+        for finish in found.later:
+            finish()
+        found.updates.sort(key=_row)
+        found.calls.sort(key=_row)
         return found
 
     # --- a type each: its payloads into the columns ---------------------------------------------------------------
 
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
-        _put(found, "character_id", rows, _codes(self._characters, [p.character_id for p in payloads]))
-        _put(found, "state", rows, _codes(self._states, [p.new_state for p in payloads]))
-        _put(found, "location", rows, _codes(self._locations, [p.location for p in payloads]))
+        found.put("character_id", rows, [p.character_id for p in payloads])
+        before = [p.previous_state for p in payloads]
+        if before.count(None) != len(before):
+            found.say("state", rows, before)  # the count of transitions may need it, whenever that is asked for
+        found.put("state", rows, [p.new_state for p in payloads])
+        found.put("location", rows, [p.location for p in payloads])
 
     def _updates(self, found: Ingested, rows: Array, payloads: list[dict[str, Any]]) -> None:
-        codes = np.full(len(rows), -1, np.int32)
-        moves: list[tuple[int, int, int, int]] = []
-        for position, (row, attributes) in enumerate(zip(rows.tolist(), payloads, strict=True)):
+        names: list[str | None] = []
+        moves: list[tuple[int, str | None, str | None]] = []
+        for row, attributes in zip(rows.tolist(), payloads, strict=True):
             name = character_of(attributes)
+            names.append(name)
             if name is None:
-                self._malformed(found, row, "`character_id` is neither text nor a whole number")
-            else:
-                codes[position] = self._merge_later(found, row, name, attributes, moves)
-        _put(found, "character_id", rows, codes)
+                found.bad[row] = "`character_id` is neither text nor a whole number"
+                continue
+            self._names.said.update(attributes)
+            state, location = _taken(attributes)
+            if state is not None or location is not None:
+                moves.append((row, state, location))
+        whose = found.say("character_id", rows, names)
+
+        def finish() -> None:
+            _put(found, "character_id", rows, whose.codes)
+            them = zip(rows.tolist(), whose.codes.tolist(), payloads, strict=True)
+            found.updates += [update for update in them if update[1] >= 0]
+
+        found.later.append(finish)
         if moves:
-            at, _, states, locations = np.array(moves, np.int32).T
-            _put(found, "state", at, states)
-            _put(found, "location", at, locations)
+            at, states, locations = zip(*moves, strict=True)
+            found.put("state", np.array(at), list(states))
+            found.put("location", np.array(at), list(locations))
 
     def _lists(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
-        lists = found.lists = Lists()
-        for row, items in zip(rows.tolist(), payloads, strict=True):
-            for attributes in self._objects(found, row, items):
+        items: list[tuple[int, str, str | None, str | None, dict[str, Any]]] = []
+        for row, listed in zip(rows.tolist(), payloads, strict=True):
+            for attributes in _objects(found, row, listed):
                 # the game's lists have no id: there the name is the identity
                 name = character_of(attributes) or attributes.get("name")
                 if isinstance(name, str):
-                    lists.heard.append((row, self._merge_later(found, row, name, attributes, lists.moves)))
+                    self._names.known.update(attributes)
+                    items.append((row, name, *_taken(attributes), attributes))
+        at = np.array([row for row, *_ in items], np.int64)
+        characters = found.say("character_id", at, [name for _, name, *_ in items])
+        states = found.say("state", at, [state for _, _, state, _, _ in items])
+        locations = found.say("location", at, [location for _, _, _, location, _ in items])
 
-    def _merge_later(
-        self, found: Ingested, row: int, name: str, attributes: dict[str, Any], moves: list[tuple[int, int, int, int]]
-    ) -> int:
-        """Note attributes to be merged, and a state and a place among them as what they are."""
-        character = self._characters[name]
-        attributes.pop("character_id", None)
-        state, location = attributes.get("state"), attributes.get("location")
-        if isinstance(state, str) or isinstance(location, str):
-            codes = [-1, -1]
-            if isinstance(state, str):
-                codes[0] = self._states[attributes.pop("state")]
-            if isinstance(location, str):
-                codes[1] = self._locations[attributes.pop("location")]
-            moves.append((row, character, codes[0], codes[1]))
-        found.updates.append((row, character, attributes))
-        return character
+        def finish() -> None:
+            heard = [*zip(at.tolist(), characters.codes.tolist(), strict=True)]
+            moves = zip(heard, states.codes.tolist(), locations.codes.tolist(), strict=True)
+            found.lists = Lists([(*who, what, where) for who, what, where in moves if what >= 0 or where >= 0], heard)
+            found.updates += [(*who, item[-1]) for who, item in zip(heard, items, strict=True)]
+
+        found.later.append(finish)
 
     def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
-        characters, event_types = self._characters, self._event_types
-        _put(found, "character_id", rows, _codes(characters, [p.character_id for p in payloads]))
-        _put(found, "event_type", rows, _codes(event_types, [p.event_type for p in payloads]))
+        found.put("character_id", rows, [p.character_id for p in payloads])
+        found.put("event_type", rows, [p.event_type for p in payloads])
 
     def _errors(self, found: Ingested, rows: Array, payloads: list[ErrorPayload]) -> None:
         try:
@@ -213,57 +254,110 @@ class Ingest:
             fits = [-INT64_MAX <= p.code <= INT64_MAX for p in payloads]
             for row, payload, fit in zip(rows.tolist(), payloads, fits, strict=True):
                 if not fit:
-                    self._malformed(found, row, f"`code` is no number of 64 bits: {str(payload.code)[:40]}")
+                    found.bad[row] = f"`code` is no number of 64 bits: {str(payload.code)[:40]}"
             kept = [payload for payload, fit in zip(payloads, fits, strict=True) if fit]
             self._errors(found, rows[np.array(fits)], kept)
             return
-        self._error_rows(found, rows, codes, _codes(self._texts, [p.message for p in payloads]))
-        _put(found, "character_id", rows, _codes(self._characters, [p.character_id for p in payloads]))
+        _put_errors(found, rows, codes)
+        found.put("message", rows, [p.message for p in payloads])
+        found.put("character_id", rows, [p.character_id for p in payloads])
 
     def _calls(self, found: Ingested, rows: Array, payloads: list[LlmCall]) -> None:
-        characters = self._characters
-        codes = _codes(characters, [p.character_id for p in payloads])
-        _put(found, "character_id", rows, codes)
-        found.calls += payloads
+        found.put("character_id", rows, [p.character_id for p in payloads])
+        found.calls += zip(rows.tolist(), payloads, strict=True)
 
     def _game_calls(self, found: Ingested, rows: Array, payloads: list[GameLlmCall]) -> None:
-        found.calls += payloads
+        found.calls += zip(rows.tolist(), payloads, strict=True)
 
     def _buildings(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
-        found.places += [
-            (row, self._objects(found, row, items)) for row, items in zip(rows.tolist(), payloads, strict=True)
-        ]
+        found.places += [(row, _objects(found, row, items)) for row, items in zip(rows.tolist(), payloads, strict=True)]
 
-    def _objects(self, found: Ingested, row: int, items: list[Any]) -> list[dict[str, Any]]:
-        """Give the objects of a list: one bad entry must not cost the whole town, and the payload shows it."""
-        objects = [item for item in items if isinstance(item, dict)]
-        if items and not objects:
-            self._malformed(found, row, "none of its entries is an object")
-        return objects
-
-    def _malformed(self, found: Ingested, row: int, reason: str) -> None:
-        """Make the row an `error` in its place, with its `seq` and its payload as it came."""
-        kind = self._types.words[int(found.batch.columns["type"][row])]
-        found.batch.columns["type"][row] = self._types[MessageTypes.ERROR]
-        self._error_rows(found, row, INVALID, self._texts[f"not a valid {kind}: {reason}"])
-        found.malformed += 1
-
-    def _error_rows(self, found: Ingested, rows: Any, codes: Any, messages: Any) -> None:
-        columns, size = found.batch.columns, found.batch.size
-        if found.codes is None:
-            columns["code"] = np.zeros(size, np.int64)
-            found.batch.masks["code"] = np.ones(size, np.bool_)
-            found.codes = (columns["code"], found.batch.masks["code"])
-        columns["code"][rows] = codes
-        found.batch.masks["code"][rows] = False
-        _put(found, "message", rows, messages)
+    def _note_bad(self, found: Ingested, types: list[str], codes: Codes | None) -> None:
+        """Number the types; a row that is not of the shape of its type is an `error` in its place."""
+        columns, words = found.batch.columns, self._types
+        if not found.bad:
+            columns["type"] = _codes(words, types) if codes is None else codes
+            return
+        texts = [f"not a valid {types[row]}: {reason}" for row, reason in found.bad.items()]
+        at = np.array([*found.bad], np.int64)
+        _put_errors(found, at, INVALID)
+        found.put("message", at, texts)
+        final = [MessageTypes.ERROR if row in found.bad else kind for row, kind in enumerate(types)]
+        columns["type"] = _codes(words, final)
 
 
-def _put(found: Ingested, column: str, rows: Any, values: Any) -> None:
+def _row(item: tuple[Any, ...]) -> int:
+    row: int = item[0]
+    return row
+
+
+def _objects(found: Ingested, row: int, items: list[Any]) -> list[dict[str, Any]]:
+    """Give the objects of a list: one bad entry must not cost the whole town, and the payload shows it."""
+    objects = [item for item in items if isinstance(item, dict)]
+    if items and not objects:
+        found.bad[row] = "none of its entries is an object"
+    return objects
+
+
+def _taken(attributes: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Take a state and a place out of attributes, where they are what they are called; and whose it is."""
+    attributes.pop("character_id", None)
+    state, location = attributes.get("state"), attributes.get("location")
+    return (
+        attributes.pop("state") if isinstance(state, str) else None,
+        attributes.pop("location") if isinstance(location, str) else None,
+    )
+
+
+def _kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[str, Array]]:
+    """Give the numbers of types, unless one of them is new, and the rows of each type, in order of appearance."""
+    size = len(types)
+    if types.count(types[0]) == size:
+        code = words.get(types[0])
+        return None if code is None else np.full(size, code, np.int32), {types[0]: np.arange(size)}
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
+    codes = _known(words, types)
+    if codes is None:
+        numbers = np.fromiter(map(kinds.__getitem__, types), np.int32, size)
+        return None, {kind: np.flatnonzero(numbers == number) for kind, number in kinds.items()}
+    return codes, {kind: np.flatnonzero(codes == words[kind]) for kind in kinds}
+
+
+def _number(spoken: list[Spoken], dictionaries: dict[str, Dictionary]) -> None:
+    """Give all words their numbers; new ones in the order of the rows, among kinds too."""
+    columns: dict[str, list[Spoken]] = {}
+    for part in spoken:
+        columns.setdefault(part.column, []).append(part)
+    for column, parts in columns.items():
+        words = dictionaries[column]
+        if len(parts) == 1:
+            parts[0].codes = _codes(words, parts[0].words)
+            continue
+        known = [_known(words, part.words) for part in parts]
+        if any(codes is None for codes in known):
+            together = [word for part in parts for word in part.words]
+            for place in np.argsort(np.concatenate([part.rows for part in parts]), kind="stable").tolist():
+                words[together[place]]
+            known = [_codes(words, part.words) for part in parts]
+        for part, codes in zip(parts, known, strict=True):
+            part.codes = NO_CODES if codes is None else codes
+
+
+def _put_errors(found: Ingested, rows: Array, codes: Any) -> None:
+    columns, size = found.batch.columns, found.batch.size
+    if found.codes is None:
+        columns["code"] = np.zeros(size, np.int64)
+        found.batch.masks["code"] = np.ones(size, np.bool_)
+        found.codes = (columns["code"], found.batch.masks["code"])
+    columns["code"][rows] = codes
+    found.batch.masks["code"][rows] = False
+
+
+def _put(found: Ingested, column: str, rows: Any, values: Codes) -> None:
     """Write values into rows of a column of the batch, which is made when first needed."""
     columns, size = found.batch.columns, found.batch.size
     if column not in columns:
-        if isinstance(values, np.ndarray) and len(values) == size:
+        if len(values) == size:
             columns[column] = values
             return
         columns[column] = np.full(size, -1, np.int32)
@@ -272,6 +366,14 @@ def _put(found: Ingested, column: str, rows: Any, values: Any) -> None:
 
 def _codes(words: Dictionary, column: list[Any]) -> Codes:
     return np.fromiter(map(words.__getitem__, column), np.int32, len(column))
+
+
+def _known(words: Dictionary, column: list[Any]) -> Codes | None:
+    """Give the numbers of words, or `None` where one of them has none yet."""
+    try:
+        return np.fromiter(map(words.get, column), np.int32, len(column))
+    except TypeError:
+        return None
 
 
 def _whole(values: list[Any], least: int) -> tuple[Ints, Mask]:

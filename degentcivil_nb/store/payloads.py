@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..protocol.json_text import FOREIGN
+from ..protocol.messages import MessageTypes
 from .schema import BLOCK_ROWS
 
 _LONGEST: Final = {np.dtype(width): int(np.iinfo(width).max) for width in (np.uint8, np.uint16, np.int64)}
@@ -24,6 +25,11 @@ def read_payload(text: bytes) -> Any:
         return _decode(text)
     except FOREIGN:
         return text.decode("utf-8", "backslashreplace")
+
+
+def inner_value(type: str | None, payload: Any) -> Any:
+    """Give `data`, the inner value of an `event_notification`; `None` for all else, whose payload has none."""
+    return payload.get("data") if type == MessageTypes.EVENT_NOTIFICATION and isinstance(payload, dict) else None
 
 
 class PayloadBlock:

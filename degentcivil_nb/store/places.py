@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from .characters import json_column
+
 
 class Places:
     """Keep the last that was said of each place; its `id` is its identity, else its `name`."""
@@ -41,4 +43,4 @@ def place_table(places: list[dict[str, Any]]) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype="object" if name == "jobs" else "str") for name in (*first, "row")})
     rest = dict.fromkeys(name for place in places for name in place if name not in first and name != "row")
     names = [name for name in first if any(name in place for place in places)]
-    return pd.DataFrame({name: [place.get(name) for place in places] for name in [*names, *rest, "row"]})
+    return pd.DataFrame({name: json_column([place.get(name) for place in places]) for name in [*names, *rest, "row"]})

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
-from .characters import CharacterTable
+from .arguments import LongTime, Moment, Names, moment_ns, whole
+from .characters import AttributeNames, CharacterTable
 from .checkpoints import last_where, replay
+from .columns import Dictionary
 from .controls import ControlRow, gap_table
 from .errors import error_table
 from .ingest import Ingest
 from .llm import LlmTotals, read_calls, totals_table
-from .payloads import read_payload
+from .payloads import inner_value, read_payload
 from .places import Places, place_table
 from .rates import rate_table
-from .schema import SECOND, Codes, Ints, Moment, moment_ns
-from .selection import Names, decoded, select
+from .schema import SECOND, Codes, Ints
+from .selection import decoded, select
 from .status import StoreState
 from .table import View
 from .timeline import Extra, stay_table
@@ -32,6 +34,7 @@ class Questions(StoreState):
     """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
 
     _ingest: Ingest
+    _names: AttributeNames
     _places: Places
     _llm: LlmTotals
     _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
@@ -61,7 +64,8 @@ class Questions(StoreState):
         """List events, one row a stream message, indexed by `row`.
 
         `since` is inclusive and `until` exclusive; `last` counts what the other filters leave. `where` is a condition
-        over the columns and the payload's keys. With `payload` a column `data` holds the decoded payloads.
+        over the columns and the payload's keys. With `payload` a column `payload` holds the decoded payloads, and
+        `data` the inner values of event notifications.
         Raises `ValueError` where a condition or a time cannot be understood.
         """
         view = self.view()
@@ -73,16 +77,35 @@ class Questions(StoreState):
             where=where,
             last=last,
             payloads=self.take_payloads,
-            attributes=self._present.names,
+            attributes=self._names.unsaid,
         )
         frame = view.frame.iloc[rows]
         if payload:
-            numbers = frame.index.to_list()
-            frame["data"] = pd.Series(decoded(numbers, self.take_payloads), frame.index, dtype="object")
+            payloads = decoded(frame.index.to_list(), self.take_payloads)
+            data = map(inner_value, frame["type"].tolist(), payloads)
+            frame["payload"] = pd.Series(payloads, frame.index, dtype="object")
+            frame["data"] = pd.Series(list(data), frame.index, dtype="object")
         return frame
+
+    @property
+    def names(self) -> AttributeNames:
+        """Give the names of attributes that were ever heard of."""
+        return self._names
+
+    @property
+    def words(self) -> dict[str, Dictionary]:
+        """Give the words of the columns, in the order of their first appearance."""
+        return self._table.dictionaries
+
+    def payload_keys(self, newest: int) -> set[str]:
+        """Give the keys of the payloads of so many of the newest events."""
+        stop = self.next_row
+        payloads = decoded(range(max(self.first_row, stop - newest), stop), self.take_payloads)
+        return {key for payload in payloads if isinstance(payload, dict) for key in payload}
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent, nothing dropped; `KeyError` for a row that is not held."""
+        row = whole(row, "a row", least=None)
         with self._changed:
             if not self._table.first_row <= row < self._table.next_row:
                 raise KeyError(row)
@@ -90,7 +113,10 @@ class Questions(StoreState):
         return read_payload(text)
 
     def event_dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Give the events from row `start` to before `stop` (what of them is held) as dicts, with `row` and `data`."""
+        """Give the events from row `start` to before `stop` (what of them is held) as dicts.
+
+        They have the columns of `events()`, and `row`, `payload` and `data`.
+        """
         view = self.view()
         held = view.rows(start, stop)
         frame = view.frame.iloc[held]
@@ -100,7 +126,8 @@ class Questions(StoreState):
         for name in frame.columns:
             values = frame[name].astype("object")
             columns[name] = values.where(values.notna(), None).to_list()
-        columns["data"] = decoded(columns["row"], self.take_payloads)
+        columns["payload"] = decoded(columns["row"], self.take_payloads)
+        columns["data"] = list(map(inner_value, columns["type"], columns["payload"]))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def rows_since(self, row: int, limit: int) -> pd.DataFrame:
@@ -145,12 +172,12 @@ class Questions(StoreState):
             return self.present_columns().frame()
         view = self.view()
         if at is not None:
-            stop = view.first_row + last_where(view.columns["time"], None, moment_ns(at)) + 1
+            stop = view.first_row + last_where(view.columns["time"], None, moment_ns(at, view.newest)) + 1
         elif tick is not None:
-            stop = view.first_row + last_where(view.columns["tick"], view.masks["tick"], tick) + 1
+            limit = whole(tick, "a tick", least=None)
+            stop = view.first_row + last_where(view.columns["tick"], view.masks["tick"], limit) + 1
         else:
-            assert row is not None
-            stop = min(row + 1, view.next_row)
+            stop = min(whole(row, "a row", least=None) + 1, view.next_row)
         return self._as_it_was(view, stop).columns().frame()
 
     def _as_it_was(self, view: View, stop: int) -> CharacterTable:
@@ -186,7 +213,7 @@ class Questions(StoreState):
             counts = self._stays.counts()
         return transition_table(counts, self._table.dictionaries["state"])
 
-    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
+    def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
         """Count the events held: a row a bucket of whole seconds, a column a `type`, `code`, `character_id` or `state`.
 
         `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
@@ -213,8 +240,7 @@ class Questions(StoreState):
 
         Raises `ValueError` for a `last` below zero.
         """
-        if last is not None and last < 0:
-            raise ValueError(f"the last {last} calls? It must be zero or more")
+        last = None if last is None else whole(last, "`last`")
         view = self.view()
         types = view.columns["type"]
         codes = [view.code("type", name) for name in LLM_TYPES]

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from .arguments import LongTime, bucket_s
 from .columns import Dictionary
 from .counters import counts_of
 from .schema import SECOND, Ints, timestamps
@@ -15,31 +16,25 @@ MAX_EMPTY_ROWS: Final = 100_000
 MAX_CELLS: Final = 50_000_000
 
 
-def seconds_of(text: str, what: str) -> int:
-    """Read a length of time in whole seconds, one at least; `ValueError` otherwise."""
-    try:
-        nanoseconds = int(pd.Timedelta(text).as_unit("ns").value)
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{what} of {text!r}? Say it like '1s' or '5min'") from error
-    if nanoseconds < SECOND or nanoseconds % SECOND:
-        raise ValueError(f"{what} of {text!r}? It must be whole seconds, at least one")
-    return nanoseconds // SECOND
-
-
 def rate_table(
-    frozen: tuple[list[Ints], list[Ints]], words: Dictionary, every: str, by: str, window: str | None, now: int | None
+    frozen: tuple[list[Ints], list[Ints]],
+    words: Dictionary,
+    every: LongTime,
+    by: str,
+    window: LongTime | None,
+    now: int | None,
 ) -> pd.DataFrame:
     """Make the wide table of counts: a row a bucket, a column a word, in the order of their first appearance.
 
     `now` is the newest event's second, from which `window` looks back.
     """
-    width = seconds_of(every, "a bucket")
+    width = bucket_s(every, "a bucket")
     seconds, codes, counts = counts_of(frozen)
     if window is not None and now is not None:
-        recent = (seconds > now - seconds_of(window, "a window")) & (seconds <= now)
+        recent = (seconds > now - bucket_s(window, "a window")) & (seconds <= now)
         seconds, codes, counts = seconds[recent], codes[recent], counts[recent]
     if not len(codes):
-        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by)
+        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by, width)
     buckets = seconds // width
     first, last = int(buckets.min()), int(buckets.max())
     if last - first < MAX_EMPTY_ROWS:
@@ -58,13 +53,13 @@ def rate_table(
     used = np.flatnonzero(table.any(axis=0))
     filled = np.flatnonzero(table.any(axis=1))
     if not len(filled):
-        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by)
+        return _frame(np.empty((0, 0), np.int64), np.empty(0, np.int64), [], by, width)
     rows = slice(filled[0], filled[-1] + 1) if last - first < MAX_EMPTY_ROWS else filled
     names = [words.words[code] for code in used.tolist()]
-    return _frame(table[rows][:, used], starts[rows] * width, names, by)
+    return _frame(table[rows][:, used], starts[rows] * width, names, by, width)
 
 
-def _frame(table: Ints, seconds: Ints, names: list[str], by: str) -> pd.DataFrame:
+def _frame(table: Ints, seconds: Ints, names: list[str], by: str, width: int) -> pd.DataFrame:
     columns: Any
     if by == "code":
         columns = pd.Index([int(name) for name in names], dtype="int64", name=by)
@@ -72,4 +67,6 @@ def _frame(table: Ints, seconds: Ints, names: list[str], by: str) -> pd.DataFram
         columns = pd.Index(names, dtype="str", name=by)
     index = timestamps(seconds * SECOND)
     index.name = "time"
-    return pd.DataFrame(table, index=index, columns=columns)
+    frame = pd.DataFrame(table, index=index, columns=columns)
+    frame.attrs["every_s"] = width  # which the distance of the rows does not tell
+    return frame

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,6 @@ import pandas as pd
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
-Moment = datetime | pd.Timestamp | str | float | None
 
 CATEGORIES: Final = ("epoch", "time_source", "type", "character_id", "state", "location", "event_type", "message")
 EVENT_COLUMNS: Final = (
@@ -96,25 +94,6 @@ def _seconds(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
-
-
-def moment_ns(moment: Moment) -> int:
-    """Read what a user calls a moment: a time (naive: UTC), its text, or seconds since the Unix epoch.
-
-    Raises `ValueError` for what is none.
-    """
-    if isinstance(moment, int | float):
-        nanoseconds = to_ns(float(moment))
-    else:
-        try:
-            stamp = pd.Timestamp(moment)  # type: ignore[arg-type]  # what is none is refused below
-            stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-            nanoseconds = stamp.as_unit("ns").value
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{moment!r} is no time; give a datetime, its text, or seconds since 1970") from error
-    if nanoseconds == NAT:
-        raise ValueError(f"{moment!r} is no time between 1970 and 2262")
-    return nanoseconds
 
 
 def timestamps(nanoseconds: Ints) -> pd.DatetimeIndex:

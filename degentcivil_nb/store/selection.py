@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..expressions.conditions import Words, compile_condition
+from ..expressions.conditions import Whole, Words, compile_condition
+from .arguments import Moment, Names, moment_ns, names_of, whole
 from .payloads import read_payload
-from .schema import NAT, SECOND, Ints, Mask, Moment, moment_ns
+from .schema import NAT, SECOND, Ints, Mask
 from .table import View
 
-Names = str | int | Collection[str | int] | None
 TakePayloads = Callable[[Sequence[int]], list[bytes]]
 CHUNK: Final = 2_048
 
@@ -34,12 +34,11 @@ def select(
         if names is not None:
             masks.append(has_word(view, column, names))
     if since is not None:
-        masks.append(view.columns["time"] >= moment_ns(since))
+        masks.append(view.columns["time"] >= moment_ns(since, view.newest))
     if until is not None:
-        masks.append(view.columns["time"] < moment_ns(until))
-    if last is not None and last < 0:
-        raise ValueError(f"the last {last} events? It must be zero or more")
+        masks.append(view.columns["time"] < moment_ns(until, view.newest))
     size = view.next_row - view.first_row
+    last = None if last is None else whole(last, "`last`")
     condition = None if where is None else compile_condition(where)
     if not masks and condition is None:
         return slice(0 if last is None else max(0, size - last), size)
@@ -56,8 +55,7 @@ def select(
 def has_word(view: View, column: str, names: Names) -> Mask:
     """Say which rows have one of these words in a column."""
     codes = view.columns[column]
-    wanted = [names] if isinstance(names, str | int) else list(names or ())
-    found = [code for code in (view.code(column, str(name)) for name in wanted) if code >= 0]
+    found = [code for code in (view.code(column, name) for name in names_of(names) or ()) if code >= 0]
     if len(found) == 1:
         match: Mask = codes == found[0]
         return match
@@ -69,14 +67,12 @@ def _condition_column(view: View, name: str, rows: Ints) -> Any:
     if name in view.dictionaries:
         return Words(view.columns[name][rows], view.dictionaries[name].words)
     if name in view.masks:
-        numbers = view.columns[name][rows].astype(np.float64)
-        numbers[view.masks[name][rows]] = np.nan
-        return numbers
+        return Whole(view.columns[name][rows], view.masks[name][rows])
     if name in ("time", "received"):
         nanoseconds = view.columns[name][rows]
         return np.where(nanoseconds == NAT, np.nan, nanoseconds / SECOND)
     if name == "row":
-        return (rows + view.first_row).astype(np.float64)
+        return Whole(rows + view.first_row, np.broadcast_to(np.bool_(False), len(rows)))
     return None
 
 

@@ -135,6 +135,12 @@ class View:
     dictionaries: dict[str, Dictionary]
     frame: pd.DataFrame
 
+    @property
+    def newest(self) -> int | None:
+        """Give the time of the newest row in nanoseconds, from which lengths of time count back."""
+        times = self.columns["time"]
+        return int(times[-1]) if len(times) else None
+
     def code(self, column: str, word: str) -> int:
         """Give the number of a word; −2 where it never occurred, so that it matches nothing."""
         return self.dictionaries[column].get(word, -2)

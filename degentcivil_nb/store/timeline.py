@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .arguments import Names, names_of
 from .schema import NAT, Codes, Ints, Mask, timestamps
-from .selection import Names, has_word
+from .selection import has_word
 from .table import Array, View
 from .transitions import TransitionTracker
 
@@ -45,8 +46,8 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     late: Mask = extra.rows >= view.first_row
     if character_id is not None:
         chosen &= has_word(view, "character_id", character_id)
-        names = [character_id] if isinstance(character_id, str | int) else list(character_id)
-        late &= np.isin(extra.characters, [view.code("character_id", str(name)) for name in names])
+        names = names_of(character_id) or ()
+        late &= np.isin(extra.characters, [view.code("character_id", name) for name in names])
     at = np.flatnonzero(chosen)
     rows = np.concatenate([extra.rows[late], at + view.first_row])
     who = np.concatenate([extra.characters[late], columns["character_id"][at]])

@@ -130,12 +130,12 @@ class TransitionTracker:
 
 
 def transition_table(counts: dict[tuple[int, int], int], states: Dictionary) -> pd.DataFrame:
-    """Make the square table of counts: a row a from-state, a column a to-state, in order of name."""
-    pairs = [(states.words[was], states.words[now], count) for (was, now), count in counts.items()]
-    names = sorted({name for before, after, _ in pairs for name in (before, after)})
-    place = {name: position for position, name in enumerate(names)}
+    """Make the square table of counts: a row a from-state, a column a to-state, in order of first appearance."""
+    codes = sorted({code for pair in counts for code in pair})
+    names = [states.words[code] for code in codes]
+    place = {code: position for position, code in enumerate(codes)}
     table = np.zeros((len(names), len(names)), np.int64)
-    for before, after, count in pairs:
+    for (before, after), count in counts.items():
         table[place[before], place[after]] += count
     index = pd.Index(names, dtype="str", name="from")
     return pd.DataFrame(table, index=index, columns=pd.Index(names, dtype="str", name="to"))

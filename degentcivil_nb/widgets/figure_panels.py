@@ -16,6 +16,7 @@ from .recent_stays import RecentStays
 from .refresh import Refresher
 
 WINDOW: Final = "10min"
+ERRORS_EVERY: Final = "5s"
 CALLS: Final = 2_000
 
 
@@ -44,7 +45,7 @@ class RatesPanel(FigurePanel):
     def spec(self) -> Spec:
         """See `FigurePanel`."""
         counts = self._reader.rates("1s", "type", WINDOW)
-        return figure_specs.rates(counts, self.gaps_since(counts.index[0] if len(counts) else None))
+        return figure_specs.rates(counts, self.gaps_since(counts.index[0] if len(counts) else None), every="1s")
 
 
 class ErrorsPanel(FigurePanel):
@@ -54,13 +55,13 @@ class ErrorsPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        everything = self._reader.rates("5s", "type", WINDOW)
-        counts = self._reader.rates("5s", "code", WINDOW)
+        everything = self._reader.rates(ERRORS_EVERY, "type", WINDOW)
+        counts = self._reader.rates(ERRORS_EVERY, "code", WINDOW)
         if not len(counts):
             return figure_specs.error_counts(counts)
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known)
+        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known, every=ERRORS_EVERY)
 
 
 class TimelinePanel(FigurePanel):

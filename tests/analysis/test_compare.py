@@ -68,8 +68,8 @@ def test_the_first_event_that_differs_is_found_whatever_the_clock_said(tmp_path:
     found = dc.compare(a, b, progress=lambda done, total: heard.append((done, total)))
     assert found.divergence is not None
     assert found.divergence.place == 19_990
-    assert found.divergence.differs == ["data['event_type']"]
-    assert found.divergence.b["data"]["event_type"] == HOSTILE
+    assert found.divergence.differs == ["payload['event_type']"]
+    assert found.divergence.b["payload"]["event_type"] == HOSTILE
     assert heard[0] == (8_192, 20_000)
     assert all(line.isprintable() for line in repr(found).splitlines())
 
@@ -89,7 +89,7 @@ def test_without_positions_events_are_compared_in_order(tmp_path: Path) -> None:
     found = dc.compare(one, other)
     assert found.aligned_by == "order"
     assert found.divergence is not None
-    assert (found.divergence.place, found.divergence.differs) == (1, ["data"])
+    assert (found.divergence.place, found.divergence.differs) == (1, ["payload"])
     assert found.gaps == (1, 0)
     assert "was not compared" in repr(found)
 
@@ -101,7 +101,7 @@ def test_a_recording_that_is_read_from_disk_is_compared_as_well(tmp_path: Path) 
     assert not a.in_memory
     found = dc.compare(a, b)
     assert found.divergence is not None
-    assert (found.divergence.place, found.divergence.differs) == (40, ["data['event_type']"])
+    assert (found.divergence.place, found.divergence.differs) == (40, ["payload['event_type']"])
     assert dc.compare(a, dc.open_recording(tmp_path / "a")).same
 
 

@@ -179,15 +179,15 @@ def test_exports_hold_what_the_recording_holds(town: Path, tmp_path: Path) -> No
         assert cli.main(["export", str(town), str(tmp_path / name)]) == cli.OK
     events = dc.open_recording(town).events(payload=True)
     table = pq.read_table(tmp_path / "run.parquet").to_pandas()
-    assert [json.loads(text) for text in table["data"]] == events["data"].tolist()
+    assert [json.loads(text) for text in table["payload"]] == events["payload"].tolist()
     assert table["time"].tolist() == events["time"].tolist()
     assert table["row"].tolist() == events.index.tolist()
     with (tmp_path / "run.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["type"] for row in rows] == events["type"].tolist()
-    assert [json.loads(row["data"]) for row in rows] == events["data"].tolist()
+    assert [json.loads(row["payload"]) for row in rows] == events["payload"].tolist()
     lines = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [line["data"] for line in lines if "seq" in line] == events["data"].tolist()
+    assert [line["data"] for line in lines if "seq" in line] == events["payload"].tolist()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.csv", "run.jsonl", "run.parquet"]
 
 

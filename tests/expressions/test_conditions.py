@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degentcivil_nb.expressions.conditions import Words, compile_condition, scope_of
+from degentcivil_nb.expressions.conditions import Whole, Words, compile_condition, scope_of
 
 SCOPE: dict[str, Any] = {
     "character_id": "emma",
@@ -71,7 +71,10 @@ SCOPE: dict[str, Any] = {
         ("empty or tick", True),
         ("state + previous_state", "BARGAINTRADE"),
         ("state * 3", None),
-        ("9007199254740993 + 0 == 9007199254740992", True),
+        ("9007199254740993 + 0 == 9007199254740992", False),
+        ("9007199254740993 + 0 == 9007199254740993", True),
+        ("9007199254740993 * 9007199254740993 % 10", 9),
+        ("max(9007199254740993, 9007199254740992.0) == 9007199254740993", True),
         ("1e308 * 10", None),
         ("'a\\'b' == \"a'b\"", True),
     ],
@@ -187,9 +190,13 @@ def test_the_scope_of_a_message_is_its_columns_then_its_payload_then_its_charact
         "A",
         None,
     ]
-    assert scope_of({}, {"wealth": 3})("data") == {"wealth": 3}
-    assert scope_of({}, {"data": {"price": 3}})("data") == {"price": 3}
-    assert scope_of({}, [1, 2])("data") == [1, 2]
+    assert scope_of({}, {"wealth": 3})("payload") == {"wealth": 3}
+    assert scope_of({}, [1, 2])("payload") == [1, 2]
+    payload = {"event_type": "trade", "data": {"price": 3}}
+    assert scope_of({"type": "event_notification"}, payload)("data") == {"price": 3}
+    assert scope_of({"type": "character_update"}, payload)("data") is None, "an attribute that is called so"
+    assert scope_of({"type": "event_notification"}, {"wealth": 3})("data") is None
+    assert scope_of({}, [1, 2])("data") is None
     assert scope_of({}, [1, 2])("price") is None
 
 
@@ -212,18 +219,21 @@ def test_what_pandas_and_numpy_hand_over_is_read() -> None:
 # --- masks -----------------------------------------------------------------------------------------------------
 
 STATES = ["MOVE", "TRADE", "BARGAIN", ""]
+TYPES = ["event_notification", "chat"]
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.sampled_from(STATES)
 PAYLOADS = st.dictionaries(st.sampled_from(["p", "q", "data"]), SCALARS | st.lists(SCALARS, max_size=2), max_size=3)
 ROW = st.fixed_dictionaries(
     {
         "tick": st.integers(-4, 4) | st.sampled_from([2**53 + 1, -(2**62)]),
+        "seq": st.none() | st.integers(2**53 - 1, 2**53 + 2) | st.integers(1, 4),
+        "type": st.sampled_from(TYPES),
         "time": st.none() | st.floats(-10, 10) | st.sampled_from([1e308, 0.1]),
         "state": st.none() | st.sampled_from(STATES),
         "character_id": st.none() | st.sampled_from(["emma", "MOVE"]),
         "payload": PAYLOADS | st.just([1]) | st.none(),
     }
 )
-NAMES = st.sampled_from(["tick", "time", "state", "new_state", "character_id", "p", "q", "data", "nobody"])
+NAMES = st.sampled_from(["tick", "seq", "time", "state", "type", "character_id", "p", "q", "data", "payload", "nobody"])
 LITERALS = st.sampled_from(["0", "1", "-2", "2.5", "'MOVE'", "''", "True", "None", "9007199254740993", "('MOVE', 1)"])
 
 
@@ -248,6 +258,11 @@ def test_a_mask_says_what_each_row_says(text: str, rows: list[dict[str, Any]]) -
         return
     columns: dict[str, Any] = {
         "tick": np.array([row["tick"] for row in rows], dtype=np.int64),
+        "seq": Whole(
+            np.array([row["seq"] or 0 for row in rows], dtype=np.int64),
+            np.array([row["seq"] is None for row in rows], dtype=bool),
+        ),
+        "type": Words(np.array([_code(row["type"], TYPES) for row in rows], dtype=np.int8), TYPES),
         "time": np.array([np.nan if row["time"] is None else row["time"] for row in rows], dtype=np.float64),
         "state": Words(np.array([_code(row["state"], STATES) for row in rows], dtype=np.int8), STATES),
         "character_id": Words(

@@ -336,8 +336,7 @@ def test_what_a_store_makes_of_messages_has_not_changed_its_meaning() -> None:
         RecordedMessage(odd[:-3], 2_500.0, EPOCH),
         RecordedMessage(odd[-3:], 2_501.0, EPOCH),
     ]:
-        for message in entry.messages:  # one by one: the words of several come in the order of their hashes
-            run.append([message], entry.received, entry.epoch)
+        run.append(list(entry.messages), entry.received, entry.epoch)
         kept, arrays = run.keep()
         town, epoch = run.town()
         found.update(encode([kept, town.decode(), epoch]))

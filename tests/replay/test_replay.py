@@ -59,7 +59,7 @@ def test_a_replay_tells_what_was_recorded_with_its_times_and_ticks(
     given, expected = session.events(payload=True), recording.events(payload=True)
     for name in SAME:
         pd.testing.assert_series_equal(given[name].astype("object"), expected[name].astype("object"))
-    assert given["data"].tolist() == expected["data"].tolist()
+    assert given["payload"].tolist() == expected["payload"].tolist()
     assert session.gaps().empty
     assert dc.compare(recording, session).same
 

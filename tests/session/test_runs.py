@@ -65,7 +65,7 @@ def test_the_columns_of_events_are_those_of_a_recording(runs: dc.Runs, column: s
 
 def test_payloads_and_runs_can_be_asked_together(runs: dc.Runs) -> None:
     found = runs.sql(
-        "select run_id, max(cast(json_extract(data, '$.money') as double)) as richest "
+        "select run_id, max(cast(json_extract(payload, '$.money') as double)) as richest "
         "from events join runs using (run) where type = 'character_update' group by run_id order by run_id"
     )
     assert found["run_id"].tolist() == ["town-1", "town-2"]

@@ -139,7 +139,7 @@ def test_the_commands_are_listed_with_their_arguments(session: dc.Session) -> No
 def test_setting_an_attribute_is_itself_an_event(session: dc.Session) -> None:
     row = session._store.next_row - 1
     session.set_attribute("emma", "money", 1234)
-    session.wait_for("character_update", where='character_id == "emma" and data["money"] == 1234', after=row)
+    session.wait_for("character_update", where='character_id == "emma" and money == 1234', after=row)
     assert session.inspect("emma")
 
 

@@ -129,7 +129,7 @@ def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: 
             lambda e: e["event_type"] == "trade" and 1_001 <= e["time"] < 1_004,
         ),
         (
-            {"where": "code >= 1000 or data['new_state'] == 'MOVE'"},
+            {"where": "code >= 1000 or payload['new_state'] == 'MOVE'"},
             lambda e: (e["code"] or 0) >= 1000 or (e["type"] == "state_change" and e["state"] == "MOVE"),
         ),
     ]

@@ -116,7 +116,7 @@ def test_filters_combine() -> None:
     assert store.events(last=3).index.tolist() == [97, 98, 99]
     assert store.events(last=0).empty and len(store.events(last=1_000)) == 100
     assert store.events(where="new_state == 'MOVE' and seq > 90", last=1)["seq"].tolist() == [98]
-    assert store.events(where="data['new_state'] == 'WORK'", last=1)["seq"].tolist() == [99]
+    assert store.events(where="payload['new_state'] == 'WORK'", last=1)["seq"].tolist() == [99]
 
 
 def test_what_cannot_be_understood_is_a_value_error() -> None:
@@ -133,11 +133,19 @@ def test_what_cannot_be_understood_is_a_value_error() -> None:
         store.payload(-1)
 
 
-def test_where_refuses_attributes_of_characters() -> None:
+def test_where_finds_the_attributes_that_updates_carry_and_refuses_those_that_only_the_present_knows() -> None:
     store = filled()
-    store.append([message("character_update", {"character_id": "c1", "wealth": 3}, 101)], 1.0, "e")
+    town = {"seq": 100, "characters": [{"character_id": "c1", "attributes": {"mood": "calm", "wealth": 1}}]}
+    store.append([message("snapshot", town)], 1.0, "e")
+    with pytest.raises(ValueError, match="mood"):
+        store.events(where="mood == 'calm'")
     with pytest.raises(ValueError, match="wealth"):
         store.events(where="wealth > 2")
+    update = {"character_id": "c1", "wealth": 3}
+    store.append([message("character_update", update, 101), message("all_characters", [{"name": "x", "age": 3}])], 1.0)
+    assert store.events(where="wealth > 2").index.tolist() == [100]
+    with pytest.raises(ValueError, match="age"):
+        store.events(where="age > 2")
 
 
 def test_payloads_come_back_as_sent() -> None:
@@ -145,15 +153,15 @@ def test_payloads_come_back_as_sent() -> None:
     payloads: list[Any] = [None, True, 0, "ü", [1, {"a": []}], {"z": 1.5}, "x" * 70_000, {"deep": [[[]]]}]
     store.append([message("t", payload) for payload in payloads], 1.0)
     assert [store.payload(row) for row in range(len(payloads))] == payloads
-    assert store.events(payload=True)["data"].tolist() == payloads
-    assert store.events(payload=True, last=2)["data"].tolist() == payloads[-2:]
+    assert store.events(payload=True)["payload"].tolist() == payloads
+    assert store.events(payload=True, last=2)["payload"].tolist() == payloads[-2:]
 
 
 def test_event_dicts_are_plain() -> None:
     store = filled(5)
     first = store.event_dicts(0, 1)[0]
     assert first["row"] == 0 and first["seq"] == 1 and first["tick"] is None and first["location"] is None
-    assert first["data"] == {"character_id": "c0", "new_state": "IDLE"}
+    assert first["payload"] == {"character_id": "c0", "new_state": "IDLE"} and first["data"] is None
     assert [event["row"] for event in store.event_dicts(-5, 100)] == [0, 1, 2, 3, 4]
     assert store.event_dicts(5, 9) == []
 

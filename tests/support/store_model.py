@@ -74,7 +74,7 @@ class Model:
         row = self.next_row
         event: dict[str, Any] = {"row": row, "seq": seq, "tick": message.tick, "time": time, "type": message.type}
         event |= dict.fromkeys(("character_id", "state", "location", "event_type", "code", "message"))
-        event["data"] = data
+        event["payload"], event["data"] = data, None
         moves: list[tuple[str, str | None, str | None, str | None, dict[str, Any], bool]] = []
         if message.type == "state_change":
             event |= {"character_id": data["character_id"], "state": data["new_state"], "location": data["location"]}
@@ -130,7 +130,7 @@ class Model:
 
     def events(self) -> pd.DataFrame:
         columns = ["row", "seq", "tick", "time", "type", "character_id", "state", "location"]
-        columns += ["event_type", "code", "message", "data"]
+        columns += ["event_type", "code", "message", "payload", "data"]
         return pd.DataFrame(self.held(), columns=columns).set_index("row")
 
     def timeline(self, character_id: str | None = None) -> list[Stay]:

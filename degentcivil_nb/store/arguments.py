@@ -1,0 +1,201 @@
+"""What a researcher may write for names, whole numbers, lengths of time and moments: read in one place, for all words.
+
+Scalars of Python, numpy and pandas are alike. A truth value is no number, no length of time and no moment.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from numbers import Real
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from .schema import NAT, SECOND, to_ns
+
+Names = Any
+"""One name, any list-like of names, or `None` for all."""
+Moment = Any
+"""A time, its text, seconds since 1970, or how long before the newest event (a timedelta, `"10 min ago"`, `"-30s"`)."""
+LongTime = Any
+"""Seconds, a timedelta, or a text such as `"5min"`."""
+
+_AGO: Final = re.compile(r"\s*ago$", re.IGNORECASE)
+_LENGTH: Final = re.compile(r"[+-]?\s*(\d|P).*[a-z:].*", re.IGNORECASE)
+"""A length of time as text: it begins with a number, and names a unit; a bare number says none."""
+_SPOKEN: Final[dict[str, str]] = {
+    r"^(an?|one)\s+": "1 ",
+    r"\b(\d+(?:\.\d+)?)\s*(?:weeks?|wks?)\b": r"\1 W",
+    r"(?<=[\d\s])(sec|min|hr)s\b": r"\1",
+}
+"""What people say and pandas does not read."""
+_OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+
+
+def _plain(value: Any) -> Any:
+    """Give the Python scalar of a numpy scalar or an array of no dimension; all else as it is."""
+    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 and value.dtype.kind in "biufU":
+        return value.item()
+    return value
+
+
+def name_of(value: Any) -> str:
+    """Give a name as text: ids compare as text, an Enum gives its name, a whole number no point."""
+    value = _plain(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # an id from a column of numbers with missing ones
+    if isinstance(value, int | float | Decimal) or not _is_listlike(value):
+        return str(value)
+    raise ValueError(f"{value!r} is no name; give a text, or any list of texts")
+
+
+def names_of(names: Names) -> list[str] | None:
+    """Give names as a list of texts, each once, in order; `None` for `None`, which means all.
+
+    One name is any scalar; a list-like is anything that can be gone through: a set, an array, an Index, a Series, a
+    generator. What is missing among them is left out.
+    """
+    if names is None:
+        return None
+    if isinstance(names, bytes):
+        raise ValueError(f"{names!r} is no name; give a text, or any list of texts")
+    if not _is_listlike(names):
+        return [] if _is_missing(names) else [name_of(names)]
+    if isinstance(names, pd.DataFrame):
+        raise ValueError("a DataFrame is no list of names; give one of its columns")
+    return list(dict.fromkeys(name_of(name) for name in names if not _is_missing(name)))
+
+
+def _is_listlike(value: Any) -> bool:
+    if isinstance(value, str | bytes | Enum) or getattr(value, "ndim", None) == 0:
+        return False
+    return isinstance(value, Iterable)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def whole(value: Any, what: str, *, least: int | None = 0) -> int:
+    """Give a whole number, however it is written (`2.0` is one); `ValueError` for what is none or is below `least`."""
+    number: Any = _plain(value)
+    if not _is_number(number) or number != number or number % 1 != 0:
+        raise ValueError(f"{what} is a whole number, not {value!r}")
+    if least is not None and number < least:
+        raise ValueError(f"{what} must be {'zero' if least == 0 else least} or more, not {value!r}")
+    given: int = int(number)
+    return given
+
+
+def seconds_of(value: LongTime, what: str) -> float:
+    """Give a length of time in seconds; `ValueError` for what is none. Any real number is seconds already."""
+    number = _plain(value)
+    if _is_number(number):
+        return float(number)
+    length = _length(number)
+    if length is None:
+        raise ValueError(f"{what} of {value!r}? Say it in seconds, as a timedelta, or like '1s' or '5min'")
+    return length.total_seconds()
+
+
+def wait_s(value: LongTime, what: str = "a timeout") -> float:
+    """Give how long to wait in seconds; `ValueError` for what is no length of time, or is below zero."""
+    seconds = seconds_of(value, what)
+    if not seconds >= 0:
+        raise ValueError(f"{what} of {value!r}? It must be zero or more seconds")
+    return seconds
+
+
+def bucket_s(value: LongTime, what: str) -> int:
+    """Give a length of time in whole seconds, one at least; `ValueError` otherwise."""
+    seconds = seconds_of(value, what)
+    if not (seconds >= 1 and math.isfinite(seconds) and seconds % 1 == 0):
+        raise ValueError(f"{what} of {value!r}? It must be whole seconds, at least one")
+    return int(seconds)
+
+
+def moment_ns(moment: Moment, newest: int | None = None) -> int:
+    """Give a moment in nanoseconds since 1970.
+
+    A moment is a time (naive: UTC), its text, or any real number of seconds since 1970. A timedelta, `"10 min ago"`
+    and `"-30s"` count back from `newest`, the time of the newest event: so they mean the same of a run that goes on, of
+    one that is over, and of one whose clock is a simulated one. Raises `ValueError` for what is none of these.
+    """
+    value = _plain(moment)
+    if _is_number(value):
+        nanoseconds = to_ns(float(value))
+    elif (back := _before(value)) is not None:
+        if newest is None or newest == NAT:
+            raise ValueError(f"{moment!r} counts back from the newest event, and there is none yet")
+        nanoseconds = max(0, newest - abs(round(back.total_seconds() * SECOND)))
+    else:
+        nanoseconds = _time_ns(value, moment, newest)
+    if nanoseconds == NAT:
+        raise ValueError(f"{moment!r} is no time between 1970 and 2262")
+    return nanoseconds
+
+
+def _time_ns(value: Any, moment: Any, newest: int | None) -> int:
+    try:
+        if not isinstance(value, str | date | np.datetime64):
+            raise TypeError
+        stamp = pd.Timestamp(_dated(value.strip(), newest) if isinstance(value, str) else value)
+        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+        nanoseconds = int(stamp.as_unit("ns").value)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"{moment!r} is no time; give a datetime, its text, seconds since 1970, or like '10 min ago'"
+        ) from error
+    return nanoseconds if nanoseconds >= 0 else NAT
+
+
+def _dated(text: str, newest: int | None) -> Any:
+    """Give a text with its date, where it leaves that to be understood: pandas would take the machine's own zone."""
+    now = pd.Timestamp.now("UTC")
+    if text.lower() == "now":
+        return now
+    if text.lower() in ("today", "yesterday"):
+        return now.normalize() - pd.Timedelta(days=int(text.lower() == "yesterday"))
+    if _OF_DAY.fullmatch(text):
+        day = now if newest is None or newest == NAT else pd.Timestamp(newest, unit="ns", tz="UTC")
+        return f"{day:%Y-%m-%d} {text}"
+    return text
+
+
+def _is_number(value: Any) -> bool:
+    # numpy's lengths of time count as its whole numbers
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.timedelta64)
+
+
+def _before(value: Any) -> timedelta | None:
+    """Give how long ago a moment is, of one that says so."""
+    if not isinstance(value, str):
+        return _length(value)
+    text = _AGO.sub("", value.strip())
+    # `P…` is how ISO 8601, and so JSON, writes a length of time
+    return _length(text) if text != value.strip() or text.startswith(("-", "P")) else None
+
+
+def _length(value: Any) -> timedelta | None:
+    if isinstance(value, str):
+        for spoken, written in _SPOKEN.items():
+            value = re.sub(spoken, written, value.strip(), flags=re.IGNORECASE)
+        if not _LENGTH.fullmatch(value):
+            return None
+    elif not isinstance(value, timedelta | np.timedelta64 | pd.offsets.BaseOffset):
+        return None
+    try:
+        length = pd.Timedelta(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return None if pd.isna(length) else length

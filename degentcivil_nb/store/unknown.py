@@ -1,0 +1,54 @@
+"""Names that were never seen: a question that has one is answered, and a warning says which name may be meant."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from types import FrameType
+from typing import Any, Final, cast
+
+from msgspec.structs import fields
+
+from ..protocol.messages import ErrorPayload, EventNotification, GameLlmCall, LlmCall, MessageTypes, StateChange
+from .schema import EVENT_COLUMNS
+
+PACKAGE: Final = __name__.partition(".")[0]
+MOST_COMPARED: Final = 5_000
+"""Comparing with more names takes over 50 ms."""
+STANDARD_TYPES: Final = frozenset(
+    value for name, value in vars(MessageTypes).items() if name.isupper() and isinstance(value, str)
+)
+"""Types that may come, and of which it is no mistake to ask before they do."""
+STANDARD_KEYS: Final = frozenset(
+    field.encode_name
+    for kind in (StateChange, EventNotification, ErrorPayload, LlmCall, GameLlmCall)
+    for field in fields(kind)
+) | {"row", "data", "payload", "state", *EVENT_COLUMNS}
+"""What a condition may name in any run: columns, and keys of the payloads that the protocol describes."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that is most like another; `None` where none is like it."""
+    near = [word for word in known if abs(len(word) - len(name)) <= max(3, len(name) // 2)]
+    folded = {word.casefold(): word for word in reversed(near[:MOST_COMPARED])}
+    found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more: str) -> None:
+    """Warn of each name that is not known, in the line of the user's that asked; `more` are names that may come."""
+    for name in names:
+        if name not in known and name not in more:
+            meant = nearest(name, [word for word in (*known, *more) if isinstance(word, str)])
+            hint = "" if meant is None else f"; did you mean {meant!r}?"
+            warn_user(f"no {what} {name[:80]!r} was seen so far{hint}")
+
+
+def warn_user(text: str) -> None:
+    """Warn in the first line of the stack that is not of this package."""
+    level, frame = 1, cast("FrameType | None", sys._getframe())
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == PACKAGE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
