@@ -86,7 +86,8 @@ def test_an_injected_event_is_found_by_its_payload(session: dc.Session) -> None:
 
 
 def test_waiting_for_what_does_not_come_says_what_was_waited_for(session: dc.Session) -> None:
-    with pytest.raises(TimeoutError, match="no volcano where code == 7 within"):
+    warned = pytest.warns(UserWarning, match="no event of type 'volcano' was seen so far")
+    with pytest.raises(TimeoutError, match="no volcano where code == 7 within"), warned:
         session.wait_for("volcano", where="code == 7", timeout=0.05)
 
 
