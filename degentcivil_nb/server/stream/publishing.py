@@ -15,7 +15,7 @@ from ...core.plain import key_text, plain
 from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
 from ...protocol.errors import WebSocketError
-from ...protocol.json_text import encode, encode_quick, excerpt, unencodable
+from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
 from ...protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
 from ..interfaces import Monitor
 from .history import History
@@ -186,7 +186,13 @@ class StreamPublisher:
         """
         if message.type in CONTROL:
             raise _not_published(message.type)
-        encoded = self._unusual(message.type, message.data, message.timestamp, message.tick)
+        data = message.data
+        if isinstance(data, msgspec.Raw):  # of a recording: JSON already, and told as it was
+            encoded = encode(msgspec.structs.replace(message, seq=None))
+            if len(encoded) > self._max_payload:
+                encoded = self._unusual(message.type, decode(Any, data), message.timestamp, message.tick)
+        else:
+            encoded = self._unusual(message.type, data, message.timestamp, message.tick)
         self.drain()
         return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
 
