@@ -20,6 +20,24 @@ _INERT: Final = str.maketrans(
     }
 )
 
+_KEYS: Final = frozenset(
+    [
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+        "__proto__",
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+    ]
+)
+"""What every JavaScript object has: plotly keeps an axis' categories as keys of one, and takes these for known."""
+
 
 def plotly_text(value: Any, cap: int = CAP) -> str:
     """Make text of a value that plotly draws as it stands, wherever it takes text: names, ticks, titles, hovers.
@@ -27,8 +45,10 @@ def plotly_text(value: Any, cap: int = CAP) -> str:
     At most `cap` characters are kept before escaping; an ellipsis says that there was more.
     """
     text = value if isinstance(value, str) else str(value)
-    shown = visible(text[:cap])
-    return shown.translate(_INERT) + ("…" if len(text) > cap else "")
+    shown = visible(text[:cap]).translate(_INERT) + ("…" if len(text) > cap else "")
+    if shown in _KEYS:
+        return f"&#{ord(shown[0])};{shown[1:]}"  # the same text, and another key
+    return shown
 
 
 def distinct_texts(values: Iterable[Any], cap: int = CAP) -> list[str]:

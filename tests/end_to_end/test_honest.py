@@ -47,7 +47,9 @@ def head(page: Page, name: str) -> Locator:
     return page.locator(f".dc-headline .dc-{name} .dc-value")
 
 
-def is_said(book: Notebook, what: str, link: str, todo: str, name: str) -> None:
+def is_said(
+    book: Notebook, what: str, link: str, todo: str, name: str, themes: tuple[str, ...] = ("Dark", "Light")
+) -> None:
     """Check the sentence, the head line, and every button; keep pictures in both themes."""
     page = book.page
     banner = page.locator(".dc-standing:visible")
@@ -60,7 +62,7 @@ def is_said(book: Notebook, what: str, link: str, todo: str, name: str) -> None:
     expect(head(page, "rate")).to_have_text("–")
     for button in BUTTONS:
         expect(page.locator(f"button.dc-{button}")).to_be_disabled()
-    for theme in ("Dark", "Light"):
+    for theme in themes:
         book.theme(f"JupyterLab {theme}")
         page.wait_for_timeout(200)
         book.picture(f"honest_{name}_{theme.lower()}")
@@ -147,9 +149,9 @@ def test_silence_that_ends_is_said_no_longer(notebook: OpenNotebook) -> None:
 def test_a_line_that_is_cut_is_said_until_it_is_back(notebook: OpenNotebook) -> None:
     book = open_town(notebook)
     page = book.page
-    page.context.set_offline(True)
     page.evaluate(f"() => {KERNEL}._ws.close()")
-    is_said(book, "The page has lost its line to the kernel", "✕ cut off", "connects again by itself", "cut")
+    page.context.set_offline(True)  # not before: offline, a socket's closing waits for an answer
+    is_said(book, "The page has lost its line to the kernel", "✕ cut off", "connects again by itself", "cut", ())
     page.context.set_offline(False)
     expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=60_000)
     expect(head(page, "run")).to_have_text("▶ running", timeout=10_000)
@@ -199,4 +201,61 @@ def test_what_came_of_a_command_is_dated_and_goes(notebook: OpenNotebook) -> Non
     feedback = page.locator(".dc-feedback")
     expect(feedback).to_have_text(re.compile(r"pause: paused at tick \d+, at \d\d:\d\d:\d\d"))
     expect(feedback).to_have_text("", timeout=20_000)
+    assert book.problems == []
+
+
+WORDS = """
+import degentcivil_nb as dc
+from degentcivil_nb.simulation import SimulationProbe
+probe = SimulationProbe(port=0)
+session = dc.connect(probe.url)
+big = 9_007_199_254_740_993
+for i, name in enumerate(("constructor", "__proto__", "toString", "emma")):
+    probe.character_update(name, money=big + i, **{"constructor": "a", "__proto__": "b", "toString": i, "valueOf": -5})
+    for state in ("hasOwnProperty", "MOVE"):
+        probe.state_change(name, state, location="valueOf")
+probe.flush()
+session.dashboard()
+"""
+FIGURE = "document.querySelector('.dc-figure.js-plotly-plot')"
+
+
+def test_words_of_javascript_are_words_and_large_whole_numbers_are_exact(notebook: OpenNotebook) -> None:
+    book = notebook(WORDS, height=1600, width=2000)
+    book.run(0)
+    page = book.page
+    row = page.locator(".dc-grid:visible .dc-body .dc-row:not([hidden])")
+    expect(row).to_have_count(4, timeout=20_000)
+    for word in ("constructor", "__proto__", "toString", "valueOf"):
+        expect(page.locator(".dc-sort:visible", has_text=re.compile(f"^{word}$"))).to_have_count(1)
+    expect(row.filter(has_text="emma")).to_contain_text("9,007,199,254,740,996")
+    expect(row.first).to_contain_text("9,007,199,254,740,993")
+    book.picture("honest_words")
+    for sought in ("9007199254740993", "9,007,199,254,740,993"):
+        page.locator(".dc-filter:visible").fill(sought)
+        expect(row).to_have_count(1)
+    page.locator(".dc-filter:visible").fill("")
+    page.locator(".dc-sort:visible", has_text="money").click()
+    page.locator(".dc-sort:visible", has_text="money").click()
+    expect(page.locator(".dc-grid:visible .dc-row[aria-rowindex='2']")).to_contain_text("emma")
+    text = page.evaluate(
+        """() => { const grid = document.querySelector('.dc-grid'); grid.focus();
+        grid.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', ctrlKey: true, bubbles: true}));
+        const data = new DataTransfer();
+        grid.dispatchEvent(new ClipboardEvent('copy', {clipboardData: data, bubbles: true}));
+        return data.getData('text/plain'); }"""
+    )
+    assert "\t9007199254740996\t" in text
+    assert "'-5" not in text
+    page.get_by_role("tab", name="timeline").click()
+    page.locator(".dc-figure .bars .point path").first.wait_for(timeout=40_000)
+    drawn = page.evaluate(f"{FIGURE}._fullLayout.yaxis._categories.length")
+    assert drawn == 4
+    bars = page.locator(".dc-figure .bars .point path")
+    box = max((bar.bounding_box() for bar in bars.all()), key=lambda box: box["width"] if box else 0)
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    tip = page.locator(".dc-figure .hoverlayer .hovertext").first
+    expect(tip).to_contain_text(re.compile(r"\d\d:\d\d:\d\d\.\d+ to \d\d:\d\d:\d\d"), timeout=10_000)
+    assert "NaN" not in (tip.text_content() or "")
     assert book.problems == []

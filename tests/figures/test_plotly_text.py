@@ -26,11 +26,15 @@ from degentcivil_nb.figures.plotly_text import CAP, distinct_texts, plotly_text
         ("x" * 100, "x" * CAP + "…"),
         (3, "3"),
         (None, "None"),
+        ("__proto__", "__proto__"),
+        ("constructor", "constructor"),
+        ("constructors", "constructors"),
     ],
 )
 def test_a_text_is_drawn_as_it_stands(raw: object, shown: str) -> None:
     safe = plotly_text(raw)
-    assert not re.search(r"[<>$%]|&(?!amp;|lt;|gt;|#36;|#37;)", safe)
+    assert not re.search(r"[<>$%]|&(?!amp;|lt;|gt;|#\d+;)", safe)
+    assert safe not in ("__proto__", "constructor"), "plotly would take it for a category that it knows"
     assert html.unescape(safe) == shown  # plotly decodes these entities as HTML does
 
 

@@ -56,9 +56,19 @@ function offset() {
   return minutes ? `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${two(rest)}` : ""}` : "UTC";
 }
 
-// Plotly keeps what it is given, and `state` goes on changing.
+// Plotly keeps what it is given, and `state` goes on changing. Where bars begin must be text: in tooltips, plotly writes
+// times that are numbers as NaN:NaN (issue 16).
 function copyOf(trace) {
-  return Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]));
+  const copy = Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]));
+  if (Array.isArray(copy.base)) copy.base = copy.base.map((base) => (typeof base === "number" ? localStamp(base) : base));
+  return copy;
+}
+
+// Milliseconds since the epoch as the local date and time that plotly reads them as.
+function localStamp(ms) {
+  const t = new Date(ms);
+  const clock = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
+  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${clock}`;
 }
 
 const FIGURE_OPTIONS = { responsive: true, displaylogo: false, typesetMath: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
