@@ -17,7 +17,8 @@ from degentcivil_nb.cli import app as cli
 from degentcivil_nb.protocol.messages import Gap
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from tests.cli.test_cli import first_line, free_port, run, started, unread
-from tests.support.run_helpers import HOSTILE, record_town, told, until, write_recording
+from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals between processes are POSIX")
 

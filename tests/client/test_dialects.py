@@ -14,8 +14,9 @@ from degentcivil_nb.protocol.errors import CommandError, ConnectFailed
 from degentcivil_nb.protocol.json_text import decode
 from degentcivil_nb.protocol.messages import Gap, WebSocketMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
-from tests.support.client_helpers import Collector, following, scripted, until
+from tests.support.client_helpers import Collector, following, scripted
 from tests.support.dialect_servers import BUILDINGS, CHARACTERS, GameServer, GuideServer
+from tests.support.waiting import eventually
 
 
 async def test_v1_is_known_from_the_handshake() -> None:
@@ -63,7 +64,7 @@ async def test_a_guide_s_heartbeat_is_no_event_but_tells_the_lag() -> None:
     with GuideServer() as server:
         async with following(server.url) as (client, sink):
             await asyncio.to_thread(server.heartbeat)
-            await until(lambda: client.lag_s is not None)
+            await eventually(lambda: client.lag_s is not None)
             assert client.dialect == "guide" and sink.messages == []
             assert client.lag_s is not None and 0 <= client.lag_s < 1
 
@@ -130,7 +131,7 @@ async def test_a_message_can_be_sent_whole() -> None:
     with GuideServer() as server:
         async with following(server.url) as (client, _):
             await client.send(WebSocketMessage("hello", {"from": "a notebook"}, 5.0))
-            await until(lambda: server.received)
+            await eventually(lambda: server.received)
     assert json.loads(server.received[0]) == {"type": "hello", "data": {"from": "a notebook"}, "timestamp": 5.0}
 
 
@@ -160,10 +161,10 @@ async def test_a_subclass_handles_messages_as_dicts(awaited: bool) -> None:
         await client.connect()
         assert client.websocket is not None
         receiving = asyncio.create_task(client.receive_updates())
-        await until(lambda: server.clients)
+        await eventually(lambda: server.clients)
         await asyncio.to_thread(server.state_change, "emma", "MOVE")
         await asyncio.to_thread(server.send, "nothing", None)
-        await until(lambda: len(got) == 2)
+        await eventually(lambda: len(got) == 2)
         await asyncio.to_thread(server.drop)
         await asyncio.wait_for(receiving, 5)
         await client.close()
@@ -180,9 +181,9 @@ async def test_our_server_serves_the_guide_s_client_guide_messages_only() -> Non
         client.handle_message = got.append  # type: ignore[method-assign, assignment]
         await client.connect()
         receiving = asyncio.create_task(client.receive_updates())
-        await until(lambda: server.clients)
+        await eventually(lambda: server.clients)
         server.publish("state_change", {"character_id": "emma", "new_state": "MOVE"})
-        await until(lambda: {message["type"] for message in got} >= {"heartbeat", "state_change"})
+        await eventually(lambda: {message["type"] for message in got} >= {"heartbeat", "state_change"})
         await client.close()
         await asyncio.wait_for(receiving, 5)
     finally:
@@ -196,7 +197,7 @@ async def test_the_guide_s_face_feeds_a_sink_too() -> None:
         client = SimulationClient(server.url, sink=sink)
         await client.connect()
         receiving = asyncio.create_task(client.receive_updates())
-        await until(lambda: server.clients)
+        await eventually(lambda: server.clients)
         await asyncio.to_thread(server.state_change, "emma", "MOVE")
         await sink.until(lambda: sink.messages)
         await client.close()

@@ -15,7 +15,8 @@ from websockets.server import ServerProtocol
 from degentcivil_nb.client import frame_connection as connection_module
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.messages import Hello, Resumed, Snapshot
-from tests.support.client_helpers import SUBPROTOCOL, Collector, following, frame, greet, scripted, serving, stay, until
+from tests.support.client_helpers import SUBPROTOCOL, Collector, following, frame, greet, scripted, serving, stay
+from tests.support.waiting import eventually
 
 # --- frames ----------------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ async def test_frames_that_break_the_rules_end_the_connection_with_the_rules_cod
 
     async with scripted(script, serving(stay)) as url, following(url) as (_, sink):
         await sink.until(lambda: sink.seqs == [1])
-        await until(lambda: told)
+        await eventually(lambda: told)
     assert told == [code]
 
 

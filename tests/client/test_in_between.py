@@ -19,7 +19,8 @@ from degentcivil_nb.client.failures import MAX_RETRY_AFTER_S, explain, retry_aft
 from degentcivil_nb.client.redirects import redirect_target
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.errors import ConnectFailed
-from tests.support.client_helpers import following, frame, greet, scripted, stay, until
+from tests.support.client_helpers import following, frame, greet, scripted, stay
+from tests.support.waiting import eventually
 
 
 async def first_cut(websocket: ServerConnection) -> None:
@@ -76,7 +77,7 @@ async def test_an_attempt_that_fails_in_a_way_nobody_foresaw_is_one_attempt(monk
 
         monkeypatch.setattr(client._follower, "_introduce", sometimes)
         await client.send("go on")
-        await until(lambda: client.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1)
         assert client.state == "live" and next(failures) == 3
 
 
@@ -96,7 +97,7 @@ async def test_an_error_1002_of_the_simulation_is_no_refusal_of_the_token() -> N
     async with scripted(script, stay, v1=False) as url, following(url) as (client, sink):
         await sink.until(lambda: len(sink.messages) == 2)
         await client.send("go on")
-        await until(lambda: client.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1)
         assert client.state == "live"
 
 
@@ -133,7 +134,7 @@ async def test_whoever_asks_for_time_is_given_it(form: str) -> None:
 
     async with scripted(first_cut, go_on, process_request=busy) as url, following(url) as (client, _):
         await client.send("go on")
-        await until(lambda: client.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1)
     waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert len(waits) == 3 and min(waits[1:]) >= 0.99
 

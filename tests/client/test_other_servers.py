@@ -15,8 +15,9 @@ from degentcivil_nb.protocol.codec import decode_frames
 from degentcivil_nb.protocol.errors import ConnectFailed
 from degentcivil_nb.protocol.messages import Gap, Hello, RawMessage, Resume, Resumed, Snapshot
 from degentcivil_nb.protocol.receiver import StreamReceiver
-from tests.support.client_helpers import following, frame, greet, scripted, stay, until
+from tests.support.client_helpers import following, frame, greet, scripted, stay
 from tests.support.dialect_servers import CHARACTERS, GameServer, GuideServer
+from tests.support.waiting import eventually
 
 
 def read(text: str | bytes) -> RawMessage:
@@ -167,7 +168,7 @@ async def test_the_same_epoch_with_a_smaller_head_is_a_restart() -> None:
         await sink.until(lambda: len(sink.seqs) == 5)
         await client.send("go on")
         await sink.until(lambda: len(sink.of("new")) == 3)
-        await until(lambda: client.state == "live")
+        await eventually(lambda: client.state == "live")
         assert sink.gaps == [Gap("one", 6, None, "restart"), Gap("one", 1, 1, "window")]
         assert client.position == ("one", 4) and client.duplicates == 0
     assert asked == [{"history": 3}]

@@ -18,8 +18,9 @@ from degentcivil_nb.protocol.json_text import decode
 from degentcivil_nb.protocol.messages import Command, CommandResult, Gap, Hello, RawMessage, Resume
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
-from tests.support.client_helpers import Collector, following, frame, greet, scripted, stay, until
+from tests.support.client_helpers import Collector, following, frame, greet, scripted, stay
 from tests.support.fault_proxy import FaultProxy
+from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +65,7 @@ async def test_after_a_cut_it_goes_on_where_it_was() -> None:
         proxy.reset()
         publish(server, 5)
         await sink.until(lambda: sink.seqs == list(range(1, 11)))
-        await until(lambda: client.state == "live")
+        await eventually(lambda: client.state == "live")
         assert client.reconnects == 1 and sink.gaps == []
         assert len(sink.of("snapshot")) == 1
 
@@ -76,7 +77,7 @@ async def test_cuts_in_the_middle_of_frames_lose_nothing_and_double_nothing() ->
             for _ in range(5):
                 publish(server, 20)
                 await asyncio.sleep(0.01)
-            await until(lambda: client.state == "live")
+            await eventually(lambda: client.state == "live")
         proxy.heal()
         await sink.until(lambda: sink.seqs and sink.seqs[-1] == 2000)
         assert sink.seqs == list(range(1, 2001)) and sink.gaps == []
@@ -90,7 +91,7 @@ async def test_what_left_the_history_meanwhile_is_one_gap_with_its_bounds() -> N
         await proxy.disable()
         proxy.reset()
         publish(server, 100)
-        await until(lambda: server.history.head == 105)
+        await eventually(lambda: server.history.head == 105)
         await proxy.enable()
         await sink.until(lambda: 105 in sink.seqs)
         assert sink.gaps == [Gap(server.epoch, 6, 95, "window")]
@@ -100,13 +101,13 @@ async def test_what_left_the_history_meanwhile_is_one_gap_with_its_bounds() -> N
 async def test_a_restart_leaves_the_old_epoch_open_and_the_new_one_whole() -> None:
     async with served() as first:
         publish(first, 3)
-        await until(lambda: first.history.head == 3)
+        await eventually(lambda: first.history.head == 3)
         async with following(first.url) as (client, sink):
             await sink.until(lambda: len(sink.seqs) == 3)
             await first.close()
             async with served(port=first.port) as second:
                 publish(second, 2)
-                await until(lambda: client.epoch == second.epoch and client.state == "live")
+                await eventually(lambda: client.epoch == second.epoch and client.state == "live")
                 await sink.until(lambda: len(sink.seqs) == 5)
                 assert sink.gaps == [Gap(first.epoch, 4, None, "restart")]
                 assert sink.seqs == [1, 2, 3, 1, 2]
@@ -118,9 +119,9 @@ async def test_a_filtered_client_reconnects_without_false_gaps() -> None:
         for _ in range(3):
             publish(server, 7)
             server.publish("trade", {"price": 3})
-            await until(lambda: client.head == server.history.head)
+            await eventually(lambda: client.head == server.history.head)
             proxy.reset()
-        await until(lambda: client.position == (server.epoch, 24) and client.state == "live")
+        await eventually(lambda: client.position == (server.epoch, 24) and client.state == "live")
         assert sink.seqs == [8, 16, 24] and sink.gaps == [] and client.filtered == 21
 
 
@@ -155,7 +156,7 @@ async def test_a_dead_peer_is_noticed_within_two_heartbeats() -> None:
         loop = asyncio.get_running_loop()
         proxy.down.black_hole(True)
         started = loop.time()
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         assert loop.time() - started < 2 * heartbeat_s + 0.2
         assert "was lost" in str(client.last_error)
 
@@ -187,7 +188,7 @@ async def test_a_passing_close_is_tried_again(code: int) -> None:
 
     async with scripted(script, go_on) as url, following(url) as (client, _):
         await client.send("go on")
-        await until(lambda: client.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1)
         assert client.state == "live"
 
 
@@ -207,7 +208,7 @@ async def test_a_busy_server_is_tried_again(status: int) -> None:
 
     async with scripted(script, process_request=sometimes) as url, following(url) as (client, _):
         await client.send("go on")
-        await until(lambda: client.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1)
         assert busy == 4
 
 
@@ -224,7 +225,7 @@ async def test_the_circuit_opens_after_repeated_failures_and_a_person_closes_it(
     async with through_a_proxy(circuit=circuit) as (_, proxy, client, _):
         await proxy.disable()
         proxy.reset()
-        await until(lambda: client.circuit == "open")
+        await eventually(lambda: client.circuit == "open")
         assert client.state == "reconnecting" and "refused" in str(client.last_error)
         with pytest.raises(ConnectFailed, match="refused"):
             await client.reconnect()
@@ -255,16 +256,16 @@ async def test_an_open_circuit_lets_one_attempt_through_after_its_time() -> None
     async with through_a_proxy(circuit=circuit) as (_, proxy, client, _):
         await proxy.disable()
         proxy.reset()
-        await until(lambda: client.circuit == "open")
+        await eventually(lambda: client.circuit == "open")
         await proxy.enable()
-        await until(lambda: client.state == "live")
+        await eventually(lambda: client.state == "live")
         assert client.circuit == "closed"
 
 
 async def test_closing_while_it_waits_to_try_again_ends_at_once() -> None:
     async with through_a_proxy(delays=never) as (_, proxy, client, _):
         proxy.reset()
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         await asyncio.wait_for(client.close(), 1)
         assert client.state == "closed"
 
@@ -281,7 +282,7 @@ async def test_after_giving_up_a_person_can_start_it_again() -> None:
 
     async with scripted(refuse, go_on) as url, following(url) as (client, _):
         await client.send("go on")
-        await until(lambda: client.state == "closed")
+        await eventually(lambda: client.state == "closed")
         await client.reconnect()
         assert client.state == "live"
 
@@ -333,7 +334,7 @@ async def test_a_command_cut_off_by_a_restart_is_unknown_and_not_sent_again() ->
 async def test_a_command_that_never_left_is_a_timeout_and_no_mystery() -> None:
     async with through_a_proxy(delays=never) as (_, proxy, client, _):
         proxy.reset()
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         with pytest.raises(CommandError, match="was never sent") as failed:
             await client.request("pause", {}, deadline_s=0.1)
     assert failed.value.code == CommandError.TIMEOUT
@@ -353,7 +354,7 @@ async def test_a_command_given_while_reconnecting_is_sent_when_live() -> None:
 
     async with scripted(cut, answer) as url, following(url, delays=never) as (client, _):
         await client.send("go on")
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         waiting = asyncio.create_task(client.request("pause", {}))
         await client.reconnect()
         assert (await waiting).result == "done"

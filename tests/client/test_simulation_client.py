@@ -31,7 +31,8 @@ from degentcivil_nb.protocol.messages import (
     Snapshot,
 )
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
-from tests.support.client_helpers import Collector, following, frame, scripted, serving, stay, until
+from tests.support.client_helpers import Collector, following, frame, scripted, serving, stay
+from tests.support.waiting import eventually
 
 # --- opening ---------------------------------------------------------------------------------------------------------
 
@@ -42,7 +43,7 @@ async def test_open_returns_when_the_sink_has_the_present() -> None:
     try:
         for tick in range(30):
             server.publish("state_change", {"character_id": "emma", "new_state": "MOVE"}, tick=tick)
-        await until(lambda: server.history.head == 30)
+        await eventually(lambda: server.history.head == 30)
         async with following(server.url, history=10) as (client, sink):
             assert sink.of("snapshot")
             await sink.until(lambda: sink.seqs == list(range(21, 31)))
@@ -91,7 +92,7 @@ async def test_state_changes_are_announced() -> None:
         client = SimulationClient(url, on_change=lambda: seen.append(f"{client.state} {client.run_state}"))
         await client.open()
         await client.send("go on")
-        await until(lambda: client.specs)
+        await eventually(lambda: client.specs)
         await client.close()
     assert seen == ["connecting running", "live running", "live paused", "live paused", "closed paused"]
     assert client.tick == 7
@@ -116,7 +117,7 @@ async def test_a_callback_or_a_sink_that_raises_is_logged_once_and_stops_nothing
         for seq in range(1, 4):
             await client.send("go on")
             reached = ("one", seq)
-            await until(lambda: client.position == reached)  # noqa: B023 — awaited at once
+            await eventually(lambda: client.position == reached)  # noqa: B023 — awaited at once
         assert client.state == "live"
     assert calls == 4
     assert sum("the sink failed" in record.message for record in caplog.records) == 1
@@ -268,7 +269,7 @@ async def test_heartbeats_tell_lag_and_offset() -> None:
             await websocket.send(frame("heartbeat", Heartbeat("one", 0, timestamp=4000.0 - late)))
 
     async with scripted(serving(then)) as url, following(url, clock=lambda: now) as (client, _):
-        await until(lambda: client.lag_s is not None and client.lag_s > 0.1)
+        await eventually(lambda: client.lag_s is not None and client.lag_s > 0.1)
         assert client.clock_offset_s == pytest.approx(1000.0, abs=0.5)
         assert client.lag_s == pytest.approx(0.6, abs=0.1)
 

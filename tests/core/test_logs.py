@@ -19,15 +19,9 @@ from degentcivil_nb.core import logs
 from degentcivil_nb.core.logs import fields_of
 from degentcivil_nb.server.entrance.connection_pool import ConnectionPool
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from tests.support.clock import Clock
 
 SECRET = "s3cret-of-the-town"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from degentcivil_nb.demo.faults import MALFORMED
 from degentcivil_nb.demo.local_server import LocalServer, start_local_server
 from degentcivil_nb.protocol.messages import WebSocketMessage
-from tests.support.client_helpers import following, until
+from tests.support.client_helpers import following
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -82,10 +83,10 @@ async def test_a_disconnect_cuts_and_the_client_comes_back_without_loss(server: 
         assert await fault(server, "disconnect", clean=clean) == 2
         last = await asyncio.to_thread(server.inject_event, "meanwhile")
         await seen.until(lambda: last.seq in seen.seqs)
-        await until(lambda: client.reconnects == 1 and other.reconnects == 1)
+        await eventually(lambda: client.reconnects == 1 and other.reconnects == 1)
         assert not seen.gaps
         assert await fault(server, "disconnect", which=0) == 1
-        await until(lambda: client.reconnects + other.reconnects == 3)
+        await eventually(lambda: client.reconnects + other.reconnects == 3)
 
 
 async def test_a_stall_holds_everything_up_for_a_while(server: LocalServer) -> None:
@@ -126,12 +127,12 @@ async def test_a_restart_is_another_epoch_with_the_whole_town(server: LocalServe
         url, epoch = server.url, client.epoch
         assert await fault(server, "restart") == 1
         assert server.url == url
-        await until(lambda: client.state == "live" and client.epoch != epoch)
+        await eventually(lambda: client.state == "live" and client.epoch != epoch)
         last = await asyncio.to_thread(server.inject_event, "after")
         await seen.until(lambda: any(m.payload().get("event_type") == "after" for m in seen.of("event_notification")))
         assert last.seq is not None
         assert "restart" in {gap.reason for gap in seen.gaps}
-        await until(lambda: client.run_state == "paused")
+        await eventually(lambda: client.run_state == "paused")
     async with following(server.url, history=0) as (client, seen):
         assert sum(len(m.payload()["characters"]) for m in seen.of("snapshot")) == 12
         assert (await client.request("step", {})).result["tick"] == 1

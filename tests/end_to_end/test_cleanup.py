@@ -15,7 +15,8 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 import degentcivil_nb as dc
-from tests.support.client_helpers import following, never_again, until
+from tests.support.client_helpers import following, never_again
+from tests.support.waiting import eventually
 
 EVERYTHING = """
 import signal, sys, threading, time
@@ -79,7 +80,7 @@ async def test_an_interpreter_that_exits_tells_its_peers_and_leaves_a_whole_reco
     running = Running(program, tmp_path / "run")
     async with following(running.url, delays=never_again) as (client, _):
         ended, said = await running.end()
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
     assert ended == code, said
     assert said.strip().endswith(complaint) if complaint else said == ""
     assert "shut down" in str(client.last_error)  # close code 1001: told, not lost
@@ -95,7 +96,7 @@ async def test_a_program_that_sigterm_ends_is_noticed_at_once_and_its_recording_
         committed = int(await asyncio.to_thread(running.line))
         began = time.monotonic()
         code, said = await running.end(signal.SIGTERM)
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         assert time.monotonic() - began < 5
     assert (code, said) == (-signal.SIGTERM, "")
     with pytest.warns(dc.RecordingWarning, match="not finished"):
@@ -107,7 +108,7 @@ async def test_ctrl_c_ends_a_script_like_any_exception(tmp_path: Path) -> None:
     running = Running("", tmp_path / "run")
     async with following(running.url, delays=never_again) as (client, _):
         code, said = await running.end(signal.SIGINT)
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
     assert code in (-signal.SIGINT, 130)
     assert said.strip().endswith("KeyboardInterrupt")
     assert "shut down" in str(client.last_error)

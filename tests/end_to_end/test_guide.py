@@ -33,6 +33,7 @@ from degentcivil_nb import (
     WebSocketError,
     WebSocketMessage,
 )
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -43,9 +44,7 @@ EMMA = SimpleNamespace(id="emma", state_name="BARGAIN", location=SimpleNamespace
 async def started(server: SimulationWebSocket) -> AsyncIterator[SimulationWebSocket]:
     """Serve by `start_server`, as the guide's main program does."""
     main = asyncio.create_task(server.start_server())
-    async with asyncio.timeout(5):
-        while not server.port:  # noqa: ASYNC110 — the guide's server tells nobody when it is ready
-            await asyncio.sleep(0.005)
+    await eventually(lambda: server.port)
     try:
         yield server
     finally:
@@ -54,9 +53,7 @@ async def started(server: SimulationWebSocket) -> AsyncIterator[SimulationWebSoc
 
 
 async def present(server: SimulationWebSocket, number: int = 1) -> None:
-    async with asyncio.timeout(5):
-        while len(server.clients) != number:  # noqa: ASYNC110 — a plain set
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(server.clients) == number)
 
 
 async def heard(client: ClientConnection, number: int) -> list[dict[str, Any]]:
@@ -258,14 +255,10 @@ async def test_who_connects_again_leaves_the_first_connection_and_receives_on_th
         await present(server)
         first = client.websocket
         await server.broadcast_message(WebSocketMessage("a", 1))
-        async with asyncio.timeout(5):
-            while client.websocket in (first, None):  # noqa: ASYNC110 — a plain attribute
-                await asyncio.sleep(0.005)
+        await eventually(lambda: client.websocket not in (first, None))
         await present(server)
         await server.broadcast_message(WebSocketMessage("b", 2))
-        async with asyncio.timeout(5):
-            while len(client.entries) < 2:  # noqa: ASYNC110 — a plain list
-                await asyncio.sleep(0.005)
+        await eventually(lambda: len(client.entries) >= 2)
         assert [entry["type"] for entry in client.entries] == ["a", "b"]
         assert monitor.metrics["active_connections"] == 1
         await client.close()
@@ -309,9 +302,7 @@ async def test_a_broken_client_among_healthy_ones_costs_nobody_a_message() -> No
     async with websockets.serve(join, "127.0.0.1", 0) as serving:
         url = f"ws://127.0.0.1:{next(iter(serving.sockets)).getsockname()[1]}"
         clients = [await websockets.connect(url) for _ in range(4)]
-        async with asyncio.timeout(5):
-            while len(town.clients) < 4:  # noqa: ASYNC110 — a plain set
-                await asyncio.sleep(0.005)
+        await eventually(lambda: len(town.clients) >= 4)
         town.clients.add(Broken())
         await clients[0].close()  # and one that has left while it is still in the set
         await CharacterStatePublisher(town).publish_state_change(EMMA)
@@ -396,14 +387,10 @@ async def test_a_full_pool_says_so_and_has_room_again_later() -> None:
     fortress = Fortress()
     async with fortress.serving() as url:
         async with let_in(url), let_in(url):
-            async with asyncio.timeout(5):
-                while len(fortress.pool.connections) < 2:  # noqa: ASYNC110 — a plain dict
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: len(fortress.pool.connections) >= 2)
             async with let_in(url) as third:
                 assert (await heard(third, 1))[0]["data"]["code"] == WebSocketError.CAPACITY
-        async with asyncio.timeout(5):
-            while fortress.pool.connections:  # noqa: ASYNC110 — a plain dict
-                await asyncio.sleep(0.005)
+        await eventually(lambda: not fortress.pool.connections)
 
 
 async def test_batches_limits_errors_and_counters_work_together() -> None:
@@ -437,9 +424,7 @@ async def test_a_debugger_writes_the_traffic_in_a_task_of_its_own(caplog: pytest
     writing = asyncio.create_task(fortress.debugger.process_logs())
     async with fortress.serving() as url, let_in(url) as client:
         await client.send('{"type":"login","data":{"token":"open sesame"}}')
-        async with asyncio.timeout(5):
-            while "login" not in caplog.text:  # noqa: ASYNC110 — a log tells nobody
-                await asyncio.sleep(0.005)
+        await eventually(lambda: "login" in caplog.text)
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     assert "open sesame" not in caplog.text

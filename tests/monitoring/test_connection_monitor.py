@@ -11,18 +11,11 @@ import pytest
 
 from degentcivil_nb.monitoring import prometheus
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
-
-
-class Clock:
-    def __init__(self, now: float = 100.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def make() -> tuple[Clock, ConnectionMonitor]:
-    clock = Clock()
+    clock = Clock(100.0)
     return clock, ConnectionMonitor(clock=clock, wall=lambda: clock.now + 1_000_000)
 
 
@@ -95,7 +88,7 @@ def test_its_history_has_a_row_a_second_also_for_those_in_which_nothing_happened
 
 
 def test_its_history_is_bounded_and_right_after_its_beginning_is_gone() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     monitor = ConnectionMonitor(clock=clock, history_s=10)
     for second in range(100):
         clock.now = 100.0 + second

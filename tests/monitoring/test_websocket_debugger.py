@@ -6,7 +6,6 @@ import asyncio
 import io
 import logging
 import threading
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -17,14 +16,9 @@ from degentcivil_nb.core.redaction import WITHHELD, redacted
 from degentcivil_nb.monitoring.websocket_debugger import UNREADABLE, WebSocketDebugger
 from degentcivil_nb.protocol.messages import WebSocketMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from tests.support.waiting import eventually
 
 SECRET = "s3cret-of-the-town"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 — what is watched has no event of its own
-            await asyncio.sleep(0.005)
 
 
 async def test_the_guide_s_own_use(caplog: pytest.LogCaptureFixture) -> None:
@@ -35,7 +29,7 @@ async def test_the_guide_s_own_use(caplog: pytest.LogCaptureFixture) -> None:
     debugger.enabled = True
     writing = asyncio.create_task(debugger.process_logs())
     await debugger.log_message("sent", WebSocketMessage("event_notification", {"price": 3}))
-    await until(lambda: bool(caplog.records))
+    await eventually(lambda: bool(caplog.records))
     writing.cancel()
     assert "event_notification" in caplog.text
     assert "price" in caplog.text
@@ -143,7 +137,7 @@ async def test_frames_recorded_on_another_thread_are_written_and_what_is_left_ou
     debugger = WebSocketDebugger(True, max_frames=3, stream=stream)
     debugger.record("sent", '{"type":"first"}', "1")  # what is held already is written too
     writing = asyncio.create_task(debugger.process_logs())
-    await until(lambda: "first" in stream.getvalue())
+    await eventually(lambda: "first" in stream.getvalue())
 
     def flood() -> None:
         for number in range(50):
@@ -152,7 +146,7 @@ async def test_frames_recorded_on_another_thread_are_written_and_what_is_left_ou
     thread = threading.Thread(target=flood)
     thread.start()
     thread.join()  # this loop is blocked meanwhile
-    await until(lambda: "n49" in stream.getvalue())
+    await eventually(lambda: "n49" in stream.getvalue())
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     assert "(47 frames left out)" in stream.getvalue()
@@ -166,7 +160,7 @@ async def test_it_records_the_real_server_s_traffic_in_both_directions() -> None
     try:
         async with connect(server.url) as client:
             await client.send('{"type":"auth","data":{"token":"s3cret"}}')
-            await until(lambda: set(debugger.frames()["direction"]) == {"sent", "received"})
+            await eventually(lambda: set(debugger.frames()["direction"]) == {"sent", "received"})
     finally:
         await server.close()
     assert "s3cret" not in str(list(debugger.frames()["text"]))

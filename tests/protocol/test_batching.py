@@ -12,14 +12,7 @@ from hypothesis import strategies as st
 from degentcivil_nb.protocol.batching import BatchTiming, MessageBatcher
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.messages import WebSocketMessage
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def message(number: int) -> WebSocketMessage:

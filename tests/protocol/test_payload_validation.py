@@ -16,8 +16,9 @@ from degentcivil_nb.protocol.errors import ConnectFailed
 from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec
 from degentcivil_nb.server.peers.error_handler import ErrorHandler
 from degentcivil_nb.store.event_store import EventStore
-from tests.support.client_helpers import greet, scripted, stay, until
+from tests.support.client_helpers import greet, scripted, stay
 from tests.support.server_helpers import V1, serving, v1
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -212,8 +213,8 @@ async def test_a_client_keeps_what_is_wrong_as_one_row_and_stays_live() -> None:
             frames.put_nowait(json.dumps({"type": "mark", "seq": seq, "data": seq}))
             checked += 1
             try:
-                await until(lambda: client.position == ("one", seq))
-            except TimeoutError:
+                await eventually(lambda: client.position == ("one", seq))
+            except AssertionError:
                 raise AssertionError(f"stuck at {frame}: {client.state}, {client.position}") from None
             assert store.stats().errors == checked, frame
             assert client.state == "live", frame

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.rate_limits import RateLimiter, SlidingWindow
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 async def test_the_guide_s_own_use() -> None:

@@ -24,7 +24,7 @@ from degentcivil_nb.simulation.probe import SimulationProbe
 from tests.cli.test_cli import started
 from tests.support.dialect_servers import GameServer, GuideServer
 from tests.support.recording_helpers import assert_same_answers, entries_of, message_at, opened, read_back, written
-from tests.support.run_helpers import until
+from tests.support.waiting import until
 
 
 class Source(Protocol):

@@ -18,7 +18,7 @@ from degentcivil_nb.recordings import manifest, segment_writer
 from degentcivil_nb.recordings.recorder import Recorder, RecorderStats
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from tests.support.recording_helpers import EPOCH, entries_of, message_at, read_back
-from tests.support.run_helpers import until
+from tests.support.waiting import until
 
 FOREVER = 1e6
 """A time between commits that no test waits for."""

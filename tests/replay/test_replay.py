@@ -19,7 +19,8 @@ from degentcivil_nb.protocol.messages import Gap, RawMessage, RunState, Snapshot
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.replay.tape import Playhead, Tape
 from tests.support.recording_helpers import written
-from tests.support.run_helpers import HOSTILE, record_town, told, until, write_recording
+from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
+from tests.support.waiting import until
 
 SAME = ["tick", "time", "type", "character_id", "state", "location", "event_type", "code", "message"]
 

@@ -21,6 +21,7 @@ from degentcivil_nb.server.entrance.auth import Token, WebSocketAuth
 from degentcivil_nb.server.entrance.connection_pool import ConnectionPool
 from degentcivil_nb.server.peers.error_handler import ErrorHandler
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -193,9 +194,7 @@ async def test_a_full_server_says_so() -> None:
                 assert [message["data"]["code"] for message in messages] == [1106]
                 assert second.close_code == 1013
             await (await first.ping())
-        async with asyncio.timeout(5):
-            while server.clients:  # noqa: ASYNC110 — until the first has left
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not server.clients)
         async with connect(server.url) as third:
             await (await third.ping())
 

@@ -17,7 +17,8 @@ from degentcivil_nb.server.entrance.connection_pool import ConnectionPool
 from degentcivil_nb.server.peers import peer
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
-from tests.support.server_helpers import V1, eventually, serving, shape, v1
+from tests.support.server_helpers import V1, serving, shape, v1
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 

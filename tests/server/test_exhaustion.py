@@ -16,7 +16,8 @@ from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.entrance.connection_pool import ConnectionPool
 from degentcivil_nb.server.peers.error_handler import ErrorHandler
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
-from tests.support.server_helpers import eventually, publish, serving, shape, v1
+from tests.support.server_helpers import publish, serving, shape, v1
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 

@@ -11,9 +11,10 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from degentcivil_nb.protocol.messages import RunState
-from tests.support.client_helpers import following, never_again, until
+from tests.support.client_helpers import following, never_again
 from tests.support.fault_proxy import FaultProxy
-from tests.support.server_helpers import eventually, publish, serving, v1
+from tests.support.server_helpers import publish, serving, v1
+from tests.support.waiting import eventually
 
 HEARTBEAT_S = 0.3
 SLACK_S = 0.25
@@ -48,13 +49,13 @@ async def test_a_heartbeat_says_how_long_ago_the_last_checkpoint_was() -> None:
 async def test_the_client_counts_on_between_heartbeats_and_a_paused_run_is_at_its_checkpoint() -> None:
     state = RunState("running", checkpoint_age_s=60.0)
     async with serving(heartbeat_s=0.05, status=lambda: state) as server, following(server.url) as (client, _):
-        await until(lambda: (client.checkpoint_age_s or 0) >= 60)
+        await eventually(lambda: (client.checkpoint_age_s or 0) >= 60)
         state = RunState("paused")  # a server that does not say is not guessed at
-        await until(lambda: client.run_state == "paused" and client.checkpoint_age_s is None)
+        await eventually(lambda: client.run_state == "paused" and client.checkpoint_age_s is None)
         state = RunState("paused", checkpoint_age_s=0.0)
-        await until(lambda: client.checkpoint_age_s == 0)
+        await eventually(lambda: client.checkpoint_age_s == 0)
         state = RunState("finished", checkpoint_age_s=5.0)
-        await until(lambda: client.run_state == "finished" and client.checkpoint_age_s is None)
+        await eventually(lambda: client.run_state == "finished" and client.checkpoint_age_s is None)
 
 
 async def test_a_guide_client_is_told_tick_and_clients() -> None:
@@ -116,7 +117,7 @@ async def test_the_client_notices_a_dead_server_within_two_intervals() -> None:
         loop = asyncio.get_running_loop()
         proxy.down.black_hole(True)
         began = loop.time()
-        await until(lambda: client.state == "reconnecting")
+        await eventually(lambda: client.state == "reconnecting")
         assert loop.time() - began < 2 * HEARTBEAT_S + SLACK_S
 
 

@@ -18,6 +18,7 @@ from degentcivil_nb.protocol.codec import decode_frames
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.fair_turns import FairTurns
 from degentcivil_nb.server.stream.frames import Chunk, Filter, Frames
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
@@ -196,9 +197,7 @@ async def test_connections_come_and_go_without_a_trace(nothing_leaks: Callable[[
         for begin in range(0, 200, 20):
             server.publish("event_notification", {"event_type": "x"})
             await asyncio.gather(*(visit(number) for number in range(begin, begin + 20)))
-        async with asyncio.timeout(5):
-            while server.clients or len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 — until the last has left
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not (server.clients or len(asyncio.all_tasks()) > tasks))
         assert not server.feed._parked
 
 

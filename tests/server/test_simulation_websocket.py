@@ -18,7 +18,8 @@ from degentcivil_nb.server.entrance.auth import WebSocketAuth
 from degentcivil_nb.server.entrance.tls import local_tls
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
-from tests.support.server_helpers import eventually, publish, serving, shape, v1
+from tests.support.server_helpers import publish, serving, shape, v1
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_task_left")
 

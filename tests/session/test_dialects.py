@@ -12,7 +12,7 @@ from tests.support.dialect_servers import GameServer, GuideServer
 PATIENCE_S = 10
 
 
-def eventually(session: dc.Session, holds: Callable[[], bool]) -> bool:
+def soon(session: dc.Session, holds: Callable[[], bool]) -> bool:
     """Wait on the store's own changes until something holds."""
     return session._store.wait(holds, PATIENCE_S)
 
@@ -61,7 +61,7 @@ def test_a_reconnect_in_a_dialect_without_seq_is_a_gap_without_bounds() -> None:
         server.state_change("emma", "MOVE")
         session.wait_for("state_change", after=-1, timeout=PATIENCE_S)
         server.drop()
-        assert eventually(session, lambda: session._store.stats().gaps == 1)
+        assert soon(session, lambda: session._store.stats().gaps == 1)
         gap = session.gaps().iloc[0]
         assert gap["reason"] == "unknown"
         assert session.gaps()["from_seq"].isna().all()

@@ -19,7 +19,8 @@ import pytest
 from degentcivil_nb.protocol.errors import CommandError, ConnectFailed
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.simulation import SimulationProbe
-from tests.support.client_helpers import following, until
+from tests.support.client_helpers import following
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ async def test_commands_are_declared_checked_and_run_where_the_model_is(probe: S
         def ping() -> str:
             return "pong"
 
-        await until(lambda: {"give_money", "ping"} <= {spec.name for spec in client.specs})
+        await eventually(lambda: {"give_money", "ping"} <= {spec.name for spec in client.specs})
         spec = next(spec for spec in client.specs if spec.name == "give_money")
         assert (spec.doc, spec.role) == ("Give a character money.", "debugger")
         assert spec.arguments["required"] == ["character_id", "amount"]

@@ -18,6 +18,7 @@ from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.store.event_store import EventStore
 from tests.soak.oracle import Tally
+from tests.support.waiting import eventually
 
 WARM_UP = 8
 
@@ -83,9 +84,7 @@ async def connections(count: int, *, at_once: int = 10) -> Tally:
     async def visits(number: int) -> None:
         for _ in range(0, number, at_once):
             await asyncio.gather(*(visit() for _ in range(at_once)))
-        async with asyncio.timeout(20):
-            while server.clients:  # noqa: ASYNC110 — until the last has left
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not server.clients)
         await asyncio.sleep(0.05)
 
     await visits(max(at_once, count // 4))

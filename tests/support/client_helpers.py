@@ -70,13 +70,6 @@ async def following(url: str, **options: Any) -> AsyncIterator[tuple[SimulationC
         await client.close()
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for what nobody announces."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 — there is no event to wait for
-            await asyncio.sleep(0.005)
-
-
 @contextlib.asynccontextmanager
 async def scripted(
     *scripts: Callable[[ServerConnection], Awaitable[None]], v1: bool = True, **options: Any

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import degentcivil_nb as dc
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings.recorder import Recorder
+from tests.support.waiting import until
 
 HOSTILE = "=cmd()<img src=x onerror=alert(1)>\u202e\x1b[31m"
 
@@ -49,11 +48,3 @@ def leave_open(path: Path, messages: Sequence[RawMessage]) -> Recorder:
     recorder.put(list(messages), 1_000.0, "one")
     until(lambda: recorder.stats().bytes_written)  # a file is there, and taken from the queue, before it is whole
     return recorder
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait for what nobody announces."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        threading.Event().wait(0.01)

@@ -26,12 +26,6 @@ async def serving(**options: Any) -> AsyncIterator[SimulationWebSocket]:
         await server.close()
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 — any condition, whoever brings it about
-            await asyncio.sleep(0.005)
-
-
 class V1:
     """A client of our own protocol that keeps everything it is sent, with batches laid open."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from degentcivil_nb.widgets.flow import OVERDUE_S, Flow
 from degentcivil_nb.widgets.refresh import MainThread, Refresher, View
+from tests.support.clock import Clock
 
 PATIENCE_S = 5.0
 mark: ContextVar[str] = ContextVar("mark", default="none")
@@ -49,14 +50,6 @@ class Fixed(MainThread):
         return self.is_blocked
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def ticks(refresher: Refresher, view: Counter, clock: Clock, seconds: float, acknowledge: bool = True) -> None:
     for _ in range(round(seconds / 0.2)):
         clock.now += 0.2
@@ -66,7 +59,7 @@ def ticks(refresher: Refresher, view: Counter, clock: Clock, seconds: float, ack
 
 
 def test_a_view_that_nobody_watches_is_never_drawn() -> None:
-    clock, view = Clock(), Counter()
+    clock, view = Clock(100.0), Counter()
     ticks(Refresher(clock=clock), view, clock, 2)
     assert view.drawn == 0
 
@@ -83,7 +76,7 @@ def test_the_next_update_waits_for_every_page_to_have_drawn_the_last() -> None:
 
 
 def test_a_page_that_is_gone_gets_nothing_until_it_asks_again() -> None:
-    clock, view = Clock(), Counter()
+    clock, view = Clock(100.0), Counter()
     refresher = Refresher(clock=clock, main=Fixed(False))
     view.flow.show("a")
     ticks(refresher, view, clock, 10, acknowledge=False)
@@ -95,7 +88,7 @@ def test_a_page_that_is_gone_gets_nothing_until_it_asks_again() -> None:
 
 
 def test_while_a_cell_blocks_the_acknowledgements_the_newest_state_goes_out_every_half_second() -> None:
-    clock, view = Clock(), Counter()
+    clock, view = Clock(100.0), Counter()
     refresher = Refresher(clock=clock, main=Fixed(True))
     view.flow.show("a")
     ticks(refresher, view, clock, 10, acknowledge=False)
@@ -104,7 +97,7 @@ def test_while_a_cell_blocks_the_acknowledgements_the_newest_state_goes_out_ever
 
 
 def test_large_updates_share_the_budget_of_bytes() -> None:
-    clock, view = Clock(), Counter(size=100_000)
+    clock, view = Clock(100.0), Counter(size=100_000)
     refresher = Refresher(clock=clock)
     view.flow.show("a")
     ticks(refresher, view, clock, 20)
@@ -112,7 +105,7 @@ def test_large_updates_share_the_budget_of_bytes() -> None:
 
 
 def test_a_view_that_takes_long_is_drawn_less_often_and_does_not_delay_the_others() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
 
     class Slow(Counter):
         def refresh(self, now: float) -> int:
