@@ -382,17 +382,17 @@ async def behind_silence(silence_s: float) -> AsyncIterator[tuple[FaultProxy, Si
 async def test_a_server_without_positions_may_be_silent_and_it_is_said_for_how_long() -> None:
     async with behind_silence(300.0) as (proxy, client, sink):
         proxy.down.black_hole(True)
-        await until(lambda: client.silent_s is not None and client.silent_s > 1.0)
+        await eventually(lambda: client.silent_s is not None and client.silent_s > 1.0)
         assert client.state == "live" and client.reconnects == 0
         proxy.heal()
-        await until(lambda: client.silent_s is not None and client.silent_s < 0.5)
+        await eventually(lambda: client.silent_s is not None and client.silent_s < 0.5)
         assert client.reconnects == 0 and sink.gaps == []
 
 
 async def test_silence_for_minutes_is_a_dead_peer_all_the_same() -> None:
     async with behind_silence(0.5) as (proxy, client, _):
         proxy.down.black_hole(True)
-        await until(lambda: client.state != "live")
+        await eventually(lambda: client.state != "live")
         assert "was lost" in str(client.last_error)
 
 
