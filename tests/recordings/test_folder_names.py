@@ -14,7 +14,8 @@ from degentcivil_nb.cli import app as cli
 from degentcivil_nb.recordings import run_files
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from tests.support.recording_helpers import entries_of, written
-from tests.support.run_helpers import told, until, write_recording
+from tests.support.run_helpers import told, write_recording
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
 LATIN_1 = os.fsdecode(b"caf\xe9")

@@ -19,7 +19,8 @@ from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.simulation.probe import SimulationProbe
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.recording_helpers import assert_same_answers, written
-from tests.support.run_helpers import told, until
+from tests.support.run_helpers import told
+from tests.support.waiting import until
 
 JANUARY = 1_767_225_600.0
 """2026-01-01, by the clock of the simulation."""
