@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from msgspec import Meta, Raw, Struct, field
 
@@ -22,6 +22,11 @@ class MessageTypes:
     ERROR: Final = "error"
     HEARTBEAT: Final = "heartbeat"
     LLM_CALL: Final = "llm_call"
+    CHAT_MESSAGE: Final = "chat_message"
+    TOOL_CALL: Final = "tool_call"
+    THOUGHT: Final = "thought"
+    MEASURE: Final = "measure"
+    CHARACTER_LEFT: Final = "character_left"
     # DegentCivil's own server
     ALL_BUILDINGS: Final = "all_buildings"
     ALL_CHARACTERS: Final = "all_characters"
@@ -64,6 +69,19 @@ Tick = Count
 CharacterId = str | int
 
 
+class Links(NamedTuple):
+    """What an envelope says beside type, payload, time and tick.
+
+    `sim_time` is the model's own clock where it is no counted tick. `event_id` names the message, so that others can
+    name it as their `cause`. `intervention` says which command of which client made it.
+    """
+
+    sim_time: float | None = None
+    event_id: str | None = None
+    cause: str | list[str] | None = None
+    intervention: dict[str, Any] | None = None
+
+
 class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
     """Hold one message of the wire with its payload as plain Python data.
 
@@ -78,6 +96,10 @@ class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
     seq: Seq | None = None
     tick: Tick | None = None
     id: str | None = None
+    sim_time: float | None = None
+    event_id: str | None = None
+    cause: str | list[str] | None = None
+    intervention: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Write the message as one JSON object; `WebSocketError` 1001 if the data has no JSON form."""
@@ -87,7 +109,7 @@ class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
     def from_json(cls, text: str | bytes) -> WebSocketMessage:
         """Read a message from JSON text; `WebSocketError` 1001 says what is wrong and where."""
         raw = decode(RawMessage, text)
-        return cls(raw.type, raw.payload(), raw.timestamp, raw.seq, raw.tick, raw.id)
+        return cls(raw.type, raw.payload(), raw.timestamp, raw.seq, raw.tick, raw.id, *raw.links())
 
 
 class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -104,10 +126,26 @@ class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
     tick: Tick | None = None
     id: str | None = None
     covers: tuple[int, int] | None = None
+    sim_time: Any = None
+    event_id: Any = None
+    cause: Any = None
+    intervention: Any = None
 
     def payload(self) -> Any:
         """Decode the payload; `WebSocketError` 1001 if it is not JSON after all."""
         return decode(Any, self.data)
+
+    def links(self) -> Links:
+        """Give what the envelope says beside type, time and tick; what has a wrong shape is left out.
+
+        These keys may mean something else to another server, so that they never make a message malformed.
+        """
+        return Links(
+            self.sim_time if isinstance(self.sim_time, (int, float)) and not isinstance(self.sim_time, bool) else None,
+            _link_id(self.event_id),
+            _link_ids(self.cause),
+            self.intervention if isinstance(self.intervention, dict) else None,
+        )
 
 
 def error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
@@ -116,6 +154,17 @@ def error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
 
 
 WebSocketError.create_error_message = staticmethod(error_message)
+
+
+def _link_id(value: Any) -> str | None:
+    """Give an id as text; `None` for what is none."""
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+
+
+def _link_ids(value: Any) -> str | list[str] | None:
+    if isinstance(value, list):
+        return [id for item in value if (id := _link_id(item)) is not None] or None
+    return _link_id(value)
 
 
 # --- stream payloads -------------------------------------------------------------------------------------------
@@ -155,6 +204,7 @@ class ErrorPayload(Struct, frozen=True, gc=False, omit_defaults=True):
     message: str
     character_id: CharacterId | None = None
     traceback: str | None = None
+    code_name: Any = None
 
 
 class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -172,6 +222,48 @@ class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
     error: str | None = None
     id: CharacterId | None = None
     cause: CharacterId | None = None
+
+
+class ChatMessage(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Hold what one character said to others."""
+
+    character_id: CharacterId
+    receivers: list[CharacterId] = []
+    content: Any = None
+    channel: str | None = None
+
+
+class ToolCall(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Hold one use of a tool."""
+
+    character_id: CharacterId | None = None
+    name: str | None = None
+    arguments: Any = None
+    result: Any = None
+    latency_s: float | None = None
+    error: str | None = None
+
+
+class Thought(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Hold a plan, a memory or a reflection, with the `event_id`s of what it rests on."""
+
+    character_id: CharacterId
+    kind: str | None = None
+    text: Any = None
+    evidence: list[CharacterId] = []
+
+
+class Measure(Struct, frozen=True, gc=False):
+    """Hold a figure of the whole model."""
+
+    name: str
+    value: Any = None
+
+
+class CharacterLeft(Struct, frozen=True, gc=False):
+    """Say that a character is gone."""
+
+    character_id: CharacterId
 
 
 class GameLlmCall(Struct, frozen=True, gc=False):

@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from ..core.wakeup import Wakeup
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState
+from ..protocol.messages import Command, CommandResult, CommandSpec, Links, MessageTypes, RunState
 from .anytime import AnytimeWorker
+from .model_clock import ModelClock
 from .ownership import Owner
 from .pace import Pace
 from .request import DEFERRED, Reply, Request, over, refusal, settled
@@ -70,6 +71,9 @@ class Control:
         self.commands = CommandTable()
         self.tick = 0
         """The tick that what happens now belongs to: after a checkpoint, the one that follows it."""
+        self.links: Links | None = None
+        """What the envelope of everything published now says: the model's own clock, and a command's handler."""
+        self._model_clock = ModelClock()
         self._publish = publish
         self._settle = head_after_drain
         self._later = later
@@ -246,7 +250,7 @@ class Control:
 
     # --- the simulation's side -----------------------------------------------------------------------------------
 
-    def checkpoint(self, tick: int | None = None) -> None:
+    def checkpoint(self, tick: Any = None) -> None:
         """Carry out what was commanded, stay here while the run is paused, and keep its pace.
 
         On a running event loop it warns once and does nothing, for it would block that loop; inside a handler it
@@ -272,7 +276,7 @@ class Control:
             finally:
                 self._leave()
 
-    async def acheckpoint(self, tick: int | None = None) -> None:
+    async def acheckpoint(self, tick: Any = None) -> None:
         """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
         if self._ended or _inside.get():
             return
@@ -317,7 +321,7 @@ class Control:
 
     # --- inside the checkpoint -----------------------------------------------------------------------------------
 
-    def _arrive(self, tick: int | None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def _arrive(self, tick: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._owner.arrive(loop)
         self._reach(tick)
         self._present = True
@@ -331,10 +335,13 @@ class Control:
         if step is not None:
             step.request.succeed(self._change("paused", "step", step.request.id))
 
-    def _reach(self, tick: int | None) -> None:
-        if tick is None:
-            tick = 0 if self._reached is None else self._reached + 1
-        self._reached = self.tick = max(int(tick), 0)
+    def _reach(self, tick: Any) -> None:
+        number = self._model_clock.read(tick)
+        sim_time = self._model_clock.time
+        self.links = None if sim_time is None else Links(sim_time)
+        if number is None:
+            number = 0 if self._reached is None else self._reached + 1
+        self._reached = self.tick = number
         self._left_at = self._clock()
 
     def _leave(self) -> None:
@@ -357,11 +364,18 @@ class Control:
     def _handling(self, request: Request) -> Iterator[None]:
         token = _inside.set(True)
         self._running = request
+        links = self.links
+        self.links = (links or Links())._replace(intervention={"command_id": request.id})
         try:
             yield
         finally:
+            self.links = links
             self._running = None
             _inside.reset(token)
+
+    def handles_command(self) -> bool:
+        """Say whether this thread, or this task, is inside a command's handler."""
+        return _inside.get()
 
     def _remaining(self) -> float:
         """Say how many seconds this checkpoint still lasts, at most."""
@@ -375,7 +389,7 @@ class Control:
         self._change("running", "abandoned")
         return 0
 
-    def _warn_of_loop(self, tick: int | None) -> None:
+    def _warn_of_loop(self, tick: Any) -> None:
         self._reach(tick)
         self.tick += 1
         if not self._on_a_loop:

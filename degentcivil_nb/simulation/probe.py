@@ -20,13 +20,14 @@ from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
-from ..protocol.messages import RunState
+from ..protocol.messages import Links, RunState
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
+from ..server.stream.history import History
 from ..server.stream.publishing import Receipt
 from .control import Control
-from .publishing import EventPublisher
 from .stream_commands import StreamCommands
+from .watching import Watching
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -36,7 +37,7 @@ _CLOSE_S: Final = 10.0
 _open: set[SimulationProbe] = set()
 
 
-class SimulationProbe(EventPublisher):
+class SimulationProbe(Watching):
     """Show a simulation to notebooks, and let them stop and steer it at its checkpoints.
 
     The server runs on its own thread and listens when the constructor returns; `ConnectionError` says why it cannot.
@@ -47,7 +48,8 @@ class SimulationProbe(EventPublisher):
     runs as fast as it can. With `paused` it stops at its first checkpoint. `compression` is off where only this machine
     can connect, unless it is asked for. With `metrics_port` (0: a free one) Prometheus finds the server's figures at
     `metrics_url`, for which the extra `prometheus` is needed. A `name` in use closes the probe that had it, so a cell
-    can be run again.
+    can be run again. `history` is how many messages the server keeps for those who come or come back, 64 MB of them at
+    most.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class SimulationProbe(EventPublisher):
         compression: bool | None = None,
         metrics_port: int | None = None,
         name: str | None = None,
+        history: int = 100_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._closed = False
+        self._history = history
         host = text("host", host)
         self.name = text_or_none("name", name)
         """What it is known by in this process: another of that name takes its place."""
@@ -118,7 +122,14 @@ class SimulationProbe(EventPublisher):
         _named.add(name, self)
 
     def _make_server(self, host: str, port: int) -> SimulationWebSocket:
-        return SimulationWebSocket(host, port, commands=self.control, status=self.control.status, **self._options)
+        return SimulationWebSocket(
+            host,
+            port,
+            commands=self.control,
+            status=self.control.status,
+            history=History(self._history),
+            **self._options,
+        )
 
     @property
     def url(self) -> str:
@@ -142,15 +153,20 @@ class SimulationProbe(EventPublisher):
 
     # --- being stopped and steered -------------------------------------------------------------------------------
 
-    def checkpoint(self, tick: int | None = None) -> None:
-        """Let commands happen here, and stay while the run is paused; without `tick` the next number is meant."""
+    def checkpoint(self, tick: Any = None) -> None:
+        """Let commands happen here, and stay while the run is paused; without `tick` the next number is meant.
+
+        A number that is no counted tick goes on as the model's own clock (`sim_time`), and the ticks are counted.
+        """
+        self._look()
         try:
             self.control.checkpoint(tick)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._fail(error)
 
-    async def acheckpoint(self, tick: int | None = None) -> None:
+    async def acheckpoint(self, tick: Any = None) -> None:
         """Do the same in a coroutine; it never blocks the loop, and handlers may be coroutine functions."""
+        self._look()
         try:
             await self.control.acheckpoint(tick)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
@@ -395,7 +411,12 @@ def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocke
 
 
 def _nowhere(
-    type: str, data: Any, tick: int | None = None, timestamp: float | None = None, receipt: Receipt | None = None
+    type: str,
+    data: Any,
+    tick: int | None = None,
+    timestamp: float | None = None,
+    receipt: Receipt | None = None,
+    links: Links | None = None,
 ) -> None:
     """Publish to nobody."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -10,23 +12,20 @@ from typing import Any, Final, Protocol
 from ..core.plain import SCALARS, is_plain, key_text, plain
 from ..core.text_of import text_of
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import MessageTypes
+from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
 from . import payloads
-from .values import Known, count_of, error_code_of, id_of, number_of, place_of, word_of
+from .acting import who_acts
+from .values import Known, causes_of, error_code_of, id_of, place_of, word_of
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
 CharacterId = str | int
+NOT_SAID: Final = object()
+"""A location that is left out: the character stays where it was."""
+NOWHERE: Final = ""
+"""What the wire says of a character that left its place: `null` there means that nothing is said of it."""
 _REPEAT_S: Final = 10.0
-_FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "prompt_tokens": count_of,
-    "completion_tokens": count_of,
-    "latency_s": number_of,
-    "cost_usd": number_of,
-}
-"""What is a number of an LLM call, and how it is read."""
-_WORDS: Final = ("model", "prompt_type", "error")
 
 
 class Publish(Protocol):
@@ -39,14 +38,19 @@ class Publish(Protocol):
         tick: int | None = None,
         timestamp: float | None = None,
         receipt: Receipt | None = None,
+        links: Links | None = None,
     ) -> None:
         """Encode and append; `receipt` is given the position in the stream."""
 
 
 class Ticking(Protocol):
-    """Know the tick that what happens now belongs to."""
+    """Know the tick that what happens now belongs to, and what every envelope says now."""
 
     tick: int
+    links: Links | None
+
+    def handles_command(self) -> bool:
+        """Say whether this thread is inside a command's handler."""
 
 
 class EventPublisher:
@@ -69,6 +73,8 @@ class EventPublisher:
         self._publish = publish
         self._ticking = ticking
         self._clock = clock
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
         self._whole: set[int] = set()  # ids that were seen to be plain whole numbers
         self._warned: set[tuple[str, str]] = set()
         self._last_complaint = -_REPEAT_S
@@ -77,14 +83,39 @@ class EventPublisher:
         self,
         character_id: Any,
         new_state: Any,
-        location: Any = None,
+        location: Any = NOT_SAID,
         *,
         previous_state: Any = None,
+        id: Any = None,
+        cause: Any = None,
         **more: Any,
-    ) -> None:
+    ) -> str | None:
         """Tell that a character is in a new state; the previous one is remembered when it is not given.
 
-        A pair of numbers as `location` is told as text, and sets the attributes `x` and `y`.
+        Parameters
+        ----------
+        character_id, new_state
+            Of any type: an enum gives its name, a whole number stays one, everything else is told as text.
+        location
+            Where the character is, also of any type; a pair of numbers is told as text and sets the attributes `x`
+            and `y`. Left out, the character stays where it was; `None` says that it left its place.
+        previous_state
+            The state before, where the one told last is not it.
+        id, cause
+            A name for this event, or `True` to have one made; the names of what led to it, one or a list.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     plan = probe.thought("emma", "plan", "go for a walk")
+        ...     probe.state_change("emma", "MOVE", location=(3, 4), cause=plan, id="walk")
+        'walk'
         """
         try:
             pair = None
@@ -92,8 +123,10 @@ class EventPublisher:
                 character_id = self._character(character_id)
             if type(new_state) is not str:
                 new_state = self._converted(new_state, word_of)
-            if location is not None and type(location) is not str:
-                location, pair = self._place(location)
+            if location is NOT_SAID:
+                location = None
+            elif type(location) is not str:
+                location, pair = (NOWHERE, None) if location is None else self._place(location)
             states = self.states
             if previous_state is None:
                 previous_state = states.get(character_id)
@@ -106,11 +139,17 @@ class EventPublisher:
                 payload["previous_state"] = previous_state
             if more:
                 self._keep(payload, "state_change", more)
-            self._publish(MessageTypes.STATE_CHANGE, payload, self._ticking.tick, now)
+            ticking = self._ticking
+            if id is None and cause is None and ticking.links is None:
+                self._publish(MessageTypes.STATE_CHANGE, payload, ticking.tick, now)
+            else:
+                id = self._publish_linked(MessageTypes.STATE_CHANGE, payload, now, id, cause)
             if pair is not None:
                 self.character_update(character_id, x=pair[0], y=pair[1])
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.STATE_CHANGE, character_id, error)
+            return None
+        return id  # type: ignore[no-any-return]
 
     def character_update(self, character_id: Any, **attributes: Any) -> None:
         """Tell attributes of a character; they are merged over what is known of it."""
@@ -124,8 +163,9 @@ class EventPublisher:
             payload = {**attributes, "character_id": character_id}
             if payload.get("state") is not None and type(payload["state"]) is not str:
                 payload["state"] = self._converted(payload["state"], word_of)
-            if payload.get("location") is not None and type(payload["location"]) is not str:
-                payload["location"], pair = self._place(payload["location"])
+            if "location" in payload and type(payload["location"]) is not str:
+                place = payload["location"]
+                payload["location"], pair = (NOWHERE, None) if place is None else self._place(place)
                 if pair is not None:
                     payload = {"x": pair[0], "y": pair[1], **payload}
             self.publish(MessageTypes.CHARACTER_UPDATE, payload)
@@ -141,22 +181,34 @@ class EventPublisher:
         id: Any = None,
         cause: Any = None,
         **more: Any,
-    ) -> None:
-        """Tell that something happened; `id` names it, and `cause` is the `id` of what led to it."""
+    ) -> str | None:
+        """Tell that something happened; `id` names it (`True`: one is made), `cause` is the `id` of what led to it.
+
+        Without a `character_id` it is the one who acts (`acting`). Returns the event's `id`, if it has one.
+        """
         try:
             if type(event_type) is not str:
                 event_type = self._converted(event_type, word_of)
             if type(data) not in SCALARS and not is_plain(data):
                 data = self._converted(data, plain)
-            if character_id is not None and type(character_id) is not str:
-                character_id = self._character(character_id, needed=False)
+            if type(character_id) is not str:
+                character_id = self._whose(character_id)
             now = self._clock()
-            payload = payloads.event(event_type, data, now, character_id, id_of(id), id_of(cause))
+            payload: dict[str, Any] = {"event_type": event_type, "data": data, "timestamp": now}
+            if character_id is not None:
+                payload["character_id"] = character_id
             if more:
                 self._keep(payload, "event", more)
-            self._publish(MessageTypes.EVENT_NOTIFICATION, payload, self._ticking.tick, now)
+            ticking = self._ticking
+            if id is None and cause is None and ticking.links is None:
+                self._publish(MessageTypes.EVENT_NOTIFICATION, payload, ticking.tick, now)
+                return None
+            id = self._event_id(id)
+            self._name_in(payload, id, cause)
+            return self._publish_linked(MessageTypes.EVENT_NOTIFICATION, payload, now, id, cause)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.EVENT_NOTIFICATION, character_id, error)
+            return None
 
     def error(
         self,
@@ -165,62 +217,25 @@ class EventPublisher:
         *,
         character_id: Any = None,
         exception: BaseException | None = None,
+        id: Any = None,
+        cause: Any = None,
         **more: Any,
-    ) -> None:
+    ) -> str | None:
         """Tell that something went wrong, with the traceback of an exception.
 
-        A text as code is told as 1004 with the text as `code_name`.
+        A text as code is told as 1004 with the text as `code_name`. Returns the event's `id`, if it has one.
         """
         try:
             number, name = error_code_of(code)
             text = message if type(message) is str else self._converted(message, word_of)
-            payload = payloads.error(number, text, self._character(character_id, needed=False), exception)
+            payload = payloads.error(number, text, self._whose(character_id), exception)
             if name is not None:
                 payload["code_name"] = name
             self._keep(payload, "error", more)
-            self.publish(MessageTypes.ERROR, payload)
+            return self._publish_linked(MessageTypes.ERROR, payload, self._clock(), id, cause)
         except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.ERROR, character_id, failed)
-
-    def llm_call(
-        self,
-        character_id: Any = None,
-        *,
-        prompt_type: Any = None,
-        prompt: Any = None,
-        response: Any = None,
-        model: Any = None,
-        prompt_tokens: Any = None,
-        completion_tokens: Any = None,
-        latency_s: Any = None,
-        cost_usd: Any = None,
-        error: Any = None,
-        id: Any = None,
-        cause: Any = None,
-        **more: Any,
-    ) -> None:
-        """Tell of a call of a language model, with its prompt and its response (text, messages or any data).
-
-        Numbers may be of any type, and `latency_s` a `timedelta`; a figure that is no number stays as it was told
-        under a name of its own, such as `cost_usd_text`.
-        """
-        try:
-            figures = {
-                "prompt_tokens": prompt_tokens,
-                "completion_tokens": completion_tokens,
-                "latency_s": latency_s,
-                "cost_usd": cost_usd,
-            }
-            details = {"prompt": prompt, "response": response, **self._figures(figures)}
-            for name, word in zip(_WORDS, (model, prompt_type, error), strict=True):
-                details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
-            payload = payloads.llm_call(
-                self._character(character_id, needed=False), id=id_of(id), cause=id_of(cause), **details
-            )
-            self._keep(payload, "llm_call", more)
-            self.publish(MessageTypes.LLM_CALL, payload)
-        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind(MessageTypes.LLM_CALL, character_id, failed)
+            return None
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
         """Tell anything else, such as `all_buildings`: it is kept as it came, under its type.
@@ -230,9 +245,50 @@ class EventPublisher:
         try:
             if not is_plain(data):
                 data = self._converted(data, plain)
-            self._publish(type, data, self._ticking.tick, self._clock(), receipt)
+            self._publish(type, data, self._ticking.tick, self._clock(), receipt, self._links(None, None))
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(type, None, error)
+
+    # --- what the envelope says ----------------------------------------------------------------------------------
+
+    def _publish_linked(self, type: str, payload: dict[str, Any], now: float, id: Any, cause: Any) -> str | None:
+        """Publish with a name and with causes, and give the name."""
+        links = self._links(id, cause)
+        self._publish(type, payload, self._ticking.tick, now, None, links)
+        return None if links is None else links.event_id
+
+    def _links(self, id: Any, cause: Any) -> Links | None:
+        links = self._ticking.links
+        if links is not None and links.intervention is not None and not self._ticking.handles_command():
+            links = links._replace(intervention=None)  # another thread's command is none of this thread's doing
+        if id is None and cause is None:
+            return links
+        return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))
+
+    def _event_id(self, id: Any) -> str | None:
+        """Give an id as text, and make one where it is asked for by `True`."""
+        if id is None or type(id) is str:
+            return id
+        if id is True:
+            return f"{self._prefix}:{next(self._numbers)}"
+        known = id_of(id)
+        return None if known is None else str(known)
+
+    def _name_in(self, payload: dict[str, Any], id: str | None, cause: Any) -> None:
+        """Name an event and its one cause in its payload too, where readers of older versions look."""
+        if id is not None:
+            payload["id"] = id
+        causes = causes_of(cause)
+        if isinstance(causes, str):
+            payload["cause"] = causes
+
+    def _whose(self, character_id: Any) -> CharacterId | None:
+        """Give whose an event is that may be nobody's: without an id, of whoever acts here."""
+        if character_id is None:
+            character_id = who_acts()
+        if character_id is None or type(character_id) is str:
+            return character_id
+        return self._character(character_id, needed=False)
 
     # --- values that are not plain -------------------------------------------------------------------------------
 
@@ -254,16 +310,6 @@ class EventPublisher:
     def _place(self, location: Any) -> tuple[str | None, tuple[float, float] | None]:
         self.converted += 1
         return place_of(location)
-
-    def _figures(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        read: dict[str, Any] = {}
-        for name, value in told.items():
-            try:
-                read[name] = _FIGURES[name](value)
-            except (ValueError, TypeError, ArithmeticError):
-                read[f"{name}_text"] = text_of(value)
-                self._warn("llm_call", name, "%s() was told a %s that is no number: it is kept as %s_text", name)
-        return read
 
     def _keep(self, payload: dict[str, Any], word: str, more: Mapping[str, Any]) -> None:
         """Keep keywords that a word does not know in its payload, under a free name."""

@@ -90,6 +90,16 @@ def count_of(value: Any) -> int | None:
     return round(number)
 
 
+def causes_of(value: Any) -> str | list[str] | None:
+    """Give the id of a cause as text, or those of several as a list; `None` where there is none."""
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [str(id) for item in value if (id := id_of(item)) is not None] or None
+    id = id_of(value)
+    return None if id is None else str(id)
+
+
 class Known:
     """The ids of characters as the simulation itself has them, by the text that they are known by elsewhere."""
 

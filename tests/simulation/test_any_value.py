@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import CommandError
+from degentcivil_nb.protocol.messages import Links
 from degentcivil_nb.server.interfaces import Silent
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
 from degentcivil_nb.simulation import SimulationProbe
-from degentcivil_nb.simulation.publishing import EventPublisher
+from degentcivil_nb.simulation.words import Words
 from tests.core.test_plain import EXPECTED, VALUES, Hidden, Level, Mood, Unshowable
 from tests.support.client_helpers import following
 
@@ -190,11 +191,15 @@ class Queue:
     """A publisher without a server, and what it would send."""
 
     tick = 0
+    links: Links | None = None
+
+    def handles_command(self) -> bool:
+        return False
 
     def __init__(self) -> None:
         self.history = History(max_messages=10_000_000)
         self.publisher = StreamPublisher(self.history, SnapshotBuilder(), epoch="e", monitor=Silent())
-        self.teller = EventPublisher(self.publisher.publish, self, lambda: 5.0)
+        self.teller = Words(self.publisher.publish, self, lambda: 5.0)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)

@@ -16,7 +16,7 @@ from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
-from ...protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
+from ...protocol.messages import CONTROL, Links, MessageTypes, RunState, WebSocketMessage
 from ..interfaces import Monitor
 from .history import History
 from .snapshot import SnapshotBuilder
@@ -87,6 +87,7 @@ class StreamPublisher:
         tick: int | None = None,
         timestamp: float | None = None,
         receipt: Receipt | None = None,
+        links: Links | None = None,
     ) -> None:
         """Encode at once and append; from any thread, never raises. A `receipt` is given the message's position.
 
@@ -96,16 +97,19 @@ class StreamPublisher:
         try:
             if timestamp is None:
                 timestamp = self._clock()
-            message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick))
+            if links is None:
+                message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick))
+            else:
+                message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick, None, *links))
             if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str):
-                message = self._unusual(type, data, timestamp, tick)
+                message = self._unusual(type, data, timestamp, tick, links)
             if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
                 self._overflow(type, message)
                 return
             self._queued_bytes += len(message)
             self._queue.append((type, message, self.overflowed, receipt))
         except Exception:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
-            self._publish_anyhow(type, data, timestamp, tick, receipt)
+            self._publish_anyhow(type, data, timestamp, tick, receipt, links)
 
     def _overflow(self, type: str, message: bytes) -> None:
         """Lose a message, but never a state of the run: these are rare and small, and somebody may wait for one."""
@@ -121,13 +125,19 @@ class StreamPublisher:
         self._queue.append((type, message, self.overflowed, receipt))
 
     def _publish_anyhow(
-        self, type: Any, data: Any, timestamp: float | None, tick: int | None, receipt: Receipt | None
+        self,
+        type: Any,
+        data: Any,
+        timestamp: float | None,
+        tick: int | None,
+        receipt: Receipt | None,
+        links: Links | None,
     ) -> None:
         """Publish what the encoder did not like with its payload converted, or an `error` 1005 that says why not."""
         try:
             try:
                 name = clean(type) if isinstance(type, str) else plain(type)
-                message = self._unusual(name, data, timestamp, tick)
+                message = self._unusual(name, data, timestamp, tick, links)
                 self.converted += 1
             except Exception as final:  # noqa: BLE001 — whatever it is, it is told
                 name, message = (
@@ -141,20 +151,20 @@ class StreamPublisher:
         except Exception:  # the boundary to the simulation
             log.exception("a message of type %.80r could not be published, and neither could the error", type)
 
-    def _unusual(self, type: str, data: Any, timestamp: float | None, tick: int | None) -> bytes:
+    def _unusual(self, type: str, data: Any, timestamp: float | None, tick: int | None, links: Links | None) -> bytes:
         """Encode a message whose payload has to be converted, or shortened to fit; `WebSocketError` for a bad type."""
         if not isinstance(type, str):
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type is a text")
         if type in CONTROL:
             if type != MessageTypes.RUN_STATE:
                 raise _not_published(type)
-            return encode(WebSocketMessage(type, data, timestamp, None, tick))
+            return encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
         data = plain(data)
-        message = encode(WebSocketMessage(type, data, timestamp, None, tick))
+        message = encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
         excess = len(message) - self._max_payload
         if excess > 0:
             data = _fitting(data, len(encode(data)) - excess)
-            message = encode(WebSocketMessage(type, data, timestamp, None, tick))
+            message = encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
             if len(message) > self._max_payload:
                 raise WebSocketError(WebSocketError.INVALID_MESSAGE, "is too long, even without its payload")
         return message
@@ -187,12 +197,13 @@ class StreamPublisher:
         if message.type in CONTROL:
             raise _not_published(message.type)
         data = message.data
+        links = Links(message.sim_time, message.event_id, message.cause, message.intervention)
         if isinstance(data, msgspec.Raw):  # of a recording: JSON already, and told as it was
             encoded = encode(msgspec.structs.replace(message, seq=None))
             if len(encoded) > self._max_payload:
-                encoded = self._unusual(message.type, decode(Any, data), message.timestamp, message.tick)
+                encoded = self._unusual(message.type, decode(Any, data), message.timestamp, message.tick, links)
         else:
-            encoded = self._unusual(message.type, data, message.timestamp, message.tick)
+            encoded = self._unusual(message.type, data, message.timestamp, message.tick, links)
         self.drain()
         return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
 

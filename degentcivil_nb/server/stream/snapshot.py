@@ -79,6 +79,8 @@ class SnapshotBuilder:
                 self._list(_listed(message))
                 return None
             about = _about(message)
+            if type == MessageTypes.CHARACTER_LEFT:
+                return self._leave(character_of({"character_id": about.data.character_id}))
         except FOREIGN:
             return None
         return character_of({"character_id": about.data.character_id})
@@ -90,7 +92,12 @@ class SnapshotBuilder:
             character.state = seen.data.new_state
             character.since = seen.timestamp
         if seen.data.location is not None:
-            character.location = seen.data.location
+            character.location = seen.data.location or None  # an empty one: it left its place
+        return name
+
+    def _leave(self, name: str | None) -> str | None:
+        if name is not None:
+            self._characters.pop(name, None)
         return name
 
     def _update(self, seen: _Updated) -> str | None:
@@ -115,7 +122,7 @@ class SnapshotBuilder:
             if state != character.state:
                 character.state, character.since = state, timestamp
         if isinstance(location, str):
-            character.location = rest.pop("location")
+            character.location = rest.pop("location") or None
         character.attributes.update(rest)
 
     def _of(self, name: str, timestamp: float | None) -> _Character:

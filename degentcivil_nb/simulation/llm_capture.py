@@ -1,0 +1,282 @@
+"""Calls of language models told by themselves: measured around a block, or around the function that asks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar, cast
+
+from .acting import who_acts
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+PARAMETERS: Final = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "stop",
+        "n",
+        "stream",
+        "response_format",
+        "reasoning_effort",
+    }
+)
+"""What of a request is recorded beside its prompt and its model: nothing else is, for it may hold keys or headers."""
+_PROMPTS: Final = ("messages", "prompt", "input", "contents", "question", "text")
+_TOKENS: Final = {
+    "prompt_tokens": ("prompt_tokens", "input_tokens", "prompt_token_count"),
+    "completion_tokens": ("completion_tokens", "output_tokens", "candidates_token_count"),
+}
+_USAGES: Final = ("usage", "usage_metadata")
+
+
+class CallSink(Protocol):
+    """What calls are told to: the probe."""
+
+    def llm_call(self, character_id: Any = None, **details: Any) -> str | None:
+        """Tell of a call."""
+
+
+class LlmCapture:
+    """A call under way: what is set on it is told at the end of its block, with the latency and the failure."""
+
+    def __init__(
+        self,
+        sink: CallSink,
+        character_id: Any = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        **details: Any,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._details = details
+        self._character = who_acts() if character_id is None else character_id
+        self.response: Any = None
+        """What the model answered: text, data, or a provider's own object, of which text and tokens are read."""
+        self.prompt: Any = details.pop("prompt", None)
+        self.model: Any = details.pop("model", None)
+        self.prompt_tokens: Any = None
+        self.completion_tokens: Any = None
+        self.cost_usd: Any = None
+        self.error: Any = None
+        self.id: str | None = None
+        """The call's id, once it was told."""
+        self._began = clock()
+
+    def __enter__(self) -> Self:
+        self._began = self._clock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell the call as it is now."""
+        found = read_response(self.response)
+        told = {
+            "prompt": without_media(self.prompt),
+            "response": found.pop("response"),
+            "model": self.model if self.model is not None else found.pop("model", None),
+            "latency_s": self._clock() - self._began,
+            "cost_usd": self.cost_usd,
+            "error": self.error if error is None else error,
+        }
+        for name in _TOKENS:
+            own = getattr(self, name)
+            told[name] = found.get(name) if own is None else own
+        self.id = self._sink.llm_call(self._character, **{**self._details, **told})
+
+
+def capture_function(sink: CallSink, function: _F, character_id: Any = None, **details: Any) -> _F:
+    """Give a function that asks as `function` does, and tells each call; of a stream, when the stream ends."""
+
+    def begin(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> LlmCapture:
+        return LlmCapture(sink, character_id, **{**read_request(arguments, more), **details})
+
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def asked_stream(*arguments: Any, **more: Any) -> Any:
+            async for piece in _told_async(begin(arguments, more), function(*arguments, **more)):
+                yield piece
+
+        return cast(_F, asked_stream)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def asked_async(*arguments: Any, **more: Any) -> Any:
+            call = begin(arguments, more)
+            try:
+                return _answered(call, await function(*arguments, **more))
+            except BaseException as error:
+                call.end(error)
+                raise
+
+        return cast(_F, asked_async)
+
+    @functools.wraps(function)
+    def asked(*arguments: Any, **more: Any) -> Any:
+        call = begin(arguments, more)
+        try:
+            return _answered(call, function(*arguments, **more))
+        except BaseException as error:
+            call.end(error)
+            raise
+
+    return cast(_F, asked)
+
+
+def _answered(call: LlmCapture, response: Any) -> Any:
+    """Tell a call whose answer is there; a stream is handed on piece by piece, and told at its end."""
+    if isinstance(response, Iterator):
+        return _told(call, response)
+    if isinstance(response, AsyncIterator):
+        return _told_async(call, response)
+    if inspect.isawaitable(response):
+        return _awaited(call, response)
+    call.response = response
+    call.end()
+    return response
+
+
+async def _awaited(call: LlmCapture, response: Any) -> Any:
+    try:
+        return _answered(call, await response)
+    except BaseException as error:
+        call.end(error)
+        raise
+
+
+def _told(call: LlmCapture, pieces: Iterator[Any]) -> Iterator[Any]:
+    seen: list[Any] = []
+    error: BaseException | None = None
+    try:
+        for piece in pieces:
+            seen.append(piece)
+            yield piece
+    except BaseException as failed:
+        error = failed
+        raise
+    finally:
+        _end_stream(call, seen, error)
+
+
+async def _told_async(call: LlmCapture, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    seen: list[Any] = []
+    error: BaseException | None = None
+    try:
+        async for piece in pieces:
+            seen.append(piece)
+            yield piece
+    except BaseException as failed:
+        error = failed
+        raise
+    finally:
+        _end_stream(call, seen, error)
+
+
+def _end_stream(call: LlmCapture, pieces: list[Any], error: BaseException | None) -> None:
+    read = [read_response(piece) for piece in pieces]
+    texts = [piece["response"] for piece in read]
+    call.response = "".join(texts) if all(isinstance(text, str) for text in texts) else texts
+    for name in ("model", *_TOKENS):
+        found = [piece[name] for piece in read if piece.get(name) is not None]
+        if found and getattr(call, name) is None:
+            setattr(call, name, found[-1])
+    # whoever stops reading early has what it wanted: that is no failure
+    call.end(None if isinstance(error, GeneratorExit) else error)
+
+
+# --- what is read of requests and answers ----------------------------------------------------------------------------
+
+
+def read_request(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the prompt, the model and the allowed parameters of a request, and nothing else of it."""
+    read: dict[str, Any] = {name: more[name] for name in ("model",) if name in more}
+    prompts = [more[name] for name in _PROMPTS if name in more]
+    prompts += [item for item in arguments if isinstance(item, (str, list))]
+    if prompts:
+        read["prompt"] = prompts[0]
+    parameters = {name: value for name, value in more.items() if name in PARAMETERS}
+    if parameters:
+        read["parameters"] = parameters
+    return read
+
+
+def read_response(response: Any) -> dict[str, Any]:
+    """Give the text, the model and the tokens of an answer, as the common providers write them."""
+    read: dict[str, Any] = {"response": _text(response)}
+    model = _get(response, "model")
+    if isinstance(model, str):
+        read["model"] = model
+    usage = next((found for name in _USAGES if (found := _get(response, name)) is not None), None)
+    for name, words in _TOKENS.items():
+        found = next((count for word in words if isinstance(count := _get(usage, word), (int, float))), None)
+        if found is not None:
+            read[name] = found
+    return read
+
+
+def _text(response: Any) -> Any:
+    """Find the text in an answer or in a piece of a stream; what has none is told as it is."""
+    choice = _first(_get(response, "choices"))
+    if choice is not None:
+        message = _get(choice, "message") or _get(choice, "delta")
+        found = _get(message, "content") if message is not None else _get(choice, "text")
+        if found is None and _get(choice, "delta") is not None:
+            return ""
+        return response if found is None else found
+    for name in ("output_text", "content", "text"):
+        found = _get(response, name)
+        if isinstance(found, str):
+            return found
+        if isinstance(found, list) and all(isinstance(_get(part, "text"), str) for part in found):
+            return "".join(_get(part, "text") for part in found)
+    return response
+
+
+def without_media(prompt: Any) -> Any:
+    """Give a prompt without images, sounds and files, whose place a text takes."""
+    if isinstance(prompt, (list, tuple)):
+        return [without_media(item) for item in prompt]
+    if isinstance(prompt, dict):
+        kind = prompt.get("type")
+        if isinstance(kind, str) and any(word in kind for word in ("image", "audio", "file", "video", "media")):
+            return {"type": kind, "left_out": True}
+        return {name: without_media(value) if name in ("content", "parts") else value for name, value in prompt.items()}
+    return "(bytes left out)" if isinstance(prompt, (bytes, bytearray, memoryview)) else prompt
+
+
+def _get(value: Any, name: str) -> Any:
+    if value is None or isinstance(value, str):
+        return None
+    try:
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    except Exception:  # noqa: BLE001 — a provider's own object
+        return None
+
+
+def _first(values: Any) -> Any:
+    return values[0] if isinstance(values, (list, tuple)) and values else None

@@ -1,0 +1,210 @@
+"""The rarer words of a simulation: calls of models and tools, what characters say and think, figures, departures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ..core.plain import is_plain, plain
+from ..core.text_of import text_of
+from ..protocol.messages import MessageTypes
+from . import payloads
+from .publishing import EventPublisher
+from .values import causes_of, count_of, number_of, word_of
+
+_FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "prompt_tokens": count_of,
+    "completion_tokens": count_of,
+    "latency_s": number_of,
+    "cost_usd": number_of,
+}
+"""What is a number of an LLM call, and how it is read."""
+_WORDS: Final = ("model", "prompt_type", "error")
+
+
+class Words(EventPublisher):
+    """Tell of what has an id of its own: each of these gives its `id`, to be named as the `cause` of what follows."""
+
+    def llm_call(
+        self,
+        character_id: Any = None,
+        *,
+        prompt_type: Any = None,
+        prompt: Any = None,
+        response: Any = None,
+        model: Any = None,
+        prompt_tokens: Any = None,
+        completion_tokens: Any = None,
+        latency_s: Any = None,
+        cost_usd: Any = None,
+        error: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell of a call of a language model, with its prompt and its response (text, messages or any data).
+
+        Numbers may be of any type, and `latency_s` a `timedelta`; a figure that is no number stays as it was told
+        under a name of its own, such as `cost_usd_text`. Without a `character_id` it is the one who acts (`acting`).
+        Returns the call's `id`, which is made where none is given.
+        """
+        try:
+            figures = {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "latency_s": latency_s,
+                "cost_usd": cost_usd,
+            }
+            details = {"prompt": prompt, "response": response, **self._figures(figures)}
+            for name, word in zip(_WORDS, (model, prompt_type, error), strict=True):
+                details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
+            payload = payloads.llm_call(self._whose(character_id), details.pop("prompt_type"), **details)
+            named = None if id is None else self._event_id(id)
+            self._name_in(payload, named, cause)
+            id = named or id
+            return self._rare("llm_call", MessageTypes.LLM_CALL, payload, id, cause, more)
+        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.LLM_CALL, character_id, failed)
+            return None
+
+    def said(
+        self,
+        character_id: Any,
+        receivers: Any,
+        content: Any,
+        *,
+        channel: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that a character said something to one other or to several; a row of `session.chat()`.
+
+        Returns the message's `id`, which is made where none is given.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     probe.said("emma", ["noah", "mia"], "Good morning!", channel="street", id="c1")
+        'c1'
+        """
+        try:
+            payload: dict[str, Any] = {
+                "character_id": self._speaker(character_id),
+                "receivers": [self._character(receiver) for receiver in _each(receivers)],
+                "content": content,
+            }
+            if channel is not None:
+                payload["channel"] = word_of(channel)
+            return self._rare("said", MessageTypes.CHAT_MESSAGE, payload, id, cause, more)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.CHAT_MESSAGE, character_id, error)
+            return None
+
+    def tool_call(
+        self,
+        character_id: Any,
+        name: Any,
+        arguments: Any = None,
+        result: Any = None,
+        *,
+        latency_s: Any = None,
+        error: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that a character used a tool; `latency_s` in seconds or as a `timedelta`, `error` where it failed.
+
+        Returns the call's `id`, which is made where none is given.
+        """
+        try:
+            payload = {
+                "character_id": self._whose(character_id),
+                "name": word_of(name),
+                "arguments": arguments,
+                "result": result,
+            }
+            figures = self._figures({"latency_s": latency_s}, "tool_call")
+            payload.update({key: value for key, value in figures.items() if value is not None})
+            if error is not None:
+                payload["error"] = word_of(error)
+            return self._rare("tool_call", MessageTypes.TOOL_CALL, payload, id, cause, more)
+        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.TOOL_CALL, character_id, failed)
+            return None
+
+    def thought(
+        self,
+        character_id: Any,
+        kind: Any,
+        text: Any,
+        *,
+        evidence: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell what a character thinks: a plan, a memory, a reflection; `evidence` are the ids of what it rests on.
+
+        Returns the thought's `id`, which is made where none is given.
+        """
+        try:
+            payload = {"character_id": self._speaker(character_id), "kind": word_of(kind), "text": text}
+            found = [causes_of(item) for item in _each(evidence)]
+            if found:
+                payload["evidence"] = [item for item in found if isinstance(item, str)]
+            return self._rare("thought", MessageTypes.THOUGHT, payload, id, cause, more)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.THOUGHT, character_id, error)
+            return None
+
+    def measure(self, name: Any, value: Any) -> None:
+        """Tell a figure of the whole model, such as a Gini coefficient or the population, as of this tick."""
+        try:
+            self.publish(MessageTypes.MEASURE, {"name": word_of(name), "value": value})
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.MEASURE, None, error)
+
+    def left(self, character_id: Any) -> None:
+        """Tell that a character is gone from the town; the present no longer lists it."""
+        try:
+            known = self._character(character_id)
+            self.publish(MessageTypes.CHARACTER_LEFT, {"character_id": known})
+            if known is not None:
+                self.states.pop(known, None)
+                self.known.forget(known)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.CHARACTER_LEFT, character_id, error)
+
+    def _speaker(self, character_id: Any) -> Any:
+        return self._character(self._whose(None) if character_id is None else character_id)
+
+    def _rare(
+        self, word: str, type: str, payload: dict[str, Any], id: Any, cause: Any, more: Mapping[str, Any]
+    ) -> str | None:
+        """Publish what always has an id, with its values converted."""
+        self._keep(payload, word, more)
+        if not is_plain(payload):
+            payload = self._converted(payload, plain)
+        return self._publish_linked(type, payload, self._clock(), True if id is None else id, cause)
+
+    def _figures(self, told: Mapping[str, Any], word: str = "llm_call") -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for name, value in told.items():
+            try:
+                read[name] = _FIGURES[name](value)
+            except (ValueError, TypeError, ArithmeticError):
+                read[f"{name}_text"] = text_of(value)
+                self._warn(word, name, "%s() was told a %s that is no number: it is kept as %s_text", name)
+        return read
+
+
+def _each(values: Any) -> Iterable[Any]:
+    """Give the items of any list-like, and what is none as the only one."""
+    if values is None:
+        return ()
+    if isinstance(values, (str, bytes, Mapping)) or not hasattr(type(values), "__iter__"):
+        return (values,)
+    return list(values)
