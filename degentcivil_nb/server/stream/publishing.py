@@ -160,6 +160,7 @@ class StreamPublisher:
                 raise _not_published(type)
             return encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
         data = plain(data)
+        links = links and Links(*(shortened(plain(part), _REASON) for part in links))
         message = encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
         excess = len(message) - self._max_payload
         if excess > 0:
