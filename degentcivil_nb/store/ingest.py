@@ -181,6 +181,8 @@ class Ingest:
         _number(found.spoken, self._words)
         for finish in found.later:
             finish()
+        found.later.clear()  # they hold `found`, which would keep all payloads until the garbage collector comes
+        found.spoken.clear()
         found.updates.sort(key=_row)
         found.calls.sort(key=_row)
         return found
