@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import ssl as ssl_module
 import threading
 import time
@@ -14,9 +12,9 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ..core import lifetime
 from ..core.arguments import flag, positive_number, text, text_or_none, whole_number
 from ..core.counting import counted
-from ..core.open_names import OpenNames
 from ..protocol.messages import Command, CommandResult, MessageTypes, WebSocketMessage
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
 from ..simulation import payloads
@@ -29,8 +27,6 @@ log = logging.getLogger("degentcivil_nb.demo")
 HOST: Final = "127.0.0.1"
 _STOP_S: Final = 10.0
 _ANSWER_S: Final = 10.0
-
-_running: set[LocalServer] = set()
 
 
 def start_local_server(
@@ -87,11 +83,10 @@ class LocalServer:
         host = text("host", host)
         self.name = text_or_none("name", name)
         """What it is known by in this process: another of that name takes its place."""
-        _named.take(name)
+        lifetime.close_named(LocalServer, name)
         self.tls = local_tls(tuple({*LOCAL_NAMES, host})) if tls else None
         """Both ends of the trust in a certificate made on the spot; `None` without `tls`."""
         self._clock = clock
-        self._lock = threading.Lock()
         self._stopped = False
         self._floods: list[faults.Flood] = []
         self.probe = SimulationProbe(
@@ -114,8 +109,7 @@ class LocalServer:
         self._thread.start()
         ready.wait()
         self.probe.flush()  # so that the first to connect finds everybody there
-        _running.add(self)
-        _named.add(name, self)
+        lifetime.register(self, close=type(self).stop, inherited=type(self)._give_up, name=name)
 
     def _live(self, ready: threading.Event) -> None:
         try:
@@ -141,12 +135,9 @@ class LocalServer:
 
     def stop(self) -> None:
         """End the town, its server and both threads, and free the port. Idempotent."""
-        with self._lock:
-            if self._stopped:
-                return
-            self._stopped = True
-        _running.discard(self)
-        _named.discard(self.name, self)
+        if not lifetime.release(self):
+            return
+        self._stopped = True
         for flood in self._floods:
             flood.stop()
         self.town.stop()
@@ -155,6 +146,10 @@ class LocalServer:
         self.probe.close()
         if self._thread.is_alive():
             log.warning("the town did not end its tick within %g s; it is left behind as a daemon", _STOP_S)
+
+    def _give_up(self) -> None:
+        """Do nothing from now on: this is a forked child, and the town stayed with the parent."""
+        self._stopped = True
 
     def __enter__(self) -> Self:
         return self
@@ -271,16 +266,3 @@ class LocalServer:
         self.probe.control.submit(str(uuid.uuid4()), Command("announce"), "debugger", answered.set_result)
         if not answered.result(_ANSWER_S + 1).ok:
             self.town.announce()
-
-
-_named: Final = OpenNames(LocalServer.stop)
-
-
-@atexit.register
-def _stop_all() -> None:
-    for server in list(_running):
-        server.stop()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_running.clear)  # the towns stayed with the parent

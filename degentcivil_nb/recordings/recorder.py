@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from weakref import WeakSet
 
+from ..core import lifetime
 from ..core.redaction import redacted
 from ..core.version import __version__
 from ..protocol.messages import Gap, RawMessage
@@ -36,8 +36,6 @@ COMMIT_S: Final = 0.5
 SAMPLE: Final = 32
 PACKED: Final = 256
 """A list of so many messages is made columns of at once: then they are at hand, and their frames can go."""
-
-_alive: WeakSet[Recorder] = WeakSet()
 
 
 class RecorderStats(NamedTuple):
@@ -132,7 +130,7 @@ class Recorder:
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=f"degentcivil-recorder-{self.path.name}", daemon=True)
         self._thread.start()
-        _alive.add(self)
+        lifetime.register(self, inherited=type(self)._abandon)
 
     @property
     def existed(self) -> bool:
@@ -338,13 +336,3 @@ def _bytes_of(messages: Sequence[RawMessage]) -> int:
     """Estimate the bytes of payloads from a sample of them."""
     step = max(1, len(messages) // SAMPLE)
     return sum([len(message.data) for message in messages[::step]]) * step
-
-
-def _abandon_in_child() -> None:
-    for recorder in list(_alive):
-        recorder._abandon()
-    _alive.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_abandon_in_child)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import math
 import os
@@ -17,10 +16,9 @@ from typing import Annotated, Final, Self
 from msgspec import Meta
 from msgspec.structs import replace
 
-from ..core import logs
+from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
 from ..core.names import did_you_mean
-from ..core.open_names import OpenNames
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.errors import WebSocketError
@@ -35,8 +33,6 @@ from .tape import LONGEST_SILENCE_S, MAX_SPEED, Playhead, Tape, refused, seconds
 log = logging.getLogger("degentcivil_nb.replay")
 
 _CLOSE_S: Final = 10.0
-
-_running: set[Replay] = set()
 
 
 def start_replay(
@@ -122,14 +118,13 @@ class Replay:
         self.name = text_or_none("name", name)
         """What it is known by in this process: another of that name takes its place."""
         paused = flag("paused", paused)
-        _named.take(name)
+        lifetime.close_named(Replay, name)
         self._tape = Tape(self.path)
         self._state = RunState("paused", "start") if paused else RunState("running")
         if not paused:
             self._head.run()
         self._queue: deque[Request] = deque()
         self._current: str | None = None
-        self._stopped = False
         self._commands = CommandTable()
         for function in (self.pause, self.resume, self.step, self.set_speed, self.seek):
             self._commands.add(DeclaredCommand(function))
@@ -153,8 +148,7 @@ class Replay:
         except BaseException:
             self._portal.close()
             raise
-        _running.add(self)
-        _named.add(name, self)
+        lifetime.register(self, close=type(self).stop, name=name)
 
     @property
     def url(self) -> str:
@@ -177,11 +171,8 @@ class Replay:
 
     def stop(self) -> None:
         """End the server and its thread; idempotent."""
-        if self._stopped:
+        if not lifetime.release(self):
             return
-        self._stopped = True
-        _running.discard(self)
-        _named.discard(self.name, self)
         try:
             self._portal.call(self._close, timeout=_CLOSE_S)
         except (RuntimeError, TimeoutError) as error:
@@ -376,16 +367,3 @@ class Replay:
             hint = did_you_mean(character_id, self._player.scene.present.names())
             raise refused("character_id", f"there is no character {character_id[:80]!r}{hint}")
         return found
-
-
-_named: Final = OpenNames(Replay.stop)
-
-
-@atexit.register
-def _stop_all() -> None:
-    for replay in list(_running):
-        replay.stop()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_running.clear)  # the servers stayed with the parent

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import ssl as ssl_module
-import threading
 import time
 import uuid
 import warnings
@@ -19,7 +17,7 @@ import pandas as pd
 
 from ..analysis.reader import Reader, warn_unknown_keys, warn_unknown_names
 from ..client.simulation_client import SimulationClient
-from ..core import logs
+from ..core import lifetime, logs
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.portal import Portal
@@ -46,9 +44,6 @@ SILENT_S: Final = 20.0
 """Without a sign of life for so long, a session says so: two pings of a server without heartbeats."""
 
 logger = logging.getLogger("degentcivil_nb.session")
-
-_open: dict[str, Session] = {}
-_open_lock = threading.Lock()
 
 
 def connect(
@@ -80,11 +75,7 @@ def connect(
     if not isinstance(target, str):
         token = token or getattr(target, "token", None)
         ssl = ssl or getattr(target, "client_ssl", None)
-    if name is not None:
-        with _open_lock:
-            older = _open.get(name)
-        if older is not None:
-            older.close()
+    lifetime.close_named(Session, name)
     session = Session(
         url,
         token=token,
@@ -179,8 +170,7 @@ class Session(Reader):
             raise
         if self._recorder is not None:
             self._recorder.run_id = self._run_id()
-        with _open_lock:
-            _open[self.name] = self
+        lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=self.name)
 
     def _say_what_is_on_its_way(self) -> None:
         behind = self._client.on_their_way
@@ -195,12 +185,9 @@ class Session(Reader):
 
     def close(self) -> None:
         """End the connection and every thread of the session; what it holds can still be asked. Idempotent."""
-        with _open_lock:
-            if _open.get(self.name) is self:
-                del _open[self.name]
-            if self._closed:
-                return
-            self._closed = True
+        if not lifetime.release(self):
+            return
+        self._closed = True
         self._subscriptions.close()
         try:
             self._portal.call(self._client.close, timeout=5)
@@ -217,6 +204,10 @@ class Session(Reader):
     def reconnect(self) -> None:
         """Try to connect now, and close the circuit breaker by hand."""
         self._portal.call(self._client.reconnect, timeout=15)
+
+    def _give_up(self) -> None:
+        """Be closed in a forked child: the threads are not here, and the sockets are the parent's to close."""
+        self._closed = True
 
     def __enter__(self) -> Session:
         return self
@@ -466,24 +457,3 @@ class Session(Reader):
     def dashboard(self) -> Dashboard:
         """Show all panels in one widget, which follows the run and goes on while a cell blocks."""
         return self.panel.dashboard()
-
-
-@atexit.register
-def _close_all() -> None:
-    with _open_lock:
-        sessions = list(_open.values())
-    for session in sessions:
-        session.close()
-
-
-def _forget_in_child() -> None:
-    """Drop the parent's sessions after a fork: their threads are not here, and their sockets are not ours to close."""
-    global _open_lock  # noqa: PLW0603 — the one lock of the one table of sessions
-    _open_lock = threading.Lock()  # the parent may have held it
-    for session in _open.values():
-        session._closed = True
-    _open.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_forget_in_child)

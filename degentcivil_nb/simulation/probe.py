@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
-import os
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
-from ..core import logs
+from ..core import lifetime, logs
 from ..core.arguments import flag, positive_number, text, text_or_none
-from ..core.open_names import OpenNames
 from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
@@ -33,8 +30,6 @@ log = logging.getLogger("degentcivil_nb.simulation")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _CLOSE_S: Final = 10.0
-
-_open: set[SimulationProbe] = set()
 
 
 class SimulationProbe(Watching):
@@ -69,7 +64,6 @@ class SimulationProbe(Watching):
         history: int = 100_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._closed = False
         self._history = history
         host = text("host", host)
         self.name = text_or_none("name", name)
@@ -106,7 +100,7 @@ class SimulationProbe(Watching):
             "compression": compression,
         }
         logs.install_filters()
-        _named.take(name)
+        lifetime.close_named(SimulationProbe, name)
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._replacing = asyncio.Lock()  # two at once would want the same port
@@ -118,8 +112,7 @@ class SimulationProbe(Watching):
         except BaseException:
             self._portal.close()
             raise
-        _open.add(self)
-        _named.add(name, self)
+        lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=name)
 
     def _make_server(self, host: str, port: int) -> SimulationWebSocket:
         return SimulationWebSocket(
@@ -325,11 +318,8 @@ class SimulationProbe(Watching):
 
     def close(self) -> None:
         """Tell that the run is `finished`, and end the server and its thread. Idempotent."""
-        if self._closed:
+        if not lifetime.release(self):
             return
-        self._closed = True
-        _open.discard(self)
-        _named.discard(self.name, self)
         self.control.finish("finished")
         try:
             self._portal.call(self._server.close, timeout=_CLOSE_S)
@@ -388,19 +378,16 @@ class SimulationProbe(Watching):
         failed = f", {unencodable:,} unencodable" if unencodable else ""
         return f"<SimulationProbe {self.url}: {state.state}{at}{failed}>"
 
-    def _become_inert(self) -> None:
+    def _give_up(self) -> None:
         """Do nothing from now on: this is a forked child, and the server stayed with the parent."""
-        self._closed = True
         self._publish = _nowhere
         self.control.disarm()
 
 
-_named: Final = OpenNames(SimulationProbe.close)
-
-
 def calls_checkpoints_here(epoch: str | None) -> bool:
     """Say whether this very thread is the one that comes to the checkpoints of the run with that epoch."""
-    return any(probe.server.epoch == epoch and probe.control.is_own_thread for probe in list(_open))
+    held = lifetime.held(SimulationProbe)
+    return any(probe.server.epoch == epoch and probe.control.is_own_thread for probe in held)
 
 
 def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocketAuth | None:
@@ -423,19 +410,3 @@ def _nowhere(
 
 def _nothing() -> None:
     """Cancel nothing."""
-
-
-@atexit.register
-def _close_all() -> None:
-    for probe in list(_open):
-        probe.close()
-
-
-def _leave_to_parent() -> None:
-    for probe in list(_open):
-        probe._become_inert()
-    _open.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_leave_to_parent)
