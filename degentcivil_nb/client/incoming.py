@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from ..monitoring.interfaces import Monitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import encode
@@ -28,7 +29,7 @@ from ..protocol.messages import (
     Snapshot,
 )
 from ..protocol.receiver import StreamReceiver, gap_message
-from .interfaces import Monitor, Sink, TrafficLog
+from .interfaces import Sink
 from .peer_clock import PeerClock
 from .requests import Requests
 

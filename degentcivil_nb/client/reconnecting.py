@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
 
+from ..monitoring.interfaces import Monitor, TrafficLog
 from ..protocol.errors import ConnectFailed
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes, RawMessage
@@ -20,7 +21,6 @@ from .connecting import PLAIN_SILENCE_S, Connector
 from .failures import explain_close
 from .frame_connection import FrameConnection, keep_alive
 from .incoming import V1, Incoming
-from .interfaces import Monitor, TrafficLog
 from .requests import Requests
 
 CONNECTING: Final = "connecting"

@@ -12,6 +12,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from ..monitoring.interfaces import Monitor, Silent, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
 from ..protocol.messages import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
@@ -20,7 +21,7 @@ from .circuit_breaker import Circuit, retry_delays
 from .connecting import PLAIN_SILENCE_S, Connector
 from .failures import explain_close
 from .incoming import V1, Incoming
-from .interfaces import Monitor, Silent, Sink, TrafficLog
+from .interfaces import Sink
 from .reconnecting import CLOSED, LIVE, ConnectionSupervisor
 from .requests import Requests
 

@@ -22,7 +22,7 @@ from .arrow_messages import Packed, RecordedMessage, pack
 from .segment_writer import SegmentWriter
 
 if TYPE_CHECKING:
-    from ..client.interfaces import Monitor
+    from ..monitoring.interfaces import Monitor
     from ..store.ingest import Ingested
 
 logger = logging.getLogger("degentcivil_nb.recordings")

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw, structs
 
+from ..monitoring.interfaces import Monitor, Silent
 from ..protocol.commands import allows, unknown_command
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
@@ -24,7 +25,7 @@ from ..protocol.messages import (
     RawMessage,
     WebSocketMessage,
 )
-from .interfaces import CommandHandler, Monitor, Requester, Silent
+from .interfaces import CommandHandler, Requester
 from .peers.closing import message_of
 
 log = logging.getLogger("degentcivil_nb.server")

@@ -8,27 +8,6 @@ from typing import Protocol
 from ..protocol.messages import Command, CommandResult, CommandSpec, WebSocketMessage
 
 
-class Monitor(Protocol):
-    """Count what happens and sample how long it takes."""
-
-    def update_metrics(self, name: str, value: float = 1) -> None:
-        """Add `value` to the counter `name`."""
-
-    def observe(self, name: str, seconds: float) -> None:
-        """Take one sample of a duration."""
-
-
-class TrafficLog(Protocol):
-    """Record frames while it is enabled."""
-
-    @property
-    def enabled(self) -> bool:
-        """Say whether frames are wanted now."""
-
-    def record(self, direction: str, frame: bytes | str, peer: str) -> None:
-        """Keep a frame that was `"sent"` to or `"received"` from a peer."""
-
-
 class CommandHandler(Protocol):
     """Carry out commands, on whatever thread they belong to."""
 
@@ -55,13 +34,3 @@ class Requester(Protocol):
 
     def reply(self, message: WebSocketMessage) -> None:
         """Send an answer to this peer alone; on the server's loop only, and it never waits."""
-
-
-class Silent:
-    """Be a `Monitor` that keeps nothing, where nobody asked for one."""
-
-    def update_metrics(self, name: str, value: float = 1) -> None:
-        """Do nothing."""
-
-    def observe(self, name: str, seconds: float) -> None:
-        """Do nothing."""

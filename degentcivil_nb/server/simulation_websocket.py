@@ -18,6 +18,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
+from ..monitoring.interfaces import Monitor, Silent, TrafficLog
 from ..protocol.errors import ConnectFailed
 from ..protocol.messages import NO_DEADLINE, WITHDRAW, CommandSpec, Hello, RunState, WebSocketMessage
 from ..protocol.rate_limits import RateLimiter
@@ -27,7 +28,7 @@ from .entrance.auth import WebSocketAuth
 from .entrance.binding import addresses, explain, require_safe
 from .entrance.connection_pool import ConnectionPool
 from .entrance.origins import Gate
-from .interfaces import CommandHandler, Monitor, Silent, TrafficLog
+from .interfaces import CommandHandler
 from .library_log import library_log
 from .peers.closing import ending
 from .peers.error_handler import ErrorHandler

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from degentcivil_nb.monitoring.interfaces import Silent
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
-from degentcivil_nb.server.interfaces import Silent
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder

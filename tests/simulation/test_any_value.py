@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import degentcivil_nb as dc
+from degentcivil_nb.monitoring.interfaces import Silent
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.messages import Links
-from degentcivil_nb.server.interfaces import Silent
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder

@@ -10,8 +10,8 @@ from weakref import WeakSet
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from ...monitoring.interfaces import Monitor
 from ...protocol.errors import WebSocketError
-from ..interfaces import Monitor
 from ..peers.closing import close_with_error
 from .auth import WebSocketAuth, bearer_token
 from .connection_pool import FULL, ConnectionPool

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from websockets.exceptions import ConnectionClosed
 
+from ...monitoring.interfaces import Monitor, Silent
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import WebSocketMessage
 from ...protocol.rate_limits import SlidingWindow
-from ..interfaces import Monitor, Silent
 from .closing import close_with_error, message_of
 
 log = logging.getLogger("degentcivil_nb.server")

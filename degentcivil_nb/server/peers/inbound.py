@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from websockets.exceptions import ConnectionClosed
 
+from ...monitoring.interfaces import Monitor, TrafficLog
 from ...protocol.codec import decode_raw
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode
 from ...protocol.messages import MessageTypes, RawMessage, Resume, WebSocketMessage
 from ...protocol.rate_limits import RateLimiter
 from ..dispatch import Dispatcher, answer_to
-from ..interfaces import Monitor, TrafficLog
 from .closing import message_of
 from .error_handler import ErrorHandler
 from .peer import Peer

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
+from ...monitoring.interfaces import Monitor
 from ..entrance.auth import WebSocketAuth
-from ..interfaces import Monitor
 from ..stream.history import History
 from .peer import TOO_SLOW, Peer
 

@@ -12,10 +12,10 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from ...monitoring.interfaces import TrafficLog
 from ...protocol.json_text import encode
 from ...protocol.messages import Heartbeat, MessageTypes, WebSocketMessage
 from ..entrance.connection_pool import address_of
-from ..interfaces import TrafficLog
 from ..stream.feed import Feed
 
 log = logging.getLogger("degentcivil_nb.server")

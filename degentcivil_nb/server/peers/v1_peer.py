@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from ...monitoring.interfaces import TrafficLog
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
 from ...protocol.messages import (
@@ -28,7 +29,6 @@ from ...protocol.messages import (
     error_message,
 )
 from ...protocol.resume import plan_resume
-from ..interfaces import TrafficLog
 from ..stream.feed import Feed
 from ..stream.frames import Filter
 from .peer import Peer

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sized
 from typing import Final, Protocol
 
+from ...monitoring.interfaces import Monitor
 from ...protocol.batching import BatchTiming
 from ...protocol.messages import RunState
-from ..interfaces import Monitor
 from .fair_turns import FairTurns
 from .frames import Filter, Frames
 from .history import History

@@ -14,10 +14,10 @@ import msgspec
 from ...core.plain import key_text, plain
 from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
+from ...monitoring.interfaces import Monitor
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
 from ...protocol.messages import CONTROL, Links, MessageTypes, RunState, WebSocketMessage
-from ..interfaces import Monitor
 from .history import History
 from .snapshot import SnapshotBuilder
 
