@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final, Literal, TextIO
@@ -13,6 +11,7 @@ from typing import Final, Literal, TextIO
 import msgspec
 
 from ..client.simulation_client import SimulationClient
+from ..core.escaping import visible, visible_json
 from ..protocol.errors import ConnectFailed
 from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes, RawMessage
@@ -23,19 +22,6 @@ CAP: Final = 400
 
 _ALWAYS: Final = frozenset({MessageTypes.GAP, MessageTypes.RUN_STATE})
 """Printed whatever types are asked for: without them the rest would be misread."""
-
-_UNSEEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
-
-def visible(text: str) -> str:
-    r"""Write control, invisible and direction-changing characters as JSON escapes such as `\u001b`.
-
-    JSON text keeps its meaning: such characters stand in it only inside strings.
-    """
-    return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def text_line(message: RawMessage, received: float) -> str:
@@ -57,7 +43,7 @@ def json_line(message: RawMessage, received: float) -> str:
     """Write a message as one line of JSON, whole; `received` stands in for a timestamp that was not sent."""
     if message.timestamp is None:
         message = msgspec.structs.replace(message, timestamp=received)
-    return visible(_compact(encode(message)))
+    return visible_json(_compact(encode(message)))
 
 
 def _compact(data: bytes) -> str:

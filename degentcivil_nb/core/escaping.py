@@ -1,7 +1,11 @@
-"""Text that cannot deceive: what is unseen, or turns the reading direction, becomes an escape (as in `panel.js`)."""
+"""Text that cannot deceive: what is unseen, turns the reading direction or is a formula becomes an escape.
+
+The page does the same in `widgets/static/panel.js` and `cells.js`; a test compares both sides.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -9,24 +13,36 @@ _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
+"""Without the joiners U+200C and U+200D, which Persian and emoji are written with."""
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
 _NUMBER: Final = r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?"
 _FORMULA: Final = re.compile(
     rf"^[\t\r\n ]*(?!{_NUMBER}[\t\r\n ]*(?![\s\S]))[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\t\r\n ]*(?![\s\S]))"
 )
-"""What a spreadsheet would calculate; a number and a dash are none. `cells.js` has the same rule for copies."""
-
-
-def escape_formula(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula: one that it would calculate gets an apostrophe in front."""
-    return f"'{text}" if _FORMULA.search(text) else text
+"""What a spreadsheet would calculate; a number and a dash are none."""
 
 
 def visible(value: Any) -> str:
     """Write a value as one line in which control, bidirectional and invisible characters are escapes to be seen."""
     return _UNSEEN.sub(_escape, value if isinstance(value, str) else str(value))
+
+
+def visible_lines(text: str) -> str:
+    """Do the same with text of many lines: line ends and tabs stay."""
+    return _UNSEEN.sub(lambda match: match[0] if match[0] in "\n\t" else _escape(match), text)
+
+
+def visible_json(text: str) -> str:
+    r"""Write such characters in JSON text as JSON's own escapes, such as `\u001b`.
+
+    The text keeps its meaning: they stand in it only inside strings.
+    """
+    return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def escape_formula(text: str) -> str:
+    """Give a text that no spreadsheet takes for a formula: one that it would calculate gets an apostrophe in front."""
+    return f"'{text}" if _FORMULA.search(text) else text
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from .escaping import visible, visible_lines
 from .redaction import redacted
 
 ROOT: Final = "degentcivil_nb"
@@ -20,8 +20,6 @@ ROOMS: Final = (
 )
 """One logger a layer: `degentcivil_nb.server` and so on."""
 _MAX_KEYS: Final = 1_000
-_STEERING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Control characters, line ends and overrides of the writing direction."""
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -86,11 +84,11 @@ class RedactionFilter(logging.Filter):
         # the library logs headers as a name and a value
         if isinstance(record.args, tuple) and any(str(part).lower() == "authorization" for part in record.args[:1]):
             said = f"{record.args[0]}: (withheld)"
-        record.msg, record.args = _escaped(redacted(said)), ()
+        record.msg, record.args = visible(redacted(said)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = redacted(record.exc_text)
+            record.exc_text = visible_lines(redacted(record.exc_text))
         for name, value in fields_of(record).items():
             if isinstance(value, str):
                 setattr(record, name, redacted(value))
@@ -114,10 +112,6 @@ class JsonLines(logging.Formatter):
         if record.exc_text:
             line["exception"] = record.exc_text
         return json.dumps(line, default=str)
-
-
-def _escaped(text: str) -> str:
-    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:

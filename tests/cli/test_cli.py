@@ -22,7 +22,7 @@ from msgspec import Raw
 
 from degentcivil_nb import __version__
 from degentcivil_nb.cli import app as cli
-from degentcivil_nb.cli.tail import follow, json_line, text_line, visible
+from degentcivil_nb.cli.tail import follow, json_line, text_line
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
@@ -336,7 +336,6 @@ def unread(*arguments: str) -> tuple[int, str]:
 
 
 def test_text_is_printable_and_json_keeps_its_meaning() -> None:
-    assert visible(HOSTILE).isprintable()
     raw = raw_event(HOSTILE)
     assert json.loads(json_line(raw, 5.0)) == {
         "type": "event_notification",

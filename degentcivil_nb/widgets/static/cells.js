@@ -60,9 +60,9 @@ function cellText(value, kind) {
   return visible(value);
 }
 
-// What a spreadsheet would run; a number with a sign is none.
-const FORMULA = /^[=+\-@\t\r]/;
-const SIGNED = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+// What a spreadsheet would calculate, as in core/escaping.py; a number and a dash are none.
+const FORMULA =
+  /^[\t\r\n ]*(?![+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?[\t\r\n ]*$)[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\t\r\n ]*$)/;
 
 // A cell for the clipboard: one line, no tabs, and no formula that a spreadsheet would run.
 function clipboardText(value, kind) {
@@ -70,7 +70,7 @@ function clipboardText(value, kind) {
   if (kind === "number") return String(value);
   if (kind === "time") return utcTime(value).replace(" UTC", "Z").replace(" ", "T");
   const text = visible(value);
-  return FORMULA.test(text) && !SIGNED.test(text) ? `'${text}` : text;
+  return FORMULA.test(text) ? `'${text}` : text;
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });

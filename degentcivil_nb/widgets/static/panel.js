@@ -210,7 +210,7 @@ function openInput(model, life) {
   };
 }
 
-// Text: control characters, bidirectional overrides and invisible characters become escapes that can be seen.
+// Text, as in core/escaping.py: control characters, bidirectional overrides and invisible characters become escapes that can be seen.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
 const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
