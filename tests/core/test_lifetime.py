@@ -42,14 +42,15 @@ Thing("collected")
 class Thing:
     """Something that can be open."""
 
-    closed = False
+    def close(self) -> None:
+        lifetime.release(self)
+
+
+class Other:
+    """Something of another kind."""
 
     def close(self) -> None:
-        self.closed = lifetime.release(self)
-
-
-class Other(Thing):
-    """Something of another kind."""
+        lifetime.release(self)
 
 
 def lines_of(program: str) -> list[str]:
@@ -88,13 +89,15 @@ os._exit(0)
 
 def test_whoever_takes_a_name_closes_what_had_it_among_its_kind() -> None:
     first, other, second = Thing(), Other(), Thing()
-    for thing in (first, other, second):
-        lifetime.register(thing, close=type(thing).close, name="town")
-    assert (first.closed, other.closed, second.closed) == (True, False, False)
+    lifetime.register(first, close=Thing.close, name="town")
+    lifetime.register(other, close=Other.close, name="town")
+    lifetime.register(second, close=Thing.close, name="town")
+    assert lifetime.held(Thing) == [second]
     lifetime.close_named(Thing, None)
-    assert not second.closed
+    assert lifetime.held(Thing) == [second]
     lifetime.close_named(Thing, "town")
-    assert second.closed
+    assert lifetime.held(Thing) == []
+    assert lifetime.held(Other) == [other]
     assert lifetime.release(other)
 
 
