@@ -26,7 +26,7 @@ from ..protocol.messages import (
     RawMessage,
     Resumed,
     RunState,
-    Snapshot,
+    SnapshotPart,
 )
 from ..protocol.receiver import StreamReceiver, gap_message
 from .interfaces import Sink
@@ -198,8 +198,8 @@ class Incoming:
             except WebSocketError as error:
                 self._hand_on([malformed(encode(message), error)], received)
         elif kind == MessageTypes.SNAPSHOT:
-            snapshot = self._read(Snapshot, message)
-            if snapshot is not None and snapshot.last:
+            part = self._read(SnapshotPart, message)  # the characters are read by whoever stores them
+            if part is not None and part.last:
                 _finish(self.ready)
         elif kind == MessageTypes.RESUMED:
             resumed = self._read(Resumed, message)

@@ -346,6 +346,12 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     characters: list[SnapshotCharacter] = []
 
 
+class SnapshotPart(Struct, frozen=True, omit_defaults=True):
+    """The one field of a `Snapshot` that says whether the present is whole, read without the characters."""
+
+    last: bool = True
+
+
 class Heartbeat(Struct, frozen=True, omit_defaults=True):
     """Show that the server lives: the last position put on this connection, and its clock."""
 

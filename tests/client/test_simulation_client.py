@@ -78,6 +78,19 @@ async def test_a_snapshot_in_parts_is_waited_for_to_its_last() -> None:
         await client.close()
 
 
+async def test_characters_that_nobody_can_read_do_not_keep_a_session_from_opening() -> None:
+    async def script(websocket: ServerConnection) -> None:
+        await websocket.send(frame("hello", Hello("one")))
+        await websocket.recv()
+        await websocket.send(frame("resumed", Resumed("one", 0, 1)))
+        await websocket.send(frame("snapshot", {"seq": 0, "characters": "all of them"}))
+        await stay(websocket)
+
+    async with scripted(script) as url, following(url, timeout=30) as (client, sink):
+        assert client.state == "live"
+        assert len(sink.messages) == 1  # the store says what is wrong with it
+
+
 async def test_state_changes_are_announced() -> None:
     seen: list[str] = []
     paused = frame("run_state", RunState("paused", tick=7))
