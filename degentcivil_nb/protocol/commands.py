@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..core.names import did_you_mean
 from .errors import WebSocketError
 from .json_text import FOREIGN
-from .messages import Command, CommandSpec
+from .messages import Command, CommandResult, CommandSpec, ErrorInfo
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")
@@ -91,10 +91,7 @@ class CommandTable:
     def admit(self, command: Command, role: str) -> tuple[DeclaredCommand, dict[str, Any]]:
         """Give the declared command and its checked arguments; `WebSocketError` says what is wrong with the request."""
         declared = self.find(command.name)
-        if not allows(role, declared.spec.role):
-            raise WebSocketError(
-                WebSocketError.FORBIDDEN, f"{command.name} is for the role {declared.spec.role}, not for {role}"
-            )
+        require_role(declared.spec, role)
         return declared, declared.check(command.arguments)
 
     def specs(self) -> list[CommandSpec]:
@@ -106,6 +103,31 @@ class CommandTable:
 
     def __iter__(self) -> Iterator[DeclaredCommand]:
         return iter(list(self._commands.values()))
+
+
+def require_role(spec: CommandSpec, role: str) -> None:
+    """Raise `WebSocketError` 1103 where a role may not run a command."""
+    if not allows(role, spec.role):
+        raise WebSocketError(
+            WebSocketError.FORBIDDEN,
+            f"{spec.name} is for the role {spec.role}, not for {role}",
+            details={"role": spec.role},
+        )
+
+
+def refusal(error: WebSocketError) -> CommandResult:
+    """Make the answer that carries an error."""
+    return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
+
+
+def wrong_argument(field: str, reason: str) -> WebSocketError:
+    """Make the error of an argument that a handler refuses."""
+    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
+
+
+def no_such_character(name: str, known: Iterable[str]) -> WebSocketError:
+    """Make the error of a character that is not there; it says which may be meant."""
+    return wrong_argument("character_id", f"there is no character {name[:80]!r}{did_you_mean(name, known)}")
 
 
 def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:

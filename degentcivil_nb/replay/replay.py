@@ -18,17 +18,16 @@ from msgspec.structs import replace
 
 from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
-from ..core.names import did_you_mean
 from ..core.portal import Portal
-from ..protocol.commands import CommandTable, DeclaredCommand
+from ..protocol.commands import CommandTable, DeclaredCommand, no_such_character, refusal, wrong_argument
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState, SnapshotCharacter
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
-from ..simulation.request import Reply, Request, over, refusal
+from ..simulation.request import Reply, Request, over
 from .player import Player
 from .seek_index import SeekTarget
-from .tape import LONGEST_SILENCE_S, MAX_SPEED, Playhead, Tape, refused, seconds_of, span
+from .tape import LONGEST_SILENCE_S, MAX_SPEED, Playhead, Tape, seconds_of, span
 
 log = logging.getLogger("degentcivil_nb.replay")
 
@@ -322,7 +321,7 @@ class Replay:
     async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
         """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back."""
         if (tick is None) == (time is None):
-            raise refused("tick", "seek takes either a tick or a time")
+            raise wrong_argument("tick", "seek takes either a tick or a time")
         scene = self._player.scene
         if tick is not None:
             self._tape.require_tick(tick)
@@ -364,6 +363,5 @@ class Replay:
         """Give everything the recording has told of a character so far."""
         found = self._player.scene.present.character(character_id)
         if found is None:
-            hint = did_you_mean(character_id, self._player.scene.present.names())
-            raise refused("character_id", f"there is no character {character_id[:80]!r}{hint}")
+            raise no_such_character(character_id, self._player.scene.present.names())
         return found

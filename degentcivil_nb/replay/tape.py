@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw
 
+from ..protocol.commands import wrong_argument
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
@@ -97,16 +98,16 @@ class Tape:
     def require_tick(self, tick: int) -> None:
         """Refuse a tick that the recording does not have."""
         if self.last_tick is None:
-            raise refused("tick", "this recording has no ticks")
+            raise wrong_argument("tick", "this recording has no ticks")
         if tick > self.last_tick:
-            raise refused("tick", f"the recording ends at tick {self.last_tick}")
+            raise wrong_argument("tick", f"the recording ends at tick {self.last_tick}")
 
     def require_time(self, moment: float) -> None:
         """Refuse a time behind the last one of the recording."""
         if self.last_time is None:
-            raise refused("time", "this recording has no times")
+            raise wrong_argument("time", "this recording has no times")
         if moment > self.last_time:
-            raise refused("time", f"the recording ends at {_date(self.last_time)} ({self.last_time:.15g} s)")
+            raise wrong_argument("time", f"the recording ends at {_date(self.last_time)} ({self.last_time:.15g} s)")
 
     def close(self) -> None:
         """End what another thread may be at."""
@@ -172,17 +173,12 @@ class Tape:
         return SeekResult(skipped, rest)
 
 
-def refused(field: str, reason: str) -> WebSocketError:
-    """Make the refusal of a command's argument."""
-    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})
-
-
 def seconds_of(time: str | float | None, now: float) -> float:
     """Read a time as text, in seconds since 1970, or as how long before `now` (`"-30s"`); what is none is refused."""
     try:
         return moment_ns(time, to_ns(now)) / SECOND
     except ValueError as error:
-        raise refused("time", str(error)) from error
+        raise wrong_argument("time", str(error)) from error
 
 
 def span(seconds: float) -> str:

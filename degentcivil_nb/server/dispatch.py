@@ -13,14 +13,13 @@ from typing import Final, NamedTuple
 from msgspec import Raw, structs
 
 from ..monitoring.interfaces import Monitor, Silent
-from ..protocol.commands import allows, unknown_command
+from ..protocol.commands import refusal, require_role, unknown_command
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import (
     Command,
     CommandResult,
     CommandSpec,
-    ErrorInfo,
     MessageTypes,
     RawMessage,
     WebSocketMessage,
@@ -120,7 +119,7 @@ class Dispatcher:
         try:
             entry = self._take(id, peer, decode(Command, message.data))
         except WebSocketError as error:
-            peer.reply(_answer(id, self._encode(id, _refusal(error))))
+            peer.reply(_answer(id, self._encode(id, refusal(error))))
             return
         if peer not in entry.asked:
             entry.asked.append(peer)
@@ -166,7 +165,7 @@ class Dispatcher:
                 "this command was meant for an earlier start of the server, and was not done in this one",
                 details={"epoch": self._epoch},
             )
-        self._check_role(self._spec(command.name), peer.role)  # before the memory: it holds others' answers too
+        require_role(self._spec(command.name), peer.role)  # before the memory: it holds others' answers too
         fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
         entry = self._pending.get(id) or self._done.get(id)
         if entry is None:
@@ -181,15 +180,6 @@ class Dispatcher:
         if name not in specs:
             raise unknown_command(name, specs)
         return specs[name]
-
-    @staticmethod
-    def _check_role(spec: CommandSpec, role: str) -> None:
-        if not allows(role, spec.role):
-            raise WebSocketError(
-                WebSocketError.FORBIDDEN,
-                f"{spec.name} is for the role {spec.role}, not for {role}",
-                details={"role": spec.role},
-            )
 
     def _start(self, id: str, peer: Requester, command: Command, fingerprint: bytes) -> _Entry:
         now = self._clock()
@@ -214,7 +204,7 @@ class Dispatcher:
             told = WebSocketError(
                 WebSocketError.SERVER_ERROR, f"the server failed to take {command.name}; its log says why"
             )
-            self._answered(id, entry, _refusal(told))
+            self._answered(id, entry, refusal(told))
         return entry
 
     def _make_room(self, now: float) -> None:
@@ -254,10 +244,10 @@ class Dispatcher:
         try:
             text = encode(result)
         except WebSocketError as error:
-            return encode(_refusal(WebSocketError(WebSocketError.SERVER_ERROR, f"{name}: its result {error.message}")))
+            return encode(refusal(WebSocketError(WebSocketError.SERVER_ERROR, f"{name}: its result {error.message}")))
         if len(text) > self._max_result:
             large = f"{name}: its result has {len(text):,} bytes; at most {self._max_result:,} fit into an answer"
-            return encode(_refusal(WebSocketError(WebSocketError.SERVER_ERROR, large, retryable=False)))
+            return encode(refusal(WebSocketError(WebSocketError.SERVER_ERROR, large, retryable=False)))
         return text
 
     def _shed_answers(self) -> None:
@@ -277,11 +267,7 @@ def answer_to(message: RawMessage) -> Callable[[WebSocketError], WebSocketMessag
     id = message.id
     if message.type != MessageTypes.COMMAND or not id or len(id) > _MAX_ID:
         return message_of
-    return lambda error: _answer(id, encode(_refusal(error)))
-
-
-def _refusal(error: WebSocketError) -> CommandResult:
-    return CommandResult(False, error=ErrorInfo(error.code, error.message, error.details, error.retryable))
+    return lambda error: _answer(id, encode(refusal(error)))
 
 
 def _answer(id: str, result: bytes) -> WebSocketMessage:
@@ -289,7 +275,7 @@ def _answer(id: str, result: bytes) -> WebSocketMessage:
 
 
 _NOT_HELD: Final = encode(
-    _refusal(
+    refusal(
         WebSocketError(
             WebSocketError.SERVER_ERROR,
             "this command was answered before, and the answer is no longer held; it was not done again",

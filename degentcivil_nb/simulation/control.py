@@ -18,14 +18,14 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from ..core.wakeup import Wakeup
-from ..protocol.commands import CommandTable, DeclaredCommand
+from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Command, CommandResult, CommandSpec, Links, MessageTypes, RunState
 from .anytime import AnytimeWorker
 from .model_clock import ModelClock
 from .ownership import Owner
 from .pace import Pace
-from .request import DEFERRED, Reply, Request, over, refusal, settled
+from .request import DEFERRED, Reply, Request, over, settled
 
 log = logging.getLogger("degentcivil_nb.simulation")
 

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from ..core.plain import plain
 from ..core.shortening import shortened
 from ..core.text_of import text_of
-from ..protocol.commands import DeclaredCommand
+from ..protocol.commands import DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.messages import CommandResult, ErrorInfo, RunState
+from ..protocol.messages import CommandResult, RunState
 from ..server.stream.publishing import Receipt
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -40,11 +40,6 @@ class Change(NamedTuple):
 
 DEFERRED: Final = object()
 """What a handler returns that will have its request answered later."""
-
-
-def refusal(error: WebSocketError) -> CommandResult:
-    """Make the answer that carries an error."""
-    return CommandResult(False, error=ErrorInfo(error.code, error.message, plain(error.details), error.retryable))
 
 
 def over() -> WebSocketError:

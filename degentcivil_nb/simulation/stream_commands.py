@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..core.names import did_you_mean
+from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import CharacterId, MessageTypes, RunState
 from ..server.stream.publishing import Receipt
@@ -50,12 +50,12 @@ class StreamCommands:
         """Set an attribute of a character in the simulation."""
         assert self.setter is not None
         if name == "character_id":
-            raise _refused("name", "a character's id is what it is known by, and stays")
+            raise wrong_argument("name", "a character's id is what it is known by, and stays")
         setter = self.setter
         try:
             self._ask(character_id, lambda own_id: setter(own_id, name, value))
         except (TypeError, ValueError, AttributeError) as error:
-            raise _refused("name" if isinstance(error, AttributeError) else "value", str(error)) from error
+            raise wrong_argument("name" if isinstance(error, AttributeError) else "value", str(error)) from error
         return self._update(character_id, {name: value})
 
     def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
@@ -91,10 +91,7 @@ class StreamCommands:
         self.inspect(character_id)
 
     def _no_such_character(self, character_id: CharacterId) -> WebSocketError:
-        name = str(character_id)
-        return _refused(
-            "character_id", f"there is no character {name[:80]!r}{did_you_mean(name, self._events.characters())}"
-        )
+        return no_such_character(str(character_id), self._events.characters())
 
     def _update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         return self._publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
@@ -112,7 +109,3 @@ class StreamCommands:
             except LookupError as error:
                 unknown = error
         raise self._no_such_character(character_id) from unknown
-
-
-def _refused(field: str, reason: str) -> WebSocketError:
-    return WebSocketError(WebSocketError.INVALID_ARGUMENTS, reason, details={"field": field})

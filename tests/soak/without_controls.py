@@ -66,7 +66,7 @@ CONTROLS = (
         "if False and not is_loopback",
         "server/simulation_websocket",
     ),
-    Control("roles: a viewer steers nothing", "server/dispatch.py", "if not allows(role, spec.role):", "if False:", "server/dispatch"),
+    Control("roles: a viewer steers nothing", "protocol/commands.py", "if not allows(role, spec.role):", "if False:", "server/dispatch"),
     Control(
         "roles: lowered in mid-session",
         "server/peers/peer.py",
