@@ -8,7 +8,6 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Final, Self
@@ -21,7 +20,7 @@ from ..core.arguments import flag, text_or_none
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand, no_such_character, refusal, wrong_argument
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Command, CommandResult, CommandSpec, MessageTypes, RunState, SnapshotCharacter
+from ..protocol.messages import Command, CommandSpec, MessageTypes, RunState, SnapshotCharacter
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.request import Reply, Request, over
@@ -268,7 +267,7 @@ class Replay:
         except WebSocketError as error:
             reply(refusal(error))
             return
-        self._queue.append(Request(id, declared, arguments, math.inf, partial(self._deliver, reply)))
+        self._queue.append(Request(id, declared, arguments, math.inf, reply))
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def withdraw(self, id: str, reason: str) -> None:
@@ -276,13 +275,6 @@ class Replay:
         for request in self._queue.copy():
             if request.id == id and request.claim():
                 request.fail(WebSocketError(WebSocketError.TIMEOUT, reason))
-
-    def _deliver(self, reply: Reply, result: CommandResult) -> None:
-        state = result.result
-        if isinstance(state, RunState):
-            head = self._server.feed.head_after_drain()
-            result = CommandResult(True, replace(state, head=head), head=head)
-        reply(result)
 
     def _refuse_waiting(self) -> None:
         while self._queue:

@@ -22,10 +22,12 @@ from ..protocol.messages import (
     CommandSpec,
     MessageTypes,
     RawMessage,
+    RunState,
     WebSocketMessage,
 )
 from .interfaces import CommandHandler, Requester
 from .peers.closing import message_of
+from .stream.publishing import Receipt
 
 log = logging.getLogger("degentcivil_nb.server")
 
@@ -42,13 +44,21 @@ ABANDONED_S: Final = 60.0
 _MAX_ID: Final = 128
 
 
+class Change(NamedTuple):
+    """The result of a command that put an event into the stream: the run's state, and the receipt of that event."""
+
+    state: RunState
+    receipt: Receipt
+
+
 class _Entry:
     """What is known of one id: who asked, who waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "answered", "asked", "cut", "fingerprint", "name", "patient", "started", "waiting")
+    __slots__ = ("answer", "answered", "asked", "cut", "fingerprint", "looks", "name", "patient", "started", "waiting")
 
-    def __init__(self, name: str, fingerprint: bytes, now: float, *, patient: bool) -> None:
-        self.name = name
+    def __init__(self, spec: CommandSpec, fingerprint: bytes, now: float, *, patient: bool) -> None:
+        self.name = spec.name
+        self.looks = spec.role == "viewer"  # and changes nothing
         self.fingerprint = fingerprint
         self.started = now
         self.patient = patient  # without a deadline
@@ -72,6 +82,9 @@ class DispatchStatistics(NamedTuple):
 class Dispatcher:
     """Check commands, hand each to the `handler` once, and answer every sender of its id with the same answer.
 
+    `drain` gives all that was published its position, and returns the last: where the effect of a command that may have
+    changed something is seen.
+
     Within its epoch an id is remembered until it is answered, and an hour longer; when there are more than
     `max_remembered`, those whose clients are still there and have had their answer for a minute go sooner, and if there
     are none, new commands are refused (1106) rather than old ones forgotten. Answers are kept up to `max_answer_bytes`
@@ -87,6 +100,7 @@ class Dispatcher:
         handler: CommandHandler | None,
         *,
         epoch: str,
+        drain: Callable[[], int] | None = None,
         monitor: Monitor | None = None,
         max_remembered: int = 10_000,
         max_answer_bytes: int = 16 << 20,
@@ -95,6 +109,7 @@ class Dispatcher:
     ) -> None:
         self._handler = handler
         self._epoch = epoch
+        self._drain = drain
         self._monitor: Monitor = Silent() if monitor is None else monitor
         self._max_remembered = max_remembered
         self._max_answer_bytes = max_answer_bytes
@@ -165,11 +180,12 @@ class Dispatcher:
                 "this command was meant for an earlier start of the server, and was not done in this one",
                 details={"epoch": self._epoch},
             )
-        require_role(self._spec(command.name), peer.role)  # before the memory: it holds others' answers too
+        spec = self._spec(command.name)
+        require_role(spec, peer.role)  # before the memory: it holds others' answers too
         fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
         entry = self._pending.get(id) or self._done.get(id)
         if entry is None:
-            return self._start(id, peer, command, fingerprint)
+            return self._start(id, peer, command, spec, fingerprint)
         if entry.fingerprint != fingerprint:
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before, for another {entry.name}")
         self._duplicates += 1
@@ -181,12 +197,12 @@ class Dispatcher:
             raise unknown_command(name, specs)
         return specs[name]
 
-    def _start(self, id: str, peer: Requester, command: Command, fingerprint: bytes) -> _Entry:
+    def _start(self, id: str, peer: Requester, command: Command, spec: CommandSpec, fingerprint: bytes) -> _Entry:
         now = self._clock()
         self._make_room(now)
         patient = command.deadline_s == "none"
         deadline_s = "none" if patient else min(command.deadline_s or DEADLINE_S, MAX_DEADLINE_S)
-        entry = self._pending[id] = _Entry(command.name, fingerprint, now, patient=patient)
+        entry = self._pending[id] = _Entry(spec, fingerprint, now, patient=patient)
         self._submitted += 1
         loop = asyncio.get_running_loop()
 
@@ -231,7 +247,7 @@ class Dispatcher:
             return
         entry.answered = self._clock()
         self._monitor.observe("command", entry.answered - entry.started)
-        entry.answer = self._encode(entry.name, result)
+        entry.answer = self._encode(entry.name, self._with_head(entry, result))
         for peer in entry.waiting:
             peer.reply(_answer(id, entry.answer))
         entry.waiting.clear()
@@ -239,6 +255,17 @@ class Dispatcher:
             self._done[id] = self._pending.pop(id)
             self._answer_bytes += len(entry.answer)
             self._shed_answers()
+
+    def _with_head(self, entry: _Entry, result: CommandResult) -> CommandResult:
+        """Name the last position at which the effect of a command that may have changed something is seen."""
+        if self._drain is None or not result.ok or entry.looks:
+            return result
+        head, value = self._drain(), result.result
+        if isinstance(value, Change):
+            value = structs.replace(value.state, head=head, seq=value.receipt.seq)
+        elif isinstance(value, RunState):
+            value = structs.replace(value, head=head)
+        return structs.replace(result, result=value, head=head)
 
     def _encode(self, name: str, result: CommandResult) -> bytes:
         try:

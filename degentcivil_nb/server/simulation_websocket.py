@@ -140,7 +140,11 @@ class SimulationWebSocket:
             clock=clock,
         )
         self._dispatch = Dispatcher(
-            commands, epoch=self.epoch, monitor=self.monitor, max_message_bytes=max_message_bytes
+            commands,
+            epoch=self.epoch,
+            drain=self.feed.head_after_drain,
+            monitor=self.monitor,
+            max_message_bytes=max_message_bytes,
         )
         self._inbound = Inbound(
             monitor=self.monitor,

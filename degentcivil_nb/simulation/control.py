@@ -20,12 +20,12 @@ from msgspec.structs import replace
 from ..core.wakeup import Wakeup
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Command, CommandResult, CommandSpec, Links, MessageTypes, RunState
+from ..protocol.messages import Command, CommandSpec, Links, MessageTypes, RunState
 from .anytime import AnytimeWorker
 from .model_clock import ModelClock
 from .ownership import Owner
 from .pace import Pace
-from .request import DEFERRED, Reply, Request, over, settled
+from .request import DEFERRED, Reply, Request, over
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -36,7 +36,6 @@ _LOOK_S: Final = 1.0
 
 _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
 
-Settle = Callable[[Callable[[int], None]], None]
 Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 
 
@@ -51,17 +50,15 @@ class Step(NamedTuple):
 class Control:
     """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
 
-    `publish(type, data)` puts a message into the stream. `head_after_drain(then)` calls `then` with the
-    stream's head once all that was published has a position. `later(delay_s, function)` calls the
-    function after a while and returns what cancels that. `alive()` says whether anybody could resume a paused run.
-    `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can.
+    `publish(type, data)` puts a message into the stream. `later(delay_s, function)` calls the function after a while
+    and returns what cancels that. `alive()` says whether anybody could resume a paused run. `tick_s` is the least time
+    between two ticks at speed 1; without it the run is as fast as it can.
     """
 
     def __init__(
         self,
         publish: Callable[[str, Any], None],
         *,
-        head_after_drain: Settle,
         later: Later,
         alive: Callable[[], bool] = lambda: True,
         tick_s: float | None = None,
@@ -75,7 +72,6 @@ class Control:
         """What the envelope of everything published now says: the model's own clock, and a command's handler."""
         self._model_clock = ModelClock()
         self._publish = publish
-        self._settle = head_after_drain
         self._later = later
         self._alive = alive
         self._clock = clock
@@ -138,7 +134,7 @@ class Control:
             return
         seconds = None if command.deadline_s == "none" else command.deadline_s or DEADLINE_S
         deadline = math.inf if seconds is None else self._clock() + seconds
-        request = Request(id, declared, arguments, deadline, partial(self._deliver, declared, reply))
+        request = Request(id, declared, arguments, deadline, reply)
         with self._lock:
             refused = self._impossible(declared)
             if refused is None:
@@ -214,13 +210,6 @@ class Control:
             f"the run is over: {self._owner} that called checkpoint() has ended, after tick {self._reached}; "
             "a simulation that ends says so with probe.close()",
         )
-
-    def _deliver(self, declared: DeclaredCommand, reply: Reply, result: CommandResult) -> None:
-        """Give an answer; where the command may have changed something it names the `head`, which the server knows."""
-        if result.ok and declared.spec.role != "viewer":
-            self._settle(lambda head: reply(settled(result, head)))
-        else:
-            reply(result)
 
     def _expire(self, request: Request) -> None:
         if not request.claim():

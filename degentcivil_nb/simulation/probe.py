@@ -72,7 +72,6 @@ class SimulationProbe(Watching):
         tick_s = None if tick_s is None else positive_number("tick_s", tick_s, "seconds")
         self.control = Control(
             self._publish_control,
-            head_after_drain=self._settle,
             later=self._later,
             alive=self._alive,
             tick_s=tick_s,
@@ -281,12 +280,6 @@ class SimulationProbe(Watching):
         except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
             log.warning("the server at %s did not answer: %s", self.url, error)
         return self._server.feed.present.names()
-
-    def _settle(self, then: Callable[[int], None]) -> None:
-        async def head_after_drain() -> None:
-            then(self._server.feed.head_after_drain())
-
-        self._on_loop(head_after_drain)
 
     def _later(self, delay_s: float, function: Callable[[], None]) -> Callable[[], None]:
         async def wait() -> None:

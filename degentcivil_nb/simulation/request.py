@@ -7,10 +7,9 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec import Raw
-from msgspec.structs import replace
 
 from ..core.plain import plain
 from ..core.shortening import shortened
@@ -19,7 +18,7 @@ from ..protocol.commands import DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
 from ..protocol.messages import CommandResult, RunState
-from ..server.stream.publishing import Receipt
+from ..server.dispatch import Change
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -31,13 +30,6 @@ _TRACEBACK: Final = 4_000
 """Characters of an exception's text and of its traceback that are told."""
 
 
-class Change(NamedTuple):
-    """What a handler returns that put an event into the stream: the run's state, and the receipt of that event."""
-
-    state: RunState
-    receipt: Receipt
-
-
 DEFERRED: Final = object()
 """What a handler returns that will have its request answered later."""
 
@@ -45,16 +37,6 @@ DEFERRED: Final = object()
 def over() -> WebSocketError:
     """Make the error of a command that comes after the end."""
     return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
-
-
-def settled(result: CommandResult, head: int) -> CommandResult:
-    """Complete an answer with what is known once all that was published has its position."""
-    value = result.result
-    if isinstance(value, Change):
-        value = replace(value.state, head=head, seq=value.receipt.seq)
-    elif isinstance(value, RunState):
-        value = replace(value, head=head)
-    return replace(result, result=value, head=head)
 
 
 class Request:

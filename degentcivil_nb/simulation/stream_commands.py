@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import CharacterId, MessageTypes, RunState
+from ..server.dispatch import Change
 from ..server.stream.publishing import Receipt
 from . import payloads
-from .request import Change
 from .values import Known
 
 

@@ -17,10 +17,11 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec, RawMessage, WebSocketMessage
+from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec, RawMessage, RunState, WebSocketMessage
 from degentcivil_nb.protocol.rate_limits import RateLimiter
-from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Dispatcher
+from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
+from degentcivil_nb.server.stream.publishing import Receipt
 
 EPOCH = "e1"
 SPECS = [CommandSpec("inspect", role="viewer"), CommandSpec("pause"), CommandSpec("boom")]
@@ -378,3 +379,32 @@ def test_at_most_once_whatever_happens(steps: list[tuple[str, str, int]]) -> Non
         assert all(len(different) == 1 for different in answers.values())
 
     asyncio.run(play())
+
+
+# --- where the effect is seen ------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_may_change_something_is_answered_with_the_last_position_at_which_that_is_seen() -> None:
+    peer = Peer()
+    receipt = Receipt()
+
+    def drain() -> int:
+        receipt.seq = 41
+        return 42
+
+    handler, dispatcher = make(drain=drain)
+    for id in ("look", "state", "change", "own", "failed"):
+        dispatcher.handle(peer, command(id, "inspect" if id == "look" else "pause"))
+    handler.replies["look"](CommandResult(True, "all there is"))
+    handler.replies["state"](CommandResult(True, RunState("paused")))
+    handler.replies["change"](CommandResult(True, Change(RunState("running"), receipt)))
+    handler.replies["own"](CommandResult(True, 5))
+    handler.replies["failed"](CommandResult(False))
+    await turn()
+    assert peer.results() == [
+        CommandResult(True, "all there is"),
+        CommandResult(True, {"state": "paused", "head": 42}, head=42),
+        CommandResult(True, {"state": "running", "head": 42, "seq": 41}, head=42),
+        CommandResult(True, 5, head=42),
+        CommandResult(False),
+    ]

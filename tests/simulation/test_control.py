@@ -30,11 +30,9 @@ class Bench:
         self.states: list[RunState] = []
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self.alive = True
-        self.head = 7
         self._said = threading.Condition()
         self.control = Control(
             self._publish,
-            head_after_drain=lambda then: then(self.head),
             later=self._later,
             alive=lambda: self.alive,
             clock=options.pop("clock", lambda: self.now),
@@ -362,7 +360,7 @@ def test_resume_cuts_a_step_without_waiting_for_the_tick(bench: Bench) -> None:
 
 def test_pause_holds_the_run_and_says_where(bench: Bench, run: Run) -> None:
     state = value_of(bench.ask("pause"))
-    assert (state.state, state.reason, state.head) == ("paused", "command", 7)
+    assert (state.state, state.reason) == ("paused", "command")
     assert state.tick == run.tick
     assert bench.told == [("pausing", "command"), ("paused", "command")]
     assert bench.states[-1].command_id == "id-pause"
@@ -388,7 +386,7 @@ def test_while_paused_commands_are_served_and_resume_lets_go(bench: Bench, run: 
 def test_step_runs_so_many_ticks_and_pauses_again(bench: Bench, run: Run) -> None:
     start = value_of(bench.ask("pause")).tick
     state = value_of(bench.ask("step", ticks=3))
-    assert (state.state, state.reason, state.tick, state.head) == ("paused", "step", start + 3, 7)
+    assert (state.state, state.reason, state.tick) == ("paused", "step", start + 3)
     assert run.tick == start + 3
     assert bench.told[2:] == [("running", "step"), ("paused", "step")]
     assert value_of(bench.ask("step")).tick == start + 4

@@ -100,7 +100,7 @@ CONTROLS = (
     Control("exhaustion: floods are limited", "server/peers/inbound.py", "self._limiter.check(peer.name, peer.address)", "pass", "server/exhaustion"),
     Control("exhaustion: errors without end", "server/peers/error_handler.py", "if window.wait(now) > 0:", "if False:", "server/exhaustion"),
     Control("exhaustion: names the limiter knows", "protocol/rate_limits.py", "or len(self) > self._max_tracked", "", "protocol/rate_limits"),
-    Control("exhaustion: commands remembered", "server/dispatch.py", "if len(entries) >= self._max_remembered:", "if False:", "server/dispatch"),
+    Control("exhaustion: commands remembered", "server/dispatch.py", "if len(self._pending) + len(done) >= self._max_remembered:", "if False:", "server/dispatch"),
     Control("exhaustion: pieces a client takes", "client/frame_connection.py", "elif len(fragments) == MAX_FRAGMENTS:", "elif False:", "client/frames"),
     Control("exhaustion: size a client takes", "client/connecting.py", '"max_size": MAX_FRAME_BYTES,', '"max_size": None,', "client/frames client/simulation_client"),
     Control("exhaustion: nesting", "protocol/json_text.py", "ValueError, TypeError, RecursionError, OverflowError)", "ValueError, TypeError, OverflowError)", "server/error_handler protocol/payload_validation protocol/messages"),
