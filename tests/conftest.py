@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -24,12 +23,19 @@ SLOW = (
     "cli/test_cli_recordings.py",
     "end_to_end/",
     "protocol/test_receiver_properties.py",
+    "recordings/test_export.py::test_the_benchmark",
+    "recordings/test_index.py::test_a_bit_that_flips_anywhere",
+    "recordings/test_index.py::test_what_was_kept_answers",
+    "recordings/test_recording.py::test_a_long_recording_answers",
+    "recordings/test_recording.py::test_what_is_saved_answers",
     "recordings/test_recording_kills.py",
+    "recordings/test_segments.py::test_a_cut_at_every_byte",
     "server/test_exhaustion.py",
     "server/test_reconnect_storm.py",
     "soak/",
     "store/test_model.py",
-    "test_recording_dialects.py",
+    "session/test_session_commands.py::test_an_injected_event",
+    "recordings/test_recording_dialects.py",
 )
 """Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
 QUICK = ("end_to_end/test_guide.py", "end_to_end/test_packaging.py", "end_to_end/test_tasks.py")
@@ -38,9 +44,8 @@ QUICK = ("end_to_end/test_guide.py", "end_to_end/test_packaging.py", "end_to_end
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests by where they stand."""
-    here = Path(__file__).parent
     for item in items:
-        place = item.path.relative_to(here).as_posix() if item.path.is_relative_to(here) else ""
+        place = item.nodeid.removeprefix("tests/")
         if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker("slow")
 
