@@ -1,7 +1,11 @@
-"""A condition over columns: numbers in one go, categories once a category, and the rest only where it still matters."""
+"""A condition over columns: numbers in one go, categories once a category, and the rest only where it still matters.
+
+The only module of the language that needs numpy: it is imported when a mask is asked for, never in a simulation.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .parser import Node
-from .values import EXACT, InexactError
+from .values import EXACT, in_payload
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
@@ -41,7 +45,45 @@ class Whole(NamedTuple):
         return given
 
 
-EVENT_NOTIFICATION: Final = "event_notification"
+class InexactError(Exception):
+    """Doubles cannot say what this is exactly: it is to be calculated row by row."""
+
+
+def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArray[np.float64]]:
+    def calculate(left: Any, right: Any) -> npt.NDArray[np.float64]:
+        result = np.asarray(apply(left, right), dtype=np.float64)
+        finite = np.isfinite(result)
+        if (finite & (np.abs(result) > EXACT)).any():
+            raise InexactError
+        return np.where(finite, result, np.nan)
+
+    return calculate
+
+
+def _unequal(left: Any, right: Any) -> Any:
+    return (left < right) | (left > right)  # unlike !=, false where either is null
+
+
+OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    **{
+        symbol: _finite(apply)
+        for symbol, apply in {
+            "+": np.add,
+            "-": np.subtract,
+            "*": np.multiply,
+            "/": np.divide,
+            "%": np.remainder,
+        }.items()
+    },
+    "==": operator.eq,
+    "!=": _unequal,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""The operators over arrays of doubles in which NaN is null; to be used under `np.errstate(all="ignore")`."""
+
 Column = npt.NDArray[Any] | Words | Whole | None
 Columns = Callable[[str], Column]
 Payload = Callable[[int], Any]
@@ -73,7 +115,7 @@ class _Table:
             return np.full(len(rows), bool(node.run(_nothing)))
         if node.vector is not None and node.names <= self.numbers:
             try:
-                return _truth(node.vector(lambda name: self.doubles(name, rows)), len(rows))
+                return _truth(node.vector(lambda name: self.doubles(name, rows), OPERATORS), len(rows))
             except InexactError:
                 return self.by_row([node], rows, every=True)
         if len(node.names) == 1:
@@ -168,15 +210,6 @@ class _Row:
             code = int(column.codes[self.row])
             return column.words[code] if code >= 0 else None
         return None if column is None else column[self.row]
-
-
-def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
-    """Give what a payload says under a key; `payload` is all of it, `data` the inner value of an event notification."""
-    if name == "payload":
-        return payload
-    if not isinstance(payload, dict) or (name == "data" and type() not in (EVENT_NOTIFICATION, None)):
-        return None
-    return payload.get(name)
 
 
 def _is_double(column: Column) -> bool:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from .columns import Columns, Mask, Payload, Whole, Words, in_payload, mask_of
 from .parser import CHANGED, Lookup, Parsed, mistake, parse
-from .values import plain
+from .values import in_payload, plain
 
-__all__ = ["Condition", "Whole", "Words", "compile_condition", "scope_of"]
+if TYPE_CHECKING:
+    from .columns import Columns, Mask, Payload
 
 MAX_REMEMBERED: Final = 100_000
 """Of how many characters and names `changed` remembers the last value."""
@@ -86,6 +86,8 @@ class Condition:
                     f"{name} is an attribute of characters, and its value as of a row is not kept; "
                     f'payload["{name}"] is what a message itself says of it',
                 )
+        from .columns import mask_of  # it needs numpy, which a simulation has not
+
         return mask_of(self._parsed.root, columns, rows, payload)
 
     def _with_changes(self, look: Lookup) -> Lookup:

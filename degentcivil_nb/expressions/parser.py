@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +16,12 @@ MAX_INTEGER: Final = 1 << 63
 
 Lookup = Callable[[str], Any]
 """What a name means at the moment of evaluation; `None` where it is missing."""
-Vector = Callable[[Lookup], Any]
-"""The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double."""
+Operators = Mapping[str, Callable[[Any, Any], Any]]
+Vector = Callable[[Lookup, Operators], Any]
+"""The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double.
+
+The operators over arrays are handed in, so that a condition can be read and evaluated without numpy.
+"""
 
 CHANGED: Final = "changed({})"
 """The name under which `changed(name)` asks the lookup."""
@@ -181,7 +185,7 @@ class _Parser:
             raise self.wrong(node, f"{name} is a function; write {name}(…)")
         name = _SAME.get(name, name)
         self.places.setdefault(name, self.at(node))
-        return Node(lambda look: values.plain(look(name)), frozenset({name}), vector=lambda columns: columns(name))
+        return Node(lambda look: values.plain(look(name)), frozenset({name}), vector=lambda columns, _: columns(name))
 
     def bool_op(self, node: ast.BoolOp, depth: int) -> Node:
         children = tuple(self.node(value, depth + 1) for value in node.values)
@@ -202,7 +206,7 @@ class _Parser:
         return Node(
             lambda look: values.negative(run(look)),
             child.names,
-            vector=None if vector is None else lambda columns: -vector(columns),
+            vector=None if vector is None else lambda columns, operators: -vector(columns, operators),
         )
 
     def binary(self, node: ast.BinOp, depth: int) -> Node:
@@ -262,7 +266,7 @@ class _Parser:
             return Node(
                 lambda look: function(run(look)),
                 children[0].names,
-                vector=(lambda columns: abs(vector(columns))) if absolute and vector else None,
+                vector=(lambda columns, operators: abs(vector(columns, operators))) if absolute and vector else None,
             )
         return Node(lambda look: function(*[run(look) for run in runs]), _names(children))
 
@@ -292,7 +296,7 @@ class _Parser:
 
 def _constant(value: Any) -> Node:
     number = values.number(value)  # none for what is no exact double, which is compared row by row
-    return Node(lambda look: value, vector=None if number is None else lambda columns: number)
+    return Node(lambda look: value, vector=None if number is None else lambda columns, _: number)
 
 
 def _compare(symbol: str, left: Node, right: Node) -> Node:
@@ -306,11 +310,10 @@ def _compare(symbol: str, left: Node, right: Node) -> Node:
 
 
 def _over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
-    apply = values.VECTORS.get(symbol)
     left, right = (_numbers(operand) for operand in operands)
-    if apply is None or left is None or right is None:
+    if symbol not in values.ELEMENTWISE or left is None or right is None:
         return None
-    return lambda columns: apply(left(columns), right(columns))
+    return lambda columns, operators: operators[symbol](left(columns, operators), right(columns, operators))
 
 
 def _numbers(node: Node) -> Vector | None:

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 EXACT: Final = 1 << 53
 """Whole numbers up to this are exact as doubles."""
 MAX_BITS: Final = 4_096
@@ -37,42 +34,9 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-
-
-class InexactError(Exception):
-    """Doubles cannot say what this is exactly: it is to be calculated row by row."""
-
-
-def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArray[np.float64]]:
-    def calculate(left: Any, right: Any) -> npt.NDArray[np.float64]:
-        result = np.asarray(apply(left, right), dtype=np.float64)
-        finite = np.isfinite(result)
-        if (finite & (np.abs(result) > EXACT)).any():
-            raise InexactError
-        return np.where(finite, result, np.nan)
-
-    return calculate
-
-
-def _unequal(left: Any, right: Any) -> Any:
-    return (left < right) | (left > right)  # unlike !=, false where either is null
-
-
-VECTORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    **{
-        symbol: _finite(apply)
-        for symbol, apply in {
-            "+": np.add,
-            "-": np.subtract,
-            "*": np.multiply,
-            "/": np.divide,
-            "%": np.remainder,
-        }.items()
-    },
-    **_ORDER,
-    "!=": _unequal,
-}
-"""The same operators over arrays of doubles in which NaN is null; to be used under `np.errstate(all="ignore")`."""
+ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
+"""The operators that there are over whole columns too (`columns.OPERATORS`)."""
+EVENT_NOTIFICATION: Final = "event_notification"
 
 
 def plain(value: Any) -> Any:
@@ -97,6 +61,15 @@ def plain(value: Any) -> Any:
         return None
     got = item()
     return plain(got) if isinstance(got, (str, bool, int, float)) else None
+
+
+def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
+    """Give what a payload says under a key; `payload` is all of it, `data` the inner value of an event notification."""
+    if name == "payload":
+        return payload
+    if not isinstance(payload, dict) or (name == "data" and type() not in (EVENT_NOTIFICATION, None)):
+        return None
+    return payload.get(name)
 
 
 def id_text(value: Any) -> Any:

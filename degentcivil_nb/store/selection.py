@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..expressions.conditions import Whole, Words, compile_condition
+from ..expressions.columns import Whole, Words
+from ..expressions.conditions import compile_condition
 from .arguments import Moment, Names, moment_ns, names_of, whole
 from .payloads import read_payload
 from .schema import NAT, SECOND, Ints, Mask

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from degentcivil_nb.expressions.conditions import Whole, Words, compile_condition, scope_of
+from degentcivil_nb.expressions.columns import Whole, Words
+from degentcivil_nb.expressions.conditions import compile_condition, scope_of
 
 SCOPE: dict[str, Any] = {
     "character_id": "emma",
@@ -310,3 +313,12 @@ def test_a_mask_over_a_million_rows_is_quick() -> None:
     mask = condition.mask(columns.get, rows, lambda row: {})
     assert mask.sum() == rows // 20
     assert time.perf_counter() - started < 2
+
+
+def test_a_condition_is_read_and_evaluated_without_numpy() -> None:
+    program = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from degentcivil_nb.expressions.conditions import compile_condition\n"
+        "sys.exit(not compile_condition('money * 2 > 3 and abs(-x) == 1').test({'money': 2, 'x': 1}))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
