@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from ..expressions.conditions import compile_condition
-from ..store.arguments import LongTime, Moment, Names, names_of
+from ..protocol.messages import MessageTypes
+from ..store.arguments import LongTime, Moment, Names, moment_ns, names_of
+from ..store.characters import json_column
 from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown
+from .kinds import attribute_table, chosen, kind_table, new_errors
 
 if TYPE_CHECKING:
     from ..figures.plots import Plots
@@ -96,13 +100,120 @@ class Reader:
         """
         return self._store.rates(every, by, window)
 
-    def errors(self) -> pd.DataFrame:
-        """List what went wrong, in the simulation and on the wire."""
-        return self._store.errors()
+    def errors(
+        self,
+        *,
+        character_id: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+        new_since: Moment = None,
+    ) -> pd.DataFrame:
+        """List what went wrong, in the simulation and on the wire.
 
-    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
-        """List the calls of language models, or the `last` of them, with their prompts and responses."""
-        return self._store.llm_calls(last=last)
+        `new_since` leaves those whose code and text had not been there before that moment; the other filters are those
+        of `events`. Raises `ValueError` for a moment that cannot be understood.
+        """
+        found = self._store.errors()
+        if new_since is not None:
+            found = new_errors(found, self._moment(new_since))
+        return chosen(found, self._newest, character_id=character_id, since=since, until=until, last=last)
+
+    def llm_calls(
+        self,
+        *,
+        character_id: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+    ) -> pd.DataFrame:
+        """List the calls of language models, with their prompts and responses; the filters are those of `events`."""
+        if character_id is None and since is None and until is None:
+            return self._store.llm_calls(last=last)
+        found = self._store.llm_calls()
+        return chosen(found, self._newest, character_id=character_id, since=since, until=until, last=last)
+
+    def chat(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List what characters said to others.
+
+        Parameters
+        ----------
+        character_id
+            Who speaks: one name or any list of names.
+        since, until, last
+            As in `events`.
+
+        Returns
+        -------
+        DataFrame
+            A row a message, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id`, `receivers` (lists),
+            `content`, `channel`, `event_id` and `cause` (a text or a list of them).
+
+        Raises
+        ------
+        ValueError
+            For a moment or a name that cannot be understood.
+
+        Examples
+        --------
+        >>> import degentcivil_nb as dc
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     _ = probe.said("emma", ["noah"], "Good morning!")
+        ...     with dc.connect(probe.url) as session:
+        ...         _ = session.wait_for("chat_message", after=-1)
+        ...         session.chat()["content"].to_list()
+        ['Good morning!']
+        """
+        return self._kind(MessageTypes.CHAT_MESSAGE, character_id, since, until, last)
+
+    def tool_calls(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List uses of tools: `name`, `arguments`, `result`, `latency_s` (seconds), `error`, filtered as `chat` is."""
+        return self._kind(MessageTypes.TOOL_CALL, character_id, since, until, last)
+
+    def thoughts(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List plans, memories and reflections: `kind`, `text`, `evidence` (lists of ids), filtered as `chat` is."""
+        return self._kind(MessageTypes.THOUGHT, character_id, since, until, last)
+
+    def measures(self, name: Names = None) -> pd.DataFrame:
+        """List the model's own figures, or those of one name or several, indexed by `row`: `tick`, `time`, `value`."""
+        found = self._kind(MessageTypes.MEASURE, None, None, None, None)[["tick", "time", "name", "value"]]
+        names = names_of(name)
+        found = found if names is None else found[found["name"].isin(list(names)).to_numpy()]
+        return found.assign(value=json_column(found["value"].tolist(), found.index))
+
+    def attribute(self, name: str, character_id: Names = None) -> pd.DataFrame:
+        """List the history of an attribute, or that of some characters, indexed by `row`.
+
+        Returns
+        -------
+        DataFrame
+            A row each time that the attribute was told: `tick`, `time`, `character_id`, `value`.
+        """
+        told = self._store.events(MessageTypes.CHARACTER_UPDATE, character_id=names_of(character_id), payload=True)
+        return attribute_table(told, name)
+
+    def _kind(self, kind: str, character_id: Names, since: Moment, until: Moment, last: int | None) -> pd.DataFrame:
+        names = names_of(character_id)
+        found = self._store.events(kind, character_id=names, since=since, until=until, last=last, payload=True)
+        if names is not None:
+            warn_unknown_names(self._store, {"character_id": names})
+        return kind_table(found, kind, self._store.links(found.index.tolist()))
+
+    @property
+    def _newest(self) -> int | None:
+        """Give the time of the newest event in nanoseconds, from which lengths of time count back."""
+        newest = self._store.events(last=1)["time"].to_numpy("M8[ns]").astype(np.int64)
+        return int(newest[0]) if len(newest) else None
+
+    def _moment(self, moment: Moment) -> pd.Timestamp:
+        return pd.Timestamp(moment_ns(moment, self._newest), unit="ns", tz="UTC")
 
     def places(self) -> pd.DataFrame:
         """List the places of the town that were heard of."""

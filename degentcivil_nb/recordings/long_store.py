@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import MessageTypes
+from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.event_store import EventStore
 from ..store.questions import LLM_TYPES
@@ -140,6 +140,15 @@ class LongStore:
         if number < 0 or row >= self._pages[number].next_row:
             raise KeyError(row)
         return self._store(number).payload(row - self._pages[number].first_row)
+
+    def links(self, rows: Sequence[int]) -> dict[int, Links]:
+        """Give what the envelopes of rows said, as `EventStore.links` does."""
+        found: dict[int, Links] = {}
+        for number, start in enumerate(self._starts):
+            held = [row - start for row in rows if start <= row < self._pages[number].next_row]
+            if held:
+                found |= {row + start: links for row, links in self._store(number).links(held).items()}
+        return found
 
     def errors(self) -> pd.DataFrame:
         """List what went wrong, as `EventStore.errors` does."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from ..protocol.messages import MessageTypes
 from .schema import Codes, Mask
 from .table import Array
 
@@ -129,6 +130,20 @@ def named_in(rows: Mapping[str, Array], lists: Lists | None = None) -> tuple[Arr
     index = np.concatenate([index, more[:, 0]])
     order = np.argsort(index, kind="stable")
     return index[order], np.concatenate([who, more[:, 1]])[order]
+
+
+def departed(rows: Mapping[str, Array], types: Mapping[Any, int], index: Array, who: Codes) -> Codes:
+    """Give the characters that left in these rows and were not heard of again; `index` and `who` are of `named_in`."""
+    code = types.get(MessageTypes.CHARACTER_LEFT, -2)
+    if code < 0:
+        return NO_CODES
+    left = rows["type"][index] == code
+    if not left.any():
+        return NO_CODES
+    backwards = who[::-1]
+    last, first_seen = np.unique(backwards, return_index=True)
+    gone: Codes = last[left[::-1][first_seen]].astype(np.int32)
+    return gone
 
 
 def merged(some: Changes, more: Changes) -> Changes:

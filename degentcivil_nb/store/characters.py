@@ -162,6 +162,18 @@ class CharacterTable:
             self._lent[character] = 0
         self._attributes[character].update(attributes)
 
+    def forget(self, characters: Codes) -> None:
+        """Let characters go that have left the town."""
+        if not len(characters):
+            return
+        self._known[characters] = False
+        self.state[characters] = self.location[characters] = -1
+        self.since[characters] = self._last_seen[characters] = NAT
+        for code in characters.tolist():
+            self._attributes[code] = {}
+            self._lent[code] = 0
+        self._replaced_at = self.version  # whoever asks for changes is given all that are left
+
     def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
         """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
         words = [self._characters[character.character_id] for character in characters]
@@ -236,7 +248,7 @@ class CharacterTable:
             replaced,
             [names[code] for code in numbers],
             [states[code] if code >= 0 else None for code in self.state[codes].tolist()],
-            [locations[code] if code >= 0 else None for code in self.location[codes].tolist()],
+            [locations[code] or None if code >= 0 else None for code in self.location[codes].tolist()],
             self.since[codes],
             self._last_seen[codes],
             [attributes[code].copy() for code in numbers],

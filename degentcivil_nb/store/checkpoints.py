@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Raw
 
 from ..protocol.messages import MessageTypes, RawMessage
-from .changes import Lists, changes_in, merged, named_in
+from .changes import Lists, changes_in, departed, merged, named_in
 from .characters import CharacterTable
 from .ingest import Ingest
 from .schema import Mask
@@ -103,3 +103,4 @@ def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: I
     index, who = named_in(rows, lists)
     if len(index):
         present.see(who, times[index])
+        present.forget(departed(rows, view.dictionaries["type"], index, who))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes, StateChange
-from .changes import Lists, changes_in, merged, named_in, nothing_said
+from .changes import Lists, changes_in, departed, merged, named_in, nothing_said
 from .characters import CharacterTable
 from .checkpoints import Checkpoints
 from .columns import Dictionary
@@ -88,6 +88,7 @@ class DerivedState:
         index, who = named_in(rows, lists)
         if len(index):
             self._present.see(who, times[index])
+            self._present.forget(departed(rows, self._table.dictionaries["type"], index, who))
         end = start + len(times)
         if self._checkpoints.due(end, len(self._present)):
             self._checkpoints.add(end, self._present)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from msgspec import Raw
 from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, Gap, Links, MessageTypes, RawMessage, RunState, Snapshot
 from .arguments import Moment, moment_ns
 from .characters import AttributeNames, CharacterTable
 from .checkpoints import Checkpoints
@@ -72,6 +73,7 @@ class EventStore(Questions):
         self._checkpoints = Checkpoints(self._present.copy())
         self._places = Places()
         self._llm = LlmTotals()
+        self._links: dict[int, Links] = {}
         self._snapshot: StreamPosition | None = None
         self._snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None
         self._errors = 0
@@ -178,6 +180,7 @@ class EventStore(Questions):
         for row, places in found.places:
             self._places.update(places, first_row + row)
         self._llm.add(call for _, call in found.calls)
+        self._links.update((first_row + row, links) for row, links in found.links)
         if found.codes is not None:
             self._errors += int(np.count_nonzero(~found.codes[1]))
             self._malformed += found.malformed
@@ -266,6 +269,8 @@ class EventStore(Questions):
         self._table.evict(count)
         first_row = self._table.first_row
         self._payloads.evict(first_row)
+        for row in [*takewhile(lambda row: row < first_row, self._links)]:
+            del self._links[row]
         self._controls.forget(first_row)
         self._stays.forget(first_row)
         self._checkpoints.forget(first_row)

@@ -17,6 +17,7 @@ from ..protocol.messages import (
     ErrorPayload,
     EventNotification,
     GameLlmCall,
+    Links,
     LlmCall,
     MessageTypes,
     RawMessage,
@@ -32,6 +33,21 @@ T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 SENT, RECEIVED = 0, 1
+
+
+_LENIENT: Final = frozenset(
+    {MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT, MessageTypes.CHARACTER_LEFT}
+)
+"""Types that older recordings may have as their own: one of another shape is a custom event, never malformed."""
+_LINKED: Final = frozenset(
+    {MessageTypes.LLM_CALL, MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT}
+)
+
+
+class _Whose(msgspec.Struct, gc=False):
+    """The key of a payload that says whose it is, whatever else there is."""
+
+    character_id: Any = None
 
 
 @dataclass(slots=True)
@@ -61,6 +77,8 @@ class Ingested:
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
     """Row of the batch, call; in order."""
+    links: list[tuple[int, Links]] = field(default_factory=list)
+    """Row of the batch, what the envelope says; of the kinds that always have an id."""
     bad: dict[int, str] = field(default_factory=dict)
     """Rows that are not of the shape that their type has, and why."""
     spoken: list[Spoken] = field(default_factory=list)
@@ -139,6 +157,7 @@ class Ingest:
             MessageTypes.CHARACTER_UPDATE_LLM: (_Reader(GameLlmCall), self._game_calls),
             MessageTypes.ALL_CHARACTERS: (_Reader(list[Any]), self._lists),
             MessageTypes.ALL_BUILDINGS: (_Reader(list[Any]), self._buildings),
+            **{kind: (_Reader(_Whose), self._named) for kind in _LENIENT},
         }
 
     def __call__(
@@ -173,9 +192,12 @@ class Ingest:
             read, take = self._kinds[kind]
             payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
             if reasons:
+                if kind in _LENIENT:
+                    rows = np.delete(rows, list(reasons))
+                    reasons = {}
                 for position, reason in reasons.items():
                     found.bad[int(rows[position])] = reason
-                rows = np.delete(rows, list(reasons))
+                rows = np.delete(rows, list(reasons)) if reasons else rows
             take(found, rows, payloads)
         self._note_bad(found, types, codes)
         _number(found.spoken, self._words)
@@ -183,6 +205,9 @@ class Ingest:
             finish()
         found.later.clear()  # they hold `found`, which would keep all payloads until the garbage collector comes
         found.spoken.clear()
+        for kind in _LINKED & rows_of.keys():
+            found.links += [(row, messages[row].links()) for row in rows_of[kind].tolist()]
+        found.links.sort(key=_row)
         found.updates.sort(key=_row)
         found.calls.sort(key=_row)
         return found
@@ -244,6 +269,10 @@ class Ingest:
             found.updates += [(*who, item[-1]) for who, item in zip(heard, items, strict=True)]
 
         found.later.append(finish)
+
+    def _named(self, found: Ingested, rows: Array, payloads: list[_Whose]) -> None:
+        ids = [payload.character_id for payload in payloads]
+        found.put("character_id", rows, [id if isinstance(id, (str, int)) else None for id in ids])
 
     def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])

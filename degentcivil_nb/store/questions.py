@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import MessageTypes
+from ..protocol.messages import Links, MessageTypes
 from .arguments import LongTime, Moment, Names, moment_ns, whole
 from .characters import AttributeNames, CharacterTable
 from .checkpoints import last_where, replay
@@ -37,6 +37,7 @@ class Questions(StoreState):
     _names: AttributeNames
     _places: Places
     _llm: LlmTotals
+    _links: dict[int, Links]
     _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
 
     def view(self) -> View:
@@ -228,6 +229,11 @@ class Questions(StoreState):
             newest = self._table.oldest(len(self._table))["time"][-1:]
             now = int(newest[0]) // SECOND if len(newest) else None
         return rate_table(frozen, words, every, by, window, now)
+
+    def links(self, rows: Sequence[int]) -> dict[int, Links]:
+        """Give what the envelopes of rows said, of those kinds that always have an id."""
+        with self._changed:
+            return {row: self._links[row] for row in rows if row in self._links}
 
     def errors(self) -> pd.DataFrame:
         """List what went wrong, in the simulation and on the wire, with `traceback` and `excerpt` if there are any."""

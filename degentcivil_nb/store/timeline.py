@@ -62,6 +62,7 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = _differs(who) | _differs(part)
     what, where = _carried(what, fresh), _carried(where, fresh)
+    where[where == view.code("location", "")] = -1  # an empty one: it left its place
     stated = what >= 0
     rows, who, part, when, what, where = (
         rows[stated],

@@ -1,0 +1,105 @@
+"""Tables of one kind of event: what characters say, do with tools and think, figures, attributes, errors, calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.messages import Links, MessageTypes
+from ..store.arguments import Moment, Names, moment_ns, names_of, whole
+from ..store.characters import json_column
+
+HEAD: Final = ("epoch", "seq", "tick", "time", "character_id")
+TEXT, NUMBER, ANY = "str", "Float64", "object"
+KINDS: Final[Mapping[str, Mapping[str, str]]] = {
+    MessageTypes.CHAT_MESSAGE: {"receivers": ANY, "content": ANY, "channel": TEXT},
+    MessageTypes.TOOL_CALL: {"name": TEXT, "arguments": ANY, "result": ANY, "latency_s": NUMBER, "error": TEXT},
+    MessageTypes.THOUGHT: {"kind": TEXT, "text": ANY, "evidence": ANY},
+    MessageTypes.MEASURE: {"name": TEXT, "value": ANY},
+}
+"""The columns of each kind, all keys of its payload, and their types."""
+
+
+def kind_table(events: pd.DataFrame, kind: str, links: Mapping[int, Links]) -> pd.DataFrame:
+    """Make the table of a kind from its events with their payloads, indexed by `row`.
+
+    A payload of another shape, such as an older recording's own type of that name, has nulls in these columns.
+    """
+    table = events[list(HEAD)].copy()
+    payloads = [payload if isinstance(payload, dict) else {} for payload in events["payload"]]
+    for name, dtype in KINDS[kind].items():
+        table[name] = _column([payload.get(name) for payload in payloads], dtype, table.index)
+    return with_links(table, payloads, links)
+
+
+def with_links(table: pd.DataFrame, payloads: Sequence[Any], links: Mapping[int, Links]) -> pd.DataFrame:
+    """Add `event_id` and `cause`, of the envelope or, where older versions put them, of the payload."""
+    ids: list[Any] = []
+    causes: list[Any] = []
+    for row, payload in zip(table.index.tolist(), payloads, strict=True):
+        link = links.get(row, Links())
+        said = payload if isinstance(payload, dict) else {}
+        ids.append(said.get("id") if link.event_id is None else link.event_id)
+        causes.append(said.get("cause") if link.cause is None else link.cause)
+    table["event_id"] = pd.array([None if id is None else str(id) for id in ids], dtype="str")
+    table["cause"] = pd.Series(np.fromiter(causes, dtype=object, count=len(causes)), table.index)
+    return table
+
+
+def attribute_table(events: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Make the history of an attribute from the events that told it, indexed by `row`."""
+    payloads = events["payload"]
+    said = [isinstance(payload, dict) and name in payload for payload in payloads]
+    kept = events[np.array(said, np.bool_)] if len(events) else events
+    table = kept[["tick", "time", "character_id"]].copy()
+    table["value"] = json_column([payload[name] for payload in kept["payload"]], table.index)
+    return table
+
+
+def chosen(
+    table: pd.DataFrame,
+    newest: int | None,
+    *,
+    character_id: Names,
+    since: Moment,
+    until: Moment,
+    last: int | None,
+) -> pd.DataFrame:
+    """Give the rows of a table that meet the filters; `since` is inclusive, `until` exclusive."""
+    keep = np.ones(len(table), np.bool_)
+    names = names_of(character_id)
+    if names is not None:
+        keep &= table["character_id"].isin(list(names)).to_numpy()
+    times = table["time"].to_numpy("M8[ns]").astype(np.int64)
+    if since is not None:
+        keep &= times >= moment_ns(since, newest)
+    if until is not None:
+        keep &= times < moment_ns(until, newest)
+    found = table[keep]
+    last = None if last is None else whole(last, "`last`")
+    return found if last is None else found.iloc[max(0, len(found) - last) :]
+
+
+def new_errors(errors: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
+    """Give the errors from a moment on whose code and text were not there before."""
+    late = errors["time"] >= since
+    key: Callable[[pd.DataFrame], set[tuple[Any, Any]]] = lambda frame: set(  # noqa: E731
+        zip(frame["code"].tolist(), frame["message"].astype("object").tolist(), strict=True)
+    )
+    known = key(errors[~late])
+    fresh = errors[late]
+    pairs = zip(fresh["code"].tolist(), fresh["message"].astype("object").tolist(), strict=True)
+    return fresh[[pair not in known for pair in pairs]]
+
+
+def _column(values: list[Any], dtype: str, index: pd.Index) -> pd.Series:
+    if dtype == TEXT:
+        return pd.Series([value if isinstance(value, str) else None for value in values], index, dtype="str")
+    if dtype == NUMBER:
+        real = [isinstance(value, (int, float)) and not isinstance(value, bool) for value in values]
+        numbers = [value if is_real else None for value, is_real in zip(values, real, strict=True)]
+        return pd.Series(pd.array(numbers, dtype="Float64"), index)
+    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), index)
