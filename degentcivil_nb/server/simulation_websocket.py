@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import version
-from typing import Final, cast
+from typing import Final
 
 from msgspec.structs import replace
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
@@ -25,11 +25,10 @@ from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
 from .entrance.admission import Admission
 from .entrance.auth import WebSocketAuth
-from .entrance.binding import addresses, explain, require_safe
+from .entrance.binding import listen, require_safe
 from .entrance.connection_pool import ConnectionPool
 from .entrance.origins import Gate
 from .interfaces import CommandHandler
-from .library_log import library_log
 from .peers.closing import ending
 from .peers.error_handler import ErrorHandler
 from .peers.guide_handlers import accepting_one_argument, send_to_each
@@ -48,15 +47,10 @@ INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
 """What one client may send in how many seconds: far more than any person's commands."""
 GOING_AWAY: Final = 1001
-_BACKLOG: Final = 1024
-"""How many may knock at the same moment: whom the kernel has no room for, it answers only after seconds."""
 _GOODBYE: Final = "the server shuts down"
 _LAST_WORDS_S: Final = 0.5
 """How long a closing server waits for its peers to be sent the end of the stream: how the run ended is in it."""
-
-
-def _running() -> RunState:
-    return RunState("running")
+_RUNNING: Final = partial(RunState, "running")
 
 
 class SimulationWebSocket:
@@ -89,7 +83,7 @@ class SimulationWebSocket:
         ssl: ssl_module.SSLContext | None = None,
         compression: bool | None = None,
         commands: CommandHandler | None = None,
-        status: Callable[[], RunState] = _running,
+        status: Callable[[], RunState] = _RUNNING,
         run_id: str | None = None,
         origins: Collection[str] | None = None,
         hosts: Collection[str] | None = None,
@@ -197,26 +191,18 @@ class SimulationWebSocket:
             if await self._door.admits(websocket):  # before the handler: a subclass's own may forget it
                 await handler(websocket)
 
-        try:
-            self._server = await serve(
-                let_in,
-                cast(str, addresses(self.host, self.port)),  # asyncio takes a list too
-                self.port,
-                ssl=self._ssl,
-                process_request=self._door.refuse_foreign,
-                create_connection=cast(type[ServerConnection], self._door.meet),
-                select_subprotocol=select_subprotocol,
-                compression="deflate" if self._compression else None,
-                open_timeout=self._open_s,
-                ping_interval=0.8 * self.heartbeat_s,  # all three within two intervals: then a dead peer is gone
-                ping_timeout=0.8 * self.heartbeat_s,
-                close_timeout=min(2.0, max(0.2, 0.4 * self.heartbeat_s)),
-                max_size=self.max_message_bytes,
-                backlog=_BACKLOG,
-                logger=library_log(),
-            )
-        except OSError as error:
-            raise explain(self.host, self.port, error) from error
+        self._server = await listen(
+            let_in,
+            self.host,
+            self.port,
+            self._door,
+            heartbeat_s=self.heartbeat_s,
+            ssl=self._ssl,
+            select_subprotocol=select_subprotocol,
+            compression="deflate" if self._compression else None,
+            open_timeout=self._open_s,
+            max_size=self.max_message_bytes,
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         self._closed.clear()
         self._ended = False

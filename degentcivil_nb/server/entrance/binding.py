@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from websockets.asyncio.server import Server, ServerConnection, serve
 
 from ...core.address import is_loopback
 from ...protocol.errors import ConnectFailed
+from ..library_log import library_log
+from .admission import Admission
 
 LOCALHOST: Final = "localhost"
+_BACKLOG: Final = 1024
+"""How many may knock at the same moment: whom the kernel has no room for, it answers only after seconds."""
 _IN_USE_ADVICE: Final = (
     "Stop what uses it, or take a free port with port=0; a cell that is run again replaces its own with name=…"
 )
@@ -23,6 +30,34 @@ def require_safe(host: str, *, guarded: bool) -> None:
             'give it a token (token="…", or auth=WebSocketAuth({"…": "debugger"}) for a SimulationWebSocket), '
             'or use host="127.0.0.1"'
         )
+
+
+async def listen(
+    handler: Callable[[ServerConnection], Awaitable[None]],
+    host: str,
+    port: int,
+    door: Admission,
+    *,
+    heartbeat_s: float,
+    **options: Any,
+) -> Server:
+    """Open the port for whom the door lets in; `options` are the library's. `ConnectFailed` says why it cannot be."""
+    try:
+        return await serve(
+            handler,
+            cast(str, addresses(host, port)),  # asyncio takes a list too
+            port,
+            process_request=door.refuse_foreign,
+            create_connection=cast(type[ServerConnection], door.meet),
+            ping_interval=0.8 * heartbeat_s,  # all three within two intervals: then a dead peer is gone
+            ping_timeout=0.8 * heartbeat_s,
+            close_timeout=min(2.0, max(0.2, 0.4 * heartbeat_s)),
+            backlog=_BACKLOG,
+            logger=library_log(),
+            **options,
+        )
+    except OSError as error:
+        raise explain(host, port, error) from error
 
 
 def addresses(host: str, port: int) -> str | list[str]:
