@@ -40,7 +40,33 @@ class Divergence(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Hold what differs between two runs, `a` and `b`."""
+    """What differs between two runs, `a` and `b`. Made by `compare`.
+
+    Attributes
+    ----------
+    a, b : str
+        Path or URL of each run.
+    counts : pandas.DataFrame
+        One row for each type of event: `a`, `b` and `difference` (b − a), int64.
+    rates : pandas.DataFrame
+        One row for each type: `a` and `b` in events per second over each run's own span, and `ratio` (b / a), float64.
+    divergence : Divergence or None
+        The first event that differs: `place` (how many events were the same before), `tick`, the events `a` and `b` as
+        dicts, and `differs` (a list of what differs). `None` if all events that both hold are the same.
+    compared : int
+        How many pairs were compared, the first that differs included.
+    only_a, only_b : int
+        How many events have no counterpart in the other run: before it begins, after it ends, or in its gaps.
+    aligned_by : {"seq", "order"}
+        How the events were paired.
+    characters : pandas.DataFrame
+        One row for each character: `events_a`, `events_b` and `differences` (int64, how many attributes differ),
+        `state_a`, `state_b`, `location_a`, `location_b` (text), and `differs` (bool).
+    attributes : pandas.DataFrame
+        One row for each attribute that differs: `character_id`, `attribute`, `a`, `b`.
+    gaps : tuple of int
+        How many gaps each run has; what is missing was not compared.
+    """
 
     a: str
     b: str
@@ -65,7 +91,18 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Say whether the two runs hold the same events."""
+        """Say whether the two runs hold the same events.
+
+        Returns
+        -------
+        bool
+            `False` also if one of them holds events that the other does not.
+
+        Examples
+        --------
+        >>> dc.compare(recording, recording).same
+        True
+        """
         return self.divergence is None and not self.only_a and not self.only_b
 
     def __repr__(self) -> str:
@@ -92,9 +129,36 @@ def compare(
 ) -> Comparison:
     """Compare two sessions or recordings: counts and rates by type, the first divergence, character by character.
 
-    Events are compared one by one, by position where both have one epoch of positions and else in order: their type,
-    their tick and their payload but for the keys in `ignore`. `progress(done, total)` hears how far it is; without it
-    a bar is shown. Raises `TypeError` for what is neither a session nor a recording.
+    Events are compared one by one: their type, their tick, and their payload without the keys in `ignore`. They are
+    paired by position where both runs have one epoch of positions, and in order otherwise.
+
+    Parameters
+    ----------
+    a, b : Session or Recording
+        The two runs.
+    ignore : str or list-like of str, optional
+        Keys of payloads that are not compared. Left out: those that tell the time on the wall, ``"timestamp"`` and
+        ``"latency_s"``.
+    progress : callable, optional
+        Called with how many pairs are compared and how many there are. Left out, what takes over a second shows a bar.
+
+    Returns
+    -------
+    Comparison
+        What differs; printing it gives a summary.
+
+    Raises
+    ------
+    TypeError
+        If one of the two is neither a session nor a recording.
+
+    Examples
+    --------
+    >>> with dc.start_local_server(seed=2, tick_s=0.01, paused=True) as town, dc.connect(town) as other:
+    ...     _ = other.step(20)
+    ...     found = dc.compare(recording, other)
+    >>> found.same, found.aligned_by
+    (False, 'seq')
     """
     a, b = _reader(a), _reader(b)
     ignored = frozenset(names_of(ignore) or ())

@@ -41,14 +41,47 @@ def start_local_server(
     tls: bool = False,
     name: str | None = None,
 ) -> LocalServer:
-    """Start a demo town on its own thread, ready when the call returns; give it to `connect`, or its `.url`.
+    """Start a demo town on its own thread, ready when the call returns.
 
-    `port=0` takes a free port; a `host` other than this machine needs a token. `tick_s` is the seconds a tick takes at
-    speed 1. The same `seed` gives the same run. With `paused` the town waits for `resume` or `step`. With `token` only
-    who knows it may connect; with `tls` the connection is encrypted, with a certificate made on the spot. A `name` in
-    use stops the town that had it, so a cell can be run again.
+    Parameters
+    ----------
+    port : int
+        Where to listen; 0 takes a free port.
+    host : str
+        The address to listen on. One that other machines can reach needs a `token`.
+    characters : int
+        How many characters live in the town, at least one.
+    tick_s : float or timedelta
+        How long a tick takes at speed 1, in seconds, above 0.
+    seed : int
+        The same seed gives the same run, tick by tick.
+    paused : bool
+        Wait before the first tick until a session sends `resume` or `step`.
+    token : str, optional
+        Only who knows it may connect. `connect` takes it from the server by itself.
+    tls : bool
+        Encrypt the connection, with a certificate made on the spot, which `connect` trusts by itself.
+    name : str, optional
+        What the server is called in this process. It stops the server that had the name, so a cell can be run again.
 
-    Raises `ConnectionError` when the port is in use, and `ValueError` for a town that cannot be.
+    Returns
+    -------
+    LocalServer
+        The running town; give it to `connect`, or its `.url`.
+
+    Raises
+    ------
+    ConnectionError
+        If the port is in use.
+    ValueError
+        If an argument cannot be, such as a town without characters.
+
+    Examples
+    --------
+    >>> with dc.start_local_server(characters=5, seed=3, paused=True) as town:
+    ...     with dc.connect(town) as session:
+    ...         session.step(2), len(session.characters())
+    ('paused', 5)
     """
     return LocalServer(
         port, host=host, characters=characters, tick_s=tick_s, seed=seed, paused=paused, token=token, tls=tls, name=name
@@ -56,9 +89,20 @@ def start_local_server(
 
 
 class LocalServer:
-    """Run a demo town with a probe, and stand in for the events and faults of a real one. Made by `start_local_server`.
+    """A demo town with a probe; events and faults of a real simulation can be injected.
 
-    It is a context manager, stopped by `stop()` and at the interpreter's exit.
+    Made by `start_local_server`. It is a context manager, stopped by `stop()` and at the interpreter's exit.
+
+    Attributes
+    ----------
+    probe : SimulationProbe
+        What the town tells its stream with.
+    town : Town
+        The simulation itself: `town.people`, `town.tick`.
+    token : str or None
+        What clients must know to connect.
+    name : str or None
+        What the server is called in this process.
     """
 
     def __init__(
@@ -125,16 +169,46 @@ class LocalServer:
 
     @property
     def url(self) -> str:
-        """Say where to connect, such as `ws://127.0.0.1:50123`."""
+        """Say where to connect.
+
+        Returns
+        -------
+        str
+            Such as ``"ws://127.0.0.1:50123"``, or ``"wss://…"`` with `tls`.
+
+        Examples
+        --------
+        >>> server.url.rpartition(":")[0]
+        'ws://127.0.0.1'
+        """
         return self.probe.url
 
     @property
     def client_ssl(self) -> ssl_module.SSLContext | None:
-        """Give what a client in this process trusts the certificate with; `None` without `tls`."""
+        """Give what a client in this process trusts the server's certificate with.
+
+        Returns
+        -------
+        ssl.SSLContext or None
+            `None` without `tls`.
+
+        Examples
+        --------
+        >>> print(server.client_ssl)
+        None
+        """
         return self.tls.client if self.tls else None
 
     def stop(self) -> None:
-        """End the town, its server and both threads, and free the port. Idempotent."""
+        """End the town, its server and both threads, and free the port. A second call does nothing.
+
+        Examples
+        --------
+        >>> town = dc.start_local_server(characters=2, paused=True)
+        >>> town.stop()
+        >>> town
+        <LocalServer ws://127.0.0.1:...: stopped at tick 0>
+        """
         if not lifetime.release(self):
             return
         self._stopped = True
@@ -170,13 +244,67 @@ class LocalServer:
     # --- events on purpose ---------------------------------------------------------------------------------------
 
     def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an event into the stream, and return it as it was sent, with its `seq`."""
+        """Put an event into the stream, as if the town had told it.
+
+        Parameters
+        ----------
+        event_type : str
+            What kind of event it is.
+        data : any, optional
+            Its inner value.
+        character_id : str, optional
+            Whose event it is.
+
+        Returns
+        -------
+        WebSocketMessage
+            The message as it was sent; `.seq` is its position in the stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town:
+        ...     message = town.inject_event("market_day", {"bread": 3})
+        ...     message.type, message.data["data"]
+        ('event_notification', {'bread': 3})
+        """
         return self._inject(
             MessageTypes.EVENT_NOTIFICATION, payloads.event(event_type, data, self._clock(), character_id)
         )
 
     def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> WebSocketMessage:
-        """Put a change of state into the stream, and return it as it was sent, with its `seq`."""
+        """Put a change of state into the stream, as if the town had told it. The town's own character does not change.
+
+        Parameters
+        ----------
+        character_id : str
+            Whose state it is.
+        new_state : str
+            The state from now on.
+        location : str, optional
+            Where the character is. Left out, it stays where it was.
+
+        Returns
+        -------
+        WebSocketMessage
+            The message as it was sent; `.seq` is its position in the stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, seed=1, paused=True) as town:
+        ...     message = town.inject_state_change("emma", "BARGAIN", "Gallery")
+        ...     message.data["previous_state"], message.data["new_state"]
+        ('IDLE', 'BARGAIN')
+        """
         previous = self.probe.states.get(character_id)
         payload = payloads.state_change(character_id, new_state, location, previous, self._clock())
         sent = self._inject(MessageTypes.STATE_CHANGE, payload)
@@ -184,19 +312,94 @@ class LocalServer:
         return sent
 
     def inject_character_update(self, character_id: str, **attributes: Any) -> WebSocketMessage:
-        """Put attributes of a character into the stream, and return the message as it was sent, with its `seq`."""
+        """Put attributes of a character into the stream, as if the town had told them.
+
+        Parameters
+        ----------
+        character_id : str
+            Whose attributes they are.
+        **attributes
+            Names and values; they are merged over what is known of the character.
+
+        Returns
+        -------
+        WebSocketMessage
+            The message as it was sent; `.seq` is its position in the stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town:
+        ...     town.inject_character_update("emma", money=12, mood="calm").data
+        {'character_id': 'emma', 'money': 12, 'mood': 'calm'}
+        """
         return self._inject(MessageTypes.CHARACTER_UPDATE, {"character_id": character_id, **attributes})
 
     def inject_error(self, code: int, message: str, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an error into the stream, and return it as it was sent, with its `seq`."""
+        """Put an error into the stream, as if the town had told it.
+
+        Parameters
+        ----------
+        code : int
+            The error's code, such as 1004.
+        message : str
+            What went wrong.
+        character_id : str, optional
+            Whose error it is.
+
+        Returns
+        -------
+        WebSocketMessage
+            The message as it was sent; `.seq` is its position in the stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town:
+        ...     message = town.inject_error(1004, "planner failed", character_id="emma")
+        ...     message.data["code"], message.data["message"]
+        (1004, 'planner failed')
+        """
         return self._inject(MessageTypes.ERROR, payloads.error(code, message, character_id))
 
     def inject_llm_call(
         self, character_id: str | None = None, *, prompt_type: str = "TEST", **details: Any
     ) -> WebSocketMessage:
-        """Put a call of a language model into the stream, and return it as it was sent, with its `seq`.
+        """Put a call of a language model into the stream, as if the town had told it.
 
-        `details` are those of `SimulationProbe.llm_call`: `prompt`, `response`, `model`, `latency_s`, `error` …
+        Parameters
+        ----------
+        character_id : str, optional
+            Whose call it is.
+        prompt_type : str
+            What the call was for.
+        **details
+            The keywords of `SimulationProbe.llm_call`: `prompt`, `response`, `model`, `latency_s` (seconds), `error` …
+
+        Returns
+        -------
+        WebSocketMessage
+            The message as it was sent; `.seq` is its position in the stream.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town:
+        ...     message = town.inject_llm_call("emma", prompt="What now?", response="sleep", latency_s=0.4)
+        ...     message.data["response"], message.data["latency_s"]
+        ('sleep', 0.4)
         """
         return self._inject(MessageTypes.LLM_CALL, payloads.llm_call(character_id, prompt_type, **details))
 
@@ -212,19 +415,42 @@ class LocalServer:
     # --- faults on purpose ---------------------------------------------------------------------------------------
 
     def inject_fault(self, kind: str, **options: Any) -> int:
-        """Do something to the connected clients that a network, a server or a simulation might do.
+        """Do to the connected clients what a network, a server or a simulation might do.
 
-        - `"malformed"`: send frames that are no messages; `kinds=` some of `faults.MALFORMED`, `count=1` of each.
-          Returns the number of frames sent.
-        - `"disconnect"`: cut all connections, or only number `which=`; with `clean=True` close them properly, with
-          `code=1012`. Returns the number of connections.
-        - `"stall"`: the server stands still for `seconds=2.0`, from now on. Returns the number of clients.
-        - `"flood"`: publish events of type `flood`, `rate=10_000` a second for `seconds=1.0`. Returns how many, or
-          with `wait=False` at once how many there will be.
-        - `"restart"`: the server goes down and comes back at the same port under a new epoch. Returns the number of
-          clients that were connected.
+        Parameters
+        ----------
+        kind : {"malformed", "disconnect", "stall", "flood", "restart"}
+            ``"malformed"`` sends frames that are no messages, ``"disconnect"`` cuts connections, ``"stall"`` has the
+            server stand still, ``"flood"`` publishes many events of type ``flood``, and ``"restart"`` has the server go
+            down and come back at the same port under a new epoch.
+        **options
+            Of ``"malformed"``: `kinds`, some of ``faults.MALFORMED`` (default all), and `count`, how many of each (1).
+            Of ``"disconnect"``: `which`, the number of one connection (default all), `clean`, close properly instead
+            (`False`), and its `code` (1012). Of ``"stall"``: `seconds` (2.0). Of ``"flood"``: `rate`, events per second
+            (10,000), `seconds` (1.0) and `wait`, return when all are published (`True`).
 
-        Raises `ValueError` for another kind and `TypeError` for an option that the kind does not have.
+        Returns
+        -------
+        int
+            The number of frames sent, connections cut, clients held up, events published, or clients that were
+            connected.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind of fault.
+        TypeError
+            If the kind has no such option.
+        RuntimeError
+            If the server was stopped.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as session:
+        ...     frames = town.inject_fault("malformed", kinds="not_json")
+        ...     event = session.wait_for("error", after=-1)
+        ...     frames, event["code"]
+        (1, 1001)
         """
         handlers: dict[str, Callable[..., int]] = {
             "malformed": self._malformed,

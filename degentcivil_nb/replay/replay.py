@@ -44,39 +44,54 @@ def start_replay(
     longest_silence_s: float | None = LONGEST_SILENCE_S,
     name: str | None = None,
 ) -> Replay:
-    """Serve a recording as if it were live, on a thread of its own; give it to `connect`, or its `.url`.
+    """Serve a recording as if it were live, on a thread of its own.
 
-    Messages come with the times and ticks that they were recorded with, `speed` times as fast as then. The commands
-    `pause`, `resume`, `step`, `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`, or `time=`.
-    At its end the replay pauses, and can be sought in. The first far seek in a long recording that was never opened
-    has to read it, and then takes as long as that, or is refused until it is done.
+    Messages come with the times and ticks that they were recorded with. The commands `pause`, `resume`, `step`,
+    `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`. At its end the replay pauses, and can
+    be sought in. The first far seek in a long recording that was never opened has to read it: it takes that long, or is
+    refused until that is done.
 
     Parameters
     ----------
-    path
+    path : str or path-like
         The folder of the recording.
-    port, host
-        Where to listen; port 0 takes a free one.
-    speed
+    port : int
+        Where to listen; 0 takes a free port.
+    speed : float
         How many times as fast as the recorded run, above 0 and up to 1,000,000.
-    paused
+    host : str
+        The address to listen on. One that other machines can reach needs a `token`.
+    paused : bool
         Begin paused, before the first message.
-    name
-        What it is known by in this process; a name in use stops the replay that had it, so a cell can be run again.
-    token
-        What clients must know to connect.
-    longest_silence_s
-        Seconds that a silence lasts at most; a longer one (a laptop asleep, a clock that jumped) is shortened to that,
-        which a log record and a `run_state` of reason `silence` say. `None` waits as long as the recorded run did.
+    token : str, optional
+        What clients must know to connect. `connect` takes it from the replay by itself.
+    longest_silence_s : float, optional
+        How long a silence lasts at most, in seconds of the recorded run. A longer one (a laptop asleep, a clock that
+        jumped) is shortened to that, which a log record and a `run_state` of reason ``silence`` say. `None` waits as
+        long as the recorded run did.
+    name : str, optional
+        What the replay is called in this process. It stops the replay that had the name, so a cell can be run again.
+
+    Returns
+    -------
+    Replay
+        The running replay; give it to `connect`, or its `.url`.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no recording.
+        If there is no recording.
     ConnectionError
-        When the port is in use.
+        If the port is in use.
     ValueError
-        For a speed or a silence that is none.
+        If a speed, a silence or another argument cannot be.
+
+    Examples
+    --------
+    >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+    ...     _ = watcher.command("seek", tick=20)
+    ...     watcher.step(3), replay.tick
+    ('paused', 23)
     """
     return Replay(
         path,
@@ -91,10 +106,22 @@ def start_replay(
 
 
 class Replay:
-    """Play a recording over a server of its own. Made by `start_replay`.
+    """A recording played over a server of its own. Made by `start_replay`.
 
-    It is a context manager, stopped by `stop()` and at the interpreter's exit. What a recording lacks is declared where
-    it is missing, and so is what a `seek` passes over; the town as it is there follows at once.
+    It is a context manager, stopped by `stop()` and at the interpreter's exit. What a recording lacks is declared as a
+    gap where it is missing, and so is what a `seek` passes over; the town as it is there follows at once.
+
+    A session steers it: `session.pause()`, `session.step()`, `session.command("seek", tick=120)`. The methods `pause`,
+    `resume`, `step`, `set_speed`, `seek` and `inspect` are what these commands run on the replay's own thread.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder of the recording.
+    token : str or None
+        What clients must know to connect.
+    name : str or None
+        What the replay is called in this process.
     """
 
     def __init__(
@@ -150,17 +177,54 @@ class Replay:
 
     @property
     def url(self) -> str:
-        """Say where to connect, such as `ws://127.0.0.1:50123`."""
+        """Say where to connect.
+
+        Returns
+        -------
+        str
+            Such as ``"ws://127.0.0.1:50123"``.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay:
+        ...     replay.url
+        'ws://127.0.0.1:...'
+        """
         return self._server.url
 
     @property
     def tick(self) -> int | None:
-        """Give the tick that the replay has come to."""
+        """Give the tick that the replay has come to.
+
+        Returns
+        -------
+        int or None
+            `None` before the first tick.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+        ...     _ = watcher.command("seek", tick=7)
+        ...     replay.tick
+        7
+        """
         return self._player.scene.tick
 
     @property
     def run_state(self) -> str:
-        """Say how the replay is: `running`, `paused`, `finished` or `dead`."""
+        """Say how the replay is.
+
+        Returns
+        -------
+        str
+            ``"running"``, ``"paused"``, ``"finished"`` or ``"dead"``.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay:
+        ...     replay.run_state
+        'paused'
+        """
         return self._state.state
 
     def status(self) -> RunState:
@@ -168,7 +232,15 @@ class Replay:
         return replace(self._state, tick=self._player.scene.tick, speed=self._head.speed)
 
     def stop(self) -> None:
-        """End the server and its thread; idempotent."""
+        """End the server and its thread. A second call does nothing.
+
+        Examples
+        --------
+        >>> replay = dc.start_replay(folder / "saved", paused=True)
+        >>> replay.stop()
+        >>> replay.run_state
+        'finished'
+        """
         if not lifetime.release(self):
             return
         try:
@@ -281,14 +353,43 @@ class Replay:
             self._queue.popleft().fail(over())
 
     def pause(self) -> RunState:
-        """Pause the replay."""
+        """Pause the replay.
+
+        Returns
+        -------
+        RunState
+            How the replay is, where, and how fast.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", speed=0.001) as replay, dc.connect(replay) as watcher:
+        ...     watcher.pause()
+        'paused'
+        """
         if self._state.state == "running":
             self._head.stop()
             self._enter("paused", "command")
         return self.status()
 
     async def resume(self) -> RunState:
-        """Let a paused replay go on."""
+        """Let a paused replay go on.
+
+        Returns
+        -------
+        RunState
+            How the replay is, where, and how fast.
+
+        Raises
+        ------
+        WebSocketError
+            With code 1105 if the recording is over.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True, speed=0.001) as replay, dc.connect(replay) as watcher:
+        ...     watcher.resume()
+        'running'
+        """
         if self._state.state == "paused":
             await self._require_more()
             self._head.run()
@@ -296,7 +397,30 @@ class Replay:
         return self.status()
 
     async def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> RunState:
-        """Tell at once what that many ticks hold, and pause again; without ticks, that many events."""
+        """Tell at once what that many ticks hold, and pause again; without ticks, that many events.
+
+        Parameters
+        ----------
+        ticks : int
+            How many ticks, at least one; in a recording without ticks, how many events.
+
+        Returns
+        -------
+        RunState
+            How the replay is, where, and how fast.
+
+        Raises
+        ------
+        WebSocketError
+            With code 1105 if the replay is not paused, or the recording is over.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+        ...     _ = watcher.command("seek", tick=20)
+        ...     watcher.step(5), replay.tick
+        ('paused', 25)
+        """
         if self._state.state != "paused":
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused replay can step: pause it first")
         await self._require_more()
@@ -306,12 +430,56 @@ class Replay:
         return self.status()
 
     def set_speed(self, factor: Annotated[float, Meta(gt=0, le=MAX_SPEED)]) -> RunState:
-        """Replay at that many times the speed of the recorded run."""
+        """Replay at that many times the speed of the recorded run.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0 and up to 1,000,000; 1 is the recorded run's own pace.
+
+        Returns
+        -------
+        RunState
+            How the replay is, where, and how fast.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+        ...     watcher.set_speed(4)
+        'paused' (speed 4)
+        """
         self._head.set_speed(factor)
         return self.status()
 
     async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
-        """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back."""
+        """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back.
+
+        What lies between is declared as a gap, and the town as it was there follows.
+
+        Parameters
+        ----------
+        tick : int, optional
+            Go to the end of this tick.
+        time : str or float, optional
+            Go to this time. Give either `tick` or `time`.
+
+        Returns
+        -------
+        RunState
+            How the replay is, where, and how fast.
+
+        Raises
+        ------
+        WebSocketError
+            With code 1102 if neither or both are given, or the recording does not reach so far.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+        ...     result = watcher.command("seek", tick=30)
+        ...     result["state"], result["tick"]
+        ('paused', 30)
+        """
         if (tick is None) == (time is None):
             raise wrong_argument("tick", "seek takes either a tick or a time")
         scene = self._player.scene
@@ -352,7 +520,30 @@ class Replay:
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
 
     def inspect(self, character_id: str) -> SnapshotCharacter:
-        """Give everything the recording has told of a character so far."""
+        """Give everything the recording has told of a character so far.
+
+        Parameters
+        ----------
+        character_id : str
+            Whose.
+
+        Returns
+        -------
+        SnapshotCharacter
+            Its state, place and attributes as of where the replay is. A session gets it as a dict.
+
+        Raises
+        ------
+        WebSocketError
+            With code 1102 if there is no such character; the message names the nearest.
+
+        Examples
+        --------
+        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
+        ...     _ = watcher.command("seek", tick=0)
+        ...     watcher.inspect("emma")["state"]
+        'IDLE'
+        """
         found = self._player.scene.present.character(character_id)
         if found is None:
             raise no_such_character(character_id, self._player.scene.present.names())

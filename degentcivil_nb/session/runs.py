@@ -94,21 +94,46 @@ _CHARACTERS: Final = "select run, count(distinct character_id) as n from events 
 def open_runs(
     folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
 ) -> Runs:
-    """Open a folder of recordings as one dataset: `runs.table()`, `runs.sql("select … from events group by run")`.
+    """Open a folder of recordings as one dataset.
 
-    A recording that is being written, or was cut short, is read as far as it was committed. Object storage works
-    through pyarrow: `open_runs("s3://bucket/runs")`, or `open_runs("bucket/runs", filesystem=pyarrow.fs.S3FileSystem(
-    region="eu-central-1"))` with credentials and all else that its constructor takes; `fsspec`'s file systems through
-    `pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))`. With `verify` each segment is compared with its checksum
-    before the first question that reads it, for which it is read whole; what is damaged is left out, with a warning.
+    A recording that is being written, or was cut short, is read as far as it was committed.
 
-    Raises `FileNotFoundError` where there is no such folder.
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder that holds the recordings' folders: a path, or the URI of object storage such as
+        ``"s3://bucket/runs"``.
+    filesystem : pyarrow.fs.FileSystem, optional
+        Where `folder` lies, with credentials and all else that the file system's constructor takes. fsspec's file
+        systems fit through ``pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))``.
+    verify : bool
+        Compare each segment with its checksum before the first question that reads it, for which it is read whole.
+        What is damaged is left out, with a `RecordingWarning`.
+
+    Returns
+    -------
+    Runs
+        The runs, each by the name of its folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+
+    Examples
+    --------
+    >>> runs = dc.open_runs(folder)
+    >>> sorted(runs)
+    ['saved', 'seed-1']
     """
     return Runs(folder, filesystem=filesystem, verify=verify)
 
 
 class Runs:
-    """Ask many runs at once. Made by `open_runs`; iterating gives their names, which are their folders'."""
+    """Many runs as one dataset. Made by `open_runs`.
+
+    `len(runs)` counts them; iterating gives their names, which are those of their folders.
+    """
 
     def __init__(
         self, folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
@@ -127,7 +152,17 @@ class Runs:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again: what was recorded meanwhile, and which runs came."""
+        """Look again at the folder: what was recorded meanwhile, and which runs came or went.
+
+        A `RecordingWarning` names a run that is left out because its folder's name is not UTF-8.
+
+        Examples
+        --------
+        >>> many = dc.open_runs(folder)
+        >>> many.refresh()
+        >>> len(many)
+        2
+        """
         found = find_runs(self._filesystem, self._folder)
         for run in found:
             if not is_readable_name(run.path):
@@ -152,22 +187,76 @@ class Runs:
 
     @property
     def problems(self) -> dict[str, list[str]]:
-        """List in sentences what is wrong, by run."""
+        """List what is wrong with each run.
+
+        Returns
+        -------
+        dict of str to list of str
+            Sentences by run; a run without problems is not in it.
+
+        Examples
+        --------
+        >>> "saved" in runs.problems
+        False
+        """
         return {run.name: list(run.problems) for run in self._runs.values() if run.problems}
 
     def open(self, run: str) -> Recording:
-        """Open one of them with all its questions, figures and panels; `KeyError` for a name that is none."""
+        """Open one of the runs, with all questions, figures and panels of a recording.
+
+        Parameters
+        ----------
+        run : str
+            Its name, which is that of its folder.
+
+        Returns
+        -------
+        Recording
+            As from `open_recording`.
+
+        Raises
+        ------
+        KeyError
+            If there is no run of that name.
+        ValueError
+            If the runs lie in object storage: copy the folder to this machine first.
+
+        Examples
+        --------
+        >>> with runs.open("saved") as one:
+        ...     one
+        <Recording ...saved: finished, 339 events, 0 gaps>
+        """
         if not self._local:
             raise ValueError("only recordings on this machine can be opened; copy the folder here first")
         return open_recording(self._runs[run].path)
 
     def table(self, *, characters: bool = True) -> pd.DataFrame:
-        """Give a row a run: when, how long, how many events, characters, errors, gaps and ticks, and how whole.
+        """List the runs.
 
-        `started` and `duration` are of the first and the last message.
-        Characters are counted over all events, once, for which they are read; `characters=False` leaves them out, for
-        which DuckDB need not be there (`ImportError` says how to get it).
-        Counts that a recording does not say of itself are NA.
+        Parameters
+        ----------
+        characters : bool
+            Count the characters of each run, which reads all its events once and needs DuckDB. With `False` the column
+            `characters` is NA.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each run, indexed by `run` (its name). `run_id` is what the simulation calls the run (object);
+            `started` (datetime64, UTC) and `duration` (timedelta64) are of its first and last message; `events`,
+            `characters`, `errors`, `gaps`, `first_tick`, `last_tick`, `epochs`, `bytes` and `problems` are Int64, NA
+            where a recording does not say; `finished` is bool.
+
+        Raises
+        ------
+        ImportError
+            If DuckDB is missing and `characters` is wanted; the message says how to get it.
+
+        Examples
+        --------
+        >>> runs.table().loc["saved", ["events", "characters", "errors"]].to_list()
+        [339, 12, 4]
         """
         counted = self._count_characters() if characters else {}
         rows = []
@@ -199,12 +288,37 @@ class Runs:
         return self._characters
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Answer one SELECT over all runs: `events`, `gaps`, `messages` (all with a column `run`), and `runs`.
+        """Answer one SELECT over all runs.
 
-        `events` has the columns of a recording's, read from what was sent, and as JSON text `payload`, all that was
-        sent, and `data`, the inner value of an event notification: `json_extract(data, '$.price')`. Times are UTC.
-        Nothing else can be reached: no file, no network, no variable. Raises
-        `ValueError` for a query that cannot be answered; `ImportError` says how to get DuckDB.
+        The tables are `events`, `gaps` and `messages`, each with a column `run`, and `runs`, which is `table()` without
+        the characters. `events` has the columns of a recording's `events()` except `time_source`, read from what was
+        sent, and two of JSON text: `payload`, all that was sent, and `data`, the inner value of an event notification,
+        as in ``json_extract(data, '$.price')``. Times are UTC. A query reaches nothing else: no file, no network, no
+        variable.
+
+        Parameters
+        ----------
+        query : str
+            One SELECT in DuckDB's SQL.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each row of the answer.
+
+        Raises
+        ------
+        ValueError
+            If the query cannot be answered, with DuckDB's own words and the names of the tables.
+        ImportError
+            If DuckDB is missing; the message says how to get it.
+
+        Examples
+        --------
+        >>> runs.sql("select type, count(*) as n from events where run = 'saved' group by type order by n desc limit 2")
+                       type    n
+        0      state_change  154
+        1  character_update  110
         """
         return answer(query, {**self._tables(list(self._runs.values())), "runs": self._plain_table}, _VIEWS)
 

@@ -20,7 +20,17 @@ CLOSING_POLL_S = 0.2
 
 
 class Subscription:
-    """Be the handle of a callback: `remove()` ends it; `dropped` and `errors` count what it missed or failed at."""
+    """A callback's handle, as `Session.on` gives it.
+
+    Attributes
+    ----------
+    dropped : int
+        Events that the callback missed: they left the store, or it fell more than 10,000 events behind.
+    errors : int
+        Exceptions that the callback raised. The first one is logged.
+    last_error : BaseException or None
+        The newest of them.
+    """
 
     def __init__(
         self, types: Collection[str] | None, callback: Callback, remove: Callable[[Subscription], None]
@@ -35,7 +45,15 @@ class Subscription:
         self.last_error: BaseException | None = None
 
     def remove(self) -> None:
-        """End the calling back; the call under way, if any, is the last."""
+        """Stop calling back; the call under way, if any, is the last.
+
+        Examples
+        --------
+        >>> handle = session.on("error", print)
+        >>> handle.remove()
+        >>> handle
+        <Subscription to error: 0 dropped, 0 errors>
+        """
         self._remove(self)
 
     def wants(self, event: dict[str, Any]) -> bool:

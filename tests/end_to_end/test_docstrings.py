@@ -6,6 +6,7 @@ import doctest
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.figures.plots import Plots
+from degentcivil_nb.session.subscriptions import Subscription
 from degentcivil_nb.widgets.panels import Panels
 
-CLASSES: tuple[type, ...] = (Plots, Panels)
-FUNCTIONS: tuple[Callable[..., Any], ...] = ()
+CLASSES: tuple[type, ...] = (Plots, Panels, dc.LocalServer, dc.Replay, dc.Runs, dc.Comparison, Subscription)
+FUNCTIONS: tuple[Callable[..., Any], ...] = (dc.start_local_server, dc.start_replay, dc.open_runs, dc.compare)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -24,13 +26,23 @@ def _public() -> Iterator[tuple[str, Callable[..., Any]]]:
     for function in FUNCTIONS:
         yield f"dc.{function.__name__}", function
     for kind in CLASSES:
-        for name, member in inspect.getmembers(kind, inspect.isfunction):
-            if not name.startswith("_") and name not in UNDOCUMENTED.get(kind.__name__, ()):
-                yield f"{kind.__name__}.{name}", member
+        for name, member in inspect.getmembers_static(kind):
+            behind = _function_of(member)
+            if behind is not None and not name.startswith("_") and name not in UNDOCUMENTED.get(kind.__name__, ()):
+                yield f"{kind.__name__}.{name}", behind
 
 
-UNDOCUMENTED = {"Replay": ("submit", "status", "specs")}
-"""What the server calls, not a person."""
+def _function_of(member: Any) -> Callable[..., Any] | None:
+    """Give the function of a method, or the one behind a property."""
+    if isinstance(member, property):
+        return member.fget
+    if isinstance(member, cached_property):
+        return member.func
+    return member if inspect.isfunction(member) else None
+
+
+UNDOCUMENTED = {"Replay": ("submit", "withdraw", "status", "specs"), "Subscription": ("wants", "call")}
+"""What other parts of the package call, not a person."""
 PUBLIC = dict(_public())
 
 
@@ -70,8 +82,8 @@ def test_a_public_method_documents_what_it_takes_and_gives(name: str) -> None:
     sections = _sections(text)
     signature = inspect.signature(function)
     taken = [one for one in signature.parameters if one != "self"]
-    documented = set(re.findall(r"^([\w*, ]+?)(?: :.*)?$", sections.get("Parameters", ""), re.MULTILINE))
-    documented = {word.strip(" *") for line in documented for word in line.split(",")}
+    lines = re.findall(r"^(\w[\w, ]*) : .+$|^\*{1,2}(\w+)$", sections.get("Parameters", ""), re.MULTILINE)
+    documented = {word.strip() for with_type, starred in lines for word in (with_type or starred).split(",")}
     assert set(taken) - documented == set()
     assert signature.return_annotation in ("None", None) or "Returns" in sections
     assert "Examples" in sections
