@@ -79,6 +79,24 @@ async def test_a_newcomer_without_history_begins_at_the_head() -> None:
         assert shape([await client.next()]) == [3]
 
 
+async def test_what_was_published_before_a_newcomer_came_is_its_past_and_not_its_news() -> None:
+    async with serving(batch_s=60) as server, v1(server) as client:  # the loop looks once, and then not for a minute
+        publish(server, 1)
+        await eventually(lambda: server.history.head == 1)
+        publish(server, 2, 3)
+        await client.resume(history=1)
+        messages = await client.until_seq(3)
+        assert shape(messages) == ["resumed", "snapshot", 3]
+        assert messages[1].payload()["seq"] == 3
+        publish(server, 4, 5)
+        async with connect(server.url) as guide:
+            await eventually(lambda: len(server.clients) == 2)
+            publish(server, 6)
+            server.feed.head_after_drain()
+            server.feed.notify_peers()
+            assert json.loads(await guide.recv())["data"]["new_state"] == "S6"
+
+
 async def test_a_client_that_sends_no_resume_is_a_newcomer_without_history() -> None:
     async with serving(resume_s=0.05) as server, v1(server) as client:
         publish(server, 1, 2)

@@ -174,8 +174,9 @@ class V1Peer(Peer):
     async def _begin(self, resume: Resume) -> bool:
         """Put the cursor where the client goes on, and tell it what it has missed; `False` if it cannot go on."""
         history = self.feed.history
+        head = self.feed.head_after_drain()  # what was published before a newcomer came is its past, not its news
         try:
-            plan = plan_resume(epoch=self.feed.epoch, oldest=history.oldest, head=history.head, resume=resume)
+            plan = plan_resume(epoch=self.feed.epoch, oldest=history.oldest, head=head, resume=resume)
         except WebSocketError as error:
             answer = error_message(error.code, error.message, details=error.details)
             await self._send(encode(answer))
