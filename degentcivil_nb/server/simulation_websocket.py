@@ -25,7 +25,7 @@ from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
 from .entrance.admission import Admission
 from .entrance.auth import WebSocketAuth
-from .entrance.binding import listen, require_safe
+from .entrance.binding import listen, require_safe, stop_listening
 from .entrance.connection_pool import ConnectionPool
 from .entrance.origins import Gate
 from .interfaces import CommandHandler
@@ -215,6 +215,7 @@ class SimulationWebSocket:
             server, self._server = self._server, None
             self._ended = True  # for those who are at the door just now
             if server is not None:
+                await stop_listening(server.sockets)
                 server.close(close_connections=False)
             self.publisher.drain()
             self.feed.notify_peers()

@@ -4,8 +4,8 @@ A process of its own sends frames that were made beforehand, from a blocking soc
 bottleneck. All ways end with tables that can be asked, but for those that throw away. Each way runs `--rounds` times,
 taking turns, and its best counts; the way of the first draft runs once over a few, since it never ends otherwise.
 
-    python -m tests.benchmarks.bench_client --messages 300000
-    python -m tests.benchmarks.bench_client --messages 3000 --rounds 1
+    python -m tests.benchmarks.bench_client --messages 30000
+    python -m tests.benchmarks.bench_client --messages 300 --rounds 1
 """
 
 from __future__ import annotations

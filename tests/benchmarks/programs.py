@@ -78,7 +78,7 @@ def importing(found: dict[str, Any]) -> list[Row]:
 
 
 PROGRAMS = (
-    Program("client", "--messages 3000 --rounds 1", "--messages 200000 --rounds 3", same),
+    Program("client", "--messages 300 --rounds 1", "--messages 200000 --rounds 3", same),
     Program(
         "store",
         "--ingest 2800 --rounds 1 --rows 5000 20000",

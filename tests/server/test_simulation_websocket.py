@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -376,6 +378,21 @@ async def test_closing_says_1001_after_the_end_of_the_stream() -> None:
         await guide.wait_closed()
         assert guide.close_code == 1001
         assert server.clients == set()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_is_accepted_in_the_moment_of_closing_is_hung_up_on(turns: int) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving() as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setblocking(False)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.close()
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                received = await asyncio.wait_for(loop.sock_recv(client, 1), 10)
+            assert received == b""
 
 
 async def test_start_server_serves_until_closed() -> None:

@@ -21,6 +21,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from degentcivil_nb.server.entrance.binding import stop_listening
+
 CHUNK = 1 << 16
 Ending = Literal["close", "reset"]
 
@@ -200,9 +202,10 @@ class FaultProxy:
 
     async def disable(self) -> None:
         """Refuse connections and reset those that are open."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await stop_listening(listener.sockets)
+            listener.close()
         self.reset()
 
     def reset(self, side: Literal["client", "server", "both"] = "both") -> None:

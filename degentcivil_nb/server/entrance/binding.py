@@ -1,11 +1,13 @@
-"""Opening the port, or saying in a sentence why not."""
+"""Opening the port, or saying in a sentence why not; and listening no more."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, Protocol, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
@@ -20,6 +22,13 @@ _BACKLOG: Final = 1024
 _IN_USE_ADVICE: Final = (
     "Stop what uses it, or take a free port with port=0; a cell that is run again replaces its own with name=…"
 )
+
+
+class Listener(Protocol):
+    """A socket that listens."""
+
+    def fileno(self) -> int:
+        """Give its descriptor."""
 
 
 def require_safe(host: str, *, guarded: bool) -> None:
@@ -92,3 +101,17 @@ def explain(host: str, port: int, error: OSError) -> ConnectFailed:
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return ConnectFailed(f"{host!r} is no address of this machine", 'Try host="127.0.0.1"', terminal=True)
     return ConnectFailed(f"{where} cannot be opened: {error}", "Try another port, or port=0", terminal=True)
+
+
+async def stop_listening(listeners: Iterable[Listener]) -> None:
+    """Accept nobody any more, and return when all who were accepted just now have their transport.
+
+    asyncio drops the connection of one who was accepted in the turn before its server is closed
+    (`Server._attach` asserts): nobody closes it, and the other side waits for ever.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in listeners:
+        with contextlib.suppress(NotImplementedError):  # Windows' own loop has no readers, and accepts otherwise
+            loop.remove_reader(listener.fileno())
+    for _ in ("its transport is made", "its protocol is told"):
+        await asyncio.sleep(0)
