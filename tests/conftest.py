@@ -40,14 +40,19 @@ SLOW = (
 """Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
 QUICK = ("end_to_end/test_guide.py", "end_to_end/test_packaging.py", "end_to_end/test_tasks.py")
 """What is quick all the same."""
+SLOW_TIMEOUT_S = 600.0
+"""What a slow test may take, also beside others' work; `timeout` in pyproject.toml is for the quick ones."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests by where they stand."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the slow tests by where they stand, and give them their time."""
+    asked_for = config.getoption("timeout") is not None
     for item in items:
         place = item.nodeid.removeprefix("tests/")
         if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker("slow")
+            if not asked_for:
+                item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
 
 
 @pytest.fixture(autouse=True)

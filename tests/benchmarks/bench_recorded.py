@@ -153,7 +153,7 @@ def merged(a: dc.Recording, b: dc.Recording) -> int:
     sides = []
     for recording in (a, b):
         frame = recording.events(payload=True)
-        payload = pd.json_normalize(frame["data"].tolist()).drop(columns="timestamp").add_prefix("data.")
+        payload = pd.json_normalize(frame["payload"].tolist()).drop(columns="timestamp").add_prefix("data.")
         sides.append(frame.reset_index()[["seq", "type", "tick"]].join(payload))
     both = sides[0].merge(sides[1], on="seq", suffixes=("", " of b"))
     names = [name for name in sides[0] if name != "seq"]
