@@ -1,0 +1,81 @@
+"""Runs of the stand-in of DegentCivil, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import degentcivil_nb
+
+HOME = Path(__file__).parent / "degentcivil_stand_in"
+MAIN = HOME / "main.py"
+_ROOT = Path(degentcivil_nb.__file__).parents[1]
+
+
+def run_to_its_end(arguments: Sequence[str | Path], **settings: str) -> tuple[str, str]:
+    """Run it with an empty terminal, and give what it wrote to stdout and to stderr."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment(settings),
+        cwd=HOME,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout, done.stderr
+
+
+@contextmanager
+def running(arguments: Sequence[str | Path], **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it at a terminal at which nobody sits, until the block ends."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env=environment(settings),
+            cwd=HOME,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+            log.seek(0)
+            print(log.read()[-8_000:])
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Give the settings of a run, `sleep_scale="1"` as `STAND_IN_SLEEP_SCALE`, beside the environment that is there."""
+    own = {f"STAND_IN_{name.upper()}": value for name, value in settings.items()}
+    return {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1", **own}
+
+
+async def listening(port: int) -> None:
+    """Wait until something listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+
+
+def free_port() -> int:
+    """Give a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
