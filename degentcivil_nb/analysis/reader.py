@@ -17,7 +17,7 @@ from .kinds import attribute_table, chosen, kind_table, new_errors
 
 if TYPE_CHECKING:
     from ..figures.plots import Plots
-    from ..store.event_store import EventStore
+    from ..store.interfaces import RunStore
 
 SCANNED: Final = 10_000
 """So many of the newest events are looked through for a name before a condition's is said to be unknown."""
@@ -26,7 +26,7 @@ SCANNED: Final = 10_000
 class Reader:
     """Answer questions about a run from the columns of one store; every frame given is the caller's own."""
 
-    _store: EventStore
+    _store: RunStore
 
     def __len__(self) -> int:
         """Count the events held."""
@@ -243,7 +243,7 @@ class Reader:
 NAMED: Final = {"type": "event of type", "character_id": "character", "event_type": "event_type"}
 
 
-def warn_unknown_names(store: EventStore, asked: dict[str, list[str] | None]) -> None:
+def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> None:
     """Warn of names that a store has never seen in a column, and say which may be meant."""
     for column, names in asked.items():
         if names:
@@ -251,7 +251,7 @@ def warn_unknown_names(store: EventStore, asked: dict[str, list[str] | None]) ->
             warn_unknown(NAMED[column], names, store.words[column], *more)
 
 
-def warn_unknown_keys(store: EventStore, where: str, matched: list[int]) -> None:
+def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
     """Warn of names in a condition that are neither columns nor keys of any payload that was looked at."""
     known = STANDARD_KEYS | store.names.said | store.names.known
     missing = compile_condition(where).names - known

@@ -18,6 +18,8 @@ import pandas as pd
 
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
+from ..store.characters import AttributeNames
+from ..store.columns import Dictionary
 from ..store.event_store import EventStore
 from ..store.questions import LLM_TYPES
 from ..store.schema import CATEGORIES, NAT, SECOND
@@ -35,8 +37,6 @@ PAGES: Final = 3
 class LongStore:
     """Answer what an `EventStore` answers, from segments; what it gives is the caller's own."""
 
-    first_row = 0
-
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
         self._folder = folder
         self._survey = RecordingIndex(folder, verify=True, progress=progress)
@@ -45,6 +45,11 @@ class LongStore:
         self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
         self._starts = [page.first_row for page in self._pages]
         self._held: OrderedDict[int, EventStore] = OrderedDict()
+        whole = self._whole  # what does not grow with the number of events is kept of all of them
+        self.transitions, self.rates, self.llm_totals = whole.transitions, whole.rates, whole.llm_totals
+        self.places, self.gaps, self.control_rows = whole.places, whole.gaps, whole.control_rows
+        self.stats, self.attribute, self.present_columns = whole.stats, whole.attribute, whole.present_columns
+        self.rows_since, self.payload_keys = whole.rows_since, whole.payload_keys
 
     def _store(self, number: int) -> EventStore:
         """Give the events of a page as a store, whose rows begin at 0."""
@@ -52,10 +57,12 @@ class LongStore:
         if store is None:
             page = self._pages[number]
             store = EventStore(max_rows=max(1, page.next_row - page.first_row))
-            store._names.said, store._names.known = self._whole.names.said, self._whole.names.known
+            store.names.said, store.names.known = self._whole.names.said, self._whole.names.known
             told, *ahead = self._survey.town(page)
             store.append([told], 0.0, page.epoch)
-            store._take_up(0)  # the stream has come to it, even where the page begins with another snapshot
+            store.writer.go_on_from_snapshot(
+                0
+            )  # the stream has come to it, even where the page begins with another snapshot
             store.append(ahead, 0.0, page.epoch)
             known = len(self._folder.problems)
             for entry in self._folder.entries([page.segment]):
@@ -128,10 +135,6 @@ class LongStore:
                 frames.append(self._rows_of(number, found))
                 left = None if left is None else left - len(found)
         return self._together(frames[::-1], EventStore(max_rows=1).events(payload=payload, where=where))
-
-    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
-        """Give the newest rows from `row` on, at most `limit`, gaps among them."""
-        return self._whole.rows_since(row, limit)
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent; `KeyError` for a row that is not there."""
@@ -244,11 +247,40 @@ class LongStore:
         """Count the events."""
         return self._whole.next_row
 
-    def __getattr__(self, name: str) -> Any:
-        """Give what is kept of all: `transitions`, `rates`, `places`, `gaps`, `stats`, `run_state` …"""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._whole, name)
+    @property
+    def version(self) -> int:
+        """The number of changes so far."""
+        return self._whole.version
+
+    @property
+    def first_row(self) -> int:
+        """The row number of the first event."""
+        return 0
+
+    @property
+    def next_row(self) -> int:
+        """The row number that the next event would have."""
+        return self._whole.next_row
+
+    @property
+    def run_state(self) -> str | None:
+        """The last state of the run; `None` where none was recorded."""
+        return self._whole.run_state
+
+    @property
+    def tick(self) -> int | None:
+        """The last tick that a message named."""
+        return self._whole.tick
+
+    @property
+    def names(self) -> AttributeNames:
+        """The names of all attributes that ever occurred."""
+        return self._whole.names
+
+    @property
+    def words(self) -> dict[str, Dictionary]:
+        """The words of each column, in the order of their first appearance."""
+        return self._whole.words
 
 
 def _can_have(

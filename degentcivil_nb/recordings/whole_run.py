@@ -18,7 +18,6 @@ from ..store.event_store import EventStore
 from ..store.llm import ModelTotals
 from ..store.schema import CATEGORIES, NAT, SECOND, Ints
 from ..store.timeline import Extra
-from ..store.transitions import TransitionTracker
 from .manifest import Count
 
 HELD_ROWS: Final = 65_536
@@ -61,21 +60,11 @@ class IndexState(Struct):
     clock: tuple[int, int] | None
 
 
-class _RetainedTransitions(TransitionTracker):
-    def forget(self, first_row: int) -> None:
-        """Keep all: the timeline of a long recording needs them."""
-
-
 class WholeRun(EventStore):
-    """Follow all events and hold the last; counts are of all of them."""
+    """The store that follows a whole recording: it holds the last events and counts all of them."""
 
     def __init__(self) -> None:
-        super().__init__(max_rows=HELD_ROWS)
-        self._stays = _RetainedTransitions(self._table.dictionaries["state"])
-
-    def _count(self, seconds: Any, codes: Any, errors: Any, sign: int) -> None:
-        if sign > 0:
-            super()._count(seconds, codes, errors, sign)
+        super().__init__(max_rows=HELD_ROWS, keep_all=True)
 
     def town(self) -> tuple[bytes, str | None]:
         """Give the present as a list of snapshots, and the epoch that they belong to.
@@ -83,49 +72,51 @@ class WholeRun(EventStore):
         One holds the present. Before it comes the town as the stream tells it, where that has not reached the position
         of the snapshot that set the present; and behind it what came of a snapshot whose other parts follow.
         """
-        at = self._snapshot
+        at = self.parts.snapshot
         towns = [Snapshot(0 if at is None else at.seq, 0, True, snapshot_characters(self.present_columns()))]
-        if self._snapshot_states is not None:
+        if self.parts.snapshot_states is not None:
             try:
-                told = self._as_it_was(self.view(), self.next_row).columns()
+                told = self.questions.as_it_was(self.view(), self.next_row).columns()
             except ValueError:  # it is long ago that the stream was there
                 pass
             else:
                 towns.insert(0, Snapshot(0, 0, True, snapshot_characters(told)))
-        if self._controls.parts:
-            towns.append(Snapshot(0, 0, False, self._controls.parts))
+        if self.parts.controls.parts:
+            towns.append(Snapshot(0, 0, False, self.parts.controls.parts))
         return encode(towns), None if at is None else at.epoch
 
     def extra(self) -> tuple[Extra, Any]:
         """Give changes that no row names, and the rows that gaps stand before."""
-        with self._changed:
-            self._settle()
-            return Extra.of(self._stays, self._snapshot_states, self.next_row), self._controls.gap_rows()
+        with self.parts.changed:
+            self.parts.derived.settle()
+            return Extra.of(
+                self.parts.derived.transitions, self.parts.snapshot_states, self.next_row
+            ), self.parts.controls.gap_rows()
 
     @property
     def is_ahead(self) -> bool:
         """Whether a snapshot is ahead of the stream, so that there are two towns; an `IndexState` holds one."""
-        return self._snapshot_states is not None
+        return self.parts.snapshot_states is not None
 
     @property
     def errors_so_far(self) -> int:
         """Count the errors."""
-        return self._errors
+        return self.parts.errors
 
     # --- kept and taken up again --------------------------------------------------------------------------------------
 
     def keep(self) -> tuple[IndexState, dict[str, Ints]]:
         """Give all that is known but the events, for `restore`."""
-        self._settle()
-        row, controls, at = self.next_row, self._controls, self._snapshot
+        self.parts.derived.settle()
+        row, controls, at = self.next_row, self.parts.controls, self.parts.snapshot
         now = self.present_columns()
         lists = (now.character_id, now.state, now.location, now.since.tolist(), now.last_seen.tolist(), now.attributes)
         kept = IndexState(
             row,
-            {name: words.words for name, words in self._table.dictionaries.items()},
-            self._codes.words,
-            sorted(self._names.known),
-            sorted(self._names.said),
+            {name: words.words for name, words in self.parts.table.dictionaries.items()},
+            self.parts.derived.codes.words,
+            sorted(self.parts.names.known),
+            sorted(self.parts.names.said),
             [IndexHead(*one) for one in zip(*lists, strict=True)],
             None if at is None else (at.epoch, at.seq),
             controls.parts,
@@ -135,19 +126,19 @@ class WholeRun(EventStore):
             controls.run_state,
             list(controls.run_state_causes),
             controls.accounted,
-            self._places.items(),
-            [(model, astuple(totals)) for model, totals in self._llm.copy()],
-            self._errors,
-            self._malformed,
-            self._tick,
+            self.parts.places.items(),
+            [(model, astuple(totals)) for model, totals in self.parts.llm.copy()],
+            self.parts.errors,
+            self.parts.malformed,
+            self.parts.tick,
             controls.clock,
         )
         arrays: dict[str, Any] = {}
-        for by, tally in self._tallies.items():
+        for by, tally in self.parts.derived.tallies.items():
             arrays[f"{by}.keys"], arrays[f"{by}.counts"] = tally.merged()
-        arrays |= self._stays.arrays(len(self._table.dictionaries["character_id"].words))
-        if self._snapshot_states is not None:
-            arrays |= dict(zip(PENDING, self._snapshot_states, strict=True))
+        arrays |= self.parts.derived.transitions.arrays(len(self.parts.table.dictionaries["character_id"].words))
+        if self.parts.snapshot_states is not None:
+            arrays |= dict(zip(PENDING, self.parts.snapshot_states, strict=True))
         return kept, arrays
 
     def restore(self, kept: IndexState, arrays: dict[str, Ints]) -> None:
@@ -156,44 +147,46 @@ class WholeRun(EventStore):
         Nobody is believed: what is kept may have been written by anybody.
         """
         for name in CATEGORIES:
-            self._table.dictionaries[name].restore(kept.words.get(name, []))
-        self._codes.restore(kept.codes)
-        words = {name: len(dictionary.words) for name, dictionary in self._table.dictionaries.items()}
-        self._table.begin(kept.row)
-        self._payloads.begin(kept.row)
-        self._settled = self._counted_from = kept.row
-        self._present.restore(_columns(kept.characters))
-        self._names.known.update(kept.names)
-        self._names.said.update(kept.said)
-        for by, tally in self._tallies.items():
+            self.parts.table.dictionaries[name].restore(kept.words.get(name, []))
+        self.parts.derived.codes.restore(kept.codes)
+        words = {name: len(dictionary.words) for name, dictionary in self.parts.table.dictionaries.items()}
+        self.parts.table.begin(kept.row)
+        self.parts.payloads.begin(kept.row)
+        self.parts.derived.settled = self.parts.derived.counted_from = kept.row
+        self.parts.derived.present.restore(_columns(kept.characters))
+        self.parts.names.known.update(kept.names)
+        self.parts.names.said.update(kept.said)
+        for by, tally in self.parts.derived.tallies.items():
             keys, counts = arrays[f"{by}.keys"], arrays[f"{by}.counts"]
             if len(keys) != len(counts):
                 raise ValueError("counts are missing")
-            _require_codes(keys & ((1 << CODE_BITS) - 1), len(self._codes.words) if by == "code" else words[by])
+            _require_codes(
+                keys & ((1 << CODE_BITS) - 1), len(self.parts.derived.codes.words) if by == "code" else words[by]
+            )
             tally.restore(keys, counts)
         for name, array in arrays.items():
             if name.endswith((".who", ".state", ".location", ".was", ".now")):
                 column = {"who": "character_id", "location": "location"}.get(name.partition(".")[2], "state")
                 _require_codes(array, words[column], 0 if column == "character_id" else -1)
-        self._stays.restore(arrays)
+        self.parts.derived.transitions.restore(arrays)
         if PENDING[0] in arrays:
             who, state, location, since = (arrays[name] for name in PENDING)
             if not len(who) == len(state) == len(location) == len(since):
                 raise ValueError("states are missing")
             codes = (column.astype(np.int32) for column in (who, state, location))
-            self._snapshot_states = (*codes, since)  # type: ignore[assignment]  # it is three and one
-        self._snapshot = None if kept.snapshot is None else StreamPosition(*kept.snapshot)
-        controls = self._controls
+            self.parts.snapshot_states = (*codes, since)  # type: ignore[assignment]  # three arrays of codes and one of times
+        self.parts.snapshot = None if kept.snapshot is None else StreamPosition(*kept.snapshot)
+        controls = self.parts.controls
         controls.parts = kept.parts
         controls.rows = [ControlRow(*one) for one in kept.controls]
         controls.gaps = [GapRow(*one) for one in kept.gaps]
         controls.missing, controls.run_state, controls.accounted = kept.missing, kept.run_state, kept.accounted
         controls.run_state_causes.extend(kept.told)
         controls.clock = kept.clock
-        self._places.restore(kept.places)
-        self._llm.restore([(model, ModelTotals(*totals)) for model, totals in kept.llm])
-        self._errors, self._malformed, self._tick = kept.errors, kept.malformed, kept.tick
-        self._checkpoints = Checkpoints(self._present.copy(), kept.row)
+        self.parts.places.restore(kept.places)
+        self.parts.llm.restore([(model, ModelTotals(*totals)) for model, totals in kept.llm])
+        self.parts.errors, self.parts.malformed, self.parts.tick = kept.errors, kept.malformed, kept.tick
+        self.parts.derived.checkpoints = Checkpoints(self.parts.derived.present.copy(), kept.row)
 
 
 def _columns(known: list[IndexHead]) -> CharacterColumns:

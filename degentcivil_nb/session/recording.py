@@ -82,22 +82,21 @@ class Recording(Reader):
 
     def _load(self) -> None:
         if self.in_memory:
-            self._store: EventStore = EventStore(max_rows=EVERYTHING)
-            self._fill()
+            self._store = store = EventStore(max_rows=EVERYTHING)
+            self._fill(store)
             return
         with self._following() as progress:
-            long_store: Any = LongStore(self._folder, progress)
-        self._store = long_store
+            self._store = LongStore(self._folder, progress)
         self._read = self._folder.messages
 
     def _following(self) -> AbstractContextManager[Progress]:
         return following(f"reading {visible(str(self.path))}", self._progress)
 
-    def _fill(self) -> None:
+    def _fill(self, store: EventStore) -> None:
         total = self._folder.messages
         with self._following() as progress:
             for entry in self._folder.entries(start=self._read):
-                self._store.append(list(entry.messages), entry.received, entry.epoch)
+                store.append(list(entry.messages), entry.received, entry.epoch)
                 self._read += len(entry.messages)
                 progress(min(self._read, total), total)
         self._read = total  # what is lost has a place too, and the gap that declares it none
@@ -106,8 +105,8 @@ class Recording(Reader):
         """Read what was committed since to a recording that is being written; gives how many events came."""
         before = len(self._store)
         self._folder = SegmentFolder(self.path)
-        if self.in_memory:
-            self._fill()
+        if isinstance(self._store, EventStore):
+            self._fill(self._store)
         elif self._folder.messages > self._read:
             self._load()
         return len(self._store) - before

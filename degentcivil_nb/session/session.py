@@ -108,6 +108,8 @@ class Session(Reader):
     Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
     """
 
+    _store: EventStore
+
     def __init__(
         self,
         url: str,

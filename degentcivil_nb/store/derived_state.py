@@ -10,7 +10,7 @@ import numpy as np
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes, StateChange
 from .changes import Lists, changes_in, departed, merged, named_in, nothing_said
-from .characters import CharacterTable
+from .characters import AttributeNames, CharacterTable
 from .checkpoints import Checkpoints
 from .columns import Dictionary
 from .counters import Seconds, Tally
@@ -22,76 +22,97 @@ from .transitions import TransitionTracker
 WAITING_ROWS: Final = 8_192
 """So many rows wait at most: what a question has to do first takes less than a millisecond."""
 
+COUNTED: Final = ("type", "code", "character_id", "state")
+"""What counts by second are kept of."""
+
 _state_change = msgspec.json.Decoder(StateChange).decode
 
 
 class DerivedState:
-    """Keep states and places of the present, transitions and counts as of the rows before `_settled`.
+    """What follows from the rows before `settled`: the characters now, transitions and counts.
 
-    A live stream comes a hundred rows at a time, for which numpy costs more than the rows do. Whoever reads any of
-    these calls `_settle` first, under the store's lock; what comes in between the rows (a gap, a snapshot) does so too.
+    A live stream comes a hundred rows at a time, for which numpy costs more than the rows do. So rows wait until one of
+    these is asked for, or until thousands of them wait. A reader calls `settle` first, under the store's lock; so does
+    the writer before a gap or a snapshot.
+
+    Parameters
+    ----------
+    keep_all : bool
+        Keep transitions and counts of rows that have left the table.
     """
 
-    _table: Table
-    _payloads: Payloads
-    _present: CharacterTable
-    _stays: TransitionTracker
-    _checkpoints: Checkpoints
-    _tallies: dict[str, Tally]
-    _codes: Dictionary
-    _settled = 0
-    _counted_from = 0  # evicted rows before this one are counted away
+    def __init__(self, table: Table, payloads: Payloads, names: AttributeNames, *, keep_all: bool = False) -> None:
+        words = table.dictionaries
+        self._table = table
+        self._payloads = payloads
+        self._keep_all = keep_all
+        self.present = CharacterTable(words["character_id"], words["state"], words["location"], names)
+        self.transitions = TransitionTracker(words["state"])
+        self.tallies = {by: Tally() for by in COUNTED}
+        self.codes = Dictionary()
+        self.checkpoints = Checkpoints(self.present.copy())
+        self.settled = 0
+        self.counted_from = 0
+        """Rows before this one have left, and were counted away."""
 
-    def _settle(self, lists: Lists | None = None, live: bool = True) -> None:
+    def forget(self, first_row: int) -> None:
+        """Let go of what is known of rows before `first_row`."""
+        if not self._keep_all:
+            self.transitions.forget(first_row)
+        self.checkpoints.forget(first_row)
+
+    def settle(self, lists: Lists | None = None, live: bool = True) -> None:
         """Take the rows that wait; with `lists`, which are in them, and not into the present unless `live`."""
         table = self._table
-        start, stop = self._settled, table.next_row
+        start, stop = self.settled, table.next_row
         if start < stop:
             rows = table.between(start, stop)
             self._count_rows(rows, 1)
             self._follow(rows, start, lists, live)
-            self._settled = stop
-        if self._counted_from < table.first_row:
-            self._count_rows(table.between(self._counted_from, table.first_row), -1)
-            self._counted_from = table.first_row
+            self.settled = stop
+        if self.counted_from < table.first_row:
+            self._count_rows(table.between(self.counted_from, table.first_row), -1)
+            self.counted_from = table.first_row
 
-    def _settle_before(self, first_row: int, more: int) -> None:
+    def settle_before(self, first_row: int, more: int) -> None:
         """Settle if rows that wait would be gone, once those before `first_row` are or `more` were appended."""
-        if first_row > self._settled or not self._table.fits(more):
-            self._settle()
+        if first_row > self.settled or not self._table.fits(more):
+            self.settle()
 
     def _count_rows(self, rows: dict[str, Array], sign: int) -> None:
         codes = {by: rows[by] for by in ("type", "character_id", "state")}
         self._count(Seconds(rows["time"]), codes, (rows["code"], ~rows["code_missing"]), sign)
 
     def _count(self, seconds: Seconds, codes: dict[str, Array], errors: tuple[Any, Any], sign: int) -> None:
+        if sign < 0 and self._keep_all:
+            return
         for by, values in codes.items():
-            self._tallies[by].add(seconds, values, sign)
+            self.tallies[by].add(seconds, values, sign)
         if errors[1].any():
-            numbers = self._codes
+            numbers = self.codes
             which = np.array([numbers[code] for code in errors[0][errors[1]].tolist()], np.int64)
-            self._tallies["code"].add(seconds[errors[1]], which, sign)
+            self.tallies["code"].add(seconds[errors[1]], which, sign)
 
     def _follow(self, rows: dict[str, Array], start: int, lists: Lists | None, live: bool) -> None:
         times = rows["time"]
-        self._present.fit()
+        self.present.fit()
         changes = changes_in(rows, lambda which: self._said_before(rows["type"], start, which))
         listed = None
         if lists is not None and lists.moves:
             changes, listed = merged(changes, lists.changes()), lists.rows(len(times))
         if len(changes):
-            self._stays.follow(changes, listed, times, start)
+            self.transitions.follow(changes, listed, times, start)
         if not live:
             return
         if len(changes):
-            self._present.change(changes, times[changes.index])
+            self.present.change(changes, times[changes.index])
         index, who = named_in(rows, lists)
         if len(index):
-            self._present.see(who, times[index])
-            self._present.forget(departed(rows, self._table.dictionaries["type"], index, who))
+            self.present.see(who, times[index])
+            self.present.forget(departed(rows, self._table.dictionaries["type"], index, who))
         end = start + len(times)
-        if self._checkpoints.due(end, len(self._present)):
-            self._checkpoints.add(end, self._present)
+        if self.checkpoints.due(end, len(self.present)):
+            self.checkpoints.add(end, self.present)
 
     def _said_before(self, types: Array, start: int, which: Array) -> Codes:
         """Give what senders say was the state before changes; −1 where they do not."""

@@ -1,49 +1,35 @@
-"""The store of a session: one thread appends what came, many ask."""
+"""The store of a session: one thread appends what came, any thread asks."""
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
-from typing import Final
+from collections.abc import Callable
 
-import numpy as np
-from msgspec import Raw
-
-from ..protocol.codec import malformed
-from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode, encode
-from ..protocol.messages import ORDERED_CONTROL, Gap, Links, MessageTypes, RawMessage, RunState, Snapshot
-from .arguments import Moment, moment_ns
-from .characters import AttributeNames, CharacterTable
-from .checkpoints import Checkpoints
+from .characters import AttributeNames
 from .columns import Dictionary
-from .controls import ControlRow, Controls, StreamPosition
-from .counters import Tally
-from .derived_state import WAITING_ROWS
-from .ingest import Ingest, Ingested
-from .llm import LlmTotals
-from .payloads import Payloads
-from .places import Places
+from .parts import StoreParts
 from .questions import Questions
-from .schema import NAT, NOWHERE, SECOND, Codes, Ints, to_ns
-from .table import Table
-from .transitions import TransitionTracker
-
-logger = logging.getLogger("degentcivil_nb.store")
-
-RUN_ROWS: Final = 4_096
-"""Rows that are published at a time; a reader waits for no more than that."""
-COUNTED: Final = ("type", "code", "character_id", "state")
+from .status import StoreStatus
+from .writer import StoreWriter
 
 
-class EventStore(Questions):
-    """Keep events in columns, and the present, the counters and the gaps up to date with them.
+class EventStore:
+    """Events in columns, with the characters, counters and gaps kept up to date beside them.
 
-    Only one thread may `append`. Questions may come from any thread at any time; what they give is the caller's own.
-    Retention by rows, bytes (columns and payloads) and age (seconds since receipt) lets the oldest events go.
+    Only one thread may `append`. Questions may come from any thread at any time; the frames are the caller's own.
+
+    Parameters
+    ----------
+    max_rows : int
+        Events held at most; the oldest leave first.
+    max_bytes : int, optional
+        Bytes of columns and payloads held at most.
+    max_age_s : float, optional
+        Seconds since receipt after which an event leaves.
+    clock : callable
+        The wall clock, in seconds since the Unix epoch.
+    keep_all : bool
+        Keep counts and transitions of events that have left.
     """
 
     def __init__(
@@ -53,241 +39,64 @@ class EventStore(Questions):
         max_bytes: int | None = None,
         max_age_s: float | None = None,
         clock: Callable[[], float] = time.time,
+        keep_all: bool = False,
     ) -> None:
         if max_rows < 1:
             raise ValueError(f"a store keeps at least one row, not {max_rows}")
-        self._max_bytes = max_bytes
-        self._max_age_s = max_age_s
-        self._clock = clock
-        self._changed = threading.Condition()
-        self._table = Table(max_rows)
-        words = self._table.dictionaries
-        self._names = AttributeNames()
-        self._ingest = Ingest(words, self._names)
-        self._payloads = Payloads()
-        self._present = CharacterTable(words["character_id"], words["state"], words["location"], self._names)
-        self._stays = TransitionTracker(words["state"])
-        self._tallies = {by: Tally() for by in COUNTED}
-        self._codes = Dictionary()
-        self._controls = Controls()
-        self._checkpoints = Checkpoints(self._present.copy())
-        self._places = Places()
-        self._llm = LlmTotals()
-        self._links: dict[int, Links] = {}
-        self._snapshot: StreamPosition | None = None
-        self._snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None
-        self._errors = 0
-        self._malformed = 0
-        self._tick: int | None = None
-        self.version = 0
+        self.parts = parts = StoreParts(max_rows, keep_all=keep_all)
+        self.writer = writer = StoreWriter(parts, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock)
+        self.append, self.take, self.forget = writer.append, writer.take, writer.forget
 
-    # --- writing: one thread ----------------------------------------------------------------------------------------
+        status = StoreStatus(parts)
+        self.wait, self.wait_version = status.wait, status.wait_version
+        self.stats, self.attribute, self.present_columns = status.stats, status.attribute, status.present_columns
+        self.has_accounted, self.row_of = status.has_accounted, status.row_of
+        self.run_state_confirmed = status.run_state_confirmed
 
-    def append(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
-        """Store messages in order, received at a wall clock time in seconds; what is bad becomes an error row.
+        ask = self.questions = Questions(parts)
+        self.view, self.take_payloads = ask.view, ask.take_payloads
+        self.events, self.rows_since, self.event_dicts = ask.events, ask.rows_since, ask.event_dicts
+        self.payload, self.payload_keys, self.links = ask.payload, ask.payload_keys, ask.links
+        self.characters, self.timeline, self.transitions = ask.characters, ask.timeline, ask.transitions
+        self.rates, self.errors, self.places, self.gaps = ask.rates, ask.errors, ask.places, ask.gaps
+        self.llm_calls, self.llm_totals, self.control_rows = ask.llm_calls, ask.llm_totals, ask.control_rows
 
-        Never raises.
-        """
-        self.take(messages, received, epoch)
+    def __len__(self) -> int:
+        """Count the events held."""
+        return len(self.parts.table)
 
-    def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Ingested | None:
-        """Store messages as `append` does, and give the columns made of them, where all were one run of good events."""
-        received_ns = to_ns(received)
-        if received_ns == NAT:
-            received_ns = to_ns(self._clock())
-        types = [message.type for message in messages]
-        found: Ingested | None = None
-        for start, stop in self._runs(messages, types, epoch):
-            run = messages[start:stop]
-            try:
-                found = self._take(run, received_ns, epoch, types[start:stop])
-            except Exception as error:  # a boundary: a bug at one message must not cost the others
-                logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
-                self._salvage(run, received_ns, epoch)
-                found = None
-        whole = found is not None and found.batch.size == len(messages) and not found.malformed
-        return found if whole else None
+    @property
+    def version(self) -> int:
+        """The number of changes so far."""
+        return self.parts.version
 
-    def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
-        """Cut messages into runs of events, and ordered control messages by themselves.
+    @property
+    def first_row(self) -> int:
+        """The row number of the oldest event held."""
+        return self.parts.table.first_row
 
-        A run also ends where the stream passes the position of the snapshot that set the present.
-        """
-        cuts: list[int] = []
-        if not ORDERED_CONTROL.isdisjoint(types):
-            ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
-            cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
-        start = 0
-        for end in [*cuts, len(messages)]:
-            while start < end:
-                stop = min(end, start + RUN_ROWS)
-                stop = start + (self._first_live(messages[start:stop], epoch) or stop - start)
-                yield start, stop
-                start = stop
+    @property
+    def next_row(self) -> int:
+        """The row number that the next event will have."""
+        return self.parts.table.next_row
 
-    def _first_live(self, run: Sequence[RawMessage], epoch: str | None) -> int | None:
-        at = self._snapshot
-        if at is None or at.epoch != epoch:
-            return None
-        return next((i for i, message in enumerate(run) if message.seq is None or message.seq > at.seq), None)
+    @property
+    def run_state(self) -> str | None:
+        """The state of the run as of the last `run_state` message; `None` before any."""
+        state = self.parts.controls.run_state
+        return None if state is None else state.state
 
-    def _take(
-        self, run: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
-    ) -> Ingested | None:
-        if run[0].type in ORDERED_CONTROL:
-            self._control(run[0], received_ns, epoch)
-            return None
-        found = self._ingest(run, received_ns, epoch, types)
-        with self._changed:
-            table = self._table
-            live = self._live(found.seqs, epoch)
-            if live:
-                self._take_up(table.next_row)
-            alone = found.lists is not None or not live
-            if alone:
-                self._settle()
-            self._settle_before(table.first_row, found.batch.size)
-            first_row = table.next_row
-            table.append(found.batch)
-            self._payloads.extend(found.payloads, found.lengths)
-            self._note(found, first_row, live)
-            if alone or table.next_row - self._settled >= WAITING_ROWS:
-                self._settle(found.lists, live)
-            self._account(found, epoch)
-            self._retain(received_ns)
-            self._publish()
-        return found
+    @property
+    def tick(self) -> int | None:
+        """The last tick that a message named."""
+        return self.parts.tick
 
-    def _publish(self) -> None:
-        self.version += 1
-        self._changed.notify_all()
+    @property
+    def names(self) -> AttributeNames:
+        """The names of all attributes that ever occurred."""
+        return self.parts.names
 
-    def _salvage(self, run: Sequence[RawMessage], received_ns: int, epoch: str | None) -> None:
-        for message in run:
-            try:
-                bad = malformed(bytes(message.data), WebSocketError(WebSocketError.INVALID_MESSAGE, "cannot be stored"))
-                kept = RawMessage(MessageTypes.ERROR, Raw(bytes(bad.data)), None, message.seq)
-                self._take([message] if len(run) > 1 else [kept], received_ns, epoch)
-            except Exception:  # a boundary: see `append`
-                logger.exception("a message was lost")
-
-    def _note(self, found: Ingested, first_row: int, live: bool) -> None:
-        """Take at once what the columns of new rows do not tell."""
-        if live and found.updates:
-            self._present.fit()
-            for _, character, attributes in found.updates:
-                self._present.update(character, attributes)
-        for row, places in found.places:
-            self._places.update(places, first_row + row)
-        self._llm.add(call for _, call in found.calls)
-        self._links.update((first_row + row, links) for row, links in found.links)
-        if found.codes is not None:
-            self._errors += int(np.count_nonzero(~found.codes[1]))
-            self._malformed += found.malformed
-        times, unsaid = found.batch.columns["time"], found.batch.columns["time_source"]
-        said = times if unsaid is NOWHERE else times[~unsaid]
-        if len(said):
-            self._controls.note_sent(int(said[0]), int(said[-1]), int(found.batch.columns["received"]))
-        last_tick = int(found.batch.columns["tick"][-1])
-        if last_tick >= 0:
-            self._tick = last_tick
-
-    def _account(self, found: Ingested, epoch: str | None) -> None:
-        last = int(found.seqs.max())
-        if last > 0:
-            self._controls.account(epoch, last)
-            if self._snapshot is not None and self._snapshot.epoch == epoch and last >= self._snapshot.seq:
-                self._take_up(self._table.next_row)
-
-    def _live(self, seqs: Ints, epoch: str | None) -> bool:
-        """Say whether a run (never cut by it) lies beyond the snapshot that set the present."""
-        at = self._snapshot
-        return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
-
-    def _take_up(self, row: int) -> None:
-        """Let the stream go on from the snapshot whose position it has reached."""
-        if self._snapshot_states is not None:
-            self._settle()
-            self._checkpoints.add(row, self._present)
-            self._stays.restore_snapshot(row, *self._snapshot_states)
-            self._snapshot_states = None
-
-    def _control(self, message: RawMessage, received_ns: int, epoch: str | None) -> None:
-        try:
-            payload = decode(_CONTROL_PAYLOADS[message.type], message.data)
-        except WebSocketError as error:
-            bad = malformed(encode(message), error)
-            self._take([bad], received_ns, epoch)
-            return
-        stamp = to_ns(message.timestamp)
-        when = received_ns if stamp == NAT else stamp
-        controls = self._controls
-        with self._changed:
-            self._settle()
-            row = self._table.next_row
-            if isinstance(payload, Gap):
-                when = controls.gap_time(payload, None if stamp == NAT else stamp, received_ns)
-            controls.rows.append(ControlRow(row, message.type, when, epoch, bytes(message.data)))
-            if isinstance(payload, Gap):
-                controls.gap(row, payload, when)
-                self._stays.interrupt()
-            elif isinstance(payload, Snapshot):
-                whole = controls.snapshot(payload)
-                if whole is not None:
-                    self._snapshot = StreamPosition(epoch, payload.seq)
-                    self._snapshot_states = self._present.replace(whole)
-                    if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
-                        self._take_up(row)
-            elif isinstance(payload, RunState):
-                controls.note_run_state(payload)
-                if payload.tick is not None:
-                    self._tick = payload.tick
-                if payload.head is not None:
-                    controls.account(epoch, payload.head)
-            self._publish()
-
-    # --- retention --------------------------------------------------------------------------------------------------
-
-    def _retain(self, now_ns: int) -> None:
-        table = self._table
-        if len(table) > table.max_rows:
-            self._evict(len(table) - table.max_rows)
-        if self._max_age_s is not None and len(table):
-            received = table.oldest(len(table))["received"]
-            self._evict(int(np.searchsorted(received, now_ns - int(self._max_age_s * SECOND))))
-        if self._max_bytes is not None:
-            while len(table) > 1 and (over := self._held_bytes() - self._max_bytes) > 0:
-                self._evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
-
-    def _held_bytes(self) -> int:
-        return len(self._table) * (self._table.row_bytes + 2) + self._payloads.nbytes
-
-    def _evict(self, count: int) -> None:
-        if not count:
-            return
-        self._settle_before(self._table.first_row + count, 0)
-        self._table.evict(count)
-        first_row = self._table.first_row
-        self._payloads.evict(first_row)
-        for row in [*takewhile(lambda row: row < first_row, self._links)]:
-            del self._links[row]
-        self._controls.forget(first_row)
-        self._stays.forget(first_row)
-        self._checkpoints.forget(first_row)
-
-    def forget(self, *, before: Moment) -> int:
-        """Drop the oldest events up to the first that is not before a time; gives how many went."""
-        moment = moment_ns(before, self.view().newest)
-        with self._changed:
-            late = self._table.oldest(len(self._table))["time"] >= moment
-            count = int(np.argmax(late)) if late.any() else len(self._table)
-            self._evict(count)
-            self._publish()
-        return count
-
-
-_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState]]] = {
-    MessageTypes.GAP: Gap,
-    MessageTypes.SNAPSHOT: Snapshot,
-    MessageTypes.RUN_STATE: RunState,
-}
+    @property
+    def words(self) -> dict[str, Dictionary]:
+        """The words of each column, in the order of their first appearance."""
+        return self.parts.table.dictionaries

@@ -10,19 +10,17 @@ import pandas as pd
 
 from ..protocol.messages import Links, MessageTypes
 from .arguments import LongTime, Moment, Names, moment_ns, whole
-from .characters import AttributeNames, CharacterTable
+from .characters import CharacterTable
 from .checkpoints import last_where, replay
-from .columns import Dictionary
 from .controls import ControlRow, gap_table
 from .errors import error_table
-from .ingest import Ingest
-from .llm import LlmTotals, read_calls, totals_table
+from .llm import read_calls, totals_table
+from .parts import StoreParts
 from .payloads import inner_value, read_payload
-from .places import Places, place_table
+from .places import place_table
 from .rates import rate_table
-from .schema import SECOND, Codes, Ints
+from .schema import SECOND
 from .selection import decoded, select
-from .status import StoreState
 from .table import View
 from .timeline import Extra, stay_table
 from .transitions import transition_table
@@ -30,25 +28,21 @@ from .transitions import transition_table
 LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 
 
-class Questions(StoreState):
-    """Answer from what a store keeps. All frames are the caller's own: writing into them never changes the store."""
+class Questions:
+    """The questions that a store answers; writing into a frame that they give never changes the store."""
 
-    _ingest: Ingest
-    _names: AttributeNames
-    _places: Places
-    _llm: LlmTotals
-    _links: dict[int, Links]
-    _snapshot_states: tuple[Codes, Codes, Codes, Ints] | None
+    def __init__(self, parts: StoreParts) -> None:
+        self._parts = parts
 
     def view(self) -> View:
         """Give the rows published by now, to be read without a lock."""
-        with self._changed:
-            return self._table.view()
+        with self._parts.changed:
+            return self._parts.table.view()
 
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
         """Copy the payloads of ascending rows; `null` for one that has left since."""
-        with self._changed:
-            return self._payloads.take(rows)
+        with self._parts.changed:
+            return self._parts.payloads.take(rows)
 
     def events(
         self,
@@ -78,7 +72,7 @@ class Questions(StoreState):
             where=where,
             last=last,
             payloads=self.take_payloads,
-            attributes=self._names.unsaid,
+            attributes=self._parts.names.unsaid,
         )
         frame = view.frame.iloc[rows]
         if payload:
@@ -88,29 +82,19 @@ class Questions(StoreState):
             frame["data"] = pd.Series(list(data), frame.index, dtype="object")
         return frame
 
-    @property
-    def names(self) -> AttributeNames:
-        """Give the names of attributes that were ever heard of."""
-        return self._names
-
-    @property
-    def words(self) -> dict[str, Dictionary]:
-        """Give the words of the columns, in the order of their first appearance."""
-        return self._table.dictionaries
-
     def payload_keys(self, newest: int) -> set[str]:
         """Give the keys of the payloads of so many of the newest events."""
-        stop = self.next_row
-        payloads = decoded(range(max(self.first_row, stop - newest), stop), self.take_payloads)
+        stop = self._parts.table.next_row
+        payloads = decoded(range(max(self._parts.table.first_row, stop - newest), stop), self.take_payloads)
         return {key for payload in payloads if isinstance(payload, dict) for key in payload}
 
     def payload(self, row: int) -> Any:
         """Give the payload of an event as it was sent, nothing dropped; `KeyError` for a row that is not held."""
         row = whole(row, "a row", least=None)
-        with self._changed:
-            if not self._table.first_row <= row < self._table.next_row:
+        with self._parts.changed:
+            if not self._parts.table.first_row <= row < self._parts.table.next_row:
                 raise KeyError(row)
-            text = self._payloads.get(row)
+            text = self._parts.payloads.get(row)
         return read_payload(text)
 
     def event_dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
@@ -143,8 +127,8 @@ class Questions(StoreState):
         if not len(frame):
             return frame
         first = int(frame.index[0])
-        with self._changed:
-            gaps = [gap for gap in self._controls.gaps if first <= gap.row < view.next_row]
+        with self._parts.changed:
+            gaps = [gap for gap in self._parts.controls.gaps if first <= gap.row < view.next_row]
         if not gaps:
             return frame
         marks = pd.DataFrame(
@@ -170,7 +154,10 @@ class Questions(StoreState):
         if len(asked) > 1:
             raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
         if not asked:
-            return self.present_columns().frame()
+            with self._parts.changed:
+                self._parts.derived.settle()
+                now = self._parts.derived.present.columns(0)
+            return now.frame()
         view = self.view()
         if at is not None:
             stop = view.first_row + last_where(view.columns["time"], None, moment_ns(at, view.newest)) + 1
@@ -179,18 +166,19 @@ class Questions(StoreState):
             stop = view.first_row + last_where(view.columns["tick"], view.masks["tick"], limit) + 1
         else:
             stop = min(whole(row, "a row", least=None) + 1, view.next_row)
-        return self._as_it_was(view, stop).columns().frame()
+        return self.as_it_was(view, stop).columns().frame()
 
-    def _as_it_was(self, view: View, stop: int) -> CharacterTable:
-        with self._changed:
-            found = self._checkpoints.before(stop)
-            oldest = self._checkpoints.first_row
+    def as_it_was(self, view: View, stop: int) -> CharacterTable:
+        """Give the characters as they were before row `stop`; `ValueError` where that is not held any more."""
+        with self._parts.changed:
+            found = self._parts.derived.checkpoints.before(stop)
+            oldest = self._parts.derived.checkpoints.first_row
         if found is None or found[0] < view.first_row:
             raise ValueError(
                 f"the town as it was then is not held any more; the oldest that is lies after row {oldest}"
             )
         start, present = found
-        replay(present, view, start, stop, self._ingest, self.take_payloads)
+        replay(present, view, start, stop, self._parts.ingest, self.take_payloads)
         return present
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
@@ -201,18 +189,18 @@ class Questions(StoreState):
         A stay ends where the next one begins; at a gap nobody knows when, and `end` is missing, as it is for a stay
         that goes on. Without a location of its own a change leaves the character where it was.
         """
-        with self._changed:
-            view = self._table.view()
-            extra = Extra.of(self._stays, self._snapshot_states, view.next_row)
-            gap_rows = self._controls.gap_rows()
+        with self._parts.changed:
+            view = self._parts.table.view()
+            extra = Extra.of(self._parts.derived.transitions, self._parts.snapshot_states, view.next_row)
+            gap_rows = self._parts.controls.gap_rows()
         return stay_table(view, extra, gap_rows, character_id)
 
     def transitions(self) -> pd.DataFrame:
         """Count the changes of state since the store began: a row a from-state, a column a to-state."""
-        with self._changed:
-            self._settle()
-            counts = self._stays.counts()
-        return transition_table(counts, self._table.dictionaries["state"])
+        with self._parts.changed:
+            self._parts.derived.settle()
+            counts = self._parts.derived.transitions.counts()
+        return transition_table(counts, self._parts.table.dictionaries["state"])
 
     def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
         """Count the events held: a row a bucket of whole seconds, a column a `type`, `code`, `character_id` or `state`.
@@ -220,20 +208,21 @@ class Questions(StoreState):
         `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
         that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
         """
-        if by not in self._tallies:
-            raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._tallies)}")
-        with self._changed:
-            self._settle()
-            frozen = self._tallies[by].freeze()
-            words = self._codes if by == "code" else self._table.dictionaries[by]
-            newest = self._table.oldest(len(self._table))["time"][-1:]
+        if by not in self._parts.derived.tallies:
+            raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._parts.derived.tallies)}")
+        with self._parts.changed:
+            self._parts.derived.settle()
+            frozen = self._parts.derived.tallies[by].freeze()
+            words = self._parts.derived.codes if by == "code" else self._parts.table.dictionaries[by]
+            newest = self._parts.table.oldest(len(self._parts.table))["time"][-1:]
             now = int(newest[0]) // SECOND if len(newest) else None
         return rate_table(frozen, words, every, by, window, now)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
         """Give what the envelopes of rows said, of those kinds that always have an id."""
-        with self._changed:
-            return {row: self._links[row] for row in rows if row in self._links}
+        with self._parts.changed:
+            links = self._parts.links
+            return {row: links[row] for row in rows if row in links}
 
     def errors(self) -> pd.DataFrame:
         """List what went wrong, in the simulation and on the wire, with `traceback` and `excerpt` if there are any."""
@@ -262,26 +251,26 @@ class Questions(StoreState):
 
     def llm_totals(self) -> pd.DataFrame:
         """Add up the calls since the store began: a row a model, with tokens, seconds and cost."""
-        with self._changed:
-            totals = self._llm.copy()
+        with self._parts.changed:
+            totals = self._parts.llm.copy()
         return totals_table(totals)
 
     def places(self) -> pd.DataFrame:
         """List the places of the town that were heard of."""
-        with self._changed:
-            places = self._places.copy()
+        with self._parts.changed:
+            places = self._parts.places.copy()
         return place_table(places)
 
     def gaps(self) -> pd.DataFrame:
         """List every range that is missing: `epoch`, `from_seq`, `to_seq` (NA when unknown), `reason`, `time`."""
-        with self._changed:
-            gaps = list(self._controls.gaps)
+        with self._parts.changed:
+            gaps = list(self._parts.controls.gaps)
         return gap_table(gaps)
 
     def control_rows(self, start: int, stop: int) -> list[ControlRow]:
         """List the ordered control messages that stand before the events from `start` to before `stop`."""
-        with self._changed:
-            return [control for control in self._controls.rows if start <= control.row < stop]
+        with self._parts.changed:
+            return [control for control in self._parts.controls.rows if start <= control.row < stop]
 
 
 def _gap_text(start: int | None, end: int | None, reason: str) -> str:

@@ -29,6 +29,8 @@ STATES = ("MOVE", "WORK", "REST")
 
 
 class Held(Reader):
+    _store: EventStore
+
     def __init__(self, store: EventStore) -> None:
         self._store = store
 

@@ -267,7 +267,7 @@ def test_only_the_last_calls_of_language_models_are_read_when_asked() -> None:
     store.append([*calls, change("a", "S", 8)], 1.0, "e")
     taken: list[int] = []
     take = store.take_payloads
-    store.take_payloads = lambda rows: taken.extend(rows) or take(rows)  # type: ignore[method-assign,func-returns-value]
+    store.questions.take_payloads = lambda rows: taken.extend(rows) or take(rows)  # type: ignore[method-assign,func-returns-value]
     assert store.llm_calls(last=2)["prompt"].tolist() == ["p6", "p7"]
     assert taken == [5, 6]
     assert len(store.llm_calls(last=0)) == 0

@@ -1,0 +1,266 @@
+"""Writing into a store: messages become rows, and everything that is kept beside the rows is brought up to date."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+from typing import Final
+
+import numpy as np
+from msgspec import Raw
+
+from ..protocol.codec import malformed
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode, encode
+from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from .arguments import Moment, moment_ns
+from .controls import ControlRow, StreamPosition
+from .derived_state import WAITING_ROWS
+from .ingest import Ingested
+from .parts import StoreParts
+from .schema import NAT, NOWHERE, SECOND, Ints, to_ns
+
+logger = logging.getLogger("degentcivil_nb.store")
+
+RUN_ROWS: Final = 4_096
+"""Rows that are published at a time; a reader waits for no more than that."""
+COUNTED: Final = ("type", "code", "character_id", "state")
+
+
+class StoreWriter:
+    """The writing side of a store, used by one thread.
+
+    Retention by rows, bytes (columns and payloads) and age (seconds since receipt) lets the oldest events go.
+    """
+
+    def __init__(
+        self,
+        parts: StoreParts,
+        *,
+        max_bytes: int | None = None,
+        max_age_s: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._parts = parts
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock
+
+    # --- writing: one thread ----------------------------------------------------------------------------------------
+
+    def append(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
+        """Store messages in order, received at a wall clock time in seconds; what is bad becomes an error row.
+
+        Never raises.
+        """
+        self.take(messages, received, epoch)
+
+    def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Ingested | None:
+        """Store messages as `append` does, and give the columns made of them, where all were one run of good events."""
+        received_ns = to_ns(received)
+        if received_ns == NAT:
+            received_ns = to_ns(self._clock())
+        types = [message.type for message in messages]
+        found: Ingested | None = None
+        for start, stop in self._runs(messages, types, epoch):
+            run = messages[start:stop]
+            try:
+                found = self._take(run, received_ns, epoch, types[start:stop])
+            except Exception as error:  # a boundary: a bug at one message must not cost the others
+                logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
+                self._salvage(run, received_ns, epoch)
+                found = None
+        whole = found is not None and found.batch.size == len(messages) and not found.malformed
+        return found if whole else None
+
+    def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
+        """Cut messages into runs of events, and ordered control messages by themselves.
+
+        A run also ends where the stream passes the position of the snapshot that set the present.
+        """
+        cuts: list[int] = []
+        if not ORDERED_CONTROL.isdisjoint(types):
+            ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
+            cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
+        start = 0
+        for end in [*cuts, len(messages)]:
+            while start < end:
+                stop = min(end, start + RUN_ROWS)
+                stop = start + (self._first_live(messages[start:stop], epoch) or stop - start)
+                yield start, stop
+                start = stop
+
+    def _first_live(self, run: Sequence[RawMessage], epoch: str | None) -> int | None:
+        at = self._parts.snapshot
+        if at is None or at.epoch != epoch:
+            return None
+        return next((i for i, message in enumerate(run) if message.seq is None or message.seq > at.seq), None)
+
+    def _take(
+        self, run: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
+    ) -> Ingested | None:
+        if run[0].type in ORDERED_CONTROL:
+            self._control(run[0], received_ns, epoch)
+            return None
+        found = self._parts.ingest(run, received_ns, epoch, types)
+        with self._parts.changed:
+            table = self._parts.table
+            live = self._live(found.seqs, epoch)
+            if live:
+                self.go_on_from_snapshot(table.next_row)
+            alone = found.lists is not None or not live
+            if alone:
+                self._parts.derived.settle()
+            self._parts.derived.settle_before(table.first_row, found.batch.size)
+            first_row = table.next_row
+            table.append(found.batch)
+            self._parts.payloads.extend(found.payloads, found.lengths)
+            self._note(found, first_row, live)
+            if alone or table.next_row - self._parts.derived.settled >= WAITING_ROWS:
+                self._parts.derived.settle(found.lists, live)
+            self._account(found, epoch)
+            self._retain(received_ns)
+            self._publish()
+        return found
+
+    def _publish(self) -> None:
+        self._parts.version += 1
+        self._parts.changed.notify_all()
+
+    def _salvage(self, run: Sequence[RawMessage], received_ns: int, epoch: str | None) -> None:
+        for message in run:
+            try:
+                bad = malformed(bytes(message.data), WebSocketError(WebSocketError.INVALID_MESSAGE, "cannot be stored"))
+                kept = RawMessage(MessageTypes.ERROR, Raw(bytes(bad.data)), None, message.seq)
+                self._take([message] if len(run) > 1 else [kept], received_ns, epoch)
+            except Exception:  # a boundary: see `append`
+                logger.exception("a message was lost")
+
+    def _note(self, found: Ingested, first_row: int, live: bool) -> None:
+        """Take at once what the columns of new rows do not tell."""
+        if live and found.updates:
+            self._parts.derived.present.fit()
+            for _, character, attributes in found.updates:
+                self._parts.derived.present.update(character, attributes)
+        for row, places in found.places:
+            self._parts.places.update(places, first_row + row)
+        self._parts.llm.add(call for _, call in found.calls)
+        self._parts.links.update((first_row + row, links) for row, links in found.links)
+        if found.codes is not None:
+            self._parts.errors += int(np.count_nonzero(~found.codes[1]))
+            self._parts.malformed += found.malformed
+        times, unsaid = found.batch.columns["time"], found.batch.columns["time_source"]
+        said = times if unsaid is NOWHERE else times[~unsaid]
+        if len(said):
+            self._parts.controls.note_sent(int(said[0]), int(said[-1]), int(found.batch.columns["received"]))
+        last_tick = int(found.batch.columns["tick"][-1])
+        if last_tick >= 0:
+            self._parts.tick = last_tick
+
+    def _account(self, found: Ingested, epoch: str | None) -> None:
+        last = int(found.seqs.max())
+        if last > 0:
+            self._parts.controls.account(epoch, last)
+            if (
+                self._parts.snapshot is not None
+                and self._parts.snapshot.epoch == epoch
+                and last >= self._parts.snapshot.seq
+            ):
+                self.go_on_from_snapshot(self._parts.table.next_row)
+
+    def _live(self, seqs: Ints, epoch: str | None) -> bool:
+        """Say whether a run (never cut by it) lies beyond the snapshot that set the present."""
+        at = self._parts.snapshot
+        return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
+
+    def go_on_from_snapshot(self, row: int) -> None:
+        """Let the stream go on from the snapshot whose position it has reached."""
+        if self._parts.snapshot_states is not None:
+            self._parts.derived.settle()
+            self._parts.derived.checkpoints.add(row, self._parts.derived.present)
+            self._parts.derived.transitions.restore_snapshot(row, *self._parts.snapshot_states)
+            self._parts.snapshot_states = None
+
+    def _control(self, message: RawMessage, received_ns: int, epoch: str | None) -> None:
+        try:
+            payload = decode(_CONTROL_PAYLOADS[message.type], message.data)
+        except WebSocketError as error:
+            bad = malformed(encode(message), error)
+            self._take([bad], received_ns, epoch)
+            return
+        stamp = to_ns(message.timestamp)
+        when = received_ns if stamp == NAT else stamp
+        controls = self._parts.controls
+        with self._parts.changed:
+            self._parts.derived.settle()
+            row = self._parts.table.next_row
+            if isinstance(payload, Gap):
+                when = controls.gap_time(payload, None if stamp == NAT else stamp, received_ns)
+            controls.rows.append(ControlRow(row, message.type, when, epoch, bytes(message.data)))
+            if isinstance(payload, Gap):
+                controls.gap(row, payload, when)
+                self._parts.derived.transitions.interrupt()
+            elif isinstance(payload, Snapshot):
+                whole = controls.snapshot(payload)
+                if whole is not None:
+                    self._parts.snapshot = StreamPosition(epoch, payload.seq)
+                    self._parts.snapshot_states = self._parts.derived.present.replace(whole)
+                    if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
+                        self.go_on_from_snapshot(row)
+            elif isinstance(payload, RunState):
+                controls.note_run_state(payload)
+                if payload.tick is not None:
+                    self._parts.tick = payload.tick
+                if payload.head is not None:
+                    controls.account(epoch, payload.head)
+            self._publish()
+
+    # --- retention --------------------------------------------------------------------------------------------------
+
+    def _retain(self, now_ns: int) -> None:
+        table = self._parts.table
+        if len(table) > table.max_rows:
+            self._evict(len(table) - table.max_rows)
+        if self._max_age_s is not None and len(table):
+            received = table.oldest(len(table))["received"]
+            self._evict(int(np.searchsorted(received, now_ns - int(self._max_age_s * SECOND))))
+        if self._max_bytes is not None:
+            while len(table) > 1 and (over := self._held_bytes() - self._max_bytes) > 0:
+                self._evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
+
+    def _held_bytes(self) -> int:
+        return len(self._parts.table) * (self._parts.table.row_bytes + 2) + self._parts.payloads.nbytes
+
+    def _evict(self, count: int) -> None:
+        if not count:
+            return
+        self._parts.derived.settle_before(self._parts.table.first_row + count, 0)
+        self._parts.table.evict(count)
+        first_row = self._parts.table.first_row
+        self._parts.payloads.evict(first_row)
+        links = self._parts.links
+        for row in [*takewhile(lambda row: row < first_row, links)]:
+            del links[row]
+        self._parts.controls.forget(first_row)
+        self._parts.derived.forget(first_row)
+
+    def forget(self, *, before: Moment) -> int:
+        """Drop the oldest events up to the first that is not before a time; gives how many went."""
+        with self._parts.changed:
+            newest = self._parts.table.view().newest
+        moment = moment_ns(before, newest)
+        with self._parts.changed:
+            late = self._parts.table.oldest(len(self._parts.table))["time"] >= moment
+            count = int(np.argmax(late)) if late.any() else len(self._parts.table)
+            self._evict(count)
+            self._publish()
+        return count
+
+
+_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState]]] = {
+    MessageTypes.GAP: Gap,
+    MessageTypes.SNAPSHOT: Snapshot,
+    MessageTypes.RUN_STATE: RunState,
+}
