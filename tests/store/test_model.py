@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.store import event_store
+from degentcivil_nb.store import writer
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.store_model import Model
 
@@ -171,7 +171,7 @@ def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: 
     held = model.held()
     assert store.errors().index.tolist() == [event["row"] for event in held if event["type"] == "error"]
     calls = store.llm_calls()
-    assert calls["prompt"].tolist() == [event["data"]["prompt"] for event in held if event["type"] == "llm_call"]
+    assert calls["prompt"].tolist() == [event["payload"]["prompt"] for event in held if event["type"] == "llm_call"]
     gaps = store.gaps()
     assert list(zip(gaps["from_seq"], gaps["to_seq"], strict=True)) == [(g["from"], g["to"]) for _, g in model.gaps]
     assert store.has_accounted("e", model.accounted) and not store.has_accounted("e", model.accounted + 1)
@@ -182,7 +182,7 @@ def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: 
 def test_whoever_asks_in_between_changes_no_answer(steps: list[Any], max_rows: int, waiting: int) -> None:
     asked, silent = EventStore(max_rows=max_rows), EventStore(max_rows=max_rows)
     for batch in batches_of(steps):
-        with mock.patch.object(event_store, "WAITING_ROWS", waiting):
+        with mock.patch.object(writer, "WAITING_ROWS", waiting):
             asked.append(batch, 5_000.0, "e")
         silent.append(batch, 5_000.0, "e")
         for question in (asked.characters, asked.transitions, asked.rates, asked.timeline):
