@@ -74,7 +74,8 @@ class Model:
         row = self.next_row
         event: dict[str, Any] = {"row": row, "seq": seq, "tick": message.tick, "time": time, "type": message.type}
         event |= dict.fromkeys(("character_id", "state", "location", "event_type", "code", "message"))
-        event["payload"], event["data"] = data, None
+        inner = data.get("data") if message.type == "event_notification" and isinstance(data, dict) else None
+        event["payload"], event["data"] = data, inner
         moves: list[tuple[str, str | None, str | None, str | None, dict[str, Any], bool]] = []
         if message.type == "state_change":
             event |= {"character_id": data["character_id"], "state": data["new_state"], "location": data["location"]}
