@@ -11,10 +11,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from degentcivil_nb.core.logs import Repeats
 
 pytest.register_assert_rewrite("tests.support", "tests.soak")  # their asserts hold under `python -O` too
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # both judge the machine, which may be busy
 
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""

@@ -15,11 +15,14 @@ _UNSEEN: Final = re.compile(
 )
 """Without the joiners U+200C and U+200D, which Persian and emoji are written with."""
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_NUMBER: Final = r"[+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?"
-_FORMULA: Final = re.compile(
-    rf"^[\t\r\n ]*(?!{_NUMBER}[\t\r\n ]*(?![\s\S]))[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\t\r\n ]*(?![\s\S]))"
+_NUMBER: Final = (
+    r"[+\-\uff0b\uff0d]? ?(?:[0-9\uff10-\uff19][0-9\uff10-\uff19.,'\u00a0\u202f ]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)? ?%?"
 )
-"""What a spreadsheet would calculate; a number and a dash are none."""
+_FORMULA: Final = re.compile(
+    rf"^[\t\r\n ]*(?!{_NUMBER}[\t\r\n ]*(?![\s\S]))"
+    r"[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\uff1d\uff0b\uff0d\uff20\t\r\n ]*(?![\s\S]))"
+)
+"""What a spreadsheet would calculate; a number and a dash are none. `static/cells.js` has this very pattern."""
 
 
 def visible(value: Any) -> str:

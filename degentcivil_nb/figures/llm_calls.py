@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +34,6 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     labels = distinct_texts(kept, 16) + ([f"other ({len(rest)})"] if rest else [])
     colours = [PALETTE[place % len(PALETTE)] for place in range(len(kept))] + [OTHER]
     took, cost = column(calls, "latency_s"), column(calls, "cost_usd")
-    prompt, completion = column(calls, "prompt_tokens"), column(calls, "completion_tokens")
     failed = calls["error"].notna().to_numpy() if "error" in calls else np.zeros(len(calls), dtype=bool)
     times = times_of(calls["time"]) if "time" in calls else times_of([None] * len(calls))
 
@@ -55,11 +55,19 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     data += [
         _bars("median latency", labels, [_quantile(took[mine], 0.5) for mine in members], 0, "2", "s"),
         _bars("95th percentile", labels, [_quantile(took[mine], 0.95) for mine in members], 1, "2", "s"),
-        _bars("prompt tokens", labels, [np.nansum(prompt[mine]) for mine in members], 2, "3", "tokens"),
-        _bars("completion tokens", labels, [np.nansum(completion[mine]) for mine in members], 3, "3", "tokens"),
+        _bars("prompt tokens", labels, [_total(calls[mine], "prompt_tokens") for mine in members], 2, "3", "tokens"),
+        _bars(
+            "completion tokens",
+            labels,
+            [_total(calls[mine], "completion_tokens") for mine in members],
+            3,
+            "3",
+            "tokens",
+        ),
         _bars("failed", labels, [100 * float(failed[mine].mean()) for mine in members], 5, "4", "%"),
     ]
-    total = f"{counted(len(calls), 'call')}, {counted(np.nansum(prompt) + np.nansum(completion), 'token')}, "
+    tokens = sum(_total(calls, name) for name in ("prompt_tokens", "completion_tokens"))
+    total = f"{counted(len(calls), 'call')}, {counted(tokens, 'token')}, "
     total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
     by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
     costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
@@ -96,12 +104,13 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     }
 
 
-def _bars(name: str, labels: list[str], values: list[float], place: int, which: str, unit: str) -> Spec:
+def _bars(name: str, labels: list[str], values: Sequence[float], place: int, which: str, unit: str) -> Spec:
     return {
         "type": "bar",
         "name": name,
         "x": labels,
         "y": np.array(values, dtype=np.float64),
+        "customdata": [f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" for value in values],
         "xaxis": f"x{which}",
         "yaxis": f"y{which}",
         "showlegend": False,
@@ -109,8 +118,13 @@ def _bars(name: str, labels: list[str], values: list[float], place: int, which: 
             "color": PALETTE[place],
             "pattern": {"shape": "/" if place % 2 else "", "solidity": 0.25, "fillmode": "overlay"},
         },
-        "hovertemplate": f"%{{x}}<br>{name} %{{y:,.4~g}} {unit}<extra></extra>",
+        "hovertemplate": f"%{{x}}<br>{name} %{{customdata}} {unit}<extra></extra>",
     }
+
+
+def _total(calls: pd.DataFrame, name: str) -> float:
+    """Add numbers up as Python does, for whom whole numbers have no end."""
+    return sum(pd.to_numeric(calls[name], errors="coerce").dropna().tolist()) if name in calls else 0
 
 
 def _names(domain: list[float], anchor: str) -> Spec:

@@ -64,7 +64,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
                     "dash": DASHES[position % len(DASHES)],
                     "shape": "hv",
                 },
-                "hovertemplate": f"%{{y:,.4~g}} /s{_note(series)}<extra>%{{fullData.name}}</extra>",
+                "hovertemplate": f"%{{y:,.6~r}} /s{_note(series)}<extra>%{{fullData.name}}</extra>",
             }
         )
     known = times[wide.to_numpy().sum(axis=1) > 0]
@@ -157,7 +157,7 @@ def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             "x": at,
             "y": grouped.quantile(share).to_numpy() * 1000,
             "line": {"color": PALETTE[place], "dash": DASHES[place]},
-            "hovertemplate": "%{y:,.4~g} ms<extra>%{fullData.name}</extra>",
+            "hovertemplate": "%{y:,.4~r} ms<extra>%{fullData.name}</extra>",
         }
         for place, (name, share) in enumerate((("median", 0.5), ("95 % are faster", 0.95)))
     ]

@@ -32,7 +32,8 @@ def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values
 
 def _numbers(series: pd.Series) -> Values:
     """Give numbers as floats; where some are whole and too large for that, those as they are."""
-    if pd.api.types.is_integer_dtype(series.dtype) and len(series) and max(-series.min(), series.max()) > EXACT:
+    known = series.dropna() if pd.api.types.is_integer_dtype(series.dtype) else series.iloc[:0]
+    if len(known) and max(-int(known.min()), int(known.max())) > EXACT:
         return number_values([None if pd.isna(value) else int(value) for value in series.array])
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 

@@ -18,8 +18,8 @@ A column of numbers with a whole one that a float cannot hold is an array of obj
 
 Values = npt.NDArray[Any]
 
-EXACT: Final = 1 << 53
-"""Whole numbers up to here are floats without loss; larger ones travel as their digits (issue 10, row 8)."""
+EXACT: Final = (1 << 53) - 1
+"""JavaScript's largest safe integer: whole numbers beyond it travel as their digits (issue 10, row 8)."""
 TIME_TYPES: Final = (np.uint16, np.uint32)
 """Offsets of times are written in the first that holds them; its largest number stands for no time."""
 

@@ -14,29 +14,68 @@ from typing import Any
 import pytest
 
 import degentcivil_nb
+from degentcivil_nb.core import escaping
 from degentcivil_nb.core.escaping import escape_formula, visible, visible_json, visible_lines
 from degentcivil_nb.core.logs import RedactionFilter
 
 STATIC = Path(degentcivil_nb.__file__).parent / "widgets" / "static"
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1)]
-TEXTS = [
-    "=cmd()",
-    " =1+1",
-    "\t@sum",
-    "-5",
-    "+1.5e-3%",
-    "-",
-    "--",
-    "-x",
-    "-1-1",
-    "+A1",
-    "=",
-    "5",
-    "- 5",
-    "-5\n",
-    "plain",
-    "",
+PLAIN = [
+    *[
+        "5",
+        "-5",
+        "+3",
+        "- 5",
+        "-32601",
+        "+1.5e-3%",
+        "-5%",
+        "-5 %",
+        "-.5",
+        "-1,234",
+        "-1,234.5",
+        "-1.234,5",
+        "-1'234",
+        "-1 234",
+    ],
+    *[
+        "\uff0d5",
+        "\uff0b\uff15",
+        "-5\n",
+        "\t-5",
+        "-",
+        "--",
+        "\u2013",
+        "\uff0d\uff0d",
+        "...",
+        "=",
+        "=-",
+        "",
+        "plain",
+        "5-3",
+        "a=b",
+        "\u22125",
+    ],
 ]
+"""What no spreadsheet would calculate: it stays as it is."""
+RUN = [
+    *[
+        "=cmd()",
+        " =1+1",
+        "\t=1",
+        "\r\n=1",
+        "\n@sum",
+        "@SUM(1)",
+        "+A1",
+        "-x",
+        "-1-1",
+        "+1+1",
+        "--5",
+        "-5\n=1",
+        "-2+3+cmd|' /C calc'!A0",
+    ],
+    *["\uff1d1+1", "\uff0bA1", "\uff0d5+1", "\uff20SUM(1)", "=\uff0b1", "-1 -1"],
+]
+"""What one would."""
 PAGE = """
 const changed = { one: [], many: [], cell: [] };
 for (let code = 0; code <= 0x10ffff; code += 1) {
@@ -45,7 +84,10 @@ for (let code = 0; code <= 0x10ffff; code += 1) {
   if (visibleLines(text) !== text) changed.many.push([code, visibleLines(text)]);
   if (FORMULA.test(`${text}A1`)) changed.cell.push(code);
 }
-changed.texts = TEXTS.map((text) => FORMULA.test(text));
+changed.texts = TEXTS.map((text) => clipboardText(text, "text"));
+changed.numbers = [5, -5, -0.5, 12345678901234567890n, NaN].map((value) => clipboardText(value, "number"));
+changed.quoted = clipboardText('"=1+1"', "text");
+changed.pattern = FORMULA.source;
 console.log(JSON.stringify(changed));
 """
 
@@ -64,8 +106,8 @@ def page() -> dict[str, Any]:
         pytest.skip("no node: apt-get install nodejs")
     script = (
         part("panel.js", "const UNSEEN", "\nfunction make(")
-        + part("cells.js", "const FORMULA", ";\n")
-        + f";\nconst TEXTS = {json.dumps(TEXTS)};"
+        + part("cells.js", "const FORMULA", "\nconst collator")
+        + f";\nconst TEXTS = {json.dumps([*PLAIN, *RUN])};"
         + PAGE
     )
     ended = subprocess.run([node, "-"], input=script, capture_output=True, text=True, check=True, timeout=120)
@@ -80,7 +122,15 @@ def test_the_page_escapes_each_code_point_as_python_does(page: dict[str, Any]) -
 
 def test_the_page_takes_for_a_formula_what_python_does(page: dict[str, Any]) -> None:
     assert page["cell"] == [ord(c) for c in CHARACTERS if escape_formula(f"{c}A1") != f"{c}A1"]
-    assert page["texts"] == [escape_formula(text) != text for text in TEXTS]
+    assert page["pattern"] == escaping._FORMULA.pattern
+    assert [escape_formula(text) for text in PLAIN] == PLAIN
+    assert [escape_formula(text) for text in RUN] == [f"'{text}" for text in RUN]
+    assert page["texts"] == [escape_formula(visible(text)) for text in [*PLAIN, *RUN]]
+    assert page["numbers"] == ["5", "-5", "-0.5", "12345678901234567890", ""]
+
+
+def test_quotation_marks_hide_no_formula_from_the_clipboard(page: dict[str, Any]) -> None:
+    assert page["quoted"] == '"""=1+1"""'
 
 
 def test_json_keeps_its_meaning_and_shows_the_same_characters() -> None:

@@ -19,12 +19,15 @@ __all__ = ["Notebook", "OpenNotebook"]
 
 HERE = Path(__file__).parent
 OpenNotebook = Callable[..., Notebook]
+TIMEOUT_S = 600
+"""A browser, a server and a kernel on a busy machine take five times as long; each wait in a test has its own limit."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
 def chromium() -> str:

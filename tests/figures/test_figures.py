@@ -208,6 +208,14 @@ def test_calls_are_told_by_type_of_prompt() -> None:
     assert [trace.name for trace in figures.llm(calls(20)).data[:8]][-1] == "other (13)"
 
 
+def test_totals_of_tokens_are_exact_beyond_what_a_float_holds() -> None:
+    tokens = [2**53 - 1] * 3 + [0]
+    figure = figures.llm(calls(1, 4).assign(prompt_tokens=pd.array(tokens, dtype="Int64"), completion_tokens=0))
+    assert f"{3 * (2**53 - 1):,} tokens" in figure.layout.annotations[0].text
+    bars = next(trace for trace in figure.data if trace.name == "prompt tokens")
+    assert list(bars.customdata) == [f"{3 * (2**53 - 1):,}"]
+
+
 def test_a_figure_follows_the_theme() -> None:
     figure = figures.rates(counts())
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

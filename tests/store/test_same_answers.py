@@ -17,7 +17,6 @@ from msgspec import Raw
 
 import degentcivil_nb
 from degentcivil_nb.analysis.reader import Reader
-from degentcivil_nb.core.escaping import escape_formula
 from degentcivil_nb.figures import build
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
@@ -193,20 +192,3 @@ def test_events_far_apart_keep_their_rate_and_nothing_is_drawn_between() -> None
     line = counted(0, 200_000).plot.rates().data[0]
     assert list(line.y) == [30.0, 0.0, 30.0, 30.0]
     assert (np.diff(line.x) / np.timedelta64(1, "s")).tolist() == [1.0, 199_999.0, 1.0]
-
-
-# --- formulas -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text", ["-5", "+3", "-32601", "-1.5e-7", "-.5", "-1,234.5", "-5%", "-", "--", "a=b", "5-3", ""]
-)
-def test_numbers_and_dashes_are_no_formulas(text: str) -> None:
-    assert escape_formula(text) == text
-
-
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r\n=1", "＝1+1", "-2+3+cmd|' /C calc'!A0"]
-)
-def test_what_a_spreadsheet_would_calculate_is_text(text: str) -> None:
-    assert escape_formula(text) == f"'{text}"

@@ -174,7 +174,24 @@ def test_large_whole_numbers_of_a_frame_are_exact() -> None:
     assert kind == "number"
     packed = pack_values(kind, values, ColumnPacker())
     assert packed["exact"] == [(0, str(BIG))]
-    assert column_of(pd.Series([1, 2**53]))[1].dtype == np.float64
+    assert column_of(pd.Series([1, 2**53 - 1]))[1].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "exact"),
+    [
+        ([2**53, -(2**53)], "int64", [2**53, -(2**53)]),  # beyond JavaScript's safe integers already
+        ([-(2**63), 1], "int64", [-(2**63)]),  # which has no positive counterpart
+        ([2**64 - 1, 1], "uint64", [2**64 - 1]),
+        ([1, 2], "uint64", []),
+        ([None, None], "Int64", []),
+        ([None, BIG], "Int64", [BIG]),
+    ],
+)
+def test_whole_numbers_of_every_type_are_exact(values: list[Any], dtype: str, exact: list[int]) -> None:
+    _, column = column_of(pd.Series(values, dtype=dtype))
+    packed = pack_values("number", column, ColumnPacker())
+    assert [digits for _, digits in packed.get("exact", [])] == [str(value) for value in exact]
 
 
 def test_times_far_apart_are_sent_as_they_are() -> None:

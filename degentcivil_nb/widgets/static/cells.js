@@ -60,16 +60,18 @@ function cellText(value, kind) {
   return visible(value);
 }
 
-// What a spreadsheet would calculate, as in core/escaping.py; a number and a dash are none.
+// What a spreadsheet would calculate: the very pattern of core/escaping.py; a number and a dash are none.
 const FORMULA =
-  /^[\t\r\n ]*(?![+-]?(?:[0-9][0-9.,]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?%?[\t\r\n ]*$)[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\t\r\n ]*$)/;
+  /^[\t\r\n ]*(?![+\-\uff0b\uff0d]? ?(?:[0-9\uff10-\uff19][0-9\uff10-\uff19.,'\u00a0\u202f ]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)? ?%?[\t\r\n ]*(?![\s\S]))[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\uff1d\uff0b\uff0d\uff20\t\r\n ]*(?![\s\S]))/;
 
-// A cell for the clipboard: one line, no tabs, and no formula that a spreadsheet would run.
+// A cell for the clipboard: one line, no tabs, and no formula that a spreadsheet would run. A spreadsheet takes quotation
+// marks around a cell away, so one that begins so is quoted as in CSV.
 function clipboardText(value, kind) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
   if (kind === "number") return String(value);
   if (kind === "time") return utcTime(value).replace(" UTC", "Z").replace(" ", "T");
   const text = visible(value);
+  if (text.startsWith('"')) return `"${text.replaceAll('"', '""')}"`;
   return FORMULA.test(text) ? `'${text}` : text;
 }
 
