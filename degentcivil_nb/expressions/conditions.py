@@ -3,6 +3,8 @@
 A condition is parsed with Python's grammar, checked against a white list and turned into closures of our own: no text
 of a user is ever run. Names, numbers, texts, `True`, `False`, `None`, comparisons and their chains, `and`, `or`,
 `not`, `in`, `+ - * / %`, `data["key"]`, lists, and the functions `len abs min max lower contains startswith changed`.
+Breakpoints and `matches` also know `entered(state)` and `left(state)`, and, judged at each checkpoint, `silent(ticks)`,
+`stuck(ticks)`, `loops(times)` (all three with `character_id=`, if one is meant), `total_cost` and `total_calls`.
 
 `data` is the inner value of an `event_notification` (null of all else), and `payload` all that was sent.
 
@@ -16,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from .parser import CHANGED, Lookup, Parsed, mistake, parse
+from .parser import BEFORE, CHANGED, TOTALS, ConditionError, Detector, Lookup, Parsed, mistake, parse
 from .values import in_payload, plain
 
 if TYPE_CHECKING:
@@ -49,6 +51,45 @@ class Condition:
         """List the names that the condition asks for (`new_state` counts as `state`)."""
         return frozenset(self._parsed.places)
 
+    @property
+    def needs(self) -> dict[str, str]:
+        """Give the texts that names must have, else the condition is false: what it can be indexed by."""
+        return dict(self._parsed.root.needs)
+
+    @property
+    def detectors(self) -> tuple[Detector, ...]:
+        """List what it asks about stretches of ticks: `silent`, `stuck`, `loops`."""
+        return self._parsed.detectors
+
+    @property
+    def at_checkpoint(self) -> bool:
+        """Say whether it is judged at each checkpoint, and not at each event."""
+        return bool(self._parsed.detectors) or not TOTALS.isdisjoint(self._parsed.places)
+
+    @property
+    def remembers(self) -> bool:
+        """Say whether it has to see every message of a character, for `changed`."""
+        return bool(self._parsed.changed)
+
+    @property
+    def moves(self) -> bool:
+        """Say whether it asks for a state that is entered or left."""
+        return self._parsed.moved_at is not None
+
+    def place(self, name: str) -> int:
+        """Give the position in the text where a name stands first, from 0."""
+        return self._parsed.places.get(name, 0)
+
+    def mistake(self, name: str, message: str) -> ConditionError:
+        """Make the error that points at the first place of a name."""
+        return mistake(self.text, self.place(name), message)
+
+    def refuse_checkpoints(self) -> None:
+        """Raise `ValueError` where a stretch of ticks is asked for, which an event by itself cannot answer."""
+        for detector in self.detectors:
+            message = f"{detector.function} is judged at checkpoints: it is for break_when() and matches()"
+            raise mistake(self.text, detector.at, message)
+
     def fresh(self) -> Condition:
         """Give the same condition without what `changed` remembers."""
         return Condition(self.text, self._parsed)
@@ -56,9 +97,10 @@ class Condition:
     def evaluate(self, scope: Scope) -> Any:
         """Give the value over one message: null, a truth value, a number, a text, a list or an object."""
         look: Lookup = scope if callable(scope) else scope.get
-        if self._parsed.changed:
-            look = self._with_changes(look)
-        return self._parsed.root.run(look)
+        parsed = self._parsed
+        if parsed.changed or parsed.moved_at is not None:
+            look = self._with_memory(look)
+        return parsed.root.run(look)
 
     def test(self, scope: Scope) -> bool:
         """Say whether the value is true; null, zero and what is empty are not."""
@@ -73,9 +115,13 @@ class Condition:
         which is asked only for rows that the columns have not decided.
 
         `attributes` are the names of characters' attributes that only the present knows: as of a row nobody knows their
-        values, so such a name is refused. Raises `ValueError` for them and for `changed`, whose answer would depend on
-        which rows are asked.
+        values, so such a name is refused. Raises `ValueError` for them and for `changed`, `entered` and `left`, whose
+        answer would depend on which rows are asked.
         """
+        self.refuse_checkpoints()
+        if self._parsed.moved_at is not None:
+            message = "entered and left follow a run as it goes; compare state and previous_state, or ask matches()"
+            raise mistake(self.text, self._parsed.moved_at, message)
         for name, at in sorted(self._parsed.places.items(), key=lambda item: item[1]):
             if name in self._parsed.changed:
                 raise mistake(self.text, at, "changed(…) follows a run as it goes and cannot look back over rows")
@@ -90,20 +136,29 @@ class Condition:
 
         return mask_of(self._parsed.root, columns, rows, payload)
 
-    def _with_changes(self, look: Lookup) -> Lookup:
+    def _with_memory(self, look: Lookup) -> Lookup:
         character = plain(look("character_id"))
         whose = character if isinstance(character, (str, int)) else None
-        changes = {CHANGED.format(name): self._note((whose, name), plain(look(name))) for name in self._parsed.changed}
-        return lambda name: changes[name] if name in changes else look(name)
+        known: dict[str, Any] = {}
+        for name in self._parsed.changed:
+            now = plain(look(name))
+            before = self._note((whose, name), now)
+            known[CHANGED.format(name)] = before is not None and (type(before), before) != (type(now), now)
+        if self._parsed.moved_at is not None:
+            before = self._note((whose, BEFORE), plain(look("state")))
+            said = plain(look("previous_state"))
+            known[BEFORE] = before if said is None else said
+        return lambda name: known[name] if name in known else look(name)
 
-    def _note(self, key: tuple[Any, str], value: Any) -> bool:
+    def _note(self, key: tuple[Any, str], value: Any) -> Any:
+        """Remember a value, and give the one before; a null changes nothing, and none comes before it."""
         if value is None:
-            return False
+            return None
         before = self._last.pop(key, None)
         if len(self._last) >= MAX_REMEMBERED:
             del self._last[next(iter(self._last))]  # whoever was not heard of for longest
         self._last[key] = value
-        return before is not None and (type(before), before) != (type(value), value)
+        return before
 
 
 def compile_condition(text: str) -> Condition:

@@ -6,7 +6,7 @@ import ast
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import values
 
@@ -25,6 +25,14 @@ The operators over arrays are handed in, so that a condition can be read and eva
 
 CHANGED: Final = "changed({})"
 """The name under which `changed(name)` asks the lookup."""
+BEFORE: Final = "previous_state()"
+"""The name under which `entered` and `left` ask for the state before."""
+DETECTOR: Final = "{}({})"
+"""The name under which `silent(…)`, `stuck(…)` and `loops(…)` ask; in brackets the character, if one is named."""
+DETECTORS: Final = ("silent", "stuck", "loops")
+TOTALS: Final = frozenset({"total_cost", "total_calls"})
+_MEMORY: Final = ("changed", "entered", "left", *DETECTORS)
+MAX_ARGUMENTS: Final = 100
 
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _SAME: Final = {"new_state": "state"}
@@ -77,15 +85,38 @@ class Node:
     kind: str = "leaf"
     children: tuple[Node, ...] = ()
     vector: Vector | None = None
+    name: str | None = None
+    """The name, where it is nothing but one."""
+    gives: str | None = None
+    """The kind of its value, where that is known before."""
+    needs: tuple[tuple[str, str], ...] = ()
+    """Names with the texts that they must have, else it is false; `previous_state` among them."""
+
+
+class Detector(NamedTuple):
+    """A question about a stretch of ticks: the name that it asks the lookup for, which it is, and whose, if said.
+
+    `at` is its position in the text.
+    """
+
+    asks: str
+    function: str
+    character_id: str | None
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Be a checked condition: its tree, where each name stands first, and the names that `changed` watches."""
+    """Be a checked condition: its tree, where each name stands first, the names that `changed` watches, and so on.
+
+    `moved_at` is where it first asks for a state entered or left, if it does, `detectors` what it asks at checkpoints.
+    """
 
     root: Node
     places: dict[str, int]
     changed: tuple[str, ...]
+    moved_at: int | None = None
+    detectors: tuple[Detector, ...] = ()
 
 
 def _as_id(node: Node) -> Node:
@@ -93,12 +124,20 @@ def _as_id(node: Node) -> Node:
     return Node(lambda look: values.id_text(node.run(look)), node.names)
 
 
-def mistake(text: str, at: int, message: str) -> ValueError:
+class ConditionError(ValueError):
+    """A mistake in a condition; `at` is the position of the character that is wrong, from 0."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+def mistake(text: str, at: int, message: str) -> ConditionError:
     """Make the error that shows the text with a caret under the character at fault."""
     start = max(0, min(at - 40, len(text) - 80))
     shown = "".join(c if c.isprintable() else "?" for c in text[start : start + 80])
     lead, tail = "…" * (start > 0), "…" * (start + 80 < len(text))
-    return ValueError(f"{message}\n  {lead}{shown}{tail}\n  {' ' * (at - start + len(lead))}^")
+    return ConditionError(f"{message}\n  {lead}{shown}{tail}\n  {' ' * (at - start + len(lead))}^", at)
 
 
 def parse(text: str) -> Parsed:
@@ -120,6 +159,8 @@ class _Parser:
         self.text = text
         self.places: dict[str, int] = {}
         self.changed: dict[str, None] = {}
+        self.moved_at: int | None = None
+        self.detectors: dict[str, Detector] = {}
 
     def parse(self) -> Parsed:
         indent = len(self.text) - len(self.text.lstrip())
@@ -134,7 +175,19 @@ class _Parser:
             raise mistake(self.text, 0, f"this is no condition: {error}") from None
         self.encoded = self.text.strip().encode("utf-8", "surrogatepass")
         self.indent = indent
-        return Parsed(self.node(tree.body, 0), self.places, tuple(self.changed))
+        root = self.node(tree.body, 0)
+        self.refuse_two_moments()
+        return Parsed(root, self.places, tuple(self.changed), self.moved_at, tuple(self.detectors.values()))
+
+    def refuse_two_moments(self) -> None:
+        """Refuse a condition that is about one event and about a checkpoint at once: it would never hold."""
+        if self.moved_at is None and not self.changed:
+            return
+        message = "this is judged at each checkpoint, and changed, entered and left at each event; make two of it"
+        for at in [detector.at for detector in self.detectors.values()] + [
+            at for name, at in self.places.items() if name in TOTALS
+        ]:
+            raise mistake(self.text, at, message)
 
     def at(self, node: ast.AST) -> int:
         offset = getattr(node, "col_offset", 0)  # in bytes of UTF-8
@@ -185,20 +238,26 @@ class _Parser:
             raise self.wrong(node, f"{name} is a function; write {name}(…)")
         name = _SAME.get(name, name)
         self.places.setdefault(name, self.at(node))
-        return Node(lambda look: values.plain(look(name)), frozenset({name}), vector=lambda columns, _: columns(name))
+        return Node(
+            lambda look: values.plain(look(name)),
+            frozenset({name}),
+            vector=lambda columns, _: columns(name),
+            name=name,
+        )
 
     def bool_op(self, node: ast.BoolOp, depth: int) -> Node:
         children = tuple(self.node(value, depth + 1) for value in node.values)
         runs = tuple(child.run for child in children)
         if isinstance(node.op, ast.And):
-            return Node(lambda look: all(run(look) for run in runs), _names(children), "and", children)
+            needs = tuple(need for child in children for need in child.needs)
+            return Node(lambda look: all(run(look) for run in runs), _names(children), "and", children, needs=needs)
         return Node(lambda look: any(run(look) for run in runs), _names(children), "or", children)
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Node:
         child = self.node(node.operand, depth + 1)
         run, vector = child.run, _numbers(child)
         if isinstance(node.op, ast.Not):
-            return Node(lambda look: not run(look), child.names, "not", (child,))
+            return Node(lambda look: not run(look), child.names, "not", (child,), gives="truth value")
         if isinstance(node.op, ast.Invert):
             raise self.wrong(node, "no ~; write `not`")
         if isinstance(node.op, ast.UAdd):
@@ -223,6 +282,7 @@ class _Parser:
             lambda look: calculate(left(look), right(look)),
             _names(children),
             vector=_over_columns(symbol, children),
+            gives=None if symbol == "+" else "number",
         )
 
     def compare(self, node: ast.Compare, depth: int) -> Node:
@@ -241,23 +301,33 @@ class _Parser:
         if len(links) == 1:
             return links[0]
         runs = tuple(link.run for link in links)
-        return Node(lambda look: all(run(look) for run in runs), _names(operands), "and", tuple(links))
+        needs = tuple(need for link in links for need in link.needs)
+        return Node(lambda look: all(run(look) for run in runs), _names(operands), "and", tuple(links), needs=needs)
 
     def call(self, node: ast.Call, depth: int) -> Node:
         if not isinstance(node.func, ast.Name):
             raise self.wrong(node.func, "only a function's name can be called")
         name = node.func.id
-        if name != "changed" and name not in values.FUNCTIONS:
-            known = ", ".join(sorted([*values.FUNCTIONS, "changed"]))
+        if name not in _MEMORY and name not in values.FUNCTIONS:
+            known = ", ".join(sorted([*values.FUNCTIONS, *_MEMORY]))
             raise self.wrong(node.func, f"there is no function {name[:40]}; there are {known}")
+        if name in DETECTORS:
+            return self.call_detector(node, name)
         if node.keywords:
             raise self.wrong(node.keywords[0], "arguments have no names here")
         if name == "changed":
             return self.call_changed(node)
-        function, least, most = values.FUNCTIONS[name]
-        if not least <= len(node.args) <= most:
-            raise self.wrong(node, f"{name} takes {least if least == most else f'{least} or more'} argument(s)")
+        if name in ("entered", "left"):
+            return self.call_move(node, name, depth)
+        function, takes, gives, more = values.FUNCTIONS[name]
+        fewest = len(takes)
+        if not fewest <= len(node.args) <= (fewest if more is None else MAX_ARGUMENTS):
+            raise self.wrong(node, f"{name} takes {fewest if more is None else f'{fewest} or more'} argument(s)")
         children = tuple(self.node(argument, depth + 1) for argument in node.args)
+        kinds = [*takes, *[more or ()] * (len(children) - fewest)]
+        for argument, child, wanted in zip(node.args, children, kinds, strict=True):
+            if wanted and child.gives is not None and child.gives not in (*wanted, "null"):
+                raise self.wrong(argument, f"{name} takes {_either(wanted)} here, and this is a {child.gives}")
         runs = tuple(child.run for child in children)
         vector = _numbers(children[0])
         if len(runs) == 1:
@@ -267,8 +337,64 @@ class _Parser:
                 lambda look: function(run(look)),
                 children[0].names,
                 vector=(lambda columns, operators: abs(vector(columns, operators))) if absolute and vector else None,
+                gives=gives,
             )
-        return Node(lambda look: function(*[run(look) for run in runs]), _names(children))
+        return Node(lambda look: function(*[run(look) for run in runs]), _names(children), gives=gives)
+
+    def call_move(self, node: ast.Call, name: str, depth: int) -> Node:
+        if len(node.args) != 1:
+            raise self.wrong(node, f"{name} takes one state: {name}('BARGAIN')")
+        wanted = self.node(node.args[0], depth + 1)
+        if wanted.gives not in (None, "text"):
+            raise self.wrong(node.args[0], f"{name} takes a state, which is a text, and this is a {wanted.gives}")
+        self.moved_at = self.at(node) if self.moved_at is None else self.moved_at
+        same, run = values.compare("=="), wanted.run
+
+        def entered(look: Lookup) -> bool:
+            state = run(look)
+            return same(look("state"), state) and not same(look(BEFORE), state)
+
+        def left(look: Lookup) -> bool:
+            state, now = run(look), look("state")
+            return same(look(BEFORE), state) and isinstance(now, str) and not same(now, state)
+
+        fixed = run(_nothing) if not wanted.names else None
+        need = "state" if name == "entered" else "previous_state"
+        return Node(
+            entered if name == "entered" else left,
+            wanted.names | {"state", BEFORE},
+            gives="truth value",
+            needs=((need, fixed),) if isinstance(fixed, str) else (),
+        )
+
+    def call_detector(self, node: ast.Call, name: str) -> Node:
+        unit = "times" if name == "loops" else "ticks"
+        for keyword in node.keywords:
+            if keyword.arg != "character_id":
+                raise self.wrong(keyword.value, f"{name} takes {unit} and, if you like, character_id=")
+        if len(node.args) != 1:
+            raise self.wrong(node, f"{name} takes a number of {unit}: {name}(50)")
+        wanted = self.literal(node.args[0])
+        if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+            raise self.wrong(node.args[0], f"{name} takes a whole number of {unit}, at least 1")
+        whose = None
+        for keyword in node.keywords:
+            given = self.literal(keyword.value)
+            if not isinstance(given, (str, int)) or isinstance(given, bool):
+                raise self.wrong(keyword.value, "character_id= takes the id of a character")
+            whose = str(given)
+        asks = DETECTOR.format(name, "" if whose is None else whose)
+        self.detectors.setdefault(asks, Detector(asks, name, whose, self.at(node)))
+
+        def held(look: Lookup) -> bool:
+            value = look(asks)
+            return value is not None and value >= wanted
+
+        return Node(held, frozenset({asks}), gives="truth value")
+
+    def literal(self, node: ast.AST) -> Any:
+        """Give a value that stands there as it is; `None` for what has to be calculated."""
+        return node.value if isinstance(node, ast.Constant) else None
 
     def call_changed(self, node: ast.Call) -> Node:
         if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
@@ -278,7 +404,7 @@ class _Parser:
             raise self.wrong(node.args[0], "this never changes")
         self.changed[name] = None
         asked = CHANGED.format(name)
-        return Node(lambda look: bool(look(asked)), frozenset({name, asked}))
+        return Node(lambda look: bool(look(asked)), frozenset({name, asked}), gives="truth value")
 
     def subscript(self, node: ast.Subscript, depth: int) -> Node:
         children = (self.node(node.value, depth + 1), self.node(node.slice, depth + 1))
@@ -290,13 +416,14 @@ class _Parser:
         runs = tuple(child.run for child in children)
         if not _names(children):
             fixed = [run(_nothing) for run in runs]
-            return Node(lambda look: fixed)
-        return Node(lambda look: [run(look) for run in runs], _names(children))
+            return Node(lambda look: fixed, gives="list")
+        return Node(lambda look: [run(look) for run in runs], _names(children), gives="list")
 
 
 def _constant(value: Any) -> Node:
     number = values.number(value)  # none for what is no exact double, which is compared row by row
-    return Node(lambda look: value, vector=None if number is None else lambda columns, _: number)
+    vector = None if number is None else lambda columns, _: number
+    return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
 
 
 def _compare(symbol: str, left: Node, right: Node) -> Node:
@@ -306,7 +433,20 @@ def _compare(symbol: str, left: Node, right: Node) -> Node:
         left.names | right.names,
         "test",
         vector=_over_columns(symbol, (left, right)),
+        gives="truth value",
+        needs=_needs(left, right) + _needs(right, left) if symbol == "==" else (),
     )
+
+
+def _either(kinds: tuple[str, ...]) -> str:
+    return " or ".join(f"{'an' if kind[0] == 'o' else 'a'} {kind}" for kind in kinds)
+
+
+def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
+    """Say which text a name must have where it is compared with one that stands there."""
+    if named.name is None or fixed.names or not isinstance(text := fixed.run(_nothing), str):
+        return ()
+    return ((named.name, text),)
 
 
 def _over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:

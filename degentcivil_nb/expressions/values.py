@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 EXACT: Final = 1 << 53
 """Whole numbers up to this are exact as doubles."""
@@ -222,13 +222,35 @@ def _extreme(choose: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     return None
 
 
-FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {
-    "len": (length, 1, 1),
-    "abs": (absolute, 1, 1),
-    "min": (least, 1, 100),
-    "max": (greatest, 1, 100),
-    "lower": (lower, 1, 1),
-    "contains": (contains, 2, 2),
-    "startswith": (startswith, 2, 2),
+class Function(NamedTuple):
+    """A function of the language: what it does, and which kinds of value each argument may be of (none: any).
+
+    `more` are the kinds of further arguments, as many as there are; `None` where there may be none.
+    """
+
+    run: Callable[..., Any]
+    takes: tuple[tuple[str, ...], ...]
+    gives: str | None = None
+    more: tuple[str, ...] | None = None
+
+
+_TEXT, _NUMBER, _HOLDS = ("text",), ("number",), ("text", "list", "object")
+_ORDERED = ("number", "text", "list")
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    "len": Function(length, (_HOLDS,), "number"),
+    "abs": Function(absolute, (_NUMBER,), "number"),
+    "min": Function(least, (_ORDERED,), more=("number", "text")),
+    "max": Function(greatest, (_ORDERED,), more=("number", "text")),
+    "lower": Function(lower, (_TEXT,), "text"),
+    "contains": Function(contains, (_HOLDS, ()), "truth value"),
+    "startswith": Function(startswith, (_TEXT, _TEXT), "truth value"),
 }
-"""The functions of the language with the least and the most arguments they take; `changed` is the parser's."""
+"""The functions of the language; those that need a memory (`changed`, `entered`, `stuck`, …) are the parser's."""
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a plain value, as a message to people does."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "truth value"
+    return "text" if isinstance(value, str) else "number" if isinstance(value, (int, float)) else "list"

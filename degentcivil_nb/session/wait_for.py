@@ -34,6 +34,8 @@ def wait_for(
     """
     timeout = wait_s(timeout)
     condition = compile_condition(where).fresh() if where is not None else None
+    if condition is not None:
+        condition.refuse_checkpoints()
     row = store.next_row if after is None else max(whole(after, "`after`", least=None) + 1, store.first_row)
     deadline = clock() + timeout
     while True:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from degentcivil_nb.expressions.columns import Whole, Words
 from degentcivil_nb.expressions.conditions import compile_condition, scope_of
+from degentcivil_nb.expressions.parser import ConditionError
 
 SCOPE: dict[str, Any] = {
     "character_id": "emma",
@@ -322,3 +323,60 @@ def test_a_condition_is_read_and_evaluated_without_numpy() -> None:
         "sys.exit(not compile_condition('money * 2 > 3 and abs(-x) == 1').test({'money': 2, 'x': 1}))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "says"),
+    [
+        ("entered(3)", 8, "a state"),
+        ("left()", 0, "one state"),
+        ("stuck('x')", 6, "whole number of ticks"),
+        ("loops(0)", 6, "at least 1"),
+        ("silent(money)", 7, "whole number"),
+        ("stuck(5, who=3)", 13, "character_id="),
+        ("stuck(5) and changed(mood)", 0, "two"),
+        ("entered('A') and total_cost > 5", 17, "two"),
+        ("state == 'A' and lower(3)", 23, "a text"),
+        ("len(len(name))", 4, "a number"),
+        ("startswith(name, 3)", 17, "a text"),
+        ("abs([1])", 4, "a list"),
+        ("min('a', 3 > 2)", 9, "a truth value"),
+    ],
+)
+def test_the_arguments_of_functions_are_checked_when_a_condition_is_set(text: str, at: int, says: str) -> None:
+    with pytest.raises(ConditionError, match=says) as caught:
+        compile_condition(text)
+    assert caught.value.at == at
+    assert str(caught.value).splitlines()[-1] == " " * (at + 2) + "^"
+
+
+def test_a_state_is_entered_and_left_once() -> None:
+    messages = [
+        ("e", "A", None),
+        ("e", "A", "A"),
+        ("e", "B", "A"),
+        ("n", "A", None),
+        ("e", "A", None),
+        ("e", None, None),
+    ]
+    scopes = [{"character_id": who, "state": state, "previous_state": before} for who, state, before in messages]
+    entered, left = compile_condition("entered('A')").fresh(), compile_condition("left('A')").fresh()
+    assert [entered.test(scope) for scope in scopes] == [True, False, False, True, True, False]
+    assert [left.test(scope) for scope in scopes] == [False, False, True, False, False, False]
+
+
+def test_what_follows_a_run_is_refused_over_rows() -> None:
+    for text in ("entered('A')", "left('A')", "stuck(3)"):
+        with pytest.raises(ValueError, match="matches"):
+            compile_condition(text).mask(lambda name: None, 0, lambda row: None)
+
+
+def test_a_condition_says_what_it_can_be_found_by() -> None:
+    assert compile_condition("type == 'a' and 'emma' == character_id and x > 3").needs == {
+        "type": "a",
+        "character_id": "emma",
+    }
+    assert compile_condition("character_id == 5 and entered('A')").needs == {"character_id": "5", "state": "A"}
+    assert compile_condition("left('A')").needs == {"previous_state": "A"}
+    assert compile_condition("type == 'a' or x > 3").needs == {}
+    assert compile_condition("not type == 'a'").needs == {}
