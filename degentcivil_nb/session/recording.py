@@ -44,21 +44,53 @@ SHOWN: Final = 5
 def open_recording(
     path: str | os.PathLike[str], *, memory_rows: int = MEMORY_ROWS, progress: Progress | None = None
 ) -> Recording:
-    """Open a recording, also one that is being written, and give what was committed.
+    """Open a recording, also one that is being written, and read what was committed.
 
-    A `RecordingWarning` counts what is missing of one that is damaged or was not finished, and says where; `gaps()`
-    has it too. More than `memory_rows` events are not held in memory but read from disk as questions need them.
-    `progress` is told how many messages of how many are read; without it, what takes over a second shows a bar.
-    The first opening of a longer one reads it all, and keeps beside it what the next needs to be done at once.
-    Raises `FileNotFoundError` where there is none.
+    The first opening of a recording longer than `memory_rows` reads all of it, and keeps beside it what the next
+    opening needs to be done at once.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder of the recording.
+    memory_rows : int
+        So many events are read into memory at most. A longer recording is read from disk as questions need it.
+    progress : callable, optional
+        Called with how many messages are read and how many there are. Left out, what takes over a second shows a bar.
+
+    Returns
+    -------
+    Recording
+        It answers the questions of a session.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no recording.
+
+    Warns
+    -----
+    RecordingWarning
+        If it is damaged or was not finished: how much is missing, and where. `gaps()` has it too.
+
+    Examples
+    --------
+    >>> with dc.open_recording(folder / "saved") as one:
+    ...     len(one), one.characters(tick=0).loc["emma", "state"]
+    (339, 'IDLE')
     """
     return Recording(path, memory_rows=memory_rows, progress=progress)
 
 
 class Recording(Reader):
-    """Answer the questions of a session from a recording.
+    """A run that was recorded: it answers the questions of a session from disk. Made by `open_recording`.
 
-    `memory_rows` events are read into memory at most; a longer recording is read from disk as questions need it.
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+    in_memory : bool
+        Whether all of it was read into memory.
     """
 
     def __init__(
@@ -102,7 +134,18 @@ class Recording(Reader):
         self._read = total  # what is lost has a place too, and the gap that declares it none
 
     def refresh(self) -> int:
-        """Read what was committed since to a recording that is being written; gives how many events came."""
+        """Read what was committed since, of a recording that is being written.
+
+        Returns
+        -------
+        int
+            How many events came.
+
+        Examples
+        --------
+        >>> recording.refresh()
+        0
+        """
         before = len(self._store)
         self._folder = SegmentFolder(self.path)
         if isinstance(self._store, EventStore):
@@ -113,7 +156,18 @@ class Recording(Reader):
 
     @property
     def problems(self) -> list[str]:
-        """List what is wrong with it, in sentences."""
+        """List what is wrong with the recording.
+
+        Returns
+        -------
+        list of str
+            In sentences; empty if it is whole.
+
+        Examples
+        --------
+        >>> recording.problems
+        []
+        """
         return [str(problem) for problem in self._folder.problems]
 
     def _complaint(self) -> str:
@@ -122,17 +176,65 @@ class Recording(Reader):
         return f"{visible(str(self.path))} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
 
     def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
-        """Give every message from the `start`-th on, in order, with receipt (seconds) and epoch, straight from disk."""
+        """Give every message in order, straight from disk.
+
+        Parameters
+        ----------
+        start : int
+            The number of the first message wanted, counted from 0.
+
+        Yields
+        ------
+        tuple of (RawMessage, float, str or None)
+            The message (`.type`, `.seq`, `.payload()`), when it was received in seconds since 1970, and its epoch.
+
+        Examples
+        --------
+        >>> message, received, epoch = next(recording.messages(start=3))
+        >>> message.type, message.tick
+        ('state_change', 0)
+        """
         for entry in self.entries(start):
             for message in entry.messages:
                 yield message, entry.received, entry.epoch
 
     def entries(self, start: int = 0) -> Iterator[RecordedMessage]:
-        """Give messages as `messages` does, those that came together together."""
+        """Give every message in order, straight from disk, those that came together together.
+
+        Parameters
+        ----------
+        start : int
+            The number of the first message wanted, counted from 0.
+
+        Yields
+        ------
+        RecordedMessage
+            With `messages`, `received` (seconds since 1970) and `epoch`.
+
+        Examples
+        --------
+        >>> entry = next(recording.entries())
+        >>> len(entry.messages) > 0
+        True
+        """
         return self._folder.entries(start=start)
 
     def info(self) -> pd.Series:
-        """Say what the recording is: whose, from when to when, how much, and how whole."""
+        """Say what the recording is: whose, from when to when, how much, and how whole.
+
+        Returns
+        -------
+        pandas.Series
+            `path`, `run_id`, `url`, `state` (``"recording"``, ``"finished"`` or ``"unfinished"``), `messages`,
+            `events`, `first` and `last` (times of the first and last message, UTC), `first_tick`, `last_tick`,
+            `epochs`, `gaps`, `segments`, `bytes`, `problems` (how many) and `package` (the version that wrote it). What
+            is unknown is missing.
+
+        Examples
+        --------
+        >>> recording.info()[["state", "events", "last_tick", "gaps"]].to_list()
+        ['finished', 339, 60, 0]
+        """
         folder = self._folder
         manifest = folder.manifest
         stats = [segment.stats for segment in folder.segments]
@@ -171,18 +273,48 @@ class Recording(Reader):
 
     @cached_property
     def panel(self) -> Panels:
-        """Make one panel: `recording.panel.characters()`, `.events()`, `.rates()`, `.errors()` …"""
+        """Make one panel: `recording.panel.characters()`, `.events()`, `.rates()`, `.errors()` …
+
+        Returns
+        -------
+        Panels
+            Each of its methods makes a widget.
+
+        Examples
+        --------
+        >>> panel = recording.panel.characters()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         from ..widgets.panels import Panels
 
         status = RecordingStatus(self.info, lambda: self.problems)
         return Panels(self._store, status, NoCommands(), self._refresher)
 
     def dashboard(self) -> Dashboard:
-        """Show all panels in one widget, as a session does."""
+        """Show all panels in one widget, as a session does.
+
+        Returns
+        -------
+        Dashboard
+            The widget; the last line of a cell shows it.
+
+        Examples
+        --------
+        >>> board = recording.dashboard()
+        >>> board.close()
+        """
         return self.panel.dashboard()
 
     def close(self) -> None:
-        """End the panels; what was read can still be asked."""
+        """Close the panels. What was read can still be asked. A second call does nothing.
+
+        Examples
+        --------
+        >>> one = dc.open_recording(folder / "saved")
+        >>> one.close()
+        >>> len(one)
+        339
+        """
         self._closed = True
         if "_refresher" in self.__dict__:
             self._refresher.close()

@@ -59,16 +59,52 @@ def connect(
     ssl: ssl_module.SSLContext | None = None,
     timeout: LongTime = 10.0,
 ) -> Session:
-    """Connect to a simulation and give a `Session` that follows it until it is closed.
+    """Connect to a simulation, and follow it until the session is closed.
 
-    `target` is a `ws://` or `wss://` URL, or a server or probe that runs in this process. `history` is how many past
-    messages are wanted, `retention` how many events are held at most; `types` and `characters` keep the rest away.
-    With `record` everything is written into that folder as it comes; where it holds a recording already, of an earlier
-    kernel say, the session takes up what that has, asks for what came since, and goes on with it.
-    Returns after the snapshot of the town (or, of servers that have none, after the handshake).
+    Returns when the town is known and the past messages asked for are there, or, with servers that have no snapshot,
+    after the handshake. If past messages are still on their way when `timeout` is over, a `UserWarning` says how many.
 
-    Raises `ConnectionError`, which says what failed and what to try, and `ValueError` for a URL that cannot be one.
-    A `name` in use closes the session that had it, so a cell can be run again.
+    Parameters
+    ----------
+    target : str, LocalServer, Replay or SimulationProbe
+        A ``ws://`` or ``wss://`` URL, or a server or probe that runs in this process.
+    token : str, optional
+        What the server asks for. A server or probe in this process is asked for its own.
+    history : int
+        How many past messages are wanted.
+    retention : int
+        How many events are held at most; the oldest are dropped first.
+    types : str or list-like of str, optional
+        Receive only events of these types.
+    characters : str, int or list-like of them, optional
+        Receive only events of these characters.
+    record : str or path-like, optional
+        Write everything into this folder as it comes. If it holds a recording already, the session takes up what that
+        has, asks for what came since, and goes on with it.
+    name : str, optional
+        What the session is called in this process. It closes the session that had the name, so a cell can be run again.
+    ssl : ssl.SSLContext, optional
+        How to trust a ``wss://`` server; left out, as the system does.
+    timeout : number, str or timedelta
+        How long to wait for the connection: seconds, or a text such as ``"1min"``.
+
+    Returns
+    -------
+    Session
+        The live session.
+
+    Raises
+    ------
+    ConnectionError
+        If there is no connection; it says what failed and what to try.
+    ValueError
+        If the URL or another argument cannot be.
+
+    Examples
+    --------
+    >>> with dc.connect(server, types="error", history=100_000) as errors:
+    ...     errors.events()["code"].to_list()
+    [2001, 2001, 2002, 2001]
     """
     url = _url_of(target)
     history, retention, timeout = whole(history, "`history`"), whole(retention, "`retention`"), wait_s(timeout)
@@ -103,9 +139,20 @@ def _url_of(target: Any) -> str:
 
 
 class Session(Reader):
-    """Follow one simulation: it answers questions, shows itself, and takes commands back.
+    """A live connection to one simulation: it answers questions, shows the run, and takes commands back.
 
     Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
+
+    Attributes
+    ----------
+    url : str
+        Where it is connected to, without secrets.
+    name : str
+        What it is called in this process.
+    monitor : ConnectionMonitor
+        What the connection counts; `metrics()` has it too.
+    traffic : WebSocketDebugger
+        The frames themselves, both ways, while `.enabled`; `.frames()` gives them as a table.
     """
 
     _store: EventStore
@@ -186,7 +233,16 @@ class Session(Reader):
     # --- life --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the connection and every thread of the session; what it holds can still be asked. Idempotent."""
+        """End the connection and every thread of the session. What it holds can still be asked. A second call does
+        nothing.
+
+        Examples
+        --------
+        >>> other = dc.connect(server)
+        >>> other.close()
+        >>> other.metrics()["connection"], len(other.characters())
+        ('closed', 12)
+        """
         if not lifetime.release(self):
             return
         self._closed = True
@@ -204,7 +260,19 @@ class Session(Reader):
                     self._refresher.close()  # last, so that what stays on view says that this is the end
 
     def reconnect(self) -> None:
-        """Try to connect now, and close the circuit breaker by hand."""
+        """Try to connect now, without waiting for the next attempt. A session that is live stays as it is.
+
+        Raises
+        ------
+        ConnectionError
+            If this attempt fails too; after a passing failure the trying goes on by itself.
+
+        Examples
+        --------
+        >>> session.reconnect()
+        >>> session.metrics()["connection"]
+        'live'
+        """
         self._portal.call(self._client.reconnect, timeout=15)
 
     def _give_up(self) -> None:
@@ -254,10 +322,26 @@ class Session(Reader):
     # --- recording ---------------------------------------------------------------------------------------------
 
     def record(self, path: str | os.PathLike[str]) -> None:
-        """Write into a folder from now on, as it comes; the town as it is comes first. Ends an earlier recording.
+        """Write into a folder from now on, as messages come, the town as it is now first. Ends an earlier recording.
 
-        A recording that is there is gone on with, and what it lacks is a gap in it. Raises `ValueError` for a folder
-        of something else, and `OSError` where nothing can be written or another session is at work.
+        Parameters
+        ----------
+        path : str or path-like
+            The folder. A recording that is there is gone on with, and what it lacks is a gap in it.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else, or the session is closed.
+        OSError
+            If nothing can be written there, or another session writes into it.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.record(new_path)
+        ...     other.metrics()["recording"]
+        'writing'
         """
         if self._closed:
             raise ValueError("the session is closed, so nothing more will come; save(path) writes what it holds")
@@ -276,7 +360,18 @@ class Session(Reader):
     def stop_recording(self) -> None:
         """Finish the recording, if there is one: all that came is written when this returns.
 
-        A `RecordingWarning` says why where that was not possible; what was committed before can be read all the same.
+        Warns
+        -----
+        RecordingWarning
+            If that was not possible, with the reason; what was committed before can be read all the same.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.record(new_path)
+        ...     other.stop_recording()
+        >>> dc.open_recording(new_path).info()["state"]
+        'finished'
         """
         recorder, self._recorder = self._recorder, None
         if recorder is None:
@@ -292,7 +387,30 @@ class Session(Reader):
             )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write what is held now as a finished recording of its own; `FileExistsError` where there is one."""
+        """Write what is held now as a finished recording of its own.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A folder that does not exist yet, or is empty.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        FileExistsError
+            If there is something already.
+
+        Examples
+        --------
+        >>> session.save(new_path).name
+        'recording'
+        >>> len(dc.open_recording(new_path)) == len(session)
+        True
+        """
         return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
 
     def _recorder_into(self, path: str | os.PathLike[str]) -> Recorder:
@@ -317,20 +435,66 @@ class Session(Reader):
     # --- questions that only a live session has ----------------------------------------------------------------
 
     def metrics(self) -> pd.Series:
-        """Give the connection's and the store's figures; names end in their unit (`_s` seconds)."""
+        """Give the connection's and the store's figures now.
+
+        Returns
+        -------
+        pandas.Series
+            One value for each figure (object; NA where nobody knows): `connection`, `dialect`, `run_state`, `tick`,
+            `epoch`, `head`, `circuit` and `recording` (``"writing"``, ``"failing"`` …) say how things are; names that
+            end in `_s` are seconds, such as `lag_s`, `latency_p95_s` and `checkpoint_age_s`; `memory_bytes`,
+            `bytes_received` and `bytes_sent` are bytes; `messages_per_s` is a rate; the others are counts, such as
+            `gaps`, `missing`, `errors`, `evicted`.
+
+        Examples
+        --------
+        >>> session.metrics()[["connection", "dialect", "run_state", "gaps"]].to_list()
+        ['live', 'v1', 'paused', 0]
+        """
         return self._status.metrics()
 
     def wait_for(
         self, type: Names = None, *, where: str | None = None, after: int | None = None, timeout: LongTime = 30.0
     ) -> dict[str, Any]:
-        """Wait for the next event like that, or the first one after a row, and give it as a dict.
+        """Wait for the next event that meets the conditions.
 
-        The dict has the columns of `events()`, and `row`, `payload` and `data`. `timeout` is seconds, a timedelta or a
-        text such as `"1min"`. A name that was never seen is waited for, with a `UserWarning` that says which may be
-        meant.
+        Parameters
+        ----------
+        type : str or list-like of str, optional
+            Only an event of these types.
+        where : str, optional
+            A condition as in `events`, such as ``"new_state == 'BARGAIN'"``. It also knows the attributes of
+            characters.
+        after : int, optional
+            Take the first such event after this row, which may be there already; ``-1`` begins with the oldest. Left
+            out, only events that come from now on count.
+        timeout : number, str or timedelta
+            How long to wait: seconds, a timedelta, or a text such as ``"1min"``.
 
-        Raises `TimeoutError` when none came in `timeout` seconds, `RuntimeError` when the session is closed, so that
-        none will, and `ValueError` for a condition that is a mistake.
+        Returns
+        -------
+        dict
+            The columns of `events()`, and `row`, `payload` and `data`.
+
+        Raises
+        ------
+        TimeoutError
+            If none came in time.
+        RuntimeError
+            If the session is closed, so that none will come.
+        ValueError
+            If a condition or a length of time cannot be understood.
+
+        Warns
+        -----
+        UserWarning
+            If a name was never seen; it is waited for all the same.
+
+        Examples
+        --------
+        >>> event = session.wait_for("error", where="code == 2002", after=-1)
+        >>> event["message"]
+        'no answer to ACTREFLECTION in time'
         """
         types = self._types(type)
         if where is not None:
@@ -345,9 +509,37 @@ class Session(Reader):
         )
 
     def on(self, type: Names, callback: Callback) -> Subscription:
-        """Call `callback` with each event of a type (`None`: of all) as a dict, in order, on one thread of its own.
+        """Call a function with each event that comes from now on, in order, on a thread of its own.
 
-        Returns a handle with `.remove()`, `.dropped` and `.errors`; an exception in it is shown, and stops nothing.
+        Parameters
+        ----------
+        type : str, list-like of str or None
+            Only events of these types; `None` means all.
+        callback : callable
+            Takes one event: a dict with the columns of `events()`, and `row`, `payload` and `data`. An exception in it
+            is logged and counted, and stops nothing.
+
+        Returns
+        -------
+        Subscription
+            The handle: `.remove()` ends it, `.dropped` and `.errors` count.
+
+        Raises
+        ------
+        TypeError
+            If `callback` is no function.
+        RuntimeError
+            If the session is closed.
+
+        Examples
+        --------
+        >>> from queue import SimpleQueue
+        >>> events = SimpleQueue()
+        >>> with dc.connect(server) as other:
+        ...     handle = other.on("event_notification", events.put)
+        ...     _ = other.inject_event("market_day", {"bread": 3})
+        ...     events.get(timeout=30)["data"]
+        {'bread': 3}
         """
         return self._subscriptions.add(self._types(type), callback)
 
@@ -357,48 +549,219 @@ class Session(Reader):
         return None if names is None else dict.fromkeys(names)
 
     def forget(self, *, before: Moment) -> int:
-        """Drop the oldest events, up to the first that is not before a moment; gives how many went."""
+        """Drop the oldest events, to free memory.
+
+        Parameters
+        ----------
+        before : datetime, str, number or timedelta
+            Everything goes up to the first event that is not before this moment; read as `since` in `events`.
+
+        Returns
+        -------
+        int
+            How many events went.
+
+        Raises
+        ------
+        ValueError
+            If the moment cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.connect(server, history=100_000) as other:
+        ...     held = len(other)
+        ...     gone = other.forget(before=other.events("error")["time"].iloc[0])
+        ...     gone > 0, len(other) == held - gone
+        (True, True)
+        """
         return self._store.forget(before=before)
 
     # --- commands ----------------------------------------------------------------------------------------------
 
     def pause(self, timeout: Timeout = 30.0) -> str:
-        """Pause the run; returns its `run_state` when it has stopped and the store holds everything up to there.
+        """Pause the run, and wait until it has stopped and the store holds everything up to there.
 
-        Where the tick under way is not over within `timeout` seconds (`None` waits for it) this returns `"pausing"`:
-        the pause stays wanted, until it is reached or `resume` takes it back.
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Seconds. If the tick under way is not over by then, the pause stays wanted until it is reached or `resume`
+            takes it back. `None` waits for it.
+
+        Returns
+        -------
+        str
+            The run's state: ``"paused"``, or ``"pausing"`` if the time was over first.
+
+        Raises
+        ------
+        CommandError
+            With code 1105 if the run is over, or this is the thread that calls `checkpoint`.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> session.pause()
+        'paused'
         """
         return self._commands.pause(timeout)
 
     def resume(self, timeout: Timeout = None) -> str:
-        """Let the run go on; returns its `run_state`. A pause that was not reached yet is taken back."""
+        """Let the run go on. A pause that was not reached yet is taken back.
+
+        Parameters
+        ----------
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        str
+            The run's state: ``"running"``.
+
+        Raises
+        ------
+        CommandError
+            If the run is over, or the time is.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     other.resume()
+        'running'
+        """
         return self._commands.resume(timeout)
 
     def step(self, ticks: int = 1, timeout: Timeout = None) -> str:
-        """Run that many ticks and pause again; returns when the store holds everything up to there.
+        """Run that many ticks and pause again, and wait until the store holds everything up to there.
 
-        Waits `timeout` seconds at most, and without one as long as the ticks take; from one second on a bar shows how
-        far it is. An interrupt (Ctrl-C) leaves, and has the run paused where it is by then.
+        From one second on a bar shows how far it is. An interrupt (Ctrl-C) leaves, and has the run paused where it is
+        by then.
 
-        Raises `CommandError` 1104 when the time is over, while the step goes on, and 1105 when it was cut short.
+        Parameters
+        ----------
+        ticks : int
+            How many.
+        timeout : float or timedelta, optional
+            Seconds to wait at most; `None` waits as long as the ticks take.
+
+        Returns
+        -------
+        str
+            The run's state: ``"paused"``.
+
+        Raises
+        ------
+        CommandError
+            With code 1104 if the time is over, while the step goes on, and 1105 if the run is not paused or the step
+            was cut short.
+        OutcomeUnknown
+            If the answer was lost.
+        ValueError
+            If `ticks` is no whole number.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     other.step(5), other.metrics()["tick"]
+        ('paused', 5)
         """
         return self._commands.step(whole(ticks, "`ticks`"), timeout)
 
     def set_speed(self, factor: float, timeout: Timeout = None) -> str:
-        """Run at `factor` times the simulation's own pace; returns its `run_state`, with `.speed`."""
+        """Run at that many times the simulation's own pace.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0; 1 is the simulation's own pace.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        str
+            The run's state, with the speed as its attribute `speed`.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if the factor cannot be, or if the run is over, or the time is.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> session.set_speed(1).speed
+        1.0
+        """
         return self._commands.set_speed(factor, timeout)
 
     def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
         """Give everything that the simulation itself knows of a character.
 
-        At once where the simulation offered it with `anytime=True`, otherwise at its next checkpoint.
+        It answers at once where the simulation offered it with ``anytime=True``, and otherwise at its next checkpoint.
+
+        Parameters
+        ----------
+        character_id : str or int
+            Whose.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        any
+            What the simulation gives: mostly a dict.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if there is no such character, and 1101 if the simulation does not offer it.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> session.inspect("emma")["home"]
+        'Home 1'
         """
         return self.command("inspect", timeout=timeout, character_id=name_of(character_id))
 
     def set_attribute(self, character_id: str | int, name: str, value: Any, *, timeout: Timeout = None) -> int | None:
-        """Change an attribute of a character in the simulation; the change is itself an event in the stream.
+        """Change an attribute of a character in the simulation. The change is itself an event in the stream.
 
-        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        Parameters
+        ----------
+        character_id : str or int
+            Whose attribute.
+        name : str
+            Which attribute.
+        value : any
+            The new value, which must have a JSON form.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        int or None
+            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if the simulation refuses, and 1101 if it does not offer it.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     row = other.set_attribute("emma", "money", 100)
+        ...     other.payload(row)["money"], other.characters().loc["emma", "money"].item()
+        (100, 100.0)
         """
         arguments = {"character_id": name_of(character_id), "name": name, "value": value}
         return self._commands.change("set_attribute", arguments, timeout=timeout)
@@ -413,7 +776,35 @@ class Session(Reader):
     ) -> int | None:
         """Make something happen in the run: an `event_notification` published by the simulation itself.
 
-        Returns the row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+        Parameters
+        ----------
+        event_type : str
+            What kind of event it is.
+        data : any, optional
+            Its inner value, which must have a JSON form.
+        character_id : str or int, optional
+            Whose event it is.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        int or None
+            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if there is no such character.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     row = other.inject_event("market_day", {"bread": 3})
+        ...     other.events(payload=True).loc[row, "data"]
+        {'bread': 3}
         """
         whose = None if character_id is None else name_of(character_id)
         arguments = {"event_type": name_of(event_type), "data": data, "character_id": whose}
@@ -422,23 +813,77 @@ class Session(Reader):
     def command(
         self, name: str, /, *, timeout: Timeout = None, arguments: Mapping[str, Any] | None = None, **more: Any
     ) -> Any:
-        """Have the simulation run one of its commands and give the result.
+        """Have the simulation run one of its commands, and give the result.
 
-        Waits `timeout` seconds, and without one as long as it takes: commands are carried out at the simulation's
-        checkpoints. Arguments are given by name, or in `arguments` where a name is `timeout` or `arguments`. An
-        interrupt (Ctrl-C) leaves, and withdraws what was not begun.
+        Commands are carried out at the simulation's checkpoints. An interrupt (Ctrl-C) leaves, and withdraws what was
+        not begun.
 
-        Raises `CommandError` with the server's code, message and details when it fails, and `OutcomeUnknown` when
-        the reply was lost, so that nobody knows whether it took effect.
+        Parameters
+        ----------
+        name : str
+            The command, as `commands()` lists it.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+        arguments : mapping, optional
+            Arguments by name, for names such as ``"timeout"`` that clash with those here.
+        **more
+            Arguments by name.
+
+        Returns
+        -------
+        any
+            What the command gives.
+
+        Raises
+        ------
+        CommandError
+            If the command failed, with the server's `code`, `message` and `details`.
+        OutcomeUnknown
+            If the answer was lost, so that nobody knows whether it took effect.
+
+        Examples
+        --------
+        >>> session.command("inspect", character_id="emma")["state"]
+        'CHATING'
         """
         return self._commands.call(name, {**(arguments or {}), **more}, timeout=timeout)
 
     def commands(self) -> pd.DataFrame:
-        """List the commands that the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        """List the commands that the simulation offers.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each command: `name`, `role` (who may run it: ``"viewer"`` or ``"debugger"``), `doc` (str) and
+            `arguments` (object: a JSON Schema).
+
+        Examples
+        --------
+        >>> session.commands()["name"].head(3).to_list()
+        ['pause', 'resume', 'step']
+        """
         return self._commands.table()
 
     def send(self, message: str | WebSocketMessage) -> None:
-        """Send a bare text frame (`"start"` for DegentCivil's own server) or a `WebSocketMessage`."""
+        """Send a frame as it is, for servers that take no commands.
+
+        Parameters
+        ----------
+        message : str or WebSocketMessage
+            A bare text frame, such as ``"start"`` for DegentCivil's own server, or a message.
+
+        Raises
+        ------
+        ConnectionError
+            If there is no connection.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.send("start")  # which this server, unlike DegentCivil's own, does not know
+        ...     other.wait_for("error", where="code == 1001", after=-1)["code"]
+        1001
+        """
         self._portal.call(self._client.send, message, timeout=10)
 
     # --- seeing ------------------------------------------------------------------------------------------------
@@ -451,11 +896,33 @@ class Session(Reader):
 
     @cached_property
     def panel(self) -> Panels:
-        """Make one panel: `session.panel.characters()`, `.events()`, `.rates()`, `.errors()`, `.connection()` …"""
+        """Make one panel: `session.panel.characters()`, `.events()`, `.rates()`, `.errors()`, `.connection()` …
+
+        Returns
+        -------
+        Panels
+            Each of its methods makes a widget that follows the run until it is closed.
+
+        Examples
+        --------
+        >>> panel = session.panel.characters()  # the last line of a cell shows it
+        >>> panel.close()
+        """
         from ..widgets.panels import Panels
 
         return Panels(self._store, self._status, self._commands, self._refresher, self.traffic)
 
     def dashboard(self) -> Dashboard:
-        """Show all panels in one widget, which follows the run and goes on while a cell blocks."""
+        """Show all panels in one widget, which follows the run and goes on while a cell blocks.
+
+        Returns
+        -------
+        Dashboard
+            The widget; the last line of a cell shows it.
+
+        Examples
+        --------
+        >>> board = session.dashboard()
+        >>> board.close()
+        """
         return self.panel.dashboard()

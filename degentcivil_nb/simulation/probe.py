@@ -33,18 +33,72 @@ _CLOSE_S: Final = 10.0
 
 
 class SimulationProbe(Watching):
-    """Show a simulation to notebooks, and let them stop and steer it at its checkpoints.
+    """What a simulation calls to be seen and steered, with the server that shows it on a thread of its own.
 
-    The server runs on its own thread and listens when the constructor returns; `ConnectionError` says why it cannot.
-    After that nothing here raises into the simulation, and nothing but a checkpoint blocks it.
+    The server listens when the constructor returns. After that nothing here raises into the simulation, and nothing but
+    a checkpoint blocks it. It is a context manager, closed by `close()` and at the interpreter's exit.
 
-    `token` is a debugger's; `tokens` maps tokens to roles (`"viewer"`, `"debugger"`). With neither, only this machine
-    can connect. `tick_s` is the least time between two checkpoints in seconds, at speed 1; without it the simulation
-    runs as fast as it can. With `paused` it stops at its first checkpoint. `compression` is off where only this machine
-    can connect, unless it is asked for. With `metrics_port` (0: a free one) Prometheus finds the server's figures at
-    `metrics_url`, for which the extra `prometheus` is needed. A `name` in use closes the probe that had it, so a cell
-    can be run again. `history` is how many messages the server keeps for those who come or come back, 64 MB of them at
-    most.
+    Parameters
+    ----------
+    host : str
+        The address to listen on. One that other machines can reach needs a token.
+    port : int
+        Where to listen; 0 takes a free port.
+    token : str, optional
+        What a debugger must know to connect. Without `token` and `tokens` only this machine can connect.
+    tokens : mapping of str to {"viewer", "debugger"}, optional
+        More tokens, with the role that each gives.
+    ssl : ssl.SSLContext, optional
+        Serve ``wss://`` with it.
+    tick_s : float or timedelta, optional
+        The least time between two checkpoints at speed 1, in seconds. Left out, the simulation runs as fast as it can.
+    paused : bool
+        Stop at the first checkpoint.
+    run_id : str, optional
+        What the run is called.
+    compression : bool, optional
+        Compress what is sent. Left out: not where only this machine can connect.
+    metrics_port : int, optional
+        Where Prometheus finds the server's figures, at `metrics_url`; 0 takes a free port. Needs the extra
+        ``prometheus``.
+    name : str, optional
+        What the probe is called in this process. It closes the probe that had the name, so a cell can be run again.
+    history : int
+        How many messages the server keeps for those who connect or come back, 64 MB of them at most.
+    clock : callable
+        Gives the time in seconds since 1970.
+
+    Attributes
+    ----------
+    auth : WebSocketAuth or None
+        Who may connect; its tokens can be changed at any time. `None`: everybody on this machine.
+    monitor : ConnectionMonitor
+        What the server counts.
+    traffic : WebSocketDebugger
+        The frames themselves, both ways, while `.enabled`.
+    metrics_url : str or None
+        Where Prometheus finds the figures.
+    name : str or None
+        What the probe is called in this process.
+    states : dict
+        The state last told of each character.
+
+    Raises
+    ------
+    ConnectionError
+        If the port is in use.
+    ValueError
+        If an argument cannot be.
+
+    Examples
+    --------
+    >>> with dc.SimulationProbe(port=0) as town:
+    ...     for tick in range(3):
+    ...         _ = town.state_change("emma", "MOVE", location="Market")
+    ...         town.checkpoint(tick)
+    ...     with dc.connect(town) as session:
+    ...         session.events("state_change")["tick"].to_list()
+    [0, 1, 2]
     """
 
     def __init__(
@@ -125,30 +179,86 @@ class SimulationProbe(Watching):
 
     @property
     def url(self) -> str:
-        """Say where to connect, such as `ws://127.0.0.1:8765`."""
+        """Say where to connect.
+
+        Returns
+        -------
+        str
+            Such as ``"ws://127.0.0.1:8765"``.
+
+        Examples
+        --------
+        >>> probe.url.rpartition(":")[0]
+        'ws://127.0.0.1'
+        """
         return self._server.url
 
     @property
     def server(self) -> SimulationWebSocket:
-        """Give the server, which lives on the portal's loop."""
+        """Give the server, which lives on the portal's loop.
+
+        Returns
+        -------
+        SimulationWebSocket
+            Another one after `restart_server`.
+
+        Examples
+        --------
+        >>> type(probe.server).__name__
+        'SimulationWebSocket'
+        """
         return self._server
 
     @property
     def portal(self) -> Portal:
-        """Give the thread that the server runs on."""
+        """Give the thread that the server runs on.
+
+        Returns
+        -------
+        Portal
+            `portal.call(function)` runs a coroutine function on the server's loop.
+
+        Examples
+        --------
+        >>> probe.portal.thread.name
+        'degentcivil-probe'
+        """
         return self._portal
 
     @property
     def run_state(self) -> str:
-        """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`."""
+        """Say how the run is.
+
+        Returns
+        -------
+        str
+            ``"running"``, ``"pausing"``, ``"paused"``, ``"finished"`` or ``"dead"``.
+
+        Examples
+        --------
+        >>> probe.run_state
+        'running'
+        """
         return self.control.status().state
 
     # --- being stopped and steered -------------------------------------------------------------------------------
 
     def checkpoint(self, tick: Any = None) -> None:
-        """Let commands happen here, and stay while the run is paused; without `tick` the next number is meant.
+        """Let commands happen here, and stay while the run is paused. Call it once a tick, on the simulation's thread.
 
-        A number that is no counted tick goes on as the model's own clock (`sim_time`), and the ticks are counted.
+        Parameters
+        ----------
+        tick : int, optional
+            The tick that is over; left out, the next number. A number that is no counted tick, such as 0.25, goes on as
+            the model's own clock (`sim_time`), and the ticks are counted.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     for tick in range(3):
+        ...         town.checkpoint(tick)
+        ...     town
+        <SimulationProbe ws://127.0.0.1:...: running at tick 2>
         """
         self._look()
         try:
@@ -157,7 +267,26 @@ class SimulationProbe(Watching):
             self._fail(error)
 
     async def acheckpoint(self, tick: Any = None) -> None:
-        """Do the same in a coroutine; it never blocks the loop, and handlers may be coroutine functions."""
+        """Do in a coroutine what `checkpoint` does.
+
+        It never blocks the loop, and handlers may be coroutine functions.
+
+        Parameters
+        ----------
+        tick : int, optional
+            As in `checkpoint`.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> async def run(town):
+        ...     for tick in range(3):
+        ...         await town.acheckpoint(tick)
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     asyncio.run(run(town))
+        ...     town
+        <SimulationProbe ws://127.0.0.1:...: running at tick 2>
+        """
         self._look()
         try:
             await self.control.acheckpoint(tick)
@@ -185,12 +314,49 @@ class SimulationProbe(Watching):
         name: str | None = None,
         anytime: bool = False,
     ) -> _Function | Callable[[_Function], _Function]:
-        """Offer a function as a command; notebooks give its arguments by name, checked against the annotations.
+        """Offer a function as a command of the simulation. Used as a decorator, with or without arguments.
 
-        With `anytime` it is answered at once, on a worker thread of the probe, and not at the next checkpoint: that it
-        may race the model is then the function's own affair.
+        Notebooks give the function's arguments by name, and they are checked against its annotations. The first line of
+        its docstring describes it in `session.commands()`. It runs on the simulation's thread inside the next
+        checkpoint.
 
-        Raises `TypeError` or `ValueError` for a function that cannot be one. A name used before is used anew.
+        Parameters
+        ----------
+        function : callable
+            What is offered. A name used before is used anew.
+        role : {"debugger", "viewer"}
+            Who may run it.
+        name : str, optional
+            The command's name; left out, the function's.
+        anytime : bool
+            Run it at once, on a worker thread of the probe, instead of at the next checkpoint. That it may race the
+            model is then its own affair.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Raises
+        ------
+        TypeError
+            If its signature cannot be called by name, or an annotation has no JSON form.
+        ValueError
+            If the name is none, is one of the probe's own commands, or the role is unknown.
+
+        Examples
+        --------
+        >>> purse = {"emma": 3}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.command(anytime=True)
+        ...     def give_money(character_id: str, amount: int) -> int:
+        ...         purse[character_id] += amount
+        ...         return purse[character_id]
+        ...
+        ...     with dc.connect(town) as session:
+        ...         session.command("give_money", character_id="emma", amount=2)
+        5
         """
 
         def offer(function: _Function) -> _Function:
@@ -211,10 +377,33 @@ class SimulationProbe(Watching):
     def inspector(
         self, function: _Function | None = None, /, *, anytime: bool = False
     ) -> _Function | Callable[[_Function], _Function]:
-        """Offer `inspect`: the function takes a character's id and gives all that is known of it, as plain data.
+        """Offer `inspect`. Used as a decorator, with or without arguments.
 
-        A `LookupError` says that there is no such character. With `anytime` it is asked at once, on a worker thread of
-        the probe, and not at the next checkpoint.
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id and gives all that is known of it. A `LookupError` says that there is no such
+            character.
+        anytime : bool
+            Ask it at once, on a worker thread of the probe, instead of at the next checkpoint.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Examples
+        --------
+        >>> people = {"emma": {"money": 3}}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.inspector(anytime=True)
+        ...     def find(character_id):
+        ...         return people[character_id]
+        ...
+        ...     with dc.connect(town) as session:
+        ...         session.inspect("emma")
+        {'money': 3}
         """
 
         def offer(function: _Function) -> _Function:
@@ -233,10 +422,34 @@ class SimulationProbe(Watching):
     def attributes(
         self, function: _Function | None = None, /, *, anytime: bool = False
     ) -> _Function | Callable[[_Function], _Function]:
-        """Offer `set_attribute`: the function takes a character's id, a name and a value, and sets it.
+        """Offer `set_attribute`. Used as a decorator, with or without arguments.
 
-        A `LookupError`, `TypeError` or `ValueError` refuses. What is set is told as a `character_update` by itself.
-        With `anytime` it is called at once, on a worker thread of the probe, and not at the next checkpoint.
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id, a name and a value, and sets it. A `LookupError`, `TypeError` or `ValueError`
+            refuses. What is set is told as a `character_update` by itself.
+        anytime : bool
+            Call it at once, on a worker thread of the probe, instead of at the next checkpoint.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Examples
+        --------
+        >>> people = {"emma": {"money": 3}}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.attributes(anytime=True)
+        ...     def set_one(character_id, name, value):
+        ...         people[character_id][name] = value
+        ...
+        ...     with dc.connect(town) as session:
+        ...         _ = session.set_attribute("emma", "money", 100)
+        >>> people
+        {'emma': {'money': 100}}
         """
 
         def offer(function: _Function) -> _Function:
@@ -266,7 +479,27 @@ class SimulationProbe(Watching):
             return _nothing
 
     def flush(self) -> int:
-        """Wait until all that was told has its position in the stream, and give the last one."""
+        """Wait until all that was told has its position in the stream.
+
+        Returns
+        -------
+        int
+            The last position.
+
+        Raises
+        ------
+        RuntimeError
+            If the probe is closed.
+        TimeoutError
+            If the server's thread does not answer within 10 seconds.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.event("trade", {"price": 3})
+        ...     town.flush()
+        1
+        """
 
         async def head_after_drain() -> int:
             return self._server.feed.head_after_drain()
@@ -274,7 +507,21 @@ class SimulationProbe(Watching):
         return self._portal.call(head_after_drain, timeout=_CLOSE_S)
 
     def characters(self) -> list[str]:
-        """List the ids of all characters told of so far."""
+        """List the characters told of so far.
+
+        Returns
+        -------
+        list of str
+            Their ids, in the order of first appearance.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.character_update("emma", money=12)
+        ...     _ = town.state_change("noah", "MOVE")
+        ...     town.characters()
+        ['emma', 'noah']
+        """
         try:
             self.flush()
         except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
@@ -292,7 +539,21 @@ class SimulationProbe(Watching):
         return self._portal.thread.is_alive() and not self._portal.closed
 
     def restart_server(self) -> None:
-        """Have a new server, with a new epoch, take the place of the one there is; `ConnectionError` if it cannot."""
+        """Put a new server, with a new epoch, in the place of the one there is.
+
+        Raises
+        ------
+        ConnectionError
+            If the port was taken meanwhile.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     before = town.server.epoch
+        ...     town.restart_server()
+        ...     town.server.epoch == before
+        False
+        """
         self._portal.call(self._replace_server, timeout=_CLOSE_S)
 
     async def _replace_server(self) -> None:
@@ -306,11 +567,35 @@ class SimulationProbe(Watching):
     # --- the end -------------------------------------------------------------------------------------------------
 
     def finish(self, state: str = "finished", reason: str | None = None) -> None:
-        """Tell that the run is over, and go on serving what there is to see."""
+        """Tell that the run is over, and go on serving what there is to see.
+
+        Parameters
+        ----------
+        state : {"finished", "dead"}
+            How it ended.
+        reason : str, optional
+            Why, such as ``"exception"``.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.finish()
+        ...     with dc.connect(town) as session:
+        ...         session.metrics()["run_state"]
+        'finished'
+        """
         self.control.finish(state, reason)
 
     def close(self) -> None:
-        """Tell that the run is `finished`, and end the server and its thread. Idempotent."""
+        """Tell that the run is over, and end the server and its thread. A second call does nothing.
+
+        Examples
+        --------
+        >>> town = dc.SimulationProbe(port=0)
+        >>> town.close()
+        >>> town.run_state
+        'finished'
+        """
         if not lifetime.release(self):
             return
         self.control.finish("finished")

@@ -90,19 +90,25 @@ class EventPublisher:
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character is in a new state; the previous one is remembered when it is not given.
+        """Tell that a character is in a new state.
 
         Parameters
         ----------
-        character_id, new_state
-            Of any type: an enum gives its name, a whole number stays one, everything else is told as text.
-        location
-            Where the character is, also of any type; a pair of numbers is told as text and sets the attributes `x`
-            and `y`. Left out, the character stays where it was; `None` says that it left its place.
-        previous_state
-            The state before, where the one told last is not it.
-        id, cause
-            A name for this event, or `True` to have one made; the names of what led to it, one or a list.
+        character_id : any
+            Text and whole numbers are told as they are, an enum by its name, everything else as text.
+        new_state : any
+            The state from now on, told as an id is.
+        location : any, optional
+            Where the character is, also of any type; a pair of numbers is told as text and sets the attributes `x` and
+            `y`. Left out, the character stays where it was; `None` says that it left its place.
+        previous_state : any, optional
+            The state before; left out, the one told last.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
 
         Returns
         -------
@@ -111,11 +117,11 @@ class EventPublisher:
 
         Examples
         --------
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe:
-        ...     plan = probe.thought("emma", "plan", "go for a walk")
-        ...     probe.state_change("emma", "MOVE", location=(3, 4), cause=plan, id="walk")
+        >>> plan = probe.thought("emma", "plan", "go for a walk")
+        >>> probe.state_change("emma", "MOVE", location=(3, 4), cause=plan, id="walk")
         'walk'
+        >>> probe.states["emma"]
+        'MOVE'
         """
         try:
             pair = None
@@ -152,11 +158,43 @@ class EventPublisher:
         return id  # type: ignore[no-any-return]
 
     def character_update(self, character_id: Any, **attributes: Any) -> None:
-        """Tell attributes of a character; they are merged over what is known of it."""
+        """Tell attributes of a character; they are merged over what is known of it.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose, as in `state_change`.
+        **attributes
+            Names and values of any type.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.character_update("emma", money=12, mood="calm")
+        ...     with dc.connect(town) as session:
+        ...         session.characters()[["money", "mood"]].to_dict("index")
+        {'emma': {'money': 12, 'mood': 'calm'}}
+        """
         self.update(character_id, attributes)
 
     def update(self, character_id: Any, attributes: Mapping[str, Any]) -> None:
-        """Tell attributes of any name, `character_id` excepted, which is what a character is known by."""
+        """Tell attributes of a character whose names are no keywords of Python, or clash.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose, as in `state_change`.
+        attributes : mapping
+            Names and values of any type. `character_id` cannot be an attribute.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.update("emma", {"self": 1, "favourite colour": "red"})
+        ...     with dc.connect(town) as session:
+        ...         session.characters()[["self", "favourite colour"]].to_dict("index")
+        {'emma': {'self': 1, 'favourite colour': 'red'}}
+        """
         try:
             if type(character_id) is not str:
                 character_id = self._character(character_id)
@@ -182,9 +220,32 @@ class EventPublisher:
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that something happened; `id` names it (`True`: one is made), `cause` is the `id` of what led to it.
+        """Tell that something happened.
 
-        Without a `character_id` it is the one who acts (`acting`). Returns the event's `id`, if it has one.
+        Parameters
+        ----------
+        event_type : any
+            What kind of event it is, as text or an enum.
+        data : any, optional
+            Its inner value, of any type.
+        character_id : any, optional
+            Whose event it is; left out, of whoever acts here (`acting`), or nobody's.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> probe.event("trade", {"price": 3}, character_id="emma", id="trade-7")
+        'trade-7'
         """
         try:
             if type(event_type) is not str:
@@ -221,9 +282,37 @@ class EventPublisher:
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that something went wrong, with the traceback of an exception.
+        """Tell that something went wrong.
 
-        A text as code is told as 1004 with the text as `code_name`. Returns the event's `id`, if it has one.
+        Parameters
+        ----------
+        code : any
+            A whole number, or an enum. A text is told as 1004 with the text as `code_name`.
+        message : any, optional
+            What went wrong.
+        character_id : any, optional
+            Whose error it is; left out, of whoever acts here (`acting`), or nobody's.
+        exception : BaseException, optional
+            Its traceback is told too.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.error(2001, "the answer is not JSON", character_id="emma")
+        ...     with dc.connect(town) as session:
+        ...         session.errors()[["character_id", "code", "message"]].to_numpy().tolist()
+        [['emma', 2001, 'the answer is not JSON']]
         """
         try:
             number, name = error_code_of(code)
@@ -238,9 +327,24 @@ class EventPublisher:
             return None
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
-        """Tell anything else, such as `all_buildings`: it is kept as it came, under its type.
+        """Tell anything else, such as `all_buildings`. It is kept as it came, under its type.
 
-        A `receipt` has the message's position once it is in the stream.
+        Parameters
+        ----------
+        type : str
+            The message's type.
+        data : any, optional
+            Its payload, of any type.
+        receipt : Receipt, optional
+            Has the message's position as `seq` once it is in the stream.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.publish("weather", {"rain_mm": 2})
+        ...     with dc.connect(town) as session:
+        ...         session.payload(0)
+        {'rain_mm': 2}
         """
         try:
             if not is_plain(data):

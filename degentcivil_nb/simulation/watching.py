@@ -30,16 +30,47 @@ class Watching(Words):
 
         It holds along `await` and in tasks started inside; `carry` takes it into threads and executors.
 
+        Parameters
+        ----------
+        character_id : any
+            Who acts.
+
+        Returns
+        -------
+        context manager
+            For a `with` statement.
+
         Examples
         --------
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe, probe.acting("emma"):
-        ...     probe.event("woke up")  # Emma's
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     with town.acting("emma"):
+        ...         _ = town.event("woke up")
+        ...     with dc.connect(town) as session:
+        ...         session.events()["character_id"].to_list()
+        ['emma']
         """
         return acting(character_id)
 
     def carry(self, function: _F) -> _F:
-        """Give a function that acts as whoever acts now, wherever it is called: `pool.submit(probe.carry(plan))`."""
+        """Give a function that acts as whoever acts now, wherever it is called.
+
+        Parameters
+        ----------
+        function : callable
+            Sync or async.
+
+        Returns
+        -------
+        callable
+            The function to hand to a thread or an executor: ``pool.submit(probe.carry(plan))``.
+
+        Examples
+        --------
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with probe.acting("emma"), ThreadPoolExecutor() as pool:
+        ...     pool.submit(probe.carry(lambda: probe.event("woke up", id="dawn"))).result()
+        'dawn'
+        """
         return carry(function)
 
     def llm(self, character_id: Any = None, **details: Any) -> LlmCapture:
@@ -47,8 +78,8 @@ class Watching(Words):
 
         Parameters
         ----------
-        character_id
-            Whose call it is; left out, of whoever acts here (`acting`).
+        character_id : any, optional
+            Whose call it is; left out, of whoever acts here (`acting`), or nobody's.
         **details
             `prompt_type`, `prompt`, `model`, `cause` and whatever else `llm_call` takes.
 
@@ -56,37 +87,71 @@ class Watching(Words):
         -------
         LlmCapture
             Set `response` on it; `prompt_tokens`, `completion_tokens` and `model` are read from a provider's answer
-            where they are not set. `latency_s` is the time in the block.
+            where they are not set. `latency_s` is the time in the block, and `id` is there afterwards.
 
         Examples
         --------
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe:
-        ...     with probe.llm("emma", prompt_type="PLAN", prompt="What now?", model="m") as call:
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     with town.llm("emma", prompt_type="PLAN", prompt="What now?", model="m") as call:
         ...         call.response = "sleep"
+        ...     with dc.connect(town) as session:
+        ...         session.llm_calls()[["prompt", "response", "model"]].to_numpy().tolist()
+        [['What now?', 'sleep', 'm']]
         """
         return LlmCapture(self, character_id, **details)
 
     def llm_function(self, function: _F, character_id: Any = None, **details: Any) -> _F:
         """Give a function that asks a model as `function` does, and tells each call.
 
-        It may be sync, async or give a stream; the call then ends with its stream. Of a request only the prompt
-        without images, the model and parameters such as `temperature` are recorded: no keys and no headers.
+        Of a request only the prompt without images, the model and parameters such as `temperature` are recorded: no
+        keys and no headers.
+
+        Parameters
+        ----------
+        function : callable
+            Sync, async or streaming; the call then ends with its stream.
+        character_id : any, optional
+            Whose calls they are; left out, of whoever acts where it is called.
+        **details
+            `prompt_type`, `model`, `cause` and whatever else `llm_call` takes.
+
+        Returns
+        -------
+        callable
+            It takes and gives what `function` does.
 
         Examples
         --------
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe:
-        ...     ask = probe.llm_function(lambda prompt: "sleep", prompt_type="PLAN")
-        ...     ask("What now?")
+        >>> ask = probe.llm_function(lambda prompt: "sleep", prompt_type="PLAN")
+        >>> ask("What now?")
         'sleep'
         """
         return capture_function(self, function, character_id, **details)
 
     def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
-        """Look at attributes (or keys) of an object after each checkpoint, and tell those that changed.
+        """Look at attributes (or keys) of an object at each checkpoint, and tell those that changed.
 
         The object is not kept alive for this, where its class allows weak references.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose attributes they are.
+        thing : any
+            The object, or a dict.
+        attributes : str or iterable of str
+            Their names. They are told at once as they are.
+
+        Examples
+        --------
+        >>> emma = {"money": 3}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.track("emma", emma, ["money"])
+        ...     emma["money"] = 5
+        ...     town.checkpoint()
+        ...     with dc.connect(town) as session:
+        ...         session.attribute("money")["value"].to_list()
+        [3, 5]
         """
         try:
             self._tracker.track(character_id, thing, attributes)
@@ -100,26 +165,95 @@ class Watching(Words):
             self._leave_behind("track", None, error)
 
     def guard(self, function: _F, character_id: Any = None) -> _F:
-        """Give a function, sync or async, whose exceptions are told as `error` events, and raised on as before."""
+        """Give a function whose exceptions are told as `error` events, and raised on as before.
+
+        Parameters
+        ----------
+        function : callable
+            Sync or async.
+        character_id : any, optional
+            Whose errors they are; left out, of whoever acts where it is called, or nobody's.
+
+        Returns
+        -------
+        callable
+            It takes, gives and raises what `function` does.
+
+        Examples
+        --------
+        >>> halve = probe.guard(lambda money: money // 2)
+        >>> halve(12)
+        6
+        """
         return guarded(self, function, character_id)
 
     def log_handler(self, level: int = logging.WARNING) -> logging.Handler:
-        """Give a handler for `logging` that tells records from `level` on as `error` events, this package's left out.
+        """Give a handler for `logging` that tells records as `error` events. Records of this package are left out.
+
+        Parameters
+        ----------
+        level : int
+            The least level that is told; `logging.WARNING` if left out.
+
+        Returns
+        -------
+        logging.Handler
+            For ``logger.addHandler``.
 
         Examples
         --------
         >>> import logging
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe:
-        ...     logging.getLogger("my_town").addHandler(probe.log_handler())
+        >>> logger = logging.getLogger("my_town")
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     handler = town.log_handler()
+        ...     logger.addHandler(handler)
+        ...     logger.warning("the bakery is out of bread")
+        ...     logger.removeHandler(handler)
+        ...     with dc.connect(town) as session:
+        ...         session.errors()["message"].to_list()
+        ['the bakery is out of bread']
         """
         return EventLogHandler(self, level)
 
     def loop_exceptions(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell what an event loop finds that nobody caught, such as a task that died; its own handler goes on."""
+        """Tell what an event loop finds that nobody caught, such as a task that died, as `error` events.
+
+        The loop's own handler goes on as before.
+
+        Parameters
+        ----------
+        loop : asyncio.AbstractEventLoop
+            The loop that the simulation runs on.
+
+        Examples
+        --------
+        >>> import asyncio
+        >>> with dc.SimulationProbe(port=0) as town, asyncio.Runner() as runner:
+        ...     loop = runner.get_loop()
+        ...     loop.set_exception_handler(lambda loop, context: None)  # say nothing on the terminal
+        ...     town.loop_exceptions(loop)
+        ...     loop.call_exception_handler({"message": "a task died"})
+        ...     with dc.connect(town) as session:
+        ...         session.errors()["message"].to_list()
+        ['a task died']
+        """
         tell_loop_exceptions(self, loop)
 
     def left(self, character_id: Any) -> None:
-        """Tell that a character is gone from the town; the present no longer lists it, and it is no longer tracked."""
+        """Tell that a character is gone from the town; the present no longer lists it, and it is no longer tracked.
+
+        Parameters
+        ----------
+        character_id : any
+            Who is gone.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.state_change("emma", "MOVE"), town.state_change("noah", "MOVE")
+        ...     town.left("emma")
+        ...     town.characters()
+        ['noah']
+        """
         super().left(character_id)
         self._tracker.forget(character_id)

@@ -42,11 +42,43 @@ class Words(EventPublisher):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell of a call of a language model, with its prompt and its response (text, messages or any data).
+        """Tell of a call of a language model.
 
-        Numbers may be of any type, and `latency_s` a `timedelta`; a figure that is no number stays as it was told
-        under a name of its own, such as `cost_usd_text`. Without a `character_id` it is the one who acts (`acting`).
-        Returns the call's `id`, which is made where none is given.
+        Parameters
+        ----------
+        character_id : any, optional
+            Whose call it is; left out, of whoever acts here (`acting`), or nobody's.
+        prompt_type : any, optional
+            What the call was for, such as ``"PLAN"``.
+        prompt, response : any, optional
+            Text, messages or any data.
+        model : any, optional
+            The model's name.
+        prompt_tokens, completion_tokens : number, optional
+            How many tokens went in and came out.
+        latency_s : number or timedelta, optional
+            How long it took, in seconds.
+        cost_usd : number, optional
+            What it cost, in US dollars.
+        error : any, optional
+            Why it failed.
+        id : any, optional
+            A name for this call; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload. A figure that is no number stays under a name of its own, such as
+            `cost_usd_text`.
+
+        Returns
+        -------
+        str or None
+            The call's `id`; `None` if it could not be told.
+
+        Examples
+        --------
+        >>> probe.llm_call("emma", prompt_type="PLAN", prompt="What now?", response="sleep", latency_s=0.4, id="call-1")
+        'call-1'
         """
         try:
             figures = {
@@ -78,16 +110,34 @@ class Words(EventPublisher):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character said something to one other or to several; a row of `session.chat()`.
+        """Tell that a character said something to others; a row of `session.chat()`.
 
-        Returns the message's `id`, which is made where none is given.
+        Parameters
+        ----------
+        character_id : any
+            Who speaks; `None` means whoever acts here (`acting`).
+        receivers : any
+            One id or a list of them.
+        content : any
+            What was said.
+        channel : any, optional
+            Where, such as ``"street"``.
+        id : any, optional
+            A name for this message; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The message's `id`; `None` if it could not be told.
 
         Examples
         --------
-        >>> from degentcivil_nb.simulation import SimulationProbe
-        >>> with SimulationProbe(port=0) as probe:
-        ...     probe.said("emma", ["noah", "mia"], "Good morning!", channel="street", id="c1")
-        'c1'
+        >>> probe.said("emma", ["noah", "mia"], "Good morning!", channel="street", id="chat-1")
+        'chat-1'
         """
         try:
             payload: dict[str, Any] = {
@@ -115,9 +165,36 @@ class Words(EventPublisher):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character used a tool; `latency_s` in seconds or as a `timedelta`, `error` where it failed.
+        """Tell that a character used a tool; a row of `session.tool_calls()`.
 
-        Returns the call's `id`, which is made where none is given.
+        Parameters
+        ----------
+        character_id : any
+            Whose call it is; `None` means whoever acts here (`acting`), or nobody.
+        name : any
+            The tool's name.
+        arguments, result : any, optional
+            What it was given and gave.
+        latency_s : number or timedelta, optional
+            How long it took, in seconds.
+        error : any, optional
+            Why it failed.
+        id : any, optional
+            A name for this call; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The call's `id`; `None` if it could not be told.
+
+        Examples
+        --------
+        >>> probe.tool_call("emma", "search", {"query": "bread"}, ["Market"], latency_s=0.2, id="tool-1")
+        'tool-1'
         """
         try:
             payload = {
@@ -146,9 +223,34 @@ class Words(EventPublisher):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell what a character thinks: a plan, a memory, a reflection; `evidence` are the ids of what it rests on.
+        """Tell what a character thinks: a plan, a memory, a reflection; a row of `session.thoughts()`.
 
-        Returns the thought's `id`, which is made where none is given.
+        Parameters
+        ----------
+        character_id : any
+            Who thinks; `None` means whoever acts here (`acting`).
+        kind : any
+            Such as ``"plan"``, ``"memory"`` or ``"reflection"``.
+        text : any
+            The thought.
+        evidence : any, optional
+            The `id`s of what it rests on.
+        id : any, optional
+            A name for this thought; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The thought's `id`; `None` if it could not be told.
+
+        Examples
+        --------
+        >>> probe.thought("emma", "plan", "buy bread", evidence=["chat-1"], id="plan-1")
+        'plan-1'
         """
         try:
             payload = {"character_id": self._speaker(character_id), "kind": word_of(kind), "text": text}
@@ -161,14 +263,44 @@ class Words(EventPublisher):
             return None
 
     def measure(self, name: Any, value: Any) -> None:
-        """Tell a figure of the whole model, such as a Gini coefficient or the population, as of this tick."""
+        """Tell a figure of the whole model, such as a Gini coefficient, as of this tick; a row of `session.measures()`.
+
+        Parameters
+        ----------
+        name : any
+            What the figure is called.
+        value : any
+            A number, or any data.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.measure("gini", 0.25)
+        ...     with dc.connect(town) as session:
+        ...         session.measures("gini")["value"].to_list()
+        [0.25]
+        """
         try:
             self.publish(MessageTypes.MEASURE, {"name": word_of(name), "value": value})
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.MEASURE, None, error)
 
     def left(self, character_id: Any) -> None:
-        """Tell that a character is gone from the town; the present no longer lists it."""
+        """Tell that a character is gone from the town; the present no longer lists it.
+
+        Parameters
+        ----------
+        character_id : any
+            Who is gone.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.state_change("emma", "MOVE"), town.state_change("noah", "MOVE")
+        ...     town.left("emma")
+        ...     town.characters()
+        ['noah']
+        """
         try:
             known = self._character(character_id)
             self.publish(MessageTypes.CHARACTER_LEFT, {"character_id": known})

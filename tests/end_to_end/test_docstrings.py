@@ -17,8 +17,27 @@ from degentcivil_nb.figures.plots import Plots
 from degentcivil_nb.session.subscriptions import Subscription
 from degentcivil_nb.widgets.panels import Panels
 
-CLASSES: tuple[type, ...] = (Plots, Panels, dc.LocalServer, dc.Replay, dc.Runs, dc.Comparison, Subscription)
-FUNCTIONS: tuple[Callable[..., Any], ...] = (dc.start_local_server, dc.start_replay, dc.open_runs, dc.compare)
+CLASSES: tuple[type, ...] = (
+    dc.Session,
+    dc.Recording,
+    dc.Runs,
+    dc.Comparison,
+    dc.Replay,
+    dc.LocalServer,
+    dc.SimulationProbe,
+    Subscription,
+    Plots,
+    Panels,
+)
+FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    dc.connect,
+    dc.open_recording,
+    dc.open_runs,
+    dc.compare,
+    dc.start_local_server,
+    dc.start_replay,
+)
+SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "Notes", "See Also", "Examples")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -66,12 +85,11 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 "runs": dc.open_runs(folder),
                 "folder": folder,
                 "probe": probe,
-                "new_path": tmp_path_factory.mktemp("new") / "recording",
             }
 
 
 def _sections(text: str) -> dict[str, str]:
-    parts = re.split(r"^(Parameters|Returns|Yields|Raises|Examples|Notes|See Also)\n-+\n", text, flags=re.MULTILINE)
+    parts = re.split(rf"^({'|'.join(SECTIONS)})\n-+\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -85,7 +103,7 @@ def test_a_public_method_documents_what_it_takes_and_gives(name: str) -> None:
     lines = re.findall(r"^(\w[\w, ]*) : .+$|^\*{1,2}(\w+)$", sections.get("Parameters", ""), re.MULTILINE)
     documented = {word.strip() for with_type, starred in lines for word in (with_type or starred).split(",")}
     assert set(taken) - documented == set()
-    assert signature.return_annotation in ("None", None) or "Returns" in sections
+    assert signature.return_annotation in ("None", None) or {"Returns", "Yields"} & set(sections)
     assert "Examples" in sections
 
 
@@ -95,7 +113,7 @@ def test_the_example_of_a_public_method_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = inspect.getdoc(PUBLIC[name]) or ""
-    test = doctest.DocTestParser().get_doctest(text, dict(names), name, None, 0)
+    test = doctest.DocTestParser().get_doctest(text, names | {"new_path": tmp_path / "recording"}, name, None, 0)
     assert test.examples
     said: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append, clear_globs=False)
