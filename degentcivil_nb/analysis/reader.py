@@ -313,7 +313,7 @@ class Reader:
         -------
         pandas.DataFrame
             Indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`; `prompt_type`, `model`,
-            `error` (str); `prompt` and `response` as they were told (text or any JSON); `prompt_tokens`,
+            `error` (str); `prompt` and `response` (str, or object where not all are texts); `prompt_tokens`,
             `completion_tokens` (Int64); `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars).
 
         Raises
@@ -350,8 +350,8 @@ class Reader:
         -------
         pandas.DataFrame
             One row for each chat message, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` (who speaks)
-            as in `events()`; `receivers` (lists of ids), `content` (both object), `channel`, `event_id` (str) and
-            `cause` (object: a text or a list of them).
+            as in `events()`; `receivers` (object: lists of ids), `content` (str, or object where not all are texts),
+            `channel`, `event_id` (str) and `cause` (object: a text or a list of them).
 
         Raises
         ------
@@ -422,7 +422,8 @@ class Reader:
         -------
         pandas.DataFrame
             One row for each thought, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`;
-            `kind`, `event_id` (str), `text`, `evidence` (lists of the ids of what it rests on) and `cause` (object).
+            `kind`, `event_id` (str), `text` (str, or object where not all are texts), `evidence` (object: lists of the
+            ids of what it rests on) and `cause` (object: a text or a list of them).
 
         Raises
         ------

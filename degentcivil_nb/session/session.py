@@ -622,7 +622,7 @@ class Session(Reader):
         Raises
         ------
         CommandError
-            If the run is over, or the time is.
+            With code 1105 if the run is over, and 1104 if the time is.
         OutcomeUnknown
             If the answer was lost.
 
@@ -655,8 +655,8 @@ class Session(Reader):
         Raises
         ------
         CommandError
-            With code 1104 if the time is over, while the step goes on, and 1105 if the run is not paused or the step
-            was cut short.
+            With code 1104 if the time is over, while the step goes on, 1105 if the run is not paused or the step was
+            cut short, and 1102 if `ticks` is 0.
         OutcomeUnknown
             If the answer was lost.
         ValueError
@@ -688,7 +688,8 @@ class Session(Reader):
         Raises
         ------
         CommandError
-            With code 1102 if the factor cannot be, or if the run is over, or the time is.
+            With code 1102 if the factor cannot be, 1105 if the simulation has no pace of its own or the run is over,
+            and 1104 if the time is.
         OutcomeUnknown
             If the answer was lost.
 
