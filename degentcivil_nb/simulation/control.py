@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -239,15 +240,15 @@ class Control:
 
     # --- the simulation's side -----------------------------------------------------------------------------------
 
-    def checkpoint(self, tick: Any = None) -> None:
+    def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
         """Carry out what was commanded, stay here while the run is paused, and keep its pace.
 
-        On a running event loop it warns once and does nothing, for it would block that loop; inside a handler it
-        does nothing.
+        On a running event loop it warns once and does nothing, for it would block that loop, unless it is `blocking`,
+        or in a notebook's cell; inside a handler it does nothing.
         """
         if self._ended or _inside.get():
             return
-        if _on_running_loop():
+        if _on_running_loop() and not blocking and not _in_a_cell():
             self._warn_of_loop(tick)
             return
         with self._turn:
@@ -287,6 +288,23 @@ class Control:
             self._leave()
             self._turn.release()
             self._wakeup.notify()  # another task may wait for its turn
+
+    def wait_running(self) -> None:
+        """Block this thread while the run is paused; not inside a handler, and never a running event loop."""
+        while self._holds() and not _on_running_loop():
+            version = self._wakeup.version
+            if self._holds():
+                self._wakeup.wait(version, _LOOK_S)
+
+    async def await_running(self) -> None:
+        """Wait in a coroutine while the run is paused; not inside a handler."""
+        while self._holds():
+            version = self._wakeup.version
+            if self._holds():
+                await self._wakeup.wait_async(version, _LOOK_S)
+
+    def _holds(self) -> bool:
+        return self._state.state == "paused" and not self._ended and not _inside.get() and self._alive()
 
     def finish(self, state: str, reason: str | None = None) -> None:
         """End the run (`finished` or `dead`): whatever waits is refused, and a paused simulation goes on unwatched."""
@@ -450,6 +468,14 @@ class Control:
         """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
         self._state = RunState(state, reason, self._reached, command_id=command_id)
         self._publish(MessageTypes.RUN_STATE, self._state)
+        self._wakeup.notify()  # whoever waits for the run to go on
+
+
+def _in_a_cell() -> bool:
+    """Say whether this is a notebook's cell: the kernel's loop stands still while it runs in any case."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None and threading.current_thread() is threading.main_thread()
 
 
 def _on_running_loop() -> bool:

@@ -7,6 +7,7 @@ import logging
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -22,6 +23,8 @@ from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.history import History
 from ..server.stream.publishing import Receipt
+from .barrier import Barrier
+from .continuing import continuing
 from .control import Control
 from .stream_commands import StreamCommands
 from .watching import Watching
@@ -119,6 +122,7 @@ class SimulationProbe(Watching):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
+        self._barrier: Barrier | None = None
         host = text("host", host)
         self.name = text_or_none("name", name)
         """What it is known by in this process: another of that name takes its place."""
@@ -134,7 +138,7 @@ class SimulationProbe(Watching):
         self._stream_commands = StreamCommands(self, self.control.answer, clock)
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
-        self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute"}
+        self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute", "ask"}
         self.auth = _make_auth(token, tokens)
         """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
         self.monitor = ConnectionMonitor()
@@ -243,7 +247,7 @@ class SimulationProbe(Watching):
 
     # --- being stopped and steered -------------------------------------------------------------------------------
 
-    def checkpoint(self, tick: Any = None) -> None:
+    def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
         """Let commands happen here, and stay while the run is paused. Call it once a tick, on the simulation's thread.
 
         Parameters
@@ -251,6 +255,9 @@ class SimulationProbe(Watching):
         tick : int, optional
             The tick that is over; left out, the next number. A number that is no counted tick, such as 0.25, goes on as
             the model's own clock (`sim_time`), and the ticks are counted.
+        blocking : bool
+            Whether it may block a running event loop, where it otherwise does nothing but warn. In a notebook's cell it
+            blocks as anywhere.
 
         Examples
         --------
@@ -262,7 +269,7 @@ class SimulationProbe(Watching):
         """
         self._look()
         try:
-            self.control.checkpoint(tick)
+            self.control.checkpoint(tick, blocking=blocking)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._fail(error)
 
@@ -289,9 +296,94 @@ class SimulationProbe(Watching):
         """
         self._look()
         try:
-            await self.control.acheckpoint(tick)
+            if self._barrier is None:
+                await self.control.acheckpoint(tick)
+            else:
+                await self._barrier.arrive(partial(self.control.acheckpoint, tick))
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._fail(error)
+
+    def barrier(self, n: int) -> Barrier:
+        """Let a tick of an asyncio simulation end when `n` coroutines have come to `acheckpoint`.
+
+        So `step(1)` is one tick of all of them.
+
+        Parameters
+        ----------
+        n : int
+            How many coroutines have to come, at least 1.
+
+        Returns
+        -------
+        Barrier
+            A coroutine that ends calls its `leave()`; `join()` adds one.
+
+        Raises
+        ------
+        ValueError
+            For a number that is none.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     probe.barrier(200).parties
+        200
+        """
+        self._barrier = Barrier(n)
+        return self._barrier
+
+    def when_running(self, function: _Function) -> _Function:
+        """Give a function, sync or async, that waits while the run is paused: for an answer that arrives meanwhile.
+
+        Parameters
+        ----------
+        function : callable
+            What follows, such as the use of a model's answer.
+
+        Returns
+        -------
+        callable
+            A function with the same arguments.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     act = probe.when_running(lambda answer: answer.upper())
+        ...     act("go")
+        'GO'
+        """
+        return continuing(self.control, function)
+
+    def asker(self, function: _Function) -> _Function:
+        """Offer `ask`: the function takes a character's id and a question, and gives the character's answer.
+
+        The interview is told as an event, with what `inspect` gives before and after it where that is offered, so that
+        it can be seen that nothing changed.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id and a question.
+
+        Returns
+        -------
+        callable
+            The function itself, so that this is a decorator.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...
+        ...     @probe.asker
+        ...     def ask(character_id: str, question: str) -> str:
+        ...         return f"{character_id} says: I do not know"
+        """
+        self._stream_commands.asker = function
+        self._offer(DeclaredCommand(self._stream_commands.ask))
+        return function
 
     def _fail(self, error: Exception) -> None:
         self.left_behind += 1

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..core.plain import plain
 from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import CharacterId, MessageTypes, RunState
@@ -38,6 +39,7 @@ class StreamCommands:
         self._status = status
         self._clock = clock
         self.inspector: Callable[[Any], Any] | None = None
+        self.asker: Callable[[Any, str], Any] | None = None
         self.setter: Callable[[Any, str, Any], Any] | None = None
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
 
@@ -45,6 +47,24 @@ class StreamCommands:
         """Give everything the simulation knows of a character."""
         assert self.inspector is not None
         return self._ask(character_id, self.inspector)
+
+    def ask(self, character_id: CharacterId, question: str) -> dict[str, Any]:
+        """Ask a character a question, and see that the simulation is the same afterwards."""
+        if self.asker is None:
+            raise WebSocketError(WebSocketError.UNKNOWN_COMMAND, "this simulation has no asker")
+        asker = self.asker
+        before = self._seen(character_id)
+        answer = plain(self._ask(character_id, lambda own_id: asker(own_id, question)))
+        after = self._seen(character_id)
+        result = {"answer": answer, "unchanged": None if self.inspector is None else before == after}
+        if before != after:
+            result["changed"] = _differences(before, after)
+        told = {"question": question, **result}
+        self._publish(MessageTypes.EVENT_NOTIFICATION, payloads.event("interview", told, self._clock(), character_id))
+        return result
+
+    def _seen(self, character_id: CharacterId) -> Any:
+        return None if self.inspector is None else plain(self._ask(character_id, self.inspector))
 
     def set_attribute(self, character_id: CharacterId, name: str, value: Any) -> Change:
         """Set an attribute of a character in the simulation."""
@@ -109,3 +129,11 @@ class StreamCommands:
             except LookupError as error:
                 unknown = error
         raise self._no_such_character(character_id) from unknown
+
+
+def _differences(before: Any, after: Any) -> dict[str, Any]:
+    """Give what differs, as `[before, after]` by key."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return {"value": [before, after]}
+    names = dict.fromkeys([*before, *after])
+    return {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
