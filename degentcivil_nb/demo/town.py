@@ -25,6 +25,8 @@ _SETTABLE = {
     "y": (float, 0, SIZE),
 }
 _TEXTS = ("name", "bio", "goal", "job", "mood")
+_MEASURE_TICKS = 20
+"""How often the town tells its own figures."""
 _HAPPENING_ODDS = 1 / 60
 
 
@@ -82,8 +84,18 @@ class Town:
         if self.rng.random() < _HAPPENING_ODDS:
             name, data = self.rng.choice(HAPPENINGS)
             self.probe.event(name, data, id=self.new_id("happening"))
+        if self.tick % _MEASURE_TICKS == 0:
+            self._measure()
         if self.tick % (TICKS_A_DAY // 2) == 0:
             self._announce_places()  # for those who came late and ask for little history
+
+    def _measure(self) -> None:
+        """Tell the town's own figures: what all own together, and how unequally."""
+        owned = sorted(one.money for one in self.people.values())
+        total = sum(owned)
+        ranked = sum((2 * rank - len(owned) - 1) * money for rank, money in enumerate(owned, start=1))
+        self.probe.measure("money", round(total, 2))
+        self.probe.measure("gini", round(ranked / (len(owned) * total), 4) if total > 0 else 0.0)
 
     def wake(self, one: Character, ticks: int) -> None:
         """Have somebody go on in so many ticks, whatever was planned for them before."""

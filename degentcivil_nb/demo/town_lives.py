@@ -85,6 +85,7 @@ def plan(town: TownLike, me: Character) -> Generator[int, None, tuple[str, str]]
     # what nobody could read is not followed: one goes where one's feet go
     kind = chosen if chosen in ACTIVITIES else town.rng.choice(("Home", "Park"))
     me.plan = f"{kind}: {reply.answer.get('why')}" if reply.answer else f"{kind}, for want of a better idea"
+    town.probe.thought(me.id, "plan", me.plan, evidence=[reply.id], id=town.new_id("plan"), cause=reply.id)
     return kind, reply.id
 
 
@@ -170,6 +171,9 @@ def chat(town: TownLike, me: Character, cause: str) -> Life:
         reply = town.ask(speaker, "CHATING", request, {"say": line, "to": listener.id}, id)
         town.engage(other, "CHATING", reply.ticks + 2)
         yield reply.ticks + 1
+        if reply.answer is not None:  # what nobody could read is not said
+            said = str(reply.answer.get("say"))
+            town.probe.said(speaker.id, [listener.id], said, channel=topic, id=town.new_id("said"), cause=reply.id)
     warmth = town.rng.choice((-1, -1, 1, 1, 2))
     for one, friend in ((me, other), (other, me)):
         one.friends[friend.id] = one.friends.get(friend.id, 0) + warmth
@@ -193,7 +197,9 @@ def wonder(town: TownLike, me: Character, cause: str) -> Life:
     thought = {"answer": town.rng.choice(("It was always so.", "Someone must have wanted it.", "I shall ask."))}
     reply = town.ask(me, "PERSPA", "Answer yourself.", thought, question.id)
     yield reply.ticks
-    me.memory.append(f"saw {sight}")
+    memory = f"saw {sight}"
+    me.memory.append(memory)
+    town.probe.thought(me.id, "memory", memory, evidence=[question.id, reply.id], id=town.new_id("memory"))
     me.feel(town.rng.choice((0, 1)))
     town.tell(me, "mood")
     yield from chat(town, me, cause)
@@ -227,6 +233,8 @@ def visit_gallery(town: TownLike, me: Character, cause: str) -> Life:
     title = town.rng.choice(TITLES)
     town.enter_state(me, "ESTIMATE")
     worth = round(town.rng.uniform(4, 30), 0)
+    arguments, found = {"title": title}, {"usual": worth}
+    town.probe.tool_call(me.id, "price_list", arguments, found, latency_s=0.1, id=town.new_id("tool"), cause=cause)
     reply = town.ask(me, "ESTIMATE", f"What is {title!r} worth?", {"title": title, "worth": worth}, cause)
     yield reply.ticks
     if reply.answer is not None and town.rng.random() < 0.5:
@@ -267,6 +275,7 @@ def reflect(town: TownLike, me: Character, cause: str) -> Life:
     yield reply.ticks
     if reply.answer is not None:
         me.memory.append(insight)
+        town.probe.thought(me.id, "reflection", insight, evidence=[reply.id], id=town.new_id("insight"), cause=reply.id)
         me.feel(1 if MOODS.index(mood) > MOODS.index(me.mood) else -1)
         town.tell(me, "mood")
     yield from be(town, me, "EMOTION", 2)

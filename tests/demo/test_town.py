@@ -52,6 +52,18 @@ class Recorder:
     def llm_call(self, character_id: str, **call: Any) -> None:
         self.log.append(Told(self.tick, "llm", character_id, call))
 
+    def said(self, character_id: str, receivers: list[str], content: str, **rest: Any) -> None:
+        self.log.append(Told(self.tick, "said", character_id, {"receivers": receivers, "content": content, **rest}))
+
+    def thought(self, character_id: str, kind: str, text: str, **rest: Any) -> None:
+        self.log.append(Told(self.tick, "thought", character_id, {"kind": kind, "text": text, **rest}))
+
+    def tool_call(self, character_id: str, name: str, arguments: Any, result: Any, **rest: Any) -> None:
+        self.log.append(Told(self.tick, "tool", character_id, {"name": name, "result": result, **rest}))
+
+    def measure(self, name: str, value: float) -> None:
+        self.log.append(Told(self.tick, "measure", None, {"name": name, "value": value}))
+
     def publish(self, type: str, data: Any = None) -> None:
         self.log.append(Told(self.tick, type, None, {"data": data}))
 
@@ -257,3 +269,15 @@ def test_an_empty_town_is_refused() -> None:
 def test_one_person_alone_lives_too() -> None:
     recorder, _ = lived(TICKS_A_DAY, characters=1)
     assert len(recorder.of("state")) > 20
+
+
+def test_people_talk_think_and_use_tools_for_a_reason(days: tuple[Recorder, Town]) -> None:
+    weeks = days[0]
+    known = {told.what["id"] for told in weeks.log if told.what.get("id")}
+    for kind in ("said", "thought", "tool"):
+        rows = weeks.of(kind)
+        assert rows, kind
+        assert all(row.what["cause"] in known for row in rows if "cause" in row.what)
+    assert {row.what["kind"] for row in weeks.of("thought")} == {"plan", "memory", "reflection"}
+    assert {row.what["name"] for row in weeks.of("measure")} == {"money", "gini"}
+    assert all(0 <= row.what["value"] <= 1 for row in weeks.of("measure") if row.what["name"] == "gini")
