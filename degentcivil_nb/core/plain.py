@@ -38,7 +38,16 @@ _Convert = Callable[["_Converter", Any, int], Any]
 
 def is_plain(value: Any) -> bool:
     """Say whether a value consists of JSON's own types throughout, so that `plain` would give the same."""
+    kind = type(value)
+    if kind in SCALARS:
+        return True
     try:
+        if kind is dict:  # what most payloads are: this is on the way of every event
+            for key, item in value.items():
+                if type(key) is not str or type(item) not in SCALARS:
+                    break
+            else:
+                return True
         return _is_plain(value, [_MAX_CONTAINERS], MAX_DEPTH)
     except RuntimeError:  # another thread changes it, or the caller's own stack has no room left
         return False

@@ -196,9 +196,12 @@ class EventPublisher:
         {'emma': {'self': 1, 'favourite colour': 'red'}}
         """
         try:
-            if type(character_id) is not str:
+            if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
                 character_id = self._character(character_id)
             payload = {**attributes, "character_id": character_id}
+            if "state" not in payload and "location" not in payload:
+                self.publish(MessageTypes.CHARACTER_UPDATE, payload)
+                return
             if payload.get("state") is not None and type(payload["state"]) is not str:
                 payload["state"] = self._converted(payload["state"], word_of)
             if "location" in payload and type(payload["location"]) is not str:
@@ -349,7 +352,8 @@ class EventPublisher:
         try:
             if not is_plain(data):
                 data = self._converted(data, plain)
-            self._publish(type, data, self._ticking.tick, self._clock(), receipt, self._links(None, None))
+            links = None if self._ticking.links is None else self._links(None, None)
+            self._publish(type, data, self._ticking.tick, self._clock(), receipt, links)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(type, None, error)
 
