@@ -298,7 +298,11 @@ def test_whatever_it_is_it_becomes_json_that_reads_as_the_same_again(value: Any)
     assert is_plain(converted)
     assert is_plain(msgspec.json.decode(msgspec.json.encode(converted)))
     if is_plain(value):
-        assert msgspec.json.encode(converted) == msgspec.json.encode(value), "a plain value is not changed"
+        try:
+            written = msgspec.json.encode(value)
+        except (UnicodeEncodeError, ValueError):  # a surrogate, or thousands of digits: found out when it is written
+            return
+        assert msgspec.json.encode(converted) == written, "a plain value is not changed"
 
 
 def test_plain_means_the_types_of_json_and_no_subclass_of_them() -> None:
