@@ -225,7 +225,7 @@ class Runs:
         --------
         >>> with runs.open("saved") as one:
         ...     one
-        <Recording ...saved: finished, 339 events, 0 gaps>
+        <Recording ...saved: finished, ... events, 0 gaps>
         """
         if not self._local:
             raise ValueError("only recordings on this machine can be opened; copy the folder here first")
@@ -255,8 +255,8 @@ class Runs:
 
         Examples
         --------
-        >>> runs.table().loc["saved", ["events", "characters", "errors"]].to_list()
-        [339, 12, 4]
+        >>> runs.table().loc["saved", ["characters", "errors", "last_tick"]].to_list()
+        [12, 4, 60]
         """
         counted = self._count_characters() if characters else {}
         rows = []
