@@ -1,1 +1,1 @@
-"""Questions about a run: the reader, SQL, comparisons."""
+"""Questions about a run: the reader, SQL, and comparisons."""

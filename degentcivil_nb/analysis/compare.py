@@ -1,4 +1,4 @@
-"""Two runs side by side: what each has more of, where they part, and how their characters end up."""
+"""Comparison of two runs: their counts, their first difference, and their characters."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ..store.event_store import EventStore
 from .reader import Reader
 
 WALL_CLOCK: Final = ("timestamp", "latency_s")
-"""Keys of payloads that tell when and how long something was by the clock on the wall."""
+"""Keys of payloads with times or durations by the wall clock."""
 CHUNK: Final = 8_192
 SHOWN: Final = 120
 _OWN: Final = ("since", "last_seen")
 
 
 class Divergence(NamedTuple):
-    """Say where two runs part."""
+    """The first difference of two runs."""
 
     place: int
-    """How many events were the same before."""
+    """The number of equal events before it."""
     tick: int | None
     a: dict[str, Any]
     b: dict[str, Any]
@@ -71,22 +71,22 @@ class Comparison:
     a: str
     b: str
     counts: pd.DataFrame
-    """A row a type: `a`, `b`, `difference` (b − a)."""
+    """A row for each type: `a`, `b`, `difference` (b − a)."""
     rates: pd.DataFrame
-    """A row a type: events a second over each run's own span, and `ratio` (b / a)."""
+    """A row for each type: events per second over each run's own span, and `ratio` (b / a)."""
     divergence: Divergence | None
-    """The first event that differs, wall clock times aside; `None` where all that both hold is the same."""
+    """The first event that differs, apart from wall clock times; `None` if all common events are equal."""
     compared: int
-    """Events that both hold and that were the same or the first to differ."""
+    """Events in both that were equal, or the first that differs."""
     only_a: int
     only_b: int
-    """Events that have no counterpart in the other: before it begins, after it ends, or in its gaps."""
+    """Events without a counterpart in the other: before it begins, after it ends, or in its gaps."""
     aligned_by: str
-    """`seq`, or `order` where there are no positions or more than one epoch."""
+    """`seq`, or `order` if there are no seqs or several epochs."""
     characters: pd.DataFrame
-    """A row a character: events, state and location in each, and how many attributes differ."""
+    """A row for each character: events, state and location in each, and how many attributes differ."""
     attributes: pd.DataFrame
-    """A row an attribute that differs: `character_id`, `attribute`, `a`, `b`."""
+    """A row for each attribute that differs: `character_id`, `attribute`, `a`, `b`."""
     gaps: tuple[int, int]
 
     @property
@@ -205,7 +205,7 @@ Places = npt.NDArray[np.int64]
 
 
 def _aligned(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Places, Places, str]:
-    """Pair the places of events that belong together."""
+    """Pair the indices of corresponding events."""
     if all(len(frame) and frame["seq"].notna().all() and frame["epoch"].nunique() == 1 for frame in (a, b)):
         seqs_a, seqs_b = (frame["seq"].to_numpy(dtype=np.int64) for frame in (a, b))
         _, first, second = np.intersect1d(seqs_a, seqs_b, assume_unique=True, return_indices=True)
@@ -223,7 +223,7 @@ def _first_difference(
     ignore: frozenset[str],
     progress: Progress,
 ) -> int | None:
-    """Give the place among the pairs of the first that differs."""
+    """Return the index of the first pair that differs."""
     for start in range(0, len(rows_a), CHUNK):
         sides = []
         for reader, frame, places in ((a, frames[0], rows_a), (b, frames[1], rows_b)):
@@ -241,7 +241,7 @@ def _first_difference(
 
 
 def _payloads(reader: Reader, rows: list[int]) -> list[Any]:
-    """Give payloads as bytes, which are compared fastest, or decoded from a store that is not in memory."""
+    """Return payloads as bytes, which are compared fastest, or decoded from a store that is not in memory."""
     store = reader._store
     return list(store.take_payloads(rows)) if isinstance(store, EventStore) else [reader.payload(row) for row in rows]
 
@@ -257,7 +257,7 @@ def _read(payload: Any, ignore: frozenset[str]) -> Any:
 def _alike(one: Any, other: Any) -> bool:
     try:
         return bool(one == other)
-    except RecursionError:  # nested too deeply to be compared
+    except RecursionError:  # nested too deeply to compare
         return False
 
 

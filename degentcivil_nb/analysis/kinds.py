@@ -1,4 +1,4 @@
-"""Tables of one kind of event: what characters say, do with tools and think, figures, attributes, errors, calls."""
+"""Tables of one kind of event: chat, tools, thoughts, measures, attributes, errors, calls."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     MessageTypes.THOUGHT: {"kind": TEXT, "text": ANY, "evidence": ANY},
     MessageTypes.MEASURE: {"name": TEXT, "value": ANY},
 }
-"""The columns of each kind, all keys of its payload, and their types."""
+"""The columns of each kind, all of them keys of its payload, and their types."""
 
 
 def kind_table(events: pd.DataFrame, kind: str, links: Mapping[int, Links]) -> pd.DataFrame:
-    """Make the table of a kind from its events with their payloads, indexed by `row`.
+    """Return the table of a kind from its events with payloads, indexed by `row`.
 
     A payload of another shape, such as an older recording's own type of that name, has nulls in these columns.
     """
@@ -36,7 +36,7 @@ def kind_table(events: pd.DataFrame, kind: str, links: Mapping[int, Links]) -> p
 
 
 def with_links(table: pd.DataFrame, payloads: Sequence[Any], links: Mapping[int, Links]) -> pd.DataFrame:
-    """Add `event_id` and `cause`, of the envelope or, where older versions put them, of the payload."""
+    """Add `event_id` and `cause`, from the envelope or, for older versions, from the payload."""
     ids: list[Any] = []
     causes: list[Any] = []
     for row, payload in zip(table.index.tolist(), payloads, strict=True):
@@ -50,7 +50,7 @@ def with_links(table: pd.DataFrame, payloads: Sequence[Any], links: Mapping[int,
 
 
 def attribute_table(events: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Make the history of an attribute from the events that told it, indexed by `row`."""
+    """Return the history of an attribute from the events that contain it, indexed by `row`."""
     payloads = events["payload"]
     said = [isinstance(payload, dict) and name in payload for payload in payloads]
     kept = events[np.array(said, np.bool_)] if len(events) else events
@@ -68,7 +68,7 @@ def chosen(
     until: Moment,
     last: int | None,
 ) -> pd.DataFrame:
-    """Give the rows of a table that meet the filters; `since` is inclusive, `until` exclusive."""
+    """Return the rows of a table that pass the filters; `since` is inclusive, `until` exclusive."""
     keep = np.ones(len(table), np.bool_)
     names = names_of(character_id)
     if names is not None:
@@ -84,7 +84,7 @@ def chosen(
 
 
 def new_errors(errors: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
-    """Give the errors from a moment on whose code and text were not there before."""
+    """Return the errors from a moment on whose code and text did not occur before."""
     late = errors["time"] >= since
     key: Callable[[pd.DataFrame], set[tuple[Any, Any]]] = lambda frame: set(  # noqa: E731
         zip(frame["code"].tolist(), frame["message"].astype("object").tolist(), strict=True)

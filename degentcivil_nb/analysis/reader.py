@@ -1,4 +1,4 @@
-"""The questions that a session and a recording answer alike, and the figures and panels made of the answers."""
+"""The questions that sessions and recordings answer alike, and access to figures and panels."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 SCANNED: Final = 10_000
-"""So many of the newest events are looked through for a name before a condition's is said to be unknown."""
+"""How many of the newest events are searched for a name before a condition's name counts as unknown."""
 
 
 class Reader:
-    """Answer questions about a run from the columns of one store; every frame given is the caller's own."""
+    """The questions about a run, answered by one store; every returned frame belongs to the caller."""
 
     _store: RunStore
 
     def __len__(self) -> int:
-        """Count the events held."""
+        """Return the number of events held."""
         return len(self._store)
 
     def __bool__(self) -> bool:
-        """Be true however few events there are."""
+        """Return True, even without events."""
         return True
 
     def events(
@@ -112,7 +112,7 @@ class Reader:
         return found
 
     def payload(self, row: int) -> Any:
-        """Give the payload of one event as it was sent, nothing dropped.
+        """Return the payload of an event as it was sent; `KeyError` for a row that is not held.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Reader:
         return self._store.payload(row)
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
-        """Show the town now, or as it was at a time, after a row, or at the end of a tick.
+        """Return the characters now, or at a time, after a row, or at a tick: one row for each character.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class Reader:
         return self._store.characters(at, row=row, tick=tick)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
-        """List the stays: who was in which state from when to when.
+        """List the stays: `character_id`, `state`, `location`, `start`, `end`, `duration`; a stay ends at a gap.
 
         A stay ends where the next one begins. At a gap nobody knows when, so `end` is missing, as it is for a stay that
         goes on.
@@ -200,7 +200,7 @@ class Reader:
         return stays
 
     def transitions(self) -> pd.DataFrame:
-        """Count how often each state led to each other one, since the store began.
+        """Count the changes of state: from-states as rows, to-states as columns.
 
         Returns
         -------
@@ -511,7 +511,7 @@ class Reader:
 
     @property
     def _newest(self) -> int | None:
-        """Give the time of the newest event in nanoseconds, from which lengths of time count back."""
+        """Return the time of the newest event in nanoseconds, from which durations count back."""
         newest = self._store.events(last=1)["time"].to_numpy("M8[ns]").astype(np.int64)
         return int(newest[0]) if len(newest) else None
 
@@ -519,7 +519,7 @@ class Reader:
         return pd.Timestamp(moment_ns(moment, self._newest), unit="ns", tz="UTC")
 
     def places(self) -> pd.DataFrame:
-        """List the places of the town that were heard of.
+        """List the places of the town that were seen.
 
         Returns
         -------
@@ -536,7 +536,7 @@ class Reader:
         return self._store.places()
 
     def gaps(self) -> pd.DataFrame:
-        """List every range of the stream that is known to be missing.
+        """List all missing ranges: `epoch`, `from_seq`, `to_seq` (NA if unknown), `reason`, `time`.
 
         Returns
         -------
@@ -554,7 +554,7 @@ class Reader:
 
     @cached_property
     def plot(self) -> Plots:
-        """Draw plotly figures of this run: `session.plot.rates()`, `.errors()`, `.timeline()`, `.transitions()`.
+        """Return the plotly figures of this run.
 
         Returns
         -------
@@ -609,7 +609,7 @@ NAMED: Final = {"type": "event of type", "character_id": "character", "event_typ
 
 
 def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> None:
-    """Warn of names that a store has never seen in a column, and say which may be meant."""
+    """Warn of names that never occurred in a store's column, with similar names."""
     for column, names in asked.items():
         if names:
             more = STANDARD_TYPES if column == "type" else ()
@@ -617,7 +617,7 @@ def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> N
 
 
 def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
-    """Warn of names in a condition that are neither columns nor keys of any payload that was looked at."""
+    """Warn of names in a condition that are neither columns nor keys of any searched payload."""
     known = STANDARD_KEYS | store.names.said | store.names.known
     missing = compile_condition(where).names - known
     if not missing:

@@ -1,4 +1,4 @@
-"""The same tables in SQL: DuckDB over a reader's own answers, without files, network or writing."""
+"""SQL over a reader's answers: DuckDB without files, network or writing."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 TABLES: Final = ("events", "characters", "timeline", "errors", "llm_calls", "places", "gaps")
 ADVICE: Final = "pip install 'degentcivil-nb[sql]' brings DuckDB, which answers SQL"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "enable_external_access": "false",  # a query must not read files, whoever wrote it
+    "enable_external_access": "false",  # a query must not read files
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",  # nor variables of this process
 }
 SETTINGS: Final = ("set TimeZone = 'UTC'", "set lock_configuration = true")
-"""Set in this order: a naive time in a query is UTC, as everywhere, and not in the machine's own zone."""
+"""Settings in the order in which they are applied: a naive time in a query is UTC, not the machine's own zone."""
 WIDE: Final = ("HUGEINT", "UHUGEINT")
-"""Types of whole numbers that DuckDB hands on as doubles, a sum among them."""
+"""Types of whole numbers that DuckDB returns as doubles, including sums."""
 
 
 def query(reader: RunReader, text: str) -> pd.DataFrame:
     """Answer one SELECT over `events`, `characters`, `timeline`, `errors`, `llm_calls`, `places` and `gaps`.
 
-    Times are UTC. `events` has the columns `payload` and `data` too, as JSON text, for a query that names one of them.
+    Times are UTC. `events` has the columns `payload` and `data` as JSON text for a query that names one of them.
 
-    Raises `ValueError` with DuckDB's own words for a query that cannot be answered, and for anything but one SELECT;
-    `ImportError` says how to get DuckDB.
+    Raises `ValueError` with DuckDB's own message for an invalid query and for anything but one SELECT; `ImportError`
+    states how to install DuckDB.
     """
     whole = _mentions(text, "payload") or _mentions(text, "data")
     return answer(text, {name: partial(_table, reader, name, whole) for name in TABLES})
 
 
 def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Answer one SELECT over tables (frames, or Arrow's data) and views over them, each made when it is asked for.
+    """Answer one SELECT over tables (frames, or Arrow data) and views over them, each made when it is needed.
 
     A view may use the tables, and views before it. Raises as `query` does.
     """
@@ -70,7 +70,7 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 if _mentions(wanted, name):
                     database.execute(f"create temp view {name} as {definition}")
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The inplace keyword")  # DuckDB's way of putting times into zones
+                warnings.filterwarnings("ignore", "The inplace keyword")  # raised by DuckDB's conversion of times
                 return _frame(database.sql(text))
         except duckdb.Error as error:
             known = ", ".join(name for name in (*tables, *views) if not name.startswith("_"))
@@ -78,7 +78,7 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
 
 
 def _frame(answer: Any) -> pd.DataFrame:
-    """Give an answer as a frame whose whole numbers are exact."""
+    """Return an answer as a frame whose whole numbers are exact."""
     wide = [name for name, kind in zip(answer.columns, answer.types, strict=True) if str(kind) in WIDE]
     if wide and len(set(answer.columns)) == len(answer.columns):
         quoted = {name: '"' + name.replace('"', '""') + '"' for name in answer.columns}
@@ -106,7 +106,7 @@ def _table(reader: RunReader, name: str, whole: bool) -> pd.DataFrame:
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write mixed values of a column as JSON text, since SQL wants one type a column."""
+    """Convert a column of mixed values to JSON text, since SQL needs one type for a column."""
     for name in [name for name, kind in frame.dtypes.items() if pd.api.types.is_object_dtype(kind)]:
         if pd.api.types.infer_dtype(frame[name], skipna=True) not in ("string", "floating", "integer", "boolean"):
             frame[name] = frame[name].map(_text, na_action="ignore").astype("str")

@@ -1,4 +1,4 @@
-"""The shell's words: `degentcivil-nb lab`, `demo`, `tail`, and those about recordings."""
+"""The shell command: `degentcivil-nb lab`, `demo`, `tail`, and the commands about recordings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = ["FAILED", "INTERRUPTED", "OK", "TOKEN_VARIABLE", "USAGE", "Failure", 
 
 FIRST_NOTEBOOK: Final = "01_first_look.ipynb"
 URL_VARIABLE: Final = "DEGENTCIVIL_URL"
-"""Where the first notebook connects to, instead of a demo town of its own."""
+"""The variable with the URL that the first notebook connects to, instead of its own demo town."""
 
 EXIT_CODES: Final = """\
 Exit codes: 0 done, or asked to end by SIGTERM; 1 it failed, and said why;
@@ -75,14 +75,14 @@ def lab(
     if url is not None:
         os.environ[URL_VARIABLE] = url  # the kernel inherits it
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        rest = (*rest, "--allow-root")  # as in a container, where there is nobody else to be
-    where = f"--LabApp.default_url=/lab/tree/{notebook.name}"  # in the URL that it prints, too
+        rest = (*rest, "--allow-root")  # as in a container, where root is the only user
+    where = f"--LabApp.default_url=/lab/tree/{notebook.name}"  # also in the URL that it prints
     LabApp.launch_instance([str(notebook), where, *rest])
     return OK
 
 
 def notebooks_folder() -> Path:
-    """Find the notebooks that came with the package: inside it, or beside it in a checkout."""
+    """Return the folder of the notebooks that came with the package: inside it, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if (folder / FIRST_NOTEBOOK).is_file():
@@ -91,7 +91,7 @@ def notebooks_folder() -> Path:
 
 
 def copy_notebooks(source: Path, folder: Path) -> Path:
-    """Copy the notebooks that `folder` has not got yet and give the path of the first; nothing is overwritten."""
+    """Copy the notebooks that `folder` lacks and return the path of the first; nothing is overwritten."""
     folder.mkdir(parents=True, exist_ok=True)
     for notebook in sorted(source.glob("*.ipynb")):
         if not (folder / notebook.name).exists():
@@ -133,7 +133,7 @@ def demo(
         raise WrongUsage(str(error)) from None
     with server:
         asks = f", token=os.environ[{TOKEN_VARIABLE!r}]" if token else ""
-        with contextlib.suppress(Unread):  # it serves all the same
+        with contextlib.suppress(Unread):  # it serves anyway
             say(f"A town of {characters:,} characters is at {server.url}")
             if made_up:
                 say(f"Its token: {token}")
@@ -173,13 +173,13 @@ def tail(
     return OK
 
 
-# --- the whole -----------------------------------------------------------------------------------------------------
+# --- the app -------------------------------------------------------------------------------------------------------
 
 COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, export)
 
 
 def build_app() -> App:
-    """Describe the commands; what each of them takes stands in its signature."""
+    """Build the app; each command's signature declares its arguments."""
     app = App(
         name="degentcivil-nb",
         help="Debug a living town of LLM-driven characters.",
@@ -194,7 +194,7 @@ def build_app() -> App:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+    """Run one command and return its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     try:
@@ -224,7 +224,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _page(app: App, show: Callable[..., object], bound: BoundArguments) -> str:
-    """Give what the library would print, in columns without frames; it imports much of rich, hence here."""
+    """Return the library's help page, in columns without frames; imported here, since it imports much of rich."""
     from cyclopts.help import DefaultFormatter, PanelSpec
     from rich.box import Box
 
@@ -235,7 +235,7 @@ def _page(app: App, show: Callable[..., object], bound: BoundArguments) -> str:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(OK)  # unwinds every `with`, like Ctrl-C does
+    raise SystemExit(OK)  # unwinds every `with`, as Ctrl-C does
 
 
 def _complain(error: Exception, code: int) -> int:

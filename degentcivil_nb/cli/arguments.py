@@ -1,4 +1,4 @@
-"""What the shell's words share: how they end, what they take, and how they print."""
+"""Parts shared by the shell commands: exit codes, arguments, and output."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 UNREAD: Final = errno.EINVAL if sys.platform == "win32" else errno.EPIPE
-"""The error of a write into a pipe that nobody reads any more; Windows has one of its own."""
+"""The error of a write to a closed pipe; Windows has another one."""
 
 
 class Failure(Exception):
-    """The end of a command with one sentence and exit code 1."""
+    """The failure of a command with one sentence and exit code 1."""
 
 
 class WrongUsage(Exception):
-    """The end of a command with one sentence and exit code 2."""
+    """The wrong use of a command, with one sentence and exit code 2."""
 
 
 class Unread(Exception):
-    """The end of a command whose output nobody reads any more, which is no failure: `| head` has seen enough."""
+    """The end of a command whose output pipe was closed, as by `| head`; not a failure."""
 
 
 def _is_finite(_type: Any, value: float) -> None:
@@ -55,7 +55,7 @@ TokenFile = Annotated[
 
 
 def read_token(path: Path | None) -> str | None:
-    """Read the token from a file or else the environment; on a command line all users of the machine could see it."""
+    """Read the token from a file or the environment; on a command line, other users of the machine could see it."""
     token = os.environ.get(TOKEN_VARIABLE, "") if path is None else path.read_text(encoding="utf-8")
     return token.strip() or None
 
@@ -66,13 +66,13 @@ def say(text: str) -> None:
 
 
 def remark(text: str) -> None:
-    """Print a line beside the output."""
+    """Print a line to standard error."""
     with contextlib.suppress(Unread):
         put(sys.stderr, f"{text}\n")
 
 
 def put(out: TextIO | None, text: str) -> None:
-    """Write and flush where there is somewhere to write to (pythonw and daemons have no streams)."""
+    """Write and flush if the stream exists (under pythonw and in daemons it is `None`)."""
     if out is None:
         return
     try:
@@ -86,7 +86,7 @@ def put(out: TextIO | None, text: str) -> None:
 
 
 def _let_go(out: TextIO) -> None:
-    """Send what is still buffered, which the interpreter writes at its end, nowhere."""
+    """Discard what is still buffered, which the interpreter would write at its end."""
     try:
         handle = out.fileno()
     except io.UnsupportedOperation:  # not a file

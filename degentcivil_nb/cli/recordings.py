@@ -1,4 +1,4 @@
-"""The shell's words about recordings: `record`, `replay`, `info` and `export`."""
+"""The shell commands about recordings: `record`, `replay`, `info` and `export`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def record(
 
 
 class _Speed:
-    """How many more a second there are than the last time."""
+    """The number of messages a second since the last call."""
 
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
@@ -119,7 +119,7 @@ def replay(
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     with played:
-        with contextlib.suppress(Unread):  # it serves all the same
+        with contextlib.suppress(Unread):  # it serves anyway
             say(f"{_shown(path)} is at {played.url}")
             say(f'In a notebook: dc.connect("{played.url}")\nCtrl-C ends it.')
         while True:
@@ -133,7 +133,7 @@ def info(
     verify: Annotated[Flag, Parameter(help="read everything, and compare all checksums")] = False,
     json: Annotated[Flag, Parameter(help="as JSON")] = False,
 ) -> int:
-    """Say what a recording holds, and what is wrong with it.
+    """Return what a recording holds, and what is wrong with it.
 
     Exit code 1 says that it is not whole.
     """
@@ -162,7 +162,7 @@ def info(
 
 
 def _verify(folder: SegmentFolder, problems: list[str]) -> str:
-    """Read everything; add what is damaged to `problems`, and say what was read."""
+    """Read everything; add damage to `problems`, and return what was read."""
     sound = read = 0
     with following(f"reading {_shown(folder.path)}") as progress:
         for segment in folder.segments:

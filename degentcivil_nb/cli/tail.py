@@ -1,4 +1,4 @@
-"""A stream as lines of text on a terminal, with nothing in them that a terminal would obey."""
+"""A stream as lines of text on a terminal, with all control characters escaped."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..protocol.messages import MessageTypes, RawMessage
 from .arguments import Unread, put
 
 CAP: Final = 400
-"""Characters of a payload in a text line; JSON lines are whole."""
+"""The most characters of a payload in a text line; JSON lines are complete."""
 
 _ALWAYS: Final = frozenset({MessageTypes.GAP, MessageTypes.RUN_STATE})
-"""Printed whatever types are asked for: without them the rest would be misread."""
+"""Types that are printed whatever types are requested: without them the rest would be misread."""
 
 
 def text_line(message: RawMessage, received: float) -> str:
-    """Write a message as one line: local time, position, tick, type and payload, cut where it gets long."""
+    """Return a message as one line: local time, seq, tick, type and payload, cut if it is long."""
     moment = message.timestamp if message.timestamp is not None else received
     try:
         time = datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S.%f")[:-3]
-    except (ValueError, OverflowError, OSError):  # a number that is no time on this machine
+    except (ValueError, OverflowError, OSError):  # a number that is not a time on this machine
         time = f"{moment:g}"
     seq = "" if message.seq is None else f"#{message.seq}"
     tick = "" if message.tick is None else f"t{message.tick}"
@@ -40,7 +40,7 @@ def text_line(message: RawMessage, received: float) -> str:
 
 
 def json_line(message: RawMessage, received: float) -> str:
-    """Write a message as one line of JSON, whole; `received` stands in for a timestamp that was not sent."""
+    """Return a message as one complete line of JSON; `received` replaces a missing timestamp."""
     if message.timestamp is None:
         message = msgspec.structs.replace(message, timestamp=received)
     return visible_json(_compact(encode(message)))
@@ -49,7 +49,7 @@ def json_line(message: RawMessage, received: float) -> str:
 def _compact(data: bytes) -> str:
     try:
         return msgspec.json.format(data, indent=-1).decode("utf-8", "backslashreplace")
-    except FOREIGN:  # the payload of a message is not looked into until somebody asks
+    except FOREIGN:  # payloads are not decoded before this
         return data.decode("utf-8", "backslashreplace")
 
 
@@ -63,11 +63,11 @@ async def follow(
     types: Collection[str] = (),
     form: Literal["text", "json"] = "text",
 ) -> None:
-    """Print a stream until the connection ends for good or nobody reads `out` any more.
+    """Print a stream until the connection ends for good or `out` is closed.
 
-    What happens to the connection is told on `notices`. Raises `ConnectFailed` when it cannot be had (any more), and
-    `ValueError` for what is no WebSocket URL. A slow reader slows the reading down; what is missed then is declared
-    by the server as a gap, and printed.
+    Changes of the connection are printed to `notices`. Raises `ConnectFailed` if there is no connection (any more), and
+    `ValueError` for an invalid URL. A slow terminal slows the reading down; the server then declares the missed
+    messages as a gap, which is printed.
     """
     line = json_line if form == "json" else text_line
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -91,7 +91,7 @@ async def follow(
     def tell() -> None:
         nonlocal told
         why = f": {client.last_error}" if client.state == "reconnecting" and client.last_error else ""
-        if told != f"{client.state}{why}" and client.state != "closed":  # the end is told by whoever brings it about
+        if told != f"{client.state}{why}" and client.state != "closed":  # the caller prints the end
             told = f"{client.state}{why}"
             with contextlib.suppress(Unread):
                 put(notices, f"{visible(told)}\n")

@@ -1,1 +1,1 @@
-"""What runs in the notebook's process off the main thread: a loop on a thread of its own, and the connection."""
+"""The client: it runs in the notebook's process, on a thread with its own loop, and holds the connection."""

@@ -1,4 +1,4 @@
-"""How long to wait before trying again, and when to stop trying for a while."""
+"""The delays between attempts to connect, and the pause after many failures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 
 from websockets.client import backoff
 
-FIRST_DELAY_S: Final = 0.5
-MAX_DELAY_S: Final = 30.0
+FIRST_DELAY_S: Final = 0.5  # a restarted server is usually back after a second or two
+MAX_DELAY_S: Final = 30.0  # the longest that a user waits for a server that is back
 
 
 def retry_delays() -> Iterator[float]:
     """Yield seconds to wait: the library's exponential series from half a second to half a minute, with jitter.
 
-    Each is drawn from the upper half, so that clients cut at the same moment do not come back at the same moment.
+    Each is drawn from the upper half, so that clients disconnected at the same moment do not return at the same moment.
     """
     for delay in backoff(initial_delay=FIRST_DELAY_S, min_delay=FIRST_DELAY_S, max_delay=MAX_DELAY_S):
         yield delay * random.uniform(0.5, 1.0)
@@ -34,21 +34,21 @@ class Circuit:
 
     @property
     def state(self) -> str:
-        """Give `closed`, `open`, or `half-open` once one attempt may be made again."""
+        """Return `closed`, `open`, or `half-open` once one attempt may be made again."""
         if self._failed < self._limit:
             return "closed"
         return "open" if self.remaining_s > 0 else "half-open"
 
     @property
     def remaining_s(self) -> float:
-        """Seconds for which an open circuit still lets no attempt through; 0 where it does."""
+        """Return for how many seconds an open circuit allows no attempt; 0 if one is allowed."""
         return max(0.0, self._open_until - self._clock()) if self._failed >= self._limit else 0.0
 
     def failed(self) -> None:
-        """Count an attempt that failed; from the last one allowed on, each opens the circuit anew."""
+        """Count a failed attempt; from the last allowed one on, each opens the circuit again."""
         self._failed += 1
         self._open_until = self._clock() + self._open_s
 
     def close(self) -> None:
-        """Forget the failures: a connection became ready, or a person wants to try now."""
+        """Reset the failures, after a successful connection or at the user's request."""
         self._failed = 0

@@ -1,4 +1,4 @@
-"""Opening a WebSocket: what is checked before, what is offered, and nothing of what is received."""
+"""Opening a WebSocket: checks of the URL, options of the handshake, and the proxy."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from .proxies import proxy_for, shown
 from .redirects import Handshake
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
-MAX_FRAME_BYTES: Final = 16 << 20
-CLOSE_TIMEOUT_S: Final = 2.0
+MAX_FRAME_BYTES: Final = 16 << 20  # 16 times what a server of this package sends: others may send larger messages
+CLOSE_TIMEOUT_S: Final = 2.0  # for the closing handshake; then the connection is cut
 PLAIN_SILENCE_S: Final = 300.0
-"""How long a server without positions may say nothing before its connection is cut: its loop may stand still for a
-minute, and each cut is a gap (DegentCivil's needs 8 s a character and 40 s an update)."""
+"""How long a server without `seq` may be silent before its connection is cut.
+
+Its loop may be busy for a minute, and each cut is a gap (DegentCivil's server needs 8 s a character and 40 s an
+update).
+"""
 
 
 class _NoSecrets(logging.Filter):
-    """Keep the token out of the library's log of headers (level DEBUG)."""
+    """A filter that withholds the token in the library's log of headers (level DEBUG)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         arguments = record.args
@@ -44,7 +47,7 @@ _wire_logger.addFilter(_NoSecrets())
 
 
 class Connector:
-    """Open connections to one URL; `ValueError` or `ConnectFailed` at once for what can never work."""
+    """A way to open connections to one URL; raises `ValueError` or `ConnectFailed` at once for what can never work."""
 
     def __init__(
         self, uri: str, *, token: str | None, ssl: ssl_module.SSLContext | None, compression: bool | None = None
@@ -54,17 +57,17 @@ class Connector:
             host, port = parts.hostname, parts.port
             (host or "").encode("idna")
         except ValueError as error:  # UnicodeError is one too
-            raise ValueError(f"{redacted(uri)!r} is no URL: {error}") from None
+            raise ValueError(f"{redacted(uri)!r} is not a URL: {error}") from None
         if parts.scheme not in ("ws", "wss") or not host or parts.fragment:
-            raise ValueError(f"{redacted(uri)!r} is no WebSocket URL; it should look like ws://localhost:8765")
+            raise ValueError(f"{redacted(uri)!r} is not a WebSocket URL; it should look like ws://localhost:8765")
         if parts.username is not None:
-            raise ValueError("the URL holds a user name; a token goes into token=, never into the URL")
+            raise ValueError("the URL contains a user name; pass a token as token=, never in the URL")
         local = is_loopback(host)
         self.url = f"{parts.scheme}://{_bracketed(host)}{'' if port is None else f':{port}'}{parts.path}"
-        """The URL without its query, as it may be shown."""
+        """The URL without its query, safe to show."""
         if token is not None and parts.scheme == "ws" and not local:
             raise ConnectFailed(
-                f"the token would travel to {host} in the clear",
+                f"the token would be sent to {host} unencrypted",
                 "Use wss://, or an SSH tunnel to localhost",
                 terminal=True,
             )
@@ -75,48 +78,48 @@ class Connector:
         self._local = local
         self._proxy: str | None = None
         self._handshake: Handshake | None = None
-        self._settings: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "additional_headers": None if token is None else {"Authorization": f"Bearer {token}"},
-            # costs more than loopback's bytes
+            # on loopback, compressing costs more than sending
             "compression": "deflate" if (not local if compression is None else compression) else None,
             "max_size": MAX_FRAME_BYTES,
             "logger": _wire_logger,
-            "ping_interval": None,  # `keep_alive` does it, at the interval that the server names
-            "open_timeout": None,  # the attempt as a whole has one
+            "ping_interval": None,  # `keep_alive` pings, at the interval that the server announces
+            "open_timeout": None,  # the whole attempt has a timeout
             "close_timeout": CLOSE_TIMEOUT_S,
         }
         if ssl is not None:
-            self._settings["ssl"] = ssl
+            self._options["ssl"] = ssl
 
-    async def dial(self) -> FrameConnection:
-        """Connect and offer the v1 protocol; `ConnectFailed` says what failed."""
-        connection = await self._dial(create_connection=FrameConnection, subprotocols=[SUBPROTOCOL])
+    async def connect(self) -> FrameConnection:
+        """Connect and offer the v1 protocol; `ConnectFailed` states what failed."""
+        connection = await self._connect(create_connection=FrameConnection, subprotocols=[SUBPROTOCOL])
         assert isinstance(connection, FrameConnection)
         return connection
 
-    async def dial_plain(self) -> ClientConnection:
+    async def connect_plain(self) -> ClientConnection:
         """Connect as the guide's client does, with the library's own connection and keepalive."""
-        return await self._dial(ping_interval=20, ping_timeout=PLAIN_SILENCE_S, open_timeout=10)
+        return await self._connect(ping_interval=20, ping_timeout=PLAIN_SILENCE_S, open_timeout=10)
 
     def explain(self, error: Exception) -> ConnectFailed:
-        """Say why the last attempt failed, naming where a redirect led and the proxy that it went through."""
+        """Return why the last attempt failed, with the target of a redirect and the proxy, if any."""
         redirected = None if self._handshake is None else self._handshake.redirected
         place = self.url if redirected is None else f"{self.url} (redirected to {redirected})"
         return explain(error, place, None if self._proxy is None else shown(self._proxy))
 
-    async def _dial(self, **settings: Any) -> ClientConnection:
+    async def _connect(self, **settings: Any) -> ClientConnection:
         self._proxy = self._handshake = None
         try:
             self._proxy = None if self._local else proxy_for(self._uri)
-            self._handshake = Handshake(self._uri, **{**self._settings, "proxy": self._proxy, **settings})
+            self._handshake = Handshake(self._uri, **{**self._options, "proxy": self._proxy, **settings})
             return await self._handshake
-        except Exception as error:  # whatever the libraries raise: the URL is sound, so it is the other end's doing
-            raise self.explain(await self._unfolded(error)) from error
+        except Exception as error:  # whatever the libraries raise: the URL is valid, so the cause is the other end
+            raise self.explain(await self._single_error(error)) from error
 
-    async def _unfolded(self, error: Exception) -> Exception:
-        """Ask each address of the host where asyncio made the errors of several into one, without type and number.
+    async def _single_error(self, error: Exception) -> Exception:
+        """Return the error of a single address where asyncio merged those of several, without type and number.
 
-        A refusal says the most: that the machine is there, and nothing listens.
+        A refusal is the most specific: the machine exists, and nothing listens on the port.
         """
         if type(error) is not OSError or error.errno is not None or self._proxy is not None:
             return error

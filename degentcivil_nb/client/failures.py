@@ -1,4 +1,4 @@
-"""Every way in which a connection fails, translated once: a sentence, an advice, and whether to try again."""
+"""Every failure of a connection as one sentence, one advice, and whether to try again."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from websockets.http11 import Response
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.messages import ErrorPayload
 
-RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # temporary conditions (RFC 9110, 15)
 MAX_RETRY_AFTER_S: Final = 300.0
-"""However long one is asked to stay away, it is tried again then: whoever asks may be gone long before."""
+"""The longest `Retry-After` that is respected; the condition that it announced may be over long before."""
 _PERHAPS_TLS: Final = "wss:// if the simulation was started with tls"
 START_IT: Final = "Start the simulation (or dc.start_local_server()), and compare host and port with what it prints"
 
 
 def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFailed:
-    """Say why no connection to `url` came about; `proxy` is what it went through, as it may be shown."""
+    """Return why the connection to `url` failed; `proxy` is the proxy it went through, safe to show."""
     if isinstance(error, ConnectFailed):
         return error
     if isinstance(error, ssl.SSLError):
@@ -43,46 +43,46 @@ def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFail
     if proxy is not None and (failed := _explain_proxy(error, url, proxy)) is not None:
         return failed
     if isinstance(error, SecurityError):
-        return ConnectFailed(f"{url} answers in an unsafe way: {error}", "Use the final URL", terminal=True)
+        return ConnectFailed(f"{url} answers in an unsafe way: {error}", "Connect to the final URL", terminal=True)
     if isinstance(error, InvalidHandshake):
         return _explain_handshake(error, url)
     if isinstance(error, TimeoutError):
-        return ConnectFailed(f"{url} did not answer in time", "See that the host is right and not busy; raise timeout=")
+        return ConnectFailed(f"{url} did not answer in time", "Check the host name, or raise timeout=")
     if isinstance(error, OSError):
         return _explain_os(error, url)
     return ConnectFailed(f"the connection to {url} failed: {type(error).__name__}: {error}", "Try again")
 
 
-def explain_close(code: int | None, reason: str, said: ErrorPayload | None, url: str) -> ConnectFailed:
-    """Say why the connection to `url` ended: its close code and reason, and the last `error` that was sent before."""
-    told = said.message if said is not None else reason
-    because = f": {told}" if told else ""
-    said_code = None if said is None else said.code
-    if said_code == WebSocketError.AUTH_FAILED or (code == 1008 and "token" in reason.lower()):
+def explain_close(code: int | None, reason: str, last_error: ErrorPayload | None, url: str) -> ConnectFailed:
+    """Return why the connection to `url` ended: from its close code and reason, and the last `error` sent before."""
+    text = last_error.message if last_error is not None else reason
+    because = f": {text}" if text else ""
+    error_code = None if last_error is None else last_error.code
+    if error_code == WebSocketError.AUTH_FAILED or (code == 1008 and "token" in reason.lower()):
         return ConnectFailed(
             f"{url} refuses the token{because}",
-            "Pass token=… as the simulation was started with it",
+            "Pass as token=… the token that the simulation was started with",
             final=True,
         )
     if code == 1008:
-        return ConnectFailed(f"{url} refuses this client{because}", "Ask who runs the simulation", final=True)
+        return ConnectFailed(
+            f"{url} refuses this client{because}", "Ask the person who runs the simulation", final=True
+        )
     if code == 1009:
         return ConnectFailed(
             f"a message between {url} and this client is too big{because}",
             "Send less at once, or raise max_message_bytes of the server",
             final=True,
         )
-    if code == 1013 or said_code == WebSocketError.CAPACITY:
-        return ConnectFailed(f"{url} is full{because}", "Close other sessions; it is tried again")
+    if code == 1013 or error_code == WebSocketError.CAPACITY:
+        return ConnectFailed(f"{url} is full{because}", "Close other sessions; the connection is retried")
     if code == 4008:
-        return ConnectFailed(
-            f"{url} found this client too slow{because}", "It is connected again, and what it missed shows in gaps()"
-        )
+        return ConnectFailed(f"{url} found this client too slow{because}", "It reconnects; gaps() shows what it missed")
     if code == 1001:
-        return ConnectFailed(f"{url} shut down{because}", "It is tried again until the simulation is back")
+        return ConnectFailed(f"{url} shut down{because}", "The connection is retried until the simulation is back")
     if code in (None, 1006):
-        return ConnectFailed(f"the connection to {url} was lost", "It is tried again")
-    return ConnectFailed(f"{url} closed the connection with code {code}{because}", "It is tried again")
+        return ConnectFailed(f"the connection to {url} was lost", "The connection is retried")
+    return ConnectFailed(f"{url} closed the connection with code {code}{because}", "The connection is retried")
 
 
 def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:
@@ -99,7 +99,7 @@ def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:
             terminal=True,
         )
     return ConnectFailed(
-        f"{url} does not speak TLS as expected: {error.reason or error}",
+        f"the TLS handshake with {url} failed: {error.reason or error}",
         "Use ws:// if the simulation was started without tls",
     )
 
@@ -107,49 +107,51 @@ def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:
 def _explain_status(response: Response, url: str) -> ConnectFailed:
     status, wait = response.status_code, retry_after(response.headers)
     if status in RETRIED_STATUS:
-        asked = "Wait a moment" if not wait else f"It asks to wait for {wait:.3g} s; do so"
+        asked = "Wait a moment" if not wait else f"Wait for {wait:.3g} s, as the server asks,"
         return ConnectFailed(
             f"{url} is not ready: it answers HTTP {status}", f"{asked} and try again", retry_after_s=wait
         )
     if status == 401:
-        reason, advice = f"{url} wants to know who you are: HTTP 401", "Pass token=…"
+        reason, advice = f"{url} requires authentication: HTTP 401", "Pass token=…"
     elif status == 403:
         reason = f"{url} forbids the connection: HTTP 403"
-        advice = "Connect by a host name that the server lists, and with its token"
+        advice = "Connect by a host name that the server allows, and with its token"
     else:
-        reason = f"{url} is a web server, but no WebSocket is there: HTTP {status}"
+        reason = f"{url} is a web server without a WebSocket at this path: HTTP {status}"
         advice = "Check the path (DegentCivil's own server has /ws) and the port"
     return ConnectFailed(reason, advice, terminal=True, retry_after_s=wait)
 
 
 def _explain_proxy(error: Exception, url: str, proxy: str) -> ConnectFailed | None:
-    """Say what is wrong with the proxy, if it is the proxy: until it answers, nothing else was spoken to."""
-    around = f"Set NO_PROXY for the host of {url} if it can be reached without"
+    """Return what is wrong with the proxy, or `None` if the failure is not the proxy's."""
+    around = f"Set NO_PROXY for the host of {url} if it can be reached without a proxy"
     if isinstance(error, InvalidProxyStatus):
         status = error.response.status_code
-        why = "wants a user name and a password" if status == 407 else f"does not let {url} through"
+        why = "requires a user name and a password" if status == 407 else f"refuses to connect to {url}"
         return ConnectFailed(
             f"the proxy {proxy} {why}: HTTP {status}", around, retry_after_s=retry_after(error.response.headers)
         )
     if isinstance(error, ProxyError):
-        return ConnectFailed(f"the proxy {proxy} does not let {url} through: {error}", around)
+        return ConnectFailed(f"the proxy {proxy} refuses to connect to {url}: {error}", around)
     if isinstance(error, ImportError):
         return ConnectFailed(
-            f"the proxy {proxy} is reached by SOCKS, for which python-socks is missing",
+            f"the proxy {proxy} uses SOCKS, for which python-socks is missing",
             f"pip install python-socks, or use an http:// proxy. {around}",
             terminal=True,
         )
     if isinstance(error, TimeoutError):
         return ConnectFailed(f"{url} did not answer in time through the proxy {proxy}", around)
     if isinstance(error, OSError):
-        return ConnectFailed(f"{_explain_os(error, f'the proxy {proxy}').reason}", f"Start or correct it. {around}")
+        return ConnectFailed(
+            f"{_explain_os(error, f'the proxy {proxy}').reason}", f"Start the proxy or correct its address. {around}"
+        )
     return None
 
 
 def retry_after(headers: Headers, now: Callable[[], float] = time.time) -> float | None:
-    """Read how many seconds to wait (RFC 9110, 10.2.3): a number or a date; `None` without one that makes sense.
+    """Parse `Retry-After` (RFC 9110, 10.2.3), a number or a date, to seconds; `None` without a valid one.
 
-    A date is taken against the sender's own `Date`, so that a clock that is off does no harm.
+    A date is compared with the sender's own `Date`, so that a wrong clock does no harm.
     """
     for text in headers.get_all("Retry-After"):
         if text.isascii() and text.isdigit():
@@ -165,26 +167,28 @@ def _moment(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, OSError):  # from the wire: whatever it is, it is no date
+    except (ValueError, TypeError, OverflowError, OSError):  # text from the wire that is not a date
         return None
 
 
 def _explain_handshake(error: InvalidHandshake, url: str) -> ConnectFailed:
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError | OSError):
-        return ConnectFailed(f"{url} hung up during the handshake", f"Use {_PERHAPS_TLS}; else try again")
+        return ConnectFailed(f"{url} closed the connection during the handshake", f"Use {_PERHAPS_TLS}; else try again")
     if isinstance(error, InvalidMessage | InvalidUpgrade):
-        return ConnectFailed(f"{url} is not a WebSocket", "Check the port: something else listens there", terminal=True)
+        return ConnectFailed(
+            f"{url} is not a WebSocket", "Check the port: another program listens on it", terminal=True
+        )
     return ConnectFailed(
-        f"{url} does not complete the handshake: {error}", "Check the port and the path", terminal=True
+        f"the WebSocket handshake with {url} failed: {error}", "Check the port and the path", terminal=True
     )
 
 
 def _explain_os(error: OSError, place: str) -> ConnectFailed:
-    if isinstance(error, ConnectionRefusedError):  # by type: its number differs from one system to another
+    if isinstance(error, ConnectionRefusedError):  # by type, since the number differs between systems
         return ConnectFailed(f"nothing listens at {place}: the connection was refused", START_IT)
     if isinstance(error, socket.gaierror):
-        return ConnectFailed(f"the host of {place} is not known", "Check the spelling, or the network")
-    if isinstance(error, ConnectionError):  # also one that asyncio raises in the middle of TLS
+        return ConnectFailed(f"the host name of {place} cannot be resolved", "Check the spelling and the network")
+    if isinstance(error, ConnectionError):  # asyncio also raises one during the TLS handshake
         other = "ws:// if the simulation was started without tls" if place.startswith("wss:") else _PERHAPS_TLS
-        return ConnectFailed(f"{place} hung up during the handshake", f"Use {other}")
+        return ConnectFailed(f"{place} closed the connection during the handshake", f"Use {other}")
     return ConnectFailed(f"{place} cannot be reached: {error.strerror or error}", "Check host, port and network")

@@ -1,4 +1,4 @@
-"""A connection that hands on what it receives as lists of frames, a few times a second or a few hundred."""
+"""A connection that passes received frames on in lists, up to a few hundred times a second."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
 COLLECT_S: Final = 0.005
-"""How long frames are collected before they are handed on: far below what a person sees."""
+"""How long frames are collected before they are passed on: too short for a person to notice."""
 COLLECT_BYTES: Final = 1 << 18
-"""How many bytes are collected at most, plus one read: the loop's longest turn is some milliseconds."""
-MAX_FRAGMENTS: Final = 4096
+"""How many bytes are collected at most, plus one read, so that one turn of the loop takes a few milliseconds."""
+MAX_FRAGMENTS: Final = 4096  # of one message; the library limits their bytes, but not their number
 WHOLE_TEXT: Final = 0x81
-"""The first byte of a text frame that is a whole message and not compressed (RFC 6455, 5.2)."""
+"""The first byte of an unfragmented, uncompressed text frame (RFC 6455, 5.2)."""
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -27,11 +27,11 @@ _logger = logging.getLogger("degentcivil_nb.client")
 
 
 class FrameConnection(ClientConnection):
-    """Receive twice as fast as `recv()` in a loop: whole text frames are cut out of what was read.
+    """A connection that receives twice as fast as `recv()` in a loop, by cutting whole text frames from each read.
 
-    All else (the handshake, pings and pongs, close, fragments, compression, sending, and whatever breaks the rules)
-    goes to the library, which is always between two frames when it is given one. The handler runs inside the loop's
-    read callback, so nothing more is read before it returns: that is the backpressure. `recv()` gets nothing.
+    All else (the handshake, pings and pongs, close, fragments, compression, sending, and protocol violations) is left
+    to the library, which always receives whole frames. The handler runs inside the loop's read callback, so nothing
+    more is read before it returns: that is the backpressure. `recv()` returns nothing.
     """
 
     def __init__(self, protocol: ClientProtocol, **settings: Any) -> None:
@@ -43,42 +43,42 @@ class FrameConnection(ClientConnection):
         self._collected = 0
         self._next_turn = 0.0
         self._read = self._read_head
-        self._tail = bytearray()  # of the head, or of a frame that is not complete
-        self._wanted = 0  # bytes that `_tail` must have before it is worth a look
+        self._tail = bytearray()  # the incomplete rest: of the HTTP head, or of a frame
+        self._wanted = 0  # bytes that `_tail` needs before it can be parsed
         self.last_data = self.loop.time()
-        """When anything last arrived, on the loop's clock."""
+        """When data last arrived, on the loop's clock."""
 
     @property
     def queue_depth(self) -> int:
-        """Count the frames that wait to be handed on."""
+        """Return the number of frames that wait to be passed on."""
         return len(self._frames)
 
     def start(self, handler: Callable[[list[bytes], int], None]) -> None:
-        """Hand frames, and the bytes they took on the wire, to `handler` from now on, the waiting ones first."""
+        """Pass frames, and their size on the wire, to `handler` from now on, beginning with the waiting ones."""
         self._handler = handler
-        self._hand_on()
+        self._pass_on()
 
     # --- from the transport --------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Read, and hand on when enough was collected or its time has come."""
+        """Parse data, and pass frames on when enough were collected or it is time."""
         self._read(data)
         self._collected += len(data)
         self.last_data = now = self.loop.time()
         if not self._frames or self._handler is None:
             return
         if self._collected >= COLLECT_BYTES or now >= self._next_turn:
-            self._hand_on()
+            self._pass_on()
         elif self._timer is None:
-            self._timer = self.loop.call_at(self._next_turn, self._hand_on)
+            self._timer = self.loop.call_at(self._next_turn, self._pass_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on what arrived before the end, then end."""
-        self._hand_on()
+        """Pass on what arrived before the end, then end."""
+        self._pass_on()
         super().connection_lost(exc)
 
     def process_event(self, event: Event) -> None:
-        """Collect the data frames that the library reads; leave the handshake and control frames to it."""
+        """Collect the data frames that the library parses; leave handshake and control frames to it."""
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
             if event.opcode is Opcode.CONT or not event.fin:
                 self._assemble(event)
@@ -93,14 +93,14 @@ class FrameConnection(ClientConnection):
         if frame.fin:
             self._frames.append(b"".join(fragments))
             fragments.clear()
-        elif len(fragments) == MAX_FRAGMENTS:  # the library bounds the bytes, not the pieces of them
+        elif len(fragments) == MAX_FRAGMENTS:  # the library limits the bytes, but not the number of fragments
             self.protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
             self.send_data()
 
-    # --- three ways to read, one after another --------------------------------------------------------------------
+    # --- the three parsers, used one after another -------------------------------------------------------------------
 
     def _read_head(self, data: bytes) -> None:
-        """Give the library the head of the response, and find out how to read what follows it."""
+        """Pass the head of the response to the library, and choose the parser for what follows."""
         before = len(self._tail)
         self._tail += data
         end = self._tail.find(_END_OF_HEAD)
@@ -117,7 +117,7 @@ class FrameConnection(ClientConnection):
             self._read(rest)
 
     def _read_whole(self, data: bytes) -> None:
-        """Cut out whole text frames; give the library every other one, and all the rest once it is to end."""
+        """Cut out whole text frames; pass all others to the library, and everything once the connection is closing."""
         if self._tail:
             self._tail += data
             if len(self._tail) < self._wanted:
@@ -127,7 +127,7 @@ class FrameConnection(ClientConnection):
         protocol = self.protocol
         limit = protocol.max_message_size or 1 << 62
         append = self._frames.append
-        whole_text = WHOLE_TEXT if protocol.current_size is None else -1  # between fragments none may come
+        whole_text = WHOLE_TEXT if protocol.current_size is None else -1  # not allowed between fragments
         at, end = 0, len(data)
         while at < end:
             size, start = (data[at + 1], at + 2) if at + 2 <= end else (0, at + 2)
@@ -135,7 +135,7 @@ class FrameConnection(ClientConnection):
                 start += 2 if size == 126 else 8
                 size = int.from_bytes(data[at + 2 : start], "big") if size <= 127 else limit + 1
             stop = start + size
-            if size > limit:  # or masked, which a server's frames never are
+            if size > limit:  # or masked, which is forbidden for a server
                 self._leave_to_library(data[at:])
                 return
             if stop > end:
@@ -159,7 +159,7 @@ class FrameConnection(ClientConnection):
 
     # --- to the handler ------------------------------------------------------------------------------------------
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -169,8 +169,8 @@ class FrameConnection(ClientConnection):
         size, self._collected = self._collected, 0
         try:
             self._handler(frames, size)
-        except Exception:  # a bug of ours must not escape into the transport; a new connection starts clean
-            _logger.exception("a list of frames could not be handled; the connection is cut")
+        except Exception:  # a bug here must not reach the transport; a new connection starts clean
+            _logger.exception("frames could not be handled; the connection is cut")
             self.transport.abort()
         self._next_turn = self.loop.time() + COLLECT_S
 
@@ -181,10 +181,10 @@ async def keep_alive(
     patience: Callable[[], float],
     observe: Callable[[float], None],
 ) -> None:
-    """Ping every interval until the connection ends, and cut it when nothing came for as long as patience lasts.
+    """Ping at every interval until the connection ends, and cut it when nothing arrived for the length of `patience`.
 
-    Both are in seconds; `observe` is given each round trip that takes less than an interval. Any data counts as life,
-    so a slow pong behind a long queue does no harm.
+    Both are in seconds; `observe` is called with each round trip that takes less than an interval. Any data counts as a
+    sign of life, so a slow pong behind a long queue does no harm.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -197,12 +197,12 @@ async def keep_alive(
             except TimeoutError:
                 silent = loop.time() - connection.last_data
                 if silent >= patience():
-                    _logger.info("no sign of life for %.1f s; the connection is cut", silent)
+                    _logger.info("nothing arrived for %.1f s; the connection is cut", silent)
                     connection.transport.abort()
                     return
             await asyncio.sleep(max(0.0, sent + 0.8 * seconds - loop.time()))
     except ConnectionClosed:
         return
-    except Exception:  # nobody would notice a dead peer any more: a new connection starts clean
-        _logger.exception("looking for signs of life failed; the connection is cut")
+    except Exception:  # without pings a lost peer would not be noticed; a new connection starts clean
+        _logger.exception("pinging failed; the connection is cut")
         connection.transport.abort()

@@ -1,4 +1,4 @@
-"""What arrives, in whichever dialect: ordered for the sink, read for the state that everybody looks at."""
+"""Received messages of all dialects: passed to the sink in order, and read for the client's state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ..monitoring.interfaces import Monitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.mending import decode_theirs
 from ..protocol.messages import (
     ORDERED_CONTROL,
     CommandSpec,
@@ -29,6 +28,7 @@ from ..protocol.messages import (
     SnapshotPart,
 )
 from ..protocol.receiver import StreamReceiver, gap_message
+from ..protocol.repairing import decode_repaired
 from .interfaces import Sink
 from .peer_clock import PeerClock
 from .requests import Requests
@@ -39,21 +39,21 @@ GAME: Final = "game"
 UNKNOWN: Final = "unknown"
 
 PROTOCOL: Final = 1
-"""The version of the v1 dialect that `hello` has to name."""
+"""The version of the v1 dialect that `hello` must state."""
 
 _logger = logging.getLogger("degentcivil_nb.client")
 _T = TypeVar("_T")
 
 
 class _Version(Struct):
-    """The part of any greeting that says whether the rest can be understood."""
+    """The part of any `hello` that shows whether the rest can be understood."""
 
     protocol: Any = PROTOCOL
     server: Any = None
 
 
 class Incoming:
-    """Take lists of frames on the portal's thread; its attributes may be read from any other."""
+    """The receiving side of a client: runs on the portal's thread; its attributes may be read from any other."""
 
     def __init__(
         self,
@@ -73,23 +73,23 @@ class Incoming:
         self.run_state: str | None = None
         self.tick: int | None = None
         self.checkpoint: tuple[float, float] | None = None
-        """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server said so."""
+        """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server reported it."""
         self.heard_at: float | None = None
-        """When anything at all last came, wall clock."""
+        """When anything last arrived, wall clock."""
         self.event_at: float | None = None
-        """When an event last came, or, before any, when the connection began; monotonic."""
+        """When an event last arrived, or before the first one, when the connection began; monotonic."""
         self.specs: list[CommandSpec] = []
-        self.said: ErrorPayload | None = None
-        """The error that this connection's server answered with, as long as nothing else came after it."""
+        self.server_error: ErrorPayload | None = None
+        """The last `error` of this connection's server, reset by any other message."""
         self.peer_clock = PeerClock()
         self.round_trip_s = 0.0
         self.sink_failures = 0
-        self.greeted: asyncio.Future[None]
-        """Done when `hello` has been read."""
+        self.hello_received: asyncio.Future[None]
+        """Done when `hello` has arrived."""
         self.ready: asyncio.Future[None]
-        """Done when the sink has the present: a snapshot, or all that was missing is on its way."""
+        """Done when the sink is up to date: it has a snapshot, or is receiving all that it missed."""
         self.arrived = asyncio.Event()
-        """Set when the sink has all that the server had at the moment when it resumed."""
+        """Set when the sink has all messages that the server had when it resumed."""
         self._requests = requests
         self._url = url
         self._sink = sink
@@ -99,29 +99,29 @@ class Incoming:
         self._clock = clock
 
     def begin(self, subprotocol: str | None) -> None:
-        """Start a connection, of which only the subprotocol is known yet."""
+        """Start a connection, of which only the subprotocol is known."""
         loop = asyncio.get_running_loop()
-        self.greeted, self.ready = loop.create_future(), loop.create_future()
+        self.hello_received, self.ready = loop.create_future(), loop.create_future()
         self.dialect = UNKNOWN if subprotocol is None else V1
         self.arrived.clear()
-        self.said = None
+        self.server_error = None
         self.checkpoint = None
         self._refusable = True
         self.event_at = time.monotonic()
-        self.receiver.cut()  # an attempt that was given up may have said its `hello` after its end
-        self.peer_clock.forget()
+        self.receiver.cut()  # the `hello` of an abandoned attempt may have arrived after its end
+        self.peer_clock.reset()
         self._newcomer = self.receiver.position is None
 
     def end(self) -> None:
         """End a connection."""
         self.receiver.cut()
 
-    def lost_from(self, since: float) -> None:
-        """Declare what nobody can number: another dialect's connection was away from `since` (wall clock) to now."""
-        self._hand_on([gap_message(Gap(None), since)], self._clock())
+    def declare_gap_since(self, since: float) -> None:
+        """Declare a gap without seqs: a connection of another dialect was down from `since` (wall clock) to now."""
+        self._pass_on([gap_message(Gap(None), since)], self._clock())
 
-    def take(self, frames: list[bytes], size: int) -> None:
-        """Read frames that took `size` bytes on the wire, hand their messages on, and act on the control messages."""
+    def receive(self, frames: list[bytes], size: int) -> None:
+        """Decode frames of `size` bytes on the wire, pass their messages on, and process the control messages."""
         self.heard_at = received = self._clock()
         if self._traffic.enabled:
             for frame in frames:
@@ -137,31 +137,31 @@ class Incoming:
         if accepted:
             tick = accepted[-1].tick
             if tick is not None:
-                if tick != self.tick and self.checkpoint is not None:  # there is one between two ticks
+                if tick != self.tick and self.checkpoint is not None:  # there is a checkpoint between two ticks
                     self.checkpoint = (0.0, time.monotonic())
                 self.tick = tick
             if any(message.type not in ORDERED_CONTROL for message in accepted):
                 self.event_at = time.monotonic()
-            self._hand_on(accepted, received)
+            self._pass_on(accepted, received)
         for message in controls:
             self._control(message, received)
         if not self.arrived.is_set() and self.receiver.on_their_way == 0:
             self.arrived.set()
         if messages and messages[-1].type != MessageTypes.ERROR:
-            self.said = None  # whoever goes on speaking did not refuse
+            self.server_error = None  # a server that goes on sending has not refused the client
 
-    def _hand_on(self, messages: list[RawMessage], received: float) -> None:
+    def _pass_on(self, messages: list[RawMessage], received: float) -> None:
         if self._sink is None:
             return
         try:
             self._sink(messages, received, self.receiver.epoch)
-        except Exception:  # the sink promised not to raise; a bug in it must not cost the connection too
+        except Exception:  # the sink must not raise; a bug in it must not end the connection
             self.sink_failures += 1
             if self.sink_failures == 1:
                 _logger.exception("the sink failed at %d messages; further failures are only counted", len(messages))
 
     def _plain(self, messages: list[RawMessage]) -> tuple[list[RawMessage], list[RawMessage]]:
-        """Sort the messages of a dialect without `seq`: all are events but heartbeats."""
+        """Sort the messages of a dialect without `seq`: all are events except heartbeats."""
         accepted: list[RawMessage] = []
         controls: list[RawMessage] = []
         for message in messages:
@@ -178,7 +178,7 @@ class Incoming:
                 accepted.append(message)
                 if kind != MessageTypes.ERROR:
                     self._refusable = False
-                elif self._refusable:  # later on it is an error of the simulation, whatever its code
+                elif self._refusable:  # later errors are the simulation's, whatever their code
                     controls.append(message)
         return accepted, controls
 
@@ -189,14 +189,14 @@ class Incoming:
         elif kind == MessageTypes.RUN_STATE:
             run = self._read(RunState, message)
             if run is not None:
-                self._run_is(run.state, run.tick)
+                self._set_run_state(run.state, run.tick)
         elif kind in (MessageTypes.ERROR, MessageTypes.COMMAND_RESULT):
             if kind == MessageTypes.ERROR:
-                self.said = self._read(ErrorPayload, message) or self.said
+                self.server_error = self._read(ErrorPayload, message) or self.server_error
             try:
                 self._requests.answered(message)
             except WebSocketError as error:
-                self._hand_on([malformed(encode(message), error)], received)
+                self._pass_on([malformed(encode(message), error)], received)
         elif kind == MessageTypes.SNAPSHOT:
             part = self._read(SnapshotPart, message)  # the characters are read by whoever stores them
             if part is not None and part.last:
@@ -206,29 +206,29 @@ class Incoming:
             if resumed is not None and resumed.recovered and not self._newcomer:
                 _finish(self.ready)
         elif kind == MessageTypes.HELLO:
-            self._greeting(message)
+            self._on_hello(message)
         elif kind == MessageTypes.COMMANDS:
             specs = self._read(list[CommandSpec], message)
             if specs is None:
-                self._hand_on([malformed(encode(message), ValueError("no list of commands"))], received)
+                self._pass_on([malformed(encode(message), ValueError("no list of commands"))], received)
             else:
                 self.specs = specs
                 self._changed()
 
-    def _greeting(self, message: RawMessage) -> None:
+    def _on_hello(self, message: RawMessage) -> None:
         hello = self._read(Hello, message)
         theirs = self._read(_Version, message)
         if theirs is not None and theirs.protocol != PROTOCOL:
-            if not self.greeted.done():
-                self.greeted.set_exception(_other_version(self._url, theirs))
+            if not self.hello_received.done():
+                self.hello_received.set_exception(_other_version(self._url, theirs))
         elif hello is not None:
             self.hello = hello
-            self._requests.greeted(hello.capabilities)
-            self._run_is(hello.run_state, hello.tick)
-            _finish(self.greeted)
-        elif not self.greeted.done():
-            reason = f"{self._url} greets in a way that this client does not understand"
-            self.greeted.set_exception(ConnectFailed(reason, "Install the same version on both sides"))
+            self._requests.set_capabilities(hello.capabilities)
+            self._set_run_state(hello.run_state, hello.tick)
+            _finish(self.hello_received)
+        elif not self.hello_received.done():
+            reason = f"{self._url} sends a hello that this client does not understand"
+            self.hello_received.set_exception(ConnectFailed(reason, "Install the same version on both sides"))
 
     def _heartbeat(self, message: RawMessage, received: float) -> None:
         heartbeat = self._read(Heartbeat, message) or Heartbeat()
@@ -236,24 +236,24 @@ class Incoming:
         if sent is not None:
             self.peer_clock.sample(sent, received, self.round_trip_s)
         if heartbeat.run_state is not None:
-            self._run_is(heartbeat.run_state, heartbeat.tick)
+            self._set_run_state(heartbeat.run_state, heartbeat.tick)
         age = heartbeat.checkpoint_age_s
         self.checkpoint = None if age is None or not age >= 0 else (age, time.monotonic())
 
-    def _run_is(self, state: str, tick: int | None) -> None:
+    def _set_run_state(self, state: str, tick: int | None) -> None:
         if tick is not None:
             self.tick = tick
         if state != self.run_state:
-            if "paused" in (state, self.run_state):  # a run is paused and let go inside a checkpoint
+            if "paused" in (state, self.run_state):  # a run is paused and resumed inside a checkpoint
                 self.checkpoint = (0.0, time.monotonic())
             self.run_state = state
             self._changed()
 
     @staticmethod
     def _read(kind: type[_T], message: RawMessage) -> _T | None:
-        """Decode a payload whose mistakes are reported by whoever stores it."""
+        """Decode a payload; the store reports invalid ones."""
         try:
-            return decode_theirs(kind, message.data)
+            return decode_repaired(kind, message.data)
         except WebSocketError:
             return None
 
@@ -268,7 +268,7 @@ def _other_version(url: str, theirs: _Version) -> ConnectFailed:
         else "Install a newer degentcivil-nb where the simulation runs"
     )
     return ConnectFailed(
-        f"{url}{f' ({named})' if named else ''} speaks version {str(theirs.protocol)[:40]} of the protocol, "
+        f"{url}{f' ({named})' if named else ''} uses version {str(theirs.protocol)[:40]} of the protocol, "
         f"and this client version {PROTOCOL}",
         advice,
         terminal=True,

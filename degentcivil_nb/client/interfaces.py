@@ -1,4 +1,4 @@
-"""What the client needs of its neighbours, in a method or two each; it imports none of them."""
+"""Protocols of what the client calls in other packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..protocol.messages import RawMessage
 
 
 class Sink(Protocol):
-    """Take messages in order, on the portal's thread; never raise."""
+    """A receiver of messages in order, called on the portal's thread; it must not raise."""
 
     def __call__(self, messages: list[RawMessage], received: float, epoch: str | None, /) -> None:
-        """Keep `messages`, which arrived at `received` (wall clock, seconds) in the stream of `epoch`."""
+        """Store `messages`, which arrived at `received` (wall clock, seconds) in the stream of `epoch`."""

@@ -1,4 +1,4 @@
-"""The proxy that this machine's settings name for a URL: found and checked here, so that a bad one is said clearly."""
+"""The proxy that the system's settings specify for a URL, validated so that a bad setting gets a clear error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def proxy_for(uri: str) -> str | None:
-    """Give the proxy for a WebSocket URL, `None` to go there directly; `ConnectFailed` for one that cannot be used."""
+    """Return the proxy for a WebSocket URL, `None` for a direct connection; `ConnectFailed` if it is unusable."""
     target = urlsplit(uri)
     host = target.hostname or ""
     if proxy_bypass(f"{host}:{target.port or (443 if target.scheme == 'wss' else 80)}"):
         return None
     named = getproxies()
-    # a WebSocket needs a tunnel, which proxies for HTTPS and SOCKS are made for (RFC 6455, 4.1)
+    # a WebSocket needs a tunnel, as proxies for HTTPS and SOCKS provide (RFC 6455, 4.1)
     kinds = [target.scheme, "socks", "https", *(["http"] if target.scheme == "ws" else [])]
     proxy = next((named[kind] for kind in kinds if named.get(kind)), None)
     if proxy is None:
@@ -29,14 +29,14 @@ def proxy_for(uri: str) -> str | None:
     if problem is not None:
         raise ConnectFailed(
             f"the proxy {shown(proxy)}{_origin(proxy)} cannot be used: {problem}",
-            f"Write it as http://host:port, or set NO_PROXY={host} to go there directly",
+            f"Write it as http://host:port, or set NO_PROXY={host} to connect directly",
             terminal=True,
         )
     return proxy
 
 
 def shown(proxy: str) -> str:
-    """Write a proxy without user name and password."""
+    """Return a proxy's URL without user name and password."""
     scheme, separator, rest = proxy.rpartition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
@@ -53,7 +53,7 @@ def _problem(proxy: str) -> str | None:
     if not host:
         return "it names no host"
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        return "something follows host and port"
+        return "there is text after host and port"
     if parts.username is not None and parts.password is None:
         return "it has a user name without a password"
     return None
@@ -61,4 +61,4 @@ def _problem(proxy: str) -> str | None:
 
 def _origin(proxy: str) -> str:
     names = [name for name, value in os.environ.items() if value == proxy and name.lower().endswith("_proxy")]
-    return f" that {names[0]} names" if names else ""
+    return f" set in {names[0]}" if names else ""

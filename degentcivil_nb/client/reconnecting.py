@@ -1,4 +1,4 @@
-"""Following a server for as long as it takes: connect, notice the end, wait, connect again, or give up with advice."""
+"""Supervision of the connection: connect, notice its end, wait, and reconnect, or give up with advice."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ RECONNECTING: Final = "reconnecting"
 CLOSED: Final = "closed"
 
 GRACE_S: Final = 0.1
-"""How long a server without `hello` is given to refuse before its connection counts as open."""
+"""How long a server without `hello` has to refuse before its connection counts as live."""
 STEADY_S: Final = 10.0
-"""How long a connection must last for the back-off to start anew after it."""
+"""How long a connection must last for the back-off to start over after it."""
 PLAIN_INTERVAL_S: Final = 10.0
-"""How often a server that names no heartbeat is pinged."""
+"""How often a server that announces no heartbeat is pinged."""
 
 
 _logger = logging.getLogger("degentcivil_nb.client")
 
 
 class ConnectionSupervisor:
-    """Hold one connection after another; all its coroutines belong to one event loop."""
+    """The owner of one connection after another; all its coroutines run on one event loop."""
 
     def __init__(
         self,
-        dialer: Connector,
+        connector: Connector,
         incoming: Incoming,
         requests: Requests,
         *,
@@ -63,7 +63,7 @@ class ConnectionSupervisor:
         self.connection: FrameConnection | None = None
         self.live_since: float | None = None  # monotonic
         self.circuit = circuit
-        self._dialer = dialer
+        self._connector = connector
         self._incoming = incoming
         self._requests = requests
         self._monitor = monitor
@@ -80,9 +80,9 @@ class ConnectionSupervisor:
         self._under_way = False
 
     async def open(self) -> None:
-        """Connect and go on in the background; `ConnectFailed` says why there is no connection.
+        """Connect and continue in the background; `ConnectFailed` states why there is no connection.
 
-        Returns when the past that was asked for is there too, or after the timeout, while the rest is on its way.
+        Returns when the requested past has arrived too, or after the timeout, while the rest is still arriving.
         """
         until = asyncio.get_running_loop().time() + self._timeout
         try:
@@ -90,7 +90,7 @@ class ConnectionSupervisor:
         except ConnectFailed as error:
             self.end(str(error))
             raise
-        self._supervisor = asyncio.create_task(self._supervise(connection), name=f"follow {self._dialer.url}")
+        self._supervisor = asyncio.create_task(self._supervise(connection), name=f"follow {self._connector.url}")
         if self._incoming.dialect == V1:
             arrived = asyncio.create_task(self._incoming.arrived.wait())
             left = max(0.0, until - asyncio.get_running_loop().time())
@@ -105,7 +105,7 @@ class ConnectionSupervisor:
         await asyncio.wait((self._supervisor,))
 
     async def close(self) -> None:
-        """Stop following and close the connection; idempotent."""
+        """Stop reconnecting and close the connection; idempotent."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.cancel()
@@ -116,14 +116,14 @@ class ConnectionSupervisor:
         self.end(None)
 
     async def reconnect(self) -> None:
-        """Try now and close the circuit by hand; do nothing when live; `ConnectFailed` when it fails again."""
+        """Try now and close the circuit; does nothing when live; `ConnectFailed` when the attempt fails."""
         if self.state == LIVE:
             return
         self.circuit.close()
         if self._supervisor is None or self._supervisor.done():
             await self.open()
             return
-        for _ in range(2 if self._under_way else 1):  # one that began before now says nothing of now
+        for _ in range(2 if self._under_way else 1):  # an attempt that began earlier does not count
             self._attempted.clear()
             self._try_now.set()
             await self._attempted.wait()
@@ -131,50 +131,50 @@ class ConnectionSupervisor:
                 break
         if self.state == LIVE:
             return
-        raise ConnectFailed(self.last_error or "the connection failed", "It is tried again in a while")
+        raise ConnectFailed(self.last_error or "the connection failed", "The connection is retried after a pause")
 
     async def send(self, frame: str | bytes) -> None:
         """Send one text frame; `ConnectFailed` without a connection."""
         connection = self.connection
         try:
             if connection is None:
-                raise ConnectFailed(f"there is no connection to {self._dialer.url}", "Wait until it is live again")
+                raise ConnectFailed(f"there is no connection to {self._connector.url}", "Wait until it is live again")
             await connection.send(frame, text=True)
         except ConnectionClosed:
             raise ConnectFailed(
-                f"the connection to {self._dialer.url} was lost", "Wait until it is live again"
+                f"the connection to {self._connector.url} was lost", "Wait until it is live again"
             ) from None
         self.count_sent(frame)
 
     def count_sent(self, frame: str | bytes) -> None:
-        """Count a frame that was sent, and keep it if somebody wants to look at it."""
+        """Count a frame that was sent, and record it if the traffic log is enabled."""
         self._monitor.update_metrics("messages_sent")
         self._monitor.update_metrics("bytes_sent", len(frame))
         if self._traffic.enabled:
-            self._traffic.record("sent", frame, self._dialer.url)
+            self._traffic.record("sent", frame, self._connector.url)
 
-    def is_now(self, state: str) -> None:
-        """Change the state, and tell whoever watches."""
+    def set_state(self, state: str) -> None:
+        """Set the state, and call `changed` if it differs."""
         if state != self.state:
             self.state = state
             self._changed()
 
     def end(self, because: str | None) -> None:
-        """Be closed, for good unless somebody says `reconnect`."""
+        """Close for good, unless `reconnect` is called."""
         self.last_error = because or self.last_error
         self.live_since = None
         self._requests.close(because or "the connection was closed")
-        self.is_now(CLOSED)
+        self.set_state(CLOSED)
 
     # --- one connection ------------------------------------------------------------------------------------------
 
     async def _attempt(self) -> FrameConnection:
-        """Connect once, until there is something to see, and let the circuit count the outcome."""
+        """Connect once, until the stream has started, and report the outcome to the circuit."""
         connection: FrameConnection | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                connection = await self._dialer.dial()
-                await self._introduce(connection)
+                connection = await self._connector.connect()
+                await self._start_stream(connection)
         except BaseException as error:
             if connection is not None:
                 connection.transport.abort()
@@ -182,24 +182,24 @@ class ConnectionSupervisor:
             if not isinstance(error, Exception):
                 raise
             if not isinstance(error, ConnectFailed | TimeoutError):
-                _logger.exception("an attempt to connect to %s failed in an unforeseen way", self._dialer.url)
-            failed = self._dialer.explain(error)
+                _logger.exception("an attempt to connect to %s failed unexpectedly", self._connector.url)
+            failed = self._connector.explain(error)
             self.circuit.failed()
             raise failed from error
         self.circuit.close()
         self.live_since = time.monotonic()
         self._monitor.update_metrics("total_connections")
         self._monitor.update_metrics("active_connections")
-        self.is_now(LIVE)
+        self.set_state(LIVE)
         return connection
 
-    async def _introduce(self, connection: FrameConnection) -> None:
+    async def _start_stream(self, connection: FrameConnection) -> None:
         incoming = self._incoming
         incoming.begin(connection.subprotocol)
         self.connection = connection
-        connection.start(incoming.take)
+        connection.start(incoming.receive)
         if incoming.dialect == V1:
-            await self._until(incoming.greeted, connection)
+            await self._until(incoming.hello_received, connection)
             resume = encode(incoming.receiver.resume_request())
             await self.send(encode(RawMessage(MessageTypes.RESUME, Raw(resume))))
             await self._until(incoming.ready, connection)
@@ -208,10 +208,10 @@ class ConnectionSupervisor:
         closed = asyncio.ensure_future(connection.wait_closed())
         await asyncio.wait((closed,), timeout=GRACE_S)
         if closed.done():
-            raise self._why_closed(connection)
+            raise self._close_reason(connection)
         closed.cancel()
         if self._lost_at is not None:
-            incoming.lost_from(self._lost_at)
+            incoming.declare_gap_since(self._lost_at)
             self._lost_at = None
 
     async def _until(self, future: asyncio.Future[None], connection: FrameConnection) -> None:
@@ -221,21 +221,21 @@ class ConnectionSupervisor:
         finally:
             closed.cancel()
         if not future.done():
-            raise self._why_closed(connection)
+            raise self._close_reason(connection)
         future.result()
 
-    def _why_closed(self, connection: FrameConnection) -> ConnectFailed:
-        said = self._incoming.said
-        return explain_close(connection.close_code, connection.close_reason or "", said, self._dialer.url)
+    def _close_reason(self, connection: FrameConnection) -> ConnectFailed:
+        server_error = self._incoming.server_error
+        return explain_close(connection.close_code, connection.close_reason or "", server_error, self._connector.url)
 
     async def _send_command(self, frame: bytes) -> None:
         try:
             await self.send(frame)
         except ConnectFailed:
-            return  # the next connection is given it again
+            return  # it is sent again on the next connection
 
     async def _serve(self, connection: FrameConnection) -> ConnectFailed:
-        """Stay until the connection ends, and say why it did."""
+        """Wait until the connection ends, and return why it did."""
         incoming = self._incoming
         alive = asyncio.create_task(keep_alive(connection, self._interval, self._patience, self._round_trip))
         try:
@@ -248,17 +248,17 @@ class ConnectionSupervisor:
             incoming.end()
         if incoming.dialect != V1:
             self._lost_at = self._clock()
-        return self._why_closed(connection)
+        return self._close_reason(connection)
 
     @property
     def heartbeat_s(self) -> float | None:
-        """Give how often a v1 server says that it lives, `None` for any other."""
+        """Return the interval of a v1 server's heartbeats, `None` for any other."""
         hello = self._incoming.hello
         return None if self._incoming.dialect != V1 or hello is None else hello.heartbeat_s
 
     @property
     def silent_s(self) -> float | None:
-        """Give the seconds since anything came from the other side, `None` without a connection."""
+        """Return the seconds since anything arrived, `None` without a connection."""
         connection = self.connection
         return None if connection is None else max(0.0, connection.loop.time() - connection.last_data)
 
@@ -280,12 +280,12 @@ class ConnectionSupervisor:
     async def _supervise(self, connection: FrameConnection) -> None:
         try:
             await self._follow(connection)
-        except Exception as error:  # the last resort: an end that is seen, instead of one that nobody hears of
-            _logger.exception("following %s ended with an error", self._dialer.url)
+        except Exception as error:  # the last resort: the session ends with an error instead of silently
+            _logger.exception("following %s ended with an error", self._connector.url)
             self.connection = None
-            self.end(f"following {self._dialer.url} ended with an error: {error!r}. Call reconnect()")
+            self.end(f"following {self._connector.url} ended with an error: {error!r}. Call reconnect()")
         finally:
-            self._attempted.set()  # nobody waits for an attempt that will not be made
+            self._attempted.set()  # callers of `reconnect` must not wait for another attempt
 
     async def _follow(self, connection: FrameConnection) -> None:
         delays: Iterator[float] | None = None
@@ -294,8 +294,8 @@ class ConnectionSupervisor:
             why = await self._serve(connection)
             if delays is None or time.monotonic() - connected > STEADY_S:
                 delays = self._delays()
-            self._is_lost(why)
-            while not why.final:  # it was live: whatever else stands in between may go away
+            self._connection_lost(why)
+            while not why.final:  # it was live before, so the failure may be temporary
                 await self._pause(delays, why.retry_after_s)
                 self._under_way = True
                 try:
@@ -303,7 +303,7 @@ class ConnectionSupervisor:
                     break
                 except ConnectFailed as error:
                     why = error
-                    self._is_lost(why)
+                    self._connection_lost(why)
                 finally:
                     self._under_way = False
                     self._attempted.set()
@@ -314,14 +314,14 @@ class ConnectionSupervisor:
             self.reconnects += 1
             self._monitor.update_metrics("reconnects")
 
-    def _is_lost(self, why: ConnectFailed) -> None:
+    def _connection_lost(self, why: ConnectFailed) -> None:
         self.connection = None
         self.last_error = str(why)
         _logger.info("%s", why)
-        self.is_now(RECONNECTING)
+        self.set_state(RECONNECTING)
 
     async def _pause(self, delays: Iterator[float], at_least: float | None) -> None:
-        """Wait as the back-off, the open circuit or the other end has it, or until somebody says `reconnect`."""
+        """Wait for the back-off, the open circuit or the server's `Retry-After`, or until `reconnect` is called."""
         seconds = max(self.circuit.remaining_s or next(delays), at_least or 0.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""Commands under way: one id each, sent again only where that is harmless, the outcome known or called unknown."""
+"""Commands in flight: each has one id, is sent again only where that is safe, and has a known or unknown outcome."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import NO_DEADLINE, WITHDRAW, Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
 
-LONGEST_S: Final = 3600.0
-"""The longest deadline in seconds that servers know, and those of earlier versions know no other."""
+MAX_DEADLINE_S: Final = 3600.0
+"""The longest deadline in seconds that servers accept; earlier versions accept no command without one."""
 Send = Callable[[bytes], Awaitable[None]]
-"""Put a frame on the present connection; one that is lost meanwhile is no error here: its successor is told."""
+"""A function that sends a frame on the current connection; a frame that is lost is sent again on the next one."""
 
 
 @dataclass(slots=True)
@@ -36,14 +36,14 @@ class _Pending:
 
     def _deadline_s(self, now: float, unlimited: bool) -> float | Literal["none"]:
         left = math.inf if self.deadline is None else self.deadline - now
-        if left > LONGEST_S:
-            return "none" if unlimited else LONGEST_S
-        # the server gives up a little sooner than we do, so that its TIMEOUT still arrives
+        if left > MAX_DEADLINE_S:
+            return "none" if unlimited else MAX_DEADLINE_S
+        # the server's deadline is a little earlier, so that its TIMEOUT arrives before ours
         return max(0.05, left - min(1.0, 0.2 * left))
 
 
 class Requests:
-    """Send commands and match their answers, across connections."""
+    """The commands in flight, matched with their answers across connections."""
 
     def __init__(self) -> None:
         self._pending: dict[str, _Pending] = {}
@@ -52,10 +52,12 @@ class Requests:
         self._capabilities: frozenset[str] = frozenset()
 
     async def request(self, name: str, arguments: dict[str, Any], deadline_s: float | None) -> CommandResult:
-        """Send a command, now or as soon as there is a connection, and give its answer; `None` waits for it.
+        """Send a command, now or once there is a connection, and return its answer; without a deadline, wait as long as
+        it takes.
 
-        Raises `CommandError` as the server says, or with 1104 if it could not be sent in `deadline_s` seconds;
-        `OutcomeUnknown` when it was sent and no answer came. Whoever is cancelled withdraws what was not begun.
+        Raises `CommandError` as the server answers, or with 1104 if it could not be sent in `deadline_s` seconds;
+        `OutcomeUnknown` when it was sent and no answer arrived. A cancelled caller withdraws a command that has not
+        begun.
         """
         loop = asyncio.get_running_loop()
         deadline = None if deadline_s is None else loop.time() + deadline_s
@@ -83,10 +85,10 @@ class Requests:
         finally:
             del self._pending[pending.id]
             if pending.answer.done() and not pending.answer.cancelled():
-                pending.answer.exception()  # looked at, even where the deadline came in the same moment
+                pending.answer.exception()  # retrieved, even if the deadline passed at the same moment
 
     async def connected(self, send: Send, epoch: str) -> None:
-        """Send what waits, and send again what the same epoch may have missed: it knows the ids that it has seen."""
+        """Send the waiting commands, and send again what the same epoch may have missed: it recognises repeated ids."""
         self._send, self._epoch = send, epoch
         for pending in list(self._pending.values()):
             if pending.sent_in not in (None, epoch):
@@ -94,16 +96,16 @@ class Requests:
             else:
                 await self._transmit(pending, send)
 
-    def greeted(self, capabilities: Iterable[str]) -> None:
-        """Note what the server that is connected to can do."""
+    def set_capabilities(self, capabilities: Iterable[str]) -> None:
+        """Set the capabilities of the connected server."""
         self._capabilities = frozenset(capabilities)
 
     def disconnected(self) -> None:
-        """Keep commands back until there is a connection again."""
+        """Hold commands back until there is a connection again."""
         self._send = None
 
     def close(self, reason: str) -> None:
-        """End every command under way."""
+        """End every command in flight."""
         self._send = None
         for pending in self._pending.values():
             if pending.sent_in is not None:
@@ -113,13 +115,13 @@ class Requests:
                 pending.answer.set_exception(error)
 
     def answered(self, message: RawMessage) -> None:
-        """Take a `command_result`, or an `error` with a command's id; `WebSocketError` 1001 if it is neither."""
+        """Process a `command_result`, or an `error` with a command's id; `WebSocketError` 1001 if it is neither."""
         pending = self._pending.get(message.id or "")
         if pending is None or pending.answer.done():
-            return  # too late, or nobody's
+            return  # too late, or unknown
         if message.type == MessageTypes.ERROR:
-            said = decode(ErrorPayload, message.data)
-            pending.answer.set_exception(CommandError(said.code, said.message))
+            server_error = decode(ErrorPayload, message.data)
+            pending.answer.set_exception(CommandError(server_error.code, server_error.message))
             return
         result = decode(CommandResult, message.data)
         if result.ok:
@@ -129,7 +131,7 @@ class Requests:
         pending.answer.set_exception(
             CommandError(error.code, error.message, details=error.details, retryable=error.retryable)
             if error is not None
-            else CommandError(CommandError.SERVER_ERROR, "the command failed, and the server does not say why")
+            else CommandError(CommandError.SERVER_ERROR, "the command failed, and the server gave no reason")
         )
 
     async def _withdraw(self, pending: _Pending) -> None:

@@ -1,4 +1,4 @@
-"""The client: one connection after another to a simulation, and what it says, handed to a sink."""
+"""The client: one connection after another to a simulation, whose messages go to a sink."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from ..monitoring.interfaces import Monitor, Silent, TrafficLog
+from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
 from ..protocol.messages import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
@@ -26,19 +26,19 @@ from .reconnecting import CLOSED, LIVE, ConnectionSupervisor
 from .requests import Requests
 
 STANDSTILL_S: Final = 1.0
-"""From this age of the last checkpoint on, a server tells of it each second."""
+"""From this age of the last checkpoint on, a server sends a heartbeat each second."""
 
 _logger = logging.getLogger("degentcivil_nb.client")
 
 
 class SimulationClient:
-    """Follow a simulation in any of the three dialects, across cuts and restarts, until closed.
+    """A client of a simulation in any of the three dialects, across disconnections and restarts, until closed.
 
-    Use `open` for all of it: it connects, asks for the stream, hands messages to `sink` and goes on reconnecting.
-    Use `connect` and `receive_updates`, as the guide does, for one plain connection whose messages go to
-    `handle_message`, which a subclass or an assignment may replace, sync or async.
+    Use `open` for the whole service: it connects, requests the stream, passes messages to `sink` and keeps
+    reconnecting. Use `connect` and `receive_updates`, as the guide does, for one plain connection whose messages go to
+    `handle_message`, which may be replaced by a subclass or an assignment, sync or async.
 
-    All coroutines belong to one event loop; the attributes may be read from any thread.
+    All coroutines run on one event loop; the attributes may be read from any thread.
     """
 
     def __init__(
@@ -62,33 +62,33 @@ class SimulationClient:
         compression: bool | None = None,
         silence_s: float = PLAIN_SILENCE_S,
     ) -> None:
-        """Prepare a client; `position` is the epoch and `seq` that an earlier one has accounted for.
+        """Prepare a client; `position` is the epoch and `seq` that an earlier client has accounted for.
 
-        `compression` is offered to other machines and not on loopback, unless it says otherwise. `silence_s` is how
-        long a server without positions may say nothing at all before its connection is given up.
+        `compression` is offered to other machines and not on loopback, unless it is given. `silence_s` is how long a
+        server without `seq` may be silent before its connection is closed.
 
-        Raises `ValueError` for what is no WebSocket URL, and `ConnectFailed` for a token that would travel in clear.
+        Raises `ValueError` for an invalid URL, and `ConnectFailed` for a token that would be sent unencrypted.
         """
         self.uri = uri
-        self._dialer = Connector(uri, token=token, ssl=ssl, compression=compression)
+        self._connector = Connector(uri, token=token, ssl=ssl, compression=compression)
         self._receiver = StreamReceiver(history=history, types=types, characters=characters, position=position)
         self._requests = Requests()
         self._on_change = on_change
         self._plain: ClientConnection | None = None
-        self._monitor = monitor = monitor or Silent()
-        traffic = traffic or Silent()
+        self._monitor = monitor = monitor or NullMonitor()
+        traffic = traffic or NullMonitor()
         self._incoming = Incoming(
             self._receiver,
             self._requests,
-            url=self._dialer.url,
+            url=self._connector.url,
             sink=sink,
             monitor=monitor,
             traffic=traffic,
             changed=self._changed,
             clock=clock,
         )
-        self._follower = ConnectionSupervisor(
-            self._dialer,
+        self._connections = ConnectionSupervisor(
+            self._connector,
             self._incoming,
             self._requests,
             monitor=monitor,
@@ -101,54 +101,54 @@ class SimulationClient:
             silence_s=silence_s,
         )
 
-    # --- what is known, for any thread ---------------------------------------------------------------------------
+    # --- state, for any thread --------------------------------------------------------------------------
 
     @property
     def websocket(self) -> ClientConnection | None:
-        """Give the library's connection, `None` without one."""
-        return self._plain or self._follower.connection
+        """Return the library's connection, `None` without one."""
+        return self._plain or self._connections.connection
 
     @property
     def state(self) -> str:
-        """Give `connecting`, `live`, `reconnecting` or `closed`."""
-        return self._follower.state
+        """Return `connecting`, `live`, `reconnecting` or `closed`."""
+        return self._connections.state
 
     @property
     def last_error(self) -> str | None:
-        """Give why the last connection ended or did not come about, and what to try."""
-        return self._follower.last_error
+        """Return why the last connection ended or failed, and what to do."""
+        return self._connections.last_error
 
     @property
     def reconnects(self) -> int:
-        """Count the connections after the first."""
-        return self._follower.reconnects
+        """Return the number of connections after the first."""
+        return self._connections.reconnects
 
     @property
     def dialect(self) -> str:
-        """Give `v1`, `guide` or `game`; `unknown` until the first message shows which of the last two it is."""
+        """Return `v1`, `guide` or `game`; `unknown` until the first message shows which of the last two it is."""
         return self._incoming.dialect
 
     @property
     def hello(self) -> Hello | None:
-        """Give what the v1 server last said of itself."""
+        """Return the last `hello` of a v1 server."""
         return self._incoming.hello
 
     @property
     def run_state(self) -> str | None:
-        """Give `running`, `pausing`, `paused`, `finished` or `dead`; `None` where no server says."""
+        """Return `running`, `pausing`, `paused`, `finished` or `dead`; `None` if the server does not report it."""
         return self._incoming.run_state
 
     @property
     def tick(self) -> int | None:
-        """Give the last tick heard of."""
+        """Return the last tick received."""
         return self._incoming.tick
 
     @property
     def checkpoint_age_s(self) -> float | None:
-        """Give how many seconds ago the simulation left its last checkpoint, 0 while it stands in one.
+        """Return how many seconds ago the simulation left its last checkpoint, 0 while it is in one.
 
-        Below a second it is as of the last heartbeat: where a run stands still, the server sends one each second.
-        `None` where nobody says: before the first checkpoint, after the run's end, and in the other dialects.
+        Below a second it is as of the last heartbeat; for a run without a checkpoint the server sends one each second.
+        `None` if it is unknown: before the first checkpoint, after the run's end, and in the other dialects.
         """
         checkpoint, state = self._incoming.checkpoint, self.run_state
         if self.state != LIVE or checkpoint is None or state not in ("running", "pausing", "paused"):
@@ -160,184 +160,185 @@ class SimulationClient:
 
     @property
     def message_age_s(self) -> float | None:
-        """Give for how many seconds no event came; `None` without a connection."""
+        """Return the seconds since the last event; `None` without a connection."""
         at = self._incoming.event_at
         return None if at is None or self.state != LIVE else time.monotonic() - at
 
     @property
     def heard_at(self) -> float | None:
-        """Give when anything at all last came from the server, wall clock in seconds."""
+        """Return when anything last arrived from the server, wall clock in seconds."""
         return self._incoming.heard_at
 
     @property
     def epoch(self) -> str | None:
-        """Give the epoch of the server, `None` in the other dialects."""
+        """Return the epoch of the server, `None` in the other dialects."""
         position = self._receiver.position
         return self._receiver.epoch or (position[0] if position else None)
 
     @property
     def position(self) -> tuple[str, int] | None:
-        """Give epoch and `seq` of the last position accounted for."""
+        """Return epoch and `seq` of the last message accounted for."""
         return self._receiver.position
 
     @property
     def head(self) -> int | None:
-        """Give the last `seq` heard of, `None` in the other dialects."""
+        """Return the highest `seq` received or announced, `None` in the other dialects."""
         return self._receiver.head if self._receiver.position else None
 
     @property
     def on_their_way(self) -> int:
-        """Count the past messages that the server holds for this client and that have not come yet."""
+        """Return the number of past messages that the server holds for this client and that have not arrived."""
         return self._receiver.on_their_way or 0
 
     @property
     def specs(self) -> list[CommandSpec]:
-        """List the commands that the server offers."""
+        """Return the commands that the server offers."""
         return self._incoming.specs
 
     @property
     def duplicates(self) -> int:
-        """Count messages that came again and were dropped."""
+        """Return the number of messages that arrived again and were dropped."""
         return self._receiver.duplicates
 
     @property
     def filtered(self) -> int:
-        """Count positions that the server left out because of `types` and `characters`."""
+        """Return the number of messages that the server left out because of `types` and `characters`."""
         return self._receiver.filtered
 
     @property
     def lag_s(self) -> float | None:
-        """Give how many seconds behind the server messages arrive, from its heartbeats."""
+        """Return by how many seconds messages arrive late, estimated from the server's heartbeats."""
         return self._incoming.peer_clock.lag_s
 
     @property
     def clock_offset_s(self) -> float | None:
-        """Give the seconds to add to the server's clock to get this machine's."""
+        """Return the seconds to add to the server's clock to get this machine's."""
         return self._incoming.peer_clock.offset_s
 
     @property
     def circuit(self) -> str:
-        """Give `closed`, `open` (nothing is tried for a while) or `half-open` (one attempt decides)."""
-        return self._follower.circuit.state
+        """Return `closed`, `open` (no attempt for a while) or `half-open` (one attempt decides)."""
+        return self._connections.circuit.state
 
     @property
     def queue_depth(self) -> int:
-        """Count the frames that were received and not handed on yet."""
-        connection = self._follower.connection
+        """Return the number of frames that were received and not passed on yet."""
+        connection = self._connections.connection
         return 0 if connection is None else connection.queue_depth
 
     @property
     def silent_s(self) -> float | None:
-        """Give the seconds since anything came from the other side, an answer to a ping included."""
-        return self._follower.silent_s
+        """Return the seconds since anything arrived from the other side, including pongs."""
+        return self._connections.silent_s
 
     @property
     def heartbeat_s(self) -> float | None:
-        """Give how often a v1 server says that it lives, `None` for any other."""
-        return self._follower.heartbeat_s
+        """Return the interval of a v1 server's heartbeats, `None` for any other."""
+        return self._connections.heartbeat_s
 
     @property
     def uptime_s(self) -> float:
-        """Give the seconds since the present connection is live, 0 without one."""
-        since = self._follower.live_since
+        """Return the seconds since the current connection became live, 0 without one."""
+        since = self._connections.live_since
         return 0.0 if since is None else time.monotonic() - since
 
-    # --- the life of a supervised client -------------------------------------------------------------------------
+    # --- the supervised connection -----------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Connect; return when the sink has the snapshot and the past (v1) or after the handshake (other dialects).
 
-        Where the past takes longer than the timeout, the rest is `on_their_way`.
-
-        Goes on in the background until `close`. Raises `ConnectFailed`, which says what failed and what to try.
+        If the past takes longer than the timeout, the rest is `on_their_way`. Continues in the background until
+        `close`. Raises `ConnectFailed`, which states what failed and what to do.
         """
-        await self._follower.open()
+        await self._connections.open()
 
     async def run(self) -> None:
         """Open, unless that was done, and return when the client was closed or gave up."""
-        await self._follower.run()
+        await self._connections.run()
 
     async def close(self) -> None:
-        """Close the connection and stop following; idempotent."""
+        """Close the connection and stop reconnecting; idempotent."""
         if self._plain is not None:
             await self._plain.close()
             self._plain_ended()
-        await self._follower.close()
+        await self._connections.close()
 
     async def reconnect(self) -> None:
-        """Try now, whatever the back-off says, and close the circuit by hand; do nothing when live.
+        """Try now, regardless of the back-off, and close the circuit; does nothing when live.
 
-        Raises `ConnectFailed` when that attempt fails too; after a transient failure the trying goes on.
+        Raises `ConnectFailed` when that attempt fails too; after a temporary failure the attempts continue.
         """
-        await self._follower.reconnect()
+        await self._connections.reconnect()
 
     async def request(self, name: str, arguments: dict[str, Any], *, deadline_s: float | None = 10.0) -> CommandResult:
-        """Have the simulation carry out a command; waits at most `deadline_s` seconds, and `None` as long as it takes.
+        """Send a command and return its answer; wait `deadline_s` seconds at most, or with `None` as long as it takes.
 
-        Raises `CommandError` with what the server answered (1104 also if it could not even be sent), and
-        `OutcomeUnknown` when it was sent and the answer was lost.
+        Raises `CommandError` with what the server answered (1104 also if it could not be sent), and `OutcomeUnknown`
+        when it was sent and the answer was lost.
         """
         if self.state == CLOSED:
             raise CommandError(CommandError.TIMEOUT, f"{name!r} was not sent: the connection is closed")
         if self.state != LIVE and self.run_state in ("finished", "dead"):
-            reason = f"{name!r} was not sent: the run is {self.run_state}, and its server has gone"
+            reason = f"{name!r} was not sent: the run is {self.run_state}, and its server is closed"
             raise CommandError(CommandError.WRONG_RUN_STATE, reason)
         if self.state == LIVE and self.dialect != V1:
-            reason = f"a server of the {self.dialect} dialect takes no commands"
+            reason = f"a server of the {self.dialect} dialect accepts no commands"
             raise CommandError(CommandError.UNKNOWN_COMMAND, reason)
         return await self._requests.request(name, arguments, deadline_s)
 
     async def send(self, message: WebSocketMessage | str) -> None:
         """Send a message, or a bare text frame such as DegentCivil's `start`; `ConnectFailed` without a connection."""
         if not isinstance(message, (str, WebSocketMessage)):
-            raise TypeError(f"give text, or a WebSocketMessage(type, data), not {type(message).__name__}")
+            raise TypeError(f"pass text or a WebSocketMessage(type, data), not {type(message).__name__}")
         frame = message if isinstance(message, str) else message.to_json()
         if self._plain is not None:
             try:
                 await self._plain.send(frame)
             except ConnectionClosed as error:
-                raise ConnectFailed(f"the connection to {self._dialer.url} was lost", "connect() again") from error
-            self._follower.count_sent(frame)
+                raise ConnectFailed(f"the connection to {self._connector.url} was lost", "connect() again") from error
+            self._connections.count_sent(frame)
         else:
-            await self._follower.send(frame)
+            await self._connections.send(frame)
 
-    # --- the guide's face ----------------------------------------------------------------------------------------
+    # --- the guide's interface ----------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Open one plain connection, `websocket`, as the guide's client does; `ConnectFailed` says what failed.
+        """Open one plain connection, `websocket`, as the guide's client does; `ConnectFailed` states what failed.
 
-        A connection that there was before is closed, and whoever receives goes on with the new one.
+        An existing connection is closed, and `receive_updates` continues with the new one.
         """
-        plain = await self._dialer.dial_plain()
+        plain = await self._connector.connect_plain()
         former, self._plain = self._plain, plain
         self._monitor.update_metrics("total_connections")
         self._monitor.update_metrics("active_connections", 1 if former is None else 0)
         self._incoming.begin(None)
-        self._follower.is_now(LIVE)
+        self._connections.set_state(LIVE)
         if former is not None:
             await former.close()
 
     async def receive_updates(self) -> None:
-        """Give each message that arrives to `handle_message` as a dict, until the connection ends.
+        """Pass each message that arrives to `handle_message` as a dict, until the connection ends.
 
-        What `handle_message` raises is raised here, and the connection stays; `last_error` says why it ended.
+        An exception of `handle_message` is raised here, and the connection stays open; `last_error` is why it ended.
         """
         if self._plain is None:
             await self.connect()
         while (websocket := self._plain) is not None:
             try:
                 frame = await websocket.recv(decode=False)
-                self._incoming.take([frame], len(frame))
+                self._incoming.receive([frame], len(frame))
                 for message in map(_as_dict, decode_frames([frame])):
                     outcome: Any = self.handle_message(message)
                     if inspect.isawaitable(outcome):
                         await outcome
             except ConnectionClosed as error:
-                if self._plain is websocket:  # else there is a new one, or it was closed here
+                if self._plain is websocket:  # else there is a new connection, or it was closed here
                     self._plain_ended()
-                    said = self._incoming.said
-                    why = explain_close(websocket.close_code, websocket.close_reason or "", said, self._dialer.url)
-                    self._follower.end(str(why if why.terminal else error))
+                    server_error = self._incoming.server_error
+                    why = explain_close(
+                        websocket.close_code, websocket.close_reason or "", server_error, self._connector.url
+                    )
+                    self._connections.end(str(why if why.terminal else error))
 
     def _plain_ended(self) -> None:
         if self._plain is not None:
@@ -345,13 +346,13 @@ class SimulationClient:
             self._monitor.update_metrics("active_connections", -1)
 
     def handle_message(self, message: dict[str, Any]) -> Any:
-        """Do nothing with a message; override it, as a function or a coroutine, to do something."""
+        """Process a message; the default does nothing. Override it with a function or a coroutine."""
 
     def _changed(self) -> None:
         if self._on_change is not None:
             try:
                 self._on_change()
-            except Exception:  # the callback is somebody else's code
+            except Exception:  # the callback is foreign code
                 _logger.exception("on_change failed")
 
 

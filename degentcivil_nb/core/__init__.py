@@ -1,1 +1,1 @@
-"""What every other room stands on: small parts that know nothing of messages, servers or notebooks."""
+"""Small parts that every other package uses; they know nothing of messages, servers or notebooks."""

@@ -1,4 +1,4 @@
-"""Host names and addresses, told apart without asking anybody: what is this machine, and what is not."""
+"""Host names and addresses: parsing them, and recognising this machine, without any name lookup."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-class Place(NamedTuple):
-    """Hold a host in lower case without brackets, and its port where one was named."""
+class HostPort(NamedTuple):
+    """A host in lower case without brackets, and its port if one was given."""
 
     host: str
     port: int | None
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, as written in a URL or bound by a server, means this machine only."""
+    """Return whether a host, as written in a URL or bound by a server, means this machine only."""
     host = host.strip("[]").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether a host is an address rather than a name."""
+    """Return whether a host is an IP address rather than a name."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -34,8 +34,8 @@ def is_ip(host: str) -> bool:
     return True
 
 
-def parse_place(text: str) -> Place | None:
-    """Read `host`, `host:port`, `[address]` or `[address]:port`; `None` for anything else, whatever it is."""
+def parse_host_port(text: str) -> HostPort | None:
+    """Parse `host`, `host:port`, `[address]` or `[address]:port`; return `None` for anything else."""
     if not text or any(mark in text for mark in "/?#@\\") or not text.isprintable() or " " in text:
         return None
     try:
@@ -43,4 +43,4 @@ def parse_place(text: str) -> Place | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    return Place(host.rstrip("."), port) if host else None
+    return HostPort(host.rstrip("."), port) if host else None

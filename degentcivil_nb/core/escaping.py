@@ -1,4 +1,4 @@
-"""Text that cannot deceive: what is unseen, turns the reading direction or is a formula becomes an escape.
+"""Text that cannot deceive: invisible and bidirectional characters, and formulas, are escaped.
 
 The page does the same in `widgets/static/panel.js` and `cells.js`; a test compares both sides.
 """
@@ -22,21 +22,21 @@ _FORMULA: Final = re.compile(
     rf"^[\t\r\n ]*(?!{_NUMBER}[\t\r\n ]*(?![\s\S]))"
     r"[=+@\-\uff1d\uff0b\uff0d\uff20](?![=+@.\-\uff1d\uff0b\uff0d\uff20\t\r\n ]*(?![\s\S]))"
 )
-"""What a spreadsheet would calculate; a number and a dash are none. `static/cells.js` has this very pattern."""
+"""What a spreadsheet would calculate; numbers and dashes are not. `cells.js` has the same rule for copies."""
 
 
 def visible(value: Any) -> str:
-    """Write a value as one line in which control, bidirectional and invisible characters are escapes to be seen."""
+    """Return a value as one line of text in which control, bidirectional and invisible characters are escaped."""
     return _UNSEEN.sub(_escape, value if isinstance(value, str) else str(value))
 
 
 def visible_lines(text: str) -> str:
-    """Do the same with text of many lines: line ends and tabs stay."""
+    """Escape text of many lines as `visible` does, except line ends and tabs."""
     return _UNSEEN.sub(lambda match: match[0] if match[0] in "\n\t" else _escape(match), text)
 
 
 def visible_json(text: str) -> str:
-    r"""Write such characters in JSON text as JSON's own escapes, such as `\u001b`.
+    r"""Replace such characters in JSON text by JSON's own escapes, such as `\u001b`.
 
     The text keeps its meaning: they stand in it only inside strings.
     """
@@ -44,7 +44,7 @@ def visible_json(text: str) -> str:
 
 
 def escape_formula(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula: one that it would calculate gets an apostrophe in front."""
+    """Prefix a text that a spreadsheet would calculate with an apostrophe; return any other unchanged."""
     return f"'{text}" if _FORMULA.search(text) else text
 
 

@@ -1,4 +1,4 @@
-"""What is open in this process: closed at its exit or by what takes its name, and given up in a forked child."""
+"""The registry of open objects: closed at exit or when their name is reused, and abandoned in a forked child."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _logger = logging.getLogger("degentcivil_nb.core")
 _T = TypeVar("_T")
 
 
-class _Ends(NamedTuple):
+class _Entry(NamedTuple):
     close: Callable[[Any], None] | None
     inherited: Callable[[Any], None] | None
     name: str | None
 
 
-_open: Final[dict[weakref.ref[Any], _Ends]] = {}
-"""In the order of opening. Each access is one operation of the dict, so a fork never inherits a held lock."""
+_open: Final[dict[weakref.ref[Any], _Entry]] = {}
+"""Open objects in the order of opening; each access is one operation of the dict, so no lock is ever inherited."""
 
 
 def register(
@@ -30,32 +30,32 @@ def register(
     inherited: Callable[[_T], None] | None = None,
     name: str | None = None,
 ) -> None:
-    """Remember something open, weakly.
+    """Register an open object, weakly.
 
-    `close` is called at the interpreter's exit, for what was opened last first, so that a session is closed before the
-    server it is connected to. Without it nothing happens at the exit: the owner closes it. In a forked child, where
-    threads and sockets are the parent's, everything counts as released, and `inherited` is called. A `name` is taken
-    from what came in between.
+    At the interpreter's exit `close` is called, for the objects opened last first, so that a session is closed before
+    the server that it is connected to. Without `close` nothing happens at the exit: the owner closes it. In a forked
+    child, whose threads and sockets stayed in the parent, everything counts as released, and `inherited` is called. An
+    earlier object of the same class and `name` is closed.
     """
     close_named(type(thing), name)
-    _open[weakref.ref(thing, _forget)] = _Ends(close, inherited, name)
+    _open[weakref.ref(thing, _forget)] = _Entry(close, inherited, name)
 
 
 def release(thing: object) -> bool:
-    """Forget something open; `False` if it was released before, or belongs to the parent of this process."""
+    """Remove an open object; return `False` if it was released before, or belongs to the parent of this process."""
     return _open.pop(weakref.ref(thing), None) is not None
 
 
 def close_named(kind: type, name: str | None) -> None:
-    """Close what is open of a kind under a name, before another is opened under it."""
-    for reference, ends in _open.copy().items():
+    """Close what is open of a class under a name, before another is opened under it."""
+    for reference, entry in _open.copy().items():
         thing = reference()
-        if name is not None and ends.name == name and isinstance(thing, kind) and ends.close is not None:
-            ends.close(thing)
+        if name is not None and entry.name == name and isinstance(thing, kind) and entry.close is not None:
+            entry.close(thing)
 
 
 def held(kind: type[_T]) -> list[_T]:
-    """List what is open of a kind, in the order of opening."""
+    """List the open objects of a class, in the order of opening."""
     return [thing for thing in (reference() for reference in list(_open)) if isinstance(thing, kind)]
 
 
@@ -65,15 +65,15 @@ def _forget(reference: weakref.ref[Any]) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    for reference, ends in reversed(_open.copy().items()):
-        _call(ends.close, reference, "did not close in order at exit")
+    for reference, entry in reversed(_open.copy().items()):
+        _call(entry.close, reference, "did not close in order at exit")
 
 
 def _give_up_in_child() -> None:
     entries = _open.copy()
     _open.clear()
-    for reference, ends in entries.items():
-        _call(ends.inherited, reference, "could not be given up after a fork")
+    for reference, entry in entries.items():
+        _call(entry.inherited, reference, "could not be given up after a fork")
 
 
 def _call(function: Callable[[Any], None] | None, reference: weakref.ref[Any], failed: str) -> None:
@@ -82,7 +82,7 @@ def _call(function: Callable[[Any], None] | None, reference: weakref.ref[Any], f
         return
     try:
         function(thing)
-    except Exception:  # a boundary: one that fails must not keep the others from their end
+    except Exception:  # an object that fails to close must not prevent the others from closing
         _logger.exception("a %s %s", type(thing).__name__, failed)
 
 

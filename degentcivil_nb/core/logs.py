@@ -1,4 +1,4 @@
-"""Logs that can be lived with: repeats counted instead of written, secrets withheld, context as fields."""
+"""Log filters and formats: repeats are counted instead of written, secrets withheld, context passed on as fields."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOMS: Final = (
     *("core", "server", "server.websockets", "client", "client.wire", "store", "simulation"),
     *("recordings", "replay", "demo", "session", "widgets", "traffic"),
 )
-"""One logger a layer: `degentcivil_nb.server` and so on."""
-_MAX_KEYS: Final = 1_000
+"""The loggers, one for each package: `degentcivil_nb.server` and so on."""
+_MAX_KEYS: Final = 1_000  # lines of code whose repeats are counted; the package logs from far fewer
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -29,9 +29,9 @@ class _Seen(NamedTuple):
 
 
 class Repeats(logging.Filter):
-    """Let the first `burst` records of one line of code pass in any `window_s` seconds, and count the rest.
+    """A filter that passes the first `burst` records of one line of code in any `window_s` seconds and counts the rest.
 
-    The next that passes has the number as its field `repeated`, and says it. DEBUG is let alone.
+    The next record that passes carries that number in its field `repeated` and in its text. DEBUG records always pass.
     """
 
     def __init__(self, *, burst: int = 5, window_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,12 +43,12 @@ class Repeats(logging.Filter):
         self._lock = threading.Lock()
 
     def forget(self) -> None:
-        """Begin anew: nothing counts as a repeat."""
+        """Reset the filter: no earlier record counts as a repeat."""
         with self._lock:
             self._seen.clear()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide on a record."""
+        """Return whether a record is to be logged."""
         if record.levelno <= logging.DEBUG:
             return True
         now = self._clock()
@@ -74,17 +74,17 @@ class Repeats(logging.Filter):
 
 
 class RedactionFilter(logging.Filter):
-    """Withhold tokens in what a record says, in its fields and in its traceback; escape what steers a terminal."""
+    """A filter that withholds tokens in a record's text, fields and traceback, and escapes control characters."""
 
     _formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask a record, in place."""
-        said = record.getMessage()
-        # the library logs headers as a name and a value
+        """Redact a record in place; return True."""
+        text = record.getMessage()
+        # websockets logs headers as a name and a value
         if isinstance(record.args, tuple) and any(str(part).lower() == "authorization" for part in record.args[:1]):
-            said = f"{record.args[0]}: (withheld)"
-        record.msg, record.args = visible(redacted(said)), ()
+            text = f"{record.args[0]}: (withheld)"
+        record.msg, record.args = visible(redacted(text)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         if record.exc_text:
@@ -96,10 +96,10 @@ class RedactionFilter(logging.Filter):
 
 
 class JsonLines(logging.Formatter):
-    """Write a record as one line of JSON: `time`, `level`, `logger`, `message`, its own fields, and `exception`."""
+    """A format of one JSON object a line: `time`, `level`, `logger`, `message`, `exception` and the record's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
+        """Format one record."""
         line: dict[str, Any] = {
             "time": record.created,
             "level": record.levelname,
@@ -115,12 +115,12 @@ class JsonLines(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Give what the caller passed as `extra=`."""
+    """Return the fields that the caller passed as `extra=`."""
     return {name: value for name, value in vars(record).items() if name not in _PLAIN}
 
 
 def install_filters(*, burst: int = 5, window_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-    """Put both filters on the loggers of this package, once: a filter on a parent does not see its children's."""
+    """Add both filters to each logger of this package once; a filter on a parent does not apply to its children."""
     for name in (ROOT, *(f"{ROOT}.{room}" for room in ROOMS)):
         logger = logging.getLogger(name)
         if not any(isinstance(held, RedactionFilter) for held in logger.filters):

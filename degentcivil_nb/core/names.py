@@ -1,4 +1,4 @@
-"""Names that are not known, and the known one that may be meant."""
+"""Suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from typing import Final
 
 MOST_COMPARED: Final = 5_000
-"""Comparing with more names takes over 50 ms."""
+"""How many known names are compared at most: more would take over 50 ms."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name that is most like another; `None` where none is like it."""
+    """Return the known name that is most similar to another, or `None` if none is similar."""
     near = [word for word in known if abs(len(word) - len(name)) <= max(3, len(name) // 2)]
     folded = {word.casefold(): word for word in reversed(near[:MOST_COMPARED])}
     found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
@@ -19,6 +19,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Write the end of a sentence that says that there is no such name; empty where no known one is like it."""
+    """Return the end of a sentence that suggests a similar known name; empty if there is none."""
     meant = nearest(name[:200], known)
     return "" if meant is None else f"; did you mean {meant[:80]!r}?"

@@ -1,7 +1,7 @@
-"""Any Python value as plain data: the text, numbers, lists and dicts that JSON has.
+"""Conversion of any Python value to plain data: the text, numbers, lists and dicts that JSON has.
 
-numpy, pandas, pydantic and attrs are recognised by the names of a value's classes and are never imported here. Nothing
-is asked of a value itself before its classes say what it is, so that a `__getattr__` that raises is never met.
+numpy, pandas, pydantic and attrs are recognised by the names of a value's classes and are never imported here. A
+value's classes are inspected before any of its attributes is read, so that a `__getattr__` that raises is never called.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ import msgspec
 from .text_of import class_name, clean, text_of
 
 SCALARS: Final = frozenset({str, int, float, bool, types.NoneType})
-"""Types that JSON has as they are. Subclasses are not among them: an `IntEnum` is an `int`, and means its name."""
+"""Types that JSON has as they are, without subclasses: an `IntEnum` is an `int`, but is written as its name."""
 MAX_DEPTH: Final = 100
-"""Containers within containers: a reader's own limit lies at some hundreds."""
+"""The deepest nesting of containers; JSON readers have limits of some hundreds."""
 MAX_ITEMS: Final = 600_000
-"""Items of all containers of one value: more than fit into a message of 1 MiB, so nothing is lost that would fit."""
+"""The most items of all containers of one value: more than fit into a message of 1 MiB, so nothing that fits is lost.
+"""
 _MAX_BITS: Final = 13_000
-"""A whole number beyond 4,000 digits is no number for Python's own `int(text)` either."""
+"""The largest whole number, in bits: Python's own `int(text)` refuses more than about 4,000 digits."""
 _MAX_CONTAINERS: Final = 100_000
-"""How many containers `is_plain` looks at before it leaves the value to `plain`, which has a budget."""
+"""How many containers `is_plain` inspects before it leaves the value to `plain`, which is limited by `MAX_ITEMS`."""
 
 _Convert = Callable[["_Converter", Any, int], Any]
 
 
 def is_plain(value: Any) -> bool:
-    """Say whether a value consists of JSON's own types throughout, so that `plain` would give the same."""
+    """Return whether a value consists of JSON's own types throughout, so that `plain` would return it unchanged."""
     kind = type(value)
     if kind in SCALARS:
         return True
@@ -49,7 +50,7 @@ def is_plain(value: Any) -> bool:
             else:
                 return True
         return _is_plain(value, [_MAX_CONTAINERS], MAX_DEPTH)
-    except RuntimeError:  # another thread changes it, or the caller's own stack has no room left
+    except RuntimeError:  # another thread changes it, or the caller's stack is nearly full
         return False
 
 
@@ -75,17 +76,18 @@ def _is_plain(value: Any, room: list[int], depth: int) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Give a value as plain data; what has no such form becomes text, and nothing is raised but an interrupt.
+    """Convert a value to plain data; what has no such form becomes text. Only an interrupt is raised.
 
-    Enums give their name, pydantic models, dataclasses, attrs classes and structs their fields, times ISO text, missing
-    values null, data of numpy and pandas lists, exceptions, paths and everything else text. What is nested too deeply
-    or in itself, and items beyond 600,000, are replaced by a text that says so. Iterators are left untouched.
+    Enums become their names; pydantic models, dataclasses, attrs classes and structs become their fields; times become
+    ISO text; missing values become null; data of numpy and pandas become lists; exceptions, paths and everything else
+    become text. What is nested too deeply or in itself, and items beyond 600,000, are replaced by a text that says so.
+    Iterators are not consumed.
     """
     return _Converter()(value)
 
 
 class _Converter:
-    """One conversion, with the containers it is inside of and the number of items it may still take."""
+    """One conversion, with the containers that enclose the current value and the number of items still allowed."""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
@@ -115,7 +117,7 @@ class _Converter:
             self._inside.discard(id(value))
 
     def items(self, values: Iterable[Any], depth: int) -> list[Any]:
-        """Convert items until there is no more room; the last one then says how many there are."""
+        """Convert items up to the limit; the last one then states how many there are."""
         values = list(values)
         converted: list[Any] = []
         for value in values:
@@ -127,7 +129,7 @@ class _Converter:
         return converted
 
     def pairs(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-        """Convert a mapping; of keys that are the same as text, each after the first one is numbered."""
+        """Convert a mapping; keys that are equal as text are numbered after the first."""
         pairs = list(pairs)
         converted: dict[str, Any] = {}
         for key, value in pairs:
@@ -143,7 +145,7 @@ class _Converter:
 
 
 def key_text(key: Any) -> str:
-    """Give a key of a mapping as text, as JSON writes it where JSON knows such a key."""
+    """Return a mapping's key as text, as JSON writes it if JSON has such a key."""
     if type(key) is str:
         return clean(key)
     converted = plain(key)
@@ -159,18 +161,18 @@ def _whole(value: int) -> int | str:
     return value if bits <= _MAX_BITS else f"… (a whole number of {bits:,} bits)"
 
 
-# --- by class: the first that fits ----------------------------------------------------------------------------------
+# --- conversions by class: the first that fits ----------------------------------------------------------------------
 
 
 def _by_class(kind: type) -> _Convert | None:
-    """Find how values of a class are converted; `None` where they are text."""
+    """Return the conversion for values of a class, or `None` if they become text."""
     if kind not in _found:
         _found[kind] = _find(kind, type.__dict__["__mro__"].__get__(kind))
     return _found[kind]
 
 
 def _find(kind: type, classes: tuple[type, ...]) -> _Convert | None:
-    if Enum in classes:  # first, for an enum may be a number or a text too
+    if Enum in classes:  # first, since an enum may also be a number or a text
         return _enum
     roots = {str(base.__module__).partition(".")[0] for base in classes}
     for root, convert in _PACKAGES.items():
@@ -191,10 +193,10 @@ def _find(kind: type, classes: tuple[type, ...]) -> _Convert | None:
         return _set
     if issubclass(kind, (abc.Sequence, abc.MappingView)):
         return _items
-    return next((_asking(word) for word in _CONVERSIONS if word in words), None)
+    return next((_by_method(word) for word in _CONVERSIONS if word in words), None)
 
 
-def _asking(word: str) -> _Convert:
+def _by_method(word: str) -> _Convert:
     return lambda to, value, depth: to(getattr(value, word)(), depth + 1)
 
 
@@ -212,12 +214,12 @@ def _enum(to: _Converter, value: Any, depth: int) -> Any:
 
 
 def _native(to: _Converter, value: Any, depth: int) -> Any:
-    """Give what the encoder itself would write: bytes as base64, times and durations as ISO text."""
+    """Convert as the encoder does: bytes to base64, times and durations to ISO text."""
     return msgspec.to_builtins(value)
 
 
 def _decimal(to: _Converter, value: Any, depth: int) -> Any:
-    """Give a number where that is exact, and the digits as text where it is not."""
+    """Convert to a number if that is exact, else to the digits as text."""
     if not value.is_finite():
         return None
     number = int(value) if value == value.to_integral_value() and abs(value.adjusted()) < 300 else float(value)
@@ -225,7 +227,7 @@ def _decimal(to: _Converter, value: Any, depth: int) -> Any:
 
 
 def _set(to: _Converter, value: Any, depth: int) -> Any:
-    # in an order that does not depend on the seed of Python's hashes
+    # sorted, so that the order does not depend on PYTHONHASHSEED
     return sorted(to.items(value, depth), key=lambda item: (type(item).__name__, str(item)))
 
 
@@ -235,12 +237,12 @@ def _exception(to: _Converter, value: BaseException, depth: int) -> str:
 
 
 def _named(to: _Converter, value: Any, depth: int) -> str:
-    """Give a function's or a class's own name, in which no address stands."""
+    """Return the qualified name of a function or class, which contains no memory address."""
     return clean(f"{value.__module__}.{value.__qualname__}" if value.__module__ else str(value.__qualname__))
 
 
 def _unread(to: _Converter, value: Any, depth: int) -> str:
-    """Leave an iterator as it is: reading it would take from the simulation what it wants to read itself."""
+    """Describe an iterator without reading it: reading would consume what the simulation is going to read."""
     return f"<{class_name(type(value))}>"
 
 
@@ -267,7 +269,7 @@ def _struct(to: _Converter, value: Any, depth: int) -> Any:
 
 
 def _pydantic(to: _Converter, value: Any, depth: int) -> Any:
-    """Give the fields of a model but those that it leaves out of what it writes itself; version 1 or later."""
+    """Convert the fields of a model, except those that it excludes from its own output; pydantic 1 or later."""
     own = getattr(type(value), "__pydantic_fields__", None) or getattr(type(value), "__fields__", {})
     if "root" in own and getattr(type(value), "__pydantic_root_model__", False):
         return to(value.root, depth + 1)
@@ -296,7 +298,7 @@ def _numpy(to: _Converter, value: Any, depth: int) -> Any:
         return None if numpy.isnat(value) else to(value.astype("timedelta64[us]").item(), depth)
     if isinstance(value, numpy.generic):
         item = value.item()
-        if isinstance(item, numpy.generic):  # a long double has nothing plainer than itself
+        if isinstance(item, numpy.generic):  # a long double has no Python equivalent
             return float(item) if isinstance(item, numpy.floating) else text_of(item)
         return to(item, depth + 1)
     return text_of(value)
@@ -337,13 +339,13 @@ _CLASSES: Final[dict[type, _Convert]] = {
     **dict.fromkeys((type, types.FunctionType, types.MethodType, types.BuiltinFunctionType), _named),
     **dict.fromkeys((types.CoroutineType, types.AsyncGeneratorType), _unread),
 }
-"""Python's own classes; the first of a value's classes that stands here decides."""
+"""Conversions of Python's own classes; the first of a value's classes that is listed here decides."""
 
 _found: Final[WeakKeyDictionary[type, _Convert | None]] = WeakKeyDictionary()
-"""What was found out of classes met before."""
+"""Conversions already looked up, by class."""
 
 _PACKAGES: Final[dict[str, _Convert]] = {"numpy": _numpy, "pandas": _pandas}
-"""Packages whose values are data."""
+"""Conversions of packages whose values are data."""
 
 _WORDS: Final[dict[str, _Convert]] = {
     "__pydantic_fields__": _pydantic,
@@ -352,7 +354,7 @@ _WORDS: Final[dict[str, _Convert]] = {
     "__attrs_attrs__": _attrs,
     "__struct_fields__": _struct,
 }
-"""Words in a class's body that say how its fields are found."""
+"""Conversions by a name in the class's body that shows how its fields are declared."""
 
 _CONVERSIONS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "as_py", "item")
-"""How arrays, tables and numbers of other packages are asked for plain values: torch, polars, pyarrow, JAX."""
+"""Methods of other packages' arrays, tables and numbers that return plain values: torch, polars, pyarrow, JAX."""

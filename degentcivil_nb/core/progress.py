@@ -1,4 +1,4 @@
-"""How far work is that takes over a second: a bar below a notebook's cell or on a terminal, and else in the log."""
+"""Progress of work that takes over a second: a bar in a notebook or on a terminal, else lines in the log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, Final
 logger = logging.getLogger("degentcivil_nb.core")
 
 PATIENCE_S: Final = 1.0
-"""Work that is done by then shows nothing, and costs no import of tqdm."""
+"""Work that is done within this many seconds shows nothing, and does not import tqdm."""
 Progress = Callable[[int, int], None]
-"""Is told how much of how much is done."""
+"""A callback that receives how much of the total is done."""
 Clock = Callable[[], float]
 
 
 @contextmanager
 def following(what: str, progress: Progress | None = None, *, clock: Clock = time.monotonic) -> Iterator[Progress]:
-    """Give what is to be told of the progress of `what` (such as `reading runs/a`): `progress` if there is one."""
+    """Yield a callback for the progress of `what` (such as `reading runs/a`): `progress` itself if it is given."""
     if progress is not None:
         yield progress
     elif is_in_notebook() or is_terminal():
@@ -35,19 +35,19 @@ def following(what: str, progress: Progress | None = None, *, clock: Clock = tim
 
 
 def is_in_notebook() -> bool:
-    """Say whether a kernel runs this."""
-    ipython = sys.modules.get("IPython")  # a notebook has imported it, and others need not
+    """Return whether this runs in a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")  # a notebook has imported it already; other programs need not
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None
 
 
 def is_terminal() -> bool:
-    """Say whether somebody can see what standard error shows; under pythonw and in daemons there is none."""
+    """Return whether standard error is shown on a terminal; under pythonw and in daemons it is `None`."""
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 class LogLines:
-    """A line in the log each second."""
+    """Progress as one line in the log each second."""
 
     def __init__(self, what: str, clock: Clock) -> None:
         self._what = what
@@ -55,14 +55,14 @@ class LogLines:
         self._due = clock() + PATIENCE_S
 
     def __call__(self, done: int, total: int) -> None:
-        """Take note that `done` of `total` is done."""
+        """Record that `done` of `total` is done."""
         if self._clock() >= self._due:
             self._due = self._clock() + PATIENCE_S
             logger.info("%s: %s of %s", self._what, f"{done:,}", f"{total:,}")
 
 
 class Bar:
-    """A bar of tqdm, made once the work takes over a second and taken away at its end."""
+    """A tqdm bar, shown once the work takes over a second and removed at its end."""
 
     def __init__(self, what: str, clock: Clock) -> None:
         self._what = what
@@ -71,25 +71,25 @@ class Bar:
         self._bar: Any = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Take note that `done` of `total` is done."""
+        """Record that `done` of `total` is done."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
         elif self._clock() >= self._due:
             bar = _bar_class()(initial=done, total=total, leave=False, dynamic_ncols=True, miniters=0)
-            bar.set_description_str(self._what)  # a cell's bar would not escape what it is made with
+            bar.set_description_str(self._what)  # tqdm.notebook does not escape a description passed to its constructor
             self._bar = bar
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
-            self._bar.total = self._bar.n  # the bar of work that failed would stay
+            self._bar.total = self._bar.n  # else tqdm leaves the bar of failed work on the screen
             self._bar.close()
             self._bar = None
 
 
 class StatusLine:
-    """A line on a terminal that each new text replaces; nothing where nobody looks."""
+    """A line on a terminal that each new text replaces; nothing is written where standard error is no terminal."""
 
     def __init__(self) -> None:
         self._line = None
@@ -97,13 +97,13 @@ class StatusLine:
             self._line = _bar_class()(bar_format="{desc}", leave=False, dynamic_ncols=True)
 
     def show(self, text: str) -> None:
-        """Put a text in the place of the last one, cut to the width of the terminal."""
+        """Replace the line by a text, cut to the width of the terminal."""
         if self._line is not None:
             self._line.set_description_str(text)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Make room for other lines."""
+        """Clear the line while other lines are written."""
         if self._line is None:
             yield
         else:
@@ -112,7 +112,7 @@ class StatusLine:
             self._line.refresh()
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -120,5 +120,5 @@ class StatusLine:
 
 def _bar_class() -> Any:
     module = importlib.import_module("tqdm.notebook" if is_in_notebook() else "tqdm")
-    # tqdm's thread that watches for stalled bars would outlive them
+    # without tqdm's monitor thread, which would outlive the bars
     return type("Unwatched", (module.tqdm,), {"monitor_interval": 0})

@@ -1,4 +1,4 @@
-"""Secrets out of text: whatever looks like a token is withheld before it is kept, logged or shown."""
+"""Redaction of secrets: whatever looks like a token is withheld before text is stored, logged or shown."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PATTERNS: Final = (
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """Withhold bearer credentials, values under telling names, and the `secrets` themselves."""
+    """Return the text without bearer credentials, values of keys such as `token`, and the `secrets` themselves."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, WITHHELD)
     lower = text.lower()
-    if any(word in lower for word in _SUSPECT):  # most text is none, and the patterns are slow
+    if any(word in lower for word in _SUSPECT):  # most text has no secrets, and the patterns are slow
         for pattern in _PATTERNS:
             text = pattern.sub(rf"\1{WITHHELD}", text)
     return text

@@ -1,4 +1,4 @@
-"""Plain data made to fit into so many bytes of JSON: long values are cut, and everything short stays whole."""
+"""Plain data cut to a number of bytes of JSON: long values are cut, short ones stay whole."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Final
 import msgspec
 
 _MARK: Final = 64
-"""Bytes kept free for the text that says how much there was."""
+"""Bytes reserved for the text that states the original size."""
 _LEAST: Final = 16
-"""A value of so few bytes is never cut: its mark would be longer."""
+"""Values of at most this many bytes are never cut, since the note about the cut would be longer."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def shortened(value: Any, max_bytes: int) -> Any:
-    """Give plain data of at most `max_bytes` as JSON, as near to the value as that allows.
+    """Return plain data that takes at most `max_bytes` as JSON, with as much of the value as fits.
 
-    Of a mapping each value may have as much as it takes or an equal share of what is left by the smaller ones; of a
-    list the first items stay. Whatever was cut ends with a text that says how much there was.
+    Each value of a mapping gets what it needs, or an equal share of what the smaller ones leave; of a list the first
+    items stay. Whatever was cut ends with a text that states the original size.
     """
     size = len(_encode(value))
     if size <= max(max_bytes, _LEAST):
@@ -37,7 +37,7 @@ def _text(text: str, max_bytes: int) -> str:
     room = max_bytes - _MARK
     head = text[: max(0, room)]
     while head and (excess := len(_encode(head)) - 2 - room) > 0:
-        head = head[: len(head) - max(1, excess // 6)]  # one character takes at most six bytes
+        head = head[: len(head) - max(1, excess // 6)]  # a character takes at most six bytes of JSON
     return head + mark
 
 
@@ -56,7 +56,7 @@ def _list(items: list[Any] | tuple[Any, ...], max_bytes: int) -> list[Any]:
 
 
 def _mapping(mapping: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Share the room out from the smallest value to the largest, and leave out keys for which none is left."""
+    """Divide the room among the values from the smallest to the largest; omit keys that get none."""
     room = max_bytes - _MARK
     sizes = sorted((len(_encode(value)), name) for name, value in mapping.items())
     kept: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Any Python value as text that UTF-8 can write, whatever its `__str__` does."""
+"""Conversion of any Python value to text that UTF-8 can encode, whatever the value's `__str__` does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
 def clean(text: str) -> str:
-    """Give text that UTF-8 can write: a surrogate without its other half is written out as its number."""
+    """Return text that UTF-8 can encode: lone surrogates are replaced by their escapes."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -18,7 +18,7 @@ def clean(text: str) -> str:
 
 
 def class_name(kind: type) -> str:
-    """Give the name of a class, with its module where it is not one of Python's own."""
+    """Return the name of a class, with its module unless it is built in."""
     try:
         module = kind.__module__
         name = kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
@@ -28,9 +28,9 @@ def class_name(kind: type) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Give a value as text, in which no address in memory stands, since that differs from run to run.
+    """Return a value as text without memory addresses, which differ from run to run.
 
-    An object that cannot be shown gives a text that says so.
+    For an object whose `__str__` fails, the text states that.
     """
     kind = type(value)
     try:

@@ -1,3 +1,3 @@
-"""The version of this package, for what it writes and sends."""
+"""The version of this package, as it is written to files and sent to peers."""
 
 __version__ = "0.1.0"

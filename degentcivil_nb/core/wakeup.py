@@ -1,4 +1,4 @@
-"""One thing to wait for, on a thread or in a coroutine, woken from anywhere."""
+"""A change notification that threads and coroutines can wait for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from functools import partial
 
 
 class Wakeup:
-    """Wake all who wait whenever something changed.
+    """A counter of changes that threads and coroutines can wait for.
 
-    Whoever waits first reads `version`, then looks whether it has to wait, and waits for another version: so no
-    change in between is missed.
+    To miss no change, read `version`, check whether a wait is necessary, and then wait for another version.
     """
 
     def __init__(self) -> None:
@@ -21,7 +20,7 @@ class Wakeup:
         self._listeners: set[Callable[[], None]] = set()
 
     def notify(self) -> None:
-        """Say that something changed."""
+        """Count a change and wake all waiting threads and coroutines."""
         with self._condition:
             self.version += 1
             self._condition.notify_all()
@@ -30,12 +29,12 @@ class Wakeup:
             listener()
 
     def wait(self, version: int, seconds: float) -> None:
-        """Block this thread until there is another version, or `seconds` have passed."""
+        """Block this thread until the version differs, or until `seconds` have passed."""
         with self._condition:
             self._condition.wait_for(lambda: self.version != version, seconds)
 
     async def wait_async(self, version: int, seconds: float) -> None:
-        """Wait in a coroutine for the same."""
+        """Wait in a coroutine until the version differs, or until `seconds` have passed."""
         changed = asyncio.Event()
         listener = partial(_call_on, asyncio.get_running_loop(), changed.set)
         with self._condition:
@@ -55,5 +54,5 @@ class Wakeup:
 def _call_on(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     try:
         loop.call_soon_threadsafe(function)
-    except RuntimeError:  # the loop was closed, and whoever waited on it is gone
+    except RuntimeError:  # the loop was closed, and its coroutines with it
         return

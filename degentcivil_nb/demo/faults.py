@@ -1,4 +1,4 @@
-"""Faults on purpose: what a network, a server or a simulation may do to a notebook, for tests and for seeing it."""
+"""Injected faults: what a network, a server or a simulation may do, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ MALFORMED: Final[dict[str, str | bytes]] = {
     "huge_number": '{"type": "x", "timestamp": 1' + "0" * 400 + "}",
     "surrogate": '{"type": "\\ud800", "data": null}',
 }
-"""Frames that are no messages, by what is wrong with them."""
+"""Frames that are not messages, by what is wrong with them."""
 
 _BURST_S: Final = 0.005
 
 
 async def send_malformed(server: SimulationWebSocket, kinds: Sequence[str], count: int) -> int:
-    """Send frames that are no messages to every client, past the stream; return how many were sent."""
+    """Send invalid frames to every client, outside the stream; return how many were sent."""
     sent = 0
     for websocket in list(server.clients):
         try:
@@ -47,7 +47,7 @@ async def send_malformed(server: SimulationWebSocket, kinds: Sequence[str], coun
                     await websocket.send(frame, text=True)
                     sent += 1
         except ConnectionClosed:
-            continue  # a client may well have had enough
+            continue  # a client may close after one of them
     return sent
 
 
@@ -67,12 +67,12 @@ async def _close(websocket: ServerConnection, code: int) -> None:
 
 
 async def stall(seconds: float) -> None:
-    """Hold up everything that the server does: its loop stands still, as that of a busy machine does."""
+    """Block the server's loop, as on a busy machine."""
     time.sleep(seconds)  # noqa: ASYNC251 — blocking the loop is the point
 
 
 class Flood:
-    """Publish events at a steady rate from a thread of its own; `wait` gives how many."""
+    """Events at a steady rate from a thread of its own; `wait` returns how many."""
 
     def __init__(
         self, probe: SimulationProbe, rate: float, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -82,7 +82,7 @@ class Flood:
         self._probe = probe
         self._rate = rate
         self.total = round(rate * seconds)
-        """How many events there will be, if it is not stopped."""
+        """How many events there will be, unless it is stopped."""
         self._clock = clock
         self._stopping = threading.Event()
         self._published = 0
@@ -92,7 +92,7 @@ class Flood:
     def _run(self) -> None:
         try:
             self._publish()
-        except Exception:  # the last line of the thread: an end that is seen
+        except Exception:  # the thread's last resort: a failure must be visible
             log.exception("a flood ended after %d of %d events", self._published, self.total)
 
     def _publish(self) -> None:
@@ -107,22 +107,22 @@ class Flood:
 
     @property
     def alive(self) -> bool:
-        """Say whether it goes on."""
+        """Return whether it is running."""
         return self._thread.is_alive()
 
     def wait(self) -> int:
-        """Wait for its end, and give the number of events published."""
+        """Wait for its end, and return the number of events published."""
         self._thread.join()
         return self._published
 
     def stop(self) -> None:
-        """End it before its time."""
+        """Stop it early."""
         self._stopping.set()
         self._thread.join()
 
 
 def chosen_kinds(kinds: str | Sequence[str] | None) -> list[str]:
-    """Read which kinds of malformed frame are wanted; `ValueError` lists them."""
+    """Return the requested kinds of malformed frames; `ValueError` lists them."""
     chosen = list(MALFORMED) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
     unknown: list[Any] = [kind for kind in chosen if kind not in MALFORMED]
     if unknown:

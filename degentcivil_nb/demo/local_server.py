@@ -1,4 +1,4 @@
-"""A town to connect to, in this process: on its own thread, ready when the call returns, gone when it is stopped."""
+"""The local server: a demo town on its own thread in this process, ready when the call returns."""
 
 from __future__ import annotations
 
@@ -126,10 +126,10 @@ class LocalServer:
         self.token = token = text_or_none("token", token)
         host = text("host", host)
         self.name = text_or_none("name", name)
-        """What it is known by in this process: another of that name takes its place."""
+        """The server's name in this process; another server of that name replaces it."""
         lifetime.close_named(LocalServer, name)
         self.tls = local_tls(tuple({*LOCAL_NAMES, host})) if tls else None
-        """Both ends of the trust in a certificate made on the spot; `None` without `tls`."""
+        """TLS contexts of both sides with a new certificate; `None` without `tls`."""
         self._clock = clock
         self._stopped = False
         self._floods: list[faults.Flood] = []
@@ -152,7 +152,7 @@ class LocalServer:
         self._thread = threading.Thread(target=self._live, args=(ready,), name="degentcivil-town", daemon=True)
         self._thread.start()
         ready.wait()
-        self.probe.flush()  # so that the first to connect finds everybody there
+        self.probe.flush()  # so that the first client finds all characters
         lifetime.register(self, close=type(self).stop, inherited=type(self)._give_up, name=name)
 
     def _live(self, ready: threading.Event) -> None:
@@ -160,7 +160,7 @@ class LocalServer:
             self.town.announce()
             ready.set()
             self.town.run()
-        except Exception as error:  # the town's own thread ends here, and whoever looks at it should see why
+        except Exception as error:  # the town's thread ends here, and its error must be visible
             log.exception("the town died at tick %d", self.town.tick)
             self.probe.error(1004, f"the town died: {error}", exception=error)
             self.probe.finish("dead", "exception")
@@ -222,7 +222,7 @@ class LocalServer:
             log.warning("the town did not end its tick within %g s; it is left behind as a daemon", _STOP_S)
 
     def _give_up(self) -> None:
-        """Do nothing from now on: this is a forked child, and the town stayed with the parent."""
+        """Do nothing from now on: this is a forked child, and the town stayed in the parent."""
         self._stopped = True
 
     def __enter__(self) -> Self:
@@ -241,7 +241,7 @@ class LocalServer:
             f"{self.probe.run_state} at tick {self.town.tick}>"
         )
 
-    # --- events on purpose ---------------------------------------------------------------------------------------
+    # --- injected events -----------------------------------------------------------------------------------------
 
     def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> WebSocketMessage:
         """Put an event into the stream, as if the town had told it.
@@ -412,7 +412,7 @@ class LocalServer:
         if self._stopped:
             raise RuntimeError("this server was stopped; start another with start_local_server()")
 
-    # --- faults on purpose ---------------------------------------------------------------------------------------
+    # --- injected faults -----------------------------------------------------------------------------------------
 
     def inject_fault(self, kind: str, **options: Any) -> int:
         """Do to the connected clients what a network, a server or a simulation might do.
@@ -487,7 +487,7 @@ class LocalServer:
         return clients
 
     def _announce_again(self) -> None:
-        """Have the new server told of everybody, on the town's own thread as long as there is one."""
+        """Publish all characters to the new server, on the town's own thread if it is running."""
         answered: Future[CommandResult] = Future()
         self.probe.control.submit(str(uuid.uuid4()), Command("announce"), "debugger", answered.set_result)
         if not answered.result(_ANSWER_S + 1).ok:

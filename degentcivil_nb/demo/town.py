@@ -1,4 +1,4 @@
-"""The demo town: an ordinary simulation that tells a probe what happens, as anybody's would."""
+"""The demo town: an ordinary simulation that reports to a probe, as any other would."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _HAPPENING_ODDS = 1 / 60
 
 
 class Town:
-    """Let people live by a clock of ticks; the same seed gives the same run.
+    """A town of characters, simulated in ticks; the same seed gives the same run.
 
-    `probe` is told of everything. `characters` may be thousands: a tick costs only those who do something in it.
+    Everything is published by `probe`. There may be thousands of `characters`: a tick costs only those that act in it.
     """
 
     def __init__(self, probe: SimulationProbe, characters: int = 12, seed: int = 0) -> None:
@@ -65,21 +65,21 @@ class Town:
     # --- time ----------------------------------------------------------------------------------------------------
 
     def run(self, ticks: int | None = None) -> None:
-        """Live, for so many ticks or until `stop`; `announce` comes first, for those who look on."""
+        """Run for so many ticks or until `stop`; `announce` is called first."""
         self.probe.checkpoint(self.tick)
         while not self._stopping.is_set() and (ticks is None or self.tick < ticks):
             self.step()
             self.probe.checkpoint(self.tick)
 
     def stop(self) -> None:
-        """End `run` after the tick that it is in."""
+        """End `run` after the current tick."""
         self._stopping.set()
 
     def step(self) -> None:
-        """Let one tick pass."""
+        """Simulate one tick."""
         self.tick += 1
         for one in self._due.pop(self.tick, ()):
-            if one.wake == self.tick:  # else somebody has engaged this one meanwhile
+            if one.wake == self.tick:  # else another character has engaged this one meanwhile
                 self.wake(one, next(one.life))
         if self.rng.random() < _HAPPENING_ODDS:
             name, data = self.rng.choice(HAPPENINGS)
@@ -87,7 +87,7 @@ class Town:
         if self.tick % _MEASURE_TICKS == 0:
             self._measure()
         if self.tick % (TICKS_A_DAY // 2) == 0:
-            self._announce_places()  # for those who came late and ask for little history
+            self._announce_places()  # for new clients with little history
 
     def _measure(self) -> None:
         """Tell the town's own figures: what all own together, and how unequally."""
@@ -98,25 +98,25 @@ class Town:
         self.probe.measure("gini", round(ranked / (len(owned) * total), 4) if total > 0 else 0.0)
 
     def wake(self, one: Character, ticks: int) -> None:
-        """Have somebody go on in so many ticks, whatever was planned for them before."""
+        """Let a character continue after so many ticks, replacing its earlier plan."""
         one.wake = self.tick + max(ticks, 1)
         self._due.setdefault(one.wake, []).append(one)
 
     def hour(self, one: Character | None = None) -> float:
-        """Give the hour of the day, 0 to 24, as somebody's body has it."""
+        """Return the hour of the day, 0 to 24, by a character's own rhythm."""
         lag = 0.0 if one is None else one.chronotype
         return (MORNING + self.tick * 24 / TICKS_A_DAY - lag) % 24
 
     def clock(self) -> str:
-        """Give the time of the town as text."""
+        """Return the time of the town as text."""
         minutes = int(self.hour() * 60)
         day = 1 + int(self.tick * 24 / TICKS_A_DAY + MORNING) // 24
         return f"day {day}, {minutes // 60:02}:{minutes % 60:02}"
 
-    # --- what the probe is told ------------------------------------------------------------------------------------
+    # --- publishing ------------------------------------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Tell the places, and of everybody all there is to know."""
+        """Publish the places and everything about each character."""
         self._announce_places()
         for one in self.people.values():
             self.probe.character_update(one.id, **one.attributes())
@@ -126,27 +126,27 @@ class Town:
         self.probe.publish("all_buildings", [place.describe() for place in self.places])
 
     def enter_state(self, one: Character, state: str, location: str | None = None) -> None:
-        """Put somebody into a state, and tell."""
+        """Set a character's state, and publish it."""
         one.state = state
         self.probe.state_change(one.id, state, location or (one.place.name if one.place else None))
 
     def tell(self, one: Character, *names: str) -> None:
-        """Tell some of somebody's attributes."""
+        """Publish some of a character's attributes."""
         self.probe.character_update(one.id, **{name: getattr(one, name) for name in names})
 
     def new_id(self, kind: str) -> str:
-        """Name something that others may be caused by."""
+        """Return a new event id, for use as a cause."""
         self._last_id += 1
         return f"{kind}-{self._last_id}"
 
-    # --- what a life needs ---------------------------------------------------------------------------------------
+    # --- used by the lives ---------------------------------------------------------------------------------------
 
     def pick(self, kind: str) -> Place:
         """Pick a place of that kind."""
         return self.rng.choice(self._by_kind[kind])
 
     def company(self, one: Character, ready: frozenset[str]) -> Character | None:
-        """Find somebody in the same place who is in one of the states `ready`, by looking around a little."""
+        """Find a character in the same place in one of the states `ready`, among a few of those there."""
         visitors = one.place.visitors if one.place else []
         if len(visitors) < 2:
             return None
@@ -157,7 +157,7 @@ class Town:
         return None
 
     def engage(self, other: Character, state: str, ticks: int) -> None:
-        """Have somebody else be in a state for so many ticks, before they go on with their own life."""
+        """Put another character into a state for so many ticks, before it continues its own life."""
         if other.state != state:
             self.enter_state(other, state)
         self.wake(other, ticks)
@@ -165,7 +165,7 @@ class Town:
     def ask(
         self, one: Character, prompt_type: str, request: str, answer: dict[str, Any], cause: str | None = None
     ) -> ModelReply:
-        """Have somebody's model asked; tell the call, and what was wrong with it."""
+        """Make a character's model call; publish the call, and what was wrong with it."""
         place = one.place.name if one.place else "the street"
         prompt = (
             f"You are {one.name}, {one.age}, who {one.bio}. Your goal: {one.goal}. "
@@ -200,10 +200,10 @@ class Town:
             self.probe.error(REPLY_UNREADABLE, message, character_id=one.id, exception=error)
             return ModelReply(None, id, ticks)
 
-    # --- what can be asked and changed from outside ----------------------------------------------------------------
+    # --- inspection and changes from outside -----------------------------------------------------------------------
 
     def describe(self, character_id: str) -> dict[str, Any]:
-        """Give everything known of somebody; `KeyError` for a stranger."""
+        """Return everything known of a character; `KeyError` if there is none."""
         one = self.people[character_id]
         return {
             "character_id": one.id,
@@ -222,7 +222,7 @@ class Town:
         }
 
     def set_attribute(self, character_id: str, name: str, value: Any) -> None:
-        """Change somebody; `KeyError` for a stranger, `AttributeError` for what cannot be set, else `ValueError`."""
+        """Change a character; `KeyError` if there is none, `AttributeError` for an unknown name, else `ValueError`."""
         one = self.people[character_id]
         if name in _SETTABLE:
             number, low, high = _SETTABLE[name]
@@ -237,7 +237,7 @@ class Town:
         setattr(one, name, value)
 
     def give_money(self, character_id: str, amount: float) -> dict[str, Any]:
-        """Give a character money (or take it, with a negative amount)."""
+        """Return a character money (or take it, with a negative amount)."""
         one = self.people.get(character_id)
         if one is None:
             hint = did_you_mean(character_id, self.people)

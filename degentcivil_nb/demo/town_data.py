@@ -1,4 +1,4 @@
-"""What the demo town is made of: its people, its places, and what is thought, said, made and sold there."""
+"""The data of the demo town: names, places, and what its characters think, say, make and sell."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ TICKS_A_DAY: Final = 480
 MORNING: Final = 9.0
 """The hour at which the town begins."""
 SIZE: Final = 100.0
-"""The side of the square that the town covers; `x` and `y` lie between 0 and this."""
+"""The side of the town's square; `x` and `y` are between 0 and this."""
 
 REPLY_UNREADABLE: Final = 2001
 MODEL_TIMED_OUT: Final = 2002
 NO_MONEY: Final = 2003
 PATH_BLOCKED: Final = 2004
-"""The town's own codes of errors, beside those of the wire."""
+"""The town's own error codes, beside those of the wire."""
 
 
 class PlaceKind(NamedTuple):
-    """Describe a kind of place that the town has."""
+    """A kind of place in the town."""
 
     name: str
     description: str
@@ -70,10 +70,10 @@ GOALS: Final = (
     "learn to do nothing",
 )
 MOODS: Final = ("gloomy", "tired", "calm", "curious", "cheerful", "elated")
-"""From the worst to the best."""
+"""The moods, from worst to best."""
 
 GOODS: Final = {"honey": 6, "lamp oil": 4, "a blue shawl": 18, "quinces": 3, "a tin kettle": 11, "seed potatoes": 5}
-"""What the stalls sell, with its usual price."""
+"""The goods at the stalls, with their usual price."""
 TOPICS: Final = (
     "the price of honey",
     "who broke the kiln",

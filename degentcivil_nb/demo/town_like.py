@@ -1,4 +1,4 @@
-"""What a life needs of the town that it is lived in."""
+"""The protocol of what the lives use of the town."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people in the town live: each life is a generator of the ticks until its next move."""
+"""The lives of the characters: each is a generator of the ticks until its next action."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .town_trade import barter, buy_food, sell_to_visitor
 
 Life = Iterator[int]
 _SPEED: Final = 6.0
-"""How far one walks in a tick."""
+"""The distance walked in a tick."""
 _APPROACHABLE: Final = frozenset({"IDLE", "USE", "APPRECIATE", "EMOTION", "PERSP"})
 
 
 def live(town: TownLike, me: Character) -> Life:
-    """Sleep at night; by day plan, go there, do it, and think about it now and then, for ever."""
+    """Sleep at night; by day plan, go somewhere, do something there, and sometimes think about it, forever."""
     while True:
         if _is_night(town, me):
             yield from sleep(town, me)
@@ -31,7 +31,7 @@ def live(town: TownLike, me: Character) -> Life:
 
 
 def be(town: TownLike, me: Character, state: str, mean: float) -> Life:
-    """Be in a state for a while: so many ticks on average, seldom much longer."""
+    """Stay in a state for so many ticks on average, seldom much longer."""
     town.enter_state(me, state)
     yield _while(town, mean)
 
@@ -70,7 +70,7 @@ def sleep(town: TownLike, me: Character) -> Life:
 
 
 def plan(town: TownLike, me: Character) -> Generator[int, None, tuple[str, str]]:
-    """Decide what to do next, with the model's advice if it can be read; returns where to, and the call's id."""
+    """Decide what to do next, by the model's advice if it is valid; return the destination and the call's id."""
     town.enter_state(me, "PLAN")
     me.energy = max(me.energy - 3, 0.0)
     wish = _wish(town, me)
@@ -82,7 +82,7 @@ def plan(town: TownLike, me: Character) -> Generator[int, None, tuple[str, str]]
     )
     yield reply.ticks
     chosen = reply.answer.get("go_to") if reply.answer else None
-    # what nobody could read is not followed: one goes where one's feet go
+    # an invalid reply is ignored, and the choice is random
     kind = chosen if chosen in ACTIVITIES else town.rng.choice(("Home", "Park"))
     me.plan = f"{kind}: {reply.answer.get('why')}" if reply.answer else f"{kind}, for want of a better idea"
     town.probe.thought(me.id, "plan", me.plan, evidence=[reply.id], id=town.new_id("plan"), cause=reply.id)
@@ -126,11 +126,11 @@ def go(town: TownLike, me: Character, place: Place) -> Life:
     me.enter(place)
 
 
-# --- what people do when they are there ----------------------------------------------------------------------------
+# --- activities at a place -----------------------------------------------------------------------------------------
 
 
 def work(town: TownLike, me: Character, cause: str) -> Life:
-    """Work for a wage; those without a job do what comes up."""
+    """Work for a wage; without a job, do odd jobs."""
     hours = town.rng.randint(2, 5)
     for _ in range(hours):
         yield from be(town, me, "WORK", 16)
@@ -144,14 +144,14 @@ def work(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def visit_cafe(town: TownLike, me: Character, cause: str) -> Life:
-    """Drink something, and talk to whoever is there."""
+    """Drink something, and talk to a character who is there."""
     yield from be(town, me, "USE", 4)
     yield from buy_food(town, me, cause)
     yield from chat(town, me, cause)
 
 
 def chat(town: TownLike, me: Character, cause: str) -> Life:
-    """Talk to somebody in the same place, turn by turn, and remember it."""
+    """Talk to another character in the same place, in turns, and remember it."""
     other = town.company(me, _APPROACHABLE)
     if other is None:
         yield from be(town, me, "IDLE", 5)
@@ -185,7 +185,7 @@ def chat(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def wonder(town: TownLike, me: Character, cause: str) -> Life:
-    """Look around, ask oneself something, and answer it."""
+    """Look around, ask a question, and answer it."""
     sight = town.rng.choice(SIGHTS)
     yield from be(town, me, "PERSP", 6)
     town.enter_state(me, "PERSPQ")
@@ -206,7 +206,7 @@ def wonder(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def make_art(town: TownLike, me: Character, cause: str) -> Life:
-    """Begin something, make it, judge it, and keep it if it is any good."""
+    """Begin a work, make it, judge it, and keep it if it is good."""
     yield from be(town, me, "DRAWINIT", 3)
     title = town.rng.choice(TITLES)
     idea = town.ask(me, "DRAW", "What do you make?", {"title": title, "size": town.rng.choice("SML")}, cause)
@@ -228,7 +228,7 @@ def make_art(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def visit_gallery(town: TownLike, me: Character, cause: str) -> Life:
-    """Look at what hangs there, put a price on it, and try to get it."""
+    """Look at a work, estimate its price, and try to buy it."""
     yield from be(town, me, "APPRECIATE", 8)
     title = town.rng.choice(TITLES)
     town.enter_state(me, "ESTIMATE")
@@ -244,7 +244,7 @@ def visit_gallery(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def visit_market(town: TownLike, me: Character, cause: str) -> Life:
-    """Sell what one has made, haggle with whoever is there, buy food."""
+    """Sell own works, haggle, and buy food."""
     if me.works and town.rng.random() < 0.4:
         yield from sell_to_visitor(town, me, cause)
     yield from barter(town, me, cause)
@@ -258,7 +258,7 @@ def read(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def stay_home(town: TownLike, me: Character, cause: str) -> Life:
-    """Potter about."""
+    """Do chores at home."""
     for state, mean in (("ACT", 5), ("USE", 6), ("IDLE", 8)):
         yield from be(town, me, state, mean)
     me.energy = min(me.energy + 8, 100.0)
@@ -266,7 +266,7 @@ def stay_home(town: TownLike, me: Character, cause: str) -> Life:
 
 
 def reflect(town: TownLike, me: Character, cause: str) -> Life:
-    """Think about what one did, and feel about it."""
+    """Think about recent actions, and change the mood."""
     town.enter_state(me, "ACTREFLECTION")
     mood = town.rng.choice(MOODS)
     insight = town.rng.choice((f"I should {me.goal}", "less talk, more bread", "it went as it goes"))

@@ -1,4 +1,4 @@
-"""The town's language model: no model at all, but calls that look like one's, the bad ones included."""
+"""The town's language model: not a real model, but calls that look like one's, including bad ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USD_A_COMPLETION_TOKEN: Final = 0.6e-6
 
 
 class Call(NamedTuple):
-    """Hold what a call cost and brought; `response` is `None` when it timed out."""
+    """The cost and the result of a call; `response` is `None` if it timed out."""
 
     response: str | None
     prompt_tokens: int
@@ -27,13 +27,13 @@ class Call(NamedTuple):
 
 
 class TownModel:
-    """Answer prompts with what the caller would like to hear, after a believable time, and sometimes badly."""
+    """A source of plausible replies with realistic delays, some of them malformed."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
     def ask(self, prompt: str, answer: dict[str, Any]) -> Call:
-        """Make a call that answers `answer` as JSON text, unless it goes wrong."""
+        """Make a call that returns `answer` as JSON text, unless it fails."""
         rng = self._rng
         prompt_tokens = len(prompt) // 4
         luck = rng.random()
@@ -50,10 +50,10 @@ class TownModel:
         return Call(response, prompt_tokens, completion_tokens, round(latency_s, 3), round(cost, 9))
 
     def _spoil(self, response: str) -> str:
-        """Do to JSON what models do to it."""
+        """Damage JSON as models do."""
         way = self._rng.randrange(4)
         if way == 0:
-            return response[: len(response) * 2 // 3]  # ran into its limit
+            return response[: len(response) * 2 // 3]  # cut at the token limit
         if way == 1:
             return f"Sure! Here is the JSON you asked for:\n```json\n{response}\n```"
         if way == 2:

@@ -1,4 +1,4 @@
-"""Who lives in the town, and where: plain data, drawn from a seed."""
+"""The characters and places of the town: plain data, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .town_data import BIOS, GOALS, HOME, MOODS, NAMES, PLACES, SIZE, PlaceKind
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Be a building, with whoever is in it."""
+    """A building, with the characters in it."""
 
     id: int
     name: str
@@ -23,7 +23,7 @@ class Place:
     visitors: list[Character] = field(default_factory=list)
 
     def describe(self) -> dict[str, Any]:
-        """Give the place as DegentCivil's own server lists its buildings."""
+        """Return the place as DegentCivil's own server lists its buildings."""
         kind = self.kind
         place: dict[str, Any] = {
             "id": self.id,
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class Character:
-    """Be somebody; `life` is what they do, as a generator of the ticks until they do the next thing."""
+    """A character; `life` is its behaviour, a generator of the ticks until its next action."""
 
     id: str
     name: str
@@ -54,7 +54,7 @@ class Character:
     mood: str
     x: float
     y: float
-    chronotype: float  # hours that this one's day lags behind the town's
+    chronotype: float  # hours by which its day lags behind the town's
     haggling: float
     artistry: float
     state: str = "IDLE"
@@ -69,7 +69,7 @@ class Character:
     last_call: dict[str, Any] | None = None
 
     def attributes(self) -> dict[str, Any]:
-        """Give what a `character_update` tells of this one."""
+        """Return the attributes for a `character_update`."""
         return {
             "name": self.name,
             "age": self.age,
@@ -85,23 +85,23 @@ class Character:
         }
 
     def enter(self, place: Place) -> None:
-        """Be in a place."""
+        """Enter a place."""
         self.leave()
         self.place = place
         self.seat = len(place.visitors)
         place.visitors.append(self)
 
     def leave(self) -> None:
-        """Be on the way."""
+        """Leave the current place."""
         if self.place is not None:
             last = self.place.visitors.pop()
-            if last is not self:  # whoever came last takes the seat: no search, however full the place
+            if last is not self:  # the last visitor takes the seat, so that no search is needed
                 self.place.visitors[self.seat] = last
                 last.seat = self.seat
             self.place = None
 
     def feel(self, better: int) -> None:
-        """Move the mood by so many steps."""
+        """Change the mood by so many steps."""
         index = MOODS.index(self.mood) if self.mood in MOODS else 2
         self.mood = MOODS[min(max(index + better, 0), len(MOODS) - 1)]
 
@@ -121,7 +121,7 @@ def build_places(rng: Random, population: int) -> list[Place]:
 
 
 def settle_people(rng: Random, population: int, places: list[Place]) -> list[Character]:
-    """Draw so many people and give them homes, jobs and what they begin with."""
+    """Create so many characters with homes, jobs and possessions."""
     homes = [place for place in places if place.kind is HOME]
     works = [(place, job) for place in places for job in place.kind.jobs]
     people = []
@@ -129,7 +129,7 @@ def settle_people(rng: Random, population: int, places: list[Place]) -> list[Cha
         name = NAMES[number % len(NAMES)]
         series = number // len(NAMES)
         home = homes[number // 4]
-        # every third is free: an artist, or between things
+        # every third has no job, as an artist for example
         workplace, job = (None, None) if number % 3 == 2 else works[number % len(works)]
         people.append(
             Character(

@@ -1,4 +1,4 @@
-"""How people in the town trade: each trade is told with the call that led to it, and that with its own cause."""
+"""Trade between characters: each trade names the call that caused it, and that its own cause."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .town_like import TownLike
 from .town_people import Character
 
 _PATIENCE: Final = 3
-"""Rounds of haggling before somebody walks away."""
+"""Rounds of haggling before a character gives up."""
 _AT_A_STALL: Final = frozenset({"IDLE", "USE", "APPRECIATE", "WORK", "EMOTION", "TRADE"})
 
 
 def barter(town: TownLike, me: Character, cause: str) -> Iterator[int]:
-    """Offer to buy something from somebody here, haggle in rounds, and end with a `trade` or a `trade_refused`."""
+    """Offer to buy something from another character, haggle in rounds, and end with a `trade` or a `trade_refused`."""
     rng = town.rng
     town.enter_state(me, "TRADE")
     yield rng.randint(1, 4)
@@ -39,7 +39,7 @@ def barter(town: TownLike, me: Character, cause: str) -> Iterator[int]:
         yield reply.ticks + 1
         last = reply.id
         if reply.answer is None:
-            break  # an offer that nobody understands ends the talk
+            break  # an invalid offer ends the talk
         offered = reply.answer["offer"]
         asked = round(asked - (asked - offered) * seller.haggling * 0.3 - (asked - offered) * 0.2, 1)
         if asked - offered <= max(0.15 * worth, 0.5):
@@ -73,7 +73,7 @@ def _exchange(town: TownLike, buyer: Character, seller: Character, good: str, pr
 
 
 def sell_to_visitor(town: TownLike, me: Character, cause: str) -> Iterator[int]:
-    """Sell a work to somebody from outside, who pays what is asked."""
+    """Sell a work to a visitor from outside, who pays the asking price."""
     town.enter_state(me, "USERTRADE")
     yield town.rng.randint(2, 6)
     title = me.works.pop()
@@ -86,7 +86,7 @@ def sell_to_visitor(town: TownLike, me: Character, cause: str) -> Iterator[int]:
 
 
 def buy_food(town: TownLike, me: Character, cause: str) -> Iterator[int]:
-    """Eat, if one can pay for it."""
+    """Eat, if there is enough money."""
     if me.money < 3:
         town.probe.error(NO_MONEY, f"{me.name} cannot pay for a meal", character_id=me.id)
         me.feel(-1)

@@ -1,6 +1,7 @@
-"""A condition over columns: numbers in one go, categories once a category, and the rest only where it still matters.
+"""Evaluation of a condition over columns: numeric parts at once, categories once for each category, the rest by row.
 
-The only module of the language that needs numpy: it is imported when a mask is asked for, never in a simulation.
+This is the only module of the language that needs numpy. It is imported when a mask is requested, never in a
+simulation.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Rows = npt.NDArray[np.intp]
 
 
 class Words(NamedTuple):
-    """A column of categories: for each row a position in `words`, −1 where it is null."""
+    """A column of categories: for each row an index into `words`, −1 where it is null."""
 
     codes: npt.NDArray[np.integer[Any]]
     words: Sequence[str]
@@ -34,19 +35,19 @@ class Whole(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Say whether doubles hold all of them as they are."""
+        """Return whether doubles hold all of them exactly."""
         known = self.numbers[~self.missing] if self.missing.any() else self.numbers
         return not len(known) or (int(known.min()) >= -EXACT and int(known.max()) <= EXACT)
 
     def doubles(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """Give the numbers of rows as doubles, NaN where there is none."""
+        """Return the numbers of rows as doubles, NaN where there is none."""
         given = self.numbers[rows].astype(np.float64)
         given[self.missing[rows]] = np.nan
         return given
 
 
 class InexactError(Exception):
-    """Doubles cannot say what this is exactly: it is to be calculated row by row."""
+    """The signal that doubles cannot hold a value exactly, so that it is calculated row by row."""
 
 
 def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArray[np.float64]]:
@@ -61,7 +62,7 @@ def _finite(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], npt.NDArra
 
 
 def _unequal(left: Any, right: Any) -> Any:
-    return (left < right) | (left > right)  # unlike !=, false where either is null
+    return (left < right) | (left > right)  # unlike !=, false if either is null
 
 
 OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -82,7 +83,7 @@ OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-"""The operators over arrays of doubles in which NaN is null; to be used under `np.errstate(all="ignore")`."""
+"""The operators over arrays of doubles in which NaN is null; use them under `np.errstate(all="ignore")`."""
 
 Column = npt.NDArray[Any] | Words | Whole | None
 Columns = Callable[[str], Column]
@@ -90,14 +91,14 @@ Payload = Callable[[int], Any]
 
 
 def mask_of(root: Node, columns: Columns, rows: int, payload: Payload) -> Mask:
-    """Say for each of `rows` rows whether a condition holds."""
+    """Return for each of `rows` rows whether a condition is true."""
     table = _Table(root.names, columns, payload)
     with np.errstate(all="ignore"):
         return table.mask(root, np.arange(rows, dtype=np.intp))
 
 
 class _Table:
-    """Hold the columns that a condition names; `mask` evaluates a part of it over some of the rows."""
+    """The columns that a condition names; `mask` evaluates a part of the condition over some of the rows."""
 
     def __init__(self, names: frozenset[str], columns: Columns, payload: Payload) -> None:
         self.columns = {name: column for name in sorted(names) if (column := columns(name)) is not None}
@@ -126,7 +127,7 @@ class _Table:
         return self.by_row([node], rows, every=True)
 
     def several(self, node: Node, rows: Rows) -> Mask:
-        """Evaluate an `and` or an `or`: what is cheap first, and each part only on rows not yet decided."""
+        """Evaluate an `and` or `or`: cheap parts first, and each part only on rows not yet decided."""
         every = node.kind == "and"
         result = np.full(len(rows), every)
         open_rows = np.arange(len(rows), dtype=np.intp)
@@ -146,7 +147,7 @@ class _Table:
         return result
 
     def cost(self, node: Node) -> int:
-        """Tell what needs no payload (0), what needs it in places (1), and what is asked row by row (2)."""
+        """Return 0 for a part that needs no payload, 1 for one that needs it in places, 2 for one evaluated by row."""
         if node.names <= self.columns.keys():
             return 0
         return 1 if node.children else 2
@@ -162,7 +163,7 @@ class _Table:
         return answer
 
     def by_row(self, nodes: list[Node], rows: Rows, *, every: bool) -> Mask:
-        """Evaluate row by row, the payload decoded at most once a row; `every`: all must hold, else one."""
+        """Evaluate parts row by row, decoding each payload at most once; `every`: all must be true, else one."""
         combine = all if every else any
         runs = [node.run for node in nodes]
         result = np.empty(len(rows), dtype=np.bool_)
@@ -179,7 +180,7 @@ class _Table:
 
 
 class _Row:
-    """Answer names for one row: its columns, else what its payload says under that key."""
+    """The names of one row: its columns, else the keys of its payload."""
 
     __slots__ = ("_decoded", "_table", "_value", "row")
 
@@ -204,7 +205,7 @@ class _Row:
         return in_payload(self._value, name, self.type)
 
     def type(self) -> Any:
-        """Give the event's type, where there is such a column."""
+        """Return the event's type, if there is such a column."""
         column = self._table.types
         if isinstance(column, Words):
             code = int(column.codes[self.row])
@@ -223,7 +224,7 @@ def _is_double(column: Column) -> bool:
 def _truth(values: Any, rows: int) -> Mask:
     array = np.asarray(values)
     if array.dtype != np.bool_:
-        array = (array < 0) | (array > 0)  # NaN, that is null, is false
+        array = (array < 0) | (array > 0)  # NaN (null) is false
     return np.broadcast_to(array, rows).copy()
 
 

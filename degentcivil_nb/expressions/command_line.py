@@ -1,4 +1,4 @@
-"""One line of a console: the name of a command and its arguments, read without evaluating anything."""
+"""Parsing of a console line into a command and its arguments, without evaluating anything."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _WORD: Final = re.compile(r"\S+")
 
 
 def parse_line(line: str, schemas: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """Read `step 10`, `inject trade {"price": 3}` or `command name key=value` as a command and its arguments.
+    """Parse `step 10`, `inject trade {"price": 3}` or `command name key=value` into a command and its arguments.
 
-    Values are JSON where they can be, else text; those without a key go to the arguments in the order of the
-    command's JSON Schema in `schemas`. Raises `ValueError` with what is wrong and what would be right.
+    Values are JSON if possible, else text; values without a key become the arguments in the order of the command's JSON
+    Schema in `schemas`. Raises `ValueError` with what is wrong and what would be right.
     """
     words = _WORD.match(line.strip())
     if words is None:
@@ -57,18 +57,18 @@ def _arguments(name: str, rest: str, order: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> tuple[Any, str]:
-    """Take the first value of a text: JSON, or a word."""
+    """Parse the first value of a text: JSON, or a word."""
     try:
         value, end = JSON_DECODER.raw_decode(text)
         if end == len(text) or text[end].isspace():
             return value, text[end:]
     except (ValueError, RecursionError):
-        if text[:1] in ("{", "[", '"'):  # meant as JSON, and spaces inside it must not split it silently
+        if text[:1] in ("{", "[", '"'):  # meant as JSON: do not split it at spaces
             raise ValueError(f"This is not JSON: {text[:60]}") from None
     word = _WORD.match(text)
     return (word.group(), text[word.end() :]) if word else ("", text)
 
 
 def usage(name: str, order: list[str]) -> str:
-    """Write how a command is called."""
+    """Return the usage of a command."""
     return " ".join([name, *(f"{argument}=…" for argument in order)]) if order else f"{name} (no arguments)"

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from .columns import Columns, Mask, Payload
 
 MAX_REMEMBERED: Final = 100_000
-"""Of how many characters and names `changed` remembers the last value."""
+"""For how many characters and names `changed` stores the last value."""
 
 Scope = Mapping[str, Any] | Lookup
-"""What names mean: a mapping, or a function that gives `None` for what is missing."""
+"""The values of names: a mapping, or a function that returns `None` for a missing name."""
 
 
 class Condition:
-    """Be one condition, checked when made; `evaluate`, `test` and `mask` agree with each other and never raise.
+    """A condition, checked when it is created; `evaluate`, `test` and `mask` agree with each other and never raise.
 
-    `changed(name)` compares with the last value that this very object was asked about for the same `character_id`,
-    so give each breakpoint its own (`fresh`). A message that lacks the name changes nothing.
+    `changed(name)` compares with the last value that this object has seen for the same `character_id`, so each
+    breakpoint needs its own object (`fresh`). A message without the name changes nothing.
     """
 
     def __init__(self, text: str, parsed: Parsed | None = None) -> None:
@@ -48,12 +48,12 @@ class Condition:
 
     @property
     def names(self) -> frozenset[str]:
-        """List the names that the condition asks for (`new_state` counts as `state`)."""
+        """Return the names that the condition uses (`new_state` counts as `state`)."""
         return frozenset(self._parsed.places)
 
     @property
     def needs(self) -> dict[str, str]:
-        """Give the texts that names must have, else the condition is false: what it can be indexed by."""
+        """Return the texts that names must have, else the condition is false: what it can be indexed by."""
         return dict(self._parsed.root.needs)
 
     @property
@@ -63,21 +63,21 @@ class Condition:
 
     @property
     def at_checkpoint(self) -> bool:
-        """Say whether it is judged at each checkpoint, and not at each event."""
+        """Return whether it is judged at each checkpoint, and not at each event."""
         return bool(self._parsed.detectors) or not TOTALS.isdisjoint(self._parsed.places)
 
     @property
     def remembers(self) -> bool:
-        """Say whether it has to see every message of a character, for `changed`."""
+        """Return whether it has to see every message of a character, for `changed`."""
         return bool(self._parsed.changed)
 
     @property
     def moves(self) -> bool:
-        """Say whether it asks for a state that is entered or left."""
+        """Return whether it asks for a state that is entered or left."""
         return self._parsed.moved_at is not None
 
     def place(self, name: str) -> int:
-        """Give the position in the text where a name stands first, from 0."""
+        """Return the position in the text where a name stands first, from 0."""
         return self._parsed.places.get(name, 0)
 
     def mistake(self, name: str, message: str) -> ConditionError:
@@ -91,11 +91,11 @@ class Condition:
             raise mistake(self.text, detector.at, message)
 
     def fresh(self) -> Condition:
-        """Give the same condition without what `changed` remembers."""
+        """Return the same condition without the values that `changed` has stored."""
         return Condition(self.text, self._parsed)
 
     def evaluate(self, scope: Scope) -> Any:
-        """Give the value over one message: null, a truth value, a number, a text, a list or an object."""
+        """Return the value for one message: null, a bool, a number, text, a list or an object."""
         look: Lookup = scope if callable(scope) else scope.get
         parsed = self._parsed
         if parsed.changed or parsed.moved_at is not None:
@@ -103,7 +103,7 @@ class Condition:
         return parsed.root.run(look)
 
     def test(self, scope: Scope) -> bool:
-        """Say whether the value is true; null, zero and what is empty are not."""
+        """Return whether the value is true; null, zero and empty values are not."""
         return bool(self.evaluate(scope))
 
     def mask(self, columns: Columns, rows: int, payload: Payload, *, attributes: Collection[str] = ()) -> Mask:
@@ -132,7 +132,7 @@ class Condition:
                     f"{name} is an attribute of characters, and its value as of a row is not kept; "
                     f'payload["{name}"] is what a message itself says of it',
                 )
-        from .columns import mask_of  # it needs numpy, which a simulation has not
+        from .columns import mask_of  # needs numpy, which a simulation may not have
 
         return mask_of(self._parsed.root, columns, rows, payload)
 
@@ -156,23 +156,23 @@ class Condition:
             return None
         before = self._last.pop(key, None)
         if len(self._last) >= MAX_REMEMBERED:
-            del self._last[next(iter(self._last))]  # whoever was not heard of for longest
+            del self._last[next(iter(self._last))]  # the least recently seen
         self._last[key] = value
         return before
 
 
 def compile_condition(text: str) -> Condition:
-    """Check a condition and make it ready; `ValueError` shows the text with a caret under what is wrong."""
+    """Compile a condition; `ValueError` shows the text with a caret under the mistake."""
     return Condition(text, _parsed(text) if isinstance(text, str) else None)
 
 
 def scope_of(
     columns: Mapping[str, Any], payload: Any = None, attributes: Mapping[str, Any] | None = None
 ) -> Callable[[str], Any]:
-    """Make the scope of one message: its columns, then its payload's keys, then the attributes of its character.
+    """Return the scope of one message: its columns, then its payload's keys, then its character's attributes.
 
-    A column that is null hides what is behind it, as in `mask`. `state` is also the payload's `new_state`. `data` is
-    the inner value of an `event_notification`, which the column `type` says it is, and `payload` the whole payload.
+    A null column hides what comes after it, as in `mask`. `state` also stands for the payload's `new_state`. `data` is
+    the inner value of an `event_notification` (according to the column `type`), and `payload` the whole payload.
     """
 
     def look(name: str) -> Any:

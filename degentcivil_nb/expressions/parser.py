@@ -1,4 +1,4 @@
-"""From the text of a condition to a tree of checked nodes: Python's grammar, and a white list of what it may say."""
+"""Parsing of a condition: Python's grammar, restricted by a white list, to a tree of checked nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DEPTH: Final = 60
 MAX_INTEGER: Final = 1 << 63
 
 Lookup = Callable[[str], Any]
-"""What a name means at the moment of evaluation; `None` where it is missing."""
+"""The value of a name during evaluation; `None` if it is missing."""
 Operators = Mapping[str, Callable[[Any, Any], Any]]
 Vector = Callable[[Lookup, Operators], Any]
 """The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double.
@@ -24,7 +24,7 @@ The operators over arrays are handed in, so that a condition can be read and eva
 """
 
 CHANGED: Final = "changed({})"
-"""The name under which `changed(name)` asks the lookup."""
+"""The name with which `changed(name)` calls the lookup."""
 BEFORE: Final = "previous_state()"
 """The name under which `entered` and `left` ask for the state before."""
 DETECTOR: Final = "{}({})"
@@ -68,16 +68,15 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 
 
 _ID: Final = frozenset({"character_id"})
-"""The name that stands for an id: ids are compared as text, so that 5 finds "5"."""
+"""The name for an id: ids are compared as text, so that 5 equals "5"."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """Be one part of a condition: `run` evaluates it, `names` are what it asks for.
+    """A part of a condition: `run` evaluates it, `names` are the names it uses.
 
-    `children` are the parts of an `and`, `or` or `not` (`kind` says which; else it is a comparison, `test`, or
-    `leaf`). `vector` is there
-    where the part can be calculated over numeric columns in one go.
+    `children` are the parts of an `and`, `or` or `not` (`kind` states which; else it is a comparison, `test`, or
+    `leaf`). `vector` is set if the part can be calculated over numeric columns at once.
     """
 
     run: Callable[[Lookup], Any]
@@ -107,7 +106,7 @@ class Detector(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Be a checked condition: its tree, where each name stands first, the names that `changed` watches, and so on.
+    """A checked condition: its tree, the first offset of each name, and the names that `changed` watches.
 
     `moved_at` is where it first asks for a state entered or left, if it does, `detectors` what it asks at checkpoints.
     """
@@ -120,7 +119,7 @@ class Parsed:
 
 
 def _as_id(node: Node) -> Node:
-    """Give what a node gives with whole numbers as text, since an id is compared with it."""
+    """Return a node's value with whole numbers as text, for comparison with an id."""
     return Node(lambda look: values.id_text(node.run(look)), node.names)
 
 
@@ -133,7 +132,7 @@ class ConditionError(ValueError):
 
 
 def mistake(text: str, at: int, message: str) -> ConditionError:
-    """Make the error that shows the text with a caret under the character at fault."""
+    """Return an error that shows the text with a caret under the mistake."""
     start = max(0, min(at - 40, len(text) - 80))
     shown = "".join(c if c.isprintable() else "?" for c in text[start : start + 80])
     lead, tail = "…" * (start > 0), "…" * (start + 80 < len(text))
@@ -141,7 +140,7 @@ def mistake(text: str, at: int, message: str) -> ConditionError:
 
 
 def parse(text: str) -> Parsed:
-    """Check a condition and build its tree; `ValueError` points at the character that is wrong."""
+    """Check a condition and build its tree; `ValueError` points at the mistake."""
     if not isinstance(text, str):
         raise ValueError(f"a condition is a text, not {type(text).__name__}")
     if len(text) > MAX_LENGTH:
@@ -393,7 +392,7 @@ class _Parser:
         return Node(held, frozenset({asks}), gives="truth value")
 
     def literal(self, node: ast.AST) -> Any:
-        """Give a value that stands there as it is; `None` for what has to be calculated."""
+        """Return a value that stands there as it is; `None` for what has to be calculated."""
         return node.value if isinstance(node, ast.Constant) else None
 
     def call_changed(self, node: ast.Call) -> Node:
@@ -421,7 +420,7 @@ class _Parser:
 
 
 def _constant(value: Any) -> Node:
-    number = values.number(value)  # none for what is no exact double, which is compared row by row
+    number = values.number(value)  # `None` for an inexact double, which is compared row by row
     vector = None if number is None else lambda columns, _: number
     return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
 
@@ -443,7 +442,7 @@ def _either(kinds: tuple[str, ...]) -> str:
 
 
 def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
-    """Say which text a name must have where it is compared with one that stands there."""
+    """Return which text a name must have where it is compared with one that stands there."""
     if named.name is None or fixed.names or not isinstance(text := fixed.run(_nothing), str):
         return ()
     return ((named.name, text),)

@@ -1,6 +1,6 @@
-"""What the operators of the condition language do with values: whole numbers are exact, what is missing is null.
+"""Values and operators of the condition language: whole numbers are exact, missing values are null.
 
-Nothing here raises: an operation that makes no sense gives null, a comparison that makes none is false.
+Nothing here raises: an operation that makes no sense results in null, such a comparison in false.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 EXACT: Final = 1 << 53
 """Whole numbers up to this are exact as doubles."""
 MAX_BITS: Final = 4_096
-"""Whole numbers are calculated exactly up to so many bits, and as doubles beyond, so that nothing grows without end."""
+"""Whole numbers up to so many bits are exact, larger ones become doubles, so that none grows without limit."""
 MAX_TEXT: Final = 1_000_000
-"""A longer text made by `+` is null."""
+"""The longest text that `+` makes; a longer one is null."""
 
 _PLAIN: Final = frozenset({str, int, bool, list, dict, type(None)})
 _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
@@ -35,14 +35,14 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
-"""The operators that there are over whole columns too (`columns.OPERATORS`)."""
+"""The operators that also exist over whole columns (`columns.OPERATORS`)."""
 EVENT_NOTIFICATION: Final = "event_notification"
 
 
 def plain(value: Any) -> Any:
-    """Give a value as the language knows it: null, bool, int, float, str, list or dict.
+    """Convert a value to a type of the language: null, bool, int, float, str, list or dict.
 
-    A time is seconds since the Unix epoch, and anything else null.
+    A time becomes seconds since the Unix epoch, and any other type null.
     """
     if type(value) in _PLAIN:
         return value
@@ -64,7 +64,7 @@ def plain(value: Any) -> Any:
 
 
 def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
-    """Give what a payload says under a key; `payload` is all of it, `data` the inner value of an event notification."""
+    """Return a payload's value of a key; `payload` is all of it, `data` the inner value of an event notification."""
     if name == "payload":
         return payload
     if not isinstance(payload, dict) or (name == "data" and type() not in (EVENT_NOTIFICATION, None)):
@@ -73,14 +73,14 @@ def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
 
 
 def id_text(value: Any) -> Any:
-    """Give a whole number as an id is written; also within a list."""
+    """Return a whole number as the text of an id, also within a list."""
     if isinstance(value, list):
         return [id_text(item) for item in value]
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def number(value: Any) -> float | None:
-    """Give a number as the double that it is; null for what is none, a truth value, or none exactly."""
+    """Return a number as a double; null for anything else, for bools, and if the double would be inexact."""
     if not is_number(value):
         return None
     if isinstance(value, int) and abs(value) > EXACT:
@@ -89,12 +89,12 @@ def number(value: Any) -> float | None:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether a value is a number; a truth value is none."""
+    """Return whether a value is a number; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def arithmetic(symbol: str) -> Callable[[Any, Any], Any]:
-    """Give one of `+ - * / %` over two values; of whole numbers all but a division is exact."""
+    """Apply one of `+ - * / %` to two values; for whole numbers all but division is exact."""
     apply = _ARITHMETIC[symbol]
 
     def calculate(left: Any, right: Any) -> Any:
@@ -115,17 +115,17 @@ def arithmetic(symbol: str) -> Callable[[Any, Any], Any]:
 
 
 def negative(value: Any) -> Any:
-    """Give `-value` of a number."""
+    """Negate a number."""
     return -value if is_number(value) else None
 
 
 def positive(value: Any) -> Any:
-    """Give `+value` of a number."""
+    """Return a number unchanged, and null for anything else."""
     return value if is_number(value) else None
 
 
 def compare(symbol: str) -> Callable[[Any, Any], bool]:
-    """Give one of `== != < <= > >= in`, or `not in`, over two values."""
+    """Apply one of `== != < <= > >= in` or `not in` to two values."""
     if symbol == "in":
         return contains_in
     if symbol == "not in":
@@ -155,7 +155,7 @@ _equal = compare("==")
 
 
 def contains_in(item: Any, container: Any) -> bool:
-    """Say whether a text holds a text, a list an equal item, or an object a key."""
+    """Return whether a text contains a text, a list an equal item, or an object a key."""
     if isinstance(container, str):
         return isinstance(item, str) and item in container
     if isinstance(container, dict):
@@ -170,7 +170,7 @@ def _not_in(item: Any, container: Any) -> bool:
 
 
 def subscript(container: Any, key: Any) -> Any:
-    """Give what an object holds under a key, or a list at a position from 0 (from the end if negative)."""
+    """Return an object's value of a key, or a list's item at an index from 0 (from the end if negative)."""
     if isinstance(container, dict):
         return plain(container.get(key)) if isinstance(key, str) else None
     if isinstance(container, list) and isinstance(key, int) and not isinstance(key, bool):
@@ -184,32 +184,32 @@ def length(value: Any) -> int | None:
 
 
 def absolute(value: Any) -> Any:
-    """Give a number without its sign."""
+    """Return a number without its sign."""
     return abs(value) if is_number(value) else None
 
 
 def lower(value: Any) -> str | None:
-    """Give a text in lower case."""
+    """Return a text in lower case."""
     return value.lower() if isinstance(value, str) else None
 
 
 def contains(container: Any, item: Any) -> bool:
-    """Be `item in container`."""
+    """Evaluate `item in container`."""
     return contains_in(item, container)
 
 
 def startswith(text: Any, prefix: Any) -> bool:
-    """Say whether a text starts with another."""
+    """Return whether a text starts with another."""
     return isinstance(text, str) and isinstance(prefix, str) and text.startswith(prefix)
 
 
 def least(*values: Any) -> Any:
-    """Give the smallest of some numbers or some texts, or of one list of them."""
+    """Return the smallest of some numbers or texts, or of one list of them."""
     return _extreme(min, values)
 
 
 def greatest(*values: Any) -> Any:
-    """Give the largest of some numbers or some texts, or of one list of them."""
+    """Return the largest of some numbers or texts, or of one list of them."""
     return _extreme(max, values)
 
 
@@ -246,7 +246,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "contains": Function(contains, (_HOLDS, ()), "truth value"),
     "startswith": Function(startswith, (_TEXT, _TEXT), "truth value"),
 }
-"""The functions of the language; those that need a memory (`changed`, `entered`, `stuck`, …) are the parser's."""
+"""The functions of the language with their least and largest number of arguments; the parser handles `changed`."""
 
 
 def kind_of(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""Figures: a DataFrame in, a plotly figure out. No widgets."""
+"""Figures: a DataFrame in, a plotly figure out; no widgets."""

@@ -1,4 +1,4 @@
-"""One colour for each state, the same in every panel and figure, in every run."""
+"""One colour for each state, the same in every panel, figure and run."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ STATE_COLOURS: Final = {
     "USERTRADE": "#8f7a3f",
     "ESTIMATE": "#7d9a3a",
 }
-"""The states that DegentCivil knows: mid tones that are told apart on a white and on a black ground."""
+"""The states of DegentCivil: mid tones that are distinct on white and on black."""
 
 UNKNOWN: Final = "#9aa0a6"
-"""For a state that nobody knows: missing, or after a gap."""
+"""The colour of an unknown state: missing, or after a gap."""
 
 
 @lru_cache(maxsize=4096)
 def state_colour(state: str | None) -> str:
-    """Give the colour of a state as `#rrggbb`; one that is not in the vocabulary gets one made of its name."""
+    """Return the colour of a state as `#rrggbb`; an unlisted state gets one derived from its name."""
     if not state:
         return UNKNOWN
     known = STATE_COLOURS.get(state.upper())
@@ -54,5 +54,5 @@ def state_colour(state: str | None) -> str:
 
 
 def state_colours(states: Iterable[str]) -> dict[str, str]:
-    """Give the colours of some states, as plotly's `color_discrete_map` wants them."""
+    """Return the colours of some states as plotly's `color_discrete_map`."""
     return {state: state_colour(state) for state in states}

@@ -20,9 +20,9 @@ SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "s
 
 
 def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
-    """Draw calls of language models: when and how slow, and by type of prompt tokens, cost, and the share that failed.
+    """Draw calls of language models: when and how slow, and by type of prompt tokens, cost, and the share of failures.
 
-    A call counts as failed when it carries an `error`, as one with a malformed response does.
+    A call counts as failed if it has an `error`, as a call with a malformed response does.
     """
     if not len(calls):
         return empty("No calls of language models yet. They appear as the simulation reports them.", height=520)

@@ -1,4 +1,4 @@
-"""The figures over time as plain data: rates, errors, latency; `figures.py` makes plotly figures of them."""
+"""The figures over time as plain data: rates, errors, latency; `build.py` makes plotly figures of them."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ SECOND: Final = np.timedelta64(1000, "ms")
 
 
 def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None) -> Spec:
-    """Draw a table of counts by bucket as events a second, a line a column; buckets without a row have no events."""
+    """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events."""
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
     by = str(wide.columns.name or "type")
     times, width = times_of(wide.index), _width(wide, every)
     seconds = float(width / SECOND)
-    # a bucket ends after its width, where the next one begins or, with rows left out between, at nothing
+    # a bucket ends after its width: at the next one or, if rows are left out, at zero
     ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
     edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width)
     data = []
@@ -80,7 +80,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
 
 
 def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: Any = None, *, every: Any = None) -> Spec:
-    """Draw a table of counts of errors by bucket as stacked bars, a colour a code."""
+    """Draw a table of counts of errors by bucket as stacked bars, with a colour for each code."""
     if not len(wide) or not len(wide.columns):
         return empty("No errors. What the simulation reports, and what could not be read, is counted here.")
     times, width = times_of(wide.index), _width(wide, every)
@@ -134,7 +134,7 @@ def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
 
 
 def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
-    """Draw how long events took from the sender's clock to receipt: median and 95th percentile by bucket."""
+    """Draw the time from the sender's clock to receipt of events: median and 95th percentile by bucket."""
     what = "No latencies yet. They need events whose sender says when they were sent."
     if not len(events) or "received" not in events:
         return empty(what)
@@ -174,7 +174,7 @@ def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
 
 
 def transitions(table: pd.DataFrame) -> Spec:
-    """Draw how often each state led to each other one."""
+    """Draw how often each state led to each other state."""
     if not len(table) or not table.to_numpy().sum():
         return empty("No transitions yet. They are counted when characters change from one state to another.")
     counts = table.to_numpy(dtype=np.float64)
@@ -211,15 +211,15 @@ def transitions(table: pd.DataFrame) -> Spec:
 
 
 def _codes(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Give codes of errors as whole numbers, exact however large they are; −1 where there is none."""
+    """Return codes of errors as exact whole numbers; −1 where there is none."""
     codes = frame["code"].tolist() if "code" in frame else [None] * len(frame)
     whole = [-1 if pd.isna(code) else int(code) for code in codes]
     return np.fromiter(whole, dtype=object, count=len(whole))
 
 
 def _width(wide: pd.DataFrame, every: Any) -> np.timedelta64:
-    """Give the width of the buckets: what was asked for, not how far apart the rows are, of which some may lack."""
-    freq = getattr(wide.index, "freq", None)  # of a table that was resampled since
+    """Return the width of the buckets as requested, not the distance of the rows, some of which may be missing."""
+    freq = getattr(wide.index, "freq", None)  # set if the table was resampled
     asked = every if every is not None else wide.attrs.get("every_s") if freq is None else freq
     if asked is not None:
         seconds = asked if isinstance(asked, int | float) else pd.Timedelta(asked).total_seconds()

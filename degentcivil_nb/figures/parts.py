@@ -1,4 +1,4 @@
-"""What all figures share: a look for any theme, axes of time, shaded gaps, capped categories, and empty figures."""
+"""Parts of all figures: a layout for any theme, time axes, shaded gaps, capped categories, and empty figures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pandas as pd
 from .plotly_text import distinct_texts, plotly_text
 
 Spec = dict[str, Any]
-"""A figure as plotly's JSON has it, `data` and `layout`, with numpy arrays for what is long."""
+"""A figure as plotly's JSON, `data` and `layout`, with numpy arrays for long values."""
 Times = npt.NDArray[np.datetime64]
 
 INK: Final = "#7d8590"
-"""Text that is read on white and on black alike."""
+"""A colour for text that is readable on white and on black."""
 GRID: Final = "rgba(128,128,128,0.22)"
 GAP: Final = "rgba(211,84,79,0.22)"
 HEIGHT: Final = 340
@@ -30,7 +30,7 @@ STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 2160
 
 
 class Series(NamedTuple):
-    """Be one line or colour of a figure: its plotly-safe name, its values, and what it stands for in a sentence."""
+    """A line or colour of a figure: its plotly-safe name, its values, and its meaning in a sentence."""
 
     key: Any
     name: str
@@ -39,7 +39,7 @@ class Series(NamedTuple):
 
 
 def layout(**more: Any) -> Spec:
-    """Give the layout that every figure starts from."""
+    """Return the layout that every figure starts from."""
     return {
         "template": "none",
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -49,13 +49,13 @@ def layout(**more: Any) -> Spec:
         "margin": {"l": 64, "r": 16, "t": 40, "b": 48},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "hoverlabel": {"namelength": -1},
-        "uirevision": "kept",  # zoom and pan outlive an update
+        "uirevision": "kept",  # an update keeps zoom and pan
         **more,
     }
 
 
 def axis(title: str, **more: Any) -> Spec:
-    """Give an axis with its unit in the title."""
+    """Return an axis with its unit in the title."""
     return {
         "title": {"text": title, "standoff": 8},
         "gridcolor": GRID,
@@ -67,12 +67,12 @@ def axis(title: str, **more: Any) -> Spec:
 
 
 def time_axis(**more: Any) -> Spec:
-    """Give an axis of wall clock time."""
+    """Return an axis of wall clock time."""
     return axis("time (UTC)", type="date", hoverformat="%Y-%m-%d %H:%M:%S.%L", **more)
 
 
 def empty(text: str, **more: Any) -> Spec:
-    """Give a figure without data that says what would fill it."""
+    """Return a figure without data, with a text on what would fill it."""
     note = {
         "text": plotly_text(text, 300),
         "showarrow": False,
@@ -87,20 +87,20 @@ def empty(text: str, **more: Any) -> Spec:
 
 
 def times_of(values: Any) -> Times:
-    """Give times as UTC in milliseconds, NaT where there is none."""
+    """Return times as UTC in milliseconds, NaT where there is none."""
     index = pd.DatetimeIndex(pd.to_datetime(values, utc=True))
     return index.tz_localize(None).to_numpy().astype("datetime64[ms]")
 
 
 def column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
-    """Give a column as doubles, NaN where it is missing or no number; all of it where there is no such column."""
+    """Return a column as doubles, NaN where it is missing or not a number; all NaN if there is no such column."""
     if name not in frame:
         return np.full(len(frame), np.nan)
     return pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def texts(frame: pd.DataFrame, name: str, missing: str = "unknown") -> list[str]:
-    """Give a column as raw texts, `missing` where there is none."""
+    """Return a column as raw texts, `missing` where there is none."""
     if name not in frame:
         return [missing] * len(frame)
     return [missing if _missing(value) else str(value) for value in frame[name].tolist()]
@@ -111,13 +111,13 @@ def _missing(value: Any) -> bool:
 
 
 def bucket_s(start: np.datetime64, end: np.datetime64, most: int = 120) -> int:
-    """Choose a round bucket width in seconds so that a stretch of time has at most so many."""
+    """Choose a round bucket width in seconds that divides a time span into at most so many buckets."""
     seconds = max(1.0, float((end - start) / np.timedelta64(1, "s")))
     return next((step for step in STEPS_S if seconds / step <= most), int(np.ceil(seconds / most)))
 
 
 def capped(wide: pd.DataFrame, cap: int = CAP, label: Callable[[Any], str] = str) -> list[Series]:
-    """Give the columns of a table of counts, the smallest ones put together as `other (n)`, which names them."""
+    """Return the columns of a table of counts, with the smallest ones summed as `other (n)`, whose hover names them."""
     totals = wide.sum(axis=0).to_numpy(dtype=np.float64)
     order = np.argsort(-totals, kind="stable")
     if len(order) > cap:
@@ -144,7 +144,7 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 
 
 def footnote(text: str) -> Spec:
-    """Give an annotation under the figure for what is not shown; `text` is plotly-safe already."""
+    """Return an annotation under the figure for what is not shown; `text` must be plotly-safe."""
     return {
         "text": text,
         "showarrow": False,
@@ -159,9 +159,9 @@ def footnote(text: str) -> Spec:
 
 
 def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timedelta64) -> list[Spec]:
-    """Shade what is missing: from the last thing known before each gap was declared to the first one after it.
+    """Shade each gap: from the last event before it to the first one after it.
 
-    Bands are at least `width` wide, bands that meet are one, and of too many the newest are drawn.
+    Bands are at least `width` wide, touching bands are merged, and of too many the newest are drawn.
     """
     if gaps is None or "time" not in gaps or not len(gaps):
         return []

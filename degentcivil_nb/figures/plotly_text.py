@@ -1,4 +1,4 @@
-"""The one way from the wire's text into a figure: plotly reads pseudo-HTML and formulas, and here it finds none."""
+"""Escaping of text from the wire for plotly, which interprets pseudo-HTML and formulas."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 from ..core.escaping import visible
 
 CAP: Final = 60
-"""Characters of a name in a figure."""
+"""The most characters of a name in a figure."""
 
 _INERT: Final = str.maketrans(
     {
-        "&": "&amp;",  # first of all, so that no entity of the wire's is decoded
+        "&": "&amp;",  # first, so that no entity from the wire is decoded
         "<": "&lt;",
         ">": "&gt;",
-        "$": "&#36;",  # plotly hands a text to MathJax when it finds a pair of dollars, before it decodes entities
+        "$": "&#36;",  # plotly passes text with a pair of dollars to MathJax, before it decodes entities
         "%": "&#37;",  # in hover templates %{…} is a variable
     }
 )
@@ -36,23 +36,23 @@ _KEYS: Final = frozenset(
         "__lookupSetter__",
     ]
 )
-"""What every JavaScript object has: plotly keeps an axis' categories as keys of one, and takes these for known."""
+"""Keys of every JavaScript object: plotly stores an axis' categories as keys, and takes these for existing ones."""
 
 
 def plotly_text(value: Any, cap: int = CAP) -> str:
-    """Make text of a value that plotly draws as it stands, wherever it takes text: names, ticks, titles, hovers.
+    """Return a value as text that plotly draws literally, wherever it takes text: names, ticks, titles, hovers.
 
-    At most `cap` characters are kept before escaping; an ellipsis says that there was more.
+    At most `cap` characters are kept before escaping; an ellipsis marks a cut.
     """
     text = value if isinstance(value, str) else str(value)
     shown = visible(text[:cap]).translate(_INERT) + ("…" if len(text) > cap else "")
     if shown in _KEYS:
-        return f"&#{ord(shown[0])};{shown[1:]}"  # the same text, and another key
+        return f"&#{ord(shown[0])};{shown[1:]}"  # the same text under a different key
     return shown
 
 
 def distinct_texts(values: Iterable[Any], cap: int = CAP) -> list[str]:
-    """Make such text of several values so that two different ones never look alike (categories of an axis)."""
+    """Return such texts for several values, distinct for different values (categories of an axis)."""
     taken: set[str] = set()
     texts = []
     for value in values:

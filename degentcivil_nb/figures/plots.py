@@ -1,4 +1,4 @@
-"""The word `session.plot`: each method asks a question of a run and draws the answer."""
+"""`session.plot`: each method asks a question of a run and draws the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """The plotly figures of one session or recording, as of the moment of each call."""
+    """The plotly figures of one session or recording, each as of the moment of its call."""
 
     def __init__(self, reader: RunReader) -> None:
         self._reader = reader

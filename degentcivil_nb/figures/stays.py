@@ -1,4 +1,4 @@
-"""The figures of characters and places as plain data: who was in which state when, and where everybody is."""
+"""The figures of characters and places as plain data: the states over time, and the map."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def timeline(
     more: int = 0,
     max_stays: int = MAX_STAYS,
 ) -> Spec:
-    """Draw who was in which state when: a line a character, a bar a stay, a colour a state.
+    """Draw the states of characters over time: a line for each character, a bar for each stay, a colour for each state.
 
-    A stay without an end is drawn until `now` (by default the last time known), or until the gap that cut it off.
-    `more` characters were left out by the caller.
+    A stay without an end is drawn until `now` (by default the last known time), or until the gap that ended it. `more`
+    characters were left out by the caller.
     """
     if not len(stays):
         return empty(NO_STAYS)
@@ -112,7 +112,7 @@ def timeline(
                 "", type="category", autorange="reversed", categoryorder="array", categoryarray=list(names.values())
             ),
             shapes=[
-                {**shape, "layer": "above"}  # stays would hide it
+                {**shape, "layer": "above"}  # else the stays would hide it
                 for shape in gap_shapes(gaps, np.concatenate([starts, ends]), np.timedelta64(500, "ms"))
             ],
             annotations=[footnote("; ".join(notes))] if notes else [],
@@ -121,7 +121,7 @@ def timeline(
 
 
 def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Spec:
-    """Draw where everybody is: places and characters by their `x` and `y`; who has none stands around its place."""
+    """Draw places and characters by their `x` and `y`; a character without them is drawn around its place."""
     spots = _spots(places)
     if not len(characters) and not spots:
         return empty("Nobody is known yet. Characters appear with their attributes x and y, or at their location.")
@@ -135,7 +135,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
         spot = spots.get(where[place])
         if spot is not None:
             count = crowd[where[place]] = crowd.get(where[place], 0) + 1
-            angle, distance = count * 2.4, spread(spots) * np.sqrt(count)  # a sunflower: nobody stands on another
+            angle, distance = count * 2.4, spread(spots) * np.sqrt(count)  # a sunflower pattern, without overlaps
             x[place], y[place] = spot[0] + distance * np.cos(angle), spot[1] + distance * np.sin(angle)
     states = np.array(texts(shown, "state"), dtype=object)
     names = [plotly_text(name) for name in shown.index.tolist()]
@@ -200,6 +200,6 @@ def _ring(names: list[str]) -> dict[str, tuple[float, float]]:
 
 
 def spread(spots: dict[str, tuple[float, float]]) -> float:
-    """Give how far apart those stand who share a place: a small part of the town's size."""
+    """Return the distance of characters that share a place: a small part of the town's size."""
     points = np.array(list(spots.values()))
     return float(np.ptp(points, axis=0).max() or 10.0) / 60

@@ -1,1 +1,1 @@
-"""Who counts and who looks on: metrics, health and a record of traffic."""
+"""Counters, health and a record of traffic, for both sides of a connection."""

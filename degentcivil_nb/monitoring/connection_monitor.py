@@ -1,4 +1,4 @@
-"""What goes over the connections, counted: cheap enough to be always on, and in constant memory."""
+"""Counters and durations of the connections, in constant memory and cheap enough to be always on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 GUIDE_COUNTERS: Final = ("total_connections", "active_connections", "messages_sent", "messages_received", "errors")
 BYTES: Final = ("bytes_sent", "bytes_received")
 LEVELS: Final = frozenset({"active_connections"})
-"""What goes up and down; everything else only grows."""
-_SAMPLES: Final = 512
-_RATE_S: Final = 5
+"""Figures that rise and fall; all others only grow."""
+_SAMPLES: Final = 512  # of each duration: 26 of them lie above the 95th percentile
+_RATE_S: Final = 5  # seconds that a rate is averaged over
 
 
 class _Samples:
-    """Keep the last 512 samples of a duration, the number of all of them and their sum."""
+    """The last 512 samples of a duration, and the count and sum of all."""
 
     __slots__ = ("count", "last", "total")
 
@@ -44,9 +44,10 @@ class _Samples:
 
 
 class ConnectionMonitor:
-    """Count messages, bytes, connections and errors, and sample how long things take; from any thread.
+    """Counters of messages, bytes, connections and errors, and samples of durations; usable from any thread.
 
-    A second's totals are kept for `history_s` seconds. `clock` is monotonic and `wall` the time of day, in seconds.
+    The totals of each second are kept for `history_s` seconds. `clock` is monotonic and `wall` is wall clock, in
+    seconds.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class ConnectionMonitor:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.metrics: dict[str, float] = dict.fromkeys((*GUIDE_COUNTERS, *BYTES), 0)
-        """The counters, as they stand."""
+        """The current counters."""
         self._clock = clock
         self._wall = wall
         self._started = clock()
@@ -67,7 +68,7 @@ class ConnectionMonitor:
         self._lock = threading.Lock()
 
     def update_metrics(self, name: str, value: float = 1) -> None:
-        """Add `value` to the counter `name`, which begins at 0."""
+        """Add `value` to the counter `name`, which starts at 0."""
         now = self._clock()
         with self._lock:
             metrics = self.metrics
@@ -77,7 +78,7 @@ class ConnectionMonitor:
             metrics[name] = metrics.get(name, 0) + value
 
     def observe(self, name: str, seconds: float) -> None:
-        """Take one sample of the duration `name`: `latency` is that of a ping, `command` that of an answer."""
+        """Add a sample of the duration `name`: `latency` is that of a ping, `command` that of an answer."""
         with self._lock:
             samples = self._samples.get(name)
             if samples is None:
@@ -85,7 +86,7 @@ class ConnectionMonitor:
             samples.add(seconds)
 
     def get_metrics(self) -> dict[str, float | None]:
-        """Give all counters, and what follows from them.
+        """Return all counters and the figures derived from them.
 
         `messages_per_s` is the mean of both directions over the last five whole seconds, `latency_p50_s` and
         `latency_p95_s` are of the last 512 samples (`None` without any), and `uptime_s` is this monitor's age.
@@ -101,16 +102,16 @@ class ConnectionMonitor:
         return found
 
     def durations(self) -> dict[str, tuple[int, float]]:
-        """Give for each duration that was observed how often, and how many seconds in all."""
+        """Return the count and the sum in seconds of each observed duration."""
         with self._lock:
             return {name: (samples.count, samples.total) for name, samples in self._samples.items()}
 
     def history(self, seconds: int = 300) -> pd.DataFrame:
-        """Give the last whole seconds, one a row, indexed by `time` (UTC): what was added to each counter in it.
+        """Return the last whole seconds, one a row, indexed by `time` (UTC): what was added to each counter.
 
-        Of `active_connections` it is the number at the second's end.
+        For `active_connections` it is the number at the second's end.
         """
-        import pandas as pd  # when asked: a server that nobody plots does without
+        import pandas as pd  # imported here: most servers never call this and run without pandas
 
         now = int(self._clock())
         with self._lock:
@@ -134,7 +135,7 @@ class ConnectionMonitor:
 
 
 def _messages(totals: list[tuple[int, dict[str, float]]], second: int) -> float:
-    """Count the messages up to the end of a second."""
+    """Return the number of messages up to the end of a second."""
     for ended, found in reversed(totals):
         if ended <= second:
             return found["messages_sent"] + found["messages_received"]

@@ -1,4 +1,4 @@
-"""Is all well? If not, why not, in sentences: judged from the figures alone."""
+"""Health of a connection and its run, judged from its figures, with reasons in sentences."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..core.counting import counted
 
 
 class Figures(Protocol):
-    """Be a dict or a `Series` of figures by name."""
+    """A dict or `Series` of figures by name."""
 
     def get(self, name: str, default: Any, /) -> Any:
-        """Give a figure, or `default`."""
+        """Return a figure, or `default`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Say where well ends: seconds, shares and numbers beyond which a figure becomes a reason."""
+    """The limits (seconds, shares and numbers) beyond which a figure becomes a reason."""
 
     lag_s: float = 2.0
     checkpoint_s: float = 10.0
@@ -31,18 +31,18 @@ class Limits:
 
 
 class Health(NamedTuple):
-    """Hold a judgement: `ok`, `degraded` or `down`, and the reasons, worst first; none when it is `ok`."""
+    """A judgement: `ok`, `degraded` or `down`, and the reasons, most serious first; none if it is `ok`."""
 
     status: Literal["ok", "degraded", "down"]
     reasons: tuple[str, ...]
 
 
 def judge(figures: Figures, before: Figures | None = None, *, limits: Limits | None = None) -> Health:
-    """Judge the figures of `session.metrics()` or of a server's monitor, whichever of them there are.
+    """Judge the figures of `session.metrics()` or of a server's monitor, as far as they are present.
 
-    `silent_s` and `heartbeat_s` tell a dead peer, `last_error` says why a connection is not live. Counters of what
-    went wrong (`errors`, `gaps`, …) are reasons while they grow: since `before`, the figures of an earlier moment,
-    or, without it, since the beginning.
+    `silent_s` and `heartbeat_s` show a lost peer; `last_error` is the reason why a connection is not live. Counters of
+    failures (`errors`, `gaps`, …) are reasons while they grow: since `before`, the figures of an earlier moment, or
+    without it since the beginning.
     """
     limits = limits or Limits()
     down = _down(figures, limits)
@@ -55,12 +55,12 @@ def _down(figures: Figures, limits: Limits) -> list[str]:
     why = figures.get("last_error", None)
     because = f": {why}" if why else ""
     if figures.get("circuit", "closed") == "open":
-        reasons.append(f"connecting failed so often that it rests; reconnect() tries now{because}")
+        reasons.append(f"connecting failed repeatedly and is paused for a while; reconnect() tries now{because}")
     elif (connection := figures.get("connection", "live")) != "live":
         reasons.append(f"the connection is {connection}{because}")
     silent, interval = _number(figures, "silent_s"), _number(figures, "heartbeat_s")
     if interval and silent > limits.silent_intervals * interval:
-        reasons.append(f"nothing was heard of the other side for {silent:.1f} s, with a heartbeat every {interval:g} s")
+        reasons.append(f"nothing arrived from the other side for {silent:.1f} s, with a heartbeat every {interval:g} s")
     if figures.get("run_state", None) == "dead":
         reasons.append("the simulation died")
     return reasons
@@ -74,9 +74,9 @@ def _strained(figures: Figures, limits: Limits) -> list[str]:
     if (lag := _number(figures, "lag_s")) > limits.lag_s:
         reasons.append(f"what is shown lags {lag:.1f} s behind the simulation")
     if (latency := _number(figures, "latency_p95_s")) > limits.latency_s:
-        reasons.append(f"one answer in twenty takes longer than {latency:.1f} s")
+        reasons.append(f"one ping in twenty takes longer than {latency:.1f} s")
     if (depth := _number(figures, "queue_depth")) > limits.queue_depth:
-        reasons.append(f"{counted(depth, 'message waits', 'messages wait')} to be taken in")
+        reasons.append(f"{counted(depth, 'message waits', 'messages wait')} to be stored")
     if trouble := figures.get("recording_error", None):
         reasons.append(f"the recording cannot be written: {trouble}")
     if deleted := _number(figures, "recording_deleted"):
@@ -90,9 +90,10 @@ def _strained(figures: Figures, limits: Limits) -> list[str]:
 
 
 def quiet(figures: Figures, checkpoint_s: float, message_s: float) -> str | None:
-    """Say for how long a run that should go on was not heard of, by its checkpoints or, where it has none, its events.
+    """Return how long a run that should be going on has been quiet, as text, or `None`.
 
-    `None` where it is less than those seconds, and where the run stands or is over.
+    It is measured by checkpoints or, for a run without any, by events. `None` below the given seconds, and for a run
+    that is paused or over.
     """
     if figures.get("run_state", None) not in (None, "running", "pausing"):
         return None
@@ -105,14 +106,14 @@ def quiet(figures: Figures, checkpoint_s: float, message_s: float) -> str | None
 _COUNTS = {
     "errors": ("error", "errors", ""),
     "gaps": ("gap", "gaps", " in the stream: gaps() says where and why"),
-    "duplicates": ("message that came twice was", "messages that came twice were", " dropped"),
+    "duplicates": ("message that arrived twice was", "messages that arrived twice were", " dropped"),
     "overflowed": (
         "message was", "messages were", " lost because the simulation published faster than the server could take",
     ),
-    "slow_gaps": ("time", "times", " a client was too slow and was moved on"),
-    "evicted": ("event was", "events were", " let go to stay within the retention"),
+    "slow_gaps": ("time", "times", " a client was too slow and messages were skipped for it"),
+    "evicted": ("event was", "events were", " dropped to stay within the retention limit"),
 }  # fmt: skip
-"""Counters that are reasons while they grow: of one, of several, and how the sentence goes on."""
+"""Counters that are reasons while they grow: the noun for one, for several, and the rest of the sentence."""
 
 
 def _grown(figures: Figures, before: Figures) -> list[str]:
@@ -124,12 +125,12 @@ def _grown(figures: Figures, before: Figures) -> list[str]:
 
 
 def _number(figures: Figures, name: str) -> float:
-    """Give a figure as a number; 0 for one that is missing, unknown or none."""
+    """Return a figure as a number; 0 if it is missing or not a number."""
     return _known(figures, name) or 0.0
 
 
 def _known(figures: Figures, name: str) -> float | None:
-    """Give a figure as a number; `None` for one that is missing, unknown or none."""
+    """Return a figure as a number; `None` if it is missing or not a number."""
     try:
         value = float(figures.get(name, None))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What server, client and recorder tell of their work: counters, durations and frames."""
+"""Protocols through which server, client and recorder report counters, durations and frames."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Protocol
 
 
 class Monitor(Protocol):
-    """Count what happens and sample how long it takes."""
+    """A sink for counters and durations."""
 
     def update_metrics(self, name: str, value: float = 1) -> None:
         """Add `value` to the counter `name`."""
 
     def observe(self, name: str, seconds: float) -> None:
-        """Take one sample of a duration."""
+        """Add a sample of a duration."""
 
 
 class TrafficLog(Protocol):
-    """Record frames while it is enabled."""
+    """A record of frames that can be switched on and off."""
 
     @property
     def enabled(self) -> bool:
-        """Say whether frames are wanted now."""
+        """Return whether frames are recorded now."""
 
     def record(self, direction: str, frame: bytes | str, peer: str) -> None:
-        """Keep a frame that was `"sent"` to or `"received"` from a peer."""
+        """Record a frame that was `"sent"` to or `"received"` from a peer."""
 
 
-class Silent:
-    """Be a `Monitor` and a `TrafficLog` that keep nothing, where nobody asked for them."""
+class NullMonitor:
+    """A `Monitor` and `TrafficLog` that discard everything."""
 
     enabled = False
 

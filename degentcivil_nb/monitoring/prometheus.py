@@ -1,4 +1,4 @@
-"""The monitor's figures in Prometheus' text format, for whoever runs a simulation for days."""
+"""The monitor's figures in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "degentcivil_"
 
 
 def exposition(monitor: ConnectionMonitor) -> bytes:
-    """Give the figures as Prometheus' text, UTF-8; `ImportError` says what to install if the extra is missing."""
+    """Return the figures as Prometheus' text, UTF-8; `ImportError` states what to install if the extra is missing."""
     client = _client()
     registry = client.CollectorRegistry()
     registry.register(_Collector(monitor))
@@ -22,10 +22,9 @@ def exposition(monitor: ConnectionMonitor) -> bytes:
 
 
 def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1") -> tuple[str, Callable[[], None]]:
-    """Serve the figures on a thread; return the URL, with the real port if it was 0, and what stops it.
+    """Serve the figures on a thread; return the URL, with the real port if it was 0, and a function that stops it.
 
-    Nobody is asked for a token there, so only this machine can read it unless `host` says otherwise. `OSError` if
-    the port is in use.
+    It asks for no token, so it is bound to this machine unless `host` is given. `OSError` if the port is in use.
     """
     client = _client()
     registry = client.CollectorRegistry()
@@ -43,7 +42,7 @@ def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1"
 
 def _client() -> Any:
     try:
-        import prometheus_client  # an extra, and nobody else's to pay for
+        import prometheus_client  # an extra, imported only where it is used
     except ImportError as error:
         raise ImportError(
             "Prometheus needs its client; install it with: pip install 'degentcivil-nb[prometheus]'"
@@ -52,7 +51,7 @@ def _client() -> Any:
 
 
 class _Collector:
-    """Turn a monitor's figures into metrics whenever somebody asks."""
+    """A collector that converts a monitor's figures to metrics at each request."""
 
     def __init__(self, monitor: ConnectionMonitor) -> None:
         self._monitor = monitor

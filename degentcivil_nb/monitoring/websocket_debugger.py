@@ -1,4 +1,4 @@
-"""The traffic itself, kept for a look: bounded, switched on and off while things run, and without its secrets."""
+"""A bounded record of the traffic, switched on and off at any time, without secrets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Frame(NamedTuple):
 
 
 class TrafficStatistics(NamedTuple):
-    """Hold what a debugger keeps and has let go."""
+    """How many frames a debugger holds, and how many it recorded and dropped."""
 
     frames: int
     bytes: int
@@ -43,10 +43,10 @@ class TrafficStatistics(NamedTuple):
 
 
 class WebSocketDebugger:
-    """Keep the last frames in both directions while `enabled`, which may be switched at any time, from any thread.
+    """A record of the last frames in both directions while `enabled`, which may be set at any time from any thread.
 
-    It holds at most `max_frames` frames and `max_bytes` bytes of text; of one frame the first `max_frame_bytes`.
-    Tokens, and the `secrets` themselves, are withheld before a frame is kept. `clock` is wall clock in seconds.
+    It holds at most `max_frames` frames and `max_bytes` bytes of text; of each frame the first `max_frame_bytes`.
+    Tokens and the `secrets` are withheld before a frame is stored. `clock` is wall clock in seconds.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WebSocketDebugger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.enabled = enabled
-        """Whether frames are kept now."""
+        """Whether frames are recorded now."""
         self.max_frames = max_frames
         self.max_bytes = max_bytes
         self.max_frame_bytes = max_frame_bytes
@@ -75,7 +75,7 @@ class WebSocketDebugger:
         self._followers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def record(self, direction: str, frame: bytes | str, peer: str) -> None:
-        """Keep a frame that was `"sent"` to or `"received"` from a peer, if this is enabled."""
+        """Record a frame that was `"sent"` to or `"received"` from a peer, if this is enabled."""
         if not self.enabled:
             return
         text = frame if isinstance(frame, str) else bytes(frame).decode("utf-8", "backslashreplace")
@@ -91,11 +91,11 @@ class WebSocketDebugger:
             while self._frames and (len(self._frames) > self.max_frames or self._bytes > self.max_bytes):
                 self._bytes -= len(self._frames.popleft().text)
             followers = list(self._followers)
-        for loop, news in followers:
+        for loop, changed in followers:
             try:
-                loop.call_soon_threadsafe(news.set)
-            except RuntimeError:  # that loop is closed, and whoever followed has gone with it
-                self._followers.discard((loop, news))
+                loop.call_soon_threadsafe(changed.set)
+            except RuntimeError:  # that loop is closed, and its follower with it
+                self._followers.discard((loop, changed))
 
     def frames(
         self,
@@ -105,12 +105,12 @@ class WebSocketDebugger:
         *,
         last: int | None = None,
     ) -> pd.DataFrame:
-        """Give what is held, oldest first, one frame a row, of one type, peer and direction if they are given.
+        """Return the recorded frames, oldest first, one a row, of the given type, peer and direction.
 
         The index is the frame's number. Columns: `time` (UTC), `direction`, `peer`, `type`, `bytes` (on the wire),
-        `text`. `last` takes the last so many of those that fit.
+        `text`. `last` limits the result to so many of the most recent matching frames.
         """
-        import pandas as pd  # when asked: a server that nobody looks at does without
+        import pandas as pd  # imported here: most servers never call this and run without pandas
 
         with self._lock:
             held = list(self._frames)
@@ -134,41 +134,41 @@ class WebSocketDebugger:
         )
 
     def clear(self) -> None:
-        """Let go of what is held."""
+        """Drop all recorded frames."""
         with self._lock:
             self._frames.clear()
             self._bytes = 0
 
     def statistics(self) -> TrafficStatistics:
-        """Say how much is held, and how much has gone."""
+        """Return how many frames are held and were dropped."""
         with self._lock:
             return TrafficStatistics(len(self._frames), self._bytes, self._recorded, self._recorded - len(self._frames))
 
     async def log_message(self, direction: str, message: Any) -> None:
-        """Keep a message: text, bytes, a `WebSocketMessage`, or anything with a JSON form."""
+        """Record a message: text, bytes, a `WebSocketMessage`, or anything with a JSON form."""
         if self.enabled:
             self.record(direction, message if isinstance(message, (str, bytes)) else encode(message), "")
 
     async def process_logs(self) -> None:
-        """Write the frames that are held and each that comes, until cancelled: to `stream`, else to the log at INFO.
+        """Write the recorded frames and each new one, until cancelled: to `stream`, else to the log at INFO.
 
-        If frames come faster than they can be written, it says how many it left out.
+        If frames arrive faster than they can be written, the number left out is written instead.
         """
-        news = asyncio.Event()
-        follower = (asyncio.get_running_loop(), news)
+        changed = asyncio.Event()
+        follower = (asyncio.get_running_loop(), changed)
         with self._lock:
             self._followers.add(follower)
-            seen = 0
+            written = 0
         try:
             while True:
-                fresh = self._since(seen)
-                if fresh and fresh[0].number > seen + 1 and seen:
-                    self._write(f"({fresh[0].number - seen - 1} frames left out)")
-                for frame in fresh:
+                unwritten = self._since(written)
+                if unwritten and unwritten[0].number > written + 1 and written:
+                    self._write(f"({unwritten[0].number - written - 1} frames left out)")
+                for frame in unwritten:
                     self._write(f"{frame.direction} {frame.peer} {frame.type} {frame.size} B: {frame.text[:500]!r}")
-                    seen = frame.number
-                await news.wait()
-                news.clear()
+                    written = frame.number
+                await changed.wait()
+                changed.clear()
         finally:
             with self._lock:
                 self._followers.discard(follower)

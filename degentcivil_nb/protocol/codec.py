@@ -1,4 +1,4 @@
-"""Bytes to messages and back: the only code that knows the wire, and where foreign errors end."""
+"""Encoding and decoding of messages. Errors of the JSON library do not leave this module."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from msgspec import Raw, Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
-from .mending import mend
 from .messages import MessageTypes, RawMessage, Seq, Tick
+from .repairing import repair
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
-
+"""The largest message in bytes, as JSON; the WebSocket library's own default for incoming messages."""
 _BATCH_HEAD: Final = b'{"type":"batch"'
 
 
 class _OpenBatch(Struct, gc=False):
-    """Hold a whole `batch` frame read in one go: it has the fields of a message, and good messages as its data."""
+    """A `batch` frame decoded in one step: the fields of a message, with a list of valid messages as its data."""
 
     type: str
     data: list[RawMessage]
@@ -37,18 +37,18 @@ _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
 def with_seq(message: bytes, seq: int) -> bytes:
-    """Give an encoded message that has none its `seq`."""
+    """Add `seq` to an encoded message that has none."""
     return b'%b,"seq":%d}' % (message[:-1], seq)
 
 
 def encode_batch(messages: Iterable[bytes], covers: tuple[int, int] | None = None) -> bytes:
-    """Put encoded messages into one `batch` frame; `covers` names the range a filtered client has now been shown."""
+    """Join encoded messages into one `batch` frame; `covers` is the range of seqs that passed a client's filter."""
     body = b'{"type":"batch","data":[' + b",".join(messages) + b"]"
     return body + (b"}" if covers is None else b',"covers":[%d,%d]}' % covers)
 
 
 def decode_raw(frame: bytes | str) -> RawMessage:
-    """Read one message and leave its payload as bytes; `WebSocketError` 1001 otherwise."""
+    """Decode one message, leaving its payload as bytes; raise `WebSocketError` 1001 if that fails."""
     try:
         return _decode_raw(frame)
     except FOREIGN as error:
@@ -56,49 +56,49 @@ def decode_raw(frame: bytes | str) -> RawMessage:
 
 
 def malformed(frame: bytes | str, error: Exception) -> RawMessage:
-    """Make the `error` message (1001, the reason, the first 500 bytes) that stands in a store for a bad frame."""
+    """Return the `error` message (1001, the reason, the first 500 bytes) that a store keeps for an invalid frame."""
     reason = invalid(error)
     data = {"code": reason.code, "message": reason.message, "excerpt": excerpt(frame)}
     return RawMessage(MessageTypes.ERROR, Raw(encode(data)))
 
 
 def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
-    """Read frames in order with batches laid open; a bad one becomes its `error` message, and nothing is raised.
+    """Decode frames in order, with batches unpacked; an invalid one becomes an `error` message, and nothing is raised.
 
-    Of a batch with `covers`, a `batch` message without data stays in front as the marker.
+    A batch with `covers` leaves a `batch` message without data in front of its messages as a marker.
     """
     messages: list[RawMessage] = []
     append = messages.append
     for frame in frames:
-        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _opened(frame)) is not None:
+        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _unpack_valid_batch(frame)) is not None:
             messages.extend(opened)
             continue
         try:
-            message = _decode_theirs(frame)
+            message = _decode_repaired(frame)
         except FOREIGN as error:
             append(malformed(frame, error))
             continue
         if message.type == "batch":
-            messages.extend(_open_batch(message, frame))
+            messages.extend(_unpack_batch(message, frame))
         else:
             append(message)
     return messages
 
 
-def _decode_theirs(frame: bytes | str | Raw) -> RawMessage:
-    """Read one message, mended where the strict way fails; what is raised is about the frame as it came."""
+def _decode_repaired(frame: bytes | str | Raw) -> RawMessage:
+    """Decode one message, repaired if the strict way fails; an error describes the frame as it was received."""
     try:
         return _decode_raw(frame)
     except FOREIGN:
         try:
-            return _decode_raw(mend(frame if isinstance(frame, str) else bytes(frame)))
+            return _decode_raw(repair(frame if isinstance(frame, str) else bytes(frame)))
         except FOREIGN:
             pass
         raise
 
 
-def _opened(frame: bytes | str) -> list[RawMessage] | None:
-    """Open a `batch` frame that is good throughout; `None` for one that asks for a closer look."""
+def _unpack_valid_batch(frame: bytes | str) -> list[RawMessage] | None:
+    """Unpack a `batch` frame that is valid throughout; return `None` for one that must be decoded item by item."""
     try:
         batch = _decode_open(frame)
     except FOREIGN:
@@ -111,7 +111,7 @@ def _opened(frame: bytes | str) -> list[RawMessage] | None:
     return messages
 
 
-def _open_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
+def _unpack_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
     opened: list[RawMessage] = []
     if batch.covers is not None:
         opened.append(RawMessage(MessageTypes.BATCH, covers=batch.covers))
@@ -122,21 +122,21 @@ def _open_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
             items = _decode_items(batch.data)
         except FOREIGN:
             return [*opened, malformed(frame, error)]
-        # one bad message must not cost its neighbours
+        # one invalid message must not affect the others
         for item in items:
             try:
-                opened.append(_decode_theirs(item))
+                opened.append(_decode_repaired(item))
             except FOREIGN as bad:
                 opened.append(malformed(bytes(item), bad))
-    # a list, for the membership test runs in C: this is every message's way in
+    # a list, since the membership test runs in C: every message passes here
     if "batch" in [message.type for message in opened if message.covers is None]:
-        nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch inside a batch")
+        nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch must not contain a batch")
         opened = [malformed(bytes(m.data), nested) if m.type == "batch" and m.covers is None else m for m in opened]
     return opened
 
 
 def character_of(data: Any) -> str | None:
-    """Find whose message this is in a decoded payload, as text; `None` where it names nobody."""
+    """Return the character id in a decoded payload, as text; `None` if there is none."""
     if isinstance(data, dict):
         found = data.get("character_id")
         if isinstance(found, str):

@@ -1,4 +1,4 @@
-"""Commands declared as plain functions: their schema from the annotations, their arguments checked against it."""
+"""Commands declared as plain functions: the schema comes from the annotations, and arguments are checked against it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .messages import Command, CommandResult, CommandSpec, ErrorInfo
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")
-"""From the one who may look to the one who may do everything."""
+"""The roles, from the one that may only read to the one that may run every command."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _FIELD = re.compile(r"(?:field |at `\$\.?)`?(?P<name>[^`\[\].]+)")
 _REFERENCE = "#/$defs/{name}"
 
 
-def allows(role: str, wanted: str) -> bool:
-    """Say whether `role` may run what is meant for `wanted`; an unknown role may nothing."""
-    return role in ROLES and (wanted not in ROLES or ROLES.index(role) >= ROLES.index(wanted))
+def allows(role: str, required: str) -> bool:
+    """Return whether `role` may run a command that requires another role; an unknown role may run none."""
+    return role in ROLES and (required not in ROLES or ROLES.index(role) >= ROLES.index(required))
 
 
 class DeclaredCommand:
-    """Hold a function as a command: what it is called, who may run it, what it takes."""
+    """A function declared as a command: its name, the role that may run it, and its arguments."""
 
     def __init__(
         self,
@@ -42,16 +42,16 @@ class DeclaredCommand:
         doc: str | None = None,
         anytime: bool = False,
     ) -> None:
-        """Read the schema from the signature. With `anytime` it needs no checkpoint.
+        """Read the schema from the signature; with `anytime` the command needs no checkpoint.
 
-        Raises `TypeError` for a signature that cannot be called by name, or an annotation without a JSON form, and
-        `ValueError` for a bad name or an unknown role.
+        Raises `TypeError` for a signature that cannot be called by name or an annotation without a JSON form, and
+        `ValueError` for an invalid name or an unknown role.
         """
         name = str(name or getattr(function, "__name__", ""))
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a command; use letters, digits, '_', '.' and '-'")
+            raise ValueError(f"{name!r} is not a valid command name; use letters, digits, '_', '.' and '-'")
         if role not in ROLES:
-            raise ValueError(f"{role!r} is no role; it is one of {', '.join(ROLES)}")
+            raise ValueError(f"{role!r} is not a role; use one of {', '.join(ROLES)}")
         self.function = function
         self._shape = _shape(name, function)
         first_line = (inspect.getdoc(function) or "").partition("\n")[0]
@@ -59,11 +59,11 @@ class DeclaredCommand:
 
     @property
     def name(self) -> str:
-        """Give the name that the command is asked for by."""
+        """Return the name of the command."""
         return self.spec.name
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Check arguments and fill in defaults; `WebSocketError` 1102 names the field that is wrong."""
+        """Check arguments and fill in defaults; `WebSocketError` 1102 names the invalid field."""
         try:
             checked = msgspec.convert(dict(arguments), self._shape)
         except FOREIGN as error:
@@ -72,30 +72,30 @@ class DeclaredCommand:
 
 
 class CommandTable:
-    """Keep commands by name, in the order in which they were added."""
+    """A table of commands by name, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._commands: dict[str, DeclaredCommand] = {}
 
     def add(self, command: DeclaredCommand) -> None:
-        """Add a command, or put it in the place of the one that had its name."""
+        """Add a command; it replaces one of the same name."""
         self._commands[command.name] = command
 
     def find(self, name: str) -> DeclaredCommand:
-        """Give the command of that name; `WebSocketError` 1101 lists those there are."""
+        """Return the command of that name; `WebSocketError` 1101 lists the existing ones."""
         try:
             return self._commands[name]
         except KeyError:
             raise unknown_command(name, self._commands) from None
 
     def admit(self, command: Command, role: str) -> tuple[DeclaredCommand, dict[str, Any]]:
-        """Give the declared command and its checked arguments; `WebSocketError` says what is wrong with the request."""
+        """Return the declared command and its checked arguments; `WebSocketError` states why a request is refused."""
         declared = self.find(command.name)
         require_role(declared.spec, role)
         return declared, declared.check(command.arguments)
 
     def specs(self) -> list[CommandSpec]:
-        """List what is on offer."""
+        """List the descriptions of all commands."""
         return [command.spec for command in list(self._commands.values())]
 
     def __contains__(self, name: object) -> bool:
@@ -131,7 +131,7 @@ def no_such_character(name: str, known: Iterable[str]) -> WebSocketError:
 
 
 def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
-    """Make the error for a name that no command has; it says which may be meant, and which there are."""
+    """Return the error for an unknown command name, with a similar name or the list of commands."""
     names = sorted(known)
     there = f"there are {', '.join(names)}" if names else "this server offers none"
     hint = did_you_mean(name, names)
@@ -143,7 +143,7 @@ def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
 
 
 def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
-    """Make a struct of a function's parameters: what msgspec knows how to check and to describe."""
+    """Return a struct of a function's parameters, which msgspec can check and describe."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
@@ -152,8 +152,8 @@ def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(
-                f"command {name!r} takes {parameter}: arguments come by name, so declare each one by name"
-                " (and a dict for what is open)"
+                f"command {name!r} takes {parameter}: arguments are passed by name, so declare each of them"
+                " (or one dict for arbitrary ones)"
             )
         annotation = hints.get(parameter.name, Any)
         if parameter.default is parameter.empty:

@@ -1,4 +1,4 @@
-"""The error tree, drawn first: what can go wrong between a simulation and a notebook, with the wire's codes."""
+"""The exceptions of this package, and the error codes of the wire."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ CODE_NAMES: Mapping[int, str] = {
     1106: "CAPACITY",
 }
 RETRYABLE = frozenset({1003, 1004, 1104, 1106})
-"""Codes after which the same request may succeed later, unless the sender says otherwise."""
+"""Codes after which the same request may succeed later, unless the sender states otherwise."""
 
 
 class RecordingWarning(UserWarning):
-    """What a recording lacks: it is damaged, was not finished, or cannot be kept from a second writer."""
+    """A warning that a recording is damaged, unfinished, or not protected from a second writer."""
 
 
 class DegentCivilError(Exception):
-    """Be the root of every error that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class WebSocketError(DegentCivilError):
-    """Carry an error of the wire: a code of the protocol, a sentence, and details as plain data.
+    """An error as the wire has it: a code of the protocol, a sentence, and details as plain data.
 
-    Codes 1001 to 1004 are the guide's and travel in payloads; they are not WebSocket close codes.
+    Codes 1001 to 1004 are the guide's. They travel in payloads and are not WebSocket close codes.
     """
 
     INVALID_MESSAGE: ClassVar[int] = 1001
@@ -49,7 +49,7 @@ class WebSocketError(DegentCivilError):
     CAPACITY: ClassVar[int] = 1106
 
     create_error_message: ClassVar[Callable[..., Any]]
-    """`error_message` of `messages.py` under the guide's name; that module sets it, since it is built on this one."""
+    """`error_message` of `messages.py` under the guide's name; that module sets it, since it imports this one."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class WebSocketError(DegentCivilError):
 
     @property
     def name(self) -> str:
-        """Give the code's name in the protocol, or `UNKNOWN`."""
+        """Return the code's name in the protocol, or `UNKNOWN`."""
         return CODE_NAMES.get(self.code, "UNKNOWN")
 
     def __str__(self) -> str:
@@ -75,11 +75,11 @@ class WebSocketError(DegentCivilError):
 
 
 class CommandError(WebSocketError):
-    """Say that the simulation refused or failed a command; `code`, `message` and `details` are the server's."""
+    """The refusal or failure of a command; `code`, `message` and `details` are the server's."""
 
 
 class OutcomeUnknown(DegentCivilError):
-    """Say that a command was sent and its reply lost: it may have taken effect or not, and nobody here knows."""
+    """The loss of the reply to a command that was sent: it may or may not have taken effect."""
 
     def __init__(self, name: str, command_id: str, reason: str) -> None:
         super().__init__(name, command_id, reason)
@@ -90,16 +90,16 @@ class OutcomeUnknown(DegentCivilError):
     def __str__(self) -> str:
         return (
             f"the outcome of {self.name!r} is unknown: {self.reason}. "
-            "It may or may not have taken effect; look at the run before you send it again."
+            "It may or may not have taken effect; check the run before you send it again."
         )
 
 
 class ConnectFailed(DegentCivilError, ConnectionError):
-    """Say in one sentence why there is no connection, and in a second one what to try.
+    """A failed connection, with one sentence on the reason and a second one on what to do.
 
-    `terminal`: the same attempt would fail again, so a first one is not worth repeating. `final`: the server itself
-    refuses, so that a session which was live ends too; anything else may stand in between for a while only.
-    `retry_after_s` is how long whoever answered asks to be left alone.
+    `terminal`: the same attempt would fail again, so a first connection is not retried. `final`: the server itself
+    refuses, so an established session ends too; other failures may be temporary. `retry_after_s` is how long the other
+    side asks to wait.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What travels: the envelope, the names of its types, and the shape of each payload."""
+"""Messages: the envelope, the names of the types, and the payloads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NULL: Final = Raw(b"null")
 
 
 class MessageTypes:
-    """Name the types of message that this package knows; any other string is a type too, kept and shown."""
+    """The names of the message types that this package knows; any other string is stored and shown too."""
 
     CHARACTER_UPDATE: Final = "character_update"
     STATE_CHANGE: Final = "state_change"
@@ -46,7 +46,7 @@ class MessageTypes:
 
 
 ORDERED_CONTROL: Final = frozenset({MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE})
-"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
+"""Control messages that travel in the stream's order; the store keeps them as rows that are not events."""
 
 CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.HELLO,
@@ -59,10 +59,10 @@ CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.COMMAND_RESULT,
     MessageTypes.WITHDRAW,
 }
-"""Every control type: a server never sequences these, whoever publishes them."""
+"""All control types: a server never sequences them, no matter who publishes them."""
 
 _MOST: Final = 2**53
-"""The largest whole number that every reader of JSON takes as it is."""
+"""The largest whole number that every JSON reader preserves."""
 Seq = Annotated[int, Meta(ge=1, le=_MOST)]
 Count = Annotated[int, Meta(ge=0, le=_MOST)]
 Tick = Count
@@ -83,11 +83,11 @@ class Links(NamedTuple):
 
 
 class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
-    """Hold one message of the wire with its payload as plain Python data.
+    """A message with its payload as plain Python data.
 
-    `timestamp` is wall clock in seconds since the Unix epoch, taken when the message is made;
-    a message read from JSON that carried none has `None`. What JSON does not have is written as what comes nearest:
-    bytes as base64 text, NaN and infinities as null, tuples and sets as lists, times as ISO text.
+    `timestamp` is wall clock in seconds since the Unix epoch, taken when the message is made; it is `None` for a
+    message that was read from JSON without one. Values that JSON lacks are converted: bytes to base64 text, NaN and
+    infinities to null, tuples and sets to lists, times to ISO text.
     """
 
     type: str
@@ -102,21 +102,21 @@ class WebSocketMessage(Struct, frozen=True, omit_defaults=True):
     intervention: dict[str, Any] | None = None
 
     def to_json(self) -> str:
-        """Write the message as one JSON object; `WebSocketError` 1001 if the data has no JSON form."""
+        """Encode the message as one JSON object; `WebSocketError` 1001 if the data has no JSON form."""
         return encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> WebSocketMessage:
-        """Read a message from JSON text; `WebSocketError` 1001 says what is wrong and where."""
+        """Decode a message from JSON text; `WebSocketError` 1001 states what is wrong and where."""
         raw = decode(RawMessage, text)
         return cls(raw.type, raw.payload(), raw.timestamp, raw.seq, raw.tick, raw.id, *raw.links())
 
 
 class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Hold one message as it came, its payload still bytes: what the client hands on and the store keeps.
+    """A message with its payload still as bytes, as the client passes it on and the store keeps it.
 
-    A `batch` whose messages were taken out stays in front of them as a marker when it has `covers`:
-    positions in that range (both ends included) that do not follow were filtered, not lost.
+    A `batch` with `covers` whose messages were unpacked stays in front of them as a marker: seqs in that range (both
+    ends included) that do not follow were filtered, not lost.
     """
 
     type: str
@@ -132,11 +132,11 @@ class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
     intervention: Any = None
 
     def payload(self) -> Any:
-        """Decode the payload; `WebSocketError` 1001 if it is not JSON after all."""
+        """Decode the payload; `WebSocketError` 1001 if it is not valid JSON."""
         return decode(Any, self.data)
 
     def links(self) -> Links:
-        """Give what the envelope says beside type, time and tick; what has a wrong shape is left out.
+        """Return what the envelope says beside type, time and tick; what has a wrong shape is left out.
 
         These keys may mean something else to another server, so that they never make a message malformed.
         """
@@ -149,7 +149,7 @@ class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 def error_message(code: int, message: str, **details: Any) -> WebSocketMessage:
-    """Make the `error` message that tells a peer of an error; `details` become further keys of its data."""
+    """Return an `error` message for a peer; `details` become further keys of its data."""
     return WebSocketMessage(MessageTypes.ERROR, {"code": code, "message": message, **details})
 
 
@@ -157,7 +157,7 @@ WebSocketError.create_error_message = staticmethod(error_message)
 
 
 def _link_id(value: Any) -> str | None:
-    """Give an id as text; `None` for what is none."""
+    """Return an id as text; `None` for what is none."""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
@@ -171,7 +171,7 @@ def _link_ids(value: Any) -> str | list[str] | None:
 
 
 class StateChange(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Say that a character is in a new state."""
+    """A character's change to a new state."""
 
     character_id: CharacterId
     new_state: str
@@ -181,13 +181,13 @@ class StateChange(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class CharacterUpdate(Struct, frozen=True, gc=False):
-    """Name the character whose attributes the rest of the payload's keys are."""
+    """A change of a character's attributes, which are the payload's other keys."""
 
     character_id: CharacterId
 
 
 class EventNotification(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Say that something happened in the town."""
+    """An event in the town."""
 
     event_type: str
     data: Raw = NULL
@@ -198,7 +198,7 @@ class EventNotification(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class ErrorPayload(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Say that something went wrong: in the simulation, or with what a client sent."""
+    """An error in the simulation, or in what a client sent."""
 
     code: int
     message: str
@@ -208,7 +208,7 @@ class ErrorPayload(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Hold one call of a language model, with its prompt and its response (text or any JSON)."""
+    """A call of a language model, with its prompt and its response (text or any JSON)."""
 
     character_id: CharacterId | None = None
     prompt_type: str | None = None
@@ -225,7 +225,7 @@ class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class ChatMessage(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Hold what one character said to others."""
+    """A message of one character to others."""
 
     character_id: CharacterId
     receivers: list[CharacterId] = []
@@ -234,7 +234,7 @@ class ChatMessage(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class ToolCall(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Hold one use of a tool."""
+    """A use of a tool by a character."""
 
     character_id: CharacterId | None = None
     name: str | None = None
@@ -245,7 +245,7 @@ class ToolCall(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Thought(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Hold a plan, a memory or a reflection, with the `event_id`s of what it rests on."""
+    """A plan, a memory or a reflection, with the `event_id`s that it is based on."""
 
     character_id: CharacterId
     kind: str | None = None
@@ -254,20 +254,20 @@ class Thought(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Measure(Struct, frozen=True, gc=False):
-    """Hold a figure of the whole model."""
+    """A figure of the whole model."""
 
     name: str
     value: Any = None
 
 
 class CharacterLeft(Struct, frozen=True, gc=False):
-    """Say that a character is gone."""
+    """A character's departure from the town."""
 
     character_id: CharacterId
 
 
 class GameLlmCall(Struct, frozen=True, gc=False):
-    """Hold DegentCivil's own report of a call, which does not say whose it is."""
+    """DegentCivil's own report of a call, which does not name the character."""
 
     latest_prompt_type: str | None = None
     latest_prompt: Any = None
@@ -278,7 +278,7 @@ class GameLlmCall(Struct, frozen=True, gc=False):
 
 
 class Hello(Struct, frozen=True, omit_defaults=True):
-    """Open a v1 connection: who serves, which history it holds, and what the client may do."""
+    """The server's first message of a v1 connection: its epoch, the history it holds, and what the client may do."""
 
     epoch: str
     head: Count = 0
@@ -295,7 +295,7 @@ class Hello(Struct, frozen=True, omit_defaults=True):
 
 
 class Resume(Struct, frozen=True, omit_defaults=True):
-    """Ask for the stream: after a position accounted for, or as a newcomer with that much history."""
+    """A client's request for the stream: after a given position, or with so much history for a first connection."""
 
     epoch: str | None = None
     seq: Count | None = None
@@ -305,7 +305,7 @@ class Resume(Struct, frozen=True, omit_defaults=True):
 
 
 class Resumed(Struct, frozen=True):
-    """Answer a resume: `start` is the first position that will be accounted for, `head` the last now known."""
+    """The answer to a resume: `start` is the first seq that will be accounted for, `head` the last one so far."""
 
     epoch: str
     head: Count
@@ -314,9 +314,9 @@ class Resumed(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True, omit_defaults=True):
-    """Declare that positions `start` to `end` (both included) of an epoch are missing, and why.
+    """A declaration that seqs `start` to `end` (both included) of an epoch are missing, and why.
 
-    `end` is `None` where nobody knows how far a dead epoch went; both are `None` in dialects without `seq`.
+    `end` is `None` where the end of an earlier epoch is unknown; both are `None` in dialects without `seq`.
     """
 
     epoch: str | None
@@ -327,7 +327,7 @@ class Gap(Struct, frozen=True, omit_defaults=True):
 
 
 class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
-    """Hold one character of a snapshot as of the snapshot's `seq`."""
+    """A character in a snapshot, as of the snapshot's `seq`."""
 
     character_id: CharacterId
     state: str | None = None
@@ -338,7 +338,7 @@ class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):
-    """Set the present: part `part` of a list of all characters as of `seq`; `last` marks the final part."""
+    """Part `part` of the list of all characters as of `seq`; `last` marks the final part."""
 
     seq: Count
     part: Count = 0
@@ -353,7 +353,7 @@ class SnapshotPart(Struct, frozen=True, omit_defaults=True):
 
 
 class Heartbeat(Struct, frozen=True, omit_defaults=True):
-    """Show that the server lives: the last position put on this connection, and its clock."""
+    """A regular sign of life of the server: the last seq sent on this connection, and its clock."""
 
     epoch: str | None = None
     head: Count | None = None
@@ -365,11 +365,11 @@ class Heartbeat(Struct, frozen=True, omit_defaults=True):
 
 
 class RunState(Struct, frozen=True, omit_defaults=True):
-    """Say how the run is: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
+    """The state of the run: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
 
-    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to
-    a command that put an event into the stream, `seq` is that event's position. `speed` is the factor of a run that
-    has a pace of its own.
+    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to a
+    command that put an event into the stream, `seq` is that event's seq. `speed` is the factor of a run that has a pace
+    of its own.
     """
 
     state: str
@@ -384,15 +384,15 @@ class RunState(Struct, frozen=True, omit_defaults=True):
 
 
 NO_DEADLINE: Final = "no_deadline"
-"""Capability of a server that takes `"none"` for the deadline of a command that waits as long as it takes."""
+"""The capability of a server that accepts `"none"` as the deadline of a command, for no deadline at all."""
 WITHDRAW: Final = "withdraw"
-"""Capability of a server to which a client may say that it no longer wants a command which was not begun."""
+"""The capability of a server that lets a client withdraw a command that has not begun."""
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
-    """Ask the simulation to do something; the envelope's `id` ties the answer to it.
+    """A request to the simulation; the envelope's `id` connects it to its answer.
 
-    Without `deadline_s` the server's own deadline holds; with `"none"` there is none.
+    Without `deadline_s` the server's own deadline applies; with `"none"` there is none.
     """
 
     name: str
@@ -402,7 +402,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
 
 
 class ErrorInfo(Struct, frozen=True, omit_defaults=True):
-    """Say why a command failed."""
+    """The reason why a command failed."""
 
     code: int
     message: str
@@ -411,7 +411,7 @@ class ErrorInfo(Struct, frozen=True, omit_defaults=True):
 
 
 class CommandResult(Struct, frozen=True, omit_defaults=True):
-    """Answer a command, exactly once; `head` is the last position at which its effect may be seen."""
+    """The answer to a command, sent exactly once; `head` is the last seq at which its effect may be seen."""
 
     ok: bool
     result: Any = None
@@ -420,11 +420,11 @@ class CommandResult(Struct, frozen=True, omit_defaults=True):
 
 
 class CommandSpec(Struct, frozen=True, omit_defaults=True):
-    """Describe a command that a server offers; `arguments` is a JSON Schema."""
+    """The description of a command that a server offers; `arguments` is a JSON Schema."""
 
     name: str
     doc: str = ""
     role: str = "debugger"
     arguments: dict[str, Any] = {}
     anytime: bool = False
-    """Answered at once, on another thread than the simulation's, and not at a checkpoint."""
+    """Whether it is answered at once, on another thread than the simulation's, instead of at a checkpoint."""

@@ -1,4 +1,4 @@
-"""How much one peer may send: an exact sliding window for each, in constant memory, and forgotten when idle."""
+"""Rate limits: an exact sliding window for each peer, in constant memory, dropped when idle."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from .errors import WebSocketError
 
 
 class SlidingWindow:
-    """Admit at most `limit` in any `seconds`, exactly: in every half-open interval of that length.
+    """A limit of `limit` admissions in any `seconds`: exact for every half-open interval of that length.
 
-    It remembers the times of the last `limit` admitted (8 bytes each, and never more than that), so that whoever
-    is refused has used nothing up.
+    It stores the times of the last `limit` admissions (8 bytes each). A refusal does not count.
     """
 
     __slots__ = ("_limit", "_next", "_seconds", "_times")
@@ -26,13 +25,13 @@ class SlidingWindow:
         self._next = 0
 
     def wait(self, now: float) -> float:
-        """Say for how many seconds the next one would have to wait: 0.0 when it would be admitted now."""
+        """Return the seconds until the next admission; 0.0 if it would be admitted now."""
         if len(self._times) < self._limit:
             return 0.0
         return max(0.0, self._times[self._next] + self._seconds - now)
 
     def admit(self, now: float) -> None:
-        """Take note of one that was admitted."""
+        """Record an admission."""
         if len(self._times) < self._limit:
             self._times.append(now)
         else:
@@ -40,15 +39,15 @@ class SlidingWindow:
             self._next = (self._next + 1) % self._limit
 
     def idle(self, now: float) -> bool:
-        """Say whether forgetting all of this would change nothing."""
+        """Return whether dropping this window would change nothing."""
         return not self._times or self._times[self._next - 1] + self._seconds <= now
 
 
 class RateLimiter:
-    """Admit at most `max_messages` of each client in any `window_seconds`, and `max_per_address` of each address.
+    """Limits of `max_messages` for each client and `max_per_address` for each address in any `window_seconds`.
 
-    A refusal costs nothing and says how long to wait. Clients that were silent for a window are forgotten; beyond
-    `max_tracked` (they would have to be that many within one window) so is whoever was admitted least recently.
+    A refusal does not count, and states how long to wait. Clients that were silent for a window are dropped; beyond
+    `max_tracked` clients within one window, so is the least recently admitted one.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class RateLimiter:
     ) -> None:
         for name, limit in (("max_messages", max_messages), ("max_per_address", max_per_address)):
             if limit is not None and limit < 1:
-                raise ValueError(f"{name} is a number of messages, at least 1, not {limit!r}")
+                raise ValueError(f"{name} must be a number of messages of at least 1, not {limit!r}")
         if not window_seconds > 0:
-            raise ValueError(f"window_seconds is a number of seconds above 0, not {window_seconds!r}")
+            raise ValueError(f"window_seconds must be a number of seconds above 0, not {window_seconds!r}")
         self.max_messages = max_messages
         self.max_per_address = max_per_address
         self.window_seconds = window_seconds
@@ -73,11 +72,11 @@ class RateLimiter:
         self._addresses = _Windows(max_per_address or max_messages, window_seconds, max_tracked)
 
     async def check_rate_limit(self, client_id: Hashable, address: str | None = None) -> None:
-        """Admit one message; `WebSocketError` 1003 with `retry_after_s` in its details when it is one too many."""
+        """Admit one message; raise `WebSocketError` 1003 with `retry_after_s` in its details beyond the limit."""
         self.check(client_id, address)
 
     def check(self, client_id: Hashable, address: str | None = None) -> None:
-        """Do the same where nobody awaits."""
+        """Admit one message as `check_rate_limit` does, without awaiting."""
         wait = self.take(client_id, address)
         if wait > 0:
             own = self._clients[client_id].wait(self._clock()) > 0
@@ -89,7 +88,7 @@ class RateLimiter:
             )
 
     def take(self, client_id: Hashable, address: str | None = None) -> float:
-        """Admit one message and return 0.0, or refuse it and return how many seconds to wait."""
+        """Admit one message and return 0.0, or refuse it and return the seconds to wait."""
         now = self._clock()
         windows = [self._clients.of(client_id, now)]
         if address is not None and self.max_per_address is not None:
@@ -101,12 +100,12 @@ class RateLimiter:
         return wait
 
     def __len__(self) -> int:
-        """Count the clients that are remembered."""
+        """Count the clients that have a window."""
         return len(self._clients)
 
 
 class _Windows(OrderedDict[Hashable, SlidingWindow]):
-    """Keep a window for each key, the most recently asked for last."""
+    """Windows by key, the most recently used last."""
 
     def __init__(self, limit: int, seconds: float, max_tracked: int) -> None:
         super().__init__()
@@ -115,12 +114,12 @@ class _Windows(OrderedDict[Hashable, SlidingWindow]):
         self._max_tracked = max_tracked
 
     def of(self, key: Hashable, now: float) -> SlidingWindow:
-        """Give the window of a key, and forget at most two of the oldest that are idle or too many."""
+        """Return the window of a key, and drop at most two of the oldest that are idle or too many."""
         window = self.get(key)
         if window is None:
             window = self[key] = SlidingWindow(self._limit, self._seconds)
         self.move_to_end(key)
-        for _ in range(2):  # one comes at most, so two going is enough, and no call has to pay for many
+        for _ in range(2):  # at most one is added, so removing two is enough, and no call is slow
             oldest = next(iter(self))
             if oldest == key or not (self[oldest].idle(now) or len(self) > self._max_tracked):
                 break

@@ -1,4 +1,4 @@
-"""The client's half of resuming: every position is stored once, declared missing, or known to be filtered."""
+"""The client's half of resuming: each seq is stored once, declared missing, or known to be filtered."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from msgspec import Raw, Struct
 from .codec import malformed
 from .errors import WebSocketError
 from .json_text import encode
-from .mending import decode_theirs
 from .messages import CONTROL, Gap, Heartbeat, Hello, MessageTypes, RawMessage, Resume, Resumed
+from .repairing import decode_repaired
 from .resume import ResumePlan, plan_resume
 
 __all__ = ["ResumePlan", "StreamReceiver", "gap_message", "plan_resume"]
 
 SKIPPED: Final = "skipped"
-"""The reason of a gap that no server declared: positions were jumped, or lost at the tail."""
+"""The reason of a gap that no server declared: seqs were skipped, or lost at the end of a connection."""
 
 _NEEDS_HELLO: Final = frozenset(
     {
@@ -32,16 +32,16 @@ _S = TypeVar("_S", bound=Struct)
 
 
 def gap_message(gap: Gap, timestamp: float | None = None) -> RawMessage:
-    """Make the message that declares `gap`; `timestamp` says since when, where that is known."""
+    """Return the message that declares `gap`; `timestamp` is when it began, if known."""
     return RawMessage(MessageTypes.GAP, Raw(encode(gap)), timestamp)
 
 
 class StreamReceiver:
-    """Account for every position of the streams that one session follows, across cuts, restarts and filters.
+    """The account of all positions of the streams that a session follows, across cuts, restarts and filters.
 
-    For each connection: `accept` what arrives, in order; once `hello` is among it (or was given to `hello`), send
-    `resume_request`; and `cut` at its end. Positions move only in `accept` and `heartbeat`, so that whatever was not
-    handed on is asked for again by the next connection.
+    For each connection, call `accept` with what arrives, in order; send `resume_request` once `hello` has arrived; and
+    call `cut` at its end. Positions advance only in `accept` and `heartbeat`, so that the next connection requests
+    again whatever was not passed on.
     """
 
     def __init__(
@@ -57,84 +57,86 @@ class StreamReceiver:
         self._characters = None if characters is None else list(characters)
         self._position = position
         self._connected_epoch: str | None = None  # of the server at the other end now
-        self._resumed_here = False  # before that, a heartbeat's `head` says nothing of us
-        self._head = 0  # the last position ever heard of in the epoch of `_position`
-        self._promised = 0  # where the stream was when it was resumed
-        self._anew = False  # the same epoch was found to be another
-        self._left: list[RawMessage] = []  # the gap that this leaves
+        self._resumed_here = False  # before that, a heartbeat's `head` does not refer to this connection
+        self._head = 0  # the highest seq received or announced in the epoch of `_position`
+        self._resumed_head = 0  # the head of the stream when it was resumed
+        self._restarted = False  # the server restarted under the same epoch
+        self._restart_gap: list[RawMessage] = []  # the gap that such a restart leaves
         self._covered_to = 0  # a filtered batch accounts for everything up to here
         self.controls: list[RawMessage] = []
-        """The unsequenced messages of the last `accept`, in order, for whoever acts on them."""
+        """The unsequenced messages of the last `accept`, in order, for callers that act on them."""
         self.received = 0
         self.duplicates = 0
         self.filtered = 0
         self.missing = 0
-        """Positions declared missing, where both bounds are known."""
+        """How many seqs were declared missing in gaps with both bounds known."""
         self.gaps = 0
         self.skipped = 0
-        """Gaps that no server declared; each is a bug of the server."""
+        """How many gaps no server declared; each is a bug of the server."""
         self.violations = 0
-        """Messages that contradict the protocol and were left out."""
+        """How many messages contradicted the protocol and were ignored."""
 
     @property
     def position(self) -> tuple[str, int] | None:
-        """Give epoch and the last position accounted for; `None` for a newcomer, until `resumed` says where it is."""
+        """Return epoch and seq of the last message accounted for; `None` for a new client before `resumed`."""
         return self._position
 
     @property
     def head(self) -> int:
-        """Give the last position ever heard of in the epoch of `position`."""
+        """Return the highest seq received or announced in the epoch of `position`."""
         return max(self._head, self._position[1] if self._position else 0)
 
     @property
     def on_their_way(self) -> int | None:
-        """Count the positions that the server had when it resumed and that have not come yet; `None` before that."""
+        """Count the messages that the server had when it resumed and that have not arrived; `None` before that."""
         if not self._resumed_here or self._position is None:
             return None
         epoch, last = self._position
-        return max(0, self._promised - (last if epoch == self._connected_epoch else 0))
+        return max(0, self._resumed_head - (last if epoch == self._connected_epoch else 0))
 
     def resume_request(self) -> Resume:
-        """Say what to ask the server for: to go on after `position`, or a newcomer's `history`."""
-        if self._anew:  # a newcomer's answer begins with the town as it is, which is not the one of before
+        """Return the request to continue after `position`, or for the `history` of a new client."""
+        if self._restarted:  # as a new client: the snapshot must replace the characters of the earlier run
             return Resume(None, None, self._head, self._types, self._characters)
         epoch, seq = self._position or (None, None)
         return Resume(epoch, seq, self._history, self._types, self._characters)
 
     @property
     def epoch(self) -> str | None:
-        """Give the epoch of the server at the other end, `None` until it has said `hello`."""
+        """Return the epoch of the connected server, `None` before its `hello`."""
         return self._connected_epoch
 
     def cut(self) -> None:
-        """Note that the connection ended: until the next `hello` nobody knows who is at the other end."""
+        """Record the end of the connection: the server's epoch is unknown until the next `hello`."""
         self._connected_epoch = None
         self._resumed_here = False
         self._covered_to = 0
 
     def hello(self, hello: Hello) -> None:
-        """Note which epoch the server at the other end of a new connection is in."""
+        """Record the epoch of the server at the other end of a new connection."""
         if self._connected_epoch is not None:
             self.violations += 1
             return
         self._connected_epoch = hello.epoch
         if self._position is None or self._position[0] != hello.epoch:
-            self._anew = False
+            self._restarted = False
             return
         if hello.head < self._position[1]:
-            self._begins_anew(hello.epoch, self._position[1])
+            self._restart_epoch(hello.epoch, self._position[1])
         self._head = max(self._head, hello.head)
 
-    def _begins_anew(self, epoch: str, last: int) -> None:
-        """Leave what the same epoch was before: whoever heads back has restarted, whatever name it goes by."""
-        self._declare(Gap(epoch, last + 1, None, "restart", self._head if self._head > last else None), self._left)
-        self._position, self._head, self._anew = (epoch, 0), 0, True
+    def _restart_epoch(self, epoch: str, last: int) -> None:
+        """Start over within the same epoch: a server whose head went back has restarted."""
+        self._declare(
+            Gap(epoch, last + 1, None, "restart", self._head if self._head > last else None), self._restart_gap
+        )
+        self._position, self._head, self._restarted = (epoch, 0), 0, True
 
     def accept(self, messages: list[RawMessage]) -> list[RawMessage]:
-        """Take whole frames' messages in order and return what the store is to get, in order.
+        """Account for the messages of whole frames, in order, and return those for the store, in order.
 
-        Duplicates are dropped, and skipped positions become gap messages where they were skipped. Control messages
-        that the store does not keep are only in `controls`.
+        Duplicates are dropped, and skipped seqs become gap messages in their place. Control messages that the store
+        does not keep are only in `controls`.
         """
         if self.controls:
             self.controls = []
@@ -144,7 +146,7 @@ class StreamReceiver:
         if position is not None and position[0] == self._connected_epoch:
             epoch, last = position
             end = last + len(messages)
-            # one comparison in C for the ordinary case; both ends first, so that the others do not pay for it
+            # one comparison in C for the ordinary case; the last seq first, so that other cases fail fast
             if messages[-1].seq == end and [message.seq for message in messages] == list(range(last + 1, end + 1)):
                 self._position = (epoch, end)
                 self.received += len(messages)
@@ -157,17 +159,17 @@ class StreamReceiver:
                 self._sequenced(message, message.seq, accepted)
             else:
                 self._control(message, accepted)
-        self._settle_filtered()
+        self._count_filtered()
         return accepted
 
     def heartbeat(self, heartbeat: Heartbeat) -> list[RawMessage]:
-        """Compare the last position put on this connection with what arrived; what is missing becomes a gap."""
+        """Compare the last seq sent on this connection with what arrived; what is missing becomes a gap."""
         accepted: list[RawMessage] = []
         head = heartbeat.head
         if self._position is None or not self._resumed_here or heartbeat.epoch != self.epoch or head is None:
             return accepted
         self._enter(accepted)
-        self._settle_filtered()
+        self._count_filtered()
         self._skip_to(head + 1, accepted)
         self._head = max(self._head, head)
         return accepted
@@ -175,7 +177,7 @@ class StreamReceiver:
     # --- one message at a time, where the ordinary case does not apply ------------------------------------------
 
     def _sequenced(self, message: RawMessage, seq: int, accepted: list[RawMessage]) -> None:
-        epoch, last = self._enter(accepted, first=seq)  # `first` stands in for a `resumed` that was forgotten
+        epoch, last = self._enter(accepted, first=seq)  # `first` replaces a missing `resumed`
         if seq <= last:
             self.duplicates += 1
             return
@@ -198,8 +200,8 @@ class StreamReceiver:
             hello = self._read(Hello, message, accepted)
             if hello is not None:
                 self.hello(hello)
-                accepted += self._left
-                self._left.clear()
+                accepted += self._restart_gap
+                self._restart_gap.clear()
         elif kind == MessageTypes.GAP:
             gap = self._read(Gap, message, accepted)
             if gap is not None:
@@ -217,11 +219,11 @@ class StreamReceiver:
                 self._enter(accepted)
             accepted.append(message)
         elif kind not in CONTROL:
-            accepted.append(message)  # an `error` for this client alone, or a type from the future
+            accepted.append(message)  # an `error` for this client alone, or a type of a later version
         self.controls.append(message)
 
     def _covers(self, covers: tuple[int, int] | None, accepted: list[RawMessage]) -> None:
-        self._settle_filtered()
+        self._count_filtered()
         if covers is None or not 1 <= covers[0] <= covers[1]:
             self.violations += 1
             return
@@ -229,8 +231,8 @@ class StreamReceiver:
         self._skip_to(covers[0], accepted)
         self._covered_to = covers[1]
 
-    def _settle_filtered(self) -> None:
-        """Count the end of a filtered batch, behind its last message."""
+    def _count_filtered(self) -> None:
+        """Count the seqs at the end of a filtered batch, behind its last message."""
         if self._position is not None and self._covered_to > self._position[1]:
             self.filtered += self._covered_to - self._position[1]
             self._position = (self._position[0], self._covered_to)
@@ -241,9 +243,9 @@ class StreamReceiver:
             self.violations += 1
             return
         self._resumed_here = True
-        self._promised = resumed.head
-        if self._anew:
-            self._anew = False
+        self._resumed_head = resumed.head
+        if self._restarted:
+            self._restarted = False
             if resumed.start > 1:
                 self._declare(Gap(resumed.epoch, 1, resumed.start - 1, "window"), accepted)
                 self._position = (resumed.epoch, resumed.start - 1)
@@ -252,8 +254,8 @@ class StreamReceiver:
             self._head = resumed.head
 
     def _declared(self, gap: Gap, accepted: list[RawMessage]) -> None:
-        """Take a server's gap, cut to what is not accounted for yet."""
-        self._settle_filtered()
+        """Process a server's gap, cut to what is not accounted for yet."""
+        self._count_filtered()
         if self._position is None:
             self.violations += 1
             return
@@ -273,7 +275,7 @@ class StreamReceiver:
         self._position = (epoch, gap.end)
 
     def _enter(self, accepted: list[RawMessage], first: int = 1) -> tuple[str, int]:
-        """Be in the epoch of the connection, and leave a dead one whose end the server did not declare."""
+        """Move to the connection's epoch; the end of an earlier epoch that the server did not declare becomes a gap."""
         assert self._connected_epoch is not None
         if self._position is None:
             self._position = (self._connected_epoch, first - 1)
@@ -309,7 +311,7 @@ class StreamReceiver:
 
     def _read(self, kind: type[_S], message: RawMessage, accepted: list[RawMessage]) -> _S | None:
         try:
-            return decode_theirs(kind, message.data)
+            return decode_repaired(kind, message.data)
         except WebSocketError as error:
             self.violations += 1
             accepted.append(malformed(encode(message), error))

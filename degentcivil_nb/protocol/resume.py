@@ -1,4 +1,4 @@
-"""The server's half of resuming: where a peer goes on in the one shared history, and what it has missed."""
+"""The server's half of resuming: from where a peer reads the shared history, and what it has missed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .messages import Gap, Resume
 
 @dataclass(frozen=True, slots=True)
 class ResumePlan:
-    """Say where a peer's cursor starts, which gaps it is told first, and whether it is sent a snapshot.
+    """Where a peer starts reading, which gaps it is sent first, and whether it is sent a snapshot.
 
-    `start` is the first position that it is sent (`from` of `resumed`); `recovered` means that nothing is missing.
+    `start` is the first seq that it is sent (`from` of `resumed`); `recovered` means that nothing is missing.
     """
 
     start: int
@@ -22,9 +22,9 @@ class ResumePlan:
 
 
 def plan_resume(*, epoch: str, oldest: int, head: int, resume: Resume) -> ResumePlan:
-    """Decide how a peer goes on in the history of `epoch`, which holds `oldest` to `head` (empty: `head + 1`).
+    """Decide how a peer continues in the history of `epoch`, which holds `oldest` to `head` (empty: `head + 1`).
 
-    Raises `WebSocketError` 1001 for a position that was never assigned: replaying there would repeat or invent.
+    Raises `WebSocketError` 1001 for a seq that was never assigned, from which nothing can be resumed.
     """
     if resume.epoch is None or resume.seq is None:
         return ResumePlan(max(oldest, head - resume.history + 1), recovered=True, snapshot=True)
@@ -37,7 +37,7 @@ def plan_resume(*, epoch: str, oldest: int, head: int, resume: Resume) -> Resume
     if resume.seq > head:
         raise WebSocketError(
             WebSocketError.INVALID_MESSAGE,
-            f"the position {resume.seq} to resume from lies beyond the last one, {head}",
+            f"cannot resume after seq {resume.seq}: the last one is {head}",
             details={"head": head},
         )
     if after < oldest:

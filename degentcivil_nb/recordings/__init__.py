@@ -1,1 +1,1 @@
-"""Recordings as files: the recorder, segments, the index, export."""
+"""Recordings as files: the recorder, segments, the index, and export."""

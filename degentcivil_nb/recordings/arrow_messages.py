@@ -1,4 +1,4 @@
-"""Messages as Arrow columns and back, nothing of them lost: what a recording is made of."""
+"""Conversion of messages to the Arrow columns of a recording, and back, without loss."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONTROL_PAYLOADS: Final[dict[str, Any]] = {
 
 
 class RecordedMessage(NamedTuple):
-    """Hold what a sink is given at a time: messages in order, when they were received, and the server's epoch."""
+    """What a sink receives at a time: messages in order, their time of receipt, and the server's epoch."""
 
     messages: Sequence[RawMessage]
     received: float
@@ -50,25 +50,25 @@ class RecordedMessage(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Hold messages as bare columns, when they themselves and the frames that they lay in are gone."""
+    """Messages as bare columns, so that the messages and their frames can be freed."""
 
     came: list[tuple[int, float, str | None]]
-    """How many, when, and the server's epoch; in order."""
+    """The number of messages, the time of receipt and the server's epoch of each list; in order."""
     types: str | list[str]
-    """One word where it is that of all."""
+    """A single word if all are equal."""
     seqs: Any
     ticks: Any
     timestamps: Any
     ids: Any
-    """`None` where none has one. Columns are of numpy, or of Arrow where something is missing."""
+    """`None` if no message has one. Columns are of numpy, or of Arrow if values are missing."""
     lengths: Ints
     data: bytes
     controls: list[int]
-    """Places of ordered control messages."""
+    """Indices of ordered control messages."""
 
     @property
     def size(self) -> int:
-        """Count the messages."""
+        """Return the number of messages."""
         return len(self.lengths)
 
 
@@ -79,14 +79,14 @@ class _Words(dict[str | None, int]):
 
 
 def pack(entries: Sequence[RecordedMessage], taken: Ingested | None = None) -> Packed:
-    """Take the columns of entries; a message that fits none, which no wire carries, becomes an error.
+    """Convert entries to columns; a message that does not fit, which no wire can carry, becomes an error.
 
-    `taken` is what a store made of the only entry as one run of good events: what it has need not be done again.
+    `taken` is what a store made of a single entry that was one run of valid events; its columns are reused.
     """
     came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
     messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
     try:
-        return _packed(messages, came) if taken is None else _packed_again(messages, came, taken)
+        return _packed(messages, came) if taken is None else _from_store(messages, came, taken)
     except FOREIGN:
         return _packed([_fitted(message) for message in messages], came)
 
@@ -95,7 +95,7 @@ def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | N
     types = [message.type for message in messages]
     one = types.count(types[0]) == len(types)
     for kind in types[:1] if one else set(types):
-        kind.encode()  # what is no text does not fit
+        kind.encode()  # anything but text does not fit
     controls: list[int] = []
     if not ORDERED_CONTROL.isdisjoint(types[:1] if one else types):
         controls = [place for place, message in enumerate(messages) if _is_control(message)]
@@ -113,13 +113,13 @@ def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | N
     )
 
 
-def _packed_again(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]], taken: Ingested) -> Packed:
+def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]], taken: Ingested) -> Packed:
     columns, masks = taken.batch.columns, taken.batch.masks
     one = (columns["type"] == columns["type"][0]).all()
     return Packed(
         came,
         messages[0].type if one else [message.type for message in messages],
-        # where the store misses some, what they were is with the messages only
+        # values that the store could not read are only in the messages
         columns["seq"] if masks["seq"] is NOWHERE else _numbers("q", [message.seq for message in messages]),
         columns["tick"] if masks["tick"] is NOWHERE else _numbers("q", [message.tick for message in messages]),
         _numbers("d", [message.timestamp for message in messages]),
@@ -137,8 +137,8 @@ def _ids(messages: Sequence[RawMessage]) -> Any:
 
 def _numbers(code: str, values: list[Any]) -> Any:
     try:
-        return np.frombuffer(array(code, values), code)  # the shortest way there is from a list
-    except TypeError:  # some have none
+        return np.frombuffer(array(code, values), code)  # the fastest conversion of a list
+    except TypeError:  # some values are missing
         return pa.array(values, pa.from_numpy_dtype(code))
 
 
@@ -151,9 +151,9 @@ def _fitted(message: RawMessage) -> RawMessage:
 
 
 def to_batch(parts: Sequence[RecordedMessage | Packed], first_row: int) -> pa.RecordBatch:
-    """Make one batch of entries, packed already or not; `first_row` is the number that the first event in it gets.
+    """Return one batch of entries, packed or not; `first_row` is the row number of its first event.
 
-    What takes long here leaves the interpreter to other threads.
+    The slow parts release the interpreter lock.
     """
     packs: list[Packed] = []
     loose: list[RecordedMessage] = []
@@ -197,13 +197,13 @@ def _column(name: str, pieces: list[Any]) -> Any:
 
 
 def _words_column(codes: Any, words: _Words) -> Any:
-    """Make a column of words; what has none is null, which Parquet refuses as one of the words (issue 10)."""
+    """Return a column of words; a missing word is null, since Parquet refuses null in a dictionary (issue 10)."""
     column = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(words), pa.string()))
     return without_null_words(column) if None in words else column
 
 
 def without_null_words(column: Any) -> Any:
-    """Give a column of words in which null is the absence of a word, and not one of the dictionary."""
+    """Return a column of words whose dictionary has no null; missing words are null instead."""
     words = column.dictionary
     if not words.null_count:
         return column
@@ -235,7 +235,7 @@ def _rows(packs: list[Packed], size: int, first_row: int) -> Any:
 
 
 def _is_control(message: RawMessage) -> bool:
-    """Say whether a store takes it as what it says it is; a malformed one becomes an event of type `error`."""
+    """Return whether a store accepts it as a control message; a malformed one becomes an event of type `error`."""
     if message.type not in ORDERED_CONTROL:
         return False
     try:
@@ -246,14 +246,14 @@ def _is_control(message: RawMessage) -> bool:
 
 
 def from_batch(batch: pa.RecordBatch) -> Iterator[RecordedMessage]:
-    """Give the entries that made a batch, those that came at the same time together."""
+    """Yield the entries of a batch; messages received at the same time form one entry."""
     size = batch.num_rows
     if not size:
         return
     epochs = batch.column("epoch")
     received = batch.column("received").to_numpy(zero_copy_only=False)
     codes = epochs.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    # compared as bits: what is no number equals itself here
+    # compared as bits, so that NaN equals NaN
     cuts = np.flatnonzero((np.diff(received.view(np.int64)) != 0) | (np.diff(codes) != 0)) + 1
     names = epochs.dictionary.to_pylist()
     messages = list(
@@ -273,13 +273,13 @@ def from_batch(batch: pa.RecordBatch) -> Iterator[RecordedMessage]:
 
 
 def event_times(batch: pa.RecordBatch) -> Any:
-    """Give the seconds that the store will call each message's time: the sender's, or receipt where that is absurd."""
+    """Return each message's time as the store has it, in seconds: the sender's, or that of receipt instead."""
     sent = sent_times(batch)
     return np.where(np.isnan(sent), batch.column("received").to_numpy(zero_copy_only=False), sent)
 
 
 def sent_times(batch: pa.RecordBatch) -> Any:
-    """Give the seconds at which senders say that each message was sent, NaN where that is missing or absurd."""
+    """Return the senders' times of messages in seconds, NaN where missing or impossible."""
     sent = batch.column("timestamp").to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):
         return np.where((sent >= 0) & (sent < LATEST_S), sent, np.nan)

@@ -1,4 +1,4 @@
-"""A recording as one file for other programs: Parquet, CSV or JSON lines, written piece by piece."""
+"""Export of a recording to one file for other programs: Parquet, CSV or JSON lines, written in pieces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .segment_reader import SegmentFolder
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 PIECE: Final = 16_384
-"""Messages in memory at a time, or a little more."""
+"""How many messages are in memory at a time, or a few more."""
 TIME: Final = pa.timestamp("us", tz="UTC")
 COLUMNS: Final = pa.schema(
     [
@@ -56,19 +56,20 @@ COLUMNS: Final = pa.schema(
 def export_recording(
     path: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> int:
-    """Write a recording into `OUT.parquet`, `OUT.csv` or `OUT.jsonl` and give how many lines that is.
+    """Write a recording to `OUT.parquet`, `OUT.csv` or `OUT.jsonl` and return the number of lines.
 
-    Parquet and CSV have the columns of `events(payload=True)`, gaps among them; in CSV a text that a spreadsheet would
-    calculate gets an apostrophe in front. JSON lines have every message whole as it came, with `epoch` and `received`.
-    The file is there when it is whole. What cannot be read is a gap in it, and logged as a warning. Raises `ValueError`
-    for another ending, `FileExistsError` where there is a file, `FileNotFoundError` where there is no recording.
+    Parquet and CSV have the columns of `events(payload=True)`, and gaps as lines; in CSV a text that a spreadsheet
+    would calculate is prefixed with an apostrophe. JSON lines contain every message unchanged, with `epoch` and
+    `received`. The file appears only when it is complete. What cannot be read is a gap in it, and logged as a warning.
+    Raises `ValueError` for another suffix, `FileExistsError` if the file exists, `FileNotFoundError` if there is no
+    recording.
     """
     target = Path(out)
     write = WRITERS.get(target.suffix.lower())
     if write is None:
-        raise ValueError(f"{target.name} ends in none of {', '.join(WRITERS)}, so nobody knows what it should become")
+        raise ValueError(f"the suffix of {target.name} must be one of {', '.join(WRITERS)}")
     if target.exists():
-        raise FileExistsError(f"{target} is there already; give another name, or remove it")
+        raise FileExistsError(f"{target} exists already; pass another name, or delete it")
     folder = SegmentFolder(Path(path))
     beside = target.with_name(f".{target.name}.part")
     try:
@@ -79,7 +80,7 @@ def export_recording(
         beside.unlink(missing_ok=True)
     if folder.problems:
         more = f" … and {len(folder.problems) - 1:,} more" if len(folder.problems) > 1 else ""
-        logger.warning("%s is not whole, and so is not %s: %s%s", path, target.name, folder.problems[0], more)
+        logger.warning("%s is incomplete, and so is %s: %s%s", path, target.name, folder.problems[0], more)
     return lines
 
 
@@ -87,7 +88,7 @@ def _pieces(folder: SegmentFolder, progress: Progress) -> Iterator[list[Recorded
     piece: list[RecordedMessage] = []
     size = done = 0
     for entry in folder.entries():
-        for start in range(0, len(entry.messages), PIECE):  # so much may have come at once
+        for start in range(0, len(entry.messages), PIECE):  # one entry may be larger than a piece
             part = RecordedMessage(entry.messages[start : start + PIECE], entry.received, entry.epoch)
             piece.append(part)
             size += len(part.messages)
@@ -131,7 +132,7 @@ def _with_gaps(store: EventStore, first: int) -> pa.Table:
     if not len(gaps):
         return events
     lines = [_gap_line(gap) for gap in gaps.to_dict("records")]
-    places = np.concatenate([gaps["row"].to_numpy() * 2, rows * 2 + 1])  # a gap stands before the row that it names
+    places = np.concatenate([gaps["row"].to_numpy() * 2, rows * 2 + 1])  # a gap comes before the row that it names
     return pa.concat_tables([pa.Table.from_pylist(lines, COLUMNS), events]).take(np.argsort(places, kind="stable"))
 
 
@@ -140,7 +141,7 @@ class _Inner(Struct):
 
 
 def _inner(text: str) -> str | None:
-    """Give `data` of an event notification as JSON text."""
+    """Return `data` of an event notification as JSON text."""
     try:
         data = bytes(msgspec.json.decode(text, type=_Inner).data).decode()
     except FOREIGN:
@@ -192,7 +193,7 @@ def _csv(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
 
 def _cells(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type):
-        return list(column.cast(pa.string()).to_pylist())  # a hundred times faster than by way of Python's datetime
+        return list(column.cast(pa.string()).to_pylist())  # a hundred times faster than through datetime objects
     values: list[Any] = column.to_pylist()
     return [escape_formula(value) if isinstance(value, str) else value for value in values]
 
@@ -234,8 +235,8 @@ def _jsonl(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
 
 def _json(line: _Line) -> bytes:
     try:
-        text: bytes = msgspec.json.format(encode(line), indent=-1)  # a payload may have been written over many lines
-    except (WebSocketError, *FOREIGN):  # a recording that somebody else wrote may hold anything
+        text: bytes = msgspec.json.format(encode(line), indent=-1)  # a payload may span several lines
+    except (WebSocketError, *FOREIGN):  # a recording from elsewhere may contain anything
         line.data = bytes(Raw(line.data)).decode("utf-8", "replace")
         text = encode(line)
     return text

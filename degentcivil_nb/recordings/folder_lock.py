@@ -1,4 +1,4 @@
-"""One writer a recording: a lock that ends with its process, however that ends."""
+"""The lock that gives a recording a single writer; it ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from filelock import lock_descriptor
 from ..protocol.errors import RecordingWarning
 from .manifest import LOCK
 
-ATTEMPTS: Final = 5
-"""Tries of a writer: a reader that looks whether somebody writes holds the lock for a moment."""
-LOOKS: Final = 2
-"""Tries of a reader: another reader may be looking."""
-PAUSE_S: Final = 0.02
+WRITER_ATTEMPTS: Final = 5
+"""Attempts of a writer: a reader that checks for a writer holds the lock for a moment."""
+READER_ATTEMPTS: Final = 2
+"""Attempts of a reader: another reader may be checking."""
+PAUSE_S: Final = 0.02  # between two attempts
 
 
 class FolderLock:
-    """A recording held for writing; `BlockingIOError` where another writer holds it.
+    """A recording locked for writing; `BlockingIOError` if another writer has it.
 
-    On a file system without locks nothing can be held: a `RecordingWarning` says so, and the recording goes on.
+    A file system without locks cannot lock it: a `RecordingWarning` states that, and the recording continues.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,33 +36,33 @@ class FolderLock:
 
     def _take(self, folder: Path) -> None:
         try:
-            held = _hold(self._handle, ATTEMPTS)
+            held = _hold(self._handle, WRITER_ATTEMPTS)
         except OSError as error:
             warnings.warn(
-                f"{folder} lies on a file system without file locks ({error.strerror}): it is recorded into, but "
-                "nothing keeps a second recorder away",
+                f"{folder} is on a file system without file locks ({error.strerror}): it is recorded into, but "
+                "not protected from a second recorder",
                 RecordingWarning,
                 stacklevel=4,
             )
             return
         if not held:
-            raise BlockingIOError(f"{folder} is being recorded into already; close that session, or give another path")
+            raise BlockingIOError(f"{folder} is already being recorded into; close that session, or pass another path")
 
     def release(self) -> None:
-        """Let others write; after a fork this lets go of the child's part only."""
+        """Release the lock; after a fork this closes only the child's handle."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
 
 def is_being_written(folder: Path) -> bool:
-    """Say whether a writer is at work in a folder; where there are no locks that cannot be known, and is `False`."""
+    """Return whether a folder has a writer; `False` on a file system without locks, where that is unknown."""
     try:
         handle = _open(folder / LOCK)
     except OSError:  # no lock file
         return False
     try:
-        return not _hold(handle, LOOKS)
+        return not _hold(handle, READER_ATTEMPTS)
     except OSError:
         return False
     finally:
@@ -71,13 +71,13 @@ def is_being_written(folder: Path) -> bool:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR)  # over NFS an exclusive lock wants a file that may be written
-    except OSError:  # a recording that may only be read
+        return os.open(path, os.O_RDWR)  # over NFS an exclusive lock needs a writable file
+    except OSError:  # a read-only recording
         return os.open(path, os.O_RDONLY)
 
 
 def _hold(handle: int, tries: int) -> bool:
-    """Take the lock, or find after `tries` that somebody else has it; `OSError` where there are no locks."""
+    """Take the lock, or return `False` after `tries` attempts; `OSError` if there are no locks."""
     for left in reversed(range(tries)):
         if lock_descriptor(handle, blocking=False):
             return True

@@ -1,8 +1,8 @@
-"""Records with a checksum each: how the segment that is being written lies in its file.
+"""Records with a checksum each: the file format of the segment that is being written.
 
-A record is a header (marker, kind, segment, number, place of its first message and event, count, length, digest) and a
-payload. The digest covers all but itself. After damage the next marker is looked for, so that one bad record costs only
-itself; what it held is counted from the places that its neighbours name.
+A record is a header (marker, kind, segment, number, index of its first message and event, count, length, digest) and a
+payload. The digest covers all but itself. After damage, reading continues at the next marker, so that one damaged
+record affects only itself; how much it held follows from the indices in its neighbours.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ HEADER_BYTES: Final = _HEADER.size + DIGEST_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Hold one sound record."""
+    """A valid record."""
 
     kind: int
     segment: int
     number: int
-    """Its place among the segment's records."""
+    """Its index among the segment's records."""
     ordinal: int
-    """The place of its first message in the recording."""
+    """The index of its first message in the recording."""
     row: int
-    """The place of its first event in the recording."""
+    """The index of its first event in the recording."""
     count: int
     payload: memoryview | bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Name bytes that are no sound record."""
+    """Bytes that are not a valid record."""
 
     offset: int
     length: int
     torn: bool
-    """True where they are the beginning of a record that the file ends in: a write that was not finished, or a cut."""
+    """Whether they are the beginning of a record at the end of the file: an unfinished write, or a truncated file."""
 
 
 def write_record(record: Record) -> list[bytes | memoryview]:
-    """Give a record as pieces of bytes to be written one after the other."""
+    """Return a record as pieces of bytes, to be written one after the other."""
     header = _HEADER.pack(
         MARKER,
         record.kind,
@@ -63,13 +63,13 @@ def write_record(record: Record) -> list[bytes | memoryview]:
 
 
 def _digest(header: bytes | memoryview, payload: bytes | memoryview) -> bytes:
-    digest = sha256(header)  # which processors have instructions for
+    digest = sha256(header)  # sha256, for which processors have instructions
     digest.update(payload)
     return digest.digest()[:DIGEST_BYTES]
 
 
 def read_records(data: memoryview) -> Iterator[Record | Damage]:
-    """Read what is sound, in order, and name what is not; every byte belongs to one or the other."""
+    """Yield the valid records in order, and the damage between them; every byte belongs to one of these."""
     offset, bad_from = 0, 0
     while offset < len(data):
         record, size = _one(data, offset)

@@ -1,8 +1,8 @@
-"""One pass over a recording: the town at the beginning of each segment, and all that is counted.
+"""The index of a recording: the characters at the beginning of each segment, and everything that is counted.
 
-What it found is kept beside the segments (`survey_file.py`), so that the next pass begins where that ends. It is made
-when a recording is first read and not while it is written: there, following every message a second time would cost more
-than the writing itself.
+It is built in one pass when a recording is first opened and kept in a file beside the segments (`index_file.py`), so
+that the next pass continues where the last one ended. It is not built while recording: processing every message a
+second time would cost more than the writing itself.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .whole_run import HELD_ROWS, IndexState, WholeRun
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
-WORTH: Final = 65_536
-"""So many messages must have been read for the first time to write down what was found."""
+WORTH_KEEPING: Final = 65_536
+"""How many new messages must have been read before the index is written."""
 UNUSABLE: Final = (ValueError, OSError, KeyError, IndexError, TypeError, OverflowError, WebSocketError)
 
 Progress = Callable[[int, int], None]
@@ -39,10 +39,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SegmentSummary:
-    """Say what a segment holds, and how everything was before it."""
+    """What a segment contains, and the state of the run before it."""
 
     number: int
-    """The place of its segment among all."""
+    """The index of its segment."""
     segment: Segment
     first_row: int
     next_row: int
@@ -53,18 +53,19 @@ class SegmentSummary:
     tick: int | None
     """The last tick before it."""
     moment: float
-    """The latest moment (`moments_of`) before it, in seconds since 1970."""
+    """The latest moment (`moment_of`) before it, in seconds since 1970."""
     top: float
     """The latest moment up to its end."""
     epoch: str | None
-    """The epoch of the town at its beginning."""
+    """The epoch of the characters at its beginning."""
 
 
 def moment_of(sent: float | None, received: float, before: float | None = None) -> float:
-    """Say when a message is due in seconds since 1970: when it was sent, or received where no clock says that.
+    """Return when a message is due in seconds since 1970: when it was sent, or received if the sender's time is
+    unusable.
 
-    `before` is the latest moment so far in a stream that has a clock of its own, and `None` in any other. There a
-    message without a time is due with what is before it, and any time that a sender says is believed.
+    `before` is the latest moment so far of a stream with its own clock, else `None`. In such a stream a message without
+    a time is due with the ones before it, and any sender's time is accepted.
     """
     good = sent is not None and 0 <= sent < LATEST_S
     if before is not None:
@@ -85,15 +86,15 @@ def _latest(entry: RecordedMessage, before: float | None) -> float:
 
 
 def own_clock(begins: float | None, latest: float) -> float | None:
-    """Give what `moment_of` takes as `before`: `begins` is what `SegmentFolder.clock_begins` says."""
+    """Return what `moment_of` takes as `before`; `begins` is `SegmentFolder.clock_begins`."""
     return None if begins is None else latest if latest > -math.inf else begins
 
 
 class RecordingIndex:
-    """Read a recording once, or take up what an earlier reading kept; `go_on` reads more of it.
+    """The index of a recording, read from its file or built by reading the recording; `read_until` reads more of it.
 
-    With `verify` what was kept is believed only where the segments themselves still have their checksums, so that
-    damage is found as early as by reading everything.
+    With `verify`, the index file is used only if the segments themselves match their checksums, so that damage is found
+    as early as by reading everything.
     """
 
     def __init__(
@@ -103,20 +104,20 @@ class RecordingIndex:
         self._begin()
         self._keep_at = _last_to_keep(folder.segments, folder.rows)
         if recall:
-            self._recall(verify, progress)
+            self._load(verify, progress)
 
     def _begin(self) -> None:
         self.whole = WholeRun()
-        """The store that has followed everything read so far, once `go_on` was called."""
+        """The store that has followed everything read so far, once `read_until` was called."""
         self.pages: list[SegmentSummary] = []
-        """A page a segment, in order; damaged ones have none."""
+        """The summaries of the segments, in order; damaged segments have none."""
         self.messages = 0
-        """Messages read, or known from an earlier reading."""
+        """The number of messages read, or covered by the index file."""
         self.done = False
-        """Whether all is read."""
+        """Whether everything was read."""
         self._towns: list[tuple[bytes, int] | Piece] = []
         self._file: IndexFile | None = None
-        self._kept = 0  # messages that the state kept or frozen last is of
+        self._kept = 0  # messages covered by the state that was last kept or frozen
         self._frozen: _Frozen | None = None
         self._sound = 0
         self._events = 0
@@ -127,12 +128,12 @@ class RecordingIndex:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def go_on(
+    def read_until(
         self, enough: Callable[[SegmentSummary], bool] | None = None, progress: Progress | None = None
     ) -> SegmentSummary | None:
-        """Read to the end, or to the first page that is `enough`, which is given; `progress` is told of messages."""
+        """Read to the end, or to the first summary that is `enough`, and return it; `progress` counts messages."""
         if self._groups is None:
-            self._take_up()
+            self._load_state()
             start = self.pages[-1].segment.stats if self.pages else None
             first = 0 if start is None else start.ordinal + start.messages
             self._groups = groupby(self._folder.numbered_entries(start=first), itemgetter(0))
@@ -174,14 +175,14 @@ class RecordingIndex:
         )
 
     def town(self, page: SegmentSummary) -> list[RawMessage]:
-        """Give the town at the beginning of a page as snapshots, to be appended to a store with the page's epoch."""
+        """Return the characters at the beginning of a segment as snapshots, for a store, with the summary's epoch."""
         place = bisect_left(self.pages, page.number, key=lambda held: held.number)
         try:
             parts = decode(list[Raw], self._town_text(place))
         except UNUSABLE as error:
-            logger.warning("what was kept of %s is damaged (%s); it is read again", self._folder.path, error)
+            logger.warning("the index of %s is damaged (%s); the recording is read again", self._folder.path, error)
             again = RecordingIndex(self._folder, recall=False)
-            again.go_on(lambda found: found.number >= page.number)
+            again.read_until(lambda found: found.number >= page.number)
             self._towns[: place + 1] = again._towns[: place + 1]
             parts = decode(list[Raw], self._town_text(place))
         return [RawMessage(MessageTypes.SNAPSHOT, part) for part in parts]
@@ -192,77 +193,80 @@ class RecordingIndex:
 
     @property
     def complete(self) -> bool:
-        """Say whether there is a page for whatever can be read."""
+        """Return whether every readable segment has a summary."""
         return self.done or (bool(self.pages) and self.pages[-1].number == len(self._folder.segments) - 1)
 
     @property
     def _kept_file(self) -> IndexFile:
-        assert self._file is not None  # whose pieces there are
+        assert self._file is not None  # it holds the pieces
         return self._file
 
-    # --- kept between readings ------------------------------------------------------------------------------------
+    # --- the index file -----------------------------------------------------------------------------------------
 
-    def _recall(self, verify: bool, progress: Progress | None) -> None:
-        """Take the pages of an earlier reading; the rest of it is taken once it is needed."""
+    def _load(self, verify: bool, progress: Progress | None) -> None:
+        """Load the summaries of the index file; its state is loaded once it is needed."""
         try:
             file = IndexFile(self._folder.path)
             head = file.head
             segments = self._folder.segments[: len(head.segments)]
             if head.segments != [segment.stats.name for segment in segments if segment.path is not None]:
-                raise ValueError("it is of other segments")
+                raise ValueError("it belongs to other segments")
             if not head.count <= min(len(segments), self._keep_at):
-                raise ValueError("it knows no more than what must be read")
+                raise ValueError("it covers no more than what must be read anyway")
             if verify and self._folder.sound_segments(head.count, progress) < head.count:
                 raise ValueError("a segment is damaged")
             pages = [_page_of(line, segment) for line, segment in zip(head.pages, segments, strict=True)]
             if [page.number for page in pages] != list(range(len(pages))):
-                raise ValueError("its pages are not those of the segments")
+                raise ValueError("its summaries do not match the segments")
         except FileNotFoundError:
             return
         except UNUSABLE as error:
-            logger.info("what was kept of %s is not used: %s", self._folder.path, error)
+            logger.info("the index of %s is not used: %s", self._folder.path, error)
             return
         self.pages, self._file, self._towns = pages, file, [line.town for line in head.pages]
         last = segments[head.count - 1].stats
         self._kept = self.messages = last.ordinal + last.messages
 
-    def _take_up(self) -> None:
+    def _load_state(self) -> None:
         if self._file is None:
             return
         try:
             kept = decode(IndexState, self._file.read(self._file.head.state))
             self.whole.restore(kept, self._file.arrays())
             head = self._file.head
-            del self.pages[head.count :], self._towns[head.count :]  # read again, for the last events to be held
+            del (
+                self.pages[head.count :],
+                self._towns[head.count :],
+            )  # read again, for the last events
             if self.whole.next_row != self.pages[-1].next_row:
-                raise ValueError("it ends elsewhere")
+                raise ValueError("its state does not match its summaries")
             self._sound, self._events, self._tick, self._top = head.count, head.events, head.tick, self.pages[-1].top
         except UNUSABLE as error:
-            logger.warning("what was kept of %s is damaged (%s); it is read again", self._folder.path, error)
+            logger.warning("the index of %s is damaged (%s); the recording is read again", self._folder.path, error)
             self._begin()
 
     def _freeze(self) -> None:
-        """Hold the state as it is now, to be written with what is known at the end of this reading."""
-        if not 0 < len(self.pages) == self._sound <= self._keep_at or self.messages - self._kept < WORTH:
+        """Copy the current state, to be written at the end of this reading."""
+        if not 0 < len(self.pages) == self._sound <= self._keep_at or self.messages - self._kept < WORTH_KEEPING:
             return
-        if self.whole.is_ahead:  # taken up again, the town that the stream told would be the snapshot's
+        if self.whole.is_ahead:  # its two sets of characters cannot be restored as one
             return
         self._kept = self.messages
         try:
             kept, arrays = self.whole.keep()
             self._frozen = _Frozen(len(self.pages), self._events, self._tick, packed(encode(kept)), arrays)
         except WebSocketError as error:
-            logger.warning("what was found in %s cannot be kept: %s", self._folder.path, error)
+            logger.warning("the index of %s cannot be kept: %s", self._folder.path, error)
 
     def _keep(self) -> None:
-        """Write down what is known by now, where that can be done."""
+        """Write the frozen state to the index file, if possible."""
         frozen, self._frozen = self._frozen, None
         if frozen is None:
             return
         writer = IndexWriter()
         sealed = [page for page in self.pages[: self._sound] if page.segment.sealed]
         try:
-            # towns first, so that each stays where it is when more follow, for whoever has the file open now
+            # characters first: their offsets stay valid for readers that have the file open when more follow
             towns = [
                 writer.add(*town) if isinstance(town, tuple) else writer.copy(self._kept_file, town)
                 for town in self._towns[: len(sealed)]
@@ -280,7 +284,7 @@ class RecordingIndex:
             writer.write(self._folder.path, head)
             self._file = IndexFile(self._folder.path)
         except (OSError, ValueError) as error:
-            logger.info("what was found in %s cannot be kept beside it: %s", self._folder.path, error)
+            logger.info("the index of %s cannot be written: %s", self._folder.path, error)
         else:
             self._towns[: len(towns)] = towns
 
@@ -295,7 +299,7 @@ class _Frozen:
 
 
 def _last_to_keep(segments: list[Segment], rows: int) -> int:
-    """Say behind how many segments the state is kept: the last events are read anew, for the store to hold them."""
+    """Return after how many segments the state is kept: the last events are read again, for the store to hold."""
     expected = 0
     for count, segment in enumerate(segments):
         stats = segment.stats

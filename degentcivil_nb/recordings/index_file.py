@@ -1,7 +1,8 @@
-"""The file that keeps what one pass over a recording found, so that only its first opening reads everything.
+"""The file with the index of a recording, so that only its first opening reads everything.
 
-It holds nothing that the segments do not say; whatever is wrong with it costs no more than another pass. A head in JSON
-under a checksum names the segments that were read and lists pieces, each compressed and under a checksum of its own.
+It contains nothing that does not follow from the segments; if it is unusable, the recording is read again. A head in
+JSON with a checksum names the segments that were read and lists the pieces, each compressed and with a checksum of its
+own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .manifest import Count, digest_of, sync_folder
 
 INDEX_NAME: Final = "survey.cache"
 MEANING: Final = 3
-"""To be raised whenever an `EventStore` makes something else of the same messages, or keeps more of them."""
+"""The version of the index: raised whenever an `EventStore` derives something else from the same messages."""
 MAGIC: Final = b"degentcivil_nb survey\n"
 MAX_HEAD_BYTES: Final = 64 << 20
 MAX_PIECE_BYTES: Final = 1 << 30
@@ -32,7 +33,7 @@ WIDTHS: Final = ("i1", "i2", "i4", "i8")
 
 
 class Piece(Struct, array_like=True, frozen=True):
-    """Say where a compressed piece lies behind the head, and how large it is when it is not compressed."""
+    """The location of a compressed piece behind the head, and its uncompressed size."""
 
     offset: Count
     length: Annotated[int, Meta(ge=0, le=MAX_PIECE_BYTES)]
@@ -41,7 +42,7 @@ class Piece(Struct, array_like=True, frozen=True):
 
 
 class SummaryLine(Struct, array_like=True, frozen=True):
-    """Hold the fields of a `Page`, and where the town at its beginning lies."""
+    """The fields of a `SegmentSummary`, and the location of the characters at its beginning."""
 
     number: Count
     first_row: Count
@@ -56,7 +57,7 @@ class SummaryLine(Struct, array_like=True, frozen=True):
 
 
 class Head(Struct):
-    """Say which segments a survey is of, what their pages are, and where the state after the first `count` lies."""
+    """The segments that an index covers, their summaries, and the location of the state after the first `count`."""
 
     meaning: int
     segments: list[str]
@@ -69,12 +70,12 @@ class Head(Struct):
 
 
 def packed(data: bytes) -> tuple[bytes, int]:
-    """Compress a piece; gives it with its size."""
+    """Compress a piece; return it with its size."""
     return bytes(pa.compress(data, codec="zstd", asbytes=True)), len(data)
 
 
 def unpacked(data: bytes, size: int) -> bytes:
-    """Undo `packed`; `ValueError` for what it did not make."""
+    """Decompress a piece; `ValueError` for anything that `packed` did not make."""
     try:
         return bytes(pa.decompress(data, decompressed_size=size, codec="zstd", asbytes=True))
     except (pa.ArrowException, OSError) as error:
@@ -82,14 +83,14 @@ def unpacked(data: bytes, size: int) -> bytes:
 
 
 class IndexWriter:
-    """Collect the pieces of a survey and write them in one step."""
+    """The pieces of an index, written in one step."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._offset = 0
 
     def add(self, piece: bytes, size: int) -> Piece:
-        """Take a piece that is compressed already; gives where it will lie."""
+        """Add a compressed piece; return its location."""
         if max(len(piece), size) > MAX_PIECE_BYTES:
             raise ValueError("a piece is too large")
         place = Piece(self._offset, len(piece), size, digest_of(piece))
@@ -98,20 +99,20 @@ class IndexWriter:
         return place
 
     def copy(self, file: IndexFile, piece: Piece) -> Piece:
-        """Take a piece of another file as it is."""
+        """Add a piece of another file unchanged."""
         return self.add(file.packed(piece), piece.size)
 
     def add_array(self, array: Ints) -> tuple[Any, Piece]:
-        """Take whole numbers, as the steps between them in as few bytes as hold them."""
+        """Add whole numbers, stored as their differences in the narrowest type."""
         steps = np.diff(array.astype(np.int64), prepend=np.int64(0))
         low, high = (int(steps.min()), int(steps.max())) if len(steps) else (0, 0)
         width = next(w for w in WIDTHS if np.iinfo(w).min <= low and high <= np.iinfo(w).max)
         return width, self.add(*packed(steps.astype(f"<{width}").tobytes()))
 
     def write(self, folder: Path, head: Head) -> None:
-        """Put the survey beside the segments; `OSError` where the folder cannot be written into."""
+        """Write the index beside the segments; `OSError` if the folder is not writable."""
         text = encode(head)
-        beside = folder / f"survey-{secrets.token_hex(8)}.tmp"  # others may be reading the same recording
+        beside = folder / f"survey-{secrets.token_hex(8)}.tmp"  # other processes may be reading the same recording
         try:
             with beside.open("xb") as file:
                 file.write(MAGIC + b"%016x %b\n" % (len(text), sha256(text).hexdigest().encode()) + text)
@@ -126,17 +127,17 @@ class IndexWriter:
 
 
 class IndexFile:
-    """Read a survey, whoever wrote it. Raises `FileNotFoundError` where there is none, `ValueError` for a bad one."""
+    """An index file. Raises `FileNotFoundError` if there is none, `ValueError` if it is invalid."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / INDEX_NAME
         with self._open() as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise ValueError("it is no survey")
+                raise ValueError("it is not an index")
             length, digest = _first_line(file)
             text = file.read(length)
         if len(text) != length or sha256(text).hexdigest() != digest:
-            raise ValueError("the checksum of its head is another")
+            raise ValueError("the checksum of its head does not match")
         try:
             self.head = decode(Head, text)
         except WebSocketError as error:
@@ -146,22 +147,22 @@ class IndexFile:
 
     def _open(self) -> BinaryIO:
         if not stat.S_ISREG(self._path.lstat().st_mode):
-            raise ValueError("it is no plain file")
+            raise ValueError("it is not a regular file")
         return self._path.open("rb")
 
     def read(self, piece: Piece) -> bytes:
-        """Read a piece, unpacked; `ValueError` where it is not what the head says, `OSError` where the disk fails."""
+        """Read and decompress a piece; `ValueError` if it does not match the head, `OSError` if the disk fails."""
         return unpacked(self.packed(piece), piece.size)
 
     def packed(self, piece: Piece) -> bytes:
-        """Read a piece as it was packed. The file may have been written anew, with more, since its head was read."""
+        """Read a compressed piece. The file may have been replaced by a longer one since its head was read."""
         with self._open() as file:
             file.seek(len(MAGIC))
             length, _ = _first_line(file)
             file.seek(length + piece.offset, os.SEEK_CUR)
             data = file.read(piece.length)
         if digest_of(data) != piece.digest:
-            raise ValueError("the checksum of a piece is another")
+            raise ValueError("the checksum of a piece does not match")
         return data
 
     def arrays(self) -> dict[str, Ints]:
@@ -174,12 +175,12 @@ class IndexFile:
 
 
 def _first_line(file: BinaryIO) -> tuple[int, str]:
-    """Read how long the head is, and its checksum."""
+    """Read the length of the head, and its checksum."""
     line = file.readline(100)
     try:
         length, digest = int(line[:16], 16), line[17:-1].decode("ascii")
     except ValueError:
         raise ValueError("its first line is damaged") from None
     if not 0 <= length <= MAX_HEAD_BYTES:
-        raise ValueError("its head is too large to be one")
+        raise ValueError("its head is too large")
     return length, digest

@@ -1,8 +1,8 @@
-"""The questions answered from a recording larger than memory: from what is kept of all, and a segment at a time.
+"""The questions about a recording larger than memory, answered from its index and from one segment at a time.
 
-A survey knows what does not grow with the number of events: the present, transitions, counts by second, gaps, places,
-and for each segment the town at its beginning. What is asked of single events is read from the segments that can
-have it, which their statistics tell.
+The index has what does not grow with the number of events: the present, transitions, counts by second, gaps, places,
+and the characters at the beginning of each segment. Single events are read from the segments that may contain them,
+according to their statistics.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from .segment_reader import SegmentFolder
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 PAGES: Final = 3
-"""Segments held in memory at a time."""
+"""How many segments are in memory at a time."""
 
 
 class LongStore:
-    """Answer what an `EventStore` answers, from segments; what it gives is the caller's own."""
+    """The answers of an `EventStore`, read from segments; results belong to the caller."""
 
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
         self._folder = folder
         self._survey = RecordingIndex(folder, verify=True, progress=progress)
-        self._survey.go_on(progress=progress)
+        self._survey.read_until(progress=progress)
         self._whole = self._survey.whole
         self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
         self._starts = [page.first_row for page in self._pages]
@@ -52,7 +52,7 @@ class LongStore:
         self.rows_since, self.payload_keys = whole.rows_since, whole.payload_keys
 
     def _store(self, number: int) -> EventStore:
-        """Give the events of a page as a store, whose rows begin at 0."""
+        """Return the events of a segment as a store, whose rows begin at 0."""
         store = self._held.get(number)
         if store is None:
             page = self._pages[number]
@@ -60,15 +60,13 @@ class LongStore:
             store.names.said, store.names.known = self._whole.names.said, self._whole.names.known
             told, *ahead = self._survey.town(page)
             store.append([told], 0.0, page.epoch)
-            store.writer.go_on_from_snapshot(
-                0
-            )  # the stream has come to it, even where the page begins with another snapshot
+            store.writer.go_on_from_snapshot(0)  # also if the segment begins with another snapshot
             store.append(ahead, 0.0, page.epoch)
             known = len(self._folder.problems)
             for entry in self._folder.entries([page.segment]):
                 store.append(list(entry.messages), entry.received, entry.epoch)
             for problem in self._folder.problems[known:]:
-                logger.warning("%s was damaged since it was opened: %s", self._folder.path, problem)
+                logger.warning("%s was damaged after it was opened: %s", self._folder.path, problem)
             self._held[number] = store
             if len(self._held) > PAGES:
                 self._held.popitem(last=False)
@@ -76,7 +74,7 @@ class LongStore:
         return store
 
     def _together(self, frames: list[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
-        """Put frames of pages under each other, their categories those of the whole recording."""
+        """Concatenate the frames of segments, with the categories of the whole recording."""
         if not frames:
             return empty
         words = self._whole.words
@@ -92,7 +90,7 @@ class LongStore:
         return frame
 
     def _moment(self, moment: Moment) -> pd.Timestamp | None:
-        """Read a moment once for all pages: each has a newest event of its own."""
+        """Resolve a moment once for all segments, since each has a newest event of its own."""
         if moment is None:
             return None
         return pd.Timestamp(moment_ns(moment, self._whole.view().newest), unit="ns", tz="UTC")
@@ -111,7 +109,7 @@ class LongStore:
         where: str | None = None,
         payload: bool = False,
     ) -> pd.DataFrame:
-        """List events as `EventStore.events` does, reading the segments that can have them, from the last on."""
+        """List events as `EventStore.events` does, reading the segments that may contain them, newest first."""
         types, characters, kinds = names_of(type), names_of(character_id), names_of(event_type)
         after, before = self._moment(since), self._moment(until)
         frames: list[pd.DataFrame] = []
@@ -137,7 +135,7 @@ class LongStore:
         return self._together(frames[::-1], EventStore(max_rows=1).events(payload=payload, where=where))
 
     def payload(self, row: int) -> Any:
-        """Give the payload of an event as it was sent; `KeyError` for a row that is not there."""
+        """Return the payload of an event as it was sent; `KeyError` for a row that does not exist."""
         row = whole(row, "a row", least=None)
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row >= self._pages[number].next_row:
@@ -145,7 +143,7 @@ class LongStore:
         return self._store(number).payload(row - self._pages[number].first_row)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
-        """Give what the envelopes of rows said, as `EventStore.links` does."""
+        """Return what the envelopes of rows said, as `EventStore.links` does."""
         found: dict[int, Links] = {}
         for number, start in enumerate(self._starts):
             held = [row - start for row in rows if start <= row < self._pages[number].next_row]
@@ -154,7 +152,7 @@ class LongStore:
         return found
 
     def errors(self) -> pd.DataFrame:
-        """List what went wrong, as `EventStore.errors` does."""
+        """List the errors, as `EventStore.errors` does."""
         wanted = [number for number, page in enumerate(self._pages) if page.errors]
         frames = [self._rows_of(number, self._store(number).errors()) for number in wanted]
         return self._together(frames, EventStore(max_rows=1).errors())
@@ -176,10 +174,10 @@ class LongStore:
     # --- questions about the town ------------------------------------------------------------------------------------
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
-        """Show the town now, or as it was, as `EventStore.characters` does."""
+        """Return the characters now or at an earlier time, as `EventStore.characters` does."""
         asked = [value for value in (at, row, tick) if value is not None]
         if len(asked) > 1:
-            raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
+            raise ValueError("characters() takes one of at, row and tick, not several")
         if not asked:
             return self._whole.characters()
         tick = None if tick is None else whole(tick, "a tick", least=None)
@@ -223,7 +221,7 @@ class LongStore:
                 part = {name: values[mine] for name, values in part.items()}
             parts.append(part)
         told_rows = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, np.int64)
-        # places for whatever has a row, so that their order is kept where nothing is between
+        # an index for each row that matters, which keeps their order
         rows = np.unique(np.concatenate([told_rows, extra.rows, gap_rows])).astype(np.int64)
         at = np.searchsorted(rows, told_rows)
         columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in names}
@@ -237,14 +235,14 @@ class LongStore:
         return stay_table(view, extra, np.searchsorted(rows, gap_rows), character_id)
 
     def event_dicts(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
-        """Give the events from row `start` to before `stop` as dicts."""
+        """Yield the events from row `start` to before `stop` as dicts."""
         for number, page in enumerate(self._pages):
             if page.next_row > start and page.first_row < stop:
                 for event in self._store(number).event_dicts(start - page.first_row, stop - page.first_row):
                     yield {**event, "row": event["row"] + page.first_row}
 
     def __len__(self) -> int:
-        """Count the events."""
+        """Return the number of events."""
         return self._whole.next_row
 
     @property

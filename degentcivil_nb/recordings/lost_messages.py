@@ -1,4 +1,4 @@
-"""Gaps in the place of messages that a recording lost, said as exactly as is known."""
+"""Gaps in place of messages that a recording lost, as exact as possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAMAGED: Final = "damaged"
 def gap_entries(
     last: tuple[str, int] | None, lost: list[SegmentStats], following: pa.RecordBatch | None, received: float
 ) -> Iterator[RecordedMessage]:
-    """Declare what is missing between `last` and what follows, as exactly as is known."""
+    """Declare what is missing between `last` and what follows, as exactly as possible."""
     gaps = [
         Gap(epoch, low if last is None or last[0] != epoch else max(low, last[1] + 1), high, DAMAGED)
         for stats in lost
@@ -40,7 +40,7 @@ def gap_entries(
 
 
 def last_position(batch: pa.RecordBatch | None) -> tuple[str, int] | None:
-    """Give the last position that a batch accounts for."""
+    """Return the last position that a batch accounts for."""
     stats = SegmentStats(0, 0, 0)
     if batch is not None:
         stats.add(batch)

@@ -1,4 +1,4 @@
-"""What a recording says of itself: who was recorded, and what each segment holds, under a checksum of its own."""
+"""The manifest of a recording: what was recorded, and what each segment contains, with a checksum."""
 
 from __future__ import annotations
 
@@ -27,51 +27,51 @@ LOCK: Final = "recording.lock"
 SEALED_NAME: Final = re.compile(r"segment-(\d{6,9})-([0-9a-f]{32})\.parquet")
 OPEN_NAME: Final = re.compile(r"segment-(\d{6,9})\.open")
 STATS_KEY: Final = b"degentcivil_nb.segment"
-MAX_MANIFEST_BYTES: Final = 64 << 20
+MAX_MANIFEST_BYTES: Final = 64 << 20  # some 200,000 segments
 MAX_WORDS: Final = 1_000
-"""A segment with more types, or epochs, than that does not list them, and cannot be skipped by them."""
+"""A segment with more types or epochs than that does not list them, so questions cannot skip it by them."""
 
 Count = Annotated[int, Meta(ge=0)]
 
 
 class SegmentStats(Struct, omit_defaults=True):
-    """Say what a segment holds, so that a question can pass it by; times in seconds since 1970."""
+    """What a segment contains, so that questions can skip it; times in seconds since 1970."""
 
     number: Count
     ordinal: Count
-    """The place of its first message in the recording."""
+    """The index of its first message in the recording."""
     row: Count
-    """The place of its first event in the recording."""
+    """The index of its first event in the recording."""
     messages: Count = 0
     rows: Count = 0
     data_bytes: Count = 0
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
     time: tuple[float, float] | None = None
-    """Of events: when they were sent, or received where no sender says."""
+    """Of events: when they were sent, or received if the sender gives no time."""
     sent: tuple[float, float] | None = None
-    """Of events whose senders say when."""
+    """Of events with a sender's time."""
     tick: tuple[int, int] | None = None
     seq: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """First and last position by epoch."""
+    """First and last seq by epoch."""
     types: dict[str, int] | None = field(default_factory=dict)
-    """Messages by type, `None` where there are too many types."""
+    """Messages by type, `None` if there are too many types."""
     position: tuple[str, Count] | None = None
-    """The last position accounted for by its end."""
+    """The last position accounted for at its end."""
 
     @property
     def name(self) -> str:
-        """Give the name of its sealed file, which has the file's checksum in it."""
+        """Return the name of its sealed file, which contains the file's checksum."""
         return f"segment-{self.number:06d}-{self.digest}.parquet"
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take up what a further batch holds."""
+        """Add the contents of a batch."""
         size = batch.num_rows
         self.messages += size
         rows = size - batch.column("row").null_count
         self.rows += rows
         self.data_bytes += batch.column("data").nbytes
         clocks = batch.select(["timestamp", "received"])
-        if rows < size:  # a control message has no time of its own, but that of what it stands between
+        if rows < size:  # a control message has no time of its own
             clocks = clocks.filter(batch.column("row").is_valid())
         self.time = _wider(self.time, event_times(clocks))
         self.sent = _wider(self.sent, sent_times(clocks))
@@ -125,10 +125,9 @@ def _wider(span: tuple[float, float] | None, times: Any) -> tuple[float, float] 
 
 
 def span_of(segments: Iterable[SegmentStats]) -> tuple[float, float] | None:
-    """Say from when to when a recording is, in seconds since 1970, by the clock of its stream.
+    """Return the first and last time of a recording, in seconds since 1970, by the clock of its stream.
 
-    Where that is a clock of its own (a simulated January, recorded in November), when messages without a time were
-    received says nothing.
+    If the stream has a clock of its own (a simulated January, recorded in November), times of receipt are ignored.
     """
     time = sent = None
     for stats in segments:
@@ -148,7 +147,7 @@ def _end_of_gap(data: bytes) -> tuple[str, int] | None:
 
 
 class Manifest(Struct, omit_defaults=True):
-    """Say whose recording it is, whether it was finished, and what its sealed segments hold."""
+    """The origin of a recording, whether it was finished, and what its sealed segments contain."""
 
     format: int = FORMAT
     run_id: str | None = None
@@ -165,7 +164,7 @@ class _Sealed(Struct):
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it beside, bring it to the disk, and put it in place in one step."""
+    """Write the manifest to disk and put it in place in one step."""
     body = encode(manifest)
     write_whole(folder / MANIFEST, _whole(body))
 
@@ -175,19 +174,19 @@ def _whole(body: bytes) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read it; `ValueError` says why it cannot be believed, `FileNotFoundError` that there is none."""
+    """Read the manifest; `ValueError` if it is invalid, `FileNotFoundError` if there is none."""
     path = folder / MANIFEST
     if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise ValueError("it is too large to be one")
+        raise ValueError("it is too large for a manifest")
     return parse_manifest(path.read_bytes())
 
 
 def parse_manifest(text: bytes) -> Manifest:
-    """Read what a manifest's file holds; `ValueError` says why it cannot be believed."""
+    """Parse the content of a manifest file; `ValueError` if it is invalid."""
     try:
         sealed = decode(_Sealed, text)
         if _whole(bytes(sealed.recording)) != text:
-            raise ValueError("its checksum is another")
+            raise ValueError("its checksum does not match")
         manifest = decode(Manifest, sealed.recording)
     except WebSocketError as error:
         raise ValueError(error.message) from error
@@ -197,7 +196,7 @@ def parse_manifest(text: bytes) -> Manifest:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that after any crash there is either all of it or what was there before."""
+    """Write a file so that after any crash either all of it or the previous version exists."""
     beside = path.with_name(path.name + ".tmp")
     with beside.open("wb") as file:
         file.write(data)
@@ -208,7 +207,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring names in a folder to the disk, where the system can."""
+    """Write a folder's entries to disk, if the system supports it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -219,5 +218,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def digest_of(data: Any) -> str:
-    """Give the checksum that a sealed segment's name carries."""
+    """Return the checksum as used in the name of a sealed segment."""
     return sha256(data).hexdigest()[:32]

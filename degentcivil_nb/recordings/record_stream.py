@@ -1,4 +1,4 @@
-"""Recording without a notebook: a stream followed for as long as it takes, straight into a folder."""
+"""Recording without a notebook: a stream is written to a folder for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .save import declare_gap_between
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
-LOOK_S: Final = 1.0
+WATCH_S: Final = 1.0  # how often progress is shown
 
 Told = Callable[[str], None]
 Watch = Callable[[SimulationClient, RecorderStats], None]
 
 
 class StreamRecorder:
-    """Write what a simulation says into a folder until told to end; a recording that is there is gone on with.
+    """A recorder of a simulation's stream into a folder until cancelled; an existing recording is continued.
 
-    `tell` hears in a sentence what happens to the connection, `watch` once a second how far it is. The folder is made
-    when there is something to put into it. Raises `ValueError` for what is no WebSocket URL or no folder for it, and
-    `ConnectionError` where nothing can be had.
+    `tell` is called with a sentence when the connection changes, `watch` once a second with the progress. The folder is
+    created when there is something to write. Raises `ValueError` for an invalid URL or folder, and `ConnectionError` if
+    there is no connection.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class StreamRecorder:
         self._url = url
         self._tell = tell
         self._watch = watch
-        self._told = ""
+        self._last_notice = ""
         self._begun = False
         self._early: list[tuple[list[RawMessage], float, str | None]] = []
-        SimulationClient(url, token=token)  # refuses a bad URL before there is a folder
+        SimulationClient(url, token=token)  # refuses an invalid URL before a folder is created
         if path.exists():
             self.recorder = Recorder(path, url=url)
         self._client = SimulationClient(
@@ -56,24 +56,24 @@ class StreamRecorder:
         )
 
     async def run(self) -> None:
-        """Follow the stream until cancelled, or until it is over for good, which is a `ConnectFailed`."""
+        """Follow the stream until cancelled, or until it ends for good, which raises `ConnectFailed`."""
         client = self._client
         try:
             await client.open()
             self._begin()
-            watching = asyncio.create_task(self._look())
+            watching = asyncio.create_task(self._watch_progress())
             try:
                 await client.run()
             finally:
                 watching.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watching
-            raise ConnectFailed(client.last_error or "the connection ended", "Nothing more will come from there")
+            raise ConnectFailed(client.last_error or "the connection ended", "No more messages will arrive from there")
         finally:
             await client.close()
 
     def close(self) -> RecorderStats | None:
-        """Finish the recording and say how far it came; `None` if it never began."""
+        """Finish the recording and return its statistics; `None` if it never began."""
         if self.recorder is None:
             return None
         self.recorder.close()
@@ -83,7 +83,7 @@ class StreamRecorder:
         recorder = self.recorder
         if recorder is None:
             recorder = Recorder(self.path, url=self._url)
-        elif recorder.existed and recorder.position is None:  # nobody can ask for what came in between
+        elif recorder.existed and recorder.position is None:  # what was sent in between cannot be requested
             recorder.put(declare_gap_between(None, None), time.time())
         if self._client.hello is not None:
             recorder.run_id = self._client.hello.run_id
@@ -98,19 +98,19 @@ class StreamRecorder:
         else:
             self._early.append((messages, received, epoch))
 
-    async def _look(self) -> None:
+    async def _watch_progress(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(WATCH_S)
             if self.recorder is not None:
                 try:
                     self._watch(self._client, self.recorder.stats())
-                except Exception:  # showing how far it is must not end a recording that runs for days
-                    logger.exception("how far the recording is could not be shown; it goes on unseen")
+                except Exception:  # a failure to show progress must not end a recording that runs for days
+                    logger.exception("the progress could not be shown; the recording continues without")
                     return
 
     def _note(self) -> None:
         client = self._client
         why = f": {client.last_error}" if client.state == "reconnecting" and client.last_error else ""
-        if client.state != "closed" and self._told != f"{client.state}{why}":
-            self._told = f"{client.state}{why}"
-            self._tell(self._told)
+        if client.state != "closed" and self._last_notice != f"{client.state}{why}":
+            self._last_notice = f"{client.state}{why}"
+            self._tell(self._last_notice)

@@ -1,4 +1,4 @@
-"""Recording while it comes: a bounded queue, and a thread that writes and never holds up whoever fills it."""
+"""Recording of a live stream: a bounded queue, and a thread that writes and never delays the caller."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 RECORDER: Final = "recorder"
-"""The reason of a gap that only the recording has: its disk could not keep up."""
-MAX_PENDING: Final = 262_144
+"""The reason of a gap that only the recording has, because its disk was too slow."""
+MAX_PENDING: Final = 262_144  # messages that wait for the disk; more are dropped and declared
 MAX_PENDING_BYTES: Final = 256 << 20
-INTERVAL_S: Final = 0.25
-COMMIT_S: Final = 0.5
-SAMPLE: Final = 32
+INTERVAL_S: Final = 0.25  # between two writes
+COMMIT_S: Final = 0.5  # the most that is lost if the machine fails
+SAMPLE: Final = 32  # payloads that the size of a list is estimated from
 PACKED: Final = 256
-"""A list of so many messages is made columns of at once: then they are at hand, and their frames can go."""
+"""Lists of so many messages are converted to columns at once, so that their frames can be freed."""
 
 
 class RecorderStats(NamedTuple):
-    """Say how far a recording is."""
+    """The progress of a recording."""
 
     path: str
     messages: int
-    """Written, those of earlier recorders into the same folder included."""
+    """Messages written, including those of earlier recorders into the same folder."""
     rows: int
     """Events among them."""
     pending: int
     dropped: int
-    """Messages that are missing in the recording, each in a declared gap."""
+    """Messages missing in the recording, all in declared gaps."""
     segments: int
     bytes_written: int
     position: tuple[str, int] | None
     """Epoch and `seq` of the last position accounted for in writing."""
     committed: tuple[str, int] | None
-    """The last position that is safe on the disk, whatever happens to the process."""
+    """The last position that is safe on disk, whatever happens to the process."""
     unsafe: int
-    """Messages that are not safe on the disk yet, those that wait included."""
+    """Messages not safe on disk yet, including waiting ones."""
     lost: int
-    """Messages that were written and whose files somebody took away since."""
+    """Messages that were written and whose files were deleted since."""
     error: str | None
     """Why nothing can be written at the moment."""
 
     @property
     def state(self) -> str:
-        """Say how it is: `writing`, or `failing` and why; and what will never be in it."""
+        """Return `writing`, or `failing` with the reason, and how much will be missing."""
         said = [f"failing: {self.error}, {self.unsafe:,} messages wait" if self.error else "writing"]
         if self.dropped:
             said.append(f"{self.dropped:,} messages are missing")
@@ -74,13 +74,13 @@ class RecorderStats(NamedTuple):
 
 
 class Recorder:
-    """Write what a sink is given into a folder, on a thread of its own; goes on with a recording that is there.
+    """A writer of what a sink receives into a folder, on a thread of its own; it continues an existing recording.
 
     What was put more than half a second before the process ends, however it ends, can be read afterwards; the first
-    messages are written at once. A folder that is deleted meanwhile is made anew, with what is held.
-    `put` takes lists of messages in order, from one thread, and returns at once; `snapshot` gives the town as it is,
-    as messages, and is asked on that thread when something had to be dropped. Raises `ValueError` for a folder of
-    something else, `BlockingIOError` where another recorder is at work, and `OSError` where nothing can be written.
+    messages are written at once. A folder that is deleted meanwhile is created again, with what is held. `put` takes
+    lists of messages in order, from one thread, and returns at once; `snapshot` returns the current characters as
+    messages, and is called on that thread when messages had to be dropped. Raises `ValueError` for a folder of
+    something else, `BlockingIOError` if another recorder is writing, and `OSError` if nothing can be written.
     """
 
     def __init__(
@@ -113,14 +113,14 @@ class Recorder:
         self._max_bytes = max_pending_bytes
         self._queue: deque[tuple[RecordedMessage | Packed, int, int]] = deque()
         # each counter has one writer, so that no lock is needed
-        self._put_messages = self._put_bytes = 0
+        self._queued_messages = self._queued_bytes = 0
         self._taken_messages = self._taken_bytes = 0
         self._lost: list[Gap] = []
-        self._lost_now = 0
+        self._undeclared = 0
         self._dropped = 0
         self._unwritten: list[RecordedMessage | Packed] = []
         self._dirty = False
-        self._flushed_at = self._safe_at = -math.inf  # so that what comes first is written at once
+        self._flushed_at = self._safe_at = -math.inf  # so that the first messages are written at once
         self._error: str | None = None
         self._committed = self._writer.position
         self._safe_messages = self._writer.messages
@@ -134,12 +134,12 @@ class Recorder:
 
     @property
     def existed(self) -> bool:
-        """Say whether the folder held a recording before, which is gone on with."""
+        """Return whether the folder contained a recording before, which is continued."""
         return self._writer.existed
 
     @property
     def run_id(self) -> str | None:
-        """Give whose recording it is; the first that was said stays."""
+        """Return the id of the recorded run; the first one set stays."""
         return self._writer.manifest.run_id
 
     @run_id.setter
@@ -149,10 +149,10 @@ class Recorder:
 
     @property
     def position(self) -> tuple[str, int] | None:
-        """Give epoch and `seq` of the last position that was accounted for in writing."""
+        """Return epoch and `seq` of the last position accounted for in writing."""
         return self._writer.position
 
-    # --- the side that fills ----------------------------------------------------------------------------------------
+    # --- called by the sink ----------------------------------------------------------------------------------------
 
     def put(
         self,
@@ -161,20 +161,21 @@ class Recorder:
         epoch: str | None = None,
         taken: Ingested | None = None,
     ) -> None:
-        """Take what a sink is given; never waits and never raises. The list is not to be changed afterwards.
+        """Queue what a sink receives, without waiting or raising. The list must not be changed afterwards.
 
-        `taken` is what `EventStore.take` gave for the same list, which spares doing it again.
+        `taken` is what `EventStore.take` returned for the same list; its columns are reused.
         """
         if self._stopped or not messages:
             return
         size = _bytes_of(messages)
-        pending = self._put_messages - self._taken_messages
+        pending = self._queued_messages - self._taken_messages
         if (
-            pending + len(messages) > self._max_pending or self._put_bytes - self._taken_bytes + size > self._max_bytes
+            pending + len(messages) > self._max_pending
+            or self._queued_bytes - self._taken_bytes + size > self._max_bytes
         ) and pending:
             self._drop(messages, epoch)
             return
-        if self._lost_now:
+        if self._undeclared:
             messages, taken = [*self._declared(received), *messages], None
         self._add(RecordedMessage(messages, received, epoch), size, taken)
         if pending + len(messages) >= BLOCK_ROWS or self._safe_at == -math.inf:
@@ -186,16 +187,16 @@ class Recorder:
         if count >= PACKED:
             try:
                 part = pack([entry], taken)
-            except Exception as error:  # noqa: BLE001 — a boundary: whoever fills it must not hear of a bug of ours
+            except Exception as error:  # noqa: BLE001 — a bug here must not reach the sink
                 logger.debug("%d messages are written one by one: %s", count, error)
         self._queue.append((part, count, size))
-        self._put_messages += count
-        self._put_bytes += size
+        self._queued_messages += count
+        self._queued_bytes += size
 
     def _drop(self, messages: list[RawMessage], epoch: str | None) -> None:
-        if not self._lost_now:
-            logger.warning("the recording into %s cannot keep up; what it misses is declared in it", self.path)
-        self._lost_now += len(messages)
+        if not self._undeclared:
+            logger.warning("the disk of %s is too slow; messages missing in the recording are declared", self.path)
+        self._undeclared += len(messages)
         self._dropped += len(messages)
         if self._monitor is not None:
             self._monitor.update_metrics("recorder_dropped", len(messages))
@@ -209,14 +210,14 @@ class Recorder:
 
     def _declared(self, received: float) -> list[RawMessage]:
         declared = [gap_message(gap, received) for gap in self._lost]
-        self._lost, self._lost_now = [], 0
+        self._lost, self._undeclared = [], 0
         return declared + (self._snapshot() if self._snapshot is not None else [])
 
     def close(self, timeout: float = 30.0) -> None:
         """Write what is pending, seal the recording and end the thread; idempotent."""
         if self._stopped and not self._thread.is_alive():
             return
-        if self._lost_now and not self._closing:
+        if self._undeclared and not self._closing:
             now = time.time()
             self._add(RecordedMessage(self._declared(now), now, None), 0)
         self._stopped = self._closing = True
@@ -226,19 +227,19 @@ class Recorder:
             logger.warning("the recording into %s is still being written", self.path)
 
     def stats(self) -> RecorderStats:
-        """Say how far it is."""
+        """Return the progress."""
         writer = self._writer
         return RecorderStats(
             str(self.path),
             writer.messages,
             writer.rows,
-            self._put_messages - self._taken_messages,
+            self._queued_messages - self._taken_messages,
             self._dropped,
             len(writer.manifest.segments),
             writer.bytes_written,
             writer.position,
             self._committed,
-            self._put_messages - self._taken_messages + writer.messages - self._safe_messages,
+            self._queued_messages - self._taken_messages + writer.messages - self._safe_messages,
             self._deleted,
             self._error,
         )
@@ -252,7 +253,7 @@ class Recorder:
             last = self._closing
             try:
                 self._turn(last)
-            except Exception as error:  # a boundary: a full disk, or a bug of ours, must not end the recording
+            except Exception as error:  # a full disk, or a bug here, must not end the recording
                 if self._error is None:
                     bug = None if isinstance(error, OSError) else error
                     logger.warning("cannot write the recording into %s: %s", self.path, error, exc_info=bug)
@@ -264,16 +265,16 @@ class Recorder:
                 return
 
     def _turn(self, last: bool) -> None:
-        """Write what waits; the error stays until the disk has taken everything that was due."""
-        self._stay_in_place()
+        """Write what is waiting; the error stays until everything due was written."""
+        self._restore_files()
         self._seal_if_full()
         self._drain()
         now = time.monotonic()
         if self._dirty and (self._error is not None or now - self._safe_at >= self._commit_s):
             self._writer.commit()
-            self._stay_in_place()
+            self._restore_files()
             self._note_safe(now)
-        elif now - self._flushed_at >= INTERVAL_S:  # a flood wakes oftener, and fills its segments before
+        elif now - self._flushed_at >= INTERVAL_S:  # a flood wakes the thread more often, and fills segments earlier
             self._writer.flush()
             self._flushed_at = now
         if last:
@@ -281,14 +282,14 @@ class Recorder:
             self._note_safe(now)
         self._error = None
 
-    def _stay_in_place(self) -> None:
-        """Write anew what is held where the folder or its files are not those that were written into (issue 10)."""
+    def _restore_files(self) -> None:
+        """Write the held messages again if the folder or its files were replaced or deleted (issue 10)."""
         if self._writer.is_in_place():
             return
         self._committed, self._safe_messages = None, 0
-        self._deleted = self._writer.write_anew()
+        self._deleted = self._writer.rewrite()
         logger.warning(
-            "the files of the recording in %s were taken away; what was held is written anew, %d messages are gone",
+            "the files of the recording in %s were deleted; what is held is written again, %d messages are lost",
             self.path,
             self._deleted,
         )
@@ -326,13 +327,13 @@ class Recorder:
         return parts
 
     def _abandon(self) -> None:
-        """Be inert in the child of a fork, where the thread is not."""
+        """Release everything in a forked child, which does not have the thread."""
         self._stopped = True
         self._queue.clear()
         self._writer.abandon()
 
 
 def _bytes_of(messages: Sequence[RawMessage]) -> int:
-    """Estimate the bytes of payloads from a sample of them."""
+    """Estimate the bytes of payloads from a sample."""
     step = max(1, len(messages) // SAMPLE)
     return sum([len(message.data) for message in messages[::step]]) * step

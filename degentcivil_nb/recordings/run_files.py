@@ -1,4 +1,4 @@
-"""Where the recordings of many runs lie, on this machine or in object storage, and what they say of themselves."""
+"""The files of many runs' recordings, on this machine or in object storage, and what they contain."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from .manifest import (
 )
 from .segment_reader import MAX_SEGMENT_BYTES, read_batch
 
-LOOKS: Final = 5
-"""So often a run is looked at whose segments are sealed at that very moment."""
+ATTEMPTS: Final = 5
+"""How often a run is read again if its segments are sealed at that very moment."""
 
 
 class Found(NamedTuple):
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class Sealed:
-    """Hold where a sealed segment is and what it says of itself."""
+    """The path of a sealed segment, and its statistics."""
 
     path: str
     digest: str
@@ -56,7 +56,7 @@ class Sealed:
 
 @dataclass(slots=True)
 class RunFiles:
-    """Hold what is known of one run without having read its events."""
+    """What is known of a run without reading its events."""
 
     name: str
     path: str
@@ -69,12 +69,12 @@ class RunFiles:
 
     @property
     def stats(self) -> list[SegmentStats]:
-        """Give what each segment holds, in order."""
+        """Return the statistics of all segments, in order."""
         return sorted([*(one.stats for one in self.sealed), *self.tail_stats], key=lambda stats: stats.number)
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Be another whenever there is more in it."""
+        """Return a value that changes whenever the run has more events."""
         return (self.path, *(one.digest for one in self.sealed), sum(stats.messages for stats in self.tail_stats))
 
 
@@ -82,14 +82,14 @@ UNFINISHED_RUN: Final = "it was not finished, or is being recorded"
 
 
 def local(folder: str | os.PathLike[str]) -> tuple[pafs.FileSystem, str]:
-    """Give this machine's file system, and a folder as it calls it."""
+    """Return this machine's file system, and a folder in its notation."""
     return pafs.LocalFileSystem(), os.path.abspath(os.fsdecode(folder)).replace(os.sep, "/")  # noqa: PTH100 — keeps links
 
 
 def find_runs(filesystem: pafs.FileSystem, folder: str, *, deep: bool = True) -> list[RunFiles]:
-    """Find the recordings in a folder (with `deep`, in folders inside it too), in the order of their names.
+    """Find the recordings in a folder (with `deep`, also in its subfolders), in the order of their names.
 
-    Raises `FileNotFoundError` where there is no such folder. What is damaged is among each run's `problems`.
+    Raises `FileNotFoundError` if there is no such folder. Damage is listed in each run's `problems`.
     """
     runs: dict[str, list[Found]] = defaultdict(list)
     for file in _files(filesystem, folder, deep):
@@ -99,7 +99,7 @@ def find_runs(filesystem: pafs.FileSystem, folder: str, *, deep: bool = True) ->
 
 
 def _files(filesystem: pafs.FileSystem, folder: str, deep: bool) -> list[Found]:
-    """List the files of recordings in a folder; what cannot be listed inside it is passed by with a warning."""
+    """List the files of recordings in a folder; what cannot be listed inside it is skipped with a warning."""
     if isinstance(filesystem, pafs.LocalFileSystem):
         found = _local_files(folder, deep)
     else:
@@ -109,7 +109,7 @@ def _files(filesystem: pafs.FileSystem, folder: str, deep: bool) -> list[Found]:
 
 
 def _local_files(folder: str, deep: bool) -> Iterator[Found]:
-    """List files of this machine, whose names need not be UTF-8: Arrow fails at all of a folder for one that is not."""
+    """List local files, whose names need not be UTF-8: Arrow fails for a whole folder with one that is not."""
     left, seen = [folder], set()
     while left:
         here = left.pop()
@@ -124,17 +124,17 @@ def _local_files(folder: str, deep: bool) -> Iterator[Found]:
             path = f"{here.rstrip('/')}/{entry.name}"
             try:
                 about = entry.stat()
-            except OSError:  # it is gone by now, or a link to nothing
+            except OSError:  # deleted meanwhile, or a broken link
                 continue
             if stat.S_ISREG(about.st_mode):
                 yield Found(path, entry.name, about.st_size)
             elif deep and stat.S_ISDIR(about.st_mode) and (about.st_dev, about.st_ino) not in seen:
-                seen.add((about.st_dev, about.st_ino))  # a link may lead back
+                seen.add((about.st_dev, about.st_ino))  # a link may lead to a parent
                 left.append(path)
 
 
 def is_readable_name(path: str) -> bool:
-    """Say whether Arrow can open a path: it wants UTF-8."""
+    """Return whether Arrow can open a path, which must be UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -143,8 +143,8 @@ def is_readable_name(path: str) -> bool:
 
 
 def _read_again(filesystem: pafs.FileSystem, path: str, name: str, files: list[Found]) -> RunFiles:
-    """Read a run, once more where something is wrong with it and its files are others by now."""
-    for _ in range(LOOKS):
+    """Read a run, again if it has problems and its files have changed meanwhile."""
+    for _ in range(ATTEMPTS):
         run = _read(filesystem, path, name, files)
         if run.problems in ([], [UNFINISHED_RUN]):
             break
@@ -156,7 +156,7 @@ def _read_again(filesystem: pafs.FileSystem, path: str, name: str, files: list[F
 
 
 def _name(path: str, root: str) -> str:
-    """Call a run by its folder below the root, or as the root itself."""
+    """Return a run's name: its folder below the root, or the root itself."""
     below = path[len(root) + 1 :] if root else path
     return below or path.rpartition("/")[2]
 
@@ -195,24 +195,24 @@ def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[Fou
     return run
 
 
-def _opened(filesystem: pafs.FileSystem, path: str) -> pa.NativeFile:
+def _open_file(filesystem: pafs.FileSystem, path: str) -> pa.NativeFile:
     if isinstance(filesystem, pafs.LocalFileSystem):
-        return pa.OSFile(os.fsencode(path))  # as text it would have to be UTF-8
+        return pa.OSFile(os.fsencode(path))  # as bytes, since text would have to be UTF-8
     return filesystem.open_input_file(path)
 
 
 def _content(filesystem: pafs.FileSystem, file: Found, limit: int) -> bytes:
     if file.size > limit:
-        raise ValueError(f"{file.name} is too large to be what its name says")
-    with _opened(filesystem, file.path) as stream:
+        raise ValueError(f"{file.name} is too large for a file of this name")
+    with _open_file(filesystem, file.path) as stream:
         content: bytes = stream.read()
     return content
 
 
 def _own_stats(filesystem: pafs.FileSystem, file: Found, digest: str, run: RunFiles) -> SegmentStats | None:
-    """Read what a sealed segment that no manifest names says of itself."""
+    """Read the statistics inside a sealed segment that no manifest lists."""
     try:
-        with _opened(filesystem, file.path) as stream:
+        with _open_file(filesystem, file.path) as stream:
             metadata = pq.read_schema(stream).metadata or {}
         stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
     except (ValueError, OSError, pa.ArrowException, WebSocketError) as error:
@@ -223,7 +223,7 @@ def _own_stats(filesystem: pafs.FileSystem, file: Found, digest: str, run: RunFi
 
 
 def _read_tail(filesystem: pafs.FileSystem, file: Found, number: int, run: RunFiles) -> None:
-    """Read the sound records of a segment that was not sealed."""
+    """Read the valid records of an unsealed segment."""
     try:
         content = _content(filesystem, file, MAX_SEGMENT_BYTES)
     except (ValueError, OSError) as error:
@@ -249,18 +249,18 @@ def _read_tail(filesystem: pafs.FileSystem, file: Found, number: int, run: RunFi
 
 
 def verify(filesystem: pafs.FileSystem, sealed: Sealed) -> str | None:
-    """Compare a sealed segment with its checksum; gives what is wrong, `None` if nothing is."""
+    """Compare a sealed segment with its checksum; return what is wrong, `None` if nothing is."""
     try:
-        with _opened(filesystem, sealed.path) as stream:
+        with _open_file(filesystem, sealed.path) as stream:
             size = stream.size()
             sound = size <= MAX_SEGMENT_BYTES and digest_of(stream.read()) == sealed.digest
     except OSError as error:
         return str(error)
-    return None if sound else "its checksum is another"
+    return None if sound else "its checksum does not match"
 
 
 def summary(run: RunFiles) -> dict[str, Any]:
-    """Say what a run holds as far as its segments say it; `None` is unknown, counts of types are of messages."""
+    """Return what a run contains according to its segments; `None` is unknown, counts of types are of messages."""
     stats = run.stats
     span = span_of(stats)
     ticks = [one.tick for one in stats if one.tick is not None]

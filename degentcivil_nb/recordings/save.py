@@ -1,4 +1,4 @@
-"""What a session holds, as the messages that would tell it: for recordings that begin in the middle, and for `save`."""
+"""A session's events as messages, for `save` and for recordings that begin in the middle of a run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 Position = tuple[str, int] | None
-CHUNK: Final = 8_192
+CHUNK: Final = 8_192  # events converted at a time
 NOT_VALID: Final = "not a valid "
-"""How the store begins what it says of a malformed payload, with the type behind it."""
+"""How the store's text of a malformed payload begins; the type follows."""
 
 
 def snapshot_messages(store: EventStore, position: Position) -> list[RawMessage]:
-    """Give a snapshot of the town as the store knows it, as of a position, and the state of the run."""
+    """Return a snapshot of the store's characters as of a position, and the run state."""
     characters = snapshot_characters(store.present_columns())
     snapshot = Snapshot(seq=0 if position is None else position[1], characters=characters)
     messages = [RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))]
@@ -44,7 +44,7 @@ def snapshot_messages(store: EventStore, position: Position) -> list[RawMessage]
 
 
 def declare_gap_between(recorded: Position, now: Position) -> list[RawMessage]:
-    """Declare what a recording lacks that ends at one position and goes on behind another."""
+    """Declare what is missing in a recording that ends at one position and continues after another."""
     if recorded == now:
         return [] if now is not None else [gap_message(Gap(None))]
     if recorded is None or now is None:
@@ -56,10 +56,10 @@ def declare_gap_between(recorded: Position, now: Position) -> list[RawMessage]:
 
 
 def restore_into(store: EventStore, recorder: Recorder) -> None:
-    """Give a new session's store what the recording that it goes on with holds, as far as its retention goes."""
+    """Load the recording that a session continues into its store, as far as its retention allows."""
     for entry in SegmentFolder(recorder.path, live=True).entries():
         store.append(list(entry.messages), entry.received, entry.epoch)
-    if recorder.position is None:  # without positions nobody can ask for what came between
+    if recorder.position is None:  # without positions, what was sent in between cannot be requested
         now = time.time()
         between = declare_gap_between(None, None)
         store.append(between, now)
@@ -74,10 +74,10 @@ def save(
     run_id: str | None = None,
     url: str | None = None,
 ) -> Path:
-    """Write what a store holds as a finished recording; `FileExistsError` where there is one."""
+    """Write what a store holds as a finished recording; `FileExistsError` if the folder is not empty."""
     folder = Path(path)
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; save() makes a recording of its own, so give a new name")
+        raise FileExistsError(f"{folder} is not empty; save() writes a new recording, so pass another name")
     url = None if url is None else redacted(url)
     writer = SegmentWriter(folder, run_id=run_id, url=url, package=__version__)
     try:
@@ -92,20 +92,20 @@ def save(
 
 
 def held_entries(store: EventStore, position: Position = None) -> Iterator[RecordedMessage]:
-    """Give the events and ordered control messages that a store holds, in order, and the present where it needs to be.
+    """Yield the events and ordered control messages that a store holds, in order, with snapshots where needed.
 
-    Times are rounded to microseconds, as in the store; request ids, which it does not keep, are not there.
+    Times are rounded to microseconds, as in the store; request ids are missing, since the store does not keep them.
     """
     first, stop = store.first_row, store.next_row
     now = time.time()
     for gap in store.gaps().to_dict("records"):
-        if gap["row"] < first:  # its control message has gone with the events around it; what is missing stays missing
+        if gap["row"] < first:  # its control message was evicted with the events around it, but the gap remains
             known: Any = {name: None if pd.isna(value) else value for name, value in gap.items()}
             moment = known["time"].timestamp()
             said = Gap(known["epoch"], known["from_seq"], known["to_seq"], known["reason"], known["at_least"])
             yield RecordedMessage([gap_message(said, moment)], moment, said.epoch)
     lost_beginning = store.first_row > 0
-    if lost_beginning and position is not None:  # a snapshot beyond the events: they fill history, and it stays
+    if lost_beginning and position is not None:  # a snapshot later than the events: it stays, and they are history
         yield RecordedMessage(snapshot_messages(store, position), now, position[0])
     controls = store.control_rows(first, stop + 1)
     while True:
@@ -155,7 +155,7 @@ def _event_entries(store: EventStore, start: int, stop: int) -> Iterator[Recorde
 
 
 def _sent_type(type: str, text: str | None) -> str:
-    """Give the type that a message came with: the store calls one with a malformed payload an error."""
+    """Return the type that a message arrived with: the store changes it to error for a malformed payload."""
     if type == MessageTypes.ERROR and text is not None and text.startswith(NOT_VALID) and ":" in text:
         return text[len(NOT_VALID) : text.index(":")]
     return type

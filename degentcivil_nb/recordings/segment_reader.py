@@ -1,4 +1,4 @@
-"""Reading a recording: its segments, what is damaged, and the messages in order with gaps where some are lost."""
+"""Reading a recording: its segments, their damage, and the messages in order with gaps for lost ones."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
 from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, SegmentStats, digest_of, read_manifest
 
-MAX_SEGMENT_BYTES: Final = 4 << 30
-HASHING: Final = 2
-"""Segments that are compared with their checksums at a time."""
-LOOKS: Final = 5
-"""So often a folder is looked at in which the open segment is sealed at that very moment."""
+MAX_SEGMENT_BYTES: Final = 4 << 30  # read into memory: 60 times what a recorder writes
+VERIFYING_THREADS: Final = 2
+"""How many segments are verified at a time."""
+ATTEMPTS: Final = 5
+"""How often a folder is read again if its open segment is sealed at that very moment."""
 
 
 class _Sealed(OSError):
-    """Say that the writer has sealed a segment since the folder was listed."""
+    """The event that the writer sealed a segment after the folder was listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Say what is wrong with a recording, and where."""
+    """What is wrong with a recording, and where."""
 
     where: str
     """The file."""
     what: str
     missing: int | None = None
-    """Messages that are lost by it; `None` where nobody knows how many."""
+    """How many messages are lost by it; `None` if unknown."""
 
     def __str__(self) -> str:
         one = self.missing == 1
@@ -52,23 +52,23 @@ class Problem:
 
 @dataclass(slots=True)
 class Segment:
-    """Hold what is known of one segment; `path` is `None` for one that is gone."""
+    """What is known of a segment; `path` is `None` if its file is missing."""
 
     stats: SegmentStats
     path: Path | None
     sealed: bool
     batches: list[tuple[int, pa.RecordBatch]] = field(default_factory=list)
-    """Of an open segment, what could be read, and the place of its first message."""
+    """The readable batches of an open segment, with the index of their first message."""
     cut: bool = False
-    """True where an open segment ends in bytes that could not be read."""
+    """Whether an open segment ends in bytes that could not be read."""
 
 
 class SegmentFolder:
-    """Look into the folder of a recording; `problems` grows when reading finds damage.
+    """The folder of a recording; `problems` grows when reading finds damage.
 
-    `live` says that the open segment may be in the middle of being written. Raises `FileNotFoundError` where there is
-    no recording. Names in the manifest are never followed: only files that are called as ours are, and that lie in the
-    folder itself, are looked at.
+    `live` means that the open segment may be in the middle of being written. Raises `FileNotFoundError` if there is no
+    recording. Names in the manifest are never followed: only files in the folder itself, with names of our own form,
+    are read.
     """
 
     def __init__(self, path: Path, *, live: bool | None = None) -> None:
@@ -77,32 +77,32 @@ class SegmentFolder:
         self.manifest: Manifest | None
         self.segments: list[Segment]
         self.live = is_being_written(path) if live is None else live
-        self._look()
+        self._read_folder()
         self.finished = self.manifest is not None and self.manifest.closed
-        self.live = self.live and not self.finished  # a writer that begins or ends holds the lock of a finished one
+        self.live = self.live and not self.finished  # a writer that starts or ends locks finished ones too
         if not self.finished and not self.live:
             self._note_unfinished()
 
     @property
     def messages(self) -> int:
-        """Count the messages up to the end, lost ones included."""
+        """Return the number of messages up to the end, including lost ones."""
         return max((segment.stats.ordinal + segment.stats.messages for segment in self.segments), default=0)
 
     @property
     def rows(self) -> int:
-        """Count the events up to the end, lost ones included."""
+        """Return the number of events up to the end, including lost ones."""
         return max((segment.stats.row + segment.stats.rows for segment in self.segments), default=0)
 
     @property
     def position(self) -> tuple[str, int] | None:
-        """Give epoch and `seq` of the last position accounted for."""
+        """Return epoch and `seq` of the last position accounted for."""
         return next((s.stats.position for s in reversed(self.segments) if s.stats.position is not None), None)
 
     @cached_property
     def clock_begins(self) -> float | None:
-        """Give the first time of a stream that has a clock of its own; `None` where it is the receiver's.
+        """Return the first time of a stream that has its own clock; `None` if it uses the receiver's.
 
-        Told from the first segment whose senders say when: there half of all times are more than a day off.
+        It is decided by the first segment with senders' times: half of them are more than a day off.
         """
         for segment in self.segments:
             for clocks in self._clocks(segment):
@@ -114,24 +114,24 @@ class SegmentFolder:
         return None
 
     def _clocks(self, segment: Segment) -> list[pa.RecordBatch]:
-        """Read when messages were sent and received, without asking whether anything else is sound."""
+        """Read when messages were sent and received, without verifying anything else."""
         columns = ["timestamp", "received"]
         if not segment.sealed or segment.path is None:
             return [batch.select(columns) for _, batch in segment.batches]
         try:
             with pa.OSFile(os.fsencode(segment.path)) as file:
                 batches: list[pa.RecordBatch] = pq.ParquetFile(file).read(columns=columns).to_batches()
-        except (OSError, ValueError, pa.ArrowException):  # whoever reads all of it says what is wrong
+        except (OSError, ValueError, pa.ArrowException):  # reported when the segment is read
             return []
         return [batch.select(columns) for batch in batches if batch.schema.field("timestamp").type == pa.float64()]
 
-    def _look(self) -> None:
-        for left in reversed(range(LOOKS)):
+    def _read_folder(self) -> None:
+        for left in reversed(range(ATTEMPTS)):
             try:
                 self.manifest = self._manifest()
                 self.segments = self._segments()
                 return
-            except _Sealed:  # what was open has another name by now
+            except _Sealed:  # the open segment was renamed meanwhile
                 self.problems.clear()
                 if not left:
                     raise
@@ -139,14 +139,14 @@ class SegmentFolder:
     def _manifest(self) -> Manifest | None:
         if not self.path.is_dir() or not any(map(_is_ours, self.path.iterdir())):
             raise FileNotFoundError(
-                f"{self.path} is no recording (a folder with a manifest); open_runs opens a folder of recordings"
+                f"{self.path} is not a recording (a folder with a manifest); open_runs opens a folder of recordings"
             )
         try:
             return read_manifest(self.path)
         except FileNotFoundError:
-            self.problems.append(Problem("manifest.json", "there is none; what the segments say of themselves is used"))
+            self.problems.append(Problem("manifest.json", "missing; the segments' own statistics are used"))
         except (ValueError, OSError) as error:
-            self.problems.append(Problem("manifest.json", f"damaged: {error}; what the segments say is used"))
+            self.problems.append(Problem("manifest.json", f"damaged: {error}; the segments' own statistics are used"))
         return None
 
     def _segments(self) -> list[Segment]:
@@ -158,7 +158,7 @@ class SegmentFolder:
             if name is None:
                 continue
             stats = listed.get(int(name[1]))
-            if stats is None:  # its writer ended between sealing and saying so
+            if stats is None:  # its writer ended between sealing it and listing it
                 stats = self._own_stats(path, int(name[1]), name[2])
             if stats is not None and stats.digest == name[2]:
                 found[stats.number] = Segment(stats, path, sealed=True)
@@ -171,7 +171,7 @@ class SegmentFolder:
         for number, stats in listed.items():
             if number not in found:
                 found[number] = Segment(stats, None, sealed=True)
-                self._note(stats.name, "the file is gone", stats.messages)
+                self._note(stats.name, "the file is missing", stats.messages)
         return [found[number] for number in sorted(found)]
 
     def _note(self, where: str, what: str, missing: int | None = None) -> None:
@@ -180,7 +180,7 @@ class SegmentFolder:
             self.problems.append(problem)
 
     def _own_stats(self, path: Path, number: int, digest: str) -> SegmentStats | None:
-        """Read what a sealed segment that no manifest names says of itself."""
+        """Read the statistics inside a sealed segment that no manifest lists."""
         try:
             metadata = pq.read_schema(pa.BufferReader(_sound_bytes(path, digest))).metadata or {}
             stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
@@ -191,7 +191,7 @@ class SegmentFolder:
         return stats if stats.number == number else None
 
     def _open_segment(self, path: Path, number: int) -> Segment | None:
-        """Read the sound records of a segment that was not sealed."""
+        """Read the valid records of an unsealed segment."""
         try:
             size = path.stat().st_size
             content = b"" if size > MAX_SEGMENT_BYTES else path.read_bytes()
@@ -229,7 +229,7 @@ class SegmentFolder:
         cut = bool(damaged) and not (torn and self.live)
         if cut:
             what = "the file ends within a record" if torn else f"{damaged:,} bytes are damaged"
-            self._note(path.name, f"{what} after message {end or 0:,}; how much is missing there is not known")
+            self._note(path.name, f"{what} after message {end or 0:,}; how much is missing is unknown")
         return None if stats is None else Segment(stats, path, sealed=False, batches=batches, cut=cut)
 
     def _note_unfinished(self) -> None:
@@ -238,18 +238,17 @@ class SegmentFolder:
         last = f"position {position[1]:,} of epoch {position[0]}" if position else f"message {self.messages:,}"
         self._note(
             f"segment {where}",
-            f"the recording was not finished: it ends with {last}, what was committed last; what came then is unknown",
+            f"the recording was not finished: it ends with {last}, the last that was committed",
         )
 
     def sound_segments(self, count: int, progress: Callable[[int, int], None] | None = None) -> int:
-        """Compare the first `count` segments, all of them sealed, with their checksums, without reading messages.
+        """Verify the checksums of the first `count` segments, all sealed, without decoding messages.
 
-        Gives how many there are before the first that is damaged. `progress` is told how many messages of how many
-        have been looked at.
+        Returns how many come before the first damaged one. `progress` is called with the number of messages verified.
         """
         chosen = self.segments[:count]
         sound = 0
-        pool = ThreadPoolExecutor(HASHING)
+        pool = ThreadPoolExecutor(VERIFYING_THREADS)
         try:
             for segment, right in zip(chosen, pool.map(_is_sound, chosen), strict=True):
                 if not right:
@@ -264,9 +263,9 @@ class SegmentFolder:
     # --- the messages ----------------------------------------------------------------------------------------------
 
     def read(self, segment: Segment) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Give a segment's batches with the place of their first message; `ValueError` where it cannot be believed."""
+        """Yield a segment's batches with the index of their first message; `ValueError` if it is damaged."""
         if segment.path is None:
-            raise ValueError("the file is gone")
+            raise ValueError("the file is missing")
         if not segment.sealed:
             yield from segment.batches
             return
@@ -280,14 +279,14 @@ class SegmentFolder:
             ordinal += batch.num_rows
 
     def entries(self, segments: list[Segment] | None = None, start: int = 0) -> Iterator[RecordedMessage]:
-        """Give the messages from place `start` on, in order, and a gap wherever some are missing."""
+        """Yield the messages from index `start` on, in order, with a gap wherever some are missing."""
         for _, entry in self.numbered_entries(segments, start):
             yield entry
 
     def numbered_entries(
         self, segments: list[Segment] | None = None, start: int = 0
     ) -> Iterator[tuple[int, RecordedMessage]]:
-        """Give what `entries` does, each with the place of its segment among all or those that were named."""
+        """Yield what `entries` does, each with the index of its segment among those read."""
         chosen = self.segments if segments is None else segments
         expected = chosen[0].stats.ordinal if segments and chosen else 0
         last: tuple[str, int] | None = None
@@ -307,7 +306,7 @@ class SegmentFolder:
                 continue
             before: pa.RecordBatch | None = None
             for ordinal, batch in batches:
-                if ordinal < expected:  # said already
+                if ordinal < expected:  # yielded already
                     batch = batch.slice(min(expected - ordinal, batch.num_rows))
                     ordinal = expected
                 elif ordinal > expected:
@@ -337,45 +336,45 @@ def _is_ours(path: Path) -> bool:
 def _is_sound(segment: Segment) -> bool:
     try:
         return segment.path is not None and _sound_bytes(segment.path, segment.stats.digest or "").size > 0
-    except (OSError, ValueError):  # whoever reads it then says what it is
+    except (OSError, ValueError):  # reported when the segment is read
         return False
 
 
 def _sound_bytes(path: Path, digest: str) -> pa.Buffer:
-    """Read a file into memory of Arrow's own: its threads may let go of Python's too late, and abort the process."""
+    """Read a file into Arrow's memory: with Python's, Arrow's threads may release it too late and abort the process."""
     if path.stat().st_size > MAX_SEGMENT_BYTES:
-        raise ValueError("it is too large to be a segment")
-    with pa.OSFile(os.fsencode(path)) as file:  # as text it would have to be UTF-8, which a folder need not be
+        raise ValueError("it is too large for a segment")
+    with pa.OSFile(os.fsencode(path)) as file:  # as bytes, since text would have to be UTF-8
         data = file.read_buffer()
     if digest_of(data) != digest:
-        raise ValueError("its checksum is another")
+        raise ValueError("its checksum does not match")
     return data
 
 
 def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
-    """Read a sealed segment, whose checksum is right, and which somebody hostile may have written all the same."""
+    """Read a sealed segment whose checksum matches, but whose content may still be hostile."""
     file = pq.ParquetFile(pa.BufferReader(data))
     metadata = file.metadata
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if size > MAX_SEGMENT_BYTES or metadata.num_rows != stats.messages:
-        raise ValueError("it is not of the size that it should have")
+        raise ValueError("its size does not match its statistics")
     if file.schema_arrow.remove_metadata() != SCHEMA:
         raise ValueError("its columns are not those of a recording")
     table = file.read()
     table.validate(full=True)
     if any(table.column(name).null_count for name in ("received", "type", "data")):
-        raise ValueError("values are missing that every message has")
+        raise ValueError("required values are missing")
     return table
 
 
 def _with_plain_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Give a batch whose words hold no null: open segments of older recorders have an unknown epoch as a null word."""
+    """Return a batch without null words: older recorders stored an unknown epoch as a null word."""
     columns = [without_null_words(column) if column.type == WORD else column for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def read_batch(record: Record) -> pa.RecordBatch | None:
-    """Give the messages of a sound record; `None` where they are not what a recording holds."""
+    """Return the messages of a valid record; `None` if they are not those of a recording."""
     try:
         with pa.ipc.open_stream(pa.BufferReader(record.payload)) as stream:
             if stream.schema != SCHEMA:

@@ -1,4 +1,4 @@
-"""Writing a recording: batches into the open segment, and each full segment sealed as Parquet."""
+"""Writing a recording: batches to the open segment, and each full segment sealed as Parquet."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from .manifest import (
 )
 from .segment_reader import SegmentFolder
 
-SEGMENT_BYTES: Final = 64 << 20
+SEGMENT_BYTES: Final = 64 << 20  # of payloads, at which a segment is sealed
 
 
-class _Placed(NamedTuple):
+class _NumberedBatch(NamedTuple):
     batch: pa.RecordBatch
     ordinal: int
     row: int
 
 
 class SegmentWriter:
-    """Append entries to the recording in a folder, which is made, or gone on with if there is one.
+    """A writer of entries to the recording in a folder, which is created, or continued if there is one.
 
-    What `commit` returned from survives the end of the process at any moment. Raises `OSError` where the disk does;
-    then nothing of that call counts as written, and it can be tried again. `BlockingIOError` where another writer is
-    at work in the folder, and `ValueError` for a folder of something else. Where the folder or its files were taken
-    away (`is_in_place`), `write_anew` writes what is held again, which is the open segment.
+    Once `commit` has returned, what was written survives the end of the process at any moment. Raises `OSError` if the
+    disk fails; then nothing of that call counts as written, and it can be repeated. `BlockingIOError` if another writer
+    uses the folder, and `ValueError` for a folder of something else. If the folder or its files were deleted
+    (`is_in_place`), `rewrite` writes the open segment again.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class SegmentWriter:
         self._lock_identity = _identity(folder / LOCK)
         self._file: BinaryIO | None = None
         self._is_doubtful = False
-        """True after the disk refused to keep what it had taken: what it has of the open segment is not known."""
-        self._batches: list[_Placed] = []
+        """Whether the disk refused to keep what it had accepted: the state of the open segment is unknown."""
+        self._batches: list[_NumberedBatch] = []
         self._records = self._flushed = 0
         self._offset = 0
         self._ordinal = self._row = 0
@@ -79,7 +79,7 @@ class SegmentWriter:
         """Epoch and `seq` of the last position accounted for."""
         self.manifest = Manifest(run_id=run_id, url=url, started=clock(), package=package)
         try:
-            for beside in folder.glob("*.tmp"):  # what an earlier writer was killed over
+            for beside in folder.glob("*.tmp"):  # left by a writer that was killed
                 beside.unlink()
             self.existed = self._take_over()
             write_manifest(folder, self.manifest)
@@ -88,7 +88,7 @@ class SegmentWriter:
             raise
 
     def _take_over(self) -> bool:
-        """Go on with what is there: sealed segments stay, one that was left open is sealed, with gaps for damage."""
+        """Continue an existing recording: sealed segments stay, an open one is sealed, with gaps for damage."""
         try:
             held = SegmentFolder(self.folder, live=True)
         except FileNotFoundError:
@@ -116,22 +116,22 @@ class SegmentWriter:
 
     @property
     def messages(self) -> int:
-        """Count the messages written, those of earlier writers included."""
+        """Return the number of messages written, including those of earlier writers."""
         return self._ordinal
 
     @property
     def rows(self) -> int:
-        """Count the events written, those of earlier writers included."""
+        """Return the number of events written, including those of earlier writers."""
         return self._row
 
     def write(self, parts: Sequence[RecordedMessage | Packed]) -> None:
-        """Append entries, packed already or not; they reach the file with `flush`, and are safe after `commit`."""
+        """Append entries, packed or not; they reach the file with `flush`, and are safe after `commit`."""
         parts = [part for part in parts if not isinstance(part, RecordedMessage) or part.messages]
         if parts:
-            self._take_up(to_batch(parts, self._row))
+            self._add_batch(to_batch(parts, self._row))
 
-    def _take_up(self, batch: pa.RecordBatch) -> None:
-        self._batches.append(_Placed(batch, self._ordinal, self._row))
+    def _add_batch(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(_NumberedBatch(batch, self._ordinal, self._row))
         self._stats.add(batch)
         self._ordinal += batch.num_rows
         self._row += batch.num_rows - batch.column("row").null_count
@@ -139,7 +139,7 @@ class SegmentWriter:
 
     @property
     def full(self) -> bool:
-        """Say whether the open segment is to be sealed."""
+        """Return whether the open segment must be sealed."""
         return self._stats.messages >= self._segment_messages or self._stats.data_bytes >= self._segment_bytes
 
     @property
@@ -147,7 +147,7 @@ class SegmentWriter:
         return self.folder / f"segment-{self._number:06d}.open"
 
     def flush(self) -> None:
-        """Write to the file what is not there yet, a record a batch."""
+        """Write what is not in the file yet, one record for each batch."""
         for batch, ordinal, row in self._batches[self._flushed :]:
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, SCHEMA) as stream:
@@ -159,7 +159,7 @@ class SegmentWriter:
     def _append(self, record: Record) -> None:
         file = self._file
         if file is None:
-            self._open_path.unlink(missing_ok=True)  # whatever took its place, a link among others
+            self._open_path.unlink(missing_ok=True)  # whatever has its name now, such as a link
             file = self._file = self._open_path.open("xb", buffering=0)
             self._offset = 0
         try:
@@ -173,27 +173,27 @@ class SegmentWriter:
         self._records += 1
 
     def commit(self) -> None:
-        """Bring to the disk what was written."""
+        """Write everything to disk."""
         self.flush()
         if self._file is None:
             return
         try:
             os.fsync(self._file.fileno())
-        except OSError:  # the system may have let go of what it could not write, and say "done" the next time
+        except OSError:  # the system may have dropped what it could not write, and report success the next time
             self._is_doubtful = True
             raise
 
     def is_in_place(self) -> bool:
-        """Say whether the files are where they were written: a folder can be deleted or moved away meanwhile."""
+        """Return whether the files are where they were written: a folder can be deleted or moved meanwhile."""
         if self._is_doubtful or _identity(self.folder / LOCK) != self._lock_identity:
             return False
         return self._file is None or _identity(self._open_path) == _identity(self._file.fileno())
 
-    def write_anew(self) -> int:
-        """Write the open segment again, into a new folder where the old one is gone, and hold that one.
+    def rewrite(self) -> int:
+        """Write the open segment again, to a new folder if the old one is gone, and lock that.
 
-        Gives how many messages of earlier segments are not there any more; readers find them missing. Raises `OSError`
-        where that cannot be done, and `BlockingIOError` or `FileExistsError` where another recording is there now.
+        Returns how many messages of earlier segments are lost; readers report them as missing. Raises `OSError` if that
+        fails, and `BlockingIOError` or `FileExistsError` if another recording is there now.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if _identity(self.folder / LOCK) != self._lock_identity:
@@ -216,13 +216,13 @@ class SegmentWriter:
         except (FileNotFoundError, ValueError):
             return
         if (other.started, other.run_id) != (self.manifest.started, self.manifest.run_id):
-            raise FileExistsError(f"another recording is in {self.folder} now")
+            raise FileExistsError(f"{self.folder} now contains another recording")
 
     def seal(self) -> None:
-        """Make Parquet of the open segment and begin the next; then all that was written is safe."""
+        """Convert the open segment to Parquet and begin the next; everything written is then safe."""
         if not self._batches:
             return
-        if self._flushed:  # a segment that filled up at once needs no file before its Parquet
+        if self._flushed:  # a segment that filled up at once needs no open file
             self.flush()
             self._append(Record(END, self._number, self._records, self._ordinal, self._row, 0, b""))
         self._seal()
@@ -230,7 +230,7 @@ class SegmentWriter:
 
     def _seal(self) -> None:
         stats = self._stats
-        stats.digest = None  # one that an attempt left, which the disk then refused
+        stats.digest = None  # left by an attempt that failed on the disk
         table = pa.Table.from_batches([batch for batch, _, _ in self._batches]).unify_dictionaries()
         table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
         sink = pa.BufferOutputStream()
@@ -255,14 +255,14 @@ class SegmentWriter:
         self._open_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Seal what is left and say that the recording is whole."""
+        """Seal the rest and mark the recording as finished."""
         self.seal()
         self.manifest.closed = True
         write_manifest(self.folder, self.manifest)
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of everything as it is, as the end of the process would."""
+        """Release everything as it is, as the end of the process would."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -277,7 +277,7 @@ def _write_all(file: BinaryIO, piece: bytes | memoryview) -> int:
 
 
 def _identity(file: Path | int) -> tuple[int, int] | None:
-    """Tell one file from any other of the same name; `None` where there is none."""
+    """Return a value that distinguishes a file from others of the same name; `None` if there is none."""
     try:
         found = file.stat() if isinstance(file, Path) else os.fstat(file)
     except OSError:
@@ -289,8 +289,8 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a recording is a folder of its own")
+        raise ValueError(f"{folder} is a file; a recording needs a folder of its own")
     names = [path.name for path in folder.iterdir()]
     ours = [name for name in names if name in (LOCK, MANIFEST, UNFINISHED) or OPEN_NAME.fullmatch(name)]
     if names and not ours:
-        raise ValueError(f"{folder} holds something else; a recording wants an empty folder, or a new name")
+        raise ValueError(f"{folder} contains other files; a recording needs an empty folder or a new name")

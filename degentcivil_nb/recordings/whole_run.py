@@ -1,4 +1,4 @@
-"""The store that follows a whole recording: it holds the last events, counts all, and can be taken up again."""
+"""The store that follows a whole recording: it holds the last events, counts all, and can be saved and restored."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ..store.schema import CATEGORIES, NAT, SECOND, Ints
 from ..store.timeline import Extra
 from .manifest import Count
 
-HELD_ROWS: Final = 65_536
+HELD_ROWS: Final = 65_536  # the last events, for questions about the present
 PENDING: Final = ("pending.who", "pending.state", "pending.location", "pending.since")
 
 
 class IndexHead(Struct, array_like=True):
-    """Hold one character of the present; times in nanoseconds."""
+    """One character of the present; times in nanoseconds."""
 
     character_id: str
     state: str | None
@@ -36,7 +36,7 @@ class IndexHead(Struct, array_like=True):
 
 
 class IndexState(Struct):
-    """Hold what a `WholeRun` knows but its events and what fits into arrays."""
+    """The state of a `WholeRun` except its events and what is stored in arrays."""
 
     row: Count
     words: dict[str, list[str]]
@@ -61,23 +61,23 @@ class IndexState(Struct):
 
 
 class WholeRun(EventStore):
-    """The store that follows a whole recording: it holds the last events and counts all of them."""
+    """A store that counts all events and holds the last ones."""
 
     def __init__(self) -> None:
         super().__init__(max_rows=HELD_ROWS, keep_all=True)
 
     def town(self) -> tuple[bytes, str | None]:
-        """Give the present as a list of snapshots, and the epoch that they belong to.
+        """Return the present as a list of snapshots, and their epoch.
 
-        One holds the present. Before it comes the town as the stream tells it, where that has not reached the position
-        of the snapshot that set the present; and behind it what came of a snapshot whose other parts follow.
+        One is the present. Before it come the characters as the stream describes them, if the stream has not reached
+        the snapshot that set the present; behind it come the parts of a snapshot whose other parts follow.
         """
         at = self.parts.snapshot
         towns = [Snapshot(0 if at is None else at.seq, 0, True, snapshot_characters(self.present_columns()))]
         if self.parts.snapshot_states is not None:
             try:
                 told = self.questions.as_it_was(self.view(), self.next_row).columns()
-            except ValueError:  # it is long ago that the stream was there
+            except ValueError:  # those events are no longer held
                 pass
             else:
                 towns.insert(0, Snapshot(0, 0, True, snapshot_characters(told)))
@@ -86,7 +86,7 @@ class WholeRun(EventStore):
         return encode(towns), None if at is None else at.epoch
 
     def extra(self) -> tuple[Extra, Any]:
-        """Give changes that no row names, and the rows that gaps stand before."""
+        """Return the changes that no row names, and the rows that gaps come before."""
         with self.parts.changed:
             self.parts.derived.settle()
             return Extra.of(
@@ -95,18 +95,18 @@ class WholeRun(EventStore):
 
     @property
     def is_ahead(self) -> bool:
-        """Whether a snapshot is ahead of the stream, so that there are two towns; an `IndexState` holds one."""
+        """Whether a snapshot is ahead of the stream, so that there are two sets of characters."""
         return self.parts.snapshot_states is not None
 
     @property
     def errors_so_far(self) -> int:
-        """Count the errors."""
+        """Return the number of errors."""
         return self.parts.errors
 
-    # --- kept and taken up again --------------------------------------------------------------------------------------
+    # --- saving and restoring -----------------------------------------------------------------------------------------
 
     def keep(self) -> tuple[IndexState, dict[str, Ints]]:
-        """Give all that is known but the events, for `restore`."""
+        """Return the whole state except the events, for `restore`."""
         self.parts.derived.settle()
         row, controls, at = self.next_row, self.parts.controls, self.parts.snapshot
         now = self.present_columns()
@@ -142,9 +142,9 @@ class WholeRun(EventStore):
         return kept, arrays
 
     def restore(self, kept: IndexState, arrays: dict[str, Ints]) -> None:
-        """Know what another one knew, before anything was appended; `ValueError` where that cannot be.
+        """Set the state that `keep` returned, before anything was appended; `ValueError` if it is invalid.
 
-        Nobody is believed: what is kept may have been written by anybody.
+        Everything is validated: the file may have been written by anyone.
         """
         for name in CATEGORIES:
             self.parts.table.dictionaries[name].restore(kept.words.get(name, []))
@@ -208,7 +208,7 @@ def _require_codes(codes: Ints, words: int, lowest: int = 0) -> None:
 
 
 def snapshot_characters(columns: CharacterColumns) -> list[SnapshotCharacter]:
-    """Make the characters of a snapshot from columns of a present."""
+    """Convert the columns of a present to the characters of a snapshot."""
     return [
         SnapshotCharacter(character, state, location, _seconds(since), _seconds(seen), attributes)
         for character, state, location, since, seen, attributes in zip(

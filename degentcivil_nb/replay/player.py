@@ -1,4 +1,4 @@
-"""Playing a recording: what is due is told to a server, as it was recorded, and what is passed over is declared."""
+"""Playback of a recording: due messages are published as they were recorded, and skipped ones are declared."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from .tape import Playhead, ReplayState, SeekResult, Tape
 _AHEAD: Final = 2_000
 _TURN: Final = 500
 _PATIENCE_BYTES: Final = 4 << 20
-"""After so much is told, whoever listens is waited for, so that a fast replay does not outrun them at once."""
+"""After so many bytes clients are waited for, so that a fast replay does not outrun them."""
 _PATIENCE_S: Final = 1.0
 TOLD_EVERY_S: Final = 1.0
 LONGEST_S: Final = 8.0
-"""A command is answered before whoever sent it gives up, which is after ten seconds."""
+"""The longest time for a command, which clients give up after ten seconds."""
 _MAX_LOST: Final = 1 << 40
 _sound = msgspec.json.Decoder(Raw).decode
 
 
 class Player:
-    """Tell a tape to a server, from where the playhead stands. All of it on the server's loop, a call at a time."""
+    """A player of a tape to a server, from the playhead on. All methods run on the server's loop, one at a time."""
 
     def __init__(
         self, tape: Tape, server: SimulationWebSocket, head: Playhead, say_shortened: Callable[[float], None]
@@ -49,19 +49,19 @@ class Player:
         self._winding: asyncio.Task[SeekResult] | None = None
 
     async def close(self) -> None:
-        """End what is still being read."""
+        """Stop reading."""
         self._tape.close()
         at_work = [task for task in (self._reading, self._winding) if task is not None]
         await asyncio.gather(*at_work, return_exceptions=True)
 
     async def has_more(self) -> bool:
-        """Read ahead where that is used up; says whether there is more."""
+        """Read ahead if necessary; return whether there is more."""
         if not self._ahead:
             self._ahead.extend(await asyncio.to_thread(self._tape.read, _AHEAD))
         return bool(self._ahead)
 
     async def play(self, is_interrupted: Callable[[], bool]) -> float | None:
-        """Tell what is due; gives the seconds until there is more to tell, `None` at the end."""
+        """Publish what is due; return the seconds until more is due, `None` at the end."""
         told = 0
         while await self.has_more():
             left_out = self.head.left_out_s
@@ -78,7 +78,7 @@ class Player:
         return None
 
     async def step(self, ticks: int) -> None:
-        """Tell at once what that many ticks hold; without ticks, that many events."""
+        """Publish the messages of that many ticks at once; without ticks, that many events."""
         left = ticks
         begun = self.scene.tick
         while await self.has_more():
@@ -88,7 +88,7 @@ class Player:
                 cost = int(item.message.type not in ORDERED_CONTROL)
             elif tick is None or tick == begun:
                 cost = 0
-            else:  # ticks that begin anew, as in another run, count one
+            else:  # ticks that start over, as in another run, count as one
                 cost = tick - begun if begun is not None and tick > begun else 1
             if cost > left:
                 if begun is not None and self._tape.last_tick is not None:
@@ -102,10 +102,10 @@ class Player:
     # --- going elsewhere --------------------------------------------------------------------------------------------
 
     async def seek(self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]) -> None:
-        """Go to a place without telling what lies between, which is declared, and show the town as it is there.
+        """Go to a target without publishing what lies between, which is declared, and publish a snapshot there.
 
-        `progress` is told each second how many messages of how many were read on the way. Raises `WebSocketError`
-        1104 where a recording of which nothing is known must be read first, and that takes too long; it goes on then.
+        `progress` is called each second with the number of messages read. Raises `WebSocketError` 1104 if a recording
+        without an index must be read first, and that takes too long; reading continues then.
         """
         page = await self._beginning(goal, back, progress)
         scene = ReplayState(SnapshotBuilder()) if back or page is not None else self.scene.branch()
@@ -118,14 +118,14 @@ class Player:
         self._ahead = deque(ahead)
         if skipped or back:
             self.scene.become(scene)
-            # back takes a position of its own: what follows does not follow what was told
+            # going back uses a seq of its own: what follows is not a continuation
             self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
             self._show_present()
 
     async def _beginning(
         self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]
     ) -> SegmentSummary | None:
-        """Say where the tape is to be wound from, for which the recording may have to be read first."""
+        """Return where to start reading, for which the recording may have to be read first."""
         landmarks, total = self._tape.landmarks, self._tape.folder.messages
         begun = asyncio.get_running_loop().time()
         while True:
@@ -179,7 +179,7 @@ class Player:
             self._server.publisher.enter(WebSocketMessage(bad.type, bad.data, when, None, tick))
 
     def _lose(self, message: RawMessage) -> None:
-        """Declare in this stream what the recording declares missing in its own."""
+        """Declare a gap of the recording in this stream."""
         try:
             gap = decode(Gap, message.data)
         except WebSocketError:
@@ -198,6 +198,6 @@ class Player:
 
 
 async def _is_done(task: asyncio.Task[Any]) -> bool:
-    """Wait for a task, but no longer than until somebody should be told how far it is."""
+    """Wait for a task, until it is done or progress is due; return whether it is done."""
     await asyncio.wait({task}, timeout=TOLD_EVERY_S)
     return task.done()

@@ -302,7 +302,7 @@ class Replay:
             self._refuse_waiting()
 
     async def _play(self) -> float | None:
-        """Tell what is due; gives the seconds until there is more to tell, `None` while nothing is."""
+        """Return what is due; gives the seconds until there is more to tell, `None` while nothing is."""
         if self._state.state != "running":
             return None
         wait = await self._player.play(lambda: bool(self._queue))

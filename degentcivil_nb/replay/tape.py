@@ -1,4 +1,4 @@
-"""A recording as a tape: its messages and when they are due, and the town as it was wherever the tape stands."""
+"""A recording as a tape: its messages and when they are due, and the characters at any point."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .seek_index import SeekIndex, SeekTarget, TapeItem
 
 MAX_SPEED: Final = 1e6
 LONGEST_SILENCE_S: Final = 3.0
-"""Long enough to see that there is a silence, and short enough not to be taken for a replay that hangs."""
+"""Long enough to notice a silence, and short enough not to look like a replay that hangs."""
 CLOCK_JUMP_S: Final = 60.0
-"""By so much a recorded clock is set back, and not merely two senders out of step."""
+"""By so much a recorded clock was set back; smaller differences are two senders out of step."""
 _PIECE: Final = 4_096
 
 
 class ReplayState:
-    """Know what has been told so far: the town, the tick, the moment."""
+    """The state at a point of a replay: characters, tick and moment."""
 
     def __init__(self, present: SnapshotBuilder) -> None:
         self.present = present
@@ -45,13 +45,13 @@ class ReplayState:
         self._parts: list[SnapshotCharacter] = []
 
     def note(self, item: TapeItem) -> None:
-        """Take note of tick and moment."""
+        """Update tick and moment."""
         if item.message.tick is not None:
             self.tick = item.message.tick
         self.moment = max(self.moment, item.moment)
 
     def snapshot(self, message: RawMessage) -> bool:
-        """Take a part of a recorded snapshot; true with the last one, which makes the town another."""
+        """Add a part of a recorded snapshot; return True with the last one, which replaces the characters."""
         try:
             part = decode(Snapshot, message.data)
         except WebSocketError:
@@ -65,19 +65,19 @@ class ReplayState:
         return part.last
 
     def branch(self) -> ReplayState:
-        """Give another scene that begins as this one is."""
+        """Return a copy."""
         scene = ReplayState(SnapshotBuilder())
         scene.become(self)
         return scene
 
     def become(self, other: ReplayState) -> None:
-        """Be as another scene is."""
+        """Copy another state into this one."""
         self.present.restore(other.present.characters())
         self.tick, self.moment = other.tick, other.moment
 
 
 class Tape:
-    """Read a recording in order. One thread at a time; `FileNotFoundError` where there is none."""
+    """A recording read in order. Used by one thread at a time; `FileNotFoundError` if there is none."""
 
     def __init__(self, path: Path) -> None:
         self.folder = SegmentFolder(path)
@@ -92,25 +92,25 @@ class Tape:
 
     @property
     def place(self) -> int:
-        """Say how many events lie before the place it was read to."""
+        """Return the number of events read so far."""
         return self._events
 
     def require_tick(self, tick: int) -> None:
-        """Refuse a tick that the recording does not have."""
+        """Refuse a tick beyond the recording."""
         if self.last_tick is None:
             raise wrong_argument("tick", "this recording has no ticks")
         if tick > self.last_tick:
             raise wrong_argument("tick", f"the recording ends at tick {self.last_tick}")
 
     def require_time(self, moment: float) -> None:
-        """Refuse a time behind the last one of the recording."""
+        """Refuse a time beyond the recording."""
         if self.last_time is None:
             raise wrong_argument("time", "this recording has no times")
         if moment > self.last_time:
             raise wrong_argument("time", f"the recording ends at {_date(self.last_time)} ({self.last_time:.15g} s)")
 
     def close(self) -> None:
-        """End what another thread may be at."""
+        """Stop reading on another thread."""
         self.landmarks.closed = True
 
     def _read(self, start: int = 0, latest: float = -math.inf) -> Iterator[TapeItem]:
@@ -123,15 +123,15 @@ class Tape:
                 before = None if before is None else max(before, moment)
 
     def read(self, count: int) -> list[TapeItem]:
-        """Give the next `count` items, fewer at the end."""
+        """Return the next `count` items, fewer at the end."""
         items = list(islice(self._items, count))
         self._events += _events_of(items)
         return items
 
     def begin_at(self, goal: SeekTarget, back: bool) -> SegmentSummary | None:
-        """Give where a `wind` should begin: at a page, or with `None` where the tape stands.
+        """Return where `advance` should start: at a segment, or with `None` at the current point.
 
-        Raises `LookupError` where that is known only once the landmarks have read further.
+        Raises `LookupError` if that is known only after reading further.
         """
         page = self.landmarks.page(goal)
         if page is None and (back or not self.landmarks.is_near(goal, self._events)):
@@ -141,9 +141,9 @@ class Tape:
     def advance(
         self, scene: ReplayState, goal: SeekTarget, ahead: list[TapeItem], page: SegmentSummary | None
     ) -> SeekResult:
-        """Go on to the first item that passes the goal, noting in `scene` what is on the way.
+        """Read up to the first item that passes the target, and apply the items on the way to `scene`.
 
-        `ahead` is what was read and not told yet; a page is one that `begin_at` gave.
+        `ahead` is what was read and not published yet; the page is one that `begin_at` returned.
         """
         town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
         told = self._events - _events_of(ahead)
@@ -174,7 +174,7 @@ class Tape:
 
 
 def seconds_of(time: str | float | None, now: float) -> float:
-    """Read a time as text, in seconds since 1970, or as how long before `now` (`"-30s"`); what is none is refused."""
+    """Convert a time as text, in seconds since 1970, or relative to `now` (`"-30s"`); anything else is refused."""
     try:
         return moment_ns(time, to_ns(now)) / SECOND
     except ValueError as error:
@@ -182,7 +182,7 @@ def seconds_of(time: str | float | None, now: float) -> float:
 
 
 def span(seconds: float) -> str:
-    """Say how long something is: `45 s`, `8:00:00`, `400 days, 0:00:00`."""
+    """Format a duration: `45 s`, `8:00:00`, `400 days, 0:00:00`."""
     return f"{seconds:.3g} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
@@ -195,7 +195,7 @@ def _is_number(value: object) -> bool:
 
 
 class SeekResult(NamedTuple):
-    """Say how many events were on the way, and what to tell next."""
+    """How many events were skipped, and the items to publish next."""
 
     skipped: int
     rest: list[TapeItem]
@@ -206,10 +206,10 @@ def _events_of(items: Iterable[TapeItem]) -> int:
 
 
 class Playhead:
-    """The recorded moment that a replay is at, which moves `speed` times as fast as `clock` (seconds) while it runs.
+    """The recorded moment that a replay is at; it advances `speed` times as fast as `clock` (seconds) while it runs.
 
-    A silence that would last longer than `longest_s` (seconds) is shortened to that; `None` shortens none. A recorded
-    clock that was set back is followed from where it was set to, and one that jumped ahead is one more silence.
+    A silence longer than `longest_s` (seconds) is shortened to that; `None` shortens none. If the recorded clock was
+    set back, playback continues from the new time; a jump ahead is treated as a silence.
     """
 
     def __init__(self, speed: float, clock: Callable[[], float], longest_s: float | None = None) -> None:
@@ -224,22 +224,22 @@ class Playhead:
         self._since: float | None = None
         self._last = self._furthest = -math.inf
         self.left_out_s = 0.0
-        """Recorded seconds of silence that were left out so far."""
+        """Seconds of recorded silence left out so far."""
 
     @property
     def speed(self) -> float:
-        """Give how many times as fast as recorded it moves."""
+        """Return the speed as a factor of the recorded one."""
         return self._speed
 
     @property
     def moment(self) -> float | None:
-        """Give the recorded moment; `None` before the first."""
+        """Return the recorded moment; `None` before the first."""
         if self._at is None or self._since is None:
             return self._at
         return self._at + (self._clock() - self._since) * self._speed
 
     def place(self, moment: float | None) -> None:
-        """Be at another moment, without more or less movement than before."""
+        """Move to another moment, and keep running or stopped as before."""
         self._last = self._furthest = -math.inf if moment is None else moment
         self._move_to(moment)
 
@@ -249,21 +249,21 @@ class Playhead:
             self._since = self._clock()
 
     def run(self) -> None:
-        """Begin to move."""
+        """Start."""
         if self._since is None:
             self._since = self._clock()
 
     def stop(self) -> None:
-        """Stand still."""
+        """Stop."""
         self._at, self._since = self.moment, None
 
     def set_speed(self, speed: float) -> None:
-        """Move faster or slower from here on."""
+        """Change the speed from here on."""
         self._move_to(self.moment)
         self._speed = speed
 
     def wait_s(self, moment: float) -> float:
-        """Give the seconds until the next message is due, which is of that moment; the first of all is due now."""
+        """Return the seconds until the next message is due, which is of that moment; the first one is due now."""
         now = self.moment
         if now is None or moment < self._last - CLOCK_JUMP_S:
             self._move_to(moment)

@@ -1,1 +1,1 @@
-"""What runs beside the simulation: one history, and a cursor into it for each peer."""
+"""The server beside the simulation: one shared history, and a read position in it for each peer."""

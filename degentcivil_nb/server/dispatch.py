@@ -1,4 +1,4 @@
-"""Commands on the server's side: each is answered once, and done once however often it is sent."""
+"""Commands on the server's side: each id is executed once and answered to everyone who sent it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw, structs
 
-from ..monitoring.interfaces import Monitor, Silent
+from ..monitoring.interfaces import Monitor, NullMonitor
 from ..protocol.commands import refusal, require_role, unknown_command
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
@@ -32,16 +32,16 @@ from .stream.publishing import Receipt
 log = logging.getLogger("degentcivil_nb.server")
 
 MAX_DEADLINE_S: Final = 3600.0
-"""The longest deadline in seconds; who wants to wait longer asks for none."""
+"""The longest deadline in seconds; a client that wants to wait longer sends none."""
 DEADLINE_S: Final = 10.0
-"""The deadline of a command that does not say."""
+"""The deadline in seconds of a command that states none."""
 _MARGIN_S: Final = 60.0
-"""How long an answer is kept at least that was given to a client which is still there."""
+"""How long an answer is kept at least after it was sent to a connected client."""
 REMEMBERED_S: Final = MAX_DEADLINE_S + _MARGIN_S
-"""How long an id is remembered once it was answered."""
+"""How long an id is kept after it was answered: no retry can arrive later."""
 ABANDONED_S: Final = 60.0
-"""How long a command without a deadline waits for its client to come back."""
-_MAX_ID: Final = 128
+"""How long a command without a deadline waits for its client to reconnect."""
+_MAX_ID: Final = 128  # characters; a UUID has 36
 
 
 class Change(NamedTuple):
@@ -51,10 +51,21 @@ class Change(NamedTuple):
     receipt: Receipt
 
 
-class _Entry:
-    """What is known of one id: who asked, who waits for its answer, and the answer."""
+class _Request:
+    """The record of one id: who sent it, who waits for its answer, and the answer."""
 
-    __slots__ = ("answer", "answered", "asked", "cut", "fingerprint", "looks", "name", "patient", "started", "waiting")
+    __slots__ = (
+        "answer",
+        "answered",
+        "cut",
+        "fingerprint",
+        "looks",
+        "name",
+        "patient",
+        "requesters",
+        "started",
+        "waiting",
+    )
 
     def __init__(self, spec: CommandSpec, fingerprint: bytes, now: float, *, patient: bool) -> None:
         self.name = spec.name
@@ -62,15 +73,15 @@ class _Entry:
         self.fingerprint = fingerprint
         self.started = now
         self.patient = patient  # without a deadline
-        self.asked: list[Requester] = []
+        self.requesters: list[Requester] = []
         self.waiting: list[Requester] = []
-        self.cut = False  # whether one who asked has left, and may ask again
+        self.cut = False  # whether one who requesters has left, and may ask again
         self.answer: bytes | None = None
         self.answered = 0.0
 
 
 class DispatchStatistics(NamedTuple):
-    """Hold what a dispatcher remembers and has done."""
+    """How many commands a dispatcher holds, and how many it has passed on."""
 
     pending: int
     remembered: int
@@ -80,19 +91,17 @@ class DispatchStatistics(NamedTuple):
 
 
 class Dispatcher:
-    """Check commands, hand each to the `handler` once, and answer every sender of its id with the same answer.
+    """The dispatcher of commands: it checks them, passes each to the `handler` once, and sends every sender the same
+    answer.
 
-    `drain` gives all that was published its position, and returns the last: where the effect of a command that may have
-    changed something is seen.
+    Within its epoch an id is kept until it is answered, and an hour longer. When there are more than `max_remembered`,
+    ids whose clients are still connected and got their answer a minute ago are dropped sooner; if there are none, new
+    commands are refused (1106) rather than old ids dropped. Answers are kept up to `max_answer_bytes` in all. A command
+    that was refused before it reached the handler had no effect and is not kept.
 
-    Within its epoch an id is remembered until it is answered, and an hour longer; when there are more than
-    `max_remembered`, those whose clients are still there and have had their answer for a minute go sooner, and if there
-    are none, new commands are refused (1106) rather than old ones forgotten. Answers are kept up to `max_answer_bytes`
-    in all. What was refused before it reached the handler did nothing and is not remembered.
-
-    A deadline is the handler's to keep: only the checkpoint knows whether a command was claimed before it passed. A
-    command without one is withdrawn when its client has been gone for a minute.
-    All methods belong to the server's loop; the handler may reply from any thread.
+    The handler keeps the deadline: only the checkpoint knows whether a command was claimed before it passed. A command
+    without one is withdrawn when its client has been gone for a minute. All methods run on the server's loop; the
+    handler may reply from any thread.
     """
 
     def __init__(
@@ -110,19 +119,19 @@ class Dispatcher:
         self._handler = handler
         self._epoch = epoch
         self._drain = drain
-        self._monitor: Monitor = Silent() if monitor is None else monitor
+        self._monitor: Monitor = NullMonitor() if monitor is None else monitor
         self._max_remembered = max_remembered
         self._max_answer_bytes = max_answer_bytes
-        self._max_result = max_message_bytes - 1024  # the envelope needs a little
+        self._max_result = max_message_bytes - 1024  # room for the envelope
         self._clock = clock
-        self._pending: dict[str, _Entry] = {}
-        self._done: OrderedDict[str, _Entry] = OrderedDict()
-        """In the order in which they were answered."""
+        self._pending: dict[str, _Request] = {}
+        self._done: OrderedDict[str, _Request] = OrderedDict()
+        """Answered commands, in the order of their answers."""
         self._answer_bytes = 0
         self._submitted = self._duplicates = 0
 
     def handle(self, peer: Requester, message: RawMessage) -> None:
-        """Take a `command` message from a peer.
+        """Process a `command` message of a peer.
 
         It gets exactly one `command_result`, now or later. `WebSocketError` 1001 if there is no id to answer to.
         """
@@ -136,58 +145,58 @@ class Dispatcher:
         except WebSocketError as error:
             peer.reply(_answer(id, self._encode(id, refusal(error))))
             return
-        if peer not in entry.asked:
-            entry.asked.append(peer)
+        if peer not in entry.requesters:
+            entry.requesters.append(peer)
         if entry.answer is not None:
             peer.reply(_answer(id, entry.answer))
         elif peer not in entry.waiting:
             entry.waiting.append(peer)
 
     def withdraw(self, peer: Requester, id: str | None) -> None:
-        """Take back a command that only this peer waits for, if it was not begun; it is answered in any case."""
+        """Withdraw a command that only this peer waits for, if it has not begun; it is answered in any case."""
         entry = self._pending.get(id or "")
         if entry is not None and self._handler is not None and entry.waiting == [peer]:
             self._handler.withdraw(id or "", f"{entry.name} was withdrawn before the simulation came to a checkpoint")
 
-    def forget(self, peer: Requester) -> None:
-        """Answer a peer no more: it has left. What it asked for is done all the same, if it has a deadline."""
+    def remove_peer(self, peer: Requester) -> None:
+        """Drop a peer that has disconnected; its commands with a deadline are executed all the same."""
         for id, entry in [*self._pending.items(), *self._done.items()]:
-            if peer not in entry.asked:
+            if peer not in entry.requesters:
                 continue
-            entry.asked.remove(peer)
+            entry.requesters.remove(peer)
             entry.cut = True
             if peer in entry.waiting:
                 entry.waiting.remove(peer)
                 if entry.patient and not entry.waiting:
                     asyncio.get_running_loop().call_later(ABANDONED_S, self._abandon, id, entry)
 
-    def _abandon(self, id: str, entry: _Entry) -> None:
+    def _abandon(self, id: str, entry: _Request) -> None:
         if entry.answer is None and not entry.waiting and self._handler is not None:
             self._handler.withdraw(id, f"{entry.name} was not done: its client has been gone for {ABANDONED_S:g} s")
 
     def statistics(self) -> DispatchStatistics:
-        """Say what is remembered and was done."""
+        """Return how many commands are held and were passed on."""
         pending, done = len(self._pending), len(self._done)
         return DispatchStatistics(pending, pending + done, self._answer_bytes, self._submitted, self._duplicates)
 
-    # --- on the way in -------------------------------------------------------------------------------------------
+    # --- commands -------------------------------------------------------------------------------------------------
 
-    def _take(self, id: str, peer: Requester, command: Command) -> _Entry:
-        """Give the entry of a command: that of the same command sent before, or a new one that is now under way."""
+    def _take(self, id: str, peer: Requester, command: Command) -> _Request:
+        """Return the entry of a command: the one of the same command sent before, or a new one."""
         if command.epoch not in (None, self._epoch):
             raise WebSocketError(
                 WebSocketError.WRONG_RUN_STATE,
-                "this command was meant for an earlier start of the server, and was not done in this one",
+                "this command was sent to an earlier start of the server and was not executed in this one",
                 details={"epoch": self._epoch},
             )
         spec = self._spec(command.name)
-        require_role(spec, peer.role)  # before the memory: it holds others' answers too
+        require_role(spec, peer.role)  # before the lookup, which finds other peers' answers too
         fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
         entry = self._pending.get(id) or self._done.get(id)
         if entry is None:
             return self._start(id, peer, command, spec, fingerprint)
         if entry.fingerprint != fingerprint:
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before, for another {entry.name}")
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before for another {entry.name}")
         self._duplicates += 1
         return entry
 
@@ -197,28 +206,28 @@ class Dispatcher:
             raise unknown_command(name, specs)
         return specs[name]
 
-    def _start(self, id: str, peer: Requester, command: Command, spec: CommandSpec, fingerprint: bytes) -> _Entry:
+    def _start(self, id: str, peer: Requester, command: Command, spec: CommandSpec, fingerprint: bytes) -> _Request:
         now = self._clock()
         self._make_room(now)
         patient = command.deadline_s == "none"
         deadline_s = "none" if patient else min(command.deadline_s or DEADLINE_S, MAX_DEADLINE_S)
-        entry = self._pending[id] = _Entry(spec, fingerprint, now, patient=patient)
+        entry = self._pending[id] = _Request(spec, fingerprint, now, patient=patient)
         self._submitted += 1
         loop = asyncio.get_running_loop()
 
         def reply(result: CommandResult) -> None:
             try:
                 loop.call_soon_threadsafe(self._answered, id, entry, result)
-            except RuntimeError:  # the loop is closed, and everybody who could be answered has gone
-                log.debug("an answer to %s came after the server's end", command.name)
+            except RuntimeError:  # the loop is closed, and every peer is gone
+                log.debug("an answer to %s arrived after the server was closed", command.name)
 
         assert self._handler is not None
         try:
             self._handler.submit(id, structs.replace(command, deadline_s=deadline_s), peer.role, reply)
-        except Exception:  # a handler of somebody else's: its bug costs this command only
-            log.exception("the handler did not take %s", command.name)
+        except Exception:  # a handler is foreign code: its bug affects this command only
+            log.exception("the handler failed to accept %s", command.name)
             told = WebSocketError(
-                WebSocketError.SERVER_ERROR, f"the server failed to take {command.name}; its log says why"
+                WebSocketError.SERVER_ERROR, f"the server failed to accept {command.name}; its log has the reason"
             )
             self._answered(id, entry, refusal(told))
         return entry
@@ -233,15 +242,15 @@ class Dispatcher:
             self._drop(id)
         if len(self._pending) + len(done) >= self._max_remembered:
             raise WebSocketError(
-                WebSocketError.CAPACITY, "too many commands in too short a time; send this one again later"
+                WebSocketError.CAPACITY, "too many commands in a short time; send this one again later"
             )
 
     def _drop(self, id: str) -> None:
         self._answer_bytes -= len(self._done.pop(id).answer or b"")
 
-    # --- on the way out ------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------------
 
-    def _answered(self, id: str, entry: _Entry, result: CommandResult) -> None:
+    def _answered(self, id: str, entry: _Request, result: CommandResult) -> None:
         if entry.answer is not None:
             log.error("the handler answered %s twice; the second answer is dropped", entry.name)
             return
@@ -254,9 +263,9 @@ class Dispatcher:
         if self._pending.get(id) is entry:
             self._done[id] = self._pending.pop(id)
             self._answer_bytes += len(entry.answer)
-            self._shed_answers()
+            self._drop_old_answers()
 
-    def _with_head(self, entry: _Entry, result: CommandResult) -> CommandResult:
+    def _with_head(self, entry: _Request, result: CommandResult) -> CommandResult:
         """Name the last position at which the effect of a command that may have changed something is seen."""
         if self._drain is None or not result.ok or entry.looks:
             return result
@@ -277,8 +286,8 @@ class Dispatcher:
             return encode(refusal(WebSocketError(WebSocketError.SERVER_ERROR, large, retryable=False)))
         return text
 
-    def _shed_answers(self) -> None:
-        """Keep the newest answers; of older ones only that they were given."""
+    def _drop_old_answers(self) -> None:
+        """Drop the text of old answers beyond the limit; what remains records that they were sent."""
         if self._answer_bytes <= self._max_answer_bytes:
             return
         for entry in self._done.values():
@@ -290,7 +299,7 @@ class Dispatcher:
 
 
 def answer_to(message: RawMessage) -> Callable[[WebSocketError], WebSocketMessage]:
-    """Give what makes the answer to an error with this message: a command is answered by its own `command_result`."""
+    """Return the function that answers an error with this message: a command is answered by its `command_result`."""
     id = message.id
     if message.type != MessageTypes.COMMAND or not id or len(id) > _MAX_ID:
         return message_of
@@ -305,7 +314,7 @@ _NOT_HELD: Final = encode(
     refusal(
         WebSocketError(
             WebSocketError.SERVER_ERROR,
-            "this command was answered before, and the answer is no longer held; it was not done again",
+            "this command was answered before, and the answer is no longer kept; it was not executed again",
             retryable=False,
         )
     )

@@ -1,4 +1,4 @@
-"""What the server needs of its neighbours, in a method or two each; it imports none of them."""
+"""Protocols of what the server calls in other packages."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from ..protocol.messages import Command, CommandResult, CommandSpec, WebSocketMe
 
 
 class CommandHandler(Protocol):
-    """Carry out commands, on whatever thread they belong to."""
+    """An executor of commands, on whatever thread they need."""
 
     def specs(self) -> list[CommandSpec]:
-        """List the commands on offer."""
+        """List the offered commands."""
 
     def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
-        """Take a command at once; call `reply` exactly once, from any thread, after its effect."""
+        """Accept a command without waiting; call `reply` exactly once, from any thread, after its effect."""
 
     def withdraw(self, id: str, reason: str) -> None:
-        """Refuse a command (1104) with this reason if it was not begun; do nothing otherwise."""
+        """Refuse a command (1104) with this reason if it has not begun; else do nothing."""
 
 
 class Requester(Protocol):
-    """Be the peer that asks: what a dispatcher knows of it."""
+    """A peer as the dispatcher sees it."""
 
     @property
     def name(self) -> str:
-        """Say what the log calls it."""
+        """Return the peer's name in the log."""
 
     @property
     def role(self) -> str:
-        """Say what it may do now: a role can change while its bearer is connected."""
+        """Return the peer's current role, which can change while it is connected."""
 
     def reply(self, message: WebSocketMessage) -> None:
-        """Send an answer to this peer alone; on the server's loop only, and it never waits."""
+        """Send an answer to this peer alone; only on the server's loop, without waiting."""

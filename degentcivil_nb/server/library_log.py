@@ -1,4 +1,4 @@
-"""What the WebSocket library says of ordinary days, said the way this package says it."""
+"""The WebSocket library's log, without its tracebacks for ordinary failures."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ log = logging.getLogger("degentcivil_nb.server")
 
 
 class _Ordinary(logging.Filter):
-    """Let a failed handshake be what it is, a line at INFO and no traceback; what comes and goes we tell ourselves."""
+    """A filter that logs a failed handshake as one line at INFO, and drops the library's own INFO records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.msg == "opening handshake failed":
             why = record.exc_info[1] if record.exc_info else None
-            log.info("a connection failed before it was one: %s", why)
+            log.info("a handshake failed: %s", why)
             return False
         return record.levelno >= logging.WARNING
 
 
 def library_log() -> logging.Logger:
-    """Give the logger that the library is to use, with what would alarm nobody left out."""
+    """Return the logger for the library, with ordinary records filtered out."""
     logger = logging.getLogger("degentcivil_nb.server.websockets")
     if not any(isinstance(held, _Ordinary) for held in logger.filters):
         logger.addFilter(_Ordinary())

@@ -1,4 +1,4 @@
-"""The server beside the simulation: it binds, lets peers in, and gives each a cursor into the one history."""
+"""The server beside the simulation: it binds, admits peers, and gives each a read position in the shared history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
-from ..monitoring.interfaces import Monitor, Silent, TrafficLog
+from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
 from ..protocol.errors import ConnectFailed
 from ..protocol.messages import NO_DEADLINE, WITHDRAW, CommandSpec, Hello, RunState, WebSocketMessage
 from ..protocol.rate_limits import RateLimiter
@@ -45,16 +45,16 @@ log = logging.getLogger("degentcivil_nb.server")
 
 INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
-"""What one client may send in how many seconds: far more than any person's commands."""
+"""How many messages a client may send in how many seconds: far more than any person's commands."""
 GOING_AWAY: Final = 1001
-_GOODBYE: Final = "the server shuts down"
-_LAST_WORDS_S: Final = 0.5
-"""How long a closing server waits for its peers to be sent the end of the stream: how the run ended is in it."""
+_GOODBYE: Final = "the server is shutting down"
+_DRAIN_S: Final = 0.5
+"""How long a closing server waits until its peers were sent the end of the stream, with the run's final state."""
 _RUNNING: Final = partial(RunState, "running")
 
 
 class SimulationWebSocket:
-    """Serve a simulation's stream and commands over WebSocket.
+    """A WebSocket server for a simulation's stream and commands.
 
     `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
     everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
@@ -100,14 +100,14 @@ class SimulationWebSocket:
         self.heartbeat_s = heartbeat_s
         self.max_message_bytes = max_message_bytes
         self.history = History() if history is None else history
-        self.monitor: Monitor = Silent() if monitor is None else monitor
+        self.monitor: Monitor = NullMonitor() if monitor is None else monitor
         self._ssl = ssl
         self._compression = not is_loopback(host) if compression is None else compression
         self._commands = commands
         self._status = status
         self._run_id = run_id
         self._pool = ConnectionPool() if pool is None else pool
-        self._door = Admission(Gate(host, origins=origins, hosts=hosts), auth, self._pool, self.monitor)
+        self._admission = Admission(Gate(host, origins=origins, hosts=hosts), auth, self._pool, self.monitor)
         self._traffic = traffic
         self._open_s = open_s
         self._resume_s = resume_s
@@ -148,11 +148,11 @@ class SimulationWebSocket:
             dispatch=self._dispatch,
         )
         self._peers: dict[ServerConnection, Peer] = {}
-        self._keeper = LivenessMonitor(
+        self._liveness = LivenessMonitor(
             self._peers.values,
             self.history,
             heartbeat_s=heartbeat_s,
-            max_stall_s=min(self._pool.max_stall_s, 2 * heartbeat_s),  # the dead look the same, and no ping gets out
+            max_stall_s=min(self._pool.max_stall_s, 2 * heartbeat_s),  # a lost peer looks alike
             auth=auth,
             monitor=self.monitor,
             checkpoint_age_s=lambda: self.feed.status().checkpoint_age_s,
@@ -165,11 +165,11 @@ class SimulationWebSocket:
 
     @property
     def url(self) -> str:
-        """Say where to connect."""
+        """Return the URL to connect to."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'wss' if self._ssl else 'ws'}://{host}:{self.port}"
 
-    # --- its life ------------------------------------------------------------------------------------------------
+    # --- lifecycle -----------------------------------------------------------------------------------------------
 
     async def start_server(self) -> None:
         """Serve until closed."""
@@ -180,22 +180,22 @@ class SimulationWebSocket:
             await self.close()
 
     async def start(self) -> None:
-        """Bind and return; `port` is then the real one. `ConnectFailed` says why that is impossible."""
+        """Bind and return; `port` is then the real one. `ConnectFailed` states why that fails."""
         if self._server is not None:
             raise ConnectFailed(
-                f"this server is at {self.url} already", "Close it first, or make another", terminal=True
+                f"this server is already running at {self.url}", "Close it first, or create another one", terminal=True
             )
-        handler = accepting_one_argument(self.handle_connection)  # a subclass may still ask for the path
+        handler = accepting_one_argument(self.handle_connection)  # a subclass's method may still take the path
 
         async def let_in(websocket: ServerConnection) -> None:
-            if await self._door.admits(websocket):  # before the handler: a subclass's own may forget it
+            if await self._admission.admits(websocket):  # before the handler, which a subclass may replace
                 await handler(websocket)
 
         self._server = await listen(
             let_in,
             self.host,
             self.port,
-            self._door,
+            self._admission,
             heartbeat_s=self.heartbeat_s,
             ssl=self._ssl,
             select_subprotocol=select_subprotocol,
@@ -210,59 +210,61 @@ class SimulationWebSocket:
         log.info("serving at %s", self.url)
 
     async def close(self) -> None:
-        """Tell everybody with 1001, and leave no task, socket or descriptor behind. Idempotent."""
+        """Close all connections with 1001 and release every task, socket and descriptor; idempotent."""
         async with self._closing:
             server, self._server = self._server, None
-            self._ended = True  # for those who are at the door just now
+            self._ended = True  # for connections that are being admitted
             if server is not None:
                 await stop_listening(server.sockets)
                 server.close(close_connections=False)
             self.publisher.drain()
             self.feed.notify_peers()
-            await self.caught_up(_LAST_WORDS_S)
+            await self.caught_up(_DRAIN_S)
             await asyncio.gather(*(peer.close(GOING_AWAY, _GOODBYE) for peer in list(self._peers.values())))
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._tasks = []
             if server is not None:
-                for connection in list(self._door.met):  # who never said what they wanted, or does not leave
+                for connection in list(
+                    self._admission.connections
+                ):  # unfinished handshakes, and peers that do not close
                     transport = getattr(connection, "transport", None)
-                    if transport is not None:  # there is none where the TLS handshake failed
+                    if transport is not None:  # `None` after a failed TLS handshake
                         transport.abort()
                 await server.wait_closed()
             self._closed.set()
 
     async def caught_up(self, timeout_s: float) -> None:
-        """Wait until every peer has been sent what there is, at most that long; on the server's loop."""
+        """Wait until every peer was sent the whole stream, `timeout_s` at most; on the server's loop."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         behind = list(self._peers.values())
-        # cursors are watched, and nobody else has a use for an event at their end
+        # read positions are polled: an event for this would have no other use
         while loop.time() < deadline and (behind := [peer for peer in behind if not peer.is_up_to_date]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     def _look_after_peers(self) -> None:
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._keeper.run())]
+            self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._liveness.run())]
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
     async def broadcast_message(self, message: WebSocketMessage) -> None:
-        """Put a message into the stream of every client; from any thread or loop, and it never waits."""
+        """Publish a message to every client, from any thread or loop, without waiting."""
         self.publish(message.type, message.data, message.tick, message.timestamp)
-        if len(self.clients) != len(self._peers):  # a subclass took some in by itself
+        if len(self.clients) != len(self._peers):  # a subclass has clients of its own
             send_to_each([client for client in list(self.clients) if client not in self._peers], message.to_json())
 
     async def publish_now(self, message: WebSocketMessage) -> WebSocketMessage:
-        """Put a message behind everything published so far and return it with its `seq`; on the server's loop.
+        """Publish a message behind everything published so far and return it with its `seq`; on the server's loop.
 
-        Raises `WebSocketError` 1001 for what has no JSON form and for the server's own types.
+        Raises `WebSocketError` 1001 for data without a JSON form and for the server's own types.
         """
         return replace(message, seq=self.publisher.enter(message))
 
     def offer_commands(self) -> None:
-        """Tell every client which commands there are now; on the server's loop."""
+        """Send every client the current list of commands; on the server's loop."""
         for peer in self._peers.values():
             if isinstance(peer, V1Peer):
                 peer.offer_commands()
@@ -270,13 +272,13 @@ class SimulationWebSocket:
     # --- peers ---------------------------------------------------------------------------------------------------
 
     async def handle_connection(self, websocket: ServerConnection, path: str | None = None) -> None:
-        """Serve one connection until it ends; `path` is there for callers that still pass it."""
+        """Serve one connection until it ends; `path` is accepted for callers that still pass it."""
         if self._ended:
             await websocket.close(GOING_AWAY, _GOODBYE)
             return
         self._look_after_peers()
-        name = self._door.name(websocket)
-        if not await self._door.admits(websocket) or not await self._door.place(name, websocket):
+        name = self._admission.name(websocket)
+        if not await self._admission.admits(websocket) or not await self._admission.reserve(name, websocket):
             return
         try:
             await self._serve(websocket, self._make_peer(websocket, name))
@@ -301,22 +303,22 @@ class SimulationWebSocket:
             self.clients.discard(websocket)
             del self._peers[websocket]
             self.monitor.update_metrics("active_connections", -1)
-            self._dispatch.forget(peer)
+            self._dispatch.remove_peer(peer)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
-            self.feed.report()  # who looks at the counters now finds all that this peer was sent
+            self.feed.report()  # so that the counters include all that this peer was sent
             about["close_code"] = str(websocket.close_code)
-            log.info("%s has left (%s)", peer.name, ending(websocket), extra=about)
+            log.info("%s disconnected (%s)", peer.name, ending(websocket), extra=about)
 
     async def handle_messages(self, websocket: ServerConnection) -> None:
-        """Read what a client sends until it leaves; a subclass may read it otherwise."""
+        """Read what a client sends until it disconnects; a subclass may replace this."""
         peer = self._peers.get(websocket)
         async for frame in websocket:
             if peer is not None and not await self._inbound.take(peer, frame):
                 return
 
     def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
-        role = partial(self._door.role_of, websocket)
+        role = partial(self._admission.role_of, websocket)
         self.feed.head_after_drain()  # what was published before this peer came is not news to it
         if websocket.subprotocol is None:
             return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)

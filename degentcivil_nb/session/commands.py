@@ -1,4 +1,4 @@
-"""Commands from the notebook: sent through the client, awaited, and followed until the store has seen their effect."""
+"""Commands from the notebook: sent by the client, awaited, and followed until the store has their effect."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from ..store.event_store import EventStore
 
 Timeout = float | timedelta | None
-"""Seconds, a length of time, or `None` to wait as long as it takes."""
+"""Seconds, a duration, or `None` to wait as long as it takes."""
 GRACE_S: Final = 2.0
-"""How much longer than its deadline the answer to a command is waited for, and the word on a new state of the run."""
+"""How much longer than its deadline an answer is awaited, and the message of a new run state."""
 ARRIVAL_S: Final = 10.0
-"""How long the events up to an effect may be on their way, at least."""
+"""How long the events up to an effect may take to arrive, at least."""
 LOOK_S: Final = 0.2
 """How often progress is shown."""
 CHANGES: Final = frozenset(
     {"set_attribute", "inject_event", "inject_state_change", "inject_character_update", "inject_error"}
 )
-"""Commands whose answer names the position of the event that they put into the stream."""
+"""Commands whose answer contains the seq of the event that they put into the stream."""
 
 
 class SpeedText(str):
-    """The state of a run as text (`"running"`), with the `speed` that it has now."""
+    """The state of a run as text (`"running"`), with its current `speed`."""
 
     speed: float | None
 
@@ -54,7 +54,7 @@ class SpeedText(str):
 
 
 class SessionCommands:
-    """Send commands to the simulation: `call` waits for the answer, `submit` gives a future and never waits."""
+    """Commands to the simulation: `call` waits for the answer, `submit` returns a future without waiting."""
 
     def __init__(self, client: SimulationClient, portal: Portal, store: EventStore) -> None:
         self._client = client
@@ -62,10 +62,10 @@ class SessionCommands:
         self._store = store
 
     def call(self, name: str, arguments: Mapping[str, Any], *, timeout: object = None) -> Any:
-        """Run a command and give its result, once the store holds every event up to its effect.
+        """Run a command and return its result, once the store has every event up to its effect.
 
-        Waits `timeout` seconds, and `None` as long as it takes; who is interrupted withdraws what was not begun.
-        Raises `CommandError` where it failed, and `OutcomeUnknown` where nobody knows.
+        Waits `timeout` seconds, or with `None` as long as it takes; an interrupt withdraws a command that has not
+        begun. Raises `CommandError` if it failed, and `OutcomeUnknown` if its outcome is unknown.
         """
         seconds = timeout_s(timeout)
         self._refuse_own_thread(name)
@@ -74,20 +74,22 @@ class SessionCommands:
         return self._completed(name, answer)
 
     def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Send a command and give a future of its result, at once; it waits as long as it takes."""
+        """Send a command and return a future of its result, without waiting; it has no deadline."""
         return self._portal.submit(self._result, name, dict(arguments))
 
     def resume(self, timeout: object) -> str:
-        """Let the run go on."""
+        """Let the run continue."""
         return self._reached(self.call("resume", {}, timeout=timeout))
 
     def set_speed(self, factor: float, timeout: object) -> SpeedText:
-        """Change the pace; the state says which it is now."""
+        """Change the pace; return the run state with the new speed."""
         result = self.call("set_speed", {"factor": factor}, timeout=timeout)
         return SpeedText(self._reached(result), result.get("speed", factor))
 
     def pause(self, timeout: object) -> str:
-        """Want the run to stop; `"pausing"` where the tick under way takes longer than `timeout`: it stays wanted."""
+        """Request a pause; return `"pausing"` if the current tick takes longer than `timeout`: the pause stays
+        requested.
+        """
         seconds = timeout_s(timeout)
         self._refuse_own_thread("pause")
         future = self._request("pause", {}, None)
@@ -98,7 +100,7 @@ class SessionCommands:
         return self._reached(self._completed("pause", answer))
 
     def step(self, ticks: int, timeout: object) -> str:
-        """Run that many ticks, with a bar from one second on; who is interrupted has the run paused."""
+        """Run that many ticks, with a bar after one second; an interrupt pauses the run."""
         seconds = timeout_s(timeout)
         self._refuse_own_thread("step")
         first = self._client.tick
@@ -115,17 +117,17 @@ class SessionCommands:
                     details={"ticks": done},
                 ) from None
             except KeyboardInterrupt:
-                self._request("pause", {}, None)  # whoever interrupts a step wants the run to stand
+                self._request("pause", {}, None)  # an interrupted step leaves the run paused
                 raise
         return self._reached(self._completed("step", answer))
 
     def change(self, name: str, arguments: Mapping[str, Any], *, timeout: object = None) -> int | None:
-        """Run a command that puts an event into the stream, and give its row; `None` if the store does not hold it."""
+        """Run a command that puts an event into the stream, and return its row; `None` if it is not in the store."""
         row: int | None = self.call(name, arguments, timeout=timeout).get("row")
         return row
 
     def table(self) -> pd.DataFrame:
-        """List what the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        """List the server's commands: `name`, `role`, `arguments` (JSON Schema), `doc`."""
         specs = self._client.specs
         return pd.DataFrame(
             {
@@ -157,7 +159,7 @@ class SessionCommands:
         return (await self._ask(name, arguments, None)).result
 
     def _completed(self, name: str, answer: CommandResult) -> Any:
-        """Give a command's result, once the store has what it led to; with the row of its event, if it is one."""
+        """Return a command's result, with the row of its event if it has one, once the store has its effect."""
         result, epoch = answer.result, self._client.epoch
         head = _named_head(answer)
         if head is not None and not self._store.has_accounted(epoch, head):
@@ -171,19 +173,19 @@ class SessionCommands:
         return result
 
     def _reached(self, result: Mapping[str, Any]) -> str:
-        """Give the state that a command led to, once the store has the word on it."""
+        """Return the state that a command led to, once the store has it."""
         state, cause = str(result["state"]), result.get("command_id")
         if cause is not None:  # the answer may overtake the word on the run, which has its place behind the events
             self._store.wait(lambda: self._store.run_state_confirmed(cause, state), GRACE_S)
         return state
 
     async def _arrival(self, epoch: str, head: int) -> None:
-        """Wait until the store was given everything up to a position, which the client moves in the same turn.
+        """Wait until the store was given everything up to a seq, by the client's position.
 
-        The store alone would not know: what was filtered, or lies before this session, is no news to it.
+        The store alone cannot tell: what was filtered, or precedes this session, never arrives there.
         """
         client = self._client
-        # watched, for nobody else has a use for an event at each position
+        # polled: an event for each seq would have no other use
         while (at := client.position) is not None and at[0] == epoch and at[1] < head:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -193,7 +195,7 @@ class SessionCommands:
 
 
 def timeout_s(timeout: object) -> float | None:
-    """Read how long a command is waited for: seconds, a timedelta, or `None` for as long as it takes."""
+    """Return a timeout in seconds from seconds, a timedelta, or `None` for as long as it takes."""
     if timeout is None:
         return None
     if isinstance(timeout, timedelta):
@@ -212,7 +214,7 @@ def _wait(
     *,
     withdraw: bool = True,
 ) -> CommandResult:
-    """Wait for an answer, with a look now and then; `TimeoutError` leaves the command under way."""
+    """Wait for an answer, polling progress; after `TimeoutError` the command remains in flight."""
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
         while True:
@@ -232,7 +234,7 @@ def _wait(
 
 
 def _named_head(answer: CommandResult) -> int | None:
-    """Give the last position at which a command's effect may be seen; older servers name it in some results only."""
+    """Return the last seq at which a command's effect may be seen; older servers state it in some results only."""
     if answer.head is None and isinstance(answer.result, Mapping) and "state" in answer.result:
         head = answer.result.get("head")
         return head if isinstance(head, int) else None

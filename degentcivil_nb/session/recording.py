@@ -1,4 +1,4 @@
-"""A recording: the questions of a session answered from disk."""
+"""A recording: the questions of a session, answered from disk."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Recording(Reader):
         self._progress = progress
         size = sum(segment.stats.data_bytes for segment in self._folder.segments)
         self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
-        """Whether all of it was read into memory."""
+        """Whether the whole recording was read into memory."""
         self._load()
         if self.problems:
             warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
@@ -131,7 +131,7 @@ class Recording(Reader):
                 store.append(list(entry.messages), entry.received, entry.epoch)
                 self._read += len(entry.messages)
                 progress(min(self._read, total), total)
-        self._read = total  # what is lost has a place too, and the gap that declares it none
+        self._read = total  # lost messages are counted too, the gaps that declare them are not
 
     def refresh(self) -> int:
         """Read what was committed since, of a recording that is being written.
@@ -336,14 +336,14 @@ def _moment(seconds: float) -> pd.Timestamp:
 
 
 class RecordingStatus:
-    """Be the status of a run that is over, for the panels."""
+    """The status of a finished run, for the panels."""
 
     def __init__(self, info: Callable[[], pd.Series], problems: Callable[[], list[str]]) -> None:
         self._info = info
         self._problems = problems
 
     def metrics(self) -> pd.Series:
-        """Give the figures that a recording has."""
+        """Return the figures that a recording has."""
         info = self._info()
         figures = {
             "connection": "recording",
@@ -354,31 +354,31 @@ class RecordingStatus:
         return pd.Series(figures, dtype=object, name=info.name)
 
     def health(self) -> list[str]:
-        """Give what is wrong with the recording."""
+        """Return the problems of the recording."""
         return self._problems()
 
     def standing(self) -> Standing | None:
-        """Say nothing: a recording is as it is."""
+        """Return `None`: a recording is always current."""
         return None
 
     def journal(self) -> list[tuple[float, str]]:
-        """List nothing: no connection, no history of one."""
+        """Return an empty list: there is no connection."""
         return []
 
     def reconnect(self) -> None:
-        """Refuse."""
+        """Refuse to reconnect."""
         raise CommandError(CommandError.WRONG_RUN_STATE, "this is a recording; dc.connect(url) follows a run")
 
 
 class NoCommands:
-    """Refuse every command."""
+    """Commands of a recording, all of which are refused."""
 
     def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Give a future that has failed already."""
+        """Return a future that has failed."""
         future: Future[Any] = Future()
         future.set_exception(CommandError(CommandError.WRONG_RUN_STATE, f"a recording cannot {name}: the run is over"))
         return future
 
     def table(self) -> pd.DataFrame:
-        """List no commands."""
+        """Return an empty table."""
         return pd.DataFrame({name: [] for name in ("name", "role", "arguments", "doc")}, dtype="object")

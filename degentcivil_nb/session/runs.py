@@ -1,4 +1,4 @@
-"""Many runs as one dataset: a table of them, and questions across them in SQL."""
+"""Many runs as one dataset: a table of them, and SQL across them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _time(column: str) -> str:
 
 
 def _key(name: str, *types: str) -> str:
-    """Write in SQL what a payload says under a key, if its message is of one of these types."""
+    """Return SQL for a payload's value of a key, if its message is of one of these types."""
     value = f"try(json_extract_string(payload, '$.{name}'))"
     kinds = ", ".join(f"'{type}'" for type in types)
     return f"case when type in ({kinds}) then {value} end" if types else value
@@ -329,7 +329,7 @@ class Runs:
         return {"_sealed": partial(self._sealed, runs), "_open": partial(_open, runs)}
 
     def _verify_all(self, runs: list[RunFiles]) -> None:
-        """Compare what was not yet compared with its checksum."""
+        """Compare the segments that were not verified yet with their checksums."""
         new = [(run, one) for run in runs for one in run.sealed if one.path not in self._sound]
         with following(f"reading segments of {visible(self._folder)}") as progress:
             for done, (run, one) in enumerate(new, 1):
@@ -341,7 +341,7 @@ class Runs:
                 progress(done, len(new))
 
     def _sealed(self, runs: list[RunFiles]) -> pds.Dataset:
-        """Give the sealed segments as one dataset that is read as it is asked for."""
+        """Return the sealed segments as one dataset, read as needed."""
         kind = pds.ParquetFileFormat()
         fragments = []
         if self._verify:
@@ -355,7 +355,7 @@ class Runs:
 
 
 def _open(runs: list[RunFiles]) -> pa.Table:
-    """Give what is not sealed yet."""
+    """Return the messages of segments that are not sealed."""
     tables = [_COLUMNS.empty_table()]
     for run in runs:
         for batch in run.tail:

@@ -1,4 +1,4 @@
-"""The composition root: a thread, a client, a store and views behind the words of a researcher."""
+"""The session: a thread, a client, a store and views behind a researcher's methods."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..widgets.refresh import Refresher
 
 SILENT_S: Final = 20.0
-"""Without a sign of life for so long, a session says so: two pings of a server without heartbeats."""
+"""After so long without a message, a session reports silence: two pings of a server without heartbeats."""
 
 logger = logging.getLogger("degentcivil_nb.session")
 
@@ -175,7 +175,7 @@ class Session(Reader):
         self.name = name or f"session-{uuid.uuid4().hex[:8]}"
         self.monitor = ConnectionMonitor()
         self.traffic = WebSocketDebugger(secrets=[token] if token else ())
-        """The frames themselves, both ways, while `.enabled`; `.frames()` gives them as a `DataFrame`."""
+        """A record of frames in both directions, while `.enabled`; `.frames()` returns them as a `DataFrame`."""
         logs.install_filters()
         self._store = EventStore(max_rows=retention)
         self._journal = Journal()
@@ -257,7 +257,7 @@ class Session(Reader):
                 self.stop_recording()
             finally:
                 if "_refresher" in self.__dict__:
-                    self._refresher.close()  # last, so that what stays on view says that this is the end
+                    self._refresher.close()  # last, so that visible panels show that the session has ended
 
     def reconnect(self) -> None:
         """Try to connect now, without waiting for the next attempt. A session that is live stays as it is.
@@ -276,7 +276,7 @@ class Session(Reader):
         self._portal.call(self._client.reconnect, timeout=15)
 
     def _give_up(self) -> None:
-        """Be closed in a forked child: the threads are not here, and the sockets are the parent's to close."""
+        """Close the session in a forked child, where the threads do not exist and the sockets belong to the parent."""
         self._closed = True
 
     def __enter__(self) -> Session:
@@ -313,7 +313,7 @@ class Session(Reader):
         return f"<Session {self.url}: {', '.join(parts)}>"
 
     def _note_change(self) -> None:
-        """Write the journal; called on the portal's thread at each change of the connection."""
+        """Add a line to the journal; called on the portal's thread at each change of the connection."""
         client = self._client
         reason = client.last_error if client.state != "live" else None
         dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
@@ -351,7 +351,7 @@ class Session(Reader):
         self._portal.call(self._begin_recording, recorder, timeout=10)
 
     async def _begin_recording(self, recorder: Recorder) -> None:
-        """Put what was before, and the present, in front; on the portal's thread, so that nothing comes between."""
+        """Record the past and a snapshot first; runs on the portal's thread, so that nothing arrives in between."""
         position = self._client.position
         before = declare_gap_between(recorder.position, position) if recorder.existed else []
         recorder.put([*before, *self._present_messages()], time.time(), self._client.epoch)

@@ -1,4 +1,4 @@
-"""How a session is: its figures in one `Series`, why it is unwell, and what happened to its connection."""
+"""The status of a session: its figures in one `Series`, its problems, and the history of its connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 JOURNAL_LINES: Final = 200
 RECENT_S: Final = 60.0
-"""A counter of what went wrong is a reason to worry while it has grown since about then."""
+"""A counter of failures is a problem while it has grown within about this time."""
 
 QUIET_S: Final = 3.0
 SILENT_S: Final = 10.0
@@ -29,7 +29,7 @@ SILENT_S: Final = 10.0
 
 
 class Journal:
-    """Keep the newest lines on what happened to a connection; written on one thread, read on any."""
+    """The newest lines about a connection; written on one thread, read on any."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -37,18 +37,18 @@ class Journal:
         self._last = ""
 
     def note(self, line: str) -> None:
-        """Add a line, unless it says again what the last one said."""
+        """Add a line, unless it repeats the last one."""
         if line != self._last:
             self._last = line
             self._lines.append((self._clock(), line))
 
     def lines(self) -> list[tuple[float, str]]:
-        """List them, oldest first: wall clock in seconds, and the line."""
+        """Return the lines, oldest first: wall clock in seconds, and the text."""
         return list(self._lines)
 
 
 class SessionStatus:
-    """Gather what client, store and monitor know of themselves, under the names of the API."""
+    """The figures of client, store and monitor, under the names of the API."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SessionStatus:
         """Figures of two earlier moments, the first between one and two times `RECENT_S` ago."""
 
     def metrics(self) -> pd.Series:
-        """Give the figures now; one that nobody knows is NA. Seconds end in `_s`, bytes say so."""
+        """Return the current figures; an unknown one is NA. Seconds end in `_s`, bytes in `_bytes`."""
         client, counts, held = self._client, self._monitor.get_metrics(), self._store.stats()
         recorded = self._recorder()
         return pd.Series(
@@ -113,7 +113,7 @@ class SessionStatus:
         )
 
     def health(self) -> Sequence[str]:
-        """Give the reasons why all is not well, in sentences; none when it is."""
+        """Return the problems, as sentences; none if there are no problems."""
         figures: dict[str, Any] = {
             **{str(name): value for name, value in self.metrics().items()},
             "last_error": self._client.last_error,
@@ -128,11 +128,11 @@ class SessionStatus:
         return judge(figures, self._earlier[0][1]).reasons
 
     def quiet(self) -> str | None:
-        """Say for how many seconds nothing was heard of a run that should go on; `None` while that is short."""
+        """Return for how many seconds a run that should be going on has been quiet; `None` while that is short."""
         return quiet({str(name): value for name, value in self.metrics().items()}, QUIET_S, SILENT_S)
 
     def standing(self) -> Standing | None:
-        """Say why what is shown is no longer so; `None` while there is a connection."""
+        """Return why the data shown is no longer current; `None` while there is a connection."""
         client, name = self._client, redacted(self._client.uri)
         if client.state == "live":
             return None
@@ -148,7 +148,7 @@ class SessionStatus:
         return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
 
     def journal(self) -> list[tuple[float, str]]:
-        """List what happened to the connection, oldest first."""
+        """Return the history of the connection, oldest first."""
         return self._journal.lines()
 
 

@@ -1,4 +1,4 @@
-"""Calling back: a thread of a session's own that follows the store and runs the user's functions in order."""
+"""Callbacks: a thread of the session follows the store and calls the user's functions in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subscription:
         self._callback = callback
         self._remove = remove
         self.dropped = 0
-        """Events that had left the store, or its allowance, before the callback could take them."""
+        """Events that were evicted, or exceeded the allowance, before the callback could receive them."""
         self.errors = 0
         """Exceptions that the callback raised."""
         self.last_error: BaseException | None = None
@@ -57,7 +57,7 @@ class Subscription:
         self._remove(self)
 
     def wants(self, event: dict[str, Any]) -> bool:
-        """Say whether the callback asked for this event's type."""
+        """Return whether the callback subscribed to this event's type."""
         return self._types is None or event["type"] in self._types
 
     def call(self, event: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Subscription:
         try:
             self._callback(event)
         except Exception as error:
-            if not self.errors:  # told before it is counted: who sees the count finds the record
+            if not self.errors:  # logged before it is counted, so that the count implies the record
                 logger.exception("a callback on %s raised; later exceptions of it are only counted", self._words)
             self.last_error = error
             self.errors += 1
@@ -79,10 +79,10 @@ class Subscription:
 
 
 class Subscriptions:
-    """Follow a store on one daemon thread, started with the first subscription, and call each subscriber in order.
+    """The subscriptions to a store, called in order on one daemon thread, which starts with the first of them.
 
-    The store is pulled, never held up: a callback that falls more than `allowance` events behind loses the oldest,
-    and its handle counts them.
+    The store is never delayed: a callback that falls more than `allowance` events behind loses the oldest, and its
+    handle counts them.
     """
 
     def __init__(self, store: EventStore, *, allowance: int = 10_000) -> None:
@@ -103,7 +103,7 @@ class Subscriptions:
                 raise RuntimeError("the session is closed, so nothing would ever call back; connect again")
             self._subscribers = (*self._subscribers, subscription)
             if self._thread is None:
-                context = contextvars.Context()  # output must not be pinned to the cell that subscribed
+                context = contextvars.Context()  # output must not be tied to the cell that subscribed
                 start = self._store.next_row
                 self._thread = threading.Thread(
                     target=context.run, args=(self._follow, start), name="degentcivil-callbacks", daemon=True
@@ -140,7 +140,7 @@ class Subscriptions:
                 self._closing.wait(CLOSING_POLL_S)
 
     def _call_next(self, row: int) -> int:
-        """Call back with the events from `row` on, and give the row that comes next."""
+        """Call back with the events from `row` on, and return the next row."""
         self._store.wait(partial(self._due, row), timeout=CLOSING_POLL_S)
         end = self._store.next_row
         oldest = max(self._store.first_row, end - self._allowance)

@@ -27,7 +27,7 @@ def wait_for(
     closed: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Give the first event after row `after` (default: from now on) that meets all conditions, as a dict.
+    """Return the first event after row `after` (default: from now on) that meets all conditions, as a dict.
 
     Raises `ValueError` for a condition that cannot be understood, `TimeoutError` when none came, and `RuntimeError`
     once `closed` says that nothing more can come.

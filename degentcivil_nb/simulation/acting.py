@@ -1,4 +1,6 @@
-"""Who acts here: the character that what is told inside belongs to, along coroutines and carried into threads."""
+"""The acting character, to whom published events belong by default; it follows coroutines and can be carried to
+threads.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ _actor: Final[ContextVar[Any]] = ContextVar("degentcivil_actor", default=None)
 
 
 def who_acts() -> Any:
-    """Give the character that acts here; `None` for nobody."""
+    """Return the acting character; `None` if there is none."""
     return _actor.get()
 
 
 @contextmanager
 def acting(character_id: Any) -> Iterator[None]:
-    """Let what is told inside without a character be this one's."""
+    """Make a character the default of everything published inside."""
     token = _actor.set(character_id)
     try:
         yield
@@ -30,7 +32,7 @@ def acting(character_id: Any) -> Iterator[None]:
 
 
 def carry(function: _F) -> _F:
-    """Give a function that acts as whoever acts now, wherever it is called: in a thread, an executor, a callback."""
+    """Return a function that runs with the current acting character wherever it is called, for example in a thread."""
     actor = _actor.get()
     if inspect.iscoroutinefunction(function):
 

@@ -15,13 +15,13 @@ from .request import Request
 log = logging.getLogger("degentcivil_nb.simulation")
 
 JOIN_S: Final = 1.0
-"""How long the end waits for a command under way; a daemon thread is left behind after that."""
+"""How long closing waits for a running command; its daemon thread is left behind after that."""
 
 
 class AnytimeWorker:
-    """The thread on which commands run that were offered with `anytime=True`; it starts with the first of them.
+    """The thread for commands offered with `anytime=True`; it starts with the first of them.
 
-    That they may race the model is their author's promise. `inside` is set there, so that a checkpoint does nothing.
+    Their author guarantees that they may race the model. `inside` is set there, so that a checkpoint does nothing.
     """
 
     def __init__(self, inside: ContextVar[bool]) -> None:
@@ -30,14 +30,14 @@ class AnytimeWorker:
         self._thread: threading.Thread | None = None
 
     def put(self, request: Request) -> None:
-        """Have a request carried out; callers take turns."""
+        """Queue a request."""
         self._requests.put(request)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="degentcivil-anytime", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread behind the requests that are there; they are claimed by whoever refuses them."""
+        """Stop the thread after the queued requests, which the caller has to claim and refuse."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._requests.put(None)
@@ -54,5 +54,5 @@ class AnytimeWorker:
                     asyncio.run(request.run_async())
                 else:
                     request.run()
-            except BaseException:  # the last line of the thread: an interrupt in a handler was answered as its failure
+            except BaseException:  # the thread's last resort: an interrupt in a handler was answered as its failure
                 log.exception("%s ended with more than an error", request.command.name)

@@ -21,7 +21,7 @@ class Holding(Protocol):
 
 
 def continuing(holding: Holding, function: _F) -> _F:
-    """Give a function that waits while the run is paused, and then does as `function` does."""
+    """Return a function that waits while the run is paused, and then does as `function` does."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""Where a run can be stopped: commands wait for the checkpoint and happen there, on the simulation's own thread."""
+"""Control of the run: commands wait for the checkpoint and are executed there, on the simulation's own thread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .request import DEFERRED, Reply, Request, over
 log = logging.getLogger("degentcivil_nb.simulation")
 
 DEADLINE_S: Final = 10.0
-"""How long a command waits for a checkpoint when it does not say."""
+"""The deadline in seconds of a command that states none."""
 _LOOK_S: Final = 1.0
 """How often a paused run looks whether there is still a server that could resume it."""
 
@@ -41,7 +41,7 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 
 
 class Step(NamedTuple):
-    """A step under way: its request, the ticks wanted, and those still to come."""
+    """A step in progress: its request, the requested ticks, and the remaining ones."""
 
     request: Request
     wanted: int
@@ -49,11 +49,11 @@ class Step(NamedTuple):
 
 
 class Control:
-    """Take commands from any thread and carry them out inside the checkpoint; hold the run there while it is paused.
+    """The state of the run and its commands, which any thread may submit and the checkpoint executes.
 
     `publish(type, data)` puts a message into the stream. `later(delay_s, function)` calls the function after a while
-    and returns what cancels that. `alive()` says whether anybody could resume a paused run. `tick_s` is the least time
-    between two ticks at speed 1; without it the run is as fast as it can.
+    and returns a function that cancels that. `alive()` returns whether a client could still resume a paused run.
+    `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can be.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Control:
     ) -> None:
         self.commands = CommandTable()
         self.tick = 0
-        """The tick that what happens now belongs to: after a checkpoint, the one that follows it."""
+        """The tick of events published now: after a checkpoint, the following one."""
         self.links: Links | None = None
         """What the envelope of everything published now says: the model's own clock, and a command's handler."""
         self._model_clock = ModelClock()
@@ -96,16 +96,16 @@ class Control:
             self.commands.add(DeclaredCommand(function))
 
     def status(self) -> RunState:
-        """Say how the run is, now, and how long ago the simulation was last at a checkpoint."""
+        """Return the current state of the run, with the time since the last checkpoint."""
         return replace(self.answer(), checkpoint_age_s=self._checkpoint_age_s())
 
     def answer(self) -> RunState:
-        """Say how the run is, as a command answers: it is in a checkpoint."""
+        """Return the state of the run for a command's answer: it is in a checkpoint."""
         return replace(self._state, tick=self._reached, speed=self._pace.factor)
 
     @property
     def is_own_thread(self) -> bool:
-        """Say whether the calling thread is the one that has to come to the next checkpoint, or is inside it."""
+        """Return whether the calling thread is the one that calls checkpoints, or is inside one."""
         if self._ended:
             return False
         return self._owner.is_here or (self._running is not None and _inside.get())
@@ -117,17 +117,17 @@ class Control:
 
     @property
     def ended(self) -> bool:
-        """Say whether the run is over: then checkpoints do nothing, and commands are refused."""
+        """Return whether the run is over: then checkpoints do nothing, and commands are refused."""
         return self._ended
 
     # --- the server's side ---------------------------------------------------------------------------------------
 
     def specs(self) -> list[CommandSpec]:
-        """List the commands on offer."""
+        """Return the offered commands."""
         return self.commands.specs()
 
     def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
-        """Take a command from any thread and return; `reply` is called once, after the effect or the deadline."""
+        """Queue a command from any thread without waiting; `reply` is called once, after the effect or the deadline."""
         try:
             declared, arguments = self.commands.admit(command, role)
         except WebSocketError as error:
@@ -147,7 +147,7 @@ class Control:
         self._wakeup.notify()
 
     def withdraw(self, id: str, reason: str) -> None:
-        """Refuse a command with this reason, if it was not begun."""
+        """Refuse a command with this reason, if it has not begun."""
         for request in self._queue.copy():
             if request.id == id and request.claim():
                 self._unwanted(request)
@@ -161,7 +161,7 @@ class Control:
         return None
 
     def _accept(self, request: Request) -> None:
-        """Have a command wait for the checkpoint, unless it needs none; under the lock."""
+        """Queue a command for the checkpoint, unless it needs none; under the lock."""
         function = request.command.function
         if request.command.spec.anytime:
             self._anytime.put(request)
@@ -182,7 +182,7 @@ class Control:
             self._later(_LOOK_S, self._look_after_waiting)
 
     def _resume_now(self, request: Request) -> None:
-        """Take back what would stop the run: where ticks last minutes, nobody waits for a checkpoint to say "go on"."""
+        """Cancel what would stop the run: if ticks last minutes, a resume must not wait for a checkpoint."""
         for pause in self._queue.copy():
             if pause.command.function == self.pause and pause.claim():
                 pause.fail(WebSocketError(WebSocketError.WRONG_RUN_STATE, "resume came before the pause was reached"))
@@ -193,7 +193,7 @@ class Control:
         request.succeed(self.answer())
 
     def _look_after_waiting(self) -> None:
-        """Refuse what waits without a deadline for a checkpoint that nobody can come to any more."""
+        """Refuse commands without a deadline once no thread can reach a checkpoint any more."""
         with self._lock:
             waiting = [request for request in self._queue.copy() if not request.claimed]
             gone = self._owner.has_ended
@@ -219,7 +219,7 @@ class Control:
         request.fail(self._too_late(request.command.name))
 
     def _unwanted(self, request: Request) -> None:
-        """Say that the run goes on, where the last pause that was wanted is not wanted any more."""
+        """Publish that the run continues, after the last requested pause was cancelled."""
         with self._lock:
             if self._state.state == "pausing" and not any(
                 other.command.function == self.pause and not other.claimed for other in self._queue.copy()
@@ -241,10 +241,10 @@ class Control:
     # --- the simulation's side -----------------------------------------------------------------------------------
 
     def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
-        """Carry out what was commanded, stay here while the run is paused, and keep its pace.
+        """Execute waiting commands, stay here while the run is paused, and keep its pace.
 
-        On a running event loop it warns once and does nothing, for it would block that loop, unless it is `blocking`,
-        or in a notebook's cell; inside a handler it does nothing.
+        On a running event loop it warns once and does nothing, since it would block that loop; inside a handler it does
+        nothing.
         """
         if self._ended or _inside.get():
             return
@@ -270,7 +270,7 @@ class Control:
         """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
         if self._ended or _inside.get():
             return
-        await asyncio.sleep(0)  # a loop of ticks must leave room for others even when nothing is to be waited for
+        await asyncio.sleep(0)  # a loop of ticks must let other tasks run even if there is nothing to wait for
         while not self._turn.acquire(blocking=False):
             await self._wakeup.wait_async(self._wakeup.version, _LOOK_S)
         try:
@@ -287,7 +287,7 @@ class Control:
         finally:
             self._leave()
             self._turn.release()
-            self._wakeup.notify()  # another task may wait for its turn
+            self._wakeup.notify()  # another task may be waiting for its turn
 
     def wait_running(self) -> None:
         """Block this thread while the run is paused; not inside a handler, and never a running event loop."""
@@ -307,7 +307,7 @@ class Control:
         return self._state.state == "paused" and not self._ended and not _inside.get() and self._alive()
 
     def finish(self, state: str, reason: str | None = None) -> None:
-        """End the run (`finished` or `dead`): whatever waits is refused, and a paused simulation goes on unwatched."""
+        """End the run (`finished` or `dead`): waiting commands are refused, and a paused simulation continues."""
         with self._lock:
             if self._ended:
                 return
@@ -321,7 +321,7 @@ class Control:
         self._anytime.close()
 
     def disarm(self) -> None:
-        """Do nothing from now on: in a forked child, locks may be held by threads that it does not have."""
+        """Do nothing from now on: in a forked child, locks may be held by threads that do not exist there."""
         self._ended = True
         self._lock, self._turn, self._wakeup = threading.Lock(), threading.Lock(), Wakeup()
         self._anytime = AnytimeWorker(_inside)
@@ -381,11 +381,11 @@ class Control:
             _inside.reset(token)
 
     def handles_command(self) -> bool:
-        """Say whether this thread, or this task, is inside a command's handler."""
+        """Return whether this thread, or this task, is inside a command's handler."""
         return _inside.get()
 
     def _remaining(self) -> float:
-        """Say how many seconds this checkpoint still lasts, at most."""
+        """Return how many seconds this checkpoint lasts, at most."""
         if self._ended:
             return 0
         if self._state.state != "paused":
@@ -418,7 +418,7 @@ class Control:
         return self._change("paused", "command")
 
     def resume(self) -> RunState:
-        """Let a paused run go on."""
+        """Let a paused run continue."""
         with self._lock:
             self._cut_step("resume")
         if self._state.state == "running":
@@ -445,7 +445,7 @@ class Control:
         return self.answer()
 
     def _cut_step(self, by: str) -> None:
-        """End a step that is under way; under the lock."""
+        """End a step in progress; under the lock."""
         step, self._step = self._step, None
         if step is not None:
             done = step.wanted - step.left
@@ -465,14 +465,14 @@ class Control:
             return self._state
 
     def _enter(self, state: str, reason: str | None, command_id: str | None = None) -> None:
-        """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
+        """Set and publish the run's state; under the lock, so that the messages are in order."""
         self._state = RunState(state, reason, self._reached, command_id=command_id)
         self._publish(MessageTypes.RUN_STATE, self._state)
         self._wakeup.notify()  # whoever waits for the run to go on
 
 
 def _in_a_cell() -> bool:
-    """Say whether this is a notebook's cell: the kernel's loop stands still while it runs in any case."""
+    """Return whether this is a notebook's cell: the kernel's loop stands still while it runs in any case."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None and threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Failures of a simulation's own code told as `error` events, and raised on as before."""
+"""Failures of a simulation's own code, published as `error` events and raised as before."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..protocol.errors import WebSocketError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _OWN: Final = ("degentcivil_nb", "websockets")
-"""Loggers whose records are left out: telling them could make more of them."""
+"""Loggers whose records are not published, since publishing them could cause more of them."""
 
 
 class ErrorSink(Protocol):
-    """What errors are told to: the probe."""
+    """The publisher of errors: the probe."""
 
     def error(
         self, code: Any, message: Any = "", *, character_id: Any = None, exception: Any = None, **more: Any
     ) -> Any:
-        """Tell an error."""
+        """Publish an error."""
 
 
 def guarded(sink: ErrorSink, function: _F, character_id: Any = None) -> _F:
-    """Give a function that tells each of its exceptions and raises it on."""
+    """Return a function that publishes each of its exceptions and raises it."""
 
     def tell(error: Exception) -> None:
         message = f"{function.__qualname__}: {class_name(type(error))}: {text_of(error)}"
@@ -57,14 +57,14 @@ def guarded(sink: ErrorSink, function: _F, character_id: Any = None) -> _F:
 
 
 class EventLogHandler(logging.Handler):
-    """A log handler that tells records as `error` events, with the level's name as `code_name`."""
+    """A log handler that publishes records as `error` events, with the level's name as `code_name`."""
 
     def __init__(self, sink: ErrorSink, level: int = logging.WARNING) -> None:
         super().__init__(level)
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell a record, unless it is of this package itself."""
+        """Publish a record, unless it is of this package."""
         if record.name.partition(".")[0] in _OWN:
             return
         try:
@@ -75,7 +75,7 @@ class EventLogHandler(logging.Handler):
 
 
 def tell_loop_exceptions(sink: ErrorSink, loop: asyncio.AbstractEventLoop) -> None:
-    """Tell what a loop finds that nobody caught, such as a task that died, before its own handler has it."""
+    """Publish unhandled exceptions of a loop, such as of a task that died, before its own handler runs."""
     before = loop.get_exception_handler()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Calls of language models told by themselves: measured around a block, or around the function that asks."""
+"""Automatic reports of language model calls, measured around a block or around the calling function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARAMETERS: Final = frozenset(
         "reasoning_effort",
     }
 )
-"""What of a request is recorded beside its prompt and its model: nothing else is, for it may hold keys or headers."""
+"""The only parameters of a request that are recorded: others may contain keys or headers."""
 _PROMPTS: Final = ("messages", "prompt", "input", "contents", "question", "text")
 _TOKENS: Final = {
     "prompt_tokens": ("prompt_tokens", "input_tokens", "prompt_token_count"),
@@ -41,14 +41,14 @@ _USAGES: Final = ("usage", "usage_metadata")
 
 
 class CallSink(Protocol):
-    """What calls are told to: the probe."""
+    """The publisher of calls: the probe."""
 
     def llm_call(self, character_id: Any = None, **details: Any) -> str | None:
-        """Tell of a call."""
+        """Publish a call."""
 
 
 class LlmCapture:
-    """A call under way: what is set on it is told at the end of its block, with the latency and the failure."""
+    """A call in progress; what is set on it is published at the end of its block, with latency and failure."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class LlmCapture:
         self._details = details
         self._character = who_acts() if character_id is None else character_id
         self.response: Any = None
-        """What the model answered: text, data, or a provider's own object, of which text and tokens are read."""
+        """The model's answer: text, data, or a provider's own object, from which text and tokens are read."""
         self.prompt: Any = details.pop("prompt", None)
         self.model: Any = details.pop("model", None)
         self.prompt_tokens: Any = None
@@ -71,7 +71,7 @@ class LlmCapture:
         self.cost_usd: Any = None
         self.error: Any = None
         self.id: str | None = None
-        """The call's id, once it was told."""
+        """The call's id, once it was published."""
         self._began = clock()
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class LlmCapture:
         self.end(error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell the call as it is now."""
+        """Publish the call as it is now."""
         found = read_response(self.response)
         told = {
             "prompt": without_media(self.prompt),
@@ -109,7 +109,7 @@ class LlmCapture:
 
 
 def capture_function(sink: CallSink, function: _F, character_id: Any = None, **details: Any) -> _F:
-    """Give a function that asks as `function` does, and tells each call; of a stream, when the stream ends."""
+    """Return a function that calls `function` and publishes each call; a stream is published at its end."""
 
     def begin(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> LlmCapture:
         return LlmCapture(sink, character_id, **{**read_request(arguments, more), **details})
@@ -149,7 +149,7 @@ def capture_function(sink: CallSink, function: _F, character_id: Any = None, **d
 
 
 def _answered(call: LlmCapture, response: Any) -> Any:
-    """Tell a call whose answer is there; a stream is handed on piece by piece, and told at its end."""
+    """Publish a call with its answer; a stream is passed on piece by piece, and published at its end."""
     if isinstance(response, Iterator):
         return _told(call, response)
     if isinstance(response, AsyncIterator):
@@ -205,7 +205,7 @@ def _end_stream(call: LlmCapture, pieces: list[Any], error: BaseException | None
         found = [piece[name] for piece in read if piece.get(name) is not None]
         if found and getattr(call, name) is None:
             setattr(call, name, found[-1])
-    # whoever stops reading early has what it wanted: that is no failure
+    # a stream that is not read to its end is not a failure
     call.end(None if isinstance(error, GeneratorExit) else error)
 
 
@@ -213,7 +213,7 @@ def _end_stream(call: LlmCapture, pieces: list[Any], error: BaseException | None
 
 
 def read_request(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the prompt, the model and the allowed parameters of a request, and nothing else of it."""
+    """Return the prompt, the model and the allowed parameters of a request, and nothing else."""
     read: dict[str, Any] = {name: more[name] for name in ("model",) if name in more}
     prompts = [more[name] for name in _PROMPTS if name in more]
     prompts += [item for item in arguments if isinstance(item, (str, list))]
@@ -226,7 +226,7 @@ def read_request(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> dict[st
 
 
 def read_response(response: Any) -> dict[str, Any]:
-    """Give the text, the model and the tokens of an answer, as the common providers write them."""
+    """Return the text, the model and the tokens of an answer in the formats of common providers."""
     read: dict[str, Any] = {"response": _text(response)}
     model = _get(response, "model")
     if isinstance(model, str):
@@ -240,7 +240,7 @@ def read_response(response: Any) -> dict[str, Any]:
 
 
 def _text(response: Any) -> Any:
-    """Find the text in an answer or in a piece of a stream; what has none is told as it is."""
+    """Return the text of an answer or of a piece of a stream; other answers are returned unchanged."""
     choice = _first(_get(response, "choices"))
     if choice is not None:
         message = _get(choice, "message") or _get(choice, "delta")
@@ -258,7 +258,7 @@ def _text(response: Any) -> Any:
 
 
 def without_media(prompt: Any) -> Any:
-    """Give a prompt without images, sounds and files, whose place a text takes."""
+    """Return a prompt in which images, sounds and files are replaced by a text."""
     if isinstance(prompt, (list, tuple)):
         return [without_media(item) for item in prompt]
     if isinstance(prompt, dict):

@@ -1,4 +1,4 @@
-"""What a simulation gives its checkpoints as a tick: a counted tick, or the model's own clock."""
+"""The tick of a checkpoint: a counted tick, or the model's own time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MOST: Final = 2**53
 
 
 class ModelClock:
-    """Tell counted ticks from a model's own time: from the first number on that is no whole one, all are times."""
+    """A distinction of counted ticks from a model's own time: from the first fractional number on, all are times."""
 
     def __init__(self) -> None:
         self.time: float | None = None
-        """The model's own time, where it has one."""
+        """The model's own time, if it has one."""
         self._warned = False
 
     def read(self, tick: Any) -> int | None:
-        """Give the counted tick; `None` where it is not said, and the next one is meant."""
+        """Return the counted tick; `None` if it is not given, which means the next one."""
         if type(tick) is int and 0 <= tick <= _MOST and self.time is None:
             return tick
         if tick is None:

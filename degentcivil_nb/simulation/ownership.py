@@ -1,4 +1,4 @@
-"""Whose thread comes to the checkpoint: what waits for it must not wait on it, nor for one that has ended."""
+"""The thread that calls checkpoints: it must not wait for a checkpoint itself, and may have ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 class Owner:
-    """The thread, or the event loop, that calls the checkpoint; where several have, nothing is concluded."""
+    """The thread, or the event loop, that calls the checkpoint; unknown if several do."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
@@ -15,7 +15,7 @@ class Owner:
         self._several = False
 
     def arrive(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Note that this thread came to the checkpoint, in a coroutine of `loop` if it is given."""
+        """Record that this thread called the checkpoint, in a coroutine of `loop` if it is given."""
         thread = threading.current_thread()
         if thread is self._thread and loop is self._loop:
             return
@@ -24,12 +24,12 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Say whether the calling thread is the one that comes to the checkpoint."""
+        """Return whether the calling thread is the one that calls checkpoints."""
         return not self._several and self._thread is threading.current_thread()
 
     @property
     def has_ended(self) -> bool:
-        """Say whether nobody can come to the checkpoint any more, as far as is known."""
+        """Return whether no thread can call the checkpoint any more, as far as is known."""
         if self._thread is None or self._several:
             return False
         return not self._thread.is_alive() or (self._loop is not None and self._loop.is_closed())

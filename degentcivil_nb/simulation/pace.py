@@ -1,4 +1,4 @@
-"""The least time between two ticks, and how fast that is."""
+"""The pace of a run: the least time between two ticks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Say how long a checkpoint has to last. Without `tick_s` (seconds a tick, at speed 1) it lasts no time."""
+    """The least duration of a checkpoint. Without `tick_s` (seconds a tick, at speed 1) there is none."""
 
     def __init__(self, tick_s: float | None, clock: Callable[[], float]) -> None:
         if tick_s is not None and not 0 < tick_s < math.inf:
@@ -15,9 +15,9 @@ class Pace:
         self.tick_s = tick_s
         self._interval = tick_s or 0.0
         self.factor: float | None = None if tick_s is None else 1.0
-        """How many times as fast as at speed 1 it goes; `None` without a pace."""
+        """The speed as a factor of speed 1; `None` without a pace."""
         self._clock = clock
-        self._left = -math.inf  # when the last checkpoint was left, or should have been
+        self._left = -math.inf  # when the last checkpoint ended, or should have
 
     def set_factor(self, factor: float) -> None:
         """Run at `factor` times speed 1; a run without `tick_s` has no speed to change."""
@@ -25,11 +25,11 @@ class Pace:
         self.factor = factor
 
     def remaining(self) -> float:
-        """Give the seconds until the next tick may begin; 0 or less when it may now."""
+        """Return the seconds until the next tick may begin; 0 or less if it may now."""
         return self._left + self._interval - self._clock()
 
     def leave(self) -> None:
-        """Note that the next tick begins."""
+        """Record that the next tick begins."""
         now = self._clock()
         due = self._left + self._interval
-        self._left = due if now - due < self._interval else now  # no drift, and no rush after a rest
+        self._left = due if now - due < self._interval else now  # no drift, and no catching up after a pause

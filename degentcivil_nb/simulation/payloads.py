@@ -1,4 +1,4 @@
-"""What a simulation tells, as the payloads of the wire: made here for the probe, for commands and for tests."""
+"""Payloads of the wire for what a simulation reports; used by the probe, by commands and by tests."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 from ..core.text_of import class_name, text_of
 
 _TRACEBACK: Final = 20_000
-"""Characters of a traceback that are kept: its end, which says what happened."""
+"""How many characters of a traceback are kept, from its end, which contains the error."""
 
 
 def state_change(
     character_id: str | int, new_state: str, location: str | None, previous_state: str | None, now: float
 ) -> dict[str, Any]:
-    """Say that a character is in a new state; `location` is always there, because the guide's clients read it."""
+    """Return the payload of a state change; `location` is always present, since the guide's clients read it."""
     payload = {"character_id": character_id, "new_state": new_state, "location": location, "timestamp": now}
     if previous_state is not None:
         payload["previous_state"] = previous_state
@@ -29,7 +29,7 @@ def event(
     id: str | int | None = None,
     cause: str | int | None = None,
 ) -> dict[str, Any]:
-    """Say that something happened."""
+    """Return the payload of an event."""
     payload: dict[str, Any] = {"event_type": event_type, "data": data, "timestamp": now}
     if character_id is not None:
         payload["character_id"] = character_id
@@ -43,7 +43,7 @@ def event(
 def error(
     code: int, message: str, character_id: str | int | None = None, exception: BaseException | None = None
 ) -> dict[str, Any]:
-    """Say that something went wrong, with the traceback of the exception that was it."""
+    """Return the payload of an error, with the traceback of its exception."""
     payload: dict[str, Any] = {"code": code, "message": message}
     if character_id is not None:
         payload["character_id"] = character_id
@@ -53,15 +53,15 @@ def error(
 
 
 def traceback_text(exception: Any) -> str:
-    """Give the end of an exception's traceback, or whatever text there is in its place."""
+    """Return the end of an exception's traceback, or any text passed instead."""
     try:
         return "".join(traceback.format_exception(exception))[-_TRACEBACK:]
-    except Exception:  # noqa: BLE001 — it is no exception, or its parts cannot be shown
+    except Exception:  # noqa: BLE001 — not an exception, or one that cannot be shown
         return f"{class_name(type(exception))}: {text_of(exception)}"[-_TRACEBACK:]
 
 
 def llm_call(character_id: str | int | None, prompt_type: str | None, **details: Any) -> dict[str, Any]:
-    """Tell of a call of a language model; details that are `None` are left out."""
+    """Return the payload of a language model call; details that are `None` are left out."""
     payload: dict[str, Any] = {"character_id": character_id, "prompt_type": prompt_type}
     payload.update({name: value for name, value in details.items() if value is not None})
     return payload

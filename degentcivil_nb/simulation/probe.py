@@ -1,4 +1,4 @@
-"""The probe: what a simulation calls to be seen and steered, with the server that shows it on a thread of its own."""
+"""The probe, by which a simulation is shown and controlled, with its server on a thread of its own."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class SimulationProbe(Watching):
         self._barrier: Barrier | None = None
         host = text("host", host)
         self.name = text_or_none("name", name)
-        """What it is known by in this process: another of that name takes its place."""
+        """The probe's name in this process; another probe of that name replaces it."""
         token, paused = text_or_none("token", token), flag("paused", paused)
         tick_s = None if tick_s is None else positive_number("tick_s", tick_s, "seconds")
         self.control = Control(
@@ -140,11 +140,11 @@ class SimulationProbe(Watching):
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute", "ask"}
         self.auth = _make_auth(token, tokens)
-        """Who may connect; its tokens can be changed at any time. `None`: everybody on this machine."""
+        """The tokens of clients, which can be changed at any time. `None`: everyone on this machine."""
         self.monitor = ConnectionMonitor()
-        """What the server counts: connections, messages, bytes, errors, how slow they are."""
+        """The server's counters: connections, messages, bytes, errors, latencies."""
         self.traffic = WebSocketDebugger(secrets=() if self.auth is None else self.auth.tokens)
-        """The frames themselves, both ways, while `.enabled`."""
+        """A record of frames in both directions, while `.enabled`."""
         self.metrics_url: str | None = None
         self._stop_metrics = _nothing
         self._options: dict[str, Any] = {
@@ -160,7 +160,7 @@ class SimulationProbe(Watching):
         lifetime.close_named(SimulationProbe, name)
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
-        self._replacing = asyncio.Lock()  # two at once would want the same port
+        self._replacing = asyncio.Lock()  # two at once would use the same port
         self._portal = Portal("degentcivil-probe")
         try:
             self._portal.call(self._server.start)
@@ -564,7 +564,7 @@ class SimulationProbe(Watching):
         self._publish(type, state, None, self._clock())
 
     def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
-        """Start a coroutine function on the server's loop, if it still runs; returns what cancels it."""
+        """Start a coroutine function on the server's loop, if it is running; return a function that cancels it."""
         try:
             return self._portal.submit(function, *arguments).cancel
         except RuntimeError:  # closed, or another process's
@@ -616,7 +616,7 @@ class SimulationProbe(Watching):
         """
         try:
             self.flush()
-        except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
+        except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
             log.warning("the server at %s did not answer: %s", self.url, error)
         return self._server.feed.present.names()
 
@@ -749,13 +749,13 @@ class SimulationProbe(Watching):
         return f"<SimulationProbe {self.url}: {state.state}{at}{failed}>"
 
     def _give_up(self) -> None:
-        """Do nothing from now on: this is a forked child, and the server stayed with the parent."""
+        """Do nothing from now on: this is a forked child, and the server stayed in the parent."""
         self._publish = _nowhere
         self.control.disarm()
 
 
 def calls_checkpoints_here(epoch: str | None) -> bool:
-    """Say whether this very thread is the one that comes to the checkpoints of the run with that epoch."""
+    """Return whether this thread is the one that calls the checkpoints of the run with that epoch."""
     held = lifetime.held(SimulationProbe)
     return any(probe.server.epoch == epoch and probe.control.is_own_thread for probe in held)
 
@@ -775,8 +775,8 @@ def _nowhere(
     receipt: Receipt | None = None,
     links: Links | None = None,
 ) -> None:
-    """Publish to nobody."""
+    """Discard a message."""
 
 
 def _nothing() -> None:
-    """Cancel nothing."""
+    """Do nothing."""

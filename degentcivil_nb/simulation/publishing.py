@@ -1,4 +1,4 @@
-"""What a simulation tells: the calls it makes in its own code, which encode, append and return."""
+"""Publishing from a simulation's own code: the calls encode, append and return."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger("degentcivil_nb.simulation")
 
 CharacterId = str | int
 NOT_SAID: Final = object()
-"""A location that is left out: the character stays where it was."""
+"""The default of a location: the character stays where it was."""
 NOWHERE: Final = ""
-"""What the wire says of a character that left its place: `null` there means that nothing is said of it."""
+"""The wire's value for a character that left its place; `null` would mean that the location is not given."""
 _REPEAT_S: Final = 10.0
 
 
 class Publish(Protocol):
-    """Take a message from any thread, without a wait and without an error."""
+    """A function that accepts a message from any thread, without waiting and without errors."""
 
     def __call__(
         self,
@@ -40,17 +40,17 @@ class Publish(Protocol):
         receipt: Receipt | None = None,
         links: Links | None = None,
     ) -> None:
-        """Encode and append; `receipt` is given the position in the stream."""
+        """Encode and append a message; `receipt` gets its seq."""
 
 
 class Ticking(Protocol):
-    """Know the tick that what happens now belongs to, and what every envelope says now."""
+    """The current tick, and what every envelope contains now."""
 
     tick: int
     links: Links | None
 
     def handles_command(self) -> bool:
-        """Say whether this thread is inside a command's handler."""
+        """Return whether this thread is inside a command's handler."""
 
 
 class EventPublisher:
@@ -61,15 +61,15 @@ class EventPublisher:
 
     def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
         self.states: dict[CharacterId, str] = {}
-        """The state last told of each character."""
+        """The last published state of each character."""
         self.known = Known()
         """The characters' ids as the simulation itself has them."""
         self.left_behind = 0
-        """Calls that failed in here."""
+        """Calls that failed here."""
         self.converted = 0
         """Values that were not plain, and were converted."""
         self.unknown_keywords = 0
-        """Keywords that no word of the probe knows; they are kept in the payload."""
+        """Keywords that no method of the probe has; they are kept in the payload."""
         self._publish = publish
         self._ticking = ticking
         self._clock = clock
@@ -368,13 +368,13 @@ class EventPublisher:
     def _links(self, id: Any, cause: Any) -> Links | None:
         links = self._ticking.links
         if links is not None and links.intervention is not None and not self._ticking.handles_command():
-            links = links._replace(intervention=None)  # another thread's command is none of this thread's doing
+            links = links._replace(intervention=None)  # another thread's command did not cause this event
         if id is None and cause is None:
             return links
         return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))
 
     def _event_id(self, id: Any) -> str | None:
-        """Give an id as text, and make one where it is asked for by `True`."""
+        """Return an id as text, and make one where it is asked for by `True`."""
         if id is None or type(id) is str:
             return id
         if id is True:
@@ -391,7 +391,7 @@ class EventPublisher:
             payload["cause"] = causes
 
     def _whose(self, character_id: Any) -> CharacterId | None:
-        """Give whose an event is that may be nobody's: without an id, of whoever acts here."""
+        """Return whose an event is that may be nobody's: without an id, of whoever acts here."""
         if character_id is None:
             character_id = who_acts()
         if character_id is None or type(character_id) is str:

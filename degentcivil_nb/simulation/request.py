@@ -1,4 +1,4 @@
-"""One command on its way through the simulation: claimed once, run once, answered once."""
+"""A command in the simulation: claimed once, run once, answered once."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ log = logging.getLogger("degentcivil_nb.simulation")
 
 Reply = Callable[[CommandResult], None]
 MAX_RESULT_BYTES: Final = (1 << 20) - 1024
-"""What still fits into one message with its envelope."""
+"""The largest result that fits into one message with its envelope."""
 _TEXT: Final = 2_000
 _TRACEBACK: Final = 4_000
-"""Characters of an exception's text and of its traceback that are told."""
+"""How many characters of an exception's text and traceback are sent."""
 
 
 DEFERRED: Final = object()
-"""What a handler returns that will have its request answered later."""
+"""The return value of a handler that answers its request later."""
 
 
 def over() -> WebSocketError:
-    """Make the error of a command that comes after the end."""
+    """Return the error of a command after the end of the run."""
     return WebSocketError(WebSocketError.WRONG_RUN_STATE, "the run is over, and takes no more commands")
 
 
 class Request:
-    """Hold a command until it is answered. Between deadline and checkpoint, whoever claims it first decides."""
+    """A command until it is answered. At deadline and checkpoint, whichever claims it first decides."""
 
     def __init__(
         self, id: str, command: DeclaredCommand, arguments: Mapping[str, Any], deadline: float, reply: Reply
@@ -51,16 +51,16 @@ class Request:
         self.cancel_timer: Callable[[], None] | None = None
         self._arguments = dict(arguments)
         self._reply = reply
-        self._unclaimed = threading.Lock()  # taken once, for good: an atomic claim
+        self._unclaimed = threading.Lock()  # acquired once and never released: an atomic claim
         self._unanswered = threading.Lock()
 
     def claim(self) -> bool:
-        """Take the request, for good; `False` when somebody else has."""
+        """Claim the request for good; return `False` if it was claimed before."""
         return self._unclaimed.acquire(blocking=False)
 
     @property
     def claimed(self) -> bool:
-        """Say whether somebody has taken it."""
+        """Return whether the request was claimed."""
         return self._unclaimed.locked()
 
     def run(self) -> None:
@@ -81,7 +81,7 @@ class Request:
             self.succeed(result)
 
     async def run_async(self) -> None:
-        """Do the same for a handler that may be a coroutine function."""
+        """Call the handler, which may be a coroutine function, and answer with its result or its failure."""
         try:
             result = self.command.function(**self._arguments)
             if inspect.isawaitable(result):
@@ -92,9 +92,9 @@ class Request:
             self.succeed(result)
 
     def succeed(self, result: Any) -> None:
-        """Answer with a result, which is encoded at once, so that it may change afterwards; not with `DEFERRED`.
+        """Answer with a result, encoded at once, so that it may change afterwards; unless it is `DEFERRED`.
 
-        Any value is converted to plain data, and one that does not fit into an answer is shortened.
+        Any value is converted to plain data, and shortened if it does not fit into an answer.
         """
         if result is DEFERRED:
             return
@@ -111,20 +111,20 @@ class Request:
         self.answer(refusal(error))
 
     def answer(self, result: CommandResult) -> None:
-        """Answer, the first time it is called."""
+        """Send the answer, on the first call only."""
         if not self._unanswered.acquire(blocking=False):
             return
         if self.cancel_timer is not None:
             self.cancel_timer()
         try:
             self._reply(result)
-        except Exception:  # the server's side failed: nothing of the simulation's
+        except Exception:  # a failure of the server, not of the simulation
             log.exception("the answer to %s could not be given", self.command.name)
 
     def _blame(self, error: BaseException) -> None:
         self.fail(error if isinstance(error, WebSocketError) else _failed(self.command.name, error))
         if not isinstance(error, Exception):
-            raise error  # an interrupt is the simulation's own
+            raise error  # an interrupt belongs to the simulation
 
 
 def _failed(name: str, error: BaseException) -> WebSocketError:

@@ -1,4 +1,4 @@
-"""Commands that look into the simulation or change it: each change is itself an event in the stream."""
+"""Commands that inspect or change the simulation; each change is an event in the stream."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .values import Known
 
 
 class EventSink(Protocol):
-    """What a simulation tells things to: the probe."""
+    """The publisher of events: the probe."""
 
     states: dict[Any, str]
     known: Known
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
-        """Tell anything; `receipt` is given its position."""
+        """Publish a message; `receipt` gets its seq."""
 
     def characters(self) -> list[str]:
-        """List the ids of all characters told of so far."""
+        """Return the ids of all characters published so far."""
 
 
 class StreamCommands:
-    """Hold the commands; those that change something answer with the run's state, whose `seq` is that of the change."""
+    """The commands; those that change something answer with the run's state, whose `seq` is that of the change."""
 
     def __init__(
         self, events: EventSink, status: Callable[[], RunState], clock: Callable[[], float] = time.time
@@ -44,7 +44,7 @@ class StreamCommands:
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
 
     def inspect(self, character_id: CharacterId) -> Any:
-        """Give everything the simulation knows of a character."""
+        """Return everything the simulation knows of a character."""
         assert self.inspector is not None
         return self._ask(character_id, self.inspector)
 
@@ -103,7 +103,7 @@ class StreamCommands:
         return self._publish(MessageTypes.ERROR, payloads.error(code, message, character_id))
 
     def _require(self, character_id: CharacterId | None) -> None:
-        """Refuse a character that was never told of and that the simulation's inspector does not know either."""
+        """Refuse a character that was never published and that the simulation's inspector does not have either."""
         if character_id is None or not (known := self._events.characters()) or str(character_id) in known:
             return
         if self.inspector is None:
@@ -122,7 +122,7 @@ class StreamCommands:
         return Change(self._status(), receipt)
 
     def _ask(self, character_id: CharacterId, function: Callable[[Any], Any]) -> Any:
-        """Call a function with a character's id as the simulation has it: 5 where a notebook may say "5"."""
+        """Call a function with a character's id as the simulation has it: 5 for a notebook's "5"."""
         for own_id in self._events.known.candidates(character_id):
             try:
                 return function(own_id)
@@ -132,7 +132,7 @@ class StreamCommands:
 
 
 def _differences(before: Any, after: Any) -> dict[str, Any]:
-    """Give what differs, as `[before, after]` by key."""
+    """Return what differs, as `[before, after]` by key."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return {"value": [before, after]}
     names = dict.fromkeys([*before, *after])

@@ -1,4 +1,4 @@
-"""Objects looked at after each checkpoint: whatever changed of them is told."""
+"""Tracking of objects: their changed attributes are published after each checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MISSING: Final = object()
 
 
 class Tracker:
-    """The objects that are looked at. One that is gone is no longer looked at, since it is not kept alive for this."""
+    """The tracked objects, which are not kept alive for this."""
 
     def __init__(self, update: Callable[[Any, Mapping[str, Any]], None]) -> None:
         self._update = update
@@ -22,7 +22,7 @@ class Tracker:
         return len(self._tracked)
 
     def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
-        """Look at these attributes (or keys) of an object from now on, and tell them as they are."""
+        """Track attributes (or keys) of an object from now on, and publish their current values."""
         names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
         try:
             find: Callable[[], Any] = weakref.ref(thing)
@@ -32,11 +32,11 @@ class Tracker:
         self._look(character_id)
 
     def forget(self, character_id: Any) -> None:
-        """Look no more at what belongs to a character."""
+        """Stop tracking the objects of a character."""
         self._tracked.pop(character_id, None)
 
     def look(self) -> None:
-        """Tell what has changed since the last time."""
+        """Publish what has changed since the last call."""
         for character_id in list(self._tracked):
             self._look(character_id)
 

@@ -1,4 +1,4 @@
-"""What a simulation hands over as ids, states, locations, codes and numbers, in the types of the wire."""
+"""Conversion of a simulation's ids, states, locations, codes and numbers to the types of the wire."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..protocol.errors import WebSocketError
 
 CODE_BITS: Final = 63
 _MOST: Final = 2**53
-"""Whole numbers beyond it are not the same for every reader of JSON."""
+"""The largest whole number that every JSON reader preserves."""
 
 
 def id_of(value: Any) -> str | int | None:
-    """Give an id: text and whole numbers as they are, anything else as text; `None` where it is missing."""
+    """Return an id: text and whole numbers unchanged, anything else as text; `None` if it is missing."""
     kind = type(value)
     if kind is str:
         return clean(value)
@@ -35,7 +35,7 @@ def id_of(value: Any) -> str | int | None:
 
 
 def word_of(value: Any) -> str:
-    """Give a word, such as a state: text as it is, an enum's name, anything else as text."""
+    """Return a word such as a state: text unchanged, an enum's name, anything else as text."""
     if type(value) is str:
         return clean(value)
     converted = value if isinstance(value, tuple) else plain(value)
@@ -45,7 +45,7 @@ def word_of(value: Any) -> str:
 
 
 def place_of(value: Any) -> tuple[str, tuple[float, float] | None]:
-    """Give the text of a location, and its `x` and `y` where it is a pair of numbers."""
+    """Return the text of a location, with its `x` and `y` if it is a pair of numbers."""
     if type(value) is str:
         return clean(value), None
     converted = plain(value)
@@ -57,7 +57,7 @@ def place_of(value: Any) -> tuple[str, tuple[float, float] | None]:
 
 
 def error_code_of(value: Any) -> tuple[int, str | None]:
-    """Give the code of an error, and its name where it was told as one; a text alone is 1004."""
+    """Return the code of an error, and its name if it was given by name; a text alone is 1004."""
     name = clean(str(value._name_)) if isinstance(value, Enum) else None
     code = plain(value._value_ if isinstance(value, Enum) else value)
     if isinstance(code, float) and code.is_integer():
@@ -68,7 +68,7 @@ def error_code_of(value: Any) -> tuple[int, str | None]:
 
 
 def number_of(value: Any) -> float | None:
-    """Give a finite number; `None` for what is missing, and `ValueError` for what is none."""
+    """Return a finite number; `None` if it is missing, and `ValueError` for anything else."""
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     converted: Any = value if isinstance(value, Number) else plain(value)
@@ -81,7 +81,7 @@ def number_of(value: Any) -> float | None:
 
 
 def count_of(value: Any) -> int | None:
-    """Give a number of things, rounded; `None` for what is missing, and `ValueError` for what is none."""
+    """Return a rounded count; `None` if it is missing, and `ValueError` for anything else."""
     number = number_of(value)
     if number is None:
         return None
@@ -91,7 +91,7 @@ def count_of(value: Any) -> int | None:
 
 
 def causes_of(value: Any) -> str | list[str] | None:
-    """Give the id of a cause as text, or those of several as a list; `None` where there is none."""
+    """Return the id of a cause as text, or those of several as a list; `None` if there is none."""
     if value is None or type(value) is str:
         return value
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -101,18 +101,18 @@ def causes_of(value: Any) -> str | list[str] | None:
 
 
 class Known:
-    """The ids of characters as the simulation itself has them, by the text that they are known by elsewhere."""
+    """The ids of characters as the simulation itself has them, by their text."""
 
     def __init__(self) -> None:
         self._ids: dict[str, Any] = {}
 
     def note(self, id: str | int | None, value: Any) -> None:
-        """Remember a value that is not its own text, if it is a value and no object with a life of its own."""
+        """Store a value that differs from its text, if it is a plain value."""
         if isinstance(value, (int, float, tuple, Enum)) and id is not None:
             self._ids[str(id)] = value
 
     def candidates(self, character_id: str | int) -> list[Any]:
-        """Give what a simulation may know a character by that a notebook calls `character_id`, the likeliest first."""
+        """Return the forms in which a simulation may have a notebook's `character_id`, the likeliest first."""
         text = str(character_id)
         if text in self._ids:
             return [self._ids[text]]
@@ -122,5 +122,5 @@ class Known:
         return [character_id]
 
     def forget(self, character_id: str | int) -> None:
-        """Forget a character that is gone."""
+        """Remove a character that is gone."""
         self._ids.pop(str(character_id), None)

@@ -1,4 +1,4 @@
-"""The words that watch a simulation's own code: who acts, calls of models, failures, objects that change."""
+"""The probe's methods around a simulation's own code: the acting character, model calls, failures, tracked objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Watching(Words):
-    """Tell of what a simulation's own code does, around it and without a change of it."""
+    """Methods that report what a simulation's own code does, without changes to it."""
 
     def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
         super().__init__(publish, ticking, clock)
@@ -52,7 +52,7 @@ class Watching(Words):
         return acting(character_id)
 
     def carry(self, function: _F) -> _F:
-        """Give a function that acts as whoever acts now, wherever it is called.
+        """Return a function that acts as whoever acts now, wherever it is called.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Watching(Words):
         return LlmCapture(self, character_id, **details)
 
     def llm_function(self, function: _F, character_id: Any = None, **details: Any) -> _F:
-        """Give a function that asks a model as `function` does, and tells each call.
+        """Return a function that asks a model as `function` does, and tells each call.
 
         Of a request only the prompt without images, the model and parameters such as `temperature` are recorded: no
         keys and no headers.
@@ -165,7 +165,7 @@ class Watching(Words):
             self._leave_behind("track", None, error)
 
     def guard(self, function: _F, character_id: Any = None) -> _F:
-        """Give a function whose exceptions are told as `error` events, and raised on as before.
+        """Return a function whose exceptions are told as `error` events, and raised on as before.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Watching(Words):
         return guarded(self, function, character_id)
 
     def log_handler(self, level: int = logging.WARNING) -> logging.Handler:
-        """Give a handler for `logging` that tells records as `error` events. Records of this package are left out.
+        """Return a handler for `logging` that tells records as `error` events. Records of this package are left out.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The rarer words of a simulation: calls of models and tools, what characters say and think, figures, departures."""
+"""Further methods of the probe: model and tool calls, chat, thoughts, measures, departures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "latency_s": number_of,
     "cost_usd": number_of,
 }
-"""What is a number of an LLM call, and how it is read."""
+"""The numeric details of a model call, and how each is read."""
 _WORDS: Final = ("model", "prompt_type", "error")
 
 
 class Words(EventPublisher):
-    """Tell of what has an id of its own: each of these gives its `id`, to be named as the `cause` of what follows."""
+    """Methods for events with an id: each returns its `id`, for use as the `cause` of later events."""
 
     def llm_call(
         self,
@@ -223,7 +223,7 @@ class Words(EventPublisher):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell what a character thinks: a plan, a memory, a reflection; a row of `session.thoughts()`.
+        """Return what a character thinks: a plan, a memory, a reflection; a row of `session.thoughts()`.
 
         Parameters
         ----------
@@ -334,7 +334,7 @@ class Words(EventPublisher):
 
 
 def _each(values: Any) -> Iterable[Any]:
-    """Give the items of any list-like, and what is none as the only one."""
+    """Return the items of any list-like, and what is none as the only one."""
     if values is None:
         return ()
     if isinstance(values, (str, bytes, Mapping)) or not hasattr(type(values), "__iter__"):

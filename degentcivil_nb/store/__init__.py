@@ -1,1 +1,1 @@
-"""What is known: every event in columns, and the present of every character."""
+"""The events of a run in columns, and the present state of every character; in memory only."""

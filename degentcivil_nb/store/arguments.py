@@ -1,6 +1,6 @@
-"""What a researcher may write for names, whole numbers, lengths of time and moments: read in one place, for all words.
+"""Parsing of the names, whole numbers, durations and moments that a researcher passes.
 
-Scalars of Python, numpy and pandas are alike. A truth value is no number, no length of time and no moment.
+Scalars of Python, numpy and pandas are treated alike. A bool is not accepted as a number, a duration or a moment.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from .schema import NAT, SECOND, to_ns
 Names = Any
 """One name, any list-like of names, or `None` for all."""
 Moment = Any
-"""A time, its text, seconds since 1970, or how long before the newest event (a timedelta, `"10 min ago"`, `"-30s"`)."""
+"""A time, its text, seconds since 1970, or a duration before the newest event (a timedelta or text like `"-30s"`)."""
 LongTime = Any
 """Seconds, a timedelta, or a text such as `"5min"`."""
 
 _AGO: Final = re.compile(r"\s*ago$", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"[+-]?\s*(\d|P).*[a-z:].*", re.IGNORECASE)
-"""A length of time as text: it begins with a number, and names a unit; a bare number says none."""
+"""A duration as text: it begins with a number and names a unit; a bare number is none."""
 _SPOKEN: Final[dict[str, str]] = {
     r"^(an?|one)\s+": "1 ",
     r"\b(\d+(?:\.\d+)?)\s*(?:weeks?|wks?)\b": r"\1 W",
     r"(?<=[\d\s])(sec|min|hr)s\b": r"\1",
 }
-"""What people say and pandas does not read."""
+"""Common ways to write a duration that pandas does not read."""
 _OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
 
 
 def _plain(value: Any) -> Any:
-    """Give the Python scalar of a numpy scalar or an array of no dimension; all else as it is."""
+    """Convert a numpy scalar or an array without dimensions to a Python scalar; return all else unchanged."""
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 and value.dtype.kind in "biufU":
         return value.item()
     return value
 
 
 def name_of(value: Any) -> str:
-    """Give a name as text: ids compare as text, an Enum gives its name, a whole number no point."""
+    """Return a name as text: ids compare as text, an Enum becomes its name, a whole float loses its point."""
     value = _plain(value)
     if isinstance(value, str):
         return str.__str__(value)
@@ -56,23 +56,23 @@ def name_of(value: Any) -> str:
         return str(int(value))  # an id from a column of numbers with missing ones
     if isinstance(value, int | float | Decimal) or not _is_listlike(value):
         return str(value)
-    raise ValueError(f"{value!r} is no name; give a text, or any list of texts")
+    raise ValueError(f"{value!r} is not a name; pass a text or any list of texts")
 
 
 def names_of(names: Names) -> list[str] | None:
-    """Give names as a list of texts, each once, in order; `None` for `None`, which means all.
+    """Return names as a list of texts, each once, in order; `None` for `None`, which means all.
 
-    One name is any scalar; a list-like is anything that can be gone through: a set, an array, an Index, a Series, a
-    generator. What is missing among them is left out.
+    One name is any scalar; a list of names is anything iterable: a set, an array, an Index, a Series, a generator.
+    Missing values among them are left out.
     """
     if names is None:
         return None
     if isinstance(names, bytes):
-        raise ValueError(f"{names!r} is no name; give a text, or any list of texts")
+        raise ValueError(f"{names!r} is not a name; pass a text or any list of texts")
     if not _is_listlike(names):
         return [] if _is_missing(names) else [name_of(names)]
     if isinstance(names, pd.DataFrame):
-        raise ValueError("a DataFrame is no list of names; give one of its columns")
+        raise ValueError("a DataFrame is not a list of names; pass one of its columns")
     return list(dict.fromkeys(name_of(name) for name in names if not _is_missing(name)))
 
 
@@ -87,10 +87,10 @@ def _is_missing(value: Any) -> bool:
 
 
 def whole(value: Any, what: str, *, least: int | None = 0) -> int:
-    """Give a whole number, however it is written (`2.0` is one); `ValueError` for what is none or is below `least`."""
+    """Return a whole number, in whatever form (`2.0` is one); raise `ValueError` for anything else or below `least`."""
     number: Any = _plain(value)
     if not _is_number(number) or number != number or number % 1 != 0:
-        raise ValueError(f"{what} is a whole number, not {value!r}")
+        raise ValueError(f"{what} must be a whole number, not {value!r}")
     if least is not None and number < least:
         raise ValueError(f"{what} must be {'zero' if least == 0 else least} or more, not {value!r}")
     given: int = int(number)
@@ -98,50 +98,50 @@ def whole(value: Any, what: str, *, least: int | None = 0) -> int:
 
 
 def seconds_of(value: LongTime, what: str) -> float:
-    """Give a length of time in seconds; `ValueError` for what is none. Any real number is seconds already."""
+    """Return a duration in seconds; raise `ValueError` for anything else. A real number is seconds already."""
     number = _plain(value)
     if _is_number(number):
         return float(number)
     length = _length(number)
     if length is None:
-        raise ValueError(f"{what} of {value!r}? Say it in seconds, as a timedelta, or like '1s' or '5min'")
+        raise ValueError(f"{what} of {value!r} is not a duration; pass seconds, a timedelta, or text like '5min'")
     return length.total_seconds()
 
 
 def wait_s(value: LongTime, what: str = "a timeout") -> float:
-    """Give how long to wait in seconds; `ValueError` for what is no length of time, or is below zero."""
+    """Return a timeout in seconds; raise `ValueError` for anything that is not a duration, or is below zero."""
     seconds = seconds_of(value, what)
     if not seconds >= 0:
-        raise ValueError(f"{what} of {value!r}? It must be zero or more seconds")
+        raise ValueError(f"{what} of {value!r} is too short: it must be zero or more seconds")
     return seconds
 
 
 def bucket_s(value: LongTime, what: str) -> int:
-    """Give a length of time in whole seconds, one at least; `ValueError` otherwise."""
+    """Return a duration in whole seconds, at least one; raise `ValueError` otherwise."""
     seconds = seconds_of(value, what)
     if not (seconds >= 1 and math.isfinite(seconds) and seconds % 1 == 0):
-        raise ValueError(f"{what} of {value!r}? It must be whole seconds, at least one")
+        raise ValueError(f"{what} of {value!r} is not possible: it must be whole seconds, at least one")
     return int(seconds)
 
 
 def moment_ns(moment: Moment, newest: int | None = None) -> int:
-    """Give a moment in nanoseconds since 1970.
+    """Return a moment in nanoseconds since 1970.
 
-    A moment is a time (naive: UTC), its text, or any real number of seconds since 1970. A timedelta, `"10 min ago"`
-    and `"-30s"` count back from `newest`, the time of the newest event: so they mean the same of a run that goes on, of
-    one that is over, and of one whose clock is a simulated one. Raises `ValueError` for what is none of these.
+    A moment is a time (naive: UTC), its text, or any real number of seconds since 1970. A timedelta, `"10 min ago"` and
+    `"-30s"` count back from `newest`, the time of the newest event, so that they mean the same for a live run, a
+    finished one, and one with a simulated clock. Raises `ValueError` for anything else.
     """
     value = _plain(moment)
     if _is_number(value):
         nanoseconds = to_ns(float(value))
     elif (back := _before(value)) is not None:
         if newest is None or newest == NAT:
-            raise ValueError(f"{moment!r} counts back from the newest event, and there is none yet")
+            raise ValueError(f"{moment!r} counts back from the newest event, but there is no event yet")
         nanoseconds = max(0, newest - abs(round(back.total_seconds() * SECOND)))
     else:
         nanoseconds = _time_ns(value, moment, newest)
     if nanoseconds == NAT:
-        raise ValueError(f"{moment!r} is no time between 1970 and 2262")
+        raise ValueError(f"{moment!r} is not a time between 1970 and 2262")
     return nanoseconds
 
 
@@ -154,13 +154,13 @@ def _time_ns(value: Any, moment: Any, newest: int | None) -> int:
         nanoseconds = int(stamp.as_unit("ns").value)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"{moment!r} is no time; give a datetime, its text, seconds since 1970, or like '10 min ago'"
+            f"{moment!r} is not a time; pass a datetime, its text, seconds since 1970, or a text like '10 min ago'"
         ) from error
     return nanoseconds if nanoseconds >= 0 else NAT
 
 
 def _dated(text: str, newest: int | None) -> Any:
-    """Give a text with its date, where it leaves that to be understood: pandas would take the machine's own zone."""
+    """Add the date to a text that has none: pandas would use the machine's own time zone."""
     now = pd.Timestamp.now("UTC")
     if text.lower() == "now":
         return now
@@ -173,16 +173,16 @@ def _dated(text: str, newest: int | None) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    # numpy's lengths of time count as its whole numbers
+    # numpy's timedeltas count as its whole numbers
     return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.timedelta64)
 
 
 def _before(value: Any) -> timedelta | None:
-    """Give how long ago a moment is, of one that says so."""
+    """Return how long ago a moment is, if it is given that way."""
     if not isinstance(value, str):
         return _length(value)
     text = _AGO.sub("", value.strip())
-    # `P…` is how ISO 8601, and so JSON, writes a length of time
+    # `P…` is the ISO 8601 form of a duration, which JSON uses too
     return _length(text) if text != value.strip() or text.startswith(("-", "P")) else None
 
 

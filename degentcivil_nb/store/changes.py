@@ -1,4 +1,4 @@
-"""Changes of state as they came in one run of messages, and in the order of one character after the other."""
+"""Changes of state of one run of messages, in their order and sorted by character."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ NO_CODES: Final = np.empty(0, np.int32)
 SHORT: Final = np.iinfo(np.int16).max
 
 
-def nothing_said(rows: Array) -> Codes:
-    """Say that no sender says what came before."""
+def no_previous_states(rows: Array) -> Codes:
+    """Return an unknown previous state (−1) for each row."""
     return np.full(len(rows), -1, np.int32)
 
 
 @dataclass(slots=True)
-class Lists:
-    """Hold what lists of characters say, for no column names whose it is."""
+class CharacterLists:
+    """Changes from lists of characters, which no column can hold since one row names several characters."""
 
     moves: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Row of the run, character, state, location (−1: not said); in order."""
-    heard: list[tuple[int, int]] = field(default_factory=list)
+    """Row of the run, character, state, location (−1: not given); in order."""
+    mentioned: list[tuple[int, int]] = field(default_factory=list)
     """Row of the run, character."""
 
     def changes(self) -> Changes:
-        """Give the changes."""
+        """Return the changes."""
         return Changes(*np.array(self.moves, np.int32).reshape(-1, 4).T)
 
     def rows(self, size: int) -> Mask:
-        """Say which rows of a run of a size have changes."""
+        """Return a mask of the rows of a run that have changes."""
         listed = np.zeros(size, np.bool_)
         listed[[row for row, *_ in self.moves]] = True
         return listed
 
 
 class Changes:
-    """Hold changes in order: which row of the run, whose, to which state, in which location (−1: not said).
+    """Changes in order: the row of the run, the character, the new state and the new location (−1: not given).
 
-    `previous` gives what the senders say came before at rows of the run, and is asked only where the stream does not
-    tell.
+    `previous` returns the previous states that senders reported at given rows of the run. It is called only where the
+    stream itself does not contain the previous state.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Changes:
         character: Codes = NO_CODES,
         state: Codes = NO_CODES,
         location: Codes = NO_CODES,
-        previous: Callable[[Array], Codes] = nothing_said,
+        previous: Callable[[Array], Codes] = no_previous_states,
     ) -> None:
         self.index = index
         self.character = character
@@ -68,10 +68,10 @@ class Changes:
 
     @cached_property
     def order(self) -> Array:
-        """Give the positions of the changes that name a state, one character after the other, each in order."""
+        """Return the indices of the changes that name a state, sorted by character, each character's in order."""
         character = self.character
         if int(character.max(initial=0)) < SHORT:
-            character = character.astype(np.int16, copy=False)  # which numpy sorts by radix, twice as fast
+            character = character.astype(np.int16, copy=False)  # numpy sorts these by radix, twice as fast
         if (self.state >= 0).all():
             return np.argsort(character, kind="stable")
         said = np.flatnonzero(self.state >= 0)
@@ -79,30 +79,30 @@ class Changes:
 
     @cached_property
     def who(self) -> Codes:
-        """Give the characters in that order."""
+        """Return the characters in that order."""
         return self.character[self.order]
 
     @cached_property
     def what(self) -> Codes:
-        """Give the states in that order."""
+        """Return the states in that order."""
         return self.state[self.order]
 
     @cached_property
     def first(self) -> Mask:
-        """Say which of them are the first of their character."""
+        """Return a mask of the first change of each character."""
         first = np.ones(len(self.who), np.bool_)
         np.not_equal(self.who[1:], self.who[:-1], out=first[1:])
         return first
 
     @cached_property
     def last(self) -> Mask:
-        """Say which of them are the last of their character."""
+        """Return a mask of the last change of each character."""
         last = np.ones(len(self.who), np.bool_)
         last[:-1] = self.first[1:]
         return last
 
     def before(self, known: Codes) -> Codes:
-        """Give for each the state before it, in that order; `known` has the states by character from before the run."""
+        """Return the state before each change, in that order; `known` has the states by character before the run."""
         before = np.empty_like(self.what)
         before[1:] = self.what[:-1]
         first = self.first
@@ -110,8 +110,8 @@ class Changes:
         return before
 
 
-def changes_in(rows: Mapping[str, Array], previous: Callable[[Array], Codes] = nothing_said) -> Changes:
-    """Find the changes in columns: whatever names a state or a location."""
+def changes_in(rows: Mapping[str, Array], previous: Callable[[Array], Codes] = no_previous_states) -> Changes:
+    """Find the changes in columns: every row with a state or a location."""
     character, state, location = rows["character_id"], rows["state"], rows["location"]
     told = (state >= 0) | (location >= 0)
     if told.all():
@@ -120,20 +120,20 @@ def changes_in(rows: Mapping[str, Array], previous: Callable[[Array], Codes] = n
     return Changes(index, character[index], state[index], location[index], previous)
 
 
-def named_in(rows: Mapping[str, Array], lists: Lists | None = None) -> tuple[Array, Codes]:
-    """Give indices of rows and the characters that they name, in order; a list of characters names several."""
+def named_in(rows: Mapping[str, Array], lists: CharacterLists | None = None) -> tuple[Array, Codes]:
+    """Return row indices and the characters that they name, in order; a list of characters names several."""
     index = np.flatnonzero(rows["character_id"] >= 0)
     who = rows["character_id"][index]
-    if lists is None or not lists.heard:
+    if lists is None or not lists.mentioned:
         return index, who
-    more = np.array(lists.heard)
+    more = np.array(lists.mentioned)
     index = np.concatenate([index, more[:, 0]])
     order = np.argsort(index, kind="stable")
     return index[order], np.concatenate([who, more[:, 1]])[order]
 
 
 def departed(rows: Mapping[str, Array], types: Mapping[Any, int], index: Array, who: Codes) -> Codes:
-    """Give the characters that left in these rows and were not heard of again; `index` and `who` are of `named_in`."""
+    """Return the characters that left in these rows and were not named again; `index` and `who` are of `named_in`."""
     code = types.get(MessageTypes.CHARACTER_LEFT, -2)
     if code < 0:
         return NO_CODES
@@ -147,7 +147,7 @@ def departed(rows: Mapping[str, Array], types: Mapping[Any, int], index: Array, 
 
 
 def merged(some: Changes, more: Changes) -> Changes:
-    """Put changes of other rows between some, in the order of the rows; only `some` know what was said before."""
+    """Merge two sets of changes in the order of their rows; the previous states of the first set are used."""
     index = np.concatenate([some.index, more.index])
     order = np.argsort(index, kind="stable")
     return Changes(

@@ -1,4 +1,4 @@
-"""The present of every character, kept as messages arrive: state, location, since when, and merged attributes."""
+"""The present of every character, updated as messages arrive: state, location, since when, and merged attributes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .schema import NAT, Codes, Ints, timestamps, to_ns
 
 @dataclass(slots=True)
 class CharacterColumns:
-    """Hold the present of some characters as columns, a row each; times in nanoseconds, `NAT` where unknown."""
+    """The present of some characters as columns, a row each; times in nanoseconds, `NAT` where unknown."""
 
     version: int
-    """The present's version; ask again with it for what changed since."""
+    """The version of the present; pass it to the next call to get what changed since."""
     replaced: bool
-    """True where a snapshot replaced all since the version asked for: these are then all the characters."""
+    """Whether a snapshot replaced all characters since that version; if so, these are all of them."""
     character_id: list[str]
     state: list[str | None]
     location: list[str | None]
@@ -34,7 +34,7 @@ class CharacterColumns:
     location_words: Sequence[str] = ()
 
     def frame(self) -> pd.DataFrame:
-        """Make the frame of `characters()`; an attribute that has a column's name gets an underscore behind it."""
+        """Return the frame of `characters()`; an attribute named like a column gets an underscore appended."""
         index = pd.Index(self.character_id, name="character_id", dtype="str")
         names = dict.fromkeys(name for attributes in self.attributes for name in attributes)
         columns: dict[str, Any] = {
@@ -50,14 +50,14 @@ class CharacterColumns:
 
 
 def _categories(values: list[str | None], words: Sequence[str]) -> pd.Categorical:
-    """Make a column of the words that occur, in the order of all words."""
+    """Return a column of the words that occur, in the order of all words."""
     held = {value: None for value in values if value is not None}
     order = [word for word in words if word in held] if len(held) > 1 else list(held)
     return pd.Categorical(values, categories=pd.Index(order, dtype="str"))
 
 
 def json_column(values: list[Any], index: pd.Index | None = None) -> pd.Series:
-    """Make a column of JSON values: of numbers, flags or text if all are alike, else of objects."""
+    """Return a column of JSON values: of numbers, bools or text if all are alike, else of objects."""
     kinds = {type(value) for value in values}
     missing = type(None) in kinds
     kinds.discard(type(None))
@@ -71,7 +71,7 @@ def json_column(values: list[Any], index: pd.Index | None = None) -> pd.Series:
         if kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
             return pd.Series(values, index, dtype="float64")
     except OverflowError:
-        pass  # whole numbers beyond 64 bits stay what they are
+        pass  # whole numbers beyond 64 bits stay Python objects
     return pd.Series(np.fromiter(values, dtype=object, count=len(values)), index)
 
 
@@ -81,21 +81,21 @@ def _is_exact(value: Any) -> bool:
 
 @dataclass(slots=True)
 class AttributeNames:
-    """The names of attributes, by where they were heard of."""
+    """The names of attributes, by where they were found."""
 
     said: set[str] = field(default_factory=set)
-    """Keys of the payloads of single updates, which a condition finds in the event itself."""
+    """Keys of the payloads of updates of one character, which a condition finds in the event itself."""
     known: set[str] = field(default_factory=set)
-    """Those of snapshots and lists of characters, which no event says of one character."""
+    """Keys in snapshots and lists of characters, which no event has for a single character."""
 
     @property
     def unsaid(self) -> set[str]:
-        """Give the names that only the present knows."""
+        """Return the names that only snapshots and lists have."""
         return self.known - self.said
 
 
 class CharacterTable:
-    """Keep the present by character code; written by one thread, copied out under the store's lock."""
+    """The present of all characters by code; written by one thread, copied under the store's lock."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class CharacterTable:
         self._last_seen: Ints = np.zeros(0, np.int64)
         self._versions: Ints = np.zeros(0, np.int64)
         self._attributes: list[dict[str, Any]] = []
-        self._lent = bytearray()  # by character: the attributes belong to a copy too
+        self._lent = bytearray()  # by character: whether a copy shares the attributes
         self._names = AttributeNames() if names is None else names
         self.version = 0
         self._replaced_at = 0
@@ -123,7 +123,7 @@ class CharacterTable:
         return int(np.count_nonzero(self._known))
 
     def fit(self) -> None:
-        """Make room for every character that has a number by now."""
+        """Grow to every character that has a code."""
         needed, held = len(self._characters.words), len(self._known)
         if needed <= held:
             return
@@ -138,10 +138,10 @@ class CharacterTable:
         self._lent += bytes(more)
 
     def change(self, changes: Changes, times: Ints) -> None:
-        """Take changes and their times; without a state or a location the character keeps what it has."""
+        """Apply changes with their times; a missing state or location keeps the character's own."""
         who, what = changes.who, changes.what
         new = changes.before(self.state) != what
-        # an assignment to the same place twice leaves the last
+        # of two assignments to the same index, numpy keeps the last
         self.since[who[new]] = times[changes.order[new]]
         self.state[who[changes.last]] = what[changes.last]
         placed = changes.location >= 0
@@ -149,13 +149,13 @@ class CharacterTable:
         self._known[changes.character] = True
 
     def see(self, characters: Codes, times: Ints) -> None:
-        """Note when characters were last heard of."""
+        """Record when characters were last mentioned."""
         self.version += 1
         self._last_seen[characters] = times
         self._versions[characters] = self.version
 
     def update(self, character: int, attributes: dict[str, Any]) -> None:
-        """Merge attributes over what is known of a character."""
+        """Merge attributes into those of a character."""
         self._known[character] = True
         if self._lent[character]:
             self._attributes[character] = self._attributes[character].copy()
@@ -163,7 +163,7 @@ class CharacterTable:
         self._attributes[character].update(attributes)
 
     def forget(self, characters: Codes) -> None:
-        """Let characters go that have left the town."""
+        """Remove characters that have left the town."""
         if not len(characters):
             return
         self._known[characters] = False
@@ -172,10 +172,10 @@ class CharacterTable:
         for code in characters.tolist():
             self._attributes[code] = {}
             self._lent[code] = 0
-        self._replaced_at = self.version  # whoever asks for changes is given all that are left
+        self._replaced_at = self.version  # so that the next request for changes returns all remaining characters
 
     def replace(self, characters: Iterable[SnapshotCharacter]) -> tuple[Codes, Codes, Codes, Ints]:
-        """Set the present to a snapshot and forget all else; give characters, states, locations and since when."""
+        """Replace the present by a snapshot; return characters, states, locations and since when."""
         words = [self._characters[character.character_id] for character in characters]
         self.fit()
         self._known[:] = False
@@ -200,7 +200,7 @@ class CharacterTable:
         return codes, self.state[codes], self.location[codes], self.since[codes]
 
     def restore(self, columns: CharacterColumns) -> None:
-        """Set an empty present to what `columns` gave."""
+        """Fill an empty present from what `columns` returned."""
         codes = [self._characters[name] for name in columns.character_id]
         self.fit()
         at = np.array(codes, np.int64)
@@ -214,7 +214,7 @@ class CharacterTable:
         self._versions[:] = 1
 
     def copy(self) -> CharacterTable:
-        """Copy the present; the attributes of a character are shared until either side changes them."""
+        """Copy the present; a character's attributes are shared until either copy changes them."""
         size = len(self._characters.words)
         copy = CharacterTable(self._characters, self._states, self._locations)
         copy._known = self._known[:size].copy()
@@ -229,14 +229,14 @@ class CharacterTable:
         return copy
 
     def attribute(self, character: str, name: str) -> Any:
-        """Give an attribute of a character now; `None` where it is not known."""
+        """Return a character's current attribute; `None` if it is unknown."""
         code = self._characters.get(character, -1)
         if not 0 <= code < len(self._known):
             return None
         return self._attributes[code].get(name)
 
     def columns(self, since_version: int = 0) -> CharacterColumns:
-        """Copy out the present of the characters that changed after a version."""
+        """Copy the present of the characters that changed after a version."""
         replaced = since_version < self._replaced_at or since_version == 0
         wanted = self._known if replaced else self._known & (self._versions > since_version)
         codes = np.flatnonzero(wanted)

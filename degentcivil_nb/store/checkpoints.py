@@ -1,4 +1,4 @@
-"""The town as it was: copies of the present every so often, and the events since the nearest one played over it."""
+"""The town at an earlier time: copies of the present at intervals, and the events since the nearest one."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 from msgspec import Raw
 
 from ..protocol.messages import MessageTypes, RawMessage
-from .changes import Lists, changes_in, departed, merged, named_in
+from .changes import CharacterLists, changes_in, departed, merged, named_in
 from .characters import CharacterTable
 from .ingest import Ingest
 from .schema import Mask
 from .selection import TakePayloads
 from .table import Array, View
 
-EVERY_ROWS: Final = 16_384
+EVERY_ROWS: Final = 16_384  # between two copies: replaying so many takes some milliseconds
 ROWS_A_CHARACTER: Final = 8
-"""A copy costs memory by the character, so that a crowded town is copied less often."""
-SEARCH_ROWS: Final = 65_536
+"""Rows between two copies for each character: a copy takes memory by the character."""
+SEARCH_ROWS: Final = 65_536  # searched at a time, from the newest on
 
 
 class Checkpoints:
-    """Keep copies of the present, each as it was before an event."""
+    """Copies of the present, each as it was before an event."""
 
     def __init__(self, first: CharacterTable, row: int = 0) -> None:
         self._rows = [row]
         self._presents = [first]
 
     def due(self, row: int, characters: int) -> bool:
-        """Say whether it is time for another copy."""
+        """Return whether another copy is due."""
         return row - self._rows[-1] >= max(EVERY_ROWS, ROWS_A_CHARACTER * characters)
 
     def add(self, row: int, present: CharacterTable) -> None:
-        """Keep a copy of the present as it is before event `row`."""
+        """Store a copy of the present as of before event `row`."""
         if self._rows and self._rows[-1] == row:
             self._presents[-1] = present.copy()
         else:
@@ -42,29 +42,29 @@ class Checkpoints:
             self._presents.append(present.copy())
 
     def forget(self, first_row: int) -> None:
-        """Let those go from which events that are not held any more would have to be played."""
+        """Drop the copies whose following events are no longer held."""
         gone = min(bisect_right(self._rows, first_row - 1), len(self._rows) - 1)
         if gone:
             del self._rows[:gone], self._presents[:gone]
 
     def before(self, row: int) -> tuple[int, CharacterTable] | None:
-        """Give the last copy made before event `row`, and which event it was made before."""
+        """Return the last copy made before event `row`, with the row that it was made before."""
         place = bisect_right(self._rows, row) - 1
         return None if place < 0 else (self._rows[place], self._presents[place].copy())
 
     @property
     def first_row(self) -> int:
-        """Give the event before which the oldest copy was made."""
+        """Return the row that the oldest copy was made before."""
         return self._rows[0]
 
     @property
     def memory_bytes(self) -> int:
-        """Estimate what the copies take, without the attributes that they share."""
+        """Estimate the memory of the copies, without the attributes that they share."""
         return sum(33 * len(present.state) for present in self._presents)
 
 
 def last_where(values: Array, mask: Mask | None, limit: int) -> int:
-    """Give the last position whose value is not above `limit` (where `mask` is true there is no value); −1 if none."""
+    """Return the last index whose value is at most `limit` (masked ones have no value); −1 if there is none."""
     for stop in range(len(values), 0, -SEARCH_ROWS):
         start = max(0, stop - SEARCH_ROWS)
         held = values[start:stop] <= limit
@@ -76,7 +76,7 @@ def last_where(values: Array, mask: Mask | None, limit: int) -> int:
 
 
 def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
-    """Play the events from row `start` to before `stop` over a present."""
+    """Apply the events from row `start` to before `stop` to a present."""
     held = view.rows(start, stop)
     rows = {name: view.columns[name][held] for name in ("type", "character_id", "state", "location", "time")}
     types, times = rows["type"], rows["time"]
@@ -93,9 +93,9 @@ def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: I
             present.update(character, attributes)
         if found.lists is not None:
             at = told.tolist()
-            lists = Lists(
+            lists = CharacterLists(
                 [(at[row], who, what, where) for row, who, what, where in found.lists.moves],
-                [(at[row], who) for row, who in found.lists.heard],
+                [(at[row], who) for row, who in found.lists.mentioned],
             )
             changes = merged(changes, lists.changes())
     if len(changes):

@@ -1,4 +1,4 @@
-"""The stuff columns are made of: append-only dictionaries, and buffers that grow without moving what was published."""
+"""Building blocks of columns: append-only dictionaries of words, and arrays that grow without moving published data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 MAX_TEXT: Final = 256
-"""Longer words are cut in their column; the payload keeps them whole."""
-MAX_WORDS: Final = 1 << 20
+"""The longest word of a column; longer ones are cut there, while the payload keeps them whole."""
+MAX_WORDS: Final = 1 << 20  # different words of a column, some 160 MB
 OTHER: Final = "(other)"
-"""What a column calls words beyond a million different ones."""
+"""The word for all words of a column beyond a million different ones."""
 
 
 class Dictionary(dict[Hashable, int]):
-    """Number words in the order of their first appearance; `dictionary[word]` interns, and `None` is −1.
+    """Words numbered in the order of their first appearance; `dictionary[word]` adds a new one, and `None` is −1.
 
-    Words are only ever added, so that a number once given holds for good, and readers need no lock for old ones. Any
-    thread may add some.
+    Words are never removed, so a code stays valid and readers need no lock. Any thread may add words.
     """
 
     def __init__(self) -> None:
@@ -44,16 +43,16 @@ class Dictionary(dict[Hashable, int]):
                 self.words.append(text)
                 self[text] = code
             if whole and key is not text:
-                self[key] = code  # a number is found faster next time; a long text would be kept for nothing
+                self[key] = code  # makes the next lookup of a number faster; a long text is not kept as a key
         return code
 
     def restore(self, words: list[str]) -> None:
-        """Number these words as they were; `ValueError` where they cannot be those of a dictionary."""
+        """Number these words in order; raise `ValueError` if they cannot be those of a dictionary."""
         if [self[word] for word in words] != list(range(len(words))):
             raise ValueError("these are not the words of a column")
 
     def dtype(self, size: int) -> pd.CategoricalDtype:
-        """Give the categories of the first `size` words."""
+        """Return the categorical dtype of the first `size` words."""
         held = self._dtype
         if held is None or held[0] != size:
             held = self._dtype = (size, pd.CategoricalDtype(pd.Index(self.words[:size], dtype="str")))
@@ -61,26 +60,26 @@ class Dictionary(dict[Hashable, int]):
 
     @property
     def memory_bytes(self) -> int:
-        """Estimate what the words take."""
+        """Estimate the memory of the words."""
         return len(self.words) * 160
 
 
 def code_dtype(words: int) -> type[np.signedinteger[Any]]:
-    """Give the integer type in which pandas keeps the codes of so many categories."""
+    """Return the integer type that pandas uses for the codes of so many categories."""
     if words < np.iinfo(np.int8).max:
         return np.int8
     return np.int16 if words < np.iinfo(np.int16).max else np.int32
 
 
 def number_dtype(largest: int) -> type[np.signedinteger[Any]]:
-    """Give the narrowest of 16, 32 and 64 bits that holds numbers up to `largest` in size."""
+    """Return the narrowest of 16, 32 and 64 bits that holds numbers of an absolute value up to `largest`."""
     if largest <= np.iinfo(np.int16).max:
         return np.int16
     return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 class Growing:
-    """Keep numbers in one contiguous array, doubled when full: `values` is what was appended."""
+    """A contiguous array of numbers, doubled when full; `values` is what was appended."""
 
     __slots__ = ("_data", "size")
 
@@ -89,7 +88,7 @@ class Growing:
         self.size = 0
 
     def extend(self, values: npt.NDArray[Any] | list[Any]) -> None:
-        """Append; what was given out before is never written again."""
+        """Append values; values already returned are never overwritten."""
         end = self.size + len(values)
         if end > len(self._data):
             data = np.empty(max(end, 2 * len(self._data)), self._data.dtype)
@@ -99,16 +98,16 @@ class Growing:
         self.size = end
 
     def drop(self, count: int) -> None:
-        """Let the first `count` go, into a new array."""
+        """Remove the first `count` values, by copying the rest to a new array."""
         self._data = self._data[count:].copy()
         self.size -= count
 
     @property
     def values(self) -> npt.NDArray[Any]:
-        """Give what is held, to be read only."""
+        """Return the appended values, for reading only."""
         return self._data[: self.size]
 
     @property
     def nbytes(self) -> int:
-        """Count what is held in bytes."""
+        """Return the size of the values in bytes."""
         return self.size * self._data.itemsize

@@ -1,4 +1,4 @@
-"""Rows that are no events: gaps, snapshots and states of the run, kept in order by the event they stand before."""
+"""Rows that are not events: gaps, snapshots and run states, each before a given event."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import pandas as pd
 from ..protocol.messages import Gap, MessageTypes, RunState, Snapshot, SnapshotCharacter
 from .schema import SECOND, Ints, timestamps
 
-REMEMBERED: Final = 256
+REMEMBERED: Final = 256  # run states with their commands: far more than are awaited at a time
 SAME_CLOCK: Final = 60 * SECOND
-"""Two clocks that differ by less than that many nanoseconds tell the same time, as far as gaps are concerned."""
+"""Two clocks that differ by less than so many nanoseconds count as the same, when a gap is dated."""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlRow:
-    """Hold an ordered control message: it came after event `row − 1` and before event `row`."""
+    """An ordered control message: it arrived after event `row − 1` and before event `row`."""
 
     row: int
     type: str
     time: int
-    """Its own time if it has one, else that of receipt; nanoseconds since 1970."""
+    """The message's own time if it has one, else the time of receipt; nanoseconds since 1970."""
     epoch: str | None
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class GapRow:
-    """Hold a gap with the event that it stands before."""
+    """A gap with the event that it comes before."""
 
     row: int
     gap: Gap
@@ -40,14 +40,14 @@ class GapRow:
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """Name a place in the stream."""
+    """A position in the stream."""
 
     epoch: str | None
     seq: int
 
 
 class Controls:
-    """Keep the ordered control messages, which gaps there are, and how far each epoch is accounted for."""
+    """The ordered control messages, the gaps, and how far each epoch is accounted for."""
 
     def __init__(self) -> None:
         self.rows: list[ControlRow] = []
@@ -55,16 +55,16 @@ class Controls:
         self.missing: int | None = 0
         self.run_state: RunState | None = None
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
-        """Which command brought the run into which state, the newest last."""
+        """The commands that changed the run's state, and the states; the newest last."""
         self.accounted: dict[str, int] = {}
         self.clock: tuple[int, int] | None = None
-        """When the last event was sent whose sender says that, and when it was received; nanoseconds since 1970."""
+        """When the last event with a sender's time was sent, and when it was received; nanoseconds since 1970."""
         self.parts: list[SnapshotCharacter] = []
-        """Of a snapshot whose other parts have not come yet."""
+        """Characters of a snapshot whose other parts have not arrived."""
 
     def note_sent(self, first: int, last: int, received: int) -> None:
-        """Take note of the times of new events whose senders say when; nanoseconds since 1970."""
-        if self.clock is None and self.gaps:  # they came before any time was known
+        """Record the times of new events with a sender's time; nanoseconds since 1970."""
+        if self.clock is None and self.gaps:  # these gaps were dated before any time was known
             self.gaps = [replace(gap, time=_by_stream(gap.time, first, received)) for gap in self.gaps]
             self.rows = [
                 replace(row, time=_by_stream(row.time, first, received)) if row.type == MessageTypes.GAP else row
@@ -73,10 +73,10 @@ class Controls:
         self.clock = (last, received)
 
     def gap_time(self, gap: Gap, stamp: int | None, received: int) -> int:
-        """Say when a gap begins by the clock of the stream, which may be another than the receiver's (issue 10).
+        """Return when a gap begins by the stream's clock, which may differ from the receiver's (issue 10).
 
-        That is with the last event before it. `stamp` is what the gap says itself: more exact where no position says
-        what it follows, if it is by the same clock.
+        It begins with the last event before it. `stamp` is the gap's own time; it is more exact for a gap without seqs,
+        if it is by the same clock.
         """
         said = received if stamp is None else stamp
         if self.clock is None:
@@ -86,12 +86,12 @@ class Controls:
         return said if is_better else time
 
     def account(self, epoch: str | None, seq: int) -> None:
-        """Note that everything up to a position was stored, declared missing, or filtered."""
+        """Record that everything up to `seq` was stored, declared missing, or filtered."""
         if epoch is not None and seq > self.accounted.get(epoch, 0):
             self.accounted[epoch] = seq
 
     def gap(self, row: int, gap: Gap, time: int) -> None:
-        """Keep a gap."""
+        """Store a gap."""
         self.gaps.append(GapRow(row, gap, time))
         if gap.start is None or gap.end is None:
             self.missing = None
@@ -101,12 +101,12 @@ class Controls:
             self.account(gap.epoch, gap.end)
 
     def note_run_state(self, state: RunState) -> None:
-        """Take the newest word on the run."""
+        """Store the newest run state."""
         self.run_state = state
         self.run_state_causes.append((state.command_id, state.state))
 
     def snapshot(self, part: Snapshot) -> list[SnapshotCharacter] | None:
-        """Collect the parts of a snapshot; gives all its characters with the last."""
+        """Collect the parts of a snapshot; return all its characters with the last part."""
         if part.part == 0:
             self.parts = []
         self.parts += part.characters
@@ -116,12 +116,12 @@ class Controls:
         return whole
 
     def forget(self, first_row: int) -> None:
-        """Let control rows before an event go; gaps stay, for what is missing stays missing."""
+        """Drop control rows before an event; gaps stay, since what is missing stays missing."""
         if self.rows and self.rows[0].row < first_row:
             self.rows = [row for row in self.rows if row.row >= first_row]
 
     def gap_rows(self) -> Ints:
-        """Give the events that gaps stand before, in order."""
+        """Return the rows that gaps come before, in order."""
         return np.array([gap.row for gap in self.gaps], np.int64)
 
 
@@ -130,7 +130,7 @@ def _by_stream(time: int, first: int, received: int) -> int:
 
 
 def gap_table(gaps: list[GapRow]) -> pd.DataFrame:
-    """Make the frame of `gaps()`; `at_least` is the last position ever heard of where the end is unknown."""
+    """Return the frame of `gaps()`; `at_least` is the highest known seq of a gap whose end is unknown."""
     return pd.DataFrame(
         {
             "epoch": pd.Series([gap.gap.epoch for gap in gaps], dtype="str"),

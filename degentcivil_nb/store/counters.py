@@ -1,4 +1,4 @@
-"""Counts kept as events come and go, so that a rate is never counted from history."""
+"""Counts kept up to date as events are added and evicted, so that rates need no pass over the history."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 from .schema import SECOND, Ints, Mask
 
 CODE_BITS: Final = 24
-"""Words of a dictionary and codes of errors are numbered below this; seconds stand above."""
-TAIL: Final = 16_384
+"""Bits for codes of words and errors in a key; the second is above them."""
+TAIL: Final = 16_384  # pairs counted before they are merged, so that merging is rare
 
 
 class Seconds:
-    """Hold the seconds of events as what lies between the first of them and each."""
+    """The seconds of events, relative to the first of them."""
 
     __slots__ = ("after", "span", "start")
 
@@ -32,7 +32,7 @@ class Seconds:
 
 
 def count_pairs(highs: Ints, lows: npt.NDArray[Any], span: int) -> tuple[Ints, Ints, Ints]:
-    """Count pairs of numbers from 0 on, the higher ones below `span`; gives each pair once, in order, and its count."""
+    """Count pairs of numbers from 0 on, the first ones below `span`; return each pair once, in order, and its count."""
     width = int(lows.max()) + 1
     if span * width <= 4 * len(lows) + 4_096:
         table = np.bincount(lows if span == 1 else highs * width + lows)
@@ -44,10 +44,11 @@ def count_pairs(highs: Ints, lows: npt.NDArray[Any], span: int) -> tuple[Ints, I
 
 
 class Tally:
-    """Count pairs of second and code in sorted arrays, with a tail of small pieces that is merged in now and then.
+    """Counts of pairs of second and code in sorted arrays, with a tail of small pieces that is merged from time to
+    time.
 
-    What was given to a reader is never written again. Evicted events are counted with −1, so that the counts are
-    always those of the events held.
+    Arrays returned to a reader are never overwritten. Evicted events are counted with −1, so the counts are always
+    those of the events held.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Tally:
         self._tail_size = 0
 
     def add(self, seconds: Seconds, codes: npt.NDArray[Any], sign: int = 1) -> None:
-        """Count events by their seconds (since 1970) and codes; codes below zero are none."""
+        """Count events by their seconds (since 1970) and codes; codes below zero are ignored."""
         if not len(codes):
             return
         after = seconds.after
@@ -82,25 +83,25 @@ class Tally:
         )
 
     def merged(self) -> tuple[Ints, Ints]:
-        """Give the pairs in order, as `restore` takes them, and their counts."""
+        """Return the pairs in order, as `restore` takes them, with their counts."""
         return _merged(*self._pieces()) if self._tail else (self._keys, self._counts)
 
     def restore(self, keys: Ints, counts: Ints) -> None:
-        """Go on from what `merged` gave."""
+        """Continue from what `merged` returned."""
         self._keys, self._counts = keys, counts
 
     def freeze(self) -> tuple[list[Ints], list[Ints]]:
-        """Give what is counted by now, for `counts_of`, outside any lock."""
+        """Return the current counts for `counts_of`, which needs no lock."""
         return self._pieces()
 
     @property
     def memory_bytes(self) -> int:
-        """Count what the arrays take."""
+        """Return the memory of the arrays in bytes."""
         return 16 * (len(self._keys) + self._tail_size)
 
 
 def counts_of(frozen: tuple[list[Ints], list[Ints]]) -> tuple[Ints, Ints, Ints]:
-    """Give seconds, codes and counts of what `Tally.freeze` gave; pairs may repeat, and some counts be negative."""
+    """Return seconds, codes and counts of what `Tally.freeze` returned; pairs may repeat, counts may be negative."""
     keys, counts = np.concatenate(frozen[0]), np.concatenate(frozen[1])
     return keys >> CODE_BITS, keys & ((1 << CODE_BITS) - 1), counts
 

@@ -1,4 +1,4 @@
-"""What is kept beside the columns follows them: when it is asked for, or once thousands of rows wait, all in one go."""
+"""State derived from the columns, updated when it is read or once thousands of rows wait, all at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes, StateChange
-from .changes import Lists, changes_in, departed, merged, named_in, nothing_said
+from .changes import CharacterLists, changes_in, departed, merged, named_in, no_previous_states
 from .characters import AttributeNames, CharacterTable
 from .checkpoints import Checkpoints
 from .columns import Dictionary
@@ -20,7 +20,7 @@ from .table import Array, Table
 from .transitions import TransitionTracker
 
 WAITING_ROWS: Final = 8_192
-"""So many rows wait at most: what a question has to do first takes less than a millisecond."""
+"""The most rows that wait: updating for so many takes less than a millisecond."""
 
 COUNTED: Final = ("type", "code", "character_id", "state")
 """What counts by second are kept of."""
@@ -29,16 +29,11 @@ _state_change = msgspec.json.Decoder(StateChange).decode
 
 
 class DerivedState:
-    """What follows from the rows before `settled`: the characters now, transitions and counts.
+    """Characters, transitions and counts, as of the rows before `_settled`.
 
-    A live stream comes a hundred rows at a time, for which numpy costs more than the rows do. So rows wait until one of
-    these is asked for, or until thousands of them wait. A reader calls `settle` first, under the store's lock; so does
-    the writer before a gap or a snapshot.
-
-    Parameters
-    ----------
-    keep_all : bool
-        Keep transitions and counts of rows that have left the table.
+    A live stream arrives a hundred rows at a time, for which a call of numpy costs more than the rows do. Every reader
+    calls `_settle` first, under the store's lock; so does every control message (a gap, a snapshot), since it applies
+    between two rows.
     """
 
     def __init__(self, table: Table, payloads: Payloads, names: AttributeNames, *, keep_all: bool = False) -> None:
@@ -61,7 +56,7 @@ class DerivedState:
             self.transitions.forget(first_row)
         self.checkpoints.forget(first_row)
 
-    def settle(self, lists: Lists | None = None, live: bool = True) -> None:
+    def settle(self, lists: CharacterLists | None = None, live: bool = True) -> None:
         """Take the rows that wait; with `lists`, which are in them, and not into the present unless `live`."""
         table = self._table
         start, stop = self.settled, table.next_row
@@ -93,10 +88,10 @@ class DerivedState:
             which = np.array([numbers[code] for code in errors[0][errors[1]].tolist()], np.int64)
             self.tallies["code"].add(seconds[errors[1]], which, sign)
 
-    def _follow(self, rows: dict[str, Array], start: int, lists: Lists | None, live: bool) -> None:
+    def _follow(self, rows: dict[str, Array], start: int, lists: CharacterLists | None, live: bool) -> None:
         times = rows["time"]
         self.present.fit()
-        changes = changes_in(rows, lambda which: self._said_before(rows["type"], start, which))
+        changes = changes_in(rows, lambda which: self._reported_previous(rows["type"], start, which))
         listed = None
         if lists is not None and lists.moves:
             changes, listed = merged(changes, lists.changes()), lists.rows(len(times))
@@ -114,15 +109,15 @@ class DerivedState:
         if self.checkpoints.due(end, len(self.present)):
             self.checkpoints.add(end, self.present)
 
-    def _said_before(self, types: Array, start: int, which: Array) -> Codes:
-        """Give what senders say was the state before changes; −1 where they do not."""
+    def _reported_previous(self, types: Array, start: int, which: Array) -> Codes:
+        """Return the states before changes that senders reported; −1 where they did not."""
         told = np.sort(which[types[which] == self._table.dictionaries["type"].get(MessageTypes.STATE_CHANGE, -2)])
-        said = nothing_said(types)
+        said = no_previous_states(types)
         said[told] = [self._previous(text) for text in self._payloads.take((told + start).tolist())]
         return said[which]
 
     def _previous(self, text: bytes) -> int:
         try:
             return self._table.dictionaries["state"][_state_change(text).previous_state]
-        except FOREIGN:  # the payload has left the store
+        except FOREIGN:  # the payload was evicted
             return -1

@@ -1,4 +1,4 @@
-"""The table of errors: rows of type `error`, with what their payloads say beside code and message."""
+"""The table of errors: rows of type `error` with further fields of their payloads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .selection import TakePayloads
 def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
     """Add `traceback` and `excerpt` to rows of errors.
 
-    A message whose payload had the wrong shape is an error in its place, its payload as it came: the excerpt is the
-    first 500 bytes of that. For a frame that was no message at all, whoever read it put the excerpt into the payload.
+    A message with an invalid payload is an error with its payload unchanged: its excerpt is the payload's first 500
+    bytes. For a frame that was not a message, the payload already contains the excerpt.
     """
     tracebacks: list[str | None] = []
     excerpts: list[str | None] = []

@@ -1,4 +1,4 @@
-"""The store of a session: one thread appends what came, any thread asks."""
+"""The store of a session: one thread appends messages, any thread reads."""
 
 from __future__ import annotations
 
@@ -14,22 +14,10 @@ from .writer import StoreWriter
 
 
 class EventStore:
-    """Events in columns, with the characters, counters and gaps kept up to date beside them.
+    """Events in columns, with the present, the counters and the gaps kept up to date.
 
-    Only one thread may `append`. Questions may come from any thread at any time; the frames are the caller's own.
-
-    Parameters
-    ----------
-    max_rows : int
-        Events held at most; the oldest leave first.
-    max_bytes : int, optional
-        Bytes of columns and payloads held at most.
-    max_age_s : float, optional
-        Seconds since receipt after which an event leaves.
-    clock : callable
-        The wall clock, in seconds since the Unix epoch.
-    keep_all : bool
-        Keep counts and transitions of events that have left.
+    Only one thread may `append`. Any thread may ask questions at any time; the results belong to the caller. Retention
+    by rows, bytes (columns and payloads) and age (seconds since receipt) drops the oldest events.
     """
 
     def __init__(
@@ -42,7 +30,7 @@ class EventStore:
         keep_all: bool = False,
     ) -> None:
         if max_rows < 1:
-            raise ValueError(f"a store keeps at least one row, not {max_rows}")
+            raise ValueError(f"max_rows must be at least 1, not {max_rows}")
         self.parts = parts = StoreParts(max_rows, keep_all=keep_all)
         self.writer = writer = StoreWriter(parts, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock)
         self.append, self.take, self.forget = writer.append, writer.take, writer.forget

@@ -1,4 +1,4 @@
-"""From messages to columns: one comprehension a column, one decoding a type, never a dict a message on the way."""
+"""Conversion of messages to columns: each column in one comprehension, each type in one decoding, without dicts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from msgspec import Raw
 
 from ..protocol.codec import character_of
 from ..protocol.json_text import FOREIGN
-from ..protocol.mending import mend
 from ..protocol.messages import (
     ErrorPayload,
     EventNotification,
@@ -23,7 +22,8 @@ from ..protocol.messages import (
     RawMessage,
     StateChange,
 )
-from .changes import NO_CODES, Lists
+from ..protocol.repairing import repair
+from .changes import NO_CODES, CharacterLists
 from .characters import AttributeNames
 from .columns import Dictionary
 from .schema import NOWHERE, Codes, Ints, Mask, times_of
@@ -38,32 +38,32 @@ SENT, RECEIVED = 0, 1
 _LENIENT: Final = frozenset(
     {MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT, MessageTypes.CHARACTER_LEFT}
 )
-"""Types that older recordings may have as their own: one of another shape is a custom event, never malformed."""
+"""Types that older recordings may use for their own messages: another shape is a custom event, never malformed."""
 _LINKED: Final = frozenset(
     {MessageTypes.LLM_CALL, MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT}
 )
 
 
 class _Whose(msgspec.Struct, gc=False):
-    """The key of a payload that says whose it is, whatever else there is."""
+    """The key of a payload that names its character, besides any others."""
 
     character_id: Any = None
 
 
 @dataclass(slots=True)
-class Spoken:
-    """Words of one column's dictionary that messages of one kind have, in order: a row, a word (`None` for none)."""
+class ColumnWords:
+    """Words of one column from messages of one type, in order: a row and a word (`None` for none) each."""
 
     column: str
     rows: Array
     words: list[Any]
     codes: Codes = field(default_factory=lambda: NO_CODES)
-    """Their numbers, once all kinds were read."""
+    """Their codes, once all types were read."""
 
 
 @dataclass(slots=True)
 class Ingested:
-    """Hold a run of messages as columns, and what of them concerns more than their own row."""
+    """A run of messages as columns, with everything that affects more than their own rows."""
 
     batch: Batch
     payloads: Sequence[Any]
@@ -73,50 +73,50 @@ class Ingested:
     """Rows of errors and their codes."""
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Row of the batch, character, attributes; in order."""
-    lists: Lists | None = None
+    lists: CharacterLists | None = None
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
     """Row of the batch, call; in order."""
     links: list[tuple[int, Links]] = field(default_factory=list)
-    """Row of the batch, what the envelope says; of the kinds that always have an id."""
+    """Row of the batch and the links in the envelope; of the types that always have an id."""
     bad: dict[int, str] = field(default_factory=dict)
-    """Rows that are not of the shape that their type has, and why."""
-    spoken: list[Spoken] = field(default_factory=list)
+    """Rows whose payload does not have the shape of its type, and why."""
+    column_words: list[ColumnWords] = field(default_factory=list)
     later: list[Callable[[], None]] = field(default_factory=list)
-    """What is left to do once the words have their numbers."""
+    """Functions to call once the words have their codes."""
 
     @property
     def malformed(self) -> int:
-        """Count the rows that are not of the shape that their type has."""
+        """Return the number of rows whose payload does not have the shape of its type."""
         return len(self.bad)
 
-    def say(self, column: str, rows: Array, words: list[Any]) -> Spoken:
-        """Note the words of rows, which get their numbers when all kinds were read."""
-        spoken = Spoken(column, rows, words)
-        self.spoken.append(spoken)
-        return spoken
+    def collect(self, column: str, rows: Array, words: list[Any]) -> ColumnWords:
+        """Collect words of rows; they get their codes once all types were read."""
+        column_words = ColumnWords(column, rows, words)
+        self.column_words.append(column_words)
+        return column_words
 
     def put(self, column: str, rows: Array, words: list[Any]) -> None:
-        """Note the words of rows, to be written into their column."""
-        spoken = self.say(column, rows, words)
-        self.later.append(lambda: _put(self, column, rows, spoken.codes))
+        """Collect words of rows, to be written into their column."""
+        column_words = self.collect(column, rows, words)
+        self.later.append(lambda: _put(self, column, rows, column_words.codes))
 
 
 class _Reader:
-    """Decode payloads of one type: all in one go, or one by one once any of them is bad."""
+    """A decoder of payloads of one type: all at once, or one by one if any is invalid."""
 
     def __init__(self, type: Any) -> None:
         decoder = msgspec.json.Decoder(type)
         self._one, self._many = decoder.decode, decoder.decode_lines
 
     def __call__(self, raws: Sequence[Raw]) -> tuple[list[Any], dict[int, str]]:
-        """Give what could be read, and the reasons by position of what could not."""
+        """Return the decoded payloads, and the reasons by index for the invalid ones."""
         try:
             read: list[Any] = self._many(b"\n".join(raws))
             if len(read) == len(raws):
                 return read, {}
         except FOREIGN:
-            pass  # found out below, one by one
+            pass  # decoded one by one below
         read, reasons = [], {}
         for position, raw in enumerate(raws):
             try:
@@ -130,16 +130,16 @@ class _Reader:
             return self._one(raw)
         except FOREIGN:
             try:
-                return self._one(mend(bytes(raw)))
+                return self._one(repair(bytes(raw)))
             except FOREIGN:
                 pass
             raise
 
 
 class Ingest:
-    """Turn messages into columns with the words of one store; pure but for the words and names that it adds.
+    """A converter of messages to columns with one store's words; pure except for the words and names that it adds.
 
-    Words are numbered in the order in which the rows have them, whatever their kinds and wherever batches are cut.
+    Words are numbered in the order of their rows, regardless of message types and batch boundaries.
     """
 
     def __init__(self, dictionaries: dict[str, Dictionary], names: AttributeNames) -> None:
@@ -147,7 +147,7 @@ class Ingest:
         self._types = dictionaries["type"]
         self._names = names
         if [dictionaries["time_source"][word] for word in ("sent", "received")] != [SENT, RECEIVED]:
-            raise ValueError("these are not the words of a new store")
+            raise ValueError("the words are not those of a new store")
         self._kinds: dict[str, tuple[_Reader, Callable[[Ingested, Array, list[Any]], None]]] = {
             MessageTypes.STATE_CHANGE: (_Reader(StateChange), self._state_changes),
             MessageTypes.CHARACTER_UPDATE: (_Reader(dict[str, Any]), self._updates),
@@ -163,7 +163,7 @@ class Ingest:
     def __call__(
         self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
     ) -> Ingested:
-        """Read a run of messages without ordered control ones; `types` are theirs, where they are known already."""
+        """Convert a run of messages without ordered control ones; `types` are their types, if known already."""
         size = len(messages)
         if types is None:
             types = [m.type for m in messages]
@@ -200,11 +200,11 @@ class Ingest:
                 rows = np.delete(rows, list(reasons)) if reasons else rows
             take(found, rows, payloads)
         self._note_bad(found, types, codes)
-        _number(found.spoken, self._words)
+        _number(found.column_words, self._words)
         for finish in found.later:
             finish()
-        found.later.clear()  # they hold `found`, which would keep all payloads until the garbage collector comes
-        found.spoken.clear()
+        found.later.clear()  # they refer to `found`: a cycle that would keep all payloads until garbage collection
+        found.column_words.clear()
         for kind in _LINKED & rows_of.keys():
             found.links += [(row, messages[row].links()) for row in rows_of[kind].tolist()]
         found.links.sort(key=_row)
@@ -212,13 +212,13 @@ class Ingest:
         found.calls.sort(key=_row)
         return found
 
-    # --- a type each: its payloads into the columns ---------------------------------------------------------------
+    # --- one method for each type -------------------------------------------------------------------
 
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])
         before = [p.previous_state for p in payloads]
         if before.count(None) != len(before):
-            found.say("state", rows, before)  # the count of transitions may need it, whenever that is asked for
+            found.collect("state", rows, before)  # the count of transitions may need these words later
         found.put("state", rows, [p.new_state for p in payloads])
         found.put("location", rows, [p.location for p in payloads])
 
@@ -232,10 +232,10 @@ class Ingest:
                 found.bad[row] = "`character_id` is neither text nor a whole number"
                 continue
             self._names.said.update(attributes)
-            state, location = _taken(attributes)
+            state, location = _pop_state_and_location(attributes)
             if state is not None or location is not None:
                 moves.append((row, state, location))
-        whose = found.say("character_id", rows, names)
+        whose = found.collect("character_id", rows, names)
 
         def finish() -> None:
             _put(found, "character_id", rows, whose.codes)
@@ -252,21 +252,23 @@ class Ingest:
         items: list[tuple[int, str, str | None, str | None, dict[str, Any]]] = []
         for row, listed in zip(rows.tolist(), payloads, strict=True):
             for attributes in _objects(found, row, listed):
-                # the game's lists have no id: there the name is the identity
+                # the game's lists have no id, so the name identifies a character
                 name = character_of(attributes) or attributes.get("name")
                 if isinstance(name, str):
                     self._names.known.update(attributes)
-                    items.append((row, name, *_taken(attributes), attributes))
+                    items.append((row, name, *_pop_state_and_location(attributes), attributes))
         at = np.array([row for row, *_ in items], np.int64)
-        characters = found.say("character_id", at, [name for _, name, *_ in items])
-        states = found.say("state", at, [state for _, _, state, _, _ in items])
-        locations = found.say("location", at, [location for _, _, _, location, _ in items])
+        characters = found.collect("character_id", at, [name for _, name, *_ in items])
+        states = found.collect("state", at, [state for _, _, state, _, _ in items])
+        locations = found.collect("location", at, [location for _, _, _, location, _ in items])
 
         def finish() -> None:
-            heard = [*zip(at.tolist(), characters.codes.tolist(), strict=True)]
-            moves = zip(heard, states.codes.tolist(), locations.codes.tolist(), strict=True)
-            found.lists = Lists([(*who, what, where) for who, what, where in moves if what >= 0 or where >= 0], heard)
-            found.updates += [(*who, item[-1]) for who, item in zip(heard, items, strict=True)]
+            mentioned = [*zip(at.tolist(), characters.codes.tolist(), strict=True)]
+            moves = zip(mentioned, states.codes.tolist(), locations.codes.tolist(), strict=True)
+            found.lists = CharacterLists(
+                [(*who, what, where) for who, what, where in moves if what >= 0 or where >= 0], mentioned
+            )
+            found.updates += [(*who, item[-1]) for who, item in zip(mentioned, items, strict=True)]
 
         found.later.append(finish)
 
@@ -285,7 +287,7 @@ class Ingest:
             fits = [-INT64_MAX <= p.code <= INT64_MAX for p in payloads]
             for row, payload, fit in zip(rows.tolist(), payloads, fits, strict=True):
                 if not fit:
-                    found.bad[row] = f"`code` is no number of 64 bits: {str(payload.code)[:40]}"
+                    found.bad[row] = f"`code` does not fit into 64 bits: {str(payload.code)[:40]}"
             kept = [payload for payload, fit in zip(payloads, fits, strict=True) if fit]
             self._errors(found, rows[np.array(fits)], kept)
             return
@@ -304,7 +306,7 @@ class Ingest:
         found.places += [(row, _objects(found, row, items)) for row, items in zip(rows.tolist(), payloads, strict=True)]
 
     def _note_bad(self, found: Ingested, types: list[str], codes: Codes | None) -> None:
-        """Number the types; a row that is not of the shape of its type is an `error` in its place."""
+        """Set the types; a row whose payload does not have the shape of its type becomes an `error`."""
         columns, words = found.batch.columns, self._types
         if not found.bad:
             columns["type"] = _codes(words, types) if codes is None else codes
@@ -323,15 +325,15 @@ def _row(item: tuple[Any, ...]) -> int:
 
 
 def _objects(found: Ingested, row: int, items: list[Any]) -> list[dict[str, Any]]:
-    """Give the objects of a list: one bad entry must not cost the whole town, and the payload shows it."""
+    """Return the objects of a list; other entries are ignored, and remain visible in the payload."""
     objects = [item for item in items if isinstance(item, dict)]
     if items and not objects:
         found.bad[row] = "none of its entries is an object"
     return objects
 
 
-def _taken(attributes: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Take a state and a place out of attributes, where they are what they are called; and whose it is."""
+def _pop_state_and_location(attributes: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Remove state and location from attributes if they are text, and the character's id; return the first two."""
     attributes.pop("character_id", None)
     state, location = attributes.get("state"), attributes.get("location")
     return (
@@ -341,7 +343,7 @@ def _taken(attributes: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[str, Array]]:
-    """Give the numbers of types, unless one of them is new, and the rows of each type, in order of appearance."""
+    """Return the codes of types, unless one of them is new, and the rows of each type, in order of appearance."""
     size = len(types)
     if types.count(types[0]) == size:
         code = words.get(types[0])
@@ -354,10 +356,10 @@ def _kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[s
     return codes, {kind: np.flatnonzero(codes == words[kind]) for kind in kinds}
 
 
-def _number(spoken: list[Spoken], dictionaries: dict[str, Dictionary]) -> None:
-    """Give all words their numbers; new ones in the order of the rows, among kinds too."""
-    columns: dict[str, list[Spoken]] = {}
-    for part in spoken:
+def _number(column_words: list[ColumnWords], dictionaries: dict[str, Dictionary]) -> None:
+    """Set the codes of all words; new words are numbered in the order of their rows, across types."""
+    columns: dict[str, list[ColumnWords]] = {}
+    for part in column_words:
         columns.setdefault(part.column, []).append(part)
     for column, parts in columns.items():
         words = dictionaries[column]
@@ -385,7 +387,7 @@ def _put_errors(found: Ingested, rows: Array, codes: Any) -> None:
 
 
 def _put(found: Ingested, column: str, rows: Any, values: Codes) -> None:
-    """Write values into rows of a column of the batch, which is made when first needed."""
+    """Write values into rows of a column of the batch, creating it if necessary."""
     columns, size = found.batch.columns, found.batch.size
     if column not in columns:
         if len(values) == size:
@@ -400,7 +402,7 @@ def _codes(words: Dictionary, column: list[Any]) -> Codes:
 
 
 def _known(words: Dictionary, column: list[Any]) -> Codes | None:
-    """Give the numbers of words, or `None` where one of them has none yet."""
+    """Return the codes of words, or `None` if one of them is new."""
     try:
         return np.fromiter(map(words.get, column), np.int32, len(column))
     except TypeError:
@@ -408,7 +410,7 @@ def _known(words: Dictionary, column: list[Any]) -> Codes | None:
 
 
 def _whole(values: list[Any], least: int) -> tuple[Ints, Mask]:
-    """Make 64-bit numbers and the mask of the missing: what is no whole number, does not fit, or is below `least`."""
+    """Return 64-bit numbers and a mask of the missing ones: not whole, too large, or below `least`."""
     try:
         numbers = np.fromiter(values, np.int64, len(values))
     except (OverflowError, TypeError, ValueError):

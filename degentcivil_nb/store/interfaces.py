@@ -1,4 +1,4 @@
-"""What others need of whoever answers questions about a run."""
+"""The protocol of everything that answers questions about a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schema import StoreStats
 
 
 class RunReader(Protocol):
-    """The questions that figures and SQL are made of: a session's, a recording's or a store's."""
+    """The questions that figures and SQL use; implemented by sessions, recordings and stores."""
 
     def events(self, *, payload: bool = False) -> pd.DataFrame: ...
     def characters(self) -> pd.DataFrame: ...

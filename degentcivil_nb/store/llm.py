@@ -1,4 +1,4 @@
-"""Calls of language models: totals by model kept as they come, and the table of the calls held."""
+"""Calls of language models: running totals by model, and the table of the calls held."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 import pandas as pd
 
 from ..protocol.json_text import FOREIGN
-from ..protocol.mending import mend
 from ..protocol.messages import GameLlmCall, LlmCall, MessageTypes
+from ..protocol.repairing import repair
 
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode
@@ -19,7 +19,7 @@ _game_call = msgspec.json.Decoder(GameLlmCall).decode
 
 @dataclass(slots=True)
 class ModelTotals:
-    """Add up the calls of one model."""
+    """The totals of one model's calls."""
 
     calls: int = 0
     errors: int = 0
@@ -30,13 +30,13 @@ class ModelTotals:
 
 
 class LlmTotals:
-    """Add up calls by model, from the beginning of the store."""
+    """The totals by model since the store began."""
 
     def __init__(self) -> None:
         self._models: dict[str | None, ModelTotals] = {}
 
     def add(self, calls: Iterable[LlmCall | GameLlmCall]) -> None:
-        """Take calls."""
+        """Add calls."""
         for call in calls:
             model = call.model if isinstance(call, LlmCall) else None
             totals = self._models.get(model)
@@ -51,11 +51,11 @@ class LlmTotals:
                 totals.cost_usd += call.cost_usd or 0.0
 
     def restore(self, totals: Iterable[tuple[str | None, ModelTotals]]) -> None:
-        """Go on from what `copy` gave."""
+        """Continue from what `copy` returned."""
         self._models = dict(totals)
 
     def copy(self) -> list[tuple[str | None, ModelTotals]]:
-        """Copy the totals out."""
+        """Copy the totals."""
         return [
             (model, ModelTotals(*(getattr(totals, field.name) for field in fields(ModelTotals))))
             for model, totals in self._models.items()
@@ -63,7 +63,7 @@ class LlmTotals:
 
 
 def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
-    """Make a row a model: `calls`, `errors`, tokens, seconds and cost in all."""
+    """Return a row for each model: `calls`, `errors`, tokens, seconds and cost in all."""
     index = pd.Index([model or "unknown" for model, _ in totals], dtype="str", name="model")
     return pd.DataFrame(
         {field.name: [getattr(total, field.name) for _, total in totals] for field in fields(ModelTotals)}, index=index
@@ -71,7 +71,7 @@ def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
 
 
 def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[str, Any]:
-    """Read the columns of calls from their payloads, of either kind."""
+    """Decode the columns of calls from their payloads, of either type."""
     calls = [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
     columns: dict[str, Any] = {
         "prompt_type": pd.array([call.prompt_type for call in calls], dtype="str"),
@@ -97,8 +97,8 @@ def _read(type: str | None, payload: bytes) -> LlmCall:
             try:
                 return _call(payload)
             except FOREIGN:
-                return _call(mend(payload))
+                return _call(repair(payload))
         game = _game_call(payload)
-    except FOREIGN:  # cannot happen to what was read on the way in, but a table must not fail for one row
+    except FOREIGN:  # impossible for a payload that was stored as a call, but a table must not fail for one row
         return LlmCall()
     return LlmCall(prompt_type=game.latest_prompt_type, prompt=game.latest_prompt, response=game.latest_response)

@@ -1,4 +1,4 @@
-"""Payloads as they came: bytes laid end to end in blocks of 65,536 rows, so that a block can be sealed or let go."""
+"""Payloads as they arrived: bytes end to end in blocks of 65,536 rows, each of which can be dropped."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..protocol.messages import MessageTypes
 from .schema import BLOCK_ROWS
 
 _LONGEST: Final = {np.dtype(width): int(np.iinfo(width).max) for width in (np.uint8, np.uint16, np.int64)}
-"""What lengths are kept in, from narrow to wide, and the longest payload whose length fits."""
+"""The integer types for lengths, from narrow to wide, with the longest payload that fits."""
 
 _decode = msgspec.json.Decoder().decode
 
 
 def read_payload(text: bytes) -> Any:
-    """Decode a payload; one that cannot be (digits without end, broken text) is given as the text that it is."""
+    """Decode a payload; return one that cannot be decoded (endless digits, broken text) as text."""
     try:
         return _decode(text)
     except FOREIGN:
@@ -28,23 +28,23 @@ def read_payload(text: bytes) -> Any:
 
 
 def inner_value(type: str | None, payload: Any) -> Any:
-    """Give `data`, the inner value of an `event_notification`; `None` for all else, whose payload has none."""
+    """Return `data`, the inner value of an `event_notification`; `None` for all other types."""
     return payload.get("data") if type == MessageTypes.EVENT_NOTIFICATION and isinstance(payload, dict) else None
 
 
 class PayloadBlock:
-    """Hold the payloads of one block; lengths take a byte each, or two, or eight, as the longest of them needs."""
+    """The payloads of one block; lengths take one, two or eight bytes, as the longest one needs."""
 
     __slots__ = ("_data", "_pieces", "count", "lengths")
 
     def __init__(self) -> None:
         self._data = b""
-        self._pieces: list[bytes] = []  # behind the data: laid end to end when somebody asks
+        self._pieces: list[bytes] = []  # not yet joined to the data
         self.lengths: npt.NDArray[Any] = np.zeros(BLOCK_ROWS, np.uint8)
         self.count = 0
 
     def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> int:
-        """Append payloads (anything with the buffer protocol); gives their bytes."""
+        """Append payloads (anything with the buffer protocol); return their bytes."""
         longest = int(lengths.max())
         if longest > _LONGEST[self.lengths.dtype]:
             self.lengths = self.lengths.astype(next(width for width, most in _LONGEST.items() if longest <= most))
@@ -56,7 +56,7 @@ class PayloadBlock:
 
     @property
     def data(self) -> bytes:
-        """Give all payloads end to end."""
+        """Return all payloads end to end."""
         if self._pieces:
             self._data = b"".join([self._data, *self._pieces])
             self._pieces.clear()
@@ -64,17 +64,17 @@ class PayloadBlock:
 
     @property
     def nbytes(self) -> int:
-        """Count the bytes of payloads and lengths."""
+        """Return the bytes of payloads and lengths."""
         return len(self._data) + sum(map(len, self._pieces)) + self.lengths.itemsize * self.count
 
     def one(self, index: int) -> bytes:
-        """Copy one payload out."""
+        """Copy one payload."""
         start = int(self.lengths[:index].sum(dtype=np.int64))
         return self.data[start : start + int(self.lengths[index])]
 
 
 class Payloads:
-    """Hold payloads by row; written and read under the store's lock."""
+    """Payloads by row; written and read under the store's lock."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, PayloadBlock] = {}
@@ -84,7 +84,7 @@ class Payloads:
         """Bytes of the payloads held."""
 
     def begin(self, row: int) -> None:
-        """Let the first payload be that of this row."""
+        """Set the row of the first payload."""
         self._first_row = self._next_row = row
         number, within = divmod(row, BLOCK_ROWS)
         if within:
@@ -108,7 +108,7 @@ class Payloads:
             done += count
 
     def evict(self, first_row: int) -> None:
-        """Let the payloads before a row go; memory is given back a block at a time."""
+        """Drop the payloads before a row; memory is freed a block at a time."""
         while self._first_row < first_row:
             number, within = divmod(self._first_row, BLOCK_ROWS)
             stop = min(BLOCK_ROWS, within + first_row - self._first_row)
@@ -134,7 +134,7 @@ class Payloads:
             while stop < len(rows) and rows[stop] < end:
                 stop += 1
             block = self._blocks.get(number)
-            if block is None:  # it has left since the rows were chosen
+            if block is None:  # evicted since the rows were chosen
                 found += [b"null"] * (stop - done)
                 done = stop
                 continue
@@ -147,5 +147,5 @@ class Payloads:
 
     @property
     def memory_bytes(self) -> int:
-        """Count what the blocks take, payloads and lengths."""
+        """Return the bytes of all blocks, payloads and lengths."""
         return sum(block.nbytes for block in self._blocks.values())

@@ -1,4 +1,4 @@
-"""The places of the town, as far as they were listed."""
+"""The places of the town that were listed."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .characters import json_column
 
 
 class Places:
-    """Keep the last that was said of each place; its `id` is its identity, else its `name`."""
+    """The last description of each place, identified by its `id`, else by its `name`."""
 
     def __init__(self) -> None:
         self._places: dict[str, dict[str, Any]] = {}
 
     def update(self, places: Iterable[Mapping[str, Any]], row: int) -> None:
-        """Take a list of places that came with an event."""
+        """Add a list of places that arrived with an event."""
         for place in places:
             identity = place.get("id", place.get("name"))
             if isinstance(identity, str | int):
                 self._places[str(identity)] = {**place, "row": row}
 
     def items(self) -> list[tuple[str, dict[str, Any]]]:
-        """Give identities and places, for `restore`."""
+        """Return identities and places, for `restore`."""
         return list(self._places.items())
 
     def restore(self, places: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Know these places."""
+        """Replace all places by the given ones."""
         self._places = dict(places)
 
     def copy(self) -> list[dict[str, Any]]:
-        """Copy the places out."""
+        """Copy the places."""
         return [place.copy() for place in self._places.values()]
 
 
 def place_table(places: list[dict[str, Any]]) -> pd.DataFrame:
-    """Make the frame of `places()`: what was sent of each, and the `row` that said it last."""
+    """Return the frame of `places()`: what was sent of each place, and the `row` that described it last."""
     first = ("id", "name", "description", "instruction", "jobs")
     if not places:
         return pd.DataFrame({name: pd.Series(dtype="object" if name == "jobs" else "str") for name in (*first, "row")})

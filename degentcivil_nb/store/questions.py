@@ -29,18 +29,18 @@ LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 
 
 class Questions:
-    """The questions that a store answers; writing into a frame that they give never changes the store."""
+    """The answers of a store. All frames belong to the caller: writing into them never changes the store."""
 
     def __init__(self, parts: StoreParts) -> None:
         self._parts = parts
 
     def view(self) -> View:
-        """Give the rows published by now, to be read without a lock."""
+        """Return the rows published so far, readable without a lock."""
         with self._parts.changed:
             return self._parts.table.view()
 
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
-        """Copy the payloads of ascending rows; `null` for one that has left since."""
+        """Copy the payloads of ascending rows; `null` for one that was evicted."""
         with self._parts.changed:
             return self._parts.payloads.take(rows)
 
@@ -83,13 +83,13 @@ class Questions:
         return frame
 
     def payload_keys(self, newest: int) -> set[str]:
-        """Give the keys of the payloads of so many of the newest events."""
+        """Return the keys in the payloads of so many of the newest events."""
         stop = self._parts.table.next_row
         payloads = decoded(range(max(self._parts.table.first_row, stop - newest), stop), self.take_payloads)
         return {key for payload in payloads if isinstance(payload, dict) for key in payload}
 
     def payload(self, row: int) -> Any:
-        """Give the payload of an event as it was sent, nothing dropped; `KeyError` for a row that is not held."""
+        """Return the payload of an event as it was sent; `KeyError` for a row that is not held."""
         row = whole(row, "a row", least=None)
         with self._parts.changed:
             if not self._parts.table.first_row <= row < self._parts.table.next_row:
@@ -98,7 +98,7 @@ class Questions:
         return read_payload(text)
 
     def event_dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Give the events from row `start` to before `stop` (what of them is held) as dicts.
+        """Return the events from row `start` to before `stop`, as far as held, as dicts.
 
         They have the columns of `events()`, and `row`, `payload` and `data`.
         """
@@ -116,10 +116,10 @@ class Questions:
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def rows_since(self, row: int, limit: int) -> pd.DataFrame:
-        """Give the newest events from row `row` on, at most `limit`, indexed by row, the gaps before them among them.
+        """Return the newest events from `row` on, at most `limit`, indexed by row, with the gaps before them.
 
-        A gap has the row number of the event that it stands before, and the columns `epoch`, `time`, `type` and
-        `message`; one that no event followed yet comes with the next one.
+        A gap has the row number of the event that it comes before, and the columns `epoch`, `time`, `type` and
+        `message`; a gap that no event has followed is returned with the next event.
         """
         view = self.view()
         held = view.rows(max(row, view.next_row - limit), view.next_row)
@@ -145,14 +145,14 @@ class Questions:
         return pd.concat([marks, plain]).sort_index(kind="stable")
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
-        """Show the town now, or as it was after the last event not later than a time or a tick, or after a row.
+        """Return the characters now, or after the last event up to a time or tick, or after a row.
 
-        Columns are `state`, `location`, the attributes, `since` and `last_seen`. Raises `ValueError` for more than
-        one of the three, and for what lies before the events held.
+        Columns are `state`, `location`, the attributes, `since` and `last_seen`. Raises `ValueError` for more than one
+        of the three, and for a time before the events held.
         """
         asked = [value for value in (at, row, tick) if value is not None]
         if len(asked) > 1:
-            raise ValueError("the town as it was at a time, after a row, or at a tick: give one of them")
+            raise ValueError("characters() takes one of at, row and tick, not several")
         if not asked:
             with self._parts.changed:
                 self._parts.derived.settle()
@@ -169,14 +169,12 @@ class Questions:
         return self.as_it_was(view, stop).columns().frame()
 
     def as_it_was(self, view: View, stop: int) -> CharacterTable:
-        """Give the characters as they were before row `stop`; `ValueError` where that is not held any more."""
+        """Return the characters as they were before row `stop`; `ValueError` where that is not held any more."""
         with self._parts.changed:
             found = self._parts.derived.checkpoints.before(stop)
             oldest = self._parts.derived.checkpoints.first_row
         if found is None or found[0] < view.first_row:
-            raise ValueError(
-                f"the town as it was then is not held any more; the oldest that is lies after row {oldest}"
-            )
+            raise ValueError(f"the events of that time are no longer held; characters() reaches back to row {oldest}")
         start, present = found
         replay(present, view, start, stop, self._parts.ingest, self.take_payloads)
         return present
@@ -186,8 +184,8 @@ class Questions:
 
         The columns are `character_id`, `state`, `location`, `start`, `end`, `duration`.
 
-        A stay ends where the next one begins; at a gap nobody knows when, and `end` is missing, as it is for a stay
-        that goes on. Without a location of its own a change leaves the character where it was.
+        A stay ends where the next one begins. Its end is missing (NaT) if it continues, or if a gap follows, since the
+        time of the change is then unknown. A change without a location leaves the character where it was.
         """
         with self._parts.changed:
             view = self._parts.table.view()
@@ -203,7 +201,7 @@ class Questions:
         return transition_table(counts, self._parts.table.dictionaries["state"])
 
     def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
-        """Count the events held: a row a bucket of whole seconds, a column a `type`, `code`, `character_id` or `state`.
+        """Count the events held: a row for each bucket of seconds, a column for each `type`, `code` or other `by`.
 
         `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
         that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
@@ -219,13 +217,13 @@ class Questions:
         return rate_table(frozen, words, every, by, window, now)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
-        """Give what the envelopes of rows said, of those kinds that always have an id."""
+        """Return the links in the envelopes of rows, for types that always have an id."""
         with self._parts.changed:
             links = self._parts.links
             return {row: links[row] for row in rows if row in links}
 
     def errors(self) -> pd.DataFrame:
-        """List what went wrong, in the simulation and on the wire, with `traceback` and `excerpt` if there are any."""
+        """List the errors, of the simulation and of the wire, with `traceback` and `excerpt` if present."""
         view = self.view()
         rows = np.flatnonzero(view.columns["type"] == view.code("type", MessageTypes.ERROR))
         return error_table(view.frame.iloc[rows], self.take_payloads)
@@ -241,7 +239,7 @@ class Questions:
         codes = [view.code("type", name) for name in LLM_TYPES]
         rows = np.flatnonzero((types == codes[0]) | (types == codes[1]))
         if last is not None:
-            rows = rows[max(0, len(rows) - last) :]  # before the payloads are read: prompts are long
+            rows = rows[max(0, len(rows) - last) :]  # before the payloads are decoded: prompts are long
         frame = view.frame.iloc[rows]
         calls = read_calls(frame["type"].tolist(), self.take_payloads(frame.index.to_list()))
         result = frame[["epoch", "seq", "tick", "time", "character_id"]].copy()
@@ -256,19 +254,19 @@ class Questions:
         return totals_table(totals)
 
     def places(self) -> pd.DataFrame:
-        """List the places of the town that were heard of."""
+        """List the places of the town that were seen."""
         with self._parts.changed:
             places = self._parts.places.copy()
         return place_table(places)
 
     def gaps(self) -> pd.DataFrame:
-        """List every range that is missing: `epoch`, `from_seq`, `to_seq` (NA when unknown), `reason`, `time`."""
+        """List all missing ranges: `epoch`, `from_seq`, `to_seq` (NA if unknown), `reason`, `time`."""
         with self._parts.changed:
             gaps = list(self._parts.controls.gaps)
         return gap_table(gaps)
 
     def control_rows(self, start: int, stop: int) -> list[ControlRow]:
-        """List the ordered control messages that stand before the events from `start` to before `stop`."""
+        """List the ordered control messages before the events from `start` to before `stop`."""
         with self._parts.changed:
             return [control for control in self._parts.controls.rows if start <= control.row < stop]
 

@@ -1,4 +1,4 @@
-"""Rates: counts by second put into wide buckets."""
+"""Rates: counts by second summed into buckets, as a wide table."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .columns import Dictionary
 from .counters import counts_of
 from .schema import SECOND, Ints, timestamps
 
-MAX_EMPTY_ROWS: Final = 100_000
-MAX_CELLS: Final = 50_000_000
+MAX_EMPTY_ROWS: Final = 100_000  # buckets up to which empty ones are included
+MAX_CELLS: Final = 50_000_000  # of a table: 400 MB of counts
 
 
 def rate_table(
@@ -24,9 +24,9 @@ def rate_table(
     window: LongTime | None,
     now: int | None,
 ) -> pd.DataFrame:
-    """Make the wide table of counts: a row a bucket, a column a word, in the order of their first appearance.
+    """Return the wide table of counts: a row for each bucket, a column for each word, in order of appearance.
 
-    `now` is the newest event's second, from which `window` looks back.
+    `now` is the newest event's second, from which `window` counts back.
     """
     width = bucket_s(every, "a bucket")
     seconds, codes, counts = counts_of(frozen)
@@ -45,11 +45,11 @@ def rate_table(
     if len(starts) * columns > MAX_CELLS:
         raise ValueError(
             f"{len(starts):,} buckets by {columns:,} columns are too many for a table; "
-            "ask for a `window`, or for a wider `every`"
+            "pass a `window` or a wider `every`"
         )
     cells = np.bincount(places * columns + codes, weights=counts, minlength=len(starts) * columns)
     table = np.rint(cells).astype(np.int64).reshape(len(starts), columns)
-    # what was evicted has been counted away: its columns, and its buckets at both ends
+    # evicted events were subtracted: drop their columns, and their buckets at both ends
     used = np.flatnonzero(table.any(axis=0))
     filled = np.flatnonzero(table.any(axis=1))
     if not len(filled):
@@ -68,5 +68,5 @@ def _frame(table: Ints, seconds: Ints, names: list[str], by: str, width: int) ->
     index = timestamps(seconds * SECOND)
     index.name = "time"
     frame = pd.DataFrame(table, index=index, columns=columns)
-    frame.attrs["every_s"] = width  # which the distance of the rows does not tell
+    frame.attrs["every_s"] = width  # the index alone does not show it, since empty buckets may be left out
     return frame

@@ -1,4 +1,4 @@
-"""What an event's columns are, how times are read, and what the store says of itself."""
+"""The columns of events, the conversion of times, and the store's statistics."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ EVENT_COLUMNS: Final = (
     "message",
 )
 BLOCK_ROWS: Final = 65_536
-"""Rows of a sealed piece: pieces start at multiples of it."""
+"""Rows of a sealed block; blocks start at multiples of it."""
 SECOND: Final = 1_000_000_000
 NAT: Final = np.iinfo(np.int64).min
 NOWHERE: Final[Mask] = np.zeros((), np.bool_)
-"""The mask that is true in no row, of however many."""
+"""A mask that is true in no row, for any number of rows."""
 LATEST_S: Final = 9_214_646_400.0
-"""The year 2262, where nanoseconds in 64 bits end."""
+"""The year 2262, the limit of nanoseconds in 64 bits."""
 NEAR_S: Final = 86_400.0
-"""How far a sender's clock may be from the receiver's to be taken for the same clock."""
+"""How far a sender's clock may be from the receiver's to count as the same clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Say how much a store holds; counts but `rows` and `characters` are since it began."""
+    """How much a store holds; counts except `rows` and `characters` are since it began."""
 
     rows: int
     first_row: int
@@ -58,26 +58,26 @@ class StoreStats:
     malformed: int
     gaps: int
     missing: int | None
-    """Positions declared missing; `None` where a gap has no known end."""
+    """Seqs declared missing; `None` if a gap has no known end."""
 
 
 def to_ns(seconds: float | None) -> int:
-    """Give a wall clock time in nanoseconds, rounded to microseconds; `NAT` for what is no time."""
+    """Convert a wall clock time to nanoseconds, rounded to microseconds; `NAT` for anything else."""
     if seconds is None or not 0 <= seconds < LATEST_S:
         return NAT
     return round(seconds * 1_000_000) * 1_000
 
 
 def times_of(timestamps: Sequence[Any], received_ns: int) -> tuple[Ints, Mask]:
-    """Read senders' timestamps; where one is missing or absurd, receipt stands in (and the mask is true).
+    """Convert senders' timestamps; a missing or impossible one is replaced by the time of receipt, and masked.
 
-    Where none is, the mask is `NOWHERE`.
+    If there are none of these, the mask is `NOWHERE`.
     """
     try:
         seconds = np.array(timestamps, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):  # a message made in Python may carry anything
+    except (TypeError, ValueError, OverflowError):  # a message made in Python may contain any value
         seconds = np.array([_seconds(value) for value in timestamps])
-    if seconds.min() >= 0 and seconds.max() < LATEST_S:  # neither holds where any is not a number
+    if seconds.min() >= 0 and seconds.max() < LATEST_S:  # both are false if any is NaN
         return np.rint(seconds * 1_000_000).astype(np.int64) * 1_000, NOWHERE
     with np.errstate(invalid="ignore"):
         good = (seconds >= 0) & (seconds < LATEST_S)
@@ -97,5 +97,5 @@ def _seconds(value: Any) -> float:
 
 
 def timestamps(nanoseconds: Ints) -> pd.DatetimeIndex:
-    """Make UTC times of nanoseconds, the caller's own."""
+    """Convert nanoseconds to UTC times that belong to the caller."""
     return pd.DatetimeIndex(nanoseconds.astype("M8[ns]")).tz_localize("UTC")

@@ -1,4 +1,4 @@
-"""Which rows of a view a question is about, and their payloads a chunk at a time."""
+"""Selection of the rows that a question is about, and their payloads in chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schema import NAT, SECOND, Ints, Mask
 from .table import View
 
 TakePayloads = Callable[[Sequence[int]], list[bytes]]
-CHUNK: Final = 2_048
+CHUNK: Final = 2_048  # payloads copied under the lock at a time
 
 
 def select(
@@ -29,7 +29,7 @@ def select(
     payloads: TakePayloads,
     attributes: Collection[str] = (),
 ) -> slice | Ints:
-    """Give the positions in a view that meet all filters: a slice where they lie together without being looked for."""
+    """Return the indices of a view's rows that pass all filters; a slice if they are contiguous without a search."""
     masks: list[Mask] = []
     for column, names in words.items():
         if names is not None:
@@ -54,7 +54,7 @@ def select(
 
 
 def has_word(view: View, column: str, names: Names) -> Mask:
-    """Say which rows have one of these words in a column."""
+    """Return a mask of the rows that have one of these words in a column."""
     codes = view.columns[column]
     found = [code for code in (view.code(column, name) for name in names_of(names) or ()) if code >= 0]
     if len(found) == 1:
@@ -64,7 +64,7 @@ def has_word(view: View, column: str, names: Names) -> Mask:
 
 
 def _condition_column(view: View, name: str, rows: Ints) -> Any:
-    """Give a column of the selected rows as conditions want it; `None` for what is no column."""
+    """Return a column of the selected rows in the form that conditions use; `None` if there is no such column."""
     if name in view.dictionaries:
         return Words(view.columns[name][rows], view.dictionaries[name].words)
     if name in view.masks:
@@ -78,7 +78,7 @@ def _condition_column(view: View, name: str, rows: Ints) -> Any:
 
 
 class PayloadReader:
-    """Decode payloads by position among rows, fetched a chunk at a time, since a condition asks in order."""
+    """A decoder of payloads by index among rows, fetched in chunks since conditions read in order."""
 
     def __init__(self, rows: Ints, payloads: TakePayloads) -> None:
         self._rows = rows
@@ -94,7 +94,7 @@ class PayloadReader:
 
 
 def decoded(rows: Sequence[int], payloads: TakePayloads) -> list[Any]:
-    """Give the decoded payloads of ascending rows."""
+    """Return the decoded payloads of ascending rows."""
     found: list[Any] = []
     for start in range(0, len(rows), CHUNK):
         found += [read_payload(text) for text in payloads(rows[start : start + CHUNK])]

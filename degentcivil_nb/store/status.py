@@ -1,4 +1,4 @@
-"""How a store is, and waiting until it is otherwise."""
+"""The state of a store, and waiting for it to change."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class StoreStatus:
         self._parts = parts
 
     def has_accounted(self, epoch: str | None, seq: int) -> bool:
-        """Say whether everything up to a position is stored, declared missing, or filtered."""
+        """Return whether everything up to a position is stored, declared missing, or filtered."""
         return epoch is not None and self._parts.controls.accounted.get(epoch, 0) >= seq
 
     def row_of(self, epoch: str | None, seq: int) -> int | None:
-        """Give the row of a position in the stream; `None` if no event of it is held."""
+        """Return the row of a position in the stream; `None` if no event of it is held."""
         with self._parts.changed:
             view = self._parts.table.view()
         at = (view.columns["seq"] == seq) & ~view.masks["seq"]
@@ -31,7 +31,7 @@ class StoreStatus:
         return int(found[-1]) + view.first_row if len(found) else None
 
     def run_state_confirmed(self, command_id: str, state: str) -> bool:
-        """Say whether the run was said to be in a state because of a command."""
+        """Return whether the run was said to be in a state because of a command."""
         return (command_id, state) in self._parts.controls.run_state_causes
 
     def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
@@ -44,7 +44,7 @@ class StoreStatus:
         return self.wait(lambda: self._parts.version > version, timeout)
 
     def stats(self) -> StoreStats:
-        """Say how much is held, and what was lost or let go."""
+        """Return how much is held, and what was lost or let go."""
         with self._parts.changed:
             self._parts.derived.settle()
             table = self._parts.table
@@ -67,7 +67,7 @@ class StoreStatus:
             )
 
     def attribute(self, character: str, name: str) -> Any:
-        """Give an attribute of a character now; `None` where it is not known."""
+        """Return an attribute of a character now; `None` where it is not known."""
         with self._parts.changed:
             return self._parts.derived.present.attribute(character, name)
 

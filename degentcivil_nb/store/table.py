@@ -1,4 +1,4 @@
-"""The event columns: contiguous buffers filled by one writer, of which readers are given slices of a held frame."""
+"""The event columns: contiguous buffers filled by one writer; readers get slices of a held frame."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .schema import CATEGORIES, EVENT_COLUMNS
 Array = npt.NDArray[Any]
 NUMBERS: Final = ("seq", "tick", "code")
 TIMES: Final = ("time", "received")
-FIRST_CAPACITY: Final = 4_096
-GROWTH: Final = 8
+FIRST_CAPACITY: Final = 4_096  # rows of a new table, and the most of one append
+GROWTH: Final = 8  # times as large: moving is rare, and unused memory costs nothing
 BLANK: Final = ("character_id", "state", "location", "event_type", "message", "code")
-"""What most rows lack most of: written ahead of the rows, so that a batch brings only what it has."""
-BLANK_ROWS: Final = 4_096
+"""Columns that most rows lack: filled ahead of the rows, so that a batch writes only what it has."""
+BLANK_ROWS: Final = 4_096  # filled ahead at a time
 _ROOM: Final = {
     np.dtype(np.int8): np.iinfo(np.int8).max,
     np.dtype(np.int16): np.iinfo(np.int16).max,
     np.dtype(np.int32): np.iinfo(np.int32).max,
 }
-"""From how many words on pandas keeps the codes of categories in wider numbers."""
+"""The number of words from which on pandas uses wider codes."""
 UTC: Final = pd.DatetimeTZDtype("ns", "UTC")
 SLACK: Final = 1.25
-"""A full table is moved to new buffers only once a quarter of it has been evicted."""
+"""A full table is moved to new buffers only after a quarter of it was evicted."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Hold rows to append: an array or one value a column, `−1` for no category; and what is missing of the numbers.
+    """Rows to append: an array or a single value for each column (`−1`: no category), and masks of missing numbers.
 
-    Without a column of `BLANK` the rows have nothing there. The masks of `seq` and `tick` are `NOWHERE` if they can be.
+    Columns of `BLANK` may be left out. The masks of `seq` and `tick` are `NOWHERE` if nothing is missing.
     """
 
     size: int
@@ -44,9 +44,9 @@ class Batch:
 
 
 class Buffers:
-    """Hold the arrays of one capacity, row `first_row` at index 0.
+    """The arrays of one capacity; row `first_row` is at index 0.
 
-    In nearly all streams `seq` and `tick` are missing in the same rows: they share a mask until they are not.
+    In nearly all streams `seq` and `tick` are missing in the same rows, so they share a mask until they differ.
     """
 
     def __init__(self, capacity: int, first_row: int, like: Buffers | None = None) -> None:
@@ -63,19 +63,19 @@ class Buffers:
             shared = name == "tick" and (like is None or like.masks["tick"] is like.masks["seq"])
             self.masks[name] = self.masks["seq"] if shared else np.empty(capacity, np.bool_)
         for name in TIMES:
-            # from numbers, uncopied: localizing would touch memory that is not needed yet, which takes a second
+            # made from integers without a copy: localizing would touch all the memory, which takes a second
             self.times[name] = pd.array(np.empty(capacity, np.int64), dtype=UTC, copy=False)
             self.arrays[name] = self.times[name].view("i8")
 
     def copy_rows(self, source: Buffers, start: int, stop: int) -> None:
-        """Take rows `start` to `stop` (indices) of other buffers to the front of these."""
+        """Copy the rows `start` to `stop` (indices) of other buffers to the beginning of these."""
         for name, array in source.arrays.items():
             self.arrays[name][: stop - start] = array[start:stop]
         for name, mask in source.masks.items():
             self.masks[name][: stop - start] = mask[start:stop]
 
     def frame(self, sizes: dict[str, int], dictionaries: dict[str, Dictionary]) -> pd.DataFrame:
-        """Make the frame over the whole capacity that slices are taken of, with the words known by now."""
+        """Return the frame over the whole capacity, with the current words; readers get slices of it."""
         columns: dict[str, Any] = {}
         for name in EVENT_COLUMNS:
             if name in self.times:
@@ -92,15 +92,15 @@ class Buffers:
 
 
 def _same(some: Array, more: Array) -> bool:
-    """Say whether two masks of as many rows are one."""
+    """Return whether two masks of equal length are equal."""
     return some is more or np.array_equal(some, more)
 
 
 def _frozen(array: Array) -> Array:
-    """Give a view that cannot be written through; what a frame copies before it is written into can be.
+    """Return a view that cannot be written through; a copy made by pandas can be.
 
-    A frame's arrays can be taken out of it, and pandas itself writes into nullable ones here and there: its `cumsum`
-    puts zeros in place of what is missing, and wants a `copy()` of these columns first.
+    A frame's arrays can be taken out of it, and pandas itself writes into nullable ones in places: `cumsum` replaces
+    missing values by zeros, so it needs a `copy()` of these columns first.
     """
     view = array.view()
     view.flags.writeable = False
@@ -108,17 +108,17 @@ def _frozen(array: Array) -> Array:
 
 
 class _Anchor:
-    """Be somebody who shares every frame's data for good."""
+    """An object that permanently shares every frame's data."""
 
 
 _ANCHOR: Final = _Anchor()
 
 
 def _protect(frame: pd.DataFrame) -> None:
-    """Count somebody who never dies among those who share the frame's data, so that a slice copies before a write.
+    """Register a permanent reference to the frame's data, so that a slice copies before a write.
 
-    pandas copies on write only while it knows of somebody else alive; once a held frame is dropped (its words or its
-    buffers were outgrown), the caller's slice would be the only one, writing into our buffers.
+    pandas copies on write only while another reference is alive. Once a held frame is dropped (because its words or
+    buffers were replaced), the caller's slice would be the only reference and would write into the store's buffers.
     """
     for block in frame._mgr.blocks:
         block.refs.add_index_reference(_ANCHOR)
@@ -126,7 +126,7 @@ def _protect(frame: pd.DataFrame) -> None:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Hold what a reader may read without a lock: the rows `first_row` to `next_row` as they were published."""
+    """A consistent set of rows, `first_row` to `next_row` as published, readable without a lock."""
 
     first_row: int
     next_row: int
@@ -137,27 +137,27 @@ class View:
 
     @property
     def newest(self) -> int | None:
-        """Give the time of the newest row in nanoseconds, from which lengths of time count back."""
+        """Return the time of the newest row in nanoseconds, from which durations count back."""
         times = self.columns["time"]
         return int(times[-1]) if len(times) else None
 
     def code(self, column: str, word: str) -> int:
-        """Give the number of a word; −2 where it never occurred, so that it matches nothing."""
+        """Return the code of a word; −2 if it never occurred, so that it matches nothing."""
         return self.dictionaries[column].get(word, -2)
 
     def words(self, column: str, codes: Array) -> list[str | None]:
-        """Give the words of codes."""
+        """Return the words of codes."""
         words = self.dictionaries[column].words
         return [words[code] if code >= 0 else None for code in codes.tolist()]
 
     def rows(self, start: int, stop: int) -> slice:
-        """Give row numbers as a slice of the columns, cut to what is held."""
+        """Return row numbers as a slice of the columns, cut to the rows held."""
         low = min(max(start, self.first_row), self.next_row)
         return slice(low - self.first_row, max(min(stop, self.next_row), low) - self.first_row)
 
 
 class Table:
-    """Hold the rows from `first_row` to `next_row`; appended at the end, evicted at the start, by one writer."""
+    """The rows from `first_row` to `next_row`; appended at the end and evicted at the start, by one writer."""
 
     def __init__(self, max_rows: int) -> None:
         self.max_rows = max_rows
@@ -165,7 +165,7 @@ class Table:
         self.first_row = 0
         self.next_row = 0
         self._buffers = Buffers(min(FIRST_CAPACITY, self._most()), 0)
-        self._blank = 0  # up to this index of the buffers nothing is written where nothing may be
+        self._blank = 0  # up to this index of the buffers the columns of `BLANK` are filled
         self._held: pd.DataFrame | None = None
         self._sizes: dict[str, int] = {}
 
@@ -176,12 +176,12 @@ class Table:
         return int(self.max_rows * SLACK) + FIRST_CAPACITY
 
     def begin(self, row: int) -> None:
-        """Let the first row be this one."""
+        """Set the number of the first row."""
         self.first_row = self.next_row = row
         self._buffers, self._blank, self._held = Buffers(self._buffers.capacity, row), 0, None
 
     def append(self, batch: Batch) -> None:
-        """Write rows behind the last one; at most `FIRST_CAPACITY` at a time."""
+        """Append rows; at most `FIRST_CAPACITY` at a time."""
         if not self.fits(batch.size):
             self._move(batch.size)
         start = self.next_row - self._buffers.first_row
@@ -207,7 +207,7 @@ class Table:
         self.next_row += batch.size
 
     def _write_ahead(self, start: int, stop: int) -> None:
-        """Write nothing into the columns where there may be nothing, as far as that has not been done."""
+        """Fill the columns of `BLANK` up to `stop`."""
         start, stop = max(start, self._blank), min(stop, self._buffers.capacity)
         for name in BLANK:
             self._buffers.arrays[name][start:stop] = 0 if name == "code" else -1
@@ -215,26 +215,26 @@ class Table:
         self._blank = stop
 
     def fits(self, more: int) -> bool:
-        """Say whether so many rows can be appended without that all move to new buffers, evicted ones not."""
+        """Return whether so many rows fit without moving the held ones to new buffers."""
         return self.next_row + more - self._buffers.first_row <= self._buffers.capacity
 
     def evict(self, count: int) -> None:
-        """Let the oldest rows go; their place is used again when the table moves."""
+        """Drop the oldest rows; their memory is reused when the table moves."""
         self.first_row += count
 
     def oldest(self, count: int) -> dict[str, Array]:
-        """Give the columns of the oldest rows, to be read under the lock."""
+        """Return the columns of the oldest rows, for reading under the lock."""
         return self.between(self.first_row, self.first_row + count)
 
     def between(self, start: int, stop: int) -> dict[str, Array]:
-        """Give the columns of rows, to be read under the lock; evicted ones too, as long as nothing has moved."""
+        """Return the columns of rows, for reading under the lock; evicted ones too, until the table moves."""
         first = self._buffers.first_row
         rows = {name: array[start - first : stop - first] for name, array in self._buffers.arrays.items()}
         rows["code_missing"] = self._buffers.masks["code"][start - first : stop - first]
         return rows
 
     def view(self) -> View:
-        """Give what is published now; cheap unless new words came."""
+        """Return the published rows; cheap unless there are new words."""
         sizes = {name: len(dictionary.words) for name, dictionary in self.dictionaries.items()}
         if self._held is None or sizes != self._sizes:
             self._held = self._buffers.frame(sizes, self.dictionaries)
@@ -252,20 +252,20 @@ class Table:
 
     @property
     def row_bytes(self) -> int:
-        """Count what one row takes in the columns."""
+        """Return the bytes of one row in the columns."""
         masks = {id(mask) for mask in self._buffers.masks.values()}
         return sum(array.itemsize for array in self._buffers.arrays.values()) + len(masks)
 
     @property
     def memory_bytes(self) -> int:
-        """Count what the rows written so far into the buffers take, evicted ones that still lie there included."""
+        """Return the bytes of all rows in the buffers, including evicted ones that were not overwritten."""
         words = sum(dictionary.memory_bytes for dictionary in self.dictionaries.values())
         return (self.next_row - self._buffers.first_row) * self.row_bytes + words
 
     def _move(self, more: int) -> None:
-        """Take what is held to new buffers: many times the size, or what retention needs.
+        """Move the held rows to new buffers: many times as large, or as large as retention needs.
 
-        Nobody can append meanwhile, so it is to happen seldom; memory that no row has reached yet costs nothing.
+        The writer is blocked meanwhile, so this should be rare; memory that no row has reached costs nothing.
         """
         needed = len(self) + more
         capacity = max(needed + FIRST_CAPACITY // 4, min(GROWTH * needed, self._most()))
@@ -275,7 +275,7 @@ class Table:
         self._buffers, self._blank, self._held = buffers, len(self), None
 
     def _widen(self, name: str, dtype: npt.DTypeLike) -> dict[str, Array]:
-        """Move a column to wider numbers; readers keep the narrow array that they have."""
+        """Move a column to a wider type; readers keep the narrow array that they have."""
         old = self._buffers.arrays[name]
         used = self.next_row - self._buffers.first_row
         wide = np.empty(self._buffers.capacity, dtype)

@@ -1,4 +1,4 @@
-"""Stays: what each character was in, where, from when to when."""
+"""Stays: the state and location of each character, with start and end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .transitions import TransitionTracker
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Hold changes that no row names: from lists of characters, and from snapshots."""
+    """Changes that no single row names: from lists of characters, and from snapshots."""
 
     rows: Ints
     characters: Codes
@@ -26,7 +26,7 @@ class Extra:
 
     @classmethod
     def of(cls, stays: TransitionTracker, pending: tuple[Codes, Codes, Codes, Ints] | None, next_row: int) -> Extra:
-        """Take what is noted, and a snapshot whose position the stream has not reached yet."""
+        """Collect the noted changes, and those of a snapshot whose seq the stream has not reached."""
         rows, characters = stays.extra_rows.values, stays.extra_characters.values
         states, locations, times = stays.extra_states.values, stays.extra_locations.values, stays.extra_times.values
         if pending is not None:
@@ -40,7 +40,7 @@ class Extra:
 
 
 def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
-    """Make the frame of `timeline()` from the rows of a view and what they do not name; gaps end stays."""
+    """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
     columns = view.columns
     chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0)
     late: Mask = extra.rows >= view.first_row
@@ -55,7 +55,7 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     where = np.concatenate([extra.locations[late], columns["location"][at]]).astype(np.int32)
     when = np.concatenate([extra.times[late], columns["time"][at]])
 
-    # stable: of the same row, what a snapshot says comes first
+    # stable, so that a snapshot's changes come first within a row
     order = np.argsort(rows, kind="stable") if late.any() else np.arange(len(rows))
     order = order[np.argsort(who[order], kind="stable")]
     rows, who, what, where, when = rows[order], who[order], what[order], where[order], when[order]
@@ -84,14 +84,14 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
 
 
 def _differs(values: Array) -> Mask:
-    """Say where a value is not the one before it; the first never is."""
+    """Return a mask of the values that differ from the one before; the first always does."""
     changed = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=changed[1:])
     return changed
 
 
 def _carried(values: Codes, fresh: Mask) -> Codes:
-    """Put the last known value in place of each unknown one (−1) since the last fresh start."""
+    """Replace each unknown value (−1) by the last known one since the last fresh start."""
     if not len(values):
         return values
     last = np.maximum.accumulate(np.where((values >= 0) | fresh, np.arange(len(values)), 0))

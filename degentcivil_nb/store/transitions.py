@@ -1,4 +1,4 @@
-"""What follows what for each character: transition counts, and changes that have no row of their own."""
+"""Transition counts, and changes that have no row of their own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .schema import Codes, Ints, Mask
 
 
 class TransitionTracker:
-    """Follow each character's state along the stream, which a gap interrupts; the present may be ahead of it."""
+    """Each character's state along the stream, reset by a gap; the present may be ahead of it."""
 
     def __init__(self, states: Dictionary) -> None:
         self._states = states
         self._state: Codes = np.zeros(0, np.int32)  # as of the last row; -1 behind a gap
         self._counts: Counter[tuple[int, int]] = Counter()
         self.extra_rows = Growing()
-        """Rows before or at which characters changed that the row itself does not name, and below: who, to what."""
+        """Rows before or at which characters changed that the row does not name, followed by who changed to what."""
         self.extra_characters = Growing(np.int32)
         self.extra_states = Growing(np.int32)
         self.extra_locations = Growing(np.int32)
@@ -36,9 +36,9 @@ class TransitionTracker:
             self._state = np.concatenate([self._state, np.full(more, -1, np.int32)])
 
     def follow(self, changes: Changes, listed: Mask | None, times: Ints, first_row: int) -> None:
-        """Take a run's changes and count the transitions; senders are believed where the stream does not tell.
+        """Apply a run's changes and count the transitions; previous states reported by senders fill gaps.
 
-        Rows that are `listed` name nobody themselves, so that what changed by them is kept for the timeline.
+        Rows that are `listed` name no character themselves, so their changes are stored for the timeline.
         """
         who, what = changes.who, changes.what
         if not len(who):
@@ -60,11 +60,11 @@ class TransitionTracker:
         self._state[who[changes.last]] = what[changes.last]
 
     def interrupt(self) -> None:
-        """Forget where everybody was: messages are missing here."""
+        """Reset all states: messages are missing here."""
         self._state[:] = -1
 
     def restore_snapshot(self, row: int, characters: Codes, states: Codes, locations: Codes, since: Ints) -> None:
-        """Take a snapshot's states for those whom the stream up to its position does not tell of."""
+        """Apply a snapshot's states to characters without a known state."""
         known = states >= 0
         characters, states, locations, since = characters[known], states[known], locations[known], since[known]
         if not len(characters):
@@ -76,7 +76,7 @@ class TransitionTracker:
         self.note(np.full(len(characters), row), characters, states, locations, since)
 
     def note(self, rows: Ints, characters: Codes, states: Codes, locations: Codes, times: Ints) -> None:
-        """Keep changes that the columns do not hold, for the timeline."""
+        """Store changes that the columns do not contain, for the timeline."""
         self.extra_rows.extend(rows)
         self.extra_characters.extend(characters)
         self.extra_states.extend(states)
@@ -84,7 +84,7 @@ class TransitionTracker:
         self.extra_times.extend(times)
 
     def arrays(self, characters: int) -> dict[str, npt.NDArray[Any]]:
-        """Give all that is known of so many characters, for `restore`."""
+        """Return the state of so many characters as arrays, for `restore`."""
         pairs = np.array([(*pair, count) for pair, count in self._counts.items()], np.int64).reshape(-1, 3)
         return {
             "stays.state": self._state[:characters].copy(),
@@ -102,7 +102,7 @@ class TransitionTracker:
         }
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `arrays` gave; `ValueError` where it did not give that."""
+        """Continue from what `arrays` returned; raise `ValueError` for anything else."""
         columns = {name: arrays[f"extra.{name}"] for name in self._extra()}
         if len({len(values) for values in columns.values()}) != 1:
             raise ValueError("changes are missing")
@@ -113,12 +113,12 @@ class TransitionTracker:
         self._counts = Counter({(was, now): count for was, now, count in zip(*moves, strict=True)})
 
     def unknown(self, characters: Codes) -> Mask:
-        """Say of which of these the stream has not told since the last gap."""
+        """Return a mask of the characters without a known state since the last gap."""
         size = len(self._state)
         return np.array([code >= size or self._state[code] < 0 for code in characters.tolist()], np.bool_)
 
     def forget(self, first_row: int) -> None:
-        """Let what was noted at rows before this one go, once it is the greater part."""
+        """Drop the changes noted before a row, once they are the greater part."""
         gone = int(np.searchsorted(self.extra_rows.values, first_row))
         if gone > 1_024 and gone > self.extra_rows.size // 2:
             for column in self._extra().values():
@@ -130,7 +130,7 @@ class TransitionTracker:
 
 
 def transition_table(counts: dict[tuple[int, int], int], states: Dictionary) -> pd.DataFrame:
-    """Make the square table of counts: a row a from-state, a column a to-state, in order of first appearance."""
+    """Return the square table of counts: from-states as rows, to-states as columns, in order of appearance."""
     codes = sorted({code for pair in counts for code in pair})
     names = [states.words[code] for code in codes]
     place = {code: position for position, code in enumerate(codes)}

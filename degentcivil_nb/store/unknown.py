@@ -1,4 +1,4 @@
-"""Names that were never seen: a question that has one is answered, and a warning says which name may be meant."""
+"""Warnings for names that were never seen, with the similar name that may be meant."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .schema import EVENT_COLUMNS
 
 PACKAGE: Final = __name__.partition(".")[0]
 MOST_COMPARED: Final = 5_000
-"""Comparing with more names takes over 50 ms."""
+"""How many names are compared at most: more would take over 50 ms."""
 STANDARD_TYPES: Final = frozenset(
     value for name, value in vars(MessageTypes).items() if name.isupper() and isinstance(value, str)
 )
-"""Types that may come, and of which it is no mistake to ask before they do."""
+"""Types of the protocol: asking for them before any has arrived is not a mistake."""
 STANDARD_KEYS: Final = frozenset(
     field.encode_name
     for kind in (StateChange, EventNotification, ErrorPayload, LlmCall, GameLlmCall)
     for field in fields(kind)
 ) | {"row", "data", "payload", "state", *EVENT_COLUMNS}
-"""What a condition may name in any run: columns, and keys of the payloads that the protocol describes."""
+"""Names that a condition may use in any run: columns, and keys of the protocol's payloads."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name that is most like another; `None` where none is like it."""
+    """Return the known name that is most similar to another; `None` if none is similar."""
     near = [word for word in known if abs(len(word) - len(name)) <= max(3, len(name) // 2)]
     folded = {word.casefold(): word for word in reversed(near[:MOST_COMPARED])}
     found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
@@ -38,7 +38,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more: str) -> None:
-    """Warn of each name that is not known, in the line of the user's that asked; `more` are names that may come."""
+    """Warn of each unknown name, at the user's line; `more` are names that may still appear."""
     for name in names:
         if name not in known and name not in more:
             meant = nearest(name, [word for word in (*known, *more) if isinstance(word, str)])
@@ -47,7 +47,7 @@ def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more:
 
 
 def warn_user(text: str) -> None:
-    """Warn in the first line of the stack that is not of this package."""
+    """Warn at the first line of the stack outside this package."""
     level, frame = 1, cast("FrameType | None", sys._getframe())
     while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back

@@ -171,7 +171,7 @@ class StoreWriter:
                 self.go_on_from_snapshot(self._parts.table.next_row)
 
     def _live(self, seqs: Ints, epoch: str | None) -> bool:
-        """Say whether a run (never cut by it) lies beyond the snapshot that set the present."""
+        """Return whether a run (never cut by it) lies beyond the snapshot that set the present."""
         at = self._parts.snapshot
         return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
 

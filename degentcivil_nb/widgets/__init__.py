@@ -1,1 +1,1 @@
-"""What is seen: figures, panels and the dashboard, fed by one refresher."""
+"""Panels and the dashboard, drawn by one refresher for each session."""

@@ -1,4 +1,4 @@
-"""What of a frame is shown in a cell: each column as a kind and plain values, every text capped."""
+"""Conversion of a frame's columns to cells: a kind and plain values, every text capped."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pandas as pd
 from .packing import EXACT, Kind, Values, number_values
 
 CAP: Final = 160
-"""Characters of a cell; the whole text is one click away."""
+"""The most characters of a cell; a click shows the whole text."""
 DETAIL_CAP: Final = 200_000
 NO_TIME_NS: Final = np.iinfo(np.int64).min
-"""What NaT is as a number."""
+"""NaT as a number."""
 
 
 def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values]:
-    """Read a column of a frame; without a given kind, its type says which it is."""
+    """Convert a column of a frame; without a given kind, the kind follows from its type."""
     dtype = series.dtype
     if isinstance(dtype, pd.DatetimeTZDtype) or getattr(dtype, "kind", "") == "M":
         return "time", seconds(series)
@@ -31,7 +31,7 @@ def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values
 
 
 def _numbers(series: pd.Series) -> Values:
-    """Give numbers as floats; where some are whole and too large for that, those as they are."""
+    """Return numbers as floats; whole numbers too large for a float stay ints."""
     known = series.dropna() if pd.api.types.is_integer_dtype(series.dtype) else series.iloc[:0]
     if len(known) and max(-int(known.min()), int(known.max())) > EXACT:
         return number_values([None if pd.isna(value) else int(value) for value in series.array])
@@ -39,20 +39,20 @@ def _numbers(series: pd.Series) -> Values:
 
 
 def seconds(series: pd.Series) -> Values:
-    """Give times as seconds since the epoch, NaN where there is none."""
+    """Return times as seconds since the epoch, NaN where there is none."""
     naive = series.dt.tz_convert("UTC").dt.tz_localize(None) if getattr(series.dtype, "tz", None) else series
     nanoseconds = naive.to_numpy(dtype="datetime64[ns]")
     return seconds_of(nanoseconds.astype(np.int64))
 
 
 def seconds_of(nanoseconds: Values) -> Values:
-    """Give times in nanoseconds since 1970 as seconds, NaN where there is none."""
+    """Convert times in nanoseconds since 1970 to seconds, NaN where there is none."""
     given: Values = np.where(nanoseconds == NO_TIME_NS, np.nan, nanoseconds / 1e9)
     return given
 
 
 def cell_text(value: Any) -> str | None:
-    """Write a value as the text of a cell, capped; `None` for what is missing."""
+    """Return a value as the text of a cell, capped; `None` for a missing value."""
     if isinstance(value, str):
         return shorten(value)
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
@@ -60,19 +60,19 @@ def cell_text(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a code among missing ones
+        return str(int(value))  # a code in a column with missing values
     if isinstance(value, Mapping | list | tuple):
         return shorten(_json(value))
     return shorten(str(value))
 
 
 def shorten(text: str, cap: int = CAP) -> str:
-    """Cut a text that is too long; the ellipsis at the end says so."""
+    """Cut a text that is too long, with an ellipsis at the end."""
     return text if len(text) <= cap else text[:cap] + "…"
 
 
 def detail_text(value: Any) -> str:
-    """Write a payload as indented text for reading; what is beyond the cap is counted."""
+    """Return a payload as indented text; what exceeds the cap is counted."""
     text = value if isinstance(value, str) else _json(value, indent=True)
     if len(text) > DETAIL_CAP:
         return f"{text[:DETAIL_CAP]}\n… and {len(text) - DETAIL_CAP:,} more characters: see session.payload()"

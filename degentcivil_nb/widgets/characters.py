@@ -1,4 +1,4 @@
-"""The panel of the town: a row a character, with its state, place and attributes as they are now."""
+"""The panel of all characters: a row for each, with its current state, place and attributes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OWN: Final = frozenset({"character_id", "state", "location", "since", "last_seen
 
 
 class CharactersPanel(TablePanel):
-    """Show all characters as they are now; an update costs what changed, however large the town."""
+    """A table of all characters as they are now; an update costs only what changed."""
 
     title: ClassVar[str] = "characters"
     empty: ClassVar[str] = (
@@ -66,13 +66,13 @@ class CharactersPanel(TablePanel):
         return self._table.changed(present.character_id, self._cells(present)) if present.character_id else None
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Give all that is known of a character."""
+        """Return everything that is known of a character."""
         row = self._reader.characters().loc[key]
         known = {str(name): value for name, value in row.items() if cell_text(value) is not None}
         return key, {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
 
     def _outgrown(self, town: Sequence[dict[str, Any]]) -> bool:
-        """Say whether an attribute came that has no column, or one that its column cannot show."""
+        """Return whether there is an attribute without a column, or one that its column cannot show."""
         for attributes in town:
             for name, value in attributes.items():
                 kind = self._kinds.get(name)
@@ -98,22 +98,22 @@ class CharactersPanel(TablePanel):
 
 
 def column_name(attribute: str) -> str:
-    """Give the name of an attribute's column: that of `characters()`."""
+    """Return the name of an attribute's column, as in `characters()`."""
     return f"{attribute}_" if attribute in OWN else attribute
 
 
 def is_number(value: Any) -> bool:
-    """Say whether a value is a number that a column of numbers shows as it is."""
+    """Return whether a value is a number that a numeric column can show."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def kind_of(values: Iterable[Any]) -> Kind:
-    """Say how a column of JSON values is shown."""
+    """Return the kind of a column of JSON values."""
     return "number" if all(is_number(value) for value in values if value is not None) else "text"
 
 
 def texts(values: Sequence[Any]) -> Values:
-    """Give values as the texts of cells."""
+    """Convert values to the texts of cells."""
     cells = np.empty(len(values), dtype=object)
     cells[:] = [cell_text(value) for value in values]
     return cells

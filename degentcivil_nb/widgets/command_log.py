@@ -1,4 +1,4 @@
-"""Commands that a person sent from a panel: on their way, done, or failed, each with a line that says so."""
+"""Commands sent from a panel: pending, done or failed, each as one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT: Final = 200
 
 @dataclass
 class CommandEntry:
-    """Be one line: a command and what became of it. `id` is the page's own, if it gave one."""
+    """A line of the log: a command and its outcome. `id` is the page's own, if it gave one."""
 
     number: int
     id: str
@@ -32,7 +32,7 @@ class CommandEntry:
 
 
 class CommandLog:
-    """Send commands and remember their outcomes; outcomes arrive on other threads, hence the lock."""
+    """A log of sent commands and their outcomes, which arrive on other threads."""
 
     def __init__(self, commands: PanelCommands, on_change: Callable[[], None]) -> None:
         self._commands = commands
@@ -42,17 +42,17 @@ class CommandLog:
         self.version = 0
 
     def send(self, id: str, line: str, name: str, arguments: Mapping[str, Any]) -> None:
-        """Send a command; its outcome will show."""
+        """Send a command; its outcome is added later."""
         job = self._add(id, line, "sent")
         try:
             future = self._commands.submit(name, arguments)
-        except (DegentCivilError, RuntimeError, OSError) as error:  # a session that was closed
+        except (DegentCivilError, RuntimeError, OSError) as error:  # the session was closed
             self._finish(job, "error", describe_error(error))
             return
         future.add_done_callback(lambda done: self._finish(job, *_outcome(done)))
 
     def say(self, id: str, line: str, text: str, *, failed: bool = False) -> None:
-        """Add a line that needs no command."""
+        """Add a line without a command."""
         self._finish(self._add(id, line, "sent"), "error" if failed else "done", text)
 
     def since(self, version: int) -> list[dict[str, Any]]:
@@ -80,12 +80,12 @@ def _outcome(future: Future[Any]) -> tuple[Literal["done", "error"], str]:
         return "done", describe_result(future.result())
     except CancelledError:
         return "error", "cancelled: the session was closed"
-    except Exception as error:  # noqa: BLE001 — whatever became of it is what is shown
+    except Exception as error:  # noqa: BLE001 — any failure is shown
         return "error", describe_error(error)
 
 
 def describe_result(result: Any) -> str:
-    """Write what a command gave."""
+    """Return the result of a command as text."""
     if result is None:
         return "done"
     if isinstance(result, Mapping) and isinstance(state := result.get("state"), str):
@@ -96,7 +96,7 @@ def describe_result(result: Any) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """Write why a command failed."""
+    """Return the reason of a failure as text."""
     if isinstance(error, WebSocketError):
         more = f" {detail_text(error.details)}" if error.details else ""
         return f"{error.name} ({error.code}): {error.message}{more}"

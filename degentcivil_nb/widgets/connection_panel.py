@@ -1,4 +1,4 @@
-"""The connection: its figures, why it is unwell, what happened to it, and a button that tries again."""
+"""The connection panel: its figures, problems and journal, and a button to reconnect."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ JOURNAL: Final = 100
 
 
 class ConnectionPanel(Panel):
-    """Show how the connection is, and let a person close the circuit and try again."""
+    """The state of the connection, with a button that closes the circuit and tries again."""
 
     title: ClassVar[str] = "connection"
     _esm = compose("liveness.js", "panel.js", "connection.js")
@@ -70,7 +70,7 @@ class ConnectionPanel(Panel):
         return Update(state)
 
     def received(self, content: Any) -> None:
-        """Try to connect, on a thread of its own because that takes its time."""
+        """Reconnect, on a thread of its own since that may take long."""
         if isinstance(content, dict) and content.get("reconnect") and self._attempt["state"] != "sent":
             self._attempt = {"state": "sent", "text": "connecting …"}
             threading.Thread(target=self._reconnect, name="degentcivil-reconnect", daemon=True).start()
@@ -78,7 +78,7 @@ class ConnectionPanel(Panel):
     def _reconnect(self) -> None:
         try:
             self._status.reconnect()
-        except Exception as error:  # noqa: BLE001 — a person pressed a button, and is told whatever came of it
+        except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
             self._attempt = {"state": "error", "text": shorten(str(error) or type(error).__name__, 500)}
         else:
             self._attempt = {"state": "done", "text": "connected"}

@@ -1,4 +1,4 @@
-"""The console: a line for any command that the server offers, and what came of it as text."""
+"""The console: a line for any command that the server offers, and the results as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LINE: Final = 10_000
 
 
 class ConsolePanel(Panel):
-    """Take commands as lines of text and show their results."""
+    """A console that takes commands as lines of text and shows their results."""
 
     title: ClassVar[str] = "console"
     _esm = compose("liveness.js", "panel.js", "console.js")
@@ -44,7 +44,7 @@ class ConsolePanel(Panel):
         return Update(body) if body else None
 
     def received(self, content: Any) -> None:
-        """Run a line that was typed."""
+        """Run a line that the user typed."""
         line = content.get("line") if isinstance(content, dict) else None
         if not isinstance(line, str):
             return
@@ -85,7 +85,7 @@ class ConsolePanel(Panel):
 
 
 def _describe(offer: dict[str, Any]) -> str:
-    """Write how a command is called, its short name, and the first line of what it says of itself."""
+    """Return a command's usage, its short name, and the first line of its documentation."""
     short = next((f" (or {alias})" for alias, name in ALIASES.items() if name == offer["name"]), "")
     doc = str(offer["doc"]).strip().split("\n", 1)[0]
     return f"{offer['usage']}{short}" + (f"\n    {doc}" if doc else "")

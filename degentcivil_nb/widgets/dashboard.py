@@ -1,4 +1,4 @@
-"""All panels in one widget: a head line that is always there, and tabs of which only the open one costs anything."""
+"""All panels in one widget: a head line, and tabs of which only the open one is drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .refresh import Refresher
 
 
 class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Show a run in one widget; `close()` takes it off the page and lets go of everything."""
+    """A run in one widget; `close()` removes it from the page and releases everything."""
 
     def __init__(self, reader: PanelReader, status: PanelStatus, commands: PanelCommands, refresher: Refresher) -> None:
         aside = {"_aside": True}
@@ -41,7 +41,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         super().__init__([self.headline, self.tabs])
         for box in (self, self.tabs, *pages):
             box.layout.width = "100%"
-            box.layout.margin = "0"  # or the right border would be off the page
+            box.layout.margin = "0"  # else the right border would be off the page
 
     def close(self) -> None:
         """Close every panel, box and layout. Idempotent."""
@@ -53,7 +53,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
 
 def close_tree(widget: Any) -> None:
-    """Close a widget with all that it holds: ipywidgets closes only the outermost, and the rest would stay for good."""
+    """Close a widget and all its children: ipywidgets closes only the outermost one."""
     for child in getattr(widget, "children", ()):
         close_tree(child)
     layout = widget.layout

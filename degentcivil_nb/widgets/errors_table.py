@@ -1,4 +1,4 @@
-"""The errors one by one: what went wrong in the simulation and on the wire."""
+"""The table of errors, of the simulation and of the wire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .packing import Kind
 
 
 class ErrorsTable(LogPanel):
-    """Show the last thousand errors with their codes by name."""
+    """The last thousand errors with the names of their codes."""
 
     title: ClassVar[str] = "errors"
     empty: ClassVar[str] = (

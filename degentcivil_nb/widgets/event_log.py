@@ -1,4 +1,4 @@
-"""The event log: the newest events as they come, with the gaps between them."""
+"""The event log: the newest events as they arrive, with the gaps between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .packing import Kind
 
 
 class EventsPanel(LogPanel):
-    """Show the last thousand events, following the newest until somebody scrolls up."""
+    """The last thousand events; it follows the newest until the user scrolls up."""
 
     title: ClassVar[str] = "events"
     empty: ClassVar[str] = "No events yet. They appear as the simulation publishes them; is it running?"

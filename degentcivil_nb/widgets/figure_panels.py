@@ -21,24 +21,24 @@ CALLS: Final = 2_000
 
 
 class FigurePanel(LiveFigure):
-    """Be a live figure of a reader's; a subclass says which, in `spec`."""
+    """A live figure of a run, which a subclass defines in `spec`."""
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         self._reader = reader
         super().__init__(self.spec, lambda: reader.version, refresher, **kwargs)
 
     def spec(self) -> Spec:
-        """Give the figure as plain data."""
+        """Return the figure as plain data."""
         raise NotImplementedError
 
     def gaps_since(self, start: Any) -> pd.DataFrame:
-        """List the gaps declared from a time on: older ones would stretch the axis."""
+        """List the gaps declared from a time on; older ones would stretch the axis."""
         gaps = self._reader.gaps()
         return gaps if start is None or not len(gaps) else gaps[gaps["time"] >= start]
 
 
 class RatesPanel(FigurePanel):
-    """Show events a second by type, for the last ten minutes."""
+    """Events per second by type, for the last ten minutes."""
 
     title: ClassVar[str] = "rates"
 
@@ -49,7 +49,7 @@ class RatesPanel(FigurePanel):
 
 
 class ErrorsPanel(FigurePanel):
-    """Show errors by code, for the last ten minutes."""
+    """Errors by code, for the last ten minutes."""
 
     title: ClassVar[str] = "errors over time"
 
@@ -65,7 +65,7 @@ class ErrorsPanel(FigurePanel):
 
 
 class TimelinePanel(FigurePanel):
-    """Show who was in which state in the last minute, for the first thirty characters heard of."""
+    """The states of the first thirty characters in the last minute."""
 
     title: ClassVar[str] = "timeline"
     period_s: ClassVar[float] = 1.0
@@ -87,7 +87,7 @@ class TimelinePanel(FigurePanel):
 
 
 class LlmPanel(FigurePanel):
-    """Show the last calls of language models by type of prompt."""
+    """The last calls of language models by type of prompt."""
 
     title: ClassVar[str] = "language models"
     period_s: ClassVar[float] = 2.0

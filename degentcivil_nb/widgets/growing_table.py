@@ -1,4 +1,4 @@
-"""A table that only grows at its end, and is bounded: new rows go out as they come, the oldest leave."""
+"""A bounded table that grows at its end: new rows are sent as they arrive, the oldest are dropped."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .refresh import Refresher
 from .table import TablePanel, pack_rows
 
 KEPT: Final = 1_000
-"""Rows that the page holds."""
+"""The most rows on the page."""
 BURST: Final = 150
-"""Rows of one update: what comes faster than anyone can read is counted instead."""
+"""The most rows of one update: more than anyone can read are counted instead."""
 
 
 class LogPanel(TablePanel):
-    """Be a panel of rows that were stored, newest last, in which what is left out is a row that says so."""
+    """A panel of stored rows, newest last; a row states how many were left out."""
 
     columns: ClassVar[dict[str, Kind]] = {}
-    """The columns shown and how."""
+    """The columns and their kinds."""
     follows: ClassVar[bool] = True
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
@@ -35,7 +35,7 @@ class LogPanel(TablePanel):
         self._count = 0
 
     def rows(self, start: int, limit: int) -> tuple[pd.DataFrame, int]:
-        """Give the newest `limit` rows from row `start` on, indexed by row, and how many before them are left out."""
+        """Return the newest `limit` rows from row `start` on, indexed by row, and how many before them are left out."""
         raise NotImplementedError
 
     def content_version(self) -> Any:
@@ -56,7 +56,7 @@ class LogPanel(TablePanel):
         return self._add(frame, skipped) if len(frame) else None
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Give the payload of a row."""
+        """Return the payload of a row."""
         if key.startswith("gap"):
             return key, "Messages are missing here. session.gaps() lists every range that is missing, and why."
         if not key.isdigit():
@@ -66,7 +66,7 @@ class LogPanel(TablePanel):
     def _add(self, frame: pd.DataFrame, skipped: int) -> Update:
         if len(frame):
             self._from = int(frame.index[-1]) + 1
-        # a gap has the number of the row that it stands before
+        # a gap has the number of the row that it comes before
         types = frame["type"] if "type" in frame else [None] * len(frame)
         keys = [
             f"gap before {row}" if type == "gap" else str(row) for row, type in zip(frame.index, types, strict=True)

@@ -1,4 +1,4 @@
-"""The head line: how the run and the connection are, and the buttons pause, step, resume."""
+"""The head line: the state of the run and the connection, and the buttons pause, step and resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUTTONS: Final = frozenset({"pause", "step", "resume"})
 
 
 class Headline(Panel):
-    """Show how it goes in one line, and stop, step and start the run."""
+    """The state of a run in one line, with buttons to pause, step and resume it."""
 
     title: ClassVar[str] = "head line"
     _esm = compose("liveness.js", "panel.js", "headline.js")
@@ -61,7 +61,7 @@ class Headline(Panel):
 
 
 def plain(value: Any) -> Any:
-    """Give a figure as JSON has it; `None` where nobody knows it. Numbers are rounded to what a person reads."""
+    """Return a figure for JSON; `None` if it is unknown. Numbers are rounded for reading."""
     if value is None or value is pd.NA or value != value:
         return None
     if hasattr(value, "item"):

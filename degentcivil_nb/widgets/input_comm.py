@@ -1,7 +1,7 @@
-"""The way in: a comm that each page opens and on which Python never publishes, so that input passes a blocking cell.
+"""Input from pages: a comm that each page opens and on which Python never publishes, so that input passes a busy cell.
 
-ipykernel 7.4 routes what a page sends to the subshell named in whatever was published last on that comm. A comm
-without publications has no such memory and keeps the subshell that JupyterLab gave it.
+ipykernel 7.4 routes what a page sends to the subshell of the last publication on that comm. A comm without publications
+keeps the subshell that JupyterLab gave it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TARGET: Final = "degentcivil_nb.input"
 
 
 class InputComms:
-    """Collect what the pages of one panel say; `hear` is called on whichever thread delivers it, and must not work."""
+    """The input comms of one panel; `hear` is called on the delivering thread and must return quickly."""
 
     def __init__(self, key: str, hear: Callable[[Any], None]) -> None:
         self.key = key
@@ -29,13 +29,13 @@ class InputComms:
         _by_key[key] = self
 
     def adopt(self, page: Any) -> None:
-        """Listen to a comm that a page has opened."""
+        """Register a comm that a page has opened."""
         self._comms[page.comm_id] = page
         page.on_msg(lambda message: self._hear(message["content"]["data"]))
         page.on_close(lambda message: self._comms.pop(page.comm_id, None))
 
     def close(self) -> None:
-        """Hang up on every page."""
+        """Close the comms of all pages."""
         _by_key.pop(self.key, None)
         for page in list(self._comms.values()):
             page.on_close(None)
@@ -49,7 +49,7 @@ _by_key: WeakValueDictionary[str, InputComms] = WeakValueDictionary()
 def _opened(page: Any, message: dict[str, Any]) -> None:
     data = message["content"]["data"]
     inputs = _by_key.get(data.get("key", "")) if isinstance(data, dict) else None
-    if inputs is None:  # a page of a panel that was closed, or of an earlier kernel
+    if inputs is None:  # the panel was closed, or belongs to an earlier kernel
         logger.debug("no panel for an input comm")
         page.close()
     else:

@@ -1,4 +1,4 @@
-"""What the views know of the rest of the house: three protocols and nothing more."""
+"""Protocols of everything that panels use from other packages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pandas as pd
 
 
 class CharactersNow(Protocol):
-    """Be the present of some characters as columns, a row each; times in nanoseconds since 1970, NaT where unknown."""
+    """The present of some characters as columns, a row each; times in nanoseconds since 1970, NaT where unknown."""
 
     @property
     def version(self) -> int:
-        """Ask again with it for what changed since."""
+        """Return the version, with which to ask for later changes."""
 
     @property
     def replaced(self) -> bool:
-        """Be true where these are all the characters, and what was told before no longer counts."""
+        """Return whether these are all characters, which replace all earlier ones."""
 
     character_id: list[str]
     state: list[str | None]
@@ -31,25 +31,25 @@ class CharactersNow(Protocol):
 
 
 class PanelReader(Protocol):
-    """Answer questions about a run; every frame given is the caller's own. Called from the refresher's thread."""
+    """The questions of panels about a run, called on the refresher's thread; returned frames belong to the caller."""
 
     @property
     def version(self) -> int:
-        """Grow with every change, so that a view can tell cheaply that there is nothing new."""
+        """Return a number that grows with every change, to see cheaply that there is nothing new."""
 
     def __len__(self) -> int: ...
 
     def events(self, type: Any = None, *, last: int | None = None) -> pd.DataFrame: ...
 
     def rows_since(self, row: int, limit: int) -> pd.DataFrame:
-        """Give what was stored from `row` on, at most the newest `limit` rows, gaps among them, indexed by row."""
+        """Return what was stored from `row` on, at most the newest `limit` rows, with gaps, indexed by row."""
 
     def payload(self, row: int) -> Any: ...
 
     def characters(self) -> pd.DataFrame: ...
 
     def present_columns(self, since_version: int = 0) -> CharactersNow:
-        """Give the present of all characters, or of those that changed after a version of it."""
+        """Return the present of all characters, or of those that changed after a version of it."""
 
     def timeline(self, character_id: Any = None) -> pd.DataFrame: ...
 
@@ -65,60 +65,60 @@ class PanelReader(Protocol):
 
 
 class Standing(NamedTuple):
-    """Why what is shown is no longer so, in the panel's own words."""
+    """Why the data shown is no longer current, as sentences for the panel."""
 
     what: str
-    """What happened, without a full stop at its end."""
+    """What happened, without a full stop."""
     todo: str
-    """What goes on by itself, and what one can do: whole sentences."""
+    """What continues automatically, and what the user can do: whole sentences."""
     since: float | None
-    """As of when the shown is, wall clock in seconds; `None` where it is as good as ever."""
+    """The time of the data shown, wall clock in seconds; `None` if it is current."""
     over: bool = False
-    """Nothing will come any more, and no command can be given."""
+    """Whether no more data can arrive and no command can be sent."""
 
 
 class PanelStatus(Protocol):
-    """Say how the connection and the run are. Called from the refresher's thread; answers at once."""
+    """The state of the connection and the run, called on the refresher's thread without waiting."""
 
     def metrics(self) -> pd.Series:
-        """Give the figures of `session.metrics()`."""
+        """Return the figures of `session.metrics()`."""
 
     def health(self) -> Sequence[str]:
-        """Give the reasons why all is not well, in sentences; none when it is."""
+        """Return the problems, as sentences; none if there are no problems."""
 
     def standing(self) -> Standing | None:
-        """Say why what is shown is no longer so; `None` while it is."""
+        """Return why the data shown is no longer current; `None` if it is."""
 
     def journal(self) -> Sequence[tuple[float, str]]:
-        """List what happened to the connection, oldest first: wall clock in seconds, and one line of text."""
+        """List the connection's history, oldest first: wall clock in seconds, and one line of text."""
 
     def reconnect(self) -> None:
-        """Try to connect now and close the circuit by hand. May block: views call it from a thread of its own."""
+        """Reconnect now and close the circuit. May block: panels call it on a thread of their own."""
 
 
 class Counted(Protocol):
-    """Say how many frames were recorded so far."""
+    """The number of frames recorded so far."""
 
     @property
     def recorded(self) -> int: ...
 
 
 class PanelTraffic(Protocol):
-    """Be a record of frames. Called from the refresher's thread."""
+    """A record of frames, called on the refresher's thread."""
 
     enabled: bool
 
     def frames(self, *, last: int | None = None) -> pd.DataFrame:
-        """Give what is held: `time`, `direction`, `peer`, `type`, `bytes`, `text`, indexed by the frame's number."""
+        """Return the frames: `time`, `direction`, `peer`, `type`, `bytes`, `text`, indexed by the frame's number."""
 
     def statistics(self) -> Counted: ...
 
 
 class PanelCommands(Protocol):
-    """Have the simulation do something, without waiting for it."""
+    """Commands to the simulation, sent without waiting."""
 
     def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Send a command and give a future of its result, at once."""
+        """Send a command and return a future of its result, without waiting."""
 
     def table(self) -> pd.DataFrame:
-        """List what the server offers: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        """List the server's commands: `name`, `role`, `arguments` (JSON Schema), `doc`."""

@@ -1,4 +1,4 @@
-"""A figure that follows a run: drawn whole once, then only what changed in its arrays is sent, in binary."""
+"""Figures that follow a run: drawn completely once, then only changes of their arrays are sent, in binary."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
 PERIOD_S: Final = 0.5
-"""A figure is drawn again at most this often."""
+"""The least time between two drawings of a figure."""
 Array = npt.NDArray[Any] | list[Any]
 Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Be a figure taken apart: what seldom changes, and the arrays of each trace."""
+    """A figure taken apart: the parts that seldom change, and the arrays of each trace."""
 
     frame: Spec
     """`traces` (without their arrays) and `layout`."""
@@ -54,14 +54,14 @@ def _plain(value: Array) -> Array:
 
 
 class FigurePacker:
-    """Collect arrays for one message: numbers as buffers of doubles, each distinct one once; all else as JSON."""
+    """The arrays of one message: numbers as buffers of doubles, equal ones once; all else as JSON."""
 
     def __init__(self) -> None:
         self.buffers: list[bytes | memoryview] = []
         self._known: dict[bytes, int] = {}
 
     def put(self, values: Array) -> Any:
-        """Add an array and give what stands for it in the message's body."""
+        """Add an array and return its placeholder in the message's body."""
         if not isinstance(values, np.ndarray):
             return _finite(values)
         data = values.tobytes()
@@ -79,16 +79,16 @@ def _finite(values: Any) -> Any:
 
 
 def whole(shape: Shape) -> Update:
-    """Say all of a figure."""
+    """Encode a whole figure."""
     packer = FigurePacker()
     arrays = [{key: packer.put(values) for key, values in trace.items()} for trace in shape.arrays]
     return Update({"figure": shape.frame, "arrays": arrays}, packer.buffers)
 
 
 def difference(old: Shape, new: Shape) -> Update | None:
-    """Say how a figure became another: for each array what is dropped in front, what is kept, and what follows.
+    """Encode the change of a figure: for each array what is dropped in front, what is kept, and what follows.
 
-    `None` where nothing changed; all of it where the traces are others.
+    `None` if nothing changed; the whole figure if its traces differ.
     """
     if len(old.arrays) != len(new.arrays) or old.frame["traces"] != new.frame["traces"]:
         return whole(new)
@@ -113,7 +113,7 @@ def difference(old: Shape, new: Shape) -> Update | None:
 
 
 def _common(before: Arrays, after: Arrays) -> tuple[int, int]:
-    """Find how many points fell away in front, and how many of the rest are as they were."""
+    """Return how many points were dropped in front, and how many of the rest are unchanged."""
     drop = 0
     guide = next((key for key in ("base", "x") if isinstance(before.get(key), np.ndarray)), None)
     if guide is not None and len(before[guide]) and len(after[guide]):
@@ -134,16 +134,17 @@ def _same(before: Array, after: Array) -> int:
 
 @cache
 def plotly_script() -> bytes:
-    """Give the plotly.js that the plotly package carries, packed with gzip: 4.8 MB become 1.5."""
+    """Return the plotly.js of the plotly package, compressed by gzip from 4.8 to 1.5 MB."""
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # ships no types
 
     return gzip.compress(get_plotlyjs().encode(), 6, mtime=0)
 
 
 class LiveFigure(Panel):
-    """Show a figure that is made again and again by `make`, a function that gives its plain data.
+    """A figure that is computed repeatedly by `make`, a function that returns its plain data.
 
-    The page is sent all of it once, then what changed: new points, the last one corrected, gaps. Zoom and pan stay.
+    The page receives all of it once, then what changed: new points, the last one corrected, gaps. Zoom and pan are
+    kept.
     """
 
     _esm = compose("liveness.js", "panel.js", "figure.js")
@@ -156,7 +157,7 @@ class LiveFigure(Panel):
         self, make: Callable[[], Spec], version: Callable[[], Any], refresher: Refresher, **kwargs: Any
     ) -> None:
         self._build = make
-        self._building = threading.Lock()  # the refresher's thread makes figures, and whoever asks for `figure`
+        self._building = threading.Lock()  # figures are computed on the refresher's thread and by callers of `figure`
         self._version = version
         self._shape: Shape | None = None
         self._drawn_at = -np.inf
@@ -165,7 +166,7 @@ class LiveFigure(Panel):
 
     @property
     def figure(self) -> go.Figure:
-        """Give the figure as it is now, an ordinary plotly figure that changes no more."""
+        """Return the current figure as an ordinary plotly figure, which no longer changes."""
         from ..figures.build import figure_of
 
         return figure_of(self._make())
@@ -179,14 +180,14 @@ class LiveFigure(Panel):
         return self._version()
 
     def refresh(self, now: float) -> int:
-        """See `Panel`; what came since is drawn together, twice a second at most."""
+        """See `Panel`; drawn twice a second at most."""
         if not self.flow.wants_full and now - self._drawn_at < self.period_s:
             return 0
         self._drawn_at = now
         return super().refresh(now)
 
     def snapshot(self) -> Update:
-        """See `Panel`; with the drawing library, where the page has none."""
+        """See `Panel`; includes the drawing library if the page has none."""
         self._shape = Shape.of(self._make())
         update = whole(self._shape)
         if self._script_wanted:
@@ -200,7 +201,7 @@ class LiveFigure(Panel):
         return whole(self._shape) if old is None else difference(old, self._shape)
 
     def received(self, content: Any) -> None:
-        """See `Panel`: a page asks for the drawing library."""
+        """See `Panel`: a page requests the drawing library."""
         if isinstance(content, dict) and content.get("want") == "script":
             self._script_wanted = True
             self.flow.wants_full = True

@@ -1,4 +1,4 @@
-"""Columns as few bytes: numbers in one binary buffer, texts as codes into the list of those that occur."""
+"""Compact encoding of columns: numbers in one binary buffer, texts as codes into the list of distinct ones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ A column of numbers with a whole one that a float cannot hold is an array of obj
 Values = npt.NDArray[Any]
 
 EXACT: Final = (1 << 53) - 1
-"""JavaScript's largest safe integer: whole numbers beyond it travel as their digits (issue 10, row 8)."""
+"""Whole numbers up to here are exact as floats; larger ones are sent as digits (issue 10, row 8)."""
 TIME_TYPES: Final = (np.uint16, np.uint32)
-"""Offsets of times are written in the first that holds them; its largest number stands for no time."""
+"""The types for offsets of times, the first that fits; the largest number stands for no time."""
 
 
 class Column(NamedTuple):
-    """Name a column and say how it is shown."""
+    """A column's name and kind."""
 
     name: str
     kind: Kind
@@ -33,9 +33,9 @@ class Column(NamedTuple):
 
 
 class ColumnPacker:
-    """Lay arrays one after the other into one buffer, each where its type can be read in place, and none twice.
+    """A buffer of arrays, each aligned to its type, equal ones stored once.
 
-    The cells that changed together stand in the same rows, and a state that is new is as old as the news of it.
+    The cells that change together are often in the same rows, and a new state begins at the time of its event.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class ColumnPacker:
         self._known: dict[tuple[str, bytes], tuple[str, int, int]] = {}
 
     def add(self, array: npt.NDArray[Any]) -> tuple[str, int, int]:
-        """Append an array; returns what the page needs to find it: type (`u1` … `f8`), offset, length."""
+        """Append an array; return its type (`u1` … `f8`), offset and length, for the page."""
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         kind = f"{array.dtype.kind}{array.dtype.itemsize}"
         if (kind, data) in self._known:
@@ -56,12 +56,12 @@ class ColumnPacker:
         return place
 
     def buffer(self) -> bytes:
-        """Give all of it."""
+        """Return the whole buffer."""
         return b"".join(self._parts)
 
 
 def pack_values(kind: Kind, values: Values, packer: ColumnPacker) -> dict[str, Any]:
-    """Put a column's values into the packer; returns their JSON part."""
+    """Add a column's values to the packer; return their JSON part."""
     if kind == "number":
         return _pack_numbers(values, packer)
     if kind == "time":
@@ -75,12 +75,12 @@ def pack_values(kind: Kind, values: Values, packer: ColumnPacker) -> dict[str, A
 
 
 def pack_integers(values: Sequence[int] | npt.NDArray[Any], bound: int) -> npt.NDArray[Any]:
-    """Give integers from 0 to below `bound` in the smallest type that holds them."""
+    """Return integers from 0 to below `bound` in the smallest type that holds them."""
     return np.asarray(values, dtype=np.uint8 if bound <= 1 << 8 else np.uint16 if bound <= 1 << 16 else np.uint32)
 
 
 def pack_places(places: npt.NDArray[np.int64], bound: int, packer: ColumnPacker) -> dict[str, Any]:
-    """Pack ascending row numbers, each once: as they are (`at`), or, if many, as a bit a row (`among`)."""
+    """Pack ascending distinct row numbers: as numbers (`at`), or, if many, as one bit for each row (`among`)."""
     numbers = pack_integers(places, bound)
     if numbers.nbytes <= bound // 8:
         return {"at": packer.add(numbers)}
@@ -90,7 +90,7 @@ def pack_places(places: npt.NDArray[np.int64], bound: int, packer: ColumnPacker)
 
 
 def number_values(values: Sequence[Any]) -> Values:
-    """Give numbers, `None` among them, as a column: floats, NaN for none, and large whole ones as they are."""
+    """Return numbers, `None` among them, as a column: floats, NaN for none, and large whole ones unchanged."""
     if any(isinstance(value, int) and abs(value) > EXACT for value in values):
         cells = np.empty(len(values), dtype=object)
         cells[:] = [value if isinstance(value, int) and abs(value) > EXACT else _as_float(value) for value in values]
@@ -111,7 +111,7 @@ def _pack_numbers(values: Values, packer: ColumnPacker) -> dict[str, Any]:
 
 
 def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Halve the bytes of numbers where that loses nothing."""
+    """Halve the bytes of numbers if that loses nothing."""
     with np.errstate(over="ignore", invalid="ignore"):
         half = values.astype(np.float32)
         same = np.array_equal(half.astype(np.float64), values, equal_nan=True)
@@ -119,7 +119,7 @@ def _narrow(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _pack_times(values: npt.NDArray[Any], packer: ColumnPacker) -> dict[str, Any]:
-    """Write times as milliseconds from the earliest: two bytes for a minute, four for 49 days; else as they are."""
+    """Pack times as milliseconds from the earliest: two bytes for a minute, four for 49 days; else unchanged."""
     known = np.isfinite(values)
     base = float(np.floor(values[known].min())) if known.any() else 0.0
     offsets = np.round((np.where(known, values, base) - base) * 1000)

@@ -1,4 +1,4 @@
-"""The base of every panel: a widget without shared state, fed by numbered messages and heard over a comm of its own."""
+"""The base of every panel: a widget without shared state, updated by numbered messages, with its own input comm."""
 
 from __future__ import annotations
 
@@ -23,42 +23,41 @@ logger = logging.getLogger("degentcivil_nb.widgets")
 
 STATIC: Final = Path(__file__).parent / "static"
 BEAT_S: Final = 1.0
-"""A page that shows a panel hears so often from Python, whatever there is to say; `liveness.js` waits for it."""
+"""How often a page that shows a panel gets a message, even without changes; `liveness.js` relies on it."""
 ENVELOPE: Final = 1_800
-"""Bytes that an update takes on its way to the page besides its own: the kernel's envelope, and its two words, busy and
-idle, on the acknowledgement."""
+"""Bytes of an update beside its own: the kernel's envelope, and the busy and idle messages of its acknowledgement."""
 
 
 @cache
 def compose(*names: str) -> str:
-    """Join files of `static/` into one script or style sheet: anywidget takes one text a widget."""
+    """Join files of `static/` into one script or style sheet: anywidget takes one text for a widget."""
     return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
 
 
 class Update(NamedTuple):
-    """Be what one message carries: JSON, and binary buffers beside it."""
+    """The content of one message: JSON, and binary buffers beside it."""
 
     body: dict[str, Any]
-    buffers: list[bytes | memoryview] = []  # noqa: RUF012 — a default of a tuple's field, never written to
+    buffers: list[bytes | memoryview] = []  # noqa: RUF012 — the default of a NamedTuple field, never modified
 
 
 class Panel(anywidget.AnyWidget):
-    """Show something of a run that changes, and cost nothing while nobody looks.
+    """A view of a run that is updated while a page shows it, and costs nothing otherwise.
 
-    A subclass says what there is by four methods, all called on the refresher's thread:
-    `version()`, `snapshot()`, `changes()` and `received(content)`; its script (`static/…js`, joined behind
-    `panel.js` by `compose`) exports `panel({receive, render})`.
+    A subclass has four methods, all called on the refresher's thread: `version()`, `snapshot()`, `changes()` and
+    `received(content)`; its script (`static/…js`, joined behind `panel.js` by `compose`) exports `panel({receive,
+    render})`.
     """
 
     title: ClassVar[str] = ""
-    """The word on the panel's tab."""
+    """The title of the panel's tab."""
 
     _key = traitlets.Unicode().tag(sync=True)
-    """Under which the page's input comm finds this panel; set once."""
+    """The key by which the page's input comm finds this panel; set once."""
     _target = traitlets.Unicode(TARGET).tag(sync=True)
     """The input comm's target; set once."""
     _aside = traitlets.Bool(False).tag(sync=True)
-    """Whether it stands beside a head line that says for all why what is shown is no longer so; set once."""
+    """Whether a head line beside it already states why the data is not current; set once."""
 
     def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(_key=uuid.uuid4().hex, **kwargs)
@@ -73,22 +72,22 @@ class Panel(anywidget.AnyWidget):
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         refresher.add(self)
 
-    # --- what a subclass says -----------------------------------------------------------------------------------
+    # --- defined by a subclass ----------------------------------------------------------------------------------
 
     def version(self) -> Any:
-        """Give something cheap that differs when there is something new to show."""
+        """Return a cheap value that differs if there is something new to show."""
         return None
 
     def snapshot(self) -> Update:
-        """Give all there is to show; `changes` counts from here."""
+        """Return everything to show; `changes` counts from here."""
         raise NotImplementedError
 
     def changes(self) -> Update | None:
-        """Give what came since the last `snapshot` or `changes`; by default all of it. `None`: nothing after all."""
+        """Return what changed since the last `snapshot` or `changes`; by default everything. `None`: nothing."""
         return self.snapshot()
 
     def received(self, content: Any) -> None:
-        """Take what a person did in the panel; must not block. The panel is refreshed right after."""
+        """Process a user's action without blocking. The panel is refreshed right after."""
 
     # --- drawing, on the refresher's thread ---------------------------------------------------------------------
 
@@ -96,7 +95,7 @@ class Panel(anywidget.AnyWidget):
         """Send one update if there is something new; an exception is shown in the panel and logged once."""
         try:
             update = self._next()
-        except Exception as error:  # noqa: BLE001 — a view that fails says so itself and must not stop the others
+        except Exception as error:  # noqa: BLE001 — a failure is shown in the panel and must not stop the others
             return self._fail(error, now)
         if update is None:
             return 0
@@ -110,7 +109,7 @@ class Panel(anywidget.AnyWidget):
             return None
         self._seen = version
         if whole or self._failure is not None:
-            self.flow.wants_full = True  # until it has gone
+            self.flow.wants_full = True  # until it is sent
             return self.snapshot()
         return self.changes()
 
@@ -133,7 +132,7 @@ class Panel(anywidget.AnyWidget):
         return ENVELOPE + len(text)
 
     def beat(self, now: float) -> None:
-        """See `View`: a beat each second, and at once where the session stands otherwise."""
+        """See `View`: a beat each second, and at once if the standing has changed."""
         if self.flow.watched and (now - self._said_at >= BEAT_S or self._refresher.standing() != self._stood):
             self._say("beat", now)
 
@@ -141,10 +140,10 @@ class Panel(anywidget.AnyWidget):
         self._said_at, self._stood = now, self._refresher.standing()
         standing = None if self._stood is None else self._stood._asdict()
         if standing is not None:
-            standing["what"] = visible(shorten(standing["what"], 500))  # it may name an error of the wire's
+            standing["what"] = visible(shorten(standing["what"], 500))  # it may contain an error from the wire
         self.send({"kind": kind, "standing": standing, **more}, buffers)
 
-    # --- hearing ------------------------------------------------------------------------------------------------
+    # --- input --------------------------------------------------------------------------------------------------
 
     def _hear(self, content: Any) -> None:
         self._refresher.post(lambda: self._handle(content))
@@ -158,7 +157,7 @@ class Panel(anywidget.AnyWidget):
                 self.flow.acknowledge(client, int(content.get("n", 0)))
             case "show" | "hole":
                 self.flow.show(client)
-                self._failure = None  # the new page knows nothing of it
+                self._failure = None  # the new page does not show it yet
                 self.refresh(now)
             case "hide":
                 self.flow.hide(client)
@@ -170,7 +169,7 @@ class Panel(anywidget.AnyWidget):
                 self.refresh_soon()
 
     def refresh_soon(self) -> None:
-        """Refresh soon, from any thread: the answer to something that a person did should not wait for its turn."""
+        """Refresh soon, from any thread: a reaction to a user's action should not wait for the next turn."""
         self._refresher.post(self._poke)
 
     def _poke(self) -> None:
@@ -181,7 +180,7 @@ class Panel(anywidget.AnyWidget):
     # --- the end ------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Take the panel off every page and let go of all that it held. Idempotent."""
+        """Remove the panel from every page and release everything. Idempotent."""
         self._refresher.remove(self)
         self._inputs.close()
         layout = self.layout
@@ -190,7 +189,7 @@ class Panel(anywidget.AnyWidget):
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
-    """Write a message's body as JSON bytes; text that is no Unicode has its broken parts shown as escapes."""
+    """Encode a message's body as JSON; broken Unicode is shown as escapes."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The word `session.panel`: each method makes a widget that follows the run until it is closed."""
+"""`session.panel`: each method makes a widget that follows the run until it is closed."""
 
 from __future__ import annotations
 

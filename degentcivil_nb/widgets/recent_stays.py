@@ -11,11 +11,11 @@ import pandas as pd
 from .interfaces import PanelReader
 
 ROWS: Final = 50_000
-"""At most so many rows are looked at in one go; of more, the newest."""
+"""The most rows read at once; of more, the newest."""
 
 
 class Closed(NamedTuple):
-    """Be a stay that is over; where a gap cut it off its end is unknown, and `until` the last time it was known."""
+    """A stay that has ended; if a gap ended it, its end is unknown and `until` is the last known time."""
 
     character_id: str
     state: str
@@ -26,7 +26,7 @@ class Closed(NamedTuple):
 
 
 class RecentStays:
-    """Follow the first characters heard of, from one call of `read` to the next."""
+    """The stays of the first characters, continued from one call of `read` to the next."""
 
     def __init__(self, reader: PanelReader, *, window_s: float = 60.0, characters: int = 30) -> None:
         self._reader = reader
@@ -39,19 +39,19 @@ class RecentStays:
         self.now: pd.Timestamp | None = None
         """The newest time read."""
         self.more = 0
-        """Characters that are known and not followed."""
+        """The number of characters that are not followed."""
 
     @property
     def start(self) -> pd.Timestamp | None:
-        """Give where the window begins."""
+        """Return where the window begins."""
         return None if self.now is None else self.now - self._window
 
     def read(self) -> pd.DataFrame:
-        """Take in what came, and give the stays of the window as `timeline()` has them."""
+        """Read new rows and return the stays of the window as `timeline()` has them."""
         rows = self._reader.rows_since(self._next, ROWS)
         if len(rows):
             if self._next and int(rows.index[0]) > self._next:
-                self._cut(self.now)  # too much came at once: what is in between was not looked at
+                self._cut(self.now)  # too many rows at once: those in between were skipped
             self._next = int(rows.index[-1]) + 1
             self._take(rows)
         return self._frame()

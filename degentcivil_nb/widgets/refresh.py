@@ -1,4 +1,4 @@
-"""One thread that draws every live view of a session, five times a second at most, and hears what their pages say."""
+"""The thread that draws all live panels of a session, five times a second at most, and processes their input."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ logger = logging.getLogger("degentcivil_nb.widgets")
 RATE_HZ: Final = 5.0
 BYTES_PER_S: Final = 200_000
 SHARE: Final = 0.2
-"""A view that takes long is looked at less often, so that it takes at most this part of the time."""
+"""The largest part of the time that one panel may take; slow panels are drawn less often."""
 BLOCKED_PERIOD_S: Final = 0.5
 
 
 class View(Protocol):
-    """Be drawn by a refresher; every method is called on the refresher's thread and raises nothing."""
+    """A panel as the refresher sees it; every method is called on the refresher's thread and does not raise."""
 
     flow: Flow
 
     def refresh(self, now: float) -> int:
-        """Send one update if there is something new, and give the bytes it took (0: nothing new)."""
+        """Send one update if there is something new, and return its bytes (0: nothing new)."""
 
     def beat(self, now: float) -> None:
-        """Tell the pages that Python is there and how the run's source stands, where no update did so lately."""
+        """Send the pages a sign of life and the standing, if no update did so lately."""
 
 
 class MainThread:
-    """Tell whether the thread that runs the cells is busy with one."""
+    """A check whether the thread that runs the cells is busy."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None, *, wait_s: float = 0.1) -> None:
         self._loop = loop
         self._wait_s = wait_s
 
     def blocked(self) -> bool:
-        """Ask its event loop to answer, and wait a moment; without a loop nobody can tell, and it counts as free."""
+        """Return whether its event loop does not answer for a moment; without a loop it counts as free."""
         if self._loop is None:
             return False
         answered = threading.Event()
         try:
             self._loop.call_soon_threadsafe(answered.set)
-        except RuntimeError:  # the loop is closed: the kernel is going
+        except RuntimeError:  # the loop is closed: the kernel is shutting down
             return False
         return not answered.wait(self._wait_s)
 
 
 class Refresher:
-    """Refresh the visible views in turn, within a budget of updates and bytes; make one for each session.
+    """The scheduler of the visible panels of one session, within a budget of updates and bytes.
 
-    The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty
-    context, so that what it sends belongs to no cell. `standing` says why what is shown is no longer so, if it is not.
+    The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty context,
+    so that what it sends belongs to no cell. `standing` returns why the data shown is no longer current, if so.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Refresher:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._views: list[View] = []
-        self._lock = threading.Lock()  # guards the thread's birth and death, and the list of views
+        self._lock = threading.Lock()  # guards the thread's start and end, and the list of views
         self._thread: threading.Thread | None = None
         self._closed = False
         self._ticked = 0.0
@@ -88,19 +88,19 @@ class Refresher:
     # --- called from any thread ---------------------------------------------------------------------------------
 
     def add(self, view: View) -> None:
-        """Draw a view from now on, whenever somebody watches it."""
+        """Draw a view from now on, whenever a page shows it."""
         with self._lock:
             self._views.append(view)
 
     def remove(self, view: View) -> None:
-        """Draw it no longer; with the last view goes the thread."""
+        """Stop drawing a view; the last one ends the thread."""
         with self._lock:
             if view in self._views:
                 self._views.remove(view)
         self._inbox.put(None)
 
     def post(self, work: Callable[[], None]) -> None:
-        """Have a short piece of work done on the refresher's thread, soon; it must not block."""
+        """Run a short function on the refresher's thread, soon; it must not block."""
         with self._lock:
             if not self._views:
                 return
@@ -111,9 +111,9 @@ class Refresher:
                 self._thread.start()
 
     def close(self) -> None:
-        """Draw the last state of what is on view, stop, and return when the thread is gone. Idempotent.
+        """Draw the last state of the visible views, stop, and return when the thread has ended. Idempotent.
 
-        A page that asks afterwards, because somebody opens another tab say, is still answered.
+        A page that asks afterwards, because the user opens another tab, is still answered.
         """
         with self._lock:
             self._closed = True
@@ -123,12 +123,12 @@ class Refresher:
             thread.join(5)
 
     def now(self) -> float:
-        """Give the time by which views are refreshed, in seconds."""
+        """Return the time by which views are refreshed, in seconds."""
         return self._clock()
 
     @property
     def running(self) -> bool:
-        """Say whether the thread is there."""
+        """Return whether the thread is running."""
         return self._thread is not None
 
     # --- the refresher's own thread -----------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Refresher:
                 if not self._views or (self._closed and self._inbox.empty()):
                     self._thread = None
                     return
-                views = sorted(self._views, key=lambda view: view.flow.sent_at)  # who waited longest goes first
+                views = sorted(self._views, key=lambda view: view.flow.sent_at)  # the one that waited longest first
             watched = not self._closed and any(view.flow.watched for view in views)
             due = self._ticked + self._period - self._clock()
             try:
@@ -151,14 +151,14 @@ class Refresher:
                     self._do(work)
                 elif self._closed:
                     self._draw_last(views)
-                continue  # whoever was closed or shown meanwhile must be seen
+                continue  # views may have been closed or shown meanwhile
             try:
                 self.tick(views, self._clock())
-            except Exception:  # the last resort: a bug must not leave every panel standing still
+            except Exception:  # the last resort: a bug must not stop every panel
                 logger.exception("a turn of the views failed")
 
     def _draw_last(self, views: list[View]) -> None:
-        """Draw what stays on view when all ends."""
+        """Draw the final state of the visible views."""
         for view in views:
             if view.flow.watched:
                 self._refresh(view, self._clock())
@@ -178,7 +178,7 @@ class Refresher:
             logger.exception("a view failed to %s", what)
 
     def tick(self, views: list[View], now: float) -> None:
-        """Give each view that somebody watches its turn."""
+        """Give each visible view its turn."""
         since = now - self._ticked
         self._ticked = now
         self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)
@@ -192,7 +192,7 @@ class Refresher:
             started = self._clock()
             sent = self._refresh(view, now)
             view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
-            # a debt of one second at most: a page's first needs must not keep all others waiting
+            # a debt of one second at most: a page's first update must not delay all others
             self._allowance = max(-self._bytes_per_s, self._allowance - sent)
 
     def _may_send(self, flow: Flow, now: float) -> bool:
@@ -200,7 +200,7 @@ class Refresher:
             return True
         if not flow.overdue(now):
             return False
-        if self._main_is_blocked(now):  # acknowledgements may wait behind the cell: go on, slowly
+        if self._main_is_blocked(now):  # acknowledgements may wait behind the cell: continue slowly
             return now - flow.sent_at >= BLOCKED_PERIOD_S
         flow.give_up_late()
         return flow.ready()
@@ -214,7 +214,7 @@ class Refresher:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """Find the loop of the kernel's main thread: it runs while a cell does."""
+    """Return the loop of the kernel's main thread, which runs even during a cell."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

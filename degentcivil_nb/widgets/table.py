@@ -1,4 +1,4 @@
-"""The table of our own: all rows once, then only what changed, drawn by `static/table.js` as far as it can be seen."""
+"""The base of table panels: all rows once, then only changes, drawn by `static/table.js` as far as visible."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Cells = dict[str, Values]
 
 
 class TablePanel(Panel):
-    """Be a panel that shows a table, with the whole of a row one click away."""
+    """A panel that shows a table, with the details of a row on a click."""
 
     _esm = TABLE_SCRIPT
     _css = TABLE_STYLE
 
     empty: ClassVar[str] = "Nothing here yet."
-    """What an empty table says: what would fill it."""
+    """The text of an empty table: what would fill it."""
     follows: ClassVar[bool] = False
-    """Whether the newest row is kept in sight, as in a log."""
+    """Whether the newest row stays visible, as in a log."""
 
     def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
@@ -37,23 +37,23 @@ class TablePanel(Panel):
         self._told = 0
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Give a row's title and everything that is known of it; `KeyError` when it is not held any more."""
+        """Return a row's title and details; `KeyError` if it is no longer held."""
         raise NotImplementedError
 
     def content_version(self) -> Any:
-        """Give what `version` gives for the table alone."""
+        """Return what `version` returns for the table alone."""
         raise NotImplementedError
 
     def whole(self) -> Update:
-        """Give the whole table."""
+        """Return the whole table."""
         raise NotImplementedError
 
     def parts(self) -> Update | None:
-        """Give what changed in the table."""
+        """Return what changed in the table."""
         raise NotImplementedError
 
     def version(self) -> Any:
-        """See `Panel`: the table, and what was asked."""
+        """See `Panel`: the table, and requested details."""
         return self.content_version(), self._asked
 
     def snapshot(self) -> Update:
@@ -68,7 +68,7 @@ class TablePanel(Panel):
         return None if update is None else self._with_detail(update)
 
     def received(self, content: Any) -> None:
-        """Answer a page that asks for all of a row."""
+        """Answer a page that requests the details of a row."""
         if isinstance(content, dict) and isinstance(key := content.get("detail"), str):
             self._asked += 1
             try:
@@ -86,7 +86,7 @@ class TablePanel(Panel):
 
 
 class KeyedTable:
-    """Remember what the pages were told of a table whose rows have keys, and send only the cells that differ."""
+    """The last state sent of a table whose rows have keys; only cells that differ are sent again."""
 
     def __init__(self) -> None:
         self._columns: list[Column] = []
@@ -94,7 +94,7 @@ class KeyedTable:
         self._values: dict[str, Values] = {}
 
     def whole(self, columns: Sequence[Column], keys: Sequence[str], values: Cells, **more: Any) -> Update:
-        """Give a whole table, in place of whatever there was."""
+        """Return a whole table, replacing the last state."""
         self._columns = list(columns)
         self._places = {key: place for place, key in enumerate(keys)}
         self._values = dict(values)
@@ -103,7 +103,7 @@ class KeyedTable:
         return Update({"columns": [column._asdict() for column in columns], "add": rows, **more}, [packer.buffer()])
 
     def changed(self, keys: Sequence[str], values: Cells) -> Update | None:
-        """Take in rows, some known and some new, and give the cells that differ; `None` if none does."""
+        """Add or update rows, and return the cells that differ; `None` if none does."""
         held = len(self._places)
         places = np.fromiter((self._places.setdefault(key, len(self._places)) for key in keys), np.int64, len(keys))
         order = np.argsort(places)
@@ -127,7 +127,7 @@ class KeyedTable:
         where = differs(old[at], new)
         if not where.any():
             return None
-        if new.dtype == object != old.dtype:  # the first number that no float can hold
+        if new.dtype == object != old.dtype:  # the first number too large for a float
             old = self._values[column.name] = old.astype(object)
         at, new = at[where], new[where]
         old[at] = new
@@ -141,7 +141,7 @@ def pack_rows(columns: Sequence[Column], keys: Sequence[str], values: Cells, pac
 
 
 def differs(old: Values, new: Values) -> Values:
-    """Say where two columns differ; missing is equal to missing."""
+    """Return where two columns differ; missing equals missing."""
     different = np.asarray(old != new, dtype=bool)
     at = np.flatnonzero(different)
     one, other = old[at], new[at]

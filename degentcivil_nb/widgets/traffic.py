@@ -1,4 +1,4 @@
-"""The traffic: the frames themselves as they come and go, with all of one a click away."""
+"""The traffic panel: the frames in both directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .refresh import Refresher
 
 
 class TrafficPanel(LogPanel):
-    """Show the last thousand frames in both directions, tokens withheld, following the newest."""
+    """The last thousand frames in both directions, without tokens; it follows the newest."""
 
     title: ClassVar[str] = "traffic"
     empty: ClassVar[str] = "No frames yet. They appear while session.traffic.enabled is True."
@@ -44,12 +44,12 @@ class TrafficPanel(LogPanel):
         return frame, skipped
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Give the whole of a frame; `KeyError` when it is not held any more."""
+        """Return a whole frame; `KeyError` if it is no longer held."""
         if not key.isdigit():
             return key, "These frames came faster than a log can show. session.traffic.frames() has what is held."
         row = self._traffic.frames().loc[int(key)]
         title, text = f"{row['direction']} {row['type']}, {row['bytes']:,} bytes", str(row["text"])
         try:
             return title, decode(Any, text)
-        except WebSocketError:  # no JSON, or only its beginning
+        except WebSocketError:  # not JSON, or cut
             return title, text

@@ -81,7 +81,7 @@ def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
         (["demo", "--host", "0.0.0.0"], "without a token"),
         (["demo", "--no-browser"], "Unknown option: --no-browser"),
         (["tail"], "URL"),
-        (["tail", "http://localhost:1"], "no WebSocket URL"),
+        (["tail", "http://localhost:1"], "not a WebSocket URL"),
         (["tail", "ws://user:secret@localhost:1"], "never into the URL"),
     ],
 )

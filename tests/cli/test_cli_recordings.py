@@ -202,7 +202,7 @@ def test_an_export_of_a_damaged_recording_says_that_it_is_not_whole(
     segment.write_bytes(content)
     assert cli.main(["export", str(path), str(tmp_path / "run.csv")]) == cli.OK
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "is not whole, and so is not run.csv" in said
+    assert "is incomplete, and so is run.csv" in said
     assert segment.name in said
 
 
@@ -242,7 +242,7 @@ def test_a_long_recording_is_exported_piece_by_piece(tmp_path: Path, monkeypatch
         (["info", "nowhere"], "no recording", cli.FAILED),
         (["replay", "nowhere"], "no recording", cli.FAILED),
         (["replay", "{town}", "--speed", "0"], "speed", cli.USAGE),
-        (["record", "http://localhost:1", "x"], "no WebSocket URL", cli.USAGE),
+        (["record", "http://localhost:1", "x"], "not a WebSocket URL", cli.USAGE),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(

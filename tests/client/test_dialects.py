@@ -112,7 +112,7 @@ async def test_case_7_a_reconnect_is_a_gap_without_bounds_but_with_times() -> No
 async def test_a_server_without_commands_is_said_to_be_one() -> None:
     with GuideServer() as server:
         async with following(server.url) as (client, _):
-            with pytest.raises(CommandError, match="dialect takes no commands") as refused:
+            with pytest.raises(CommandError, match="dialect accepts no commands") as refused:
                 await client.request("pause", {})
     assert refused.value.code == CommandError.UNKNOWN_COMMAND
 
@@ -122,7 +122,7 @@ async def test_a_guide_s_refusal_right_after_the_handshake_fails_the_opening() -
         await websocket.close(1008, "Invalid token")
 
     async with scripted(refuse, v1=False) as url:
-        with pytest.raises(ConnectFailed, match=r"refuses the token: Invalid token\. Pass token=") as failed:
+        with pytest.raises(ConnectFailed, match=r"refuses the token: Invalid token\. Pass as token=") as failed:
             await SimulationClient(url).open()
     assert failed.value.terminal
 

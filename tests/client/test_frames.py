@@ -121,7 +121,7 @@ async def test_compressed_frames_are_the_library_s() -> None:
     async with scripted(serving(then)) as url:
         sink = Collector()
         client = SimulationClient(url, sink=sink)
-        client._dialer._settings["compression"] = "deflate"
+        client._connector._options["compression"] = "deflate"
         await client.open()
         assert client.websocket is not None and client.websocket.protocol.extensions
         await sink.until(lambda: sink.seqs == [1, 2, 3])

@@ -29,7 +29,7 @@ async def first_cut(websocket: ServerConnection) -> None:
     websocket.transport.abort()
 
 
-async def go_on(websocket: ServerConnection) -> None:
+async def read_until(websocket: ServerConnection) -> None:
     await greet(websocket)
     await stay(websocket)
 
@@ -54,7 +54,7 @@ async def test_a_back_off_that_fails_ends_the_session_loudly_and_a_person_can_st
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with (
-        scripted(first_cut, go_on) as url,
+        scripted(first_cut, read_until) as url,
         following(url, delays=lambda: iter(())) as (client, _),
     ):
         await client.send("go on")
@@ -66,16 +66,16 @@ async def test_a_back_off_that_fails_ends_the_session_loudly_and_a_person_can_st
 
 
 async def test_an_attempt_that_fails_in_a_way_nobody_foresaw_is_one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with scripted(first_cut, go_on) as url, following(url) as (client, _):
+    async with scripted(first_cut, read_until) as url, following(url) as (client, _):
         failures = itertools.count()
-        introduce = client._follower._introduce
+        introduce = client._connections._start_stream
 
         async def sometimes(connection: Any) -> None:
             if next(failures) < 2:
                 raise ZeroDivisionError("a bug of ours")
             await introduce(connection)
 
-        monkeypatch.setattr(client._follower, "_introduce", sometimes)
+        monkeypatch.setattr(client._connections, "_start_stream", sometimes)
         await client.send("go on")
         await eventually(lambda: client.reconnects == 1)
         assert client.state == "live" and next(failures) == 3
@@ -132,7 +132,7 @@ async def test_whoever_asks_for_time_is_given_it(form: str) -> None:
         )
         return response
 
-    async with scripted(first_cut, go_on, process_request=busy) as url, following(url) as (client, _):
+    async with scripted(first_cut, read_until, process_request=busy) as url, following(url) as (client, _):
         await client.send("go on")
         await eventually(lambda: client.reconnects == 1)
     waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
@@ -146,7 +146,7 @@ async def test_a_first_attempt_says_how_long_it_is_asked_to_wait() -> None:
         return response
 
     async with scripted(stay, process_request=busy) as url:
-        assert "asks to wait for 30 s" in await fails(url)
+        assert "Wait for 30 s, as the server asks" in await fails(url)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ async def test_a_slash_is_added_and_the_token_kept(location: str) -> None:
 
     async def serve(websocket: ServerConnection) -> None:
         tokens.append(websocket.request.headers.get("Authorization") if websocket.request else None)
-        await go_on(websocket)
+        await read_until(websocket)
 
     process = redirecting(lambda peer: location.format(its_place(peer)))
     async with (
@@ -225,11 +225,11 @@ async def test_a_slash_is_added_and_the_token_kept(location: str) -> None:
 
 
 async def test_a_token_is_not_taken_to_another_place() -> None:
-    async with scripted(go_on) as other:
+    async with scripted(read_until) as other:
         process = redirecting(lambda _: f"{other}/elsewhere?secret=1")
-        async with scripted(go_on, process_request=process) as url:
+        async with scripted(read_until, process_request=process) as url:
             said = await fails(f"{url}/ws", token="s3cret")
-            assert f"redirects to {other}/elsewhere, and the token is not taken" in said
+            assert f"redirects to {other}/elsewhere, and the token is not sent" in said
             async with following(f"{url}/ws") as (client, _):  # without one it is followed
                 assert client.state == "live"
 
@@ -237,10 +237,10 @@ async def test_a_token_is_not_taken_to_another_place() -> None:
 @pytest.mark.parametrize(
     ("location", "says"),
     [
-        ("/login?next=%2Fws", "/login) is a web server, but no WebSocket is there: HTTP 200"),
-        ("ftp://127.0.0.1/", "no place to connect to"),
-        ("http://[x", "no place to connect to"),
-        ("http://127.0.0.1:99999/", "no place to connect to"),
+        ("/login?next=%2Fws", "/login) is a web server without a WebSocket at this path: HTTP 200"),
+        ("ftp://127.0.0.1/", "not a WebSocket address"),
+        ("http://[x", "not a WebSocket address"),
+        ("http://127.0.0.1:99999/", "not a WebSocket address"),
     ],
 )
 async def test_a_redirect_to_no_websocket_is_no_mistake_in_the_url(location: str, says: str) -> None:
@@ -287,7 +287,7 @@ async def proxy_that_says(answer: bytes) -> AsyncIterator[str]:
         ("http://:3128", "it names no host"),
         ("http://[proxy", "Invalid IPv6 URL"),
         ("ftp://proxy.example", "does not begin with one of http://"),
-        ("http://proxy.example/path", "something follows"),
+        ("http://proxy.example/path", "text after host and port"),
         ("http://me@proxy.example", "without a password"),
         ("http://me:s3cret@proxy.example:many", "Port could not be cast"),
         (f"http://{'a' * 70}.example", "too long"),
@@ -298,8 +298,8 @@ async def test_a_malformed_proxy_is_named_with_what_is_wrong(
 ) -> None:
     proxied(proxy)
     said = await fails("ws://sim.invalid:8765/ws")
-    assert says in said and "that https_proxy names cannot be used" in said and "NO_PROXY=sim.invalid" in said
-    assert "s3cret" not in said and "me" not in said.split("that https_proxy")[0].removeprefix("the proxy")[:20]
+    assert says in said and "set in https_proxy cannot be used" in said and "NO_PROXY=sim.invalid" in said
+    assert "s3cret" not in said and "me" not in said.split(" set in https_proxy")[0].removeprefix("the proxy")[:20]
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
@@ -319,10 +319,10 @@ async def test_a_refusing_proxy_is_the_proxy_and_not_the_server(proxied: Callabl
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "does not let ws://sim.invalid:8765/ws through: HTTP 403"),
-        (b"HTTP/1.1 407 Who\r\n\r\n", "wants a user name and a password"),
-        (b"220 mail\r\n\r\n", "does not let ws://sim.invalid:8765/ws through"),
-        (b"", "does not let ws://sim.invalid:8765/ws through"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "refuses to connect to ws://sim.invalid:8765/ws: HTTP 403"),
+        (b"HTTP/1.1 407 Who\r\n\r\n", "requires a user name and a password"),
+        (b"220 mail\r\n\r\n", "refuses to connect to ws://sim.invalid:8765/ws"),
+        (b"", "refuses to connect to ws://sim.invalid:8765/ws"),
     ],
 )
 async def test_what_a_proxy_answers_is_the_proxy_s(proxied: Callable[[str], None], answer: bytes, says: str) -> None:
@@ -334,12 +334,14 @@ async def test_what_a_proxy_answers_is_the_proxy_s(proxied: Callable[[str], None
 
 async def test_an_unknown_proxy_is_named(proxied: Callable[[str], None]) -> None:
     proxied("http://proxy.invalid:3128")
-    assert "the host of the proxy http://proxy.invalid:3128 is not known" in await fails("ws://sim.invalid:8765/ws")
+    assert "the host name of the proxy http://proxy.invalid:3128 cannot be resolved" in await fails(
+        "ws://sim.invalid:8765/ws"
+    )
 
 
 async def test_this_machine_needs_no_proxy(proxied: Callable[[str], None]) -> None:
     proxied("nonsense")
-    async with scripted(go_on) as url, following(url) as (client, _):
+    async with scripted(read_until) as url, following(url) as (client, _):
         assert client.state == "live"
 
 

@@ -133,11 +133,11 @@ async def test_a_newcomer_cut_before_resumed_is_still_one() -> None:
         asked.append(decode(Resume, decode(RawMessage, await websocket.recv()).data))
         await websocket.close(1011)
 
-    async def go_on(websocket: ServerConnection) -> None:
+    async def read_until(websocket: ServerConnection) -> None:
         asked.append(await greet(websocket, head=50))
         await stay(websocket)
 
-    async with scripted(cut, go_on) as url:
+    async with scripted(cut, read_until) as url:
         client = SimulationClient(url, history=9)
         with pytest.raises(ConnectFailed, match="code 1011"):
             await client.open()
@@ -182,11 +182,11 @@ async def test_a_passing_close_is_tried_again(code: int) -> None:
         await websocket.recv()
         await websocket.close(code)
 
-    async def go_on(websocket: ServerConnection) -> None:
+    async def read_until(websocket: ServerConnection) -> None:
         await greet(websocket)
         await stay(websocket)
 
-    async with scripted(script, go_on) as url, following(url) as (client, _):
+    async with scripted(script, read_until) as url, following(url) as (client, _):
         await client.send("go on")
         await eventually(lambda: client.reconnects == 1)
         assert client.state == "live"
@@ -276,11 +276,11 @@ async def test_after_giving_up_a_person_can_start_it_again() -> None:
         await websocket.recv()
         await websocket.close(1008, "enough")
 
-    async def go_on(websocket: ServerConnection) -> None:
+    async def read_until(websocket: ServerConnection) -> None:
         await greet(websocket)
         await stay(websocket)
 
-    async with scripted(refuse, go_on) as url, following(url) as (client, _):
+    async with scripted(refuse, read_until) as url, following(url) as (client, _):
         await client.send("go on")
         await eventually(lambda: client.state == "closed")
         await client.reconnect()
@@ -375,7 +375,7 @@ async def behind_silence(silence_s: float) -> AsyncIterator[tuple[FaultProxy, Si
         following(proxy.url, silence_s=silence_s) as (client, sink),
     ):
         await sink.until(lambda: sink.messages)
-        client._follower._interval = lambda: 0.1  # type: ignore[method-assign]  # pings that come soon
+        client._connections._interval = lambda: 0.1  # type: ignore[method-assign]  # pings that come soon
         yield proxy, client, sink
 
 
@@ -397,4 +397,4 @@ async def test_silence_for_minutes_is_a_dead_peer_all_the_same() -> None:
 
 
 def test_the_silence_that_is_allowed_is_of_several_minutes() -> None:
-    assert SimulationClient()._follower._patience() >= 180
+    assert SimulationClient()._connections._patience() >= 180

@@ -146,7 +146,7 @@ def test_what_is_no_websocket_url_is_a_value_error(uri: str) -> None:
 
 
 def test_a_token_is_not_sent_in_the_clear_to_another_machine() -> None:
-    with pytest.raises(ConnectFailed, match=r"would travel to example\.org in the clear\. Use wss://"):
+    with pytest.raises(ConnectFailed, match=r"would be sent to example\.org unencrypted\. Use wss://"):
         SimulationClient("ws://example.org:8765", token="s3cret")
 
 
@@ -168,12 +168,12 @@ async def test_a_refused_connection_says_what_to_start() -> None:
 
 
 async def test_an_unknown_host_is_named() -> None:
-    assert "not known" in str(await fails("ws://no-such-host.invalid:1"))
+    assert "cannot be resolved" in str(await fails("ws://no-such-host.invalid:1"))
 
 
 @pytest.mark.parametrize(
     ("status", "says", "terminal"),
-    [(403, "forbids", True), (404, "no WebSocket", True), (401, "token=", True), (503, "not ready", False)],
+    [(403, "forbids", True), (404, "without a WebSocket", True), (401, "token=", True), (503, "not ready", False)],
 )
 async def test_an_http_answer_says_what_it_means(status: int, says: str, terminal: bool) -> None:
     async def refuse(websocket: ServerConnection) -> None:
@@ -200,7 +200,9 @@ async def test_a_web_server_is_no_websocket() -> None:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            assert "no WebSocket is there: HTTP 200" in str(await fails(f"ws://127.0.0.1:{server.server_port}"))
+            assert "without a WebSocket at this path: HTTP 200" in str(
+                await fails(f"ws://127.0.0.1:{server.server_port}")
+            )
         finally:
             server.shutdown()
             thread.join()

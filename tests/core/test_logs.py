@@ -170,7 +170,7 @@ def test_who_uses_the_guide_s_names_alone_has_no_secret_and_no_flood_in_the_log_
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert SECRET not in ran.stdout
-    assert ran.stdout.count(" erred: ") == 5
+    assert ran.stdout.count("error of ") == 5
 
 
 async def test_the_server_s_lines_carry_their_context_as_fields(caplog: pytest.LogCaptureFixture) -> None:
@@ -189,7 +189,7 @@ async def test_the_server_s_lines_carry_their_context_as_fields(caplog: pytest.L
         return next(fields_of(record) for record in caplog.records if said in record.getMessage())
 
     assert fields(" is connected (").items() >= {"dialect": "guide", "role": "debugger"}.items()
-    assert fields(" is turned away: ")["code"] == 1106
-    assert fields(" erred: ")["code"] == 1001
-    assert fields(" has left (")["close_code"] == "1000"
-    assert all("peer" in fields(said) for said in (" is connected (", " is turned away: ", " erred: ", " has left ("))
+    assert fields(" is refused: ")["code"] == 1106
+    assert fields("error of ")["code"] == 1001
+    assert fields(" disconnected (")["close_code"] == "1000"
+    assert all("peer" in fields(said) for said in (" is connected (", " is refused: ", "error of ", " disconnected ("))

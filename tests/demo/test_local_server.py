@@ -210,6 +210,6 @@ def test_threads_are_two_and_named() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_what_is_no_port_is_refused(port: int, nothing_leaks: Callable[[], None]) -> None:
-    with pytest.raises(ValueError, match=f"a port is a number .* not {port}"):
+    with pytest.raises(ValueError, match=f"a port must be a number .* not {port}"):
         start_local_server(port)
     nothing_leaks()

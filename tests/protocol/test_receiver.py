@@ -51,7 +51,7 @@ def test_case_3_leaves_out_the_second_gap_where_the_new_history_is_whole() -> No
 
 
 def test_case_4_a_position_beyond_the_head_is_refused() -> None:
-    with pytest.raises(WebSocketError, match="21 to resume from lies beyond the last one, 20") as refused:
+    with pytest.raises(WebSocketError, match="cannot resume after seq 21: the last one is 20") as refused:
         plan(Resume("now", 21))
     assert refused.value.code == WebSocketError.INVALID_MESSAGE
 

@@ -105,7 +105,7 @@ class Resuming(RuleBasedStateMachine):
         arrive=st.integers(1, 20),
         lose=st.integers(0, 9),
     )
-    def go_on(self, kinds: list[str], together: bool, arrive: int, lose: int) -> None:
+    def read_until(self, kinds: list[str], together: bool, arrive: int, lose: int) -> None:
         """Be an ordinary moment: something is published, sent, and mostly arrives."""
         self.publish(kinds)
         if self.connection is None:

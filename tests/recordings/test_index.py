@@ -38,7 +38,7 @@ HELD = 3
 def small() -> Iterator[None]:
     """Keep what was found of the smallest recording, and hold few events."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey, "WORTH", 0)
+        patch.setattr(survey, "WORTH_KEEPING", 0)
         patch.setattr(survey, "HELD_ROWS", HELD)
         patch.setattr(whole_run, "HELD_ROWS", HELD)
         yield
@@ -266,7 +266,7 @@ def test_codes_without_words_are_refused(kept: Path, tmp_path: Path, monkeypatch
         long(folder)
         monkeypatch.undo()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(survey, "WORTH", 1 << 40)
+            patch.setattr(survey, "WORTH_KEEPING", 1 << 40)
             recording = long(folder)
             for question in ("transitions", "timeline", "rates", "characters"):
                 getattr(recording, question)()
@@ -292,7 +292,7 @@ def test_a_segment_damaged_while_it_is_open_is_told(
     recording = long(folder)
     next(folder.glob("segment-000001-*")).write_bytes(b"")
     recording.characters(row=6)
-    assert "damaged since it was opened" in caplog.text
+    assert "damaged after it was opened" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_into_is_read_each_time(
@@ -348,7 +348,7 @@ def test_what_a_store_makes_of_messages_has_not_changed_its_meaning() -> None:
 
 
 def test_a_short_reading_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "WORTH", 21)
+    monkeypatch.setattr(survey, "WORTH_KEEPING", 21)
     folder = written(tmp_path / "run", entries_of(20, 5), close=True, segment_messages=5)
     long(folder)
     assert not (folder / INDEX_NAME).exists()

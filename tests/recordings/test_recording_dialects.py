@@ -236,7 +236,7 @@ def test_a_message_whose_type_is_null_is_no_message(tmp_path: Path) -> None:
     place = SCHEMA.get_field_index("type")
     bad = batch.set_column(place, SCHEMA.field(place), old_words([0], {None: 0}).cast(SCHEMA.field(place).type))
     writer = SegmentWriter(tmp_path / "run")
-    writer._take_up(bad)
+    writer._add_batch(bad)
     writer.commit()
     writer.abandon()
     messages, held = read_back(tmp_path / "run")

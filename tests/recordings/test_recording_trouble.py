@@ -96,7 +96,7 @@ def test_what_is_held_is_written_anew_where_its_files_are_gone(
     last = 2 if quiet else 3
     until(lambda: recorder.path.exists() and seqs_if_any(recorder.path) == list(range(1, last + 1)))
     until(lambda: is_safe(recorder, last))
-    assert "were taken away" in caplog.text
+    assert "were deleted" in caplog.text
     put(recorder, last + 1)
     recorder.close()
     assert seqs(recorder.path) == list(range(1, last + 2))
@@ -137,7 +137,7 @@ def test_nothing_is_written_into_another_recording_that_took_the_place(tmp_path:
     assert not writer.is_in_place()
     other.close()
     with pytest.raises(FileExistsError, match="another recording"):
-        writer.write_anew()
+        writer.rewrite()
     assert not writer.is_in_place()
     writer.abandon()
     assert seqs(writer.folder) == [50]

@@ -229,9 +229,7 @@ def test_a_file_system_without_locks_is_named_as_such(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.warns(
-        RecordingWarning, match=rf"run lies on a file system without file locks \({os.strerror(number)}\)"
-    ):
+    with pytest.warns(RecordingWarning, match=rf"run is on a file system without file locks \({os.strerror(number)}\)"):
         writer = SegmentWriter(tmp_path / "run")
     writer.write(entries_of(6, 3))
     writer.commit()
@@ -250,7 +248,7 @@ def test_who_holds_the_lock_is_told_in_three_ways(tmp_path: Path, monkeypatch: p
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(BlockingIOError, match="being recorded into already"):
+    with pytest.raises(BlockingIOError, match="already being recorded into"):
         SegmentWriter(tmp_path / "run")
 
 

@@ -33,7 +33,7 @@ def small() -> Iterator[None]:
     """Take nothing for near, and the smallest recording for worth keeping what was found of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(landmarks, "NEAR_EVENTS", 0)
-        patch.setattr(survey, "WORTH", 0)
+        patch.setattr(survey, "WORTH_KEEPING", 0)
         patch.setattr(survey, "HELD_ROWS", 3)
         yield
 

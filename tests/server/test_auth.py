@@ -233,7 +233,7 @@ def test_the_guide_s_own_use() -> None:
 
 
 def test_a_misspelt_role_is_refused_and_so_is_an_empty_token() -> None:
-    with pytest.raises(ValueError, match="'debuger' is no role; it is one of viewer, debugger"):
+    with pytest.raises(ValueError, match="'debuger' is not a role; use one of viewer, debugger"):
         WebSocketAuth({SECRET: "debuger"})
     with pytest.raises(ValueError, match="not empty"):
         WebSocketAuth({"": "viewer"})
@@ -250,7 +250,7 @@ async def test_a_token_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> Non
         auth.revoke(SECRET)
         await farewell(client)
     assert not any(SECRET[:-1] in text for text in [*shown, caplog.text])
-    assert "turned away" in caplog.text
+    assert "is refused" in caplog.text
 
 
 @given(IN_A_HEADER)

@@ -48,7 +48,7 @@ async def test_it_is_off_on_loopback_and_on_where_others_connect_unless_one_says
     ],
 )
 def test_a_client_offers_it_to_other_machines(url: str, wanted: bool | None, offered: str | None) -> None:
-    assert Connector(url, token=None, ssl=None, compression=wanted)._settings["compression"] == offered
+    assert Connector(url, token=None, ssl=None, compression=wanted)._options["compression"] == offered
 
 
 @pytest.mark.parametrize("server_wants", [True, False])

@@ -35,7 +35,7 @@ async def test_a_full_pool_refuses_clearly_until_somebody_leaves() -> None:
     pool = ConnectionPool(2, max_per_address=2)
     await pool.add_connection(1, Socket())
     await pool.add_connection(2, Socket())
-    with pytest.raises(WebSocketError, match="the server is full: it takes 2 connections; try again later") as caught:
+    with pytest.raises(WebSocketError, match="the server is full: it accepts 2 connections; try again later") as caught:
         await pool.add_connection(3, Socket(("10.0.0.6", 1)))
     assert (caught.value.code, caught.value.retryable) == (1106, True)
     assert caught.value.details == {"limit": "max_connections"}
@@ -47,7 +47,7 @@ async def test_one_address_cannot_take_all_the_places() -> None:
     pool = ConnectionPool(100)
     for number in range(25):
         await pool.add_connection(number, Socket())
-    with pytest.raises(WebSocketError, match="your address has its 25 connections already") as caught:
+    with pytest.raises(WebSocketError, match="your address already has 25 connections") as caught:
         await pool.add_connection("one more", Socket())
     assert caught.value.details == {"limit": "max_per_address"}
     await pool.add_connection("a neighbour", Socket(("10.0.0.6", 1)))

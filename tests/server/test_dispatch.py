@@ -208,7 +208,7 @@ async def test_who_has_left_is_not_answered_and_its_command_is_done_all_the_same
     handler, dispatcher = make()
     gone, back = Peer(), Peer()
     dispatcher.handle(gone, command())
-    dispatcher.forget(gone)
+    dispatcher.remove_peer(gone)
     dispatcher.handle(back, command())
     handler.replies["a"](CommandResult(True, 1))
     await turn()
@@ -261,7 +261,7 @@ async def test_only_who_waits_alone_can_withdraw_a_command() -> None:
     dispatcher.handle(other, command())
     dispatcher.withdraw(one, "a")
     assert handler.withdrawn == []
-    dispatcher.forget(other)
+    dispatcher.remove_peer(other)
     dispatcher.withdraw(one, "a")
     assert [id for id, _ in handler.withdrawn] == ["a"]
 
@@ -274,7 +274,7 @@ async def test_a_command_without_a_deadline_is_withdrawn_when_its_client_stays_a
     gone, back = Peer(), Peer()
     for id in ("stays", "comes back", "has a deadline"):
         dispatcher.handle(gone, command(id, deadline_s=5 if id == "has a deadline" else "none"))
-    dispatcher.forget(gone)
+    dispatcher.remove_peer(gone)
     dispatcher.handle(back, command("comes back", deadline_s="none"))
     async with asyncio.timeout(5):
         while not handler.withdrawn:  # noqa: ASYNC110 — a timer of the dispatcher's own
@@ -314,7 +314,7 @@ async def test_large_answers_are_let_go_and_the_command_is_still_not_done_again(
     dispatcher.handle(peer, command("a"))
     dispatcher.handle(peer, command("c"))
     assert peer.codes() == [1004]
-    assert "not done again" in str(peer.results()[0].error)
+    assert "not executed again" in str(peer.results()[0].error)
     assert peer.results()[1].ok
     assert len(handler.taken) == 3
 
@@ -367,7 +367,7 @@ def test_at_most_once_whatever_happens(steps: list[tuple[str, str, int]]) -> Non
             if step == "send":
                 dispatcher.handle(peers[number], command(id))
             elif step == "leave":
-                dispatcher.forget(peers[number])
+                dispatcher.remove_peer(peers[number])
             elif id in handler.replies:
                 handler.replies[id](CommandResult(True, f"{id} {len(handler.taken)}"))
             await turn()

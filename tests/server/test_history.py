@@ -70,7 +70,7 @@ def test_the_oldest_go_first_by_age() -> None:
 
 
 def test_a_history_that_can_hold_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one message"):
+    with pytest.raises(ValueError, match="room for a message"):
         History(max_messages=0)
 
 
@@ -79,7 +79,7 @@ def test_letting_go_in_pieces_changes_no_place() -> None:
     add(history, *range(20_000))
     assert (history.start, history.end) == (19_900, 20_000)
     assert history.entries(19_950, 1)[0].seq == 19_951
-    assert history.place_after(19_950) == 19_950
+    assert history.offset_after(19_950) == 19_950
 
 
 def test_control_messages_have_a_place_and_no_position() -> None:
@@ -88,8 +88,8 @@ def test_control_messages_have_a_place_and_no_position() -> None:
     history.append_control(b'{"type":"run_state","data":{"state":"paused"}}', "run_state")
     add(history, 2)
     assert seqs(history) == [1, None, 2]
-    assert history.place_after(1) == 1, "whether the control message arrived nobody knows, so it comes again"
-    assert history.place_after(2) == 3
+    assert history.offset_after(1) == 1, "whether the control message arrived nobody knows, so it comes again"
+    assert history.offset_after(2) == 3
 
 
 def test_lost_messages_take_their_positions_along() -> None:
@@ -104,9 +104,9 @@ def test_lost_messages_take_their_positions_along() -> None:
         "to": 6,
         "reason": "overflow",
     }
-    assert history.place_after(1) == 1
-    assert history.place_after(6) == 2
-    assert history.place_after(4) == 1, "who begins within a gap is told all of it"
+    assert history.offset_after(1) == 1
+    assert history.offset_after(6) == 2
+    assert history.offset_after(4) == 1, "who begins within a gap is told all of it"
     assert history.head_before(1) == 1
 
 
@@ -114,15 +114,15 @@ def test_the_bytes_still_to_come_are_known_at_every_place() -> None:
     history = History()
     add(history, 1, 2, 3)
     sizes = [len(entry.frame) for entry in history.entries(0, 3)]
-    assert [history.bytes_after(place) for place in range(4)] == [sum(sizes[place:]) for place in range(4)]
+    assert [history.bytes_after(offset) for offset in range(4)] == [sum(sizes[offset:]) for offset in range(4)]
 
 
 def test_a_place_before_the_history_is_refused() -> None:
     history = History(max_messages=1)
     add(history, 1, 2, 3)
-    assert history.place_after(2) == 2
+    assert history.offset_after(2) == 2
     with pytest.raises(ValueError, match="before the history"):
-        history.place_after(1)
+        history.offset_after(1)
 
 
 operations = st.lists(st.one_of(st.just("event"), st.just("control"), st.integers(1, 5)), max_size=60)
@@ -139,17 +139,17 @@ def test_every_position_is_in_the_history_or_in_one_gap_or_before_it(steps: list
         else:
             history.append_lost("e", step)
     position = history.oldest - 1
-    for place in range(history.start, history.end):
-        assert history.head_before(place) == position
-        entry = history.entries(place, 1)[0]
+    for offset in range(history.start, history.end):
+        assert history.head_before(offset) == position
+        entry = history.entries(offset, 1)[0]
         assert entry.seq in (None, position + 1)
         assert entry.head >= position
         position = entry.head
     assert position == history.head
     for seq in range(history.oldest - 1, history.head + 1):
-        place = history.place_after(seq)
-        assert history.head_before(place) <= seq, "nothing is skipped"
-        rest = [entry.seq for entry in history.entries(place, 1_000) if entry.seq is not None]
+        offset = history.offset_after(seq)
+        assert history.head_before(offset) <= seq, "nothing is skipped"
+        rest = [entry.seq for entry in history.entries(offset, 1_000) if entry.seq is not None]
         assert all(later > seq for later in rest), "nothing comes twice"
 
 
@@ -166,7 +166,7 @@ def test_peers_at_the_same_place_share_one_frame() -> None:
     frames = Frames(history, 1 << 20)
     chunk = frames.after(0)
     assert frames.after(0) is chunk
-    assert (chunk.place, chunk.head, chunk.messages) == (3, 3, 3)
+    assert (chunk.offset, chunk.head, chunk.messages) == (3, 3, 3)
     add(history, 4)
     assert frames.after(0) is not chunk, "the history has moved on"
 
@@ -182,12 +182,12 @@ def test_frames_stay_within_the_limit() -> None:
     for _ in range(100):
         history.append(encode(WebSocketMessage("note", "x" * 500, 0.0)), "note")
     frames = Frames(history, 2_000)
-    place, seen = 0, []
-    while place < history.end:
-        chunk = frames.after(place)
+    offset, seen = 0, []
+    while offset < history.end:
+        chunk = frames.after(offset)
         assert len(chunk.frame) <= 2_000
         seen += [seq for _, seq, _ in opened(chunk.frame)]
-        place = chunk.place
+        offset = chunk.offset
     assert seen == list(range(1, 101))
 
 
@@ -216,11 +216,11 @@ def test_what_is_lost_is_never_covered_as_filtered() -> None:
     add(history, 4, type="b")
     frames = Frames(history, 1 << 20)
     only = Filter.of(Resume(types=["a"]))
-    place, seen = 0, []
-    while place < history.end:
-        chunk = frames.after(place, only)
+    offset, seen = 0, []
+    while offset < history.end:
+        chunk = frames.after(offset, only)
         seen += opened(chunk.frame)
-        place = chunk.place
+        offset = chunk.offset
     assert seen == [
         ("batch", None, (1, 1)),
         ("a", 1, None),

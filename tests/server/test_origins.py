@@ -10,7 +10,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from degentcivil_nb.core.address import is_ip, is_loopback, parse_place
+from degentcivil_nb.core.address import is_ip, is_loopback, parse_host_port
 from degentcivil_nb.server.entrance.auth import WebSocketAuth
 from degentcivil_nb.server.entrance.origins import Gate
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
@@ -110,7 +110,7 @@ def test_named_lists_are_exact() -> None:
 
 @pytest.mark.parametrize("kind", ["origins", "hosts"])
 def test_what_is_no_origin_or_host_cannot_be_listed(kind: str) -> None:
-    with pytest.raises(ValueError, match="it looks like"):
+    with pytest.raises(ValueError, match="it should look like"):
         Gate("localhost", **{kind: ["//nowhere/"]})
 
 
@@ -159,9 +159,9 @@ def test_what_is_this_machine(host: str, local: bool) -> None:
 
 
 def test_places_are_read_or_refused() -> None:
-    assert parse_place("Example.org:80") == ("example.org", 80)
-    assert parse_place("[::1]:8765") == ("::1", 8765)
-    assert parse_place("a") == ("a", None)
-    assert [parse_place(text) for text in ("", "a/b", "a?b", "a:b", "u@h", "[::1", ":80", "a\n")] == [None] * 8
+    assert parse_host_port("Example.org:80") == ("example.org", 80)
+    assert parse_host_port("[::1]:8765") == ("::1", 8765)
+    assert parse_host_port("a") == ("a", None)
+    assert [parse_host_port(text) for text in ("", "a/b", "a?b", "a:b", "u@h", "[::1", ":80", "a\n")] == [None] * 8
     assert is_ip("[::1]")
     assert not is_ip("a")

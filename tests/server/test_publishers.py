@@ -63,7 +63,7 @@ async def test_anything_with_a_broadcast_method_will_do_and_what_can_tell_nobody
     for server in (Recorder(), Crier()):
         await EventNotifier(server).notify_event("trade", 3)
         assert server.told[0].data["data"] == 3
-    with pytest.raises(TypeError, match="NoneType can tell nobody: it has no broadcast_message"):
+    with pytest.raises(TypeError, match="NoneType cannot publish: it has no broadcast_message"):
         EventNotifier(None)
 
 
@@ -86,7 +86,7 @@ async def test_a_location_may_be_missing_or_plain(location: object, told: str | 
 
 
 async def test_what_is_no_character_is_named_as_such() -> None:
-    with pytest.raises(WebSocketError, match=r"no character.*state_name"):
+    with pytest.raises(WebSocketError, match=r"not a character.*state_name"):
         await CharacterStatePublisher(Recorder()).publish_state_change(SimpleNamespace(id=1))
 
 

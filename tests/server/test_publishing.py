@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from degentcivil_nb.monitoring.interfaces import Silent
+from degentcivil_nb.monitoring.interfaces import NullMonitor
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
 from degentcivil_nb.server.stream.history import History
@@ -19,7 +19,7 @@ from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
 
 
-class Counts(Silent):
+class Counts(NullMonitor):
     def __init__(self) -> None:
         self.counted: dict[str, float] = {}
 
@@ -28,7 +28,9 @@ class Counts(Silent):
 
 
 def publisher(history: History, **options: Any) -> StreamPublisher:
-    return StreamPublisher(history, SnapshotBuilder(), epoch="e", monitor=options.pop("monitor", Silent()), **options)
+    return StreamPublisher(
+        history, SnapshotBuilder(), epoch="e", monitor=options.pop("monitor", NullMonitor()), **options
+    )
 
 
 def held(history: History) -> list[dict[str, Any]]:

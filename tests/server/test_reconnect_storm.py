@@ -198,7 +198,7 @@ async def test_connections_come_and_go_without_a_trace(nothing_leaks: Callable[[
             server.publish("event_notification", {"event_type": "x"})
             await asyncio.gather(*(visit(number) for number in range(begin, begin + 20)))
         await eventually(lambda: not (server.clients or len(asyncio.all_tasks()) > tasks))
-        assert not server.feed._parked
+        assert not server.feed._idle
 
 
 async def test_servers_start_and_stop_without_a_trace(nothing_leaks: Callable[[], None]) -> None:

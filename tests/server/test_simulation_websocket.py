@@ -412,7 +412,7 @@ async def test_a_port_in_use_is_one_sentence_with_advice() -> None:
 
 async def test_a_server_that_serves_already_says_so_and_serves_on() -> None:
     async with serving() as server:
-        with pytest.raises(ConnectFailed, match=rf"this server is at {server.url} already\. Close it first"):
+        with pytest.raises(ConnectFailed, match=rf"this server is already running at {server.url}\. Close it first"):
             await server.start()
         async with connect(server.url):
             await eventually(lambda: len(server.clients) == 1)
@@ -420,7 +420,7 @@ async def test_a_server_that_serves_already_says_so_and_serves_on() -> None:
 
 @pytest.mark.parametrize("port", ["8765", 99_999, 1.5])
 async def test_what_is_no_port_is_named(port: int) -> None:
-    with pytest.raises(ValueError, match=f"a port is a number from 1 to 65535, or 0 for a free one, not {port!r}"):
+    with pytest.raises(ValueError, match=f"a port must be a number from 1 to 65535, or 0 for a free one, not {port!r}"):
         await SimulationWebSocket("127.0.0.1", port).start()
 
 
@@ -431,11 +431,11 @@ async def test_the_log_says_why_a_connection_broke_off(caplog: pytest.LogCapture
         client.transport.pause_reading()  # so that no ping is answered
         await eventually(lambda: not server.clients)
         client.transport.abort()
-    assert "has left (1006 after 1011 keepalive ping timeout)" in caplog.text
+    assert "disconnected (1006 after 1011 keepalive ping timeout)" in caplog.text
 
 
 async def test_a_host_that_is_not_ours_is_one_sentence_with_advice() -> None:
-    with pytest.raises(ConnectionError, match="no address of this machine"):
+    with pytest.raises(ConnectionError, match="not an address of this machine"):
         await SimulationWebSocket("127.255.255.255.1", 0, auth=WebSocketAuth({"secret": "viewer"})).start()
 
 
@@ -467,4 +467,4 @@ async def test_a_hundred_connections_leave_nothing(nothing_leaks: Callable[[], N
                 if number % 3 == 0:
                     client.websocket.transport.abort()
         await eventually(lambda: not server.clients)
-        assert not server.feed._parked
+        assert not server.feed._idle

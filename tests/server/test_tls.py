@@ -49,7 +49,7 @@ async def test_the_authority_can_be_given_as_a_file(tls: LocalTls, server: Simul
 
 
 async def dial(url: str, context: ssl.SSLContext | None) -> Any:
-    return await Connector(url, token="s3cret", ssl=context).dial()
+    return await Connector(url, token="s3cret", ssl=context).connect()
 
 
 async def test_a_client_without_the_authority_is_told_what_to_pass(server: SimulationWebSocket) -> None:
@@ -90,7 +90,7 @@ async def test_plain_to_tls_and_tls_to_plain_say_which_scheme_to_use(
 
 
 def test_a_token_does_not_go_over_plain_ws_to_another_machine() -> None:
-    with pytest.raises(ConnectFailed, match=r"in the clear.*wss://") as caught:
+    with pytest.raises(ConnectFailed, match=r"unencrypted.*wss://") as caught:
         Connector("ws://town.example.org:8765", token="s3cret", ssl=None)
     assert "s3cret" not in str(caught.value)
 

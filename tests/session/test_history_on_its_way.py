@@ -29,7 +29,7 @@ def test_all_that_was_asked_for_is_there_when_connect_returns() -> None:
 
 
 def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:
-    go_on = asyncio.Event()
+    read_until = asyncio.Event()
 
     async def slow(websocket: ServerConnection) -> None:
         await websocket.send(frame("hello", Hello("one", head=1_500)))
@@ -37,7 +37,7 @@ def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:
         await websocket.send(frame("resumed", Resumed("one", 1_500, 501)))
         await websocket.send(frame("snapshot", Snapshot(1_500)))
         await websocket.send(frame("x", 501, seq=501))
-        await go_on.wait()
+        await read_until.wait()
         for seq in range(502, 1_501):
             await websocket.send(frame("x", seq, seq=seq))
         await stay(websocket)
@@ -48,7 +48,7 @@ def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:
         return await running.__aenter__()
 
     async def release() -> None:
-        go_on.set()
+        read_until.set()
 
     keep: list[object] = []
     with Portal("slow server") as portal:

@@ -98,8 +98,8 @@ async def test_a_connection_is_cut_rather_than_looked_after_no_more(caplog: pyte
         raise ZeroDivisionError("a bug")
 
     async with scripted(serving(stay)) as url, following(url, delays=lambda: iter([3600.0])) as (client, _):
-        connection = client._follower.connection
+        connection = client._connections.connection
         assert isinstance(connection, FrameConnection)
         await asyncio.wait_for(keep_alive(connection, lambda: 5.0, lambda: 5.0, broken), 5)
         await asyncio.wait_for(connection.wait_closed(), 5)
-    assert logged(caplog, "looking for signs of life failed")
+    assert logged(caplog, "pinging failed")

@@ -359,11 +359,11 @@ def test_every_command_on_a_run_whose_thread_has_ended_is_refused_at_once(probe:
 
 
 def test_who_waits_while_the_thread_ends_is_told(probe: SimulationProbe) -> None:
-    go_on = threading.Event()
+    read_until = threading.Event()
 
     def live() -> None:
         probe.checkpoint(0)
-        go_on.wait(PATIENCE_S)
+        read_until.wait(PATIENCE_S)
 
     thread = threading.Thread(target=live)
     thread.start()
@@ -371,7 +371,7 @@ def test_who_waits_while_the_thread_ends_is_told(probe: SimulationProbe) -> None
         until(lambda: session.metrics()["tick"] == 0)
         waiting = background(lambda: session.pause(timeout=None))
         until(lambda: state_of(session) == "pausing")
-        go_on.set()
+        read_until.set()
         with pytest.raises(dc.CommandError, match="has ended, after tick 0"):
             waiting.result(PATIENCE_S)
         until(lambda: state_of(session) == "running")

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import degentcivil_nb as dc
-from degentcivil_nb.monitoring.interfaces import Silent
+from degentcivil_nb.monitoring.interfaces import NullMonitor
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.messages import Links
 from degentcivil_nb.server.stream.history import History
@@ -198,7 +198,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.history = History(max_messages=10_000_000)
-        self.publisher = StreamPublisher(self.history, SnapshotBuilder(), epoch="e", monitor=Silent())
+        self.publisher = StreamPublisher(self.history, SnapshotBuilder(), epoch="e", monitor=NullMonitor())
         self.teller = Words(self.publisher.publish, self, lambda: 5.0)
 
 

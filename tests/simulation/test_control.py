@@ -448,11 +448,11 @@ def test_the_end_lets_a_paused_thread_go(bench: Bench) -> None:
 
 def test_only_one_thread_is_in_the_checkpoint(bench: Bench) -> None:
     inside = threading.Event()
-    go_on = threading.Event()
+    read_until = threading.Event()
 
     def linger() -> None:
         inside.set()
-        go_on.wait(PATIENCE_S)
+        read_until.wait(PATIENCE_S)
 
     bench.offer(linger)
     bench.submit("linger")
@@ -463,7 +463,7 @@ def test_only_one_thread_is_in_the_checkpoint(bench: Bench) -> None:
     second.start()
     second.join(0.05)
     assert second.is_alive(), "it waits for the first"
-    go_on.set()
+    read_until.set()
     first.join(PATIENCE_S)
     second.join(PATIENCE_S)
     assert not first.is_alive() and not second.is_alive()

@@ -72,7 +72,7 @@ async def staged(*sizes: int, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator
 async def publishing(stage: Stage, per_s: int) -> AsyncIterator[None]:
     """Publish in bursts until the end of the block."""
 
-    async def go_on() -> None:
+    async def read_until() -> None:
         rng = random.Random(1)
         while True:
             stage.publish(rng.randint(1, max(1, per_s // 50)))
@@ -80,7 +80,7 @@ async def publishing(stage: Stage, per_s: int) -> AsyncIterator[None]:
                 stage.server.publish("run_state", {"state": "running", "reason": "command"})
             await asyncio.sleep(0.01)
 
-    task = asyncio.create_task(go_on())
+    task = asyncio.create_task(read_until())
     try:
         yield
     finally:

@@ -177,5 +177,5 @@ async def test_a_hello_that_comes_after_its_connection_was_given_up_is_forgotten
         assert incoming.dialect == V1
         if not in_time:
             incoming.end()
-        incoming.take([frame("hello", Hello(epoch)).encode()], 0)
+        incoming.receive([frame("hello", Hello(epoch)).encode()], 0)
     assert incoming.receiver.epoch == "next" and incoming.receiver.violations == 0

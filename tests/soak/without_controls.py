@@ -35,9 +35,9 @@ class Control(NamedTuple):
 
 
 CONTROLS = (
-    Control("origin: foreign pages", "server/entrance/origins.py", "if not self._knows_origin(origins[0]):", "if False:", "server/origins"),
+    Control("origin: foreign pages", "server/entrance/origins.py", "if not self._allows_origin(origins[0]):", "if False:", "server/origins"),
     Control("origin: missing, with a cookie", "server/entrance/origins.py", 'if "Cookie" in headers', "if False", "server/origins"),
-    Control("host: DNS rebinding", "server/entrance/origins.py", "if not self._knows_host(hosts[0]):", "if False:", "server/origins"),
+    Control("host: DNS rebinding", "server/entrance/origins.py", "if not self._allows_host(hosts[0]):", "if False:", "server/origins"),
     Control(
         "origin and host: asked at all",
         "server/entrance/admission.py",
@@ -52,7 +52,7 @@ CONTROLS = (
         "if await self._auth.authenticate(websocket, next(iter(self._auth.tokens))) is None:",
         "server/auth",
     ),
-    Control("authentication: a subclass's own way in", "server/simulation_websocket.py", "if await self._door.admits(websocket):", "if True:", "server/auth"),
+    Control("authentication: a subclass's own way in", "server/simulation_websocket.py", "if await self._admission.admits(websocket):", "if True:", "server/auth"),
     Control("authentication: the token itself", "server/entrance/auth.py", "if not self.is_valid_token(token):", "if token is None:", "server/auth"),
     Control("authentication: constant time", "server/entrance/auth.py", "if hmac.compare_digest(_digest(known), offered):", "if known == token:", "server/auth"),
     Control("authentication: within 5 s", "server/simulation_websocket.py", "open_timeout=self._open_s", "open_timeout=None", "server/exhaustion"),
@@ -74,13 +74,13 @@ CONTROLS = (
         '        self.__dict__.setdefault("_first", self._role())\n        return str(self.__dict__["_first"])\n',
         "server/dispatch server/admission",
     ),
-    Control("roles: none once the token has ended", "server/entrance/admission.py", "self._auth.role_on(websocket) or NOBODY", "self._auth.role_on(websocket) or EVERYBODY", "server/auth"),
+    Control("roles: none once the token has ended", "server/entrance/admission.py", "self._auth.role_on(websocket) or NO_ROLE", "self._auth.role_on(websocket) or EVERYBODY", "server/auth"),
     Control("secrets: masked in traffic and logs", "core/redaction.py", 'text = pattern.sub(rf"\\1{WITHHELD}", text)', "pass", "monitoring/websocket_debugger core/logs"),
     Control("secrets: known ones", "core/redaction.py", "text = text.replace(secret, WITHHELD)", "pass", "monitoring/websocket_debugger"),
     Control("secrets: repr", "server/entrance/auth.py", 'return f"<{len(self)} tokens, withheld>"', "return repr(self.data)", "server/auth core/secrets"),
     Control("secrets: headers in the log", "client/connecting.py", 'record.args = (arguments[0], "(withheld)")', "pass", "client/simulation_client"),
     Control("secrets: in the log of whatever is used", "__init__.py", 'import_module(".core.logs", __name__).install_filters()', "pass", "core/logs"),
-    Control("secrets: in a line of the log", "core/logs.py", "visible(redacted(said))", "visible(said)", "core/logs"),
+    Control("secrets: in a line of the log", "core/logs.py", "visible(redacted(text))", "visible(said)", "core/logs"),
     Control("secrets: in a field of the log", "core/logs.py", "setattr(record, name, redacted(value))", "pass", "core/logs"),
     Control("secrets: in a traceback", "core/logs.py", "visible_lines(redacted(record.exc_text))", "visible_lines(record.exc_text)", "core/logs"),
     Control("secrets: in what a failure says", "client/connecting.py", "f':{port}'}{parts.path}\"", "f':{port}'}{parts.path}?{parts.query}\"", "core/secrets"),
@@ -106,7 +106,7 @@ CONTROLS = (
     Control("exhaustion: nesting", "protocol/json_text.py", "ValueError, TypeError, RecursionError, OverflowError)", "ValueError, TypeError, OverflowError)", "server/error_handler protocol/payload_validation protocol/messages"),
     Control("exhaustion: repeats in the log", "core/logs.py", "if seen.times >= self._burst:", "if False:", "core/logs"),
     Control("exhaustion: answers nobody reads", "server/peers/peer.py", "if len(self._replies) < _MAX_REPLIES:", "if True:", "server/exhaustion"),
-    Control("exhaustion: standing still", "server/peers/liveness.py", "if peer.still_for(now) > self._max_stall_s:", "if False:", "server/backpressure"),
+    Control("exhaustion: standing still", "server/peers/liveness.py", "if peer.stalled_s(now) > self._max_stall_s:", "if False:", "server/backpressure"),
 )  # fmt: skip
 
 

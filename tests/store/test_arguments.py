@@ -99,7 +99,7 @@ def test_what_is_no_moment_is_refused_everywhere(moment: Any) -> None:
         lambda: run._store.forget(before=moment),
     ]
     for question in questions:
-        with pytest.raises(ValueError, match="no time"):
+        with pytest.raises(ValueError, match="not a time"):
             question()
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_moment_is_refused_everywhere(moment: Any) -> None:
 )
 def test_how_long_ago_counts_back_from_the_newest_event(text: str, seconds: int) -> None:
     assert moment_ns(text, 1_800_000_000 * 10**9) == (1_800_000_000 - seconds) * 10**9
-    with pytest.raises(ValueError, match="none yet"):
+    with pytest.raises(ValueError, match="no event yet"):
         moment_ns(text)
 
 
@@ -219,7 +219,7 @@ def test_types_are_names_too() -> None:
     run = reader()
     for types in (Kind.CHANGE, np.array(["state_change"]), pd.Index(["state_change", "error"])):
         assert len(run.events(types)) == 10
-    with pytest.raises(ValueError, match="no name"):
+    with pytest.raises(ValueError, match="not a name"):
         run.events(b"state_change")  # type: ignore[arg-type,unused-ignore]
     with pytest.raises(ValueError, match="no list of names"):
         run.events(pd.DataFrame({"type": ["state_change"]}))

@@ -1,4 +1,4 @@
-"""Who may come in and what they may do: tokens with a role and an end, compared so that timing tells nothing."""
+"""Authentication by tokens with a role and an expiry, compared in constant time."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ POLICY_VIOLATION: Final = 1008
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Say what the bearer of a token may do (`"viewer"` or `"debugger"`), and until when (wall clock, seconds)."""
+    """The role of a token's bearer (`"viewer"` or `"debugger"`) and its expiry (wall clock, seconds)."""
 
     role: str = "debugger"
     expires: float | None = None
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ValueError(f"{self.role!r} is no role; it is one of {', '.join(ROLES)}")
+            raise ValueError(f"{self.role!r} is not a role; use one of {', '.join(ROLES)}")
 
 
 class Tokens(UserDict[str, Token]):
-    """Hold tokens as the guide's dict does, but show none of them, and find one in the same time whichever it is.
+    """A dict of tokens like the guide's, which shows none of them and looks each up in the same time.
 
-    A value that is no `Token` and no role, as the guide's users put there, grants the least: a viewer.
+    A value that is neither a `Token` nor a role, as the guide's users store, grants the least: a viewer.
     """
 
     def __setitem__(self, token: str, granted: Any) -> None:
         if not isinstance(token, str) or not token.strip():
-            raise ValueError("a token is a text that is not empty")
+            raise ValueError("a token must be a text that is not empty")
         if not isinstance(granted, Token):
             granted = Token(granted if granted in ROLES else "viewer")
         super().__setitem__(token, granted)
 
     def find(self, token: object) -> Token | None:
-        """Give what a token grants, comparing it with all of them; `None` for one that is not here."""
+        """Return what a token grants, comparing it with all of them; `None` for an unknown one."""
         if not isinstance(token, str):
             return None
         offered, found = _digest(token), None
@@ -76,13 +76,13 @@ class _Live(NamedTuple):
 
 
 class WebSocketAuth:
-    """Decide who may come in, by tokens.
+    """An authenticator by tokens.
 
-    `tokens` maps each token to a role or a `Token`, and may be changed at any time. Without any token nobody comes
-    in: a server that is open to all of this machine has no `WebSocketAuth`. `clock` is wall clock in seconds.
+    `tokens` maps each token to a role or a `Token`, and may be changed at any time. Without any token every connection
+    is refused: a server that is open to all of this machine has no `WebSocketAuth`. `clock` is wall clock in seconds.
 
-    Connections that were let in by `authenticate` end when their token is revoked or, at the next `check`, when it
-    has expired or is gone.
+    Connections accepted by `authenticate` are closed when their token is revoked or, at the next `check`, when it has
+    expired or was removed.
     """
 
     def __init__(
@@ -97,20 +97,20 @@ class WebSocketAuth:
         self._ending: set[asyncio.Task[None]] = set()
 
     def is_valid_token(self, token: object) -> bool:
-        """Say whether a token lets its bearer in now."""
+        """Return whether a token is accepted now."""
         return self.role_of(token) is not None
 
     def role_of(self, token: object) -> str | None:
-        """Say what the bearer of a token may do now, `"viewer"` or `"debugger"`; `None`: nothing."""
+        """Return the current role of a token's bearer, `"viewer"` or `"debugger"`; `None` for none."""
         granted = self.tokens.find(token)
         if granted is None or (granted.expires is not None and self._clock() >= granted.expires):
             return None
         return granted.role
 
     async def authenticate(self, websocket: Any, token: str | None) -> bool:
-        """Let a connection in and return `True`, or tell it `error` 1002, close it with 1008 and return `False`."""
+        """Accept a connection and return `True`, or send `error` 1002, close it with 1008 and return `False`."""
         if not self.is_valid_token(token):
-            await turn_away(websocket)
+            await refuse_token(websocket)
             return False
         assert token is not None
         with self._lock:
@@ -118,18 +118,18 @@ class WebSocketAuth:
         return True
 
     def role_on(self, websocket: Any) -> str | None:
-        """Say what a connection that was let in may do now; `None` when its token is no longer good."""
+        """Return the current role of an accepted connection; `None` when its token is no longer valid."""
         with self._lock:
             live = self._live.get(websocket)
         return None if live is None else self.role_of(live.token)
 
     def revoke(self, token: str) -> int:
-        """Forget a token and end the connections that came in by it; from any thread. Return how many those are."""
+        """Remove a token and close its connections, from any thread; return how many were closed."""
         self.tokens.pop(token, None)
         return self.check()
 
     def check(self) -> int:
-        """End the connections whose token is no longer good; from any thread. Return how many those are."""
+        """Close the connections whose token is no longer valid, from any thread; return how many were closed."""
         with self._lock:
             ended = [(websocket, live) for websocket, live in self._live.items() if self.role_of(live.token) is None]
             for websocket, _ in ended:
@@ -138,28 +138,28 @@ class WebSocketAuth:
             try:
                 live.loop.call_soon_threadsafe(self._end, websocket)
             except RuntimeError:  # that loop is closed, and its connections with it
-                log.debug("a connection with a bad token had ended already")
+                log.debug("a connection with an invalid token was closed already")
         return len(ended)
 
     def _end(self, websocket: Any) -> None:
-        task = asyncio.get_running_loop().create_task(turn_away(websocket))
-        self._ending.add(task)  # the loop itself holds tasks only weakly
+        task = asyncio.get_running_loop().create_task(refuse_token(websocket))
+        self._ending.add(task)  # the loop holds tasks only weakly
         task.add_done_callback(self._ending.discard)
 
     def __repr__(self) -> str:
         return f"WebSocketAuth({self.tokens!r})"
 
 
-async def turn_away(websocket: Any) -> None:
-    """Refuse a connection for its token: `error` 1002, then close code 1008 `Invalid token`, and nothing else."""
+async def refuse_token(websocket: Any) -> None:
+    """Refuse a connection for its token: `error` 1002, then close code 1008 `Invalid token`."""
     error = WebSocketError(WebSocketError.AUTH_FAILED, INVALID_TOKEN)
     name = str(getattr(websocket, "remote_address", None) or "a peer")
-    log.info("%s is turned away: %s", name, INVALID_TOKEN.lower(), extra={"peer": name, "code": error.code})
+    log.info("%s is refused: %s", name, INVALID_TOKEN.lower(), extra={"peer": name, "code": error.code})
     await close_with_error(websocket, error, POLICY_VIOLATION, INVALID_TOKEN)
 
 
 def bearer_token(headers: Headers) -> str | None:
-    """Read the token of `Authorization: Bearer …`; `None` unless there is exactly one."""
+    """Return the token of `Authorization: Bearer …`; `None` unless there is exactly one."""
     found = headers.get_all("Authorization")
     if len(found) != 1:
         return None

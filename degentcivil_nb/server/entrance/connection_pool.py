@@ -1,4 +1,4 @@
-"""Who may be here at the same time: how many in all, how many from one address, and how far anybody may lag."""
+"""The limits of connections: in all, from one address, and how far a peer may lag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FULL: Final = 1013
 
 
 class PoolStatistics(NamedTuple):
-    """Hold what a pool has seen; `oldest_s` is the age of its longest connection in seconds."""
+    """The figures of a pool; `oldest_s` is the age of its longest connection in seconds."""
 
     active: int
     max_connections: int
@@ -28,12 +28,11 @@ class PoolStatistics(NamedTuple):
 
 
 class ConnectionPool:
-    """Hold the live connections by client, and refuse whoever is one too many.
+    """The live connections by client, up to a limit.
 
-    `max_per_address` limits the connections from one address. Left out, it is a quarter of all for other machines,
-    and no limit of its own for loopback, where tunnels and proxies end. `max_lag` and `max_lag_bytes` say how far a
-    peer may lag (`None`: as far as the history reaches), and `max_stall_s` how long it may make no progress; peers
-    consult them.
+    `max_per_address` limits the connections from one address. By default it is a quarter of all for other machines, and
+    unlimited for loopback, where tunnels and proxies end. `max_lag` and `max_lag_bytes` are how far a peer may lag
+    (`None`: as far as the history reaches), and `max_stall_s` how long it may make no progress; the peers apply them.
     """
 
     def __init__(
@@ -53,9 +52,9 @@ class ConnectionPool:
             ("max_lag_bytes", max_lag_bytes),
         ):
             if value is not None and value < 1:
-                raise ValueError(f"{name} is at least 1, not {value!r}")
+                raise ValueError(f"{name} must be at least 1, not {value!r}")
         if not max_stall_s > 0:
-            raise ValueError(f"max_stall_s is a number of seconds above 0, not {max_stall_s!r}")
+            raise ValueError(f"max_stall_s must be a number of seconds above 0, not {max_stall_s!r}")
         self.max_connections = max_connections
         self.max_per_address = max_per_address
         self.max_lag = max_lag
@@ -70,15 +69,15 @@ class ConnectionPool:
         self._peak = self._accepted = self._refused = 0
 
     async def add_connection(self, client_id: Hashable, websocket: Any) -> None:
-        """Add a connection; `WebSocketError` 1106 says which limit is reached. A newer one of a client replaces."""
+        """Add a connection, which replaces an earlier one of the client; `WebSocketError` 1106 names the limit."""
         self.add(client_id, websocket)
 
     async def remove_connection(self, client_id: Hashable, websocket: Any = None) -> None:
-        """Remove a client's connection if it has one and, when `websocket` is given, that is the one."""
+        """Remove a client's connection, if it has one and it is `websocket` (when given)."""
         self.remove(client_id, websocket)
 
     def add(self, client_id: Hashable, websocket: Any) -> None:
-        """Do the same as `add_connection` where nobody awaits."""
+        """Add a connection as `add_connection` does, without awaiting."""
         address = address_of(websocket)
         held = self._addresses.get(client_id)
         self._check_room(address, replaces=client_id in self.connections, from_there=held == address)
@@ -91,7 +90,7 @@ class ConnectionPool:
         self._peak = max(self._peak, len(self.connections))
 
     def remove(self, client_id: Hashable, websocket: Any = None) -> None:
-        """Do the same as `remove_connection` where nobody awaits."""
+        """Remove a connection as `remove_connection` does, without awaiting."""
         held = self.connections.get(client_id)
         if held is None or (websocket is not None and held is not websocket):
             return
@@ -103,7 +102,7 @@ class ConnectionPool:
             del self._per_address[address]
 
     def statistics(self) -> PoolStatistics:
-        """Say how full it is and has been."""
+        """Return how full the pool is and was."""
         now = self._clock()
         return PoolStatistics(
             active=len(self.connections),
@@ -118,14 +117,14 @@ class ConnectionPool:
 
     def _check_room(self, address: str, *, replaces: bool, from_there: bool) -> None:
         if len(self.connections) - replaces >= self.max_connections:
-            self._refuse(f"the server is full: it takes {self.max_connections} connections", "max_connections")
+            self._refuse(f"the server is full: it accepts {self.max_connections} connections", "max_connections")
         limit = self.max_per_address
         if limit is None:
             if is_loopback(address) or not address:
                 return
             limit = max(1, self.max_connections // 4)
         if self._per_address[address] - from_there >= limit:
-            self._refuse(f"your address has its {limit} connections already", "max_per_address")
+            self._refuse(f"your address already has {limit} connections, the most that are allowed", "max_per_address")
 
     def _refuse(self, why: str, limit: str) -> None:
         self._refused += 1
@@ -133,6 +132,6 @@ class ConnectionPool:
 
 
 def address_of(websocket: Any) -> str:
-    """Give the address at the other end, without its port; empty where there is none, as on a Unix socket."""
+    """Return the address of the other end without its port; empty if there is none, as on a Unix socket."""
     found = getattr(websocket, "remote_address", None)
     return str(found[0]) if isinstance(found, tuple) and found else ""

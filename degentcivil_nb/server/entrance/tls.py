@@ -1,4 +1,4 @@
-"""TLS for this machine and for tests: an authority made on the spot, and contexts that trust it and nobody else."""
+"""TLS for this machine and for tests: a new certificate authority, and contexts that trust only it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class LocalTls(NamedTuple):
-    """Hold both ends of a private trust: contexts for `ssl=` of server and client, and the authority as PEM text."""
+    """TLS contexts for `ssl=` of server and client, and the authority as PEM text."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
     authority: str
 
     def write_authority(self, path: str | Path) -> Path:
-        """Write the authority (it is no secret) where other programs can name it as their `cafile`."""
+        """Write the authority's certificate (not a secret) to a file for other programs' `cafile`."""
         path = Path(path)
         path.write_text(self.authority, encoding="ascii")
         return path
 
 
 def local_tls(names: Sequence[str] = LOCAL_NAMES) -> LocalTls:
-    """Make an authority, and a certificate of it for `names`; the key is never written to a file that stays.
+    """Create an authority and a certificate for `names`; the key is never written to a permanent file.
 
-    `ImportError` says what to install when the extra `tls` is missing.
+    `ImportError` states what to install when the extra `tls` is missing.
     """
     try:
-        import trustme  # an extra, and nobody else's to pay for
+        import trustme  # an extra, imported only where it is used
     except ImportError as error:
         raise ImportError("tls=True needs trustme; install it with: pip install 'degentcivil-nb[tls]'") from error
     authority = trustme.CA(organization_name="degentcivil_nb, this machine only")
@@ -41,6 +41,6 @@ def local_tls(names: Sequence[str] = LOCAL_NAMES) -> LocalTls:
 
 
 def client_tls(authority: str | Path) -> ssl.SSLContext:
-    """Make a client's context that trusts one authority only: its PEM text, or the file that holds it."""
+    """Create a client's context that trusts one authority only, given as PEM text or as a file."""
     text = authority.read_text(encoding="ascii") if isinstance(authority, Path) else authority
     return ssl.create_default_context(cadata=text)

@@ -1,1 +1,1 @@
-"""Connected clients: what is sent to them, what they send, and how a connection ends."""
+"""Connected clients: what they are sent, what they send, and how a connection is closed."""

@@ -1,4 +1,4 @@
-"""What happens to a peer that errs: it is told and served on, and if it errs without end it goes."""
+"""Errors of a peer: it gets an answer each time, and is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from websockets.exceptions import ConnectionClosed
 
-from ...monitoring.interfaces import Monitor, Silent
+from ...monitoring.interfaces import Monitor, NullMonitor
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import WebSocketMessage
 from ...protocol.rate_limits import SlidingWindow
@@ -24,10 +24,10 @@ INTERNAL_ERROR: Final = 1011
 
 
 class ErrorHandler:
-    """Answer whoever errs, and close who errs more than `max_errors` times in `window_s` seconds.
+    """A handler that answers each error of a peer, and closes one with more than `max_errors` in `window_s` seconds.
 
-    The close code is 1008, which tells the client to give up, when the last error was the peer's own, and 1011,
-    after which it may try again, when it was ours.
+    The close code is 1008, which tells the client to give up, if the last error was the peer's, and 1011, after which
+    it may retry, if it was the server's.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class ErrorHandler:
     ) -> None:
         self.max_errors = max_errors
         self.window_s = window_s
-        self._monitor: Monitor = Silent() if monitor is None else monitor
+        self._monitor: Monitor = NullMonitor() if monitor is None else monitor
         self._clock = clock
         self._windows: WeakKeyDictionary[Any, SlidingWindow] = WeakKeyDictionary()
-        self._closed: WeakSet[Any] = WeakSet()  # what they had sent before may still come
+        self._closed: WeakSet[Any] = WeakSet()  # messages that they sent before may still arrive
 
     async def handle_error(
         self,
@@ -54,11 +54,11 @@ class ErrorHandler:
         answer: Callable[[WebSocketError], WebSocketMessage] = message_of,
         reply: Callable[[WebSocketMessage], None] | None = None,
     ) -> bool:
-        """Tell a peer of its error, and return whether it is still served.
+        """Answer a peer's error, and return whether the peer is still served.
 
-        `peer` is what the log calls it. The message that `answer` makes goes through `reply` if that is given, else
-        through `websocket.send`. A foreign exception is told as 1004 with nothing of its text,
-        and an incident number that finds it in the log. Nothing is raised but `CancelledError`.
+        `peer` is its name in the log. The message that `answer` makes is sent by `reply` if that is given, else by
+        `websocket.send`. Another exception becomes 1004 without its text, with an incident number that finds it in the
+        log. Only `CancelledError` is raised.
         """
         if websocket in self._closed:
             return False
@@ -84,11 +84,11 @@ class ErrorHandler:
         return True
 
     def _translate(self, websocket: Any, error: Exception, peer: str | None) -> tuple[WebSocketError, str]:
-        """Log an error, once, and give what the peer may know of it."""
+        """Log an error once, and return the part that the peer may see."""
         name = peer or str(getattr(websocket, "remote_address", None) or "a peer")
         if isinstance(error, WebSocketError):
             context = {"peer": name, "code": error.code}
-            log.info("%s erred: %s (%s)", name, error.message, error.code, extra=context)
+            log.info("error of %s: %s (%s)", name, error.message, error.code, extra=context)
             return error, name
         incident = secrets.token_hex(4)
         log.error(
@@ -100,7 +100,7 @@ class ErrorHandler:
         )
         told = WebSocketError(
             WebSocketError.SERVER_ERROR,
-            f"the server failed at this; its log has incident {incident}",
+            f"the server failed; see incident {incident} in its log",
             details={"incident": incident},
             retryable=False,
         )
@@ -109,6 +109,6 @@ class ErrorHandler:
     async def _close(self, websocket: Any, last: WebSocketError, name: str) -> None:
         ours = last.code == WebSocketError.SERVER_ERROR
         log.warning(
-            "%s is closed: more than %d errors in %g s", name, self.max_errors, self.window_s, extra={"peer": name}
+            "closing %s: more than %d errors in %g s", name, self.max_errors, self.window_s, extra={"peer": name}
         )
         await close_with_error(websocket, last, INTERNAL_ERROR if ours else POLICY_VIOLATION, "too many errors")

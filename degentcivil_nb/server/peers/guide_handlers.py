@@ -1,4 +1,4 @@
-"""Handlers as people write them after the guide: with a path, or taking clients in by themselves."""
+"""Support for handlers written after the guide: with a path argument, or with clients of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Handler = Callable[[ServerConnection], Awaitable[Any]]
 
 
 def accepting_one_argument(handler: Callable[..., Awaitable[Any]]) -> Handler:
-    """Give a handler that takes a connection alone, whether `handler` also wants its path or not."""
+    """Return a handler that takes a connection alone, even if `handler` also takes its path."""
     try:
         inspect.signature(handler).bind(None)
     except TypeError:
@@ -21,9 +21,9 @@ def accepting_one_argument(handler: Callable[..., Awaitable[Any]]) -> Handler:
 
 
 def send_to_each(clients: Iterable[ServerConnection], text: str) -> None:
-    """Send a text to clients that only a subclass's own `handle_connection` knows; from any thread, without waiting."""
+    """Send a text to clients that only a subclass's `handle_connection` has, from any thread, without waiting."""
     for client in clients:
         try:
             client.loop.call_soon_threadsafe(broadcast, (client,), text)
-        except RuntimeError:  # its loop is closed, and it has gone with it
+        except RuntimeError:  # its loop is closed, and its connection with it
             continue

@@ -1,4 +1,4 @@
-"""What peers send: read, counted, limited, and handed to whom it concerns."""
+"""Messages from peers: decoded, counted, rate limited, and dispatched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger("degentcivil_nb.server")
 
 
 class Inbound:
-    """Take the frames of all peers; whatever is wrong with one is told to its sender, and nothing else happens."""
+    """The receiver of all peers' frames; an error is sent to the frame's sender and has no other effect."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Inbound:
         self._dispatch = dispatch
 
     async def take(self, peer: Peer, frame: str | bytes) -> bool:
-        """Take one frame and return whether its sender is still served; raises nothing but `ConnectionClosed`."""
+        """Process one frame; return whether its sender is still served. Only `ConnectionClosed` is raised."""
         self._monitor.update_metrics("messages_received")
         self._monitor.update_metrics("bytes_received", len(frame))
         if self._traffic is not None and self._traffic.enabled:
@@ -51,18 +51,18 @@ class Inbound:
             message = decode_raw(frame)
             answer = answer_to(message)
             self._limiter.check(peer.name, peer.address)
-            self._hand_on(peer, message)
+            self._dispatch_message(peer, message)
         except ConnectionClosed:
             raise
-        except Exception as error:  # noqa: BLE001 — the boundary: whatever a peer sends, its neighbours are served on
+        except Exception as error:  # noqa: BLE001 — the boundary: one peer's message must not affect the others
             return await self._errors.handle_error(
                 peer.websocket, error, peer=peer.name, answer=answer, reply=peer.reply
             )
         return True
 
-    def _hand_on(self, peer: Peer, message: RawMessage) -> None:
+    def _dispatch_message(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):
-            return  # the guide's clients have nothing to say that a server must act on
+            return  # the guide's clients send nothing that a server acts on
         if message.type == MessageTypes.RESUME:
             peer.resume(decode(Resume, message.data))
         elif message.type == MessageTypes.COMMAND:
@@ -72,5 +72,5 @@ class Inbound:
         else:
             raise WebSocketError(
                 WebSocketError.INVALID_MESSAGE,
-                f"a client sends resume and command, not {message.type[:80]!r}",
+                f"a client may send resume, command and withdraw, not {message.type[:80]!r}",
             )

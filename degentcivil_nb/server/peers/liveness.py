@@ -1,4 +1,4 @@
-"""Looking after the peers that are here: heartbeats, standing still, tokens that are no longer good."""
+"""Supervision of connected peers: heartbeats, stalled connections, and tokens that are no longer valid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .peer import TOO_SLOW, Peer
 log = logging.getLogger("degentcivil_nb.server")
 
 
-_LOOK_S: Final = 0.5
+_CHECK_S: Final = 0.5  # how often peers are checked
 STANDSTILL_S: Final = 1.0
-"""A run without a checkpoint for so long is told of each second, so that who watches need not guess in between."""
+"""A run without a checkpoint for so long is reported each second, so that clients need not extrapolate."""
 
 
 class LivenessMonitor:
-    """Send every peer its heartbeat each `heartbeat_s`, and close those that make no progress for `max_stall_s`."""
+    """The task that sends heartbeats each `heartbeat_s` and closes peers without progress for `max_stall_s`."""
 
     def __init__(
         self,
@@ -41,45 +41,45 @@ class LivenessMonitor:
         self._auth = auth
         self._monitor = monitor
         self._checkpoint_age_s = checkpoint_age_s
-        self._stood_still = False
+        self._was_still = False
         self._beat_at = 0.0  # by the loop's clock, of the last heartbeat
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Look after them until cancelled."""
+        """Check the peers until cancelled."""
         loop = asyncio.get_running_loop()
         self._beat_at = loop.time()
         try:
             while True:
-                await asyncio.sleep(min(_LOOK_S, self._heartbeat_s / 4))
+                await asyncio.sleep(min(_CHECK_S, self._heartbeat_s / 4))
                 now = loop.time()
                 try:
-                    self._look(now, self._due(now))
-                except Exception:  # the boundary of the server's care: one bad peer must not cost the others theirs
-                    log.exception("looking after the peers failed")
+                    self._check_peers(now, self._due(now))
+                except Exception:  # the boundary: a failure at one peer must not stop the checks of the others
+                    log.exception("checking the peers failed")
         finally:
             for task in self._closing:
                 task.cancel()
             await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _due(self, now: float) -> bool:
-        """Say whether a heartbeat is due; while a run stands still and once it goes on, sooner than otherwise."""
+        """Return whether a heartbeat is due: sooner while the run is without a checkpoint, and once it continues."""
         still = (self._checkpoint_age_s() or 0.0) >= STANDSTILL_S
-        seconds = min(self._heartbeat_s, STANDSTILL_S) if still or self._stood_still else self._heartbeat_s
+        seconds = min(self._heartbeat_s, STANDSTILL_S) if still or self._was_still else self._heartbeat_s
         due = now >= self._beat_at + seconds
         if due:
-            self._beat_at, self._stood_still = now, still
+            self._beat_at, self._was_still = now, still
         return due
 
-    def _look(self, now: float, due: bool) -> None:
+    def _check_peers(self, now: float, due: bool) -> None:
         self._history.expire()
         if self._auth is not None:
             self._auth.check()
         for peer in list(self._peers()):
             if peer.leaving:
                 continue
-            if peer.still_for(now) > self._max_stall_s:
-                log.info("%s makes no progress and is closed", peer.name, extra={"peer": peer.name})
+            if peer.stalled_s(now) > self._max_stall_s:
+                log.info("closing %s, which makes no progress", peer.name, extra={"peer": peer.name})
                 self._monitor.update_metrics("slow_closed")
                 self._close(peer)
             elif due:
@@ -89,5 +89,5 @@ class LivenessMonitor:
 
     def _close(self, peer: Peer) -> None:
         task = asyncio.create_task(peer.close(TOO_SLOW, "no progress"))
-        self._closing.add(task)  # the loop itself holds tasks only weakly
+        self._closing.add(task)  # the loop holds tasks only weakly
         task.add_done_callback(self._closing.discard)

@@ -1,4 +1,4 @@
-"""A peer: a cursor into the one history, and the one task that sends on its connection."""
+"""A peer: a read position in the shared history, and the one task that sends on its connection."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ log = logging.getLogger("degentcivil_nb.server")
 
 INTERNAL_ERROR: Final = 1011
 TOO_SLOW: Final = 4008
-_CLOSE_S: Final = 1.0
-_MAX_REPLIES: Final = 1_000
-_WAITED_S: Final = 0.05
+_CLOSE_S: Final = 1.0  # for the closing handshake; then the connection is cut
+_MAX_REPLIES: Final = 1_000  # of a client that sends commands without reading their answers
+_WAITED_S: Final = 0.05  # a longer send has waited for the peer, not only for the loop
 _BEHIND_BYTES: Final = 1 << 16
-"""How far a peer may be behind without waiting for its turn: less than that is sent as quickly as others' news."""
+"""How far a peer may be behind without waiting for its turn: less is sent as quickly as new messages."""
 
 
 async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> None:
-    """Close a connection, by force if the other side does not play its part within a second."""
+    """Close a connection, by force if the closing handshake takes longer than a second."""
     try:
         async with asyncio.timeout(_CLOSE_S):
             await websocket.close(code, reason)
     except TimeoutError:
         log.debug("a peer did not answer the close with %s", code)
-    except Exception:  # often a task of its own, which nobody looks at
-        log.exception("a connection could not be closed in order")
+    except Exception:  # often run as a task whose result is not awaited
+        log.exception("a connection could not be closed cleanly")
     finally:
         websocket.transport.abort()
 
 
 class Peer:
-    """Send what lies beyond the cursor, whenever there is something, until the connection ends.
+    """A connected client that is sent what lies beyond its read position, until the connection ends.
 
-    Only `run` sends, so that order and backpressure need no second queue; `reply` and `heartbeat` ask it to.
+    Only `run` sends, so that order and backpressure need no second queue; `reply` and `heartbeat` leave it their
+    frames.
     """
 
     dialect: str
@@ -64,60 +65,60 @@ class Peer:
         self.name = name
         self.address = address_of(websocket)
         self._role = role
-        self.place = feed.history.end
-        """Where in the history this peer stands."""
+        self.offset = feed.history.end
+        """The peer's read position: an offset into the history."""
         self.position = feed.history.head
-        """The last position put on this connection."""
+        """The last seq sent on this connection."""
         self._traffic = traffic
         self.leaving = False
-        """Its connection is being closed."""
+        """Whether its connection is being closed."""
         self._replies: deque[bytes] = deque()
         self._heartbeat_due = False
-        self._parked: asyncio.Future[None] | None = None
+        self._wakeup: asyncio.Future[None] | None = None
         self._sending = False
         self._waited = False  # the last send had to wait for the peer
         self._sent = 0  # frames
-        self._mark = (0, 0)  # frames sent and bytes still buffered when last looked at
+        self._mark = (0, 0)  # frames sent and bytes still buffered at the last check
         self._moved = 0.0
 
     @property
     def role(self) -> str:
-        """Say what this peer may do now."""
+        """Return the peer's current role."""
         return self._role()
 
-    # --- what others ask of it -----------------------------------------------------------------------------------
+    # --- called by others ----------------------------------------------------------------------------------------
 
     def reply(self, message: WebSocketMessage) -> None:
-        """Send an answer that belongs to this peer alone, before whatever of the stream waits; from the loop only."""
+        """Send an answer to this peer alone, before the waiting part of the stream; only on the loop."""
         self.send_control(encode(message))
 
     def send_control(self, frame: bytes) -> None:
-        """Send an encoded message that belongs to this peer alone."""
-        if len(self._replies) < _MAX_REPLIES:  # else it asks without reading, and is closed for standing still
+        """Send an encoded message to this peer alone."""
+        if len(self._replies) < _MAX_REPLIES:  # else it sends without reading, and is closed as stalled
             self._replies.append(frame)
             self.wake()
 
     @property
     def is_up_to_date(self) -> bool:
-        """Say whether all of the stream was put on this connection."""
-        return self.place >= self.feed.history.end or self.leaving
+        """Return whether the whole stream was sent on this connection."""
+        return self.offset >= self.feed.history.end or self.leaving
 
     def heartbeat(self) -> None:
-        """Send a heartbeat as soon as what is being sent is sent."""
+        """Send a heartbeat after the current frame."""
         self._heartbeat_due = True
         self.wake()
 
     def wake(self) -> None:
-        """Look again."""
-        if self._parked is not None and not self._parked.done():
-            self._parked.set_result(None)
+        """Wake the sending task."""
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
 
     def on_new_entries(self, end: int) -> None:
-        """Take note that the history has moved on and ends at that place now."""
+        """Wake the sending task: the history now ends at `end`."""
         self.wake()
 
-    def still_for(self, now: float) -> float:
-        """Say for how many seconds a send has made no progress, to be asked every now and then."""
+    def stalled_s(self, now: float) -> float:
+        """Return for how many seconds a send has made no progress; call this regularly."""
         transport = self.websocket.transport
         mark = (self._sent, transport.get_write_buffer_size())
         if not self._sending or mark[0] != self._mark[0] or mark[1] < self._mark[1]:
@@ -126,19 +127,19 @@ class Peer:
         return now - self._moved
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, by force if the peer does not play its part."""
+        """Close the connection, by force if the peer does not respond."""
         self.leaving = True
         await close_firmly(self.websocket, code, reason)
 
-    # --- its own task ----------------------------------------------------------------------------------------------
+    # --- the sending task------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve until the connection ends."""
+        """Send until the connection ends."""
         try:
             await self._stream()
         except ConnectionClosed:
             return
-        except Exception:  # the boundary of one peer: a bug costs it its connection, and nobody else anything
+        except Exception:  # the boundary: a bug ends this peer's connection only
             log.exception("serving %s failed", self.name)
             await self.close(INTERNAL_ERROR, "the server failed")
 
@@ -159,7 +160,7 @@ class Peer:
 
     @property
     def _urgent(self) -> bool:
-        """Say whether something of this peer's own waits to be sent."""
+        """Return whether messages for this peer alone wait to be sent."""
         return self._heartbeat_due or bool(self._replies)
 
     async def _send_replies(self) -> None:
@@ -167,7 +168,7 @@ class Peer:
             await self._send(self._replies.popleft())
 
     async def _send_urgent(self) -> None:
-        """Send answers, then the heartbeat that is due."""
+        """Send answers, then a heartbeat if it is due."""
         await self._send_replies()
         if self._heartbeat_due:
             self._heartbeat_due = False
@@ -177,22 +178,22 @@ class Peer:
         raise NotImplementedError
 
     async def _wait_for_turn(self) -> None:
-        """Let the others go on first, if there is much to send; the history may have moved on when this returns."""
-        if self.feed.history.bytes_after(self.place) > _BEHIND_BYTES:
+        """Wait for this peer's turn if it has much to send; the history may have changed when this returns."""
+        if self.feed.history.bytes_after(self.offset) > _BEHIND_BYTES:
             await self.feed.turns.take()
 
-    async def _park(self) -> None:
-        self._parked = asyncio.get_running_loop().create_future()
-        self.feed.park(self)
+    async def _wait_for_entries(self) -> None:
+        self._wakeup = asyncio.get_running_loop().create_future()
+        self.feed.add_idle(self)
         try:
-            await self._parked
+            await self._wakeup
         finally:
-            self.feed.unpark(self)
-            self._parked = None
+            self.feed.remove_idle(self)
+            self._wakeup = None
 
 
 class GuidePeer(Peer):
-    """Serve a client that offers no subprotocol: the stream's messages one a frame, and heartbeats; never skipped."""
+    """A client that offers no subprotocol: it is sent each message as a frame, and heartbeats; nothing is skipped."""
 
     dialect = "guide"
 
@@ -201,21 +202,21 @@ class GuidePeer(Peer):
         while True:
             await self._send_urgent()
             await self._wait_for_turn()
-            if self.place < history.start:
+            if self.offset < history.start:
                 self.feed.monitor.update_metrics("slow_closed")
                 await self.close(TOO_SLOW, "too slow for the history kept")
                 return
-            entries = history.entries(self.place, 100)
+            entries = history.entries(self.offset, 100)
             for entry in entries:
                 if entry.seq is not None:
                     await self._send(entry.frame)
-                self.place += 1
+                self.offset += 1
                 self.position = entry.head
             if not entries and not self._urgent:
-                await self._park()
+                await self._wait_for_entries()
 
     def _make_heartbeat(self) -> bytes:
         feed = self.feed
-        now = time.time()  # tells lag and offset, which a simulated clock cannot
+        now = time.time()  # wall clock: clients compute lag and offset from it
         beat = Heartbeat(tick=feed.status().tick, clients=len(feed.clients), timestamp=now)
         return encode(WebSocketMessage(MessageTypes.HEARTBEAT, beat, now))

@@ -1,4 +1,4 @@
-"""A client of `degentcivil.v1`: hello, resume, replay, live, and an account of everything it misses."""
+"""A client of `degentcivil.v1`: hello, resume, replay, live, and a declaration of everything it misses."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from .peer import Peer
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
 _REPLAY_S: Final = 0.5
-"""How long a peer that catches up may keep another from doing so."""
+"""How long a peer that catches up may hold a replay slot."""
 
 
 class V1Peer(Peer):
-    """Serve one client of our own protocol.
+    """A client of the v1 protocol.
 
-    One that sends no `resume` within `resume_s` is a newcomer who wants no history, so that a server whose
-    subclass reads all messages itself still serves its clients. `max_lag` and `max_lag_bytes` say how far it
-    may lag once it has caught up; without them the history's window is the limit.
+    A client that sends no `resume` within `resume_s` is served as a new one without history, so that a server whose
+    subclass reads all messages itself still serves its clients. `max_lag` and `max_lag_bytes` are how far it may lag
+    once it has caught up; without them the history is the limit.
     """
 
     dialect = "v1"
@@ -73,47 +73,47 @@ class V1Peer(Peer):
         self._live = False
 
     def resume(self, resume: Resume) -> None:
-        """Take the client's answer to `hello`; `WebSocketError` 1001 for a second one."""
+        """Accept the client's answer to `hello`; `WebSocketError` 1001 for a second one."""
         if self._resume is not None:
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the stream of this connection was resumed already")
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this connection has already resumed its stream")
         self._resume = resume
         self.wake()
 
     def offer_commands(self) -> None:
-        """Tell the client which commands there are now."""
+        """Send the client the current list of commands."""
         self.send_control(self._encode(MessageTypes.COMMANDS, self._commands()))
 
     def on_new_entries(self, end: int) -> None:
-        """Put the next frame straight on a connection that is idle; otherwise wake the task, which waits its turn.
+        """Write the next frame directly to an idle connection; otherwise wake the sending task.
 
-        The task is parked, so the order holds, and nothing is buffered, so there is no backpressure to wait
-        for. With many peers this is most of what the server does: it saves a switch of tasks for each.
+        The task is waiting, so the order holds, and nothing is buffered, so there is no backpressure to wait for. With
+        many peers this is most of the server's work, and it saves a task switch for each of them.
         """
-        websocket, place = self.websocket, self.place
-        if place == end:
+        websocket, offset = self.websocket, self.offset
+        if offset == end:
             return
         if (
             not self._live
-            or self._parked is None
-            or self._parked.done()
+            or self._wakeup is None
+            or self._wakeup.done()
             or websocket.protocol.state is not State.OPEN
             or websocket.protocol.extensions
             or websocket.send_in_progress is not None
             or websocket.transport.get_write_buffer_size()
-            or place < self.feed.history.start
+            or offset < self.feed.history.start
             or (self._traffic is not None and self._traffic.enabled)
         ):
             self.wake()
             return
-        chunk = self.feed.frames.after(place, self.filter)
+        chunk = self.feed.frames.after(offset, self.filter)
         websocket.transport.write(chunk.wire)
         self.feed.count_sent(chunk.messages, len(chunk.wire))
-        self.place, self.position = chunk.place, chunk.head
-        if chunk.place != end:
+        self.offset, self.position = chunk.offset, chunk.head
+        if chunk.offset != end:
             self.wake()
 
     async def _stream(self) -> None:
-        # whole: who reads the page and not our code finds every key
+        # with all keys, defaults included, for clients written after the protocol's page
         await self._send(self._encode(MessageTypes.HELLO, asdict(self._hello(self.role))))
         await self._send(self._encode(MessageTypes.COMMANDS, self._commands()))
         resume = await self._wait_for_resume()
@@ -127,33 +127,33 @@ class V1Peer(Peer):
             if self._lags():
                 await self._skip()
             if not await self._advance() and not self._urgent:
-                await self._park()
+                await self._wait_for_entries()
 
     def _lags(self) -> bool:
-        """Say whether this client is beyond its cap by its own doing: a burst alone makes nobody slow."""
+        """Return whether this client is beyond its limit because it reads slowly; a burst alone does not count."""
         if not self._waited:
             return False
         history = self.feed.history
-        return history.head - self.position > self._max_lag or history.bytes_after(self.place) > self._max_lag_bytes
+        return history.head - self.position > self._max_lag or history.bytes_after(self.offset) > self._max_lag_bytes
 
     async def _wait_for_resume(self) -> Resume:
-        timer = asyncio.get_running_loop().call_later(self._resume_s, self._go_on_without)
+        timer = asyncio.get_running_loop().call_later(self._resume_s, self._resume_by_default)
         try:
             while self._resume is None:
                 await self._send_replies()
                 if self._resume is None:
-                    await self._park()
+                    await self._wait_for_entries()
         finally:
             timer.cancel()
         return self._resume
 
-    def _go_on_without(self) -> None:
+    def _resume_by_default(self) -> None:
         if self._resume is None:
             self.resume(Resume())
 
     @asynccontextmanager
     async def _replay_slot(self) -> AsyncIterator[None]:
-        """Hold one of the few places for peers that catch up, but not for long: this one may be stalled."""
+        """Hold one of the few slots for peers that catch up, for a limited time: this peer may be stalled."""
         replays = self.feed.replays
         await replays.acquire()
         held = True
@@ -172,7 +172,7 @@ class V1Peer(Peer):
             release()
 
     async def _begin(self, resume: Resume) -> bool:
-        """Put the cursor where the client goes on, and tell it what it has missed; `False` if it cannot go on."""
+        """Set the read position and send what the client has missed; `False` if it cannot resume."""
         history = self.feed.history
         head = self.feed.head_after_drain()  # what was published before a newcomer came is its past, not its news
         try:
@@ -183,9 +183,9 @@ class V1Peer(Peer):
             await self.close(1008, "cannot resume from there")
             return False
         self.filter = Filter.of(resume)
-        self.place = history.place_after(plan.start - 1)
-        # not always plan.start: a newcomer's first position may lie within an overflow's gap, which is told whole
-        self.position = history.head_before(self.place)
+        self.offset = history.offset_after(plan.start - 1)
+        # not always plan.start: a new client's first seq may lie within an overflow's gap, which is sent whole
+        self.position = history.head_before(self.offset)
         resumed = Resumed(self.feed.epoch, history.head, self.position + 1, plan.recovered)
         frames = [self._encode(MessageTypes.RESUMED, resumed)]
         frames += [self._encode(MessageTypes.GAP, gap) for gap in plan.gaps]
@@ -196,27 +196,27 @@ class V1Peer(Peer):
         return True
 
     async def _advance(self) -> bool:
-        """Send what is urgent and then the next frame of the stream; `False` if there was none."""
+        """Send urgent messages and then the next frame of the stream; `False` if there was none."""
         await self._send_urgent()
         await self._wait_for_turn()
         history = self.feed.history
-        if self.place < history.start:
+        if self.offset < history.start:
             if self.position + 1 < history.oldest:
                 await self._skip()
-            else:  # no position has gone, only states of the run, for which the present one stands
-                self.place = history.start
+            else:  # no seq was dropped, only run states, which the current one replaces
+                self.offset = history.start
                 state = replace(self.feed.status(), head=self.position)
                 await self._send(self._encode(MessageTypes.RUN_STATE, state))
             return True
-        if self.place == history.end:
+        if self.offset == history.end:
             return False
-        chunk = self.feed.frames.after(self.place, self.filter)
+        chunk = self.feed.frames.after(self.offset, self.filter)
         await self._send(chunk.frame, chunk.messages)
-        self.place, self.position = chunk.place, chunk.head
+        self.offset, self.position = chunk.offset, chunk.head
         return True
 
     async def _skip(self) -> None:
-        """Declare what this client was too slow for, and go on from the head with the present and the run's state."""
+        """Declare what this client was too slow for, and continue from the head with a snapshot and the run's state."""
         history = self.feed.history
         gap = Gap(self.feed.epoch, self.position + 1, history.head, "slow")
         state = replace(self.feed.status(), head=history.head)
@@ -225,7 +225,7 @@ class V1Peer(Peer):
             frames += [self._encode(MessageTypes.GAP, gap), *self._snapshot()]
             self.feed.monitor.update_metrics("slow_gaps")
         frames.append(self._encode(MessageTypes.RUN_STATE, state))
-        self.place, self.position = history.end, history.head
+        self.offset, self.position = history.end, history.head
         for frame in frames:
             await self._send(frame)
 
@@ -235,7 +235,7 @@ class V1Peer(Peer):
     def _make_heartbeat(self) -> bytes:
         feed = self.feed
         state = feed.status()
-        now = time.time()  # tells lag and offset, which a simulated clock cannot
+        now = time.time()  # wall clock: clients compute lag and offset from it
         return self._encode(
             MessageTypes.HEARTBEAT,
             Heartbeat(
@@ -248,5 +248,5 @@ class V1Peer(Peer):
 
 
 def select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Speak our own protocol with whoever offers it, and the guide's with everybody else."""
+    """Choose the v1 protocol for clients that offer it, and none, the guide's dialect, for all others."""
     return SUBPROTOCOL if SUBPROTOCOL in offered else None

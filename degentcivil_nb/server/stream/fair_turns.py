@@ -1,4 +1,4 @@
-"""Turns for those who catch up: what is written to them at once must not hold up those who are live."""
+"""Turns for peers that catch up, so that large writes to them do not delay live peers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import deque
 
 
 class FairTurns:
-    """Let one at a time go on in each turn of the event loop, in the order in which they asked.
+    """A queue that lets one waiter continue in each turn of the event loop, in order of arrival.
 
-    A peer's send waits only when its peer's buffers are full, and a kernel may take tens of megabytes before that.
+    A send waits only when the peer's buffers are full, and the kernel may buffer tens of megabytes before that.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class FairTurns:
         self._called = False
 
     async def take(self) -> None:
-        """Wait for the next turn of the loop that is nobody else's."""
+        """Wait for a turn of the loop."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._waiting.append(future)
@@ -29,7 +29,7 @@ class FairTurns:
     def _give(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting:
             future = self._waiting.popleft()
-            if not future.done():  # else its peer has left
+            if not future.done():  # else its peer is gone
                 future.set_result(None)
                 break
         self._called = bool(self._waiting)

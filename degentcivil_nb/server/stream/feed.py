@@ -1,4 +1,4 @@
-"""What all peers share: the history, the present, the frames cut from them, and the turn that brings on_new_entries."""
+"""What all peers share: the history, the snapshot, the frames cut from them, and the task that wakes the peers."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .snapshot import SnapshotBuilder
 log = logging.getLogger("degentcivil_nb.server")
 
 POLL_S: Final = 0.005
-"""How often the loop looks for what the simulation has published: a wake-up would cost the simulation more.
+"""How often the loop polls for published messages: waking it would cost the simulation more.
 
-After on_new_entries it looks no sooner than more of them may go, for a look costs as much as some ten messages.
+After it has notified peers it waits until it may notify them again, since a poll costs as much as ten messages.
 """
 BATCH_S: Final = 0.020
 """How long a message waits for others at most; the first after a silence does not wait."""
 CROWDED_S: Final = 0.050
-"""How long it waits where there are so many peers that telling them all takes more than `_SHARE` of the time."""
-_SHARE: Final = 0.04
+"""How long it waits at most if notifying all peers takes more than `_SHARE` of the time."""
+_SHARE: Final = 0.04  # of the loop's time, for notifying peers
 _TURN: Final = 5_000
-"""Messages given their positions in one turn of the loop."""
+"""How many messages are given their seq in one turn of the loop."""
 
 
-class Parked(Protocol):
-    """Be a peer that has sent everything there was."""
+class IdlePeer(Protocol):
+    """A peer that was sent everything and waits for more."""
 
     def on_new_entries(self, end: int) -> None:
-        """Take note that the history has moved on and ends at that place now."""
+        """Continue: the history now ends at `end`."""
 
 
 class Feed:
-    """Hold the one history of this server's life and tell whoever waits that its end has moved."""
+    """The history of this server and the peers that wait for its next entries."""
 
     def __init__(
         self,
@@ -67,48 +67,48 @@ class Feed:
         self.clock = clock
         self.clients = clients
         self.replays = asyncio.Semaphore(16)
-        """Peers that catch up at the same time; a storm of reconnects must not starve those who are live."""
+        """Limits how many peers catch up at the same time, so that many reconnects do not delay live peers."""
         self.turns = FairTurns()
-        """For each larger piece that a peer is sent of what lies behind it."""
+        """A turn for each large piece of past messages that a peer is sent."""
         self.monitor = monitor
         self._batch_s = batch_s
         self._timing = BatchTiming(_TURN, batch_s, adaptive=True)
-        self._parked: set[Parked] = set()
-        self._told = 0  # the end of the history when peers were last woken
+        self._idle: set[IdlePeer] = set()
+        self._notified_end = 0  # the end of the history when peers were last woken
         self._sent_messages = 0
         self._sent_bytes = 0
 
-    def park(self, peer: Parked) -> None:
-        """Tell `peer` of on_new_entries until it is unparked."""
-        self._parked.add(peer)
+    def add_idle(self, peer: IdlePeer) -> None:
+        """Notify `peer` of new entries until it is removed."""
+        self._idle.add(peer)
 
-    def unpark(self, peer: Parked) -> None:
-        """Forget `peer`, which goes on by itself."""
-        self._parked.discard(peer)
+    def remove_idle(self, peer: IdlePeer) -> None:
+        """Stop notifying `peer`."""
+        self._idle.discard(peer)
 
     def head_after_drain(self) -> int:
-        """Give everything published so far its position and return the last one."""
+        """Return every message published so far its seq and return the last one."""
         self.publisher.drain()
         return self.history.head
 
     def snapshot(self, filter: Filter | None) -> Iterator[bytes]:
-        """Write the present as of the history's head."""
+        """Encode a snapshot as of the history's head."""
         only = None if filter is None else filter.characters
         return self.present.snapshot(self.history.head, self.max_message_bytes, only)
 
     async def run(self) -> None:
-        """Look for on_new_entries until cancelled."""
+        """Process published messages until cancelled."""
         while True:
             try:
                 more = self._turn(time.monotonic())
-            except Exception:  # the boundary of the server's heart: one bad message must not stop the stream
-                log.exception("a turn of the stream failed")
+            except Exception:  # the boundary: one invalid message must not stop the stream
+                log.exception("processing published messages failed")
                 more = False
             await asyncio.sleep(0 if more else max(POLL_S, self._timing.earliest - time.monotonic()))
 
     def _turn(self, now: float) -> bool:
         more = self.publisher.drain(_TURN) == _TURN
-        waiting = self.history.end - self._told
+        waiting = self.history.end - self._notified_end
         if waiting:
             self._timing.waits(now)
         if self._timing.due(waiting, now):
@@ -120,18 +120,18 @@ class Feed:
         return more
 
     def notify_peers(self) -> None:
-        """Bring the on_new_entries to everybody who waits for it."""
-        self._told = end = self.history.end
-        for peer in list(self._parked):
+        """Notify all waiting peers of new entries."""
+        self._notified_end = end = self.history.end
+        for peer in list(self._idle):
             peer.on_new_entries(end)
 
     def count_sent(self, messages: int, size: int) -> None:
-        """Count what went out; the monitor hears of it once a turn."""
+        """Count a sent frame; the monitor is updated once a turn."""
         self._sent_messages += messages
         self._sent_bytes += size
 
     def report(self) -> None:
-        """Tell the monitor what went out since last time."""
+        """Add what was sent since the last report to the monitor."""
         if self._sent_bytes:
             self.monitor.update_metrics("messages_sent", self._sent_messages)
             self.monitor.update_metrics("bytes_sent", self._sent_bytes)

@@ -1,4 +1,4 @@
-"""From the simulation's thread into the history: encode, append, and let the server's loop look when it likes."""
+"""Messages from the simulation's thread to the history: encoded and appended; the server's loop polls for them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ log = logging.getLogger("degentcivil_nb.server")
 
 _NAME: Final = 200
 _REASON: Final = 2_000
-"""Characters of a name and of a reason that are told."""
+"""How many characters of a name and of a reason are sent."""
 _KINDS: Final = 1_000
-"""Kinds of complaint that are remembered, so that each is logged once."""
+"""How many kinds of failures are stored, so that each is logged once."""
 _WRAPPING: Final = 160
-"""Bytes kept free of `max_message_bytes` for the position, and for the batch around a message."""
+"""Bytes of `max_message_bytes` reserved for the seq, and for the batch around a message."""
 
 
 class Receipt:
-    """The position that one published message was given: known once the loop has drained it, `None` if it was lost."""
+    """The seq of one published message: known once the loop has processed it, `None` if it was lost."""
 
     __slots__ = ("seq",)
 
@@ -42,10 +42,10 @@ class Receipt:
 
 
 class StreamPublisher:
-    """Take messages from any thread without a lock, a wait or a wake-up, and give them positions on the loop.
+    """A queue that takes messages from any thread without a lock, a wait or a wake-up; the loop gives them their seq.
 
-    At most `max_queued` messages and `max_queued_bytes` lie between the two; what comes on top is lost, counted, and
-    declared as a `gap` of reason `overflow` in its place. Nothing is ever raised into the simulation.
+    It holds at most `max_queued` messages and `max_queued_bytes`; any more are lost, counted, and declared as a `gap`
+    of reason `overflow` in their place. Nothing is ever raised into the simulation.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class StreamPublisher:
         self.overflowed = 0
         """Messages lost because the server's loop did not keep up."""
         self.unencodable = 0
-        """Messages that an `error` 1005 stands for, because they have no JSON form or a type of the server's own."""
+        """Messages replaced by an `error` 1005, because they have no JSON form or one of the server's own types."""
         self.converted = 0
         """Messages that the encoder could not write as they were."""
         self._history = history
@@ -75,10 +75,10 @@ class StreamPublisher:
         self._max_queued_bytes = max_queued_bytes
         self._clock = clock
         self._queue: deque[tuple[str, bytes, int, Receipt | None]] = deque()
-        self._queued_bytes = 0  # rough: threads may race for it, and it is 0 again whenever the queue is empty
+        self._queued_bytes = 0  # approximate, since threads race for it; reset whenever the queue is empty
         self._declared = 0  # how many of `overflowed` have their gap
-        self._rare = threading.Lock()  # only for what goes wrong
-        self._complained: set[tuple[str, str]] = set()
+        self._failure_lock = threading.Lock()  # count only for failures
+        self._logged_kinds: set[tuple[str, str]] = set()
 
     def publish(
         self,
@@ -89,10 +89,10 @@ class StreamPublisher:
         receipt: Receipt | None = None,
         links: Links | None = None,
     ) -> None:
-        """Encode at once and append; from any thread, never raises. A `receipt` is given the message's position.
+        """Encode and append a message, from any thread; nothing is raised. A `receipt` gets the message's seq.
 
-        A value that JSON does not have is converted, and one that is too long is shortened. What cannot be published
-        even so is an `error` 1005 in its place.
+        A value that JSON lacks is converted, and one that is too long is shortened. What cannot be published even so is
+        replaced by an `error` 1005.
         """
         try:
             if timestamp is None:
@@ -102,21 +102,21 @@ class StreamPublisher:
             else:
                 message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick, None, *links))
             if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str):
-                message = self._unusual(type, data, timestamp, tick, links)
+                message = self._encode_converted(type, data, timestamp, tick, links)
             if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
                 self._overflow(type, message)
                 return
             self._queued_bytes += len(message)
             self._queue.append((type, message, self.overflowed, receipt))
-        except Exception:  # noqa: BLE001 — the simulation never notices: any fault is ours, or its payload's
-            self._publish_anyhow(type, data, timestamp, tick, receipt, links)
+        except Exception:  # noqa: BLE001 — the simulation must not notice any failure, ours or its payload's
+            self._publish_converted(type, data, timestamp, tick, receipt, links)
 
     def _overflow(self, type: str, message: bytes) -> None:
-        """Lose a message, but never a state of the run: these are rare and small, and somebody may wait for one."""
+        """Drop a message, but never a run state: those are few and small, and clients may wait for one."""
         if type == MessageTypes.RUN_STATE:
             self._append(type, message)
             return
-        with self._rare:
+        with self._failure_lock:
             self.overflowed += 1
         self._monitor.update_metrics("overflowed")
 
@@ -124,7 +124,7 @@ class StreamPublisher:
         self._queued_bytes += len(message)
         self._queue.append((type, message, self.overflowed, receipt))
 
-    def _publish_anyhow(
+    def _publish_converted(
         self,
         type: Any,
         data: Any,
@@ -133,16 +133,16 @@ class StreamPublisher:
         receipt: Receipt | None,
         links: Links | None,
     ) -> None:
-        """Publish what the encoder did not like with its payload converted, or an `error` 1005 that says why not."""
+        """Publish what the encoder refused with its payload converted, or an `error` 1005 with the reason."""
         try:
             try:
                 name = clean(type) if isinstance(type, str) else plain(type)
-                message = self._unusual(name, data, timestamp, tick, links)
+                message = self._encode_converted(name, data, timestamp, tick, links)
                 self.converted += 1
-            except Exception as final:  # noqa: BLE001 — whatever it is, it is told
+            except Exception as final:  # noqa: BLE001 — whatever it is, it is published as an error
                 name, message = (
                     MessageTypes.ERROR,
-                    self._complain(type, data, timestamp, tick, unencodable(final)),
+                    self._count_failure(type, data, timestamp, tick, unencodable(final)),
                 )
             if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
                 self._overflow(name, message)
@@ -151,10 +151,12 @@ class StreamPublisher:
         except Exception:  # the boundary to the simulation
             log.exception("a message of type %.80r could not be published, and neither could the error", type)
 
-    def _unusual(self, type: str, data: Any, timestamp: float | None, tick: int | None, links: Links | None) -> bytes:
-        """Encode a message whose payload has to be converted, or shortened to fit; `WebSocketError` for a bad type."""
+    def _encode_converted(
+        self, type: str, data: Any, timestamp: float | None, tick: int | None, links: Links | None
+    ) -> bytes:
+        """Encode a message whose payload has to be converted or shortened; `WebSocketError` for a type not allowed."""
         if not isinstance(type, str):
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type is a text")
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type must be a text")
         if type in CONTROL:
             if type != MessageTypes.RUN_STATE:
                 raise _not_published(type)
@@ -171,11 +173,11 @@ class StreamPublisher:
         return message
 
     def drain(self, limit: int | None = None) -> int:
-        """Give what is queued (at most `limit`) its positions, on the loop; return how many messages that were."""
+        """Return queued messages (at most `limit`) their seq, on the loop; return their number."""
         queue = self._queue
-        # what arrives meanwhile can wait: a flood must not hold the loop for ever
-        taken = len(queue) if limit is None else min(limit, len(queue))
-        for _ in range(taken):
+        # messages that arrive meanwhile wait: a flood must not occupy the loop forever
+        count = len(queue) if limit is None else min(limit, len(queue))
+        for _ in range(count):
             type, message, lost_before, receipt = queue.popleft()
             self._declare(lost_before)
             if type == MessageTypes.RUN_STATE:
@@ -188,10 +190,10 @@ class StreamPublisher:
         if not queue:
             self._queued_bytes = 0
             self._declare(self.overflowed)
-        return taken
+        return count
 
     def enter(self, message: WebSocketMessage) -> int:
-        """Put one message behind everything queued, on the loop, and return its position.
+        """Append one message behind everything queued, on the loop, and return its seq.
 
         Raises `WebSocketError` 1001 for the server's own types.
         """
@@ -199,32 +201,34 @@ class StreamPublisher:
             raise _not_published(message.type)
         data = message.data
         links = Links(message.sim_time, message.event_id, message.cause, message.intervention)
-        if isinstance(data, msgspec.Raw):  # of a recording: JSON already, and told as it was
+        if isinstance(data, msgspec.Raw):  # from a recording: JSON already, and sent unchanged
             encoded = encode(msgspec.structs.replace(message, seq=None))
             if len(encoded) > self._max_payload:
-                encoded = self._unusual(message.type, decode(Any, data), message.timestamp, message.tick, links)
+                encoded = self._encode_converted(
+                    message.type, decode(Any, data), message.timestamp, message.tick, links
+                )
         else:
-            encoded = self._unusual(message.type, data, message.timestamp, message.tick, links)
+            encoded = self._encode_converted(message.type, data, message.timestamp, message.tick, links)
         self.drain()
         return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
 
     @property
     def published(self) -> int:
-        """Count all that was published: each has a position, as a message, as an `error` 1005 or within a gap."""
+        """Return the number of published messages: each has a seq, as a message, as an `error` 1005 or within a gap."""
         return self._history.head + self.depth + self.overflowed - self._declared
 
     @property
     def depth(self) -> int:
-        """Count the messages that wait for the loop."""
+        """Return the number of messages that wait for the loop."""
         return len(self._queue)
 
     def _enter_run_state(self, encoded: bytes) -> None:
-        """Name the position that a change of the run's state follows: only the loop knows it."""
+        """Append a run state with the seq that it follows, which only the loop knows."""
         message = WebSocketMessage.from_json(encoded)
         try:
             state = msgspec.convert(message.data, RunState)
         except msgspec.ValidationError as error:
-            stand_in = self._complain(message.type, None, message.timestamp, message.tick, unencodable(error))
+            stand_in = self._count_failure(message.type, None, message.timestamp, message.tick, unencodable(error))
             self._history.append(stand_in, MessageTypes.ERROR)
             return
         data = msgspec.structs.replace(state, head=self._history.head)
@@ -235,17 +239,17 @@ class StreamPublisher:
             self._history.append_lost(self._epoch, lost - self._declared)
             self._declared = lost
 
-    def _complain(
+    def _count_failure(
         self, type: Any, data: Any, timestamp: float | None, tick: int | None, error: WebSocketError
     ) -> bytes:
-        """Count what could not be published, log it once a kind, and give the `error` that stands in its place."""
+        """Count a failed message, log each kind once, and return the `error` that replaces it."""
         name = text_of(type)[:_NAME]
-        with self._rare:
+        with self._failure_lock:
             self.unencodable += 1
             kind = (name, error.message)
-            known = kind in self._complained
-            if len(self._complained) < _KINDS:
-                self._complained.add(kind)
+            known = kind in self._logged_kinds
+            if len(self._logged_kinds) < _KINDS:
+                self._logged_kinds.add(kind)
         if not known:
             self._monitor.update_metrics("errors")
             log.warning("a message of type %.80r could not be published: %.500s", name, error)
@@ -258,7 +262,7 @@ class StreamPublisher:
 
 
 def _fitting(data: Any, room: int) -> Any:
-    """Shorten what is long in plain data; of what is no mapping only the beginning stands as text."""
+    """Shorten plain data; of anything but a mapping only the beginning is kept, as text."""
     if isinstance(data, dict):
         return shortened(data, room)
     payload = encode(data)
@@ -266,4 +270,4 @@ def _fitting(data: Any, room: int) -> Any:
 
 
 def _not_published(type: str) -> WebSocketError:
-    return WebSocketError(WebSocketError.INVALID_MESSAGE, f"{type} is a type of the server's own; give it another name")
+    return WebSocketError(WebSocketError.INVALID_MESSAGE, f"{type} is reserved for the server; use another type")

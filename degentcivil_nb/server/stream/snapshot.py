@@ -1,4 +1,4 @@
-"""The town's present: what the stream has said of each character, for the snapshots of newcomers."""
+"""The characters as of the last stream message, for the snapshots of new clients."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Character:
 
 
 class SnapshotBuilder:
-    """Keep state, location and attributes of each character as of the last message seen."""
+    """The state, location and attributes of each character as of the last message applied."""
 
     def __init__(self) -> None:
         self._characters: dict[str, _Character] = {}
@@ -65,11 +65,11 @@ class SnapshotBuilder:
         return len(self._characters)
 
     def names(self) -> list[str]:
-        """List the ids of all; from any thread."""
+        """Return the ids of all characters; from any thread."""
         return list(self._characters)
 
     def see(self, type: str, message: bytes) -> str | None:
-        """Take note of an encoded stream message; give whose it is, `None` if nobody's."""
+        """Apply an encoded stream message; return the id of its character, `None` if it has none."""
         try:
             if type == MessageTypes.STATE_CHANGE:
                 return self._change(_changed(message))
@@ -108,7 +108,7 @@ class SnapshotBuilder:
 
     def _list(self, seen: _Listed) -> None:
         for attributes in seen.data:
-            # the game's lists have no id: there the name is the identity
+            # the game's lists have no id, so the name identifies a character
             name = character_of(attributes) or attributes.get("name")
             if isinstance(name, str):
                 self._merge(name, attributes, seen.timestamp)
@@ -134,18 +134,18 @@ class SnapshotBuilder:
         return character
 
     def characters(self) -> Iterator[SnapshotCharacter]:
-        """Give everybody there is."""
+        """Yield all characters."""
         return filter(None, map(self.character, list(self._characters)))
 
     def character(self, name: str) -> SnapshotCharacter | None:
-        """Give one character, `None` where there is no such."""
+        """Return one character, `None` if there is no such."""
         one = self._characters.get(name)
         if one is None:
             return None
         return SnapshotCharacter(name, one.state, one.location, one.since, one.last_seen, dict(one.attributes))
 
     def restore(self, characters: Iterable[SnapshotCharacter]) -> None:
-        """Put these in the place of everybody known so far."""
+        """Replace all characters by the given ones."""
         restored: dict[str, _Character] = {}
         for given in characters:
             one = restored[str(given.character_id)] = _Character()
@@ -154,7 +154,7 @@ class SnapshotBuilder:
         self._characters = restored
 
     def snapshot(self, seq: int, max_bytes: int, only: Collection[CharacterId] | None = None) -> Iterator[bytes]:
-        """Write the present as `snapshot` frames of at most `max_bytes`; `only` names the characters wanted."""
+        """Encode `snapshot` frames of at most `max_bytes`; `only` limits them to the named characters."""
         room = max_bytes - 200  # the envelope around the characters
         parts: list[list[bytes]] = [[]]
         size = 0

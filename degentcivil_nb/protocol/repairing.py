@@ -1,4 +1,4 @@
-"""JSON as others write it, made into what the wire has: tried only where the strict way has failed."""
+"""Repair of JSON from other senders, tried only after strict decoding has failed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .json_text import FOREIGN, decode
 
 BOM: Final = b"\xef\xbb\xbf"
 
-# a string (closed or not: each byte is looked at once), or a number that JSON does not have
+# a string (closed or not, so that each byte is read once), or a number that JSON does not have
 _TOKENS: Final = re.compile(
     rb'"(?>[^"\\]+|\\.)*+(?:"|\\?\Z)|((?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w))', re.IGNORECASE | re.DOTALL
 )
 _T = TypeVar("_T")
 
 
-def mend(text: bytes | str) -> bytes:
-    """Write an object anew without a BOM, with null for NaN and infinities, with times and counts as numbers.
+def repair(text: bytes | str) -> bytes:
+    """Rewrite an object without a BOM, with null for NaN and infinities, and with times and counts as numbers.
 
     Python writes NaN, JavaScript and pandas write times as ISO text, and pandas makes 5.0 of 5 in a column with gaps.
     Raises what `json_text.FOREIGN` lists, or `WebSocketError`, for what is no object even so.
@@ -32,25 +32,25 @@ def mend(text: bytes | str) -> bytes:
     sound = _TOKENS.sub(lambda token: b"null" if token[1] else token[0], raw.removeprefix(BOM))
     fields = msgspec.json.decode(sound, type=dict[str, Raw])
     written = [
-        b"%b:%b" % (msgspec.json.encode(key), _MENDED[key](value) if key in _MENDED else bytes(value))
+        b"%b:%b" % (msgspec.json.encode(key), _REPAIRED[key](value) if key in _REPAIRED else bytes(value))
         for key, value in fields.items()
     ]
     return b"{%b}" % b",".join(written)
 
 
-def decode_theirs(type: type[_T], data: Raw | bytes | str) -> _T:
-    """Read JSON as `json_text.decode` does, and mend it where that fails; the `WebSocketError` is the first one."""
+def decode_repaired(type: type[_T], data: Raw | bytes | str) -> _T:
+    """Decode JSON as `json_text.decode` does, repaired if that fails; the error raised is the one of the first try."""
     try:
         return decode(type, data)
     except WebSocketError as error:
         try:
-            return decode(type, mend(data if isinstance(data, str) else bytes(data)))
+            return decode(type, repair(data if isinstance(data, str) else bytes(data)))
         except (WebSocketError, *FOREIGN):
             raise error from None
 
 
 def _time(value: Raw) -> bytes:
-    """Write ISO text as seconds since the epoch; a time without a zone is UTC."""
+    """Convert ISO text to seconds since the Unix epoch; a time without a zone is UTC."""
     moment = msgspec.json.decode(value)
     if not isinstance(moment, str):
         return bytes(value)
@@ -72,9 +72,9 @@ def _text(value: Raw) -> bytes:
     return msgspec.json.encode(str(number)) if type(number) is int else bytes(value)
 
 
-_MENDED: Final[dict[str, Callable[[Raw], bytes]]] = {
+_REPAIRED: Final[dict[str, Callable[[Raw], bytes]]] = {
     "timestamp": _time,
     "id": _text,
     **dict.fromkeys(("tick", "seq", "head", "clients", "code", "prompt_tokens", "completion_tokens"), _count),
 }
-"""The keys of envelopes and payloads whose values others write in another form."""
+"""The keys of envelopes and payloads whose values other senders write in another form."""
