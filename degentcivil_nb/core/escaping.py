@@ -1,6 +1,6 @@
 """Text that cannot deceive: invisible and bidirectional characters, and formulas, are escaped.
 
-The page does the same in `widgets/static/panel.js` and `cells.js`; a test compares both sides.
+The page does the same in `widgets/static/text.js` and `cells.js`; a test compares both sides.
 """
 
 from __future__ import annotations

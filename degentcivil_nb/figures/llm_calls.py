@@ -97,6 +97,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
                     "y": 0.95,
                     "xanchor": "left",
                     "yanchor": "bottom",
+                    "align": "left",
                     "font": {"size": 11},
                 }
             ],

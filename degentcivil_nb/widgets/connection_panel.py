@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from .cells import shorten
 from .headline import plain
 from .interfaces import PanelStatus
-from .panel import Panel, Update, compose
+from .panel import SHARED, Panel, Update, compose
 from .refresh import Refresher
 
 LABELS: Final = {
@@ -47,7 +47,7 @@ class ConnectionPanel(Panel):
     """The state of the connection, with a button that closes the circuit and tries again."""
 
     title: ClassVar[str] = "connection"
-    _esm = compose("liveness.js", "panel.js", "connection.js")
+    _esm = compose(*SHARED, "connection.js")
     _css = compose("panel.css", "connection.css")
 
     def __init__(self, status: PanelStatus, refresher: Refresher, **kwargs: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..figures.parts import Spec
-from .panel import Panel, Update, compose
+from .panel import SHARED, Panel, Update, compose
 from .refresh import Refresher
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class LiveFigure(Panel):
     kept.
     """
 
-    _esm = compose("liveness.js", "panel.js", "figure.js")
+    _esm = compose(*SHARED, "figure.js")
     _css = compose("panel.css")
 
     title: ClassVar[str] = "figure"

@@ -22,6 +22,8 @@ from .refresh import Refresher
 logger = logging.getLogger("degentcivil_nb.widgets")
 
 STATIC: Final = Path(__file__).parent / "static"
+SHARED: Final = ("text.js", "icons.js", "liveness.js", "panel.js")
+"""The scripts in front of each panel's own."""
 BEAT_S: Final = 1.0
 """How often a page that shows a panel gets a message, even without changes; `liveness.js` relies on it."""
 ENVELOPE: Final = 1_800
@@ -45,7 +47,7 @@ class Panel(anywidget.AnyWidget):
     """A view of a run that is updated while a page shows it, and costs nothing otherwise.
 
     A subclass has four methods, all called on the refresher's thread: `version()`, `snapshot()`, `changes()` and
-    `received(content)`; its script (`static/…js`, joined behind `panel.js` by `compose`) exports `panel({receive,
+    `received(content)`; its script (`static/…js`, joined behind `SHARED` by `compose`) exports `panel({receive,
     render})`.
     """
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from .cells import detail_text
 from .packing import Column, ColumnPacker, Values, pack_places, pack_values
-from .panel import Panel, Update, compose
+from .panel import SHARED, Panel, Update, compose
 from .refresh import Refresher
 
-TABLE_SCRIPT: Final = compose("liveness.js", "panel.js", "cells.js", "grid.js", "table.js")
+TABLE_SCRIPT: Final = compose(*SHARED, "cells.js", "grid.js", "table.js")
 TABLE_STYLE: Final = compose("panel.css", "table.css")
 
 Cells = dict[str, Values]

@@ -105,7 +105,7 @@ def page() -> dict[str, Any]:
     if node is None:
         pytest.skip("no node: apt-get install nodejs")
     script = (
-        part("panel.js", "const UNSEEN", "\nfunction make(")
+        (STATIC / "text.js").read_text(encoding="utf-8")
         + part("cells.js", "const FORMULA", "\nconst collator")
         + f";\nconst TEXTS = {json.dumps([*PLAIN, *RUN])};"
         + PAGE

@@ -67,7 +67,7 @@ def running_jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
     env = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": str(HERE.parent.parent),  # for cells that say `from tests.support…`
         "TZ": "Europe/Berlin",
         **{name: str(home / folder) for name, folder in folders.items()},
     }
@@ -83,7 +83,7 @@ def running_jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
         )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # a minute is not enough on a busy machine
         while not _answers(f"{base}/api/status?token={token}"):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")

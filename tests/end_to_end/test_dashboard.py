@@ -11,7 +11,7 @@ from tests.end_to_end.conftest import OpenNotebook
 
 SETUP = """
 import random, threading, time
-from views_run import Run
+from tests.support.panel_run import Run
 from degentcivil_nb.widgets.refresh import Refresher
 from degentcivil_nb.widgets.dashboard import Dashboard
 run, refresher = Run(), Refresher()
@@ -175,7 +175,7 @@ def test_empty_panels_say_what_would_fill_them_and_failures_show_where_they_are(
     book.picture("failure")
     tab(page, "characters")
     expect(page.locator(".dc-failure:visible")).to_have_count(0)
-    expect(page.locator(".dc-run .dc-value")).to_have_text("▶ running")
+    expect(page.locator(".dc-run .dc-value")).to_have_text("running")
 
 
 def test_a_panel_shown_twice_and_a_page_reloaded_show_the_same(notebook: OpenNotebook) -> None:

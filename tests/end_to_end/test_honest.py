@@ -45,7 +45,7 @@ def open_town(notebook: OpenNotebook, *cells: str, setup: str = TOWN) -> Noteboo
     book = notebook(setup, *cells, height=2200)
     book.run(0)
     expect(head(book.page, "link")).to_have_text("● live", timeout=20_000)
-    expect(head(book.page, "run")).to_have_text("▶ running")
+    expect(head(book.page, "run")).to_have_text("running")
     expect(book.page.locator("button.dc-pause")).to_be_enabled()
     expect(book.page.locator(".dc-standing:visible")).to_have_count(0)
     return book
@@ -147,7 +147,7 @@ def test_silence_that_ends_is_said_no_longer(notebook: OpenNotebook) -> None:
     page = book.page
     expect(page.locator(".dc-standing:visible")).to_contain_text("Nothing was heard from the kernel", timeout=LATEST_MS)
     expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=20_000)
-    expect(head(page, "run")).to_have_text("▶ running", timeout=10_000)
+    expect(head(page, "run")).to_have_text("running", timeout=10_000)
     seen = head(page, "tick").inner_text()
     expect(head(page, "tick")).not_to_have_text(seen)
     expect(page.locator("button.dc-pause")).to_be_enabled()
@@ -161,7 +161,7 @@ def test_a_line_that_is_cut_is_said_until_it_is_back(notebook: OpenNotebook) -> 
     is_said(book, "The page has lost its line to the kernel", "✕ cut off", "connects again by itself", "cut", ())
     page.evaluate(MEND)
     expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=60_000)
-    expect(head(page, "run")).to_have_text("▶ running", timeout=10_000)
+    expect(head(page, "run")).to_have_text("running", timeout=10_000)
     assert book.problems == []
 
 

@@ -1,19 +1,31 @@
 // The connection: figures with their units, reasons, a journal, and a button that tries again.
 
-function receiveConnection(state, body) { Object.assign(state, body); }
+/** @type {Script<Partial<ConnectionBody>, ConnectionBody>["receive"]} */
+function receiveConnection(state, body) {
+  Object.assign(state, body);
+}
 
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
+/** @param {number} n */
 function formatBytes(n) {
   let i = 0;
-  while (n >= 1000 && i < BYTES.length - 1) { n /= 1000; i++; }
+  while (n >= 1000 && i < BYTES.length - 1) {
+    n /= 1000;
+    i++;
+  }
   return `${i ? n.toFixed(1) : n} ${BYTES[i]}`;
 }
+/** @param {number} s */
 function formatSpan(s) {
   if (s < 1) return `${(s * 1000).toFixed(1)} ms`;
   if (s < 120) return `${s.toFixed(0)} s`;
   return s < 7200 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`;
 }
 const WHOLE = /^-?\d{16,400}$/;
+/**
+ * @param {string} name
+ * @param {ConnectionBody["rows"][0][2]} value
+ */
 function formatMetric(name, value) {
   if (value === null) return "–";
   if (typeof value === "string" && WHOLE.test(value)) return formatCount(value); // beyond 2⁵³
@@ -24,6 +36,7 @@ function formatMetric(name, value) {
   return value.toLocaleString("en-US");
 }
 
+/** @type {Script<Partial<ConnectionBody>, ConnectionBody>["render"]} */
 function renderConnection(state, el, { send, standing }) {
   const health = make("div", "dc-health");
   health.setAttribute("role", "status");
@@ -43,17 +56,30 @@ function renderConnection(state, el, { send, standing }) {
   right.append(none, journal);
   columns.append(figures, right);
   el.append(health, bar, columns);
+  /** @type {Map<string, HTMLTableCellElement>} */
   const cells = new Map();
 
+  /**
+   * @param {string} name
+   * @param {string} label
+   */
   function cell(name, label) {
-    if (!cells.has(name)) {
-      const row = figures.insertRow();
-      const head = make("th", "dc-dim", label);
-      head.scope = "row";
-      row.append(head);
-      cells.set(name, row.insertCell());
-    }
-    return cells.get(name);
+    const known = cells.get(name);
+    if (known) return known;
+    const row = figures.insertRow();
+    const head = make("th", "dc-dim", label);
+    head.scope = "row";
+    row.append(head);
+    const made = row.insertCell();
+    cells.set(name, made);
+    return made;
+  }
+
+  /** @param {string} text */
+  function reason(text) {
+    const line = make("div");
+    line.append(icon("warning"), document.createTextNode(visible(text)));
+    return line;
   }
 
   // A button that cannot work looks so; figures of a kernel that is gone are as they were, as the sentence above says.
@@ -62,29 +88,35 @@ function renderConnection(state, el, { send, standing }) {
     again.disabled = at?.over === true || state.attempt?.state === "sent" || !state.can_reconnect;
     again.title = at?.over ? `${visible(at.what)}.` : "Try to connect at once, and close the circuit breaker";
     bar.hidden = state.can_reconnect === false;
-    if (at?.kernel) { health.dataset.tone = "warn"; health.replaceChildren(make("div", "", `⚠ ${visible(at.what)}.`)); }
+    if (at?.kernel) {
+      health.dataset.tone = "warn";
+      health.replaceChildren(reason(`${at.what}.`));
+    }
   }
 
   return {
     stand,
     draw() {
-      if (!state.rows) return;
-      for (const [name, label, value] of state.rows) {
+      const { rows, health: reasons = [], attempt, journal: lines = [] } = state;
+      if (!rows) return;
+      for (const [name, label, value] of rows) {
         const text = formatMetric(name, value);
         const at = cell(name, label);
         if (at.textContent !== text) at.textContent = text;
       }
-      health.dataset.tone = state.health.length ? "warn" : "good";
-      health.replaceChildren(...(state.health.length ? state.health.map((reason) => make("div", "", `⚠ ${visible(reason)}`)) : [make("div", "", "✓ all is well")]));
-      outcome.textContent = visible(state.attempt.text);
-      none.hidden = state.journal.length > 0;
-      journal.replaceChildren(...state.journal.toReversed().map(([time, text]) => {
-        const line = make("li");
-        const when = make("time", "dc-dim", localTime(time));
-        when.title = utcTime(time);
-        line.append(when, document.createTextNode(` ${visible(text)}`));
-        return line;
-      }));
+      health.dataset.tone = reasons.length ? "warn" : "good";
+      health.replaceChildren(...(reasons.length ? reasons.map(reason) : [make("div", "", "✓ all is well")]));
+      outcome.textContent = visible(attempt?.text ?? "");
+      none.hidden = lines.length > 0;
+      journal.replaceChildren(
+        ...lines.toReversed().map(([time, text]) => {
+          const line = make("li");
+          const when = make("time", "dc-dim", localTime(time));
+          when.title = utcTime(time);
+          line.append(when, document.createTextNode(` ${visible(text)}`));
+          return line;
+        }),
+      );
       stand();
     },
   };

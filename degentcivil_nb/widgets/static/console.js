@@ -2,6 +2,7 @@
 
 const LINES_KEPT = 200;
 
+/** @type {Script<ConsoleState, ConsoleBody>["receive"]} */
 function receiveConsole(state, body, _buffers, full) {
   if (full || !state.jobs) state.jobs = new Map();
   for (const job of body.jobs ?? []) state.jobs.set(job.number, job);
@@ -12,6 +13,7 @@ function receiveConsole(state, body, _buffers, full) {
   if (body.offered) state.offered = body.offered;
 }
 
+/** @type {Script<ConsoleState, ConsoleBody>["render"]} */
 function renderConsole(state, el, { send, standing }) {
   const log = make("div", "dc-log");
   log.setAttribute("role", "log");
@@ -24,13 +26,21 @@ function renderConsole(state, el, { send, standing }) {
   offers.id = `dc-offers-${Math.random().toString(36).slice(2)}`;
   input.setAttribute("list", offers.id);
   input.setAttribute("aria-label", "Command");
-  Object.assign(input, { type: "text", placeholder: 'step 10   ·   inject trade {"price": 3}   ·   help', autocomplete: "off", spellcheck: false });
+  Object.assign(input, {
+    type: "text",
+    placeholder: 'step 10   ·   inject trade {"price": 3}   ·   help',
+    autocomplete: "off",
+    spellcheck: false,
+  });
   line.append(make("span", "dc-prompt", "›"), input, offers);
   el.append(log, line);
+  /** @type {Map<number, ReturnType<typeof entry>>} */
   const drawn = new Map();
+  /** @type {string[]} */
   const history = [];
   let at = 0;
-  let offered = null;
+  /** @type {Offer[] | undefined} */
+  let offered;
 
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
@@ -46,6 +56,7 @@ function renderConsole(state, el, { send, standing }) {
     event.preventDefault();
   });
 
+  /** @param {Job} job */
   function entry(job) {
     const box = make("div", "dc-entry");
     const said = make("div", "dc-said");
@@ -60,7 +71,8 @@ function renderConsole(state, el, { send, standing }) {
     const over = standing()?.over === true;
     input.disabled = over;
     for (const { outcome, box } of drawn.values()) {
-      if (over && box.dataset.state === "sent") outcome.textContent = "not known: nobody is there to say what came of it";
+      if (over && box.dataset.state === "sent")
+        outcome.textContent = "not known: nobody is there to say what came of it";
     }
   }
 
@@ -69,24 +81,30 @@ function renderConsole(state, el, { send, standing }) {
     draw() {
       if (!state.jobs) return;
       if (offered !== state.offered) {
+        const known = state.offered ?? [];
         offered = state.offered;
-        offers.replaceChildren(...offered.map((command) => {
-          const option = make("option");
-          option.value = command.name;
-          option.label = visible(command.usage);
-          return option;
-        }));
-        empty.textContent = offered.length
-          ? `What you type is sent to the simulation. It knows: ${offered.map((command) => visible(command.name)).join(", ")}. Type help for more.`
+        offers.replaceChildren(
+          ...known.map((command) => {
+            const option = make("option");
+            option.value = command.name;
+            option.label = visible(command.usage);
+            return option;
+          }),
+        );
+        empty.textContent = known.length
+          ? `What you type is sent to the simulation. It knows: ${known.map((command) => visible(command.name)).join(", ")}. Type help for more.`
           : "This server offers no commands (yet): only servers that speak degentcivil.v1 take them.";
       }
       const end = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
       for (const [number, { box }] of drawn) {
-        if (!state.jobs.has(number)) { box.remove(); drawn.delete(number); }
+        if (!state.jobs.has(number)) {
+          box.remove();
+          drawn.delete(number);
+        }
       }
       for (const job of state.jobs.values()) {
-        if (!drawn.has(job.number)) drawn.set(job.number, entry(job));
-        const shown = drawn.get(job.number);
+        const shown = drawn.get(job.number) ?? entry(job);
+        drawn.set(job.number, shown);
         if (shown.changed === job.changed) continue;
         shown.changed = job.changed;
         shown.box.dataset.state = job.state;

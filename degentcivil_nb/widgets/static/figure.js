@@ -1,22 +1,46 @@
 // A live figure: plotly.js comes from the kernel once a page; then only the ends of arrays do.
 
+/** @typedef {{promise: Promise<Plotly> | null, asked: number, waiting: Set<() => unknown>}} Shelf */
 const SHELF = Symbol.for("degentcivil_nb.plotly");
-window[SHELF] ??= { promise: null, asked: 0, waiting: new Set() };
-const shelf = window[SHELF];
+const shelves = /** @type {Record<symbol, Shelf>} */ (/** @type {unknown} */ (window)); // one for all panels of the page
+shelves[SHELF] ??= { promise: null, asked: 0, waiting: new Set() };
+const shelf = shelves[SHELF];
 
 // A module of its own scope, so that no loader on the page takes plotly.js for its own, and no global is made.
+/** @param {Uint8Array<ArrayBuffer>} bytes */
 function loadPlotly(bytes) {
   shelf.promise ??= (async () => {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const text = await new Response(stream).text();
-    const source = ["const module = { exports: {} }; let exports = module.exports, define;\n", text, "\nexport default module.exports;"];
+    const source = [
+      "const module = { exports: {} }; let exports = module.exports, define;\n",
+      text,
+      "\nexport default module.exports;",
+    ];
     const url = URL.createObjectURL(new Blob(source, { type: "text/javascript" }));
-    try { return (await import(url)).default; } finally { URL.revokeObjectURL(url); }
+    try {
+      return (await import(url)).default;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
   })();
-  shelf.promise.then(() => { for (const tell of shelf.waiting) tell(); shelf.waiting.clear(); });
-  shelf.promise.catch((error) => { shelf.promise = null; console.error("degentcivil_nb: plotly.js", error); });
+  shelf.promise.then(
+    () => {
+      for (const tell of shelf.waiting) tell();
+      shelf.waiting.clear();
+    },
+    (error) => {
+      shelf.promise = null;
+      console.error("degentcivil_nb: plotly.js", error);
+    },
+  );
 }
 
+/**
+ * @param {FigureArray} reference
+ * @param {Buffers} buffers
+ * @returns {any[]}
+ */
 function numbers(reference, buffers) {
   if (Array.isArray(reference)) return reference;
   const view = buffers[reference.buffer];
@@ -24,6 +48,7 @@ function numbers(reference, buffers) {
   return Array.from(doubles, (x) => (Number.isNaN(x) ? null : x));
 }
 
+/** @type {Script<FigureState, FigureBody>["receive"]} */
 function receiveFigure(state, body, buffers) {
   if (body.script !== undefined) {
     const view = buffers[body.script];
@@ -31,16 +56,19 @@ function receiveFigure(state, body, buffers) {
   }
   if (body.figure) {
     state.layout = body.figure.layout;
+    const arrays = body.arrays ?? [];
     state.traces = body.figure.traces.map((trace, i) => {
       const whole = { ...trace };
-      for (const [key, reference] of Object.entries(body.arrays[i])) whole[key] = numbers(reference, buffers);
+      for (const [key, reference] of Object.entries(arrays[i])) whole[key] = numbers(reference, buffers);
       return whole;
     });
     return;
   }
   if (body.layout) state.layout = body.layout;
-  for (const change of body.changes) {
-    const trace = state.traces[change.trace];
+  const { traces } = state;
+  if (!traces) return;
+  for (const change of body.changes ?? []) {
+    const trace = traces[change.trace];
     for (const [key, reference] of Object.entries(change.tails)) {
       const values = trace[key]; // in place: every view of this model draws these very arrays
       if (change.drop) values.splice(0, change.drop);
@@ -58,42 +86,60 @@ function offset() {
 
 // Plotly keeps what it is given, and `state` goes on changing. Where bars begin must be text: in tooltips, plotly writes
 // times that are numbers as NaN:NaN (issue 16).
+/** @param {Trace} trace */
 function copyOf(trace) {
-  const copy = Object.fromEntries(Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]));
-  if (Array.isArray(copy.base)) copy.base = copy.base.map((base) => (typeof base === "number" ? localStamp(base) : base));
+  const copy = Object.fromEntries(
+    Object.entries(trace).map(([key, value]) => [key, Array.isArray(value) ? value.slice() : value]),
+  );
+  if (Array.isArray(copy.base))
+    copy.base = copy.base.map((base) => (typeof base === "number" ? localStamp(base) : base));
   return copy;
 }
 
 // Milliseconds since the epoch as the local date and time that plotly reads them as.
+/** @param {number} ms */
 function localStamp(ms) {
   const t = new Date(ms);
   const clock = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
   return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${clock}`;
 }
 
-const FIGURE_OPTIONS = { responsive: true, displaylogo: false, typesetMath: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+const FIGURE_OPTIONS = {
+  responsive: true,
+  displaylogo: false,
+  typesetMath: false,
+  modeBarButtonsToRemove: ["lasso2d", "select2d"],
+};
 
+/** @type {Script<FigureState, FigureBody>["render"]} */
 function renderFigure(state, el, { send, signal }) {
   const plot = make("div", "dc-figure");
   const wait = make("div", "dc-empty", "Loading the drawing library…");
   el.replaceChildren(wait, plot);
+  /** @type {Plotly | null} */
   let Plotly = null;
   let drawn = false;
   let again = false; // something came while a drawing was under way
 
   // Plotly shows a number on an axis of time as the reader's local time, and a text as it stands: Python's is UTC.
-  const local = (time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);
-  const inPlace = (layout) => {
+  const local = (/** @type {string | number} */ time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);
+  const inPlace = (/** @type {Layout} */ layout) => {
+    /** @type {Layout} */
     const more = {};
     for (const [name, axis] of Object.entries(layout)) {
       if (axis?.type !== "date") continue;
       const title = { ...axis.title, text: `time (local, ${offset()})` };
       more[name] = { ...axis, title, ...(axis.range ? { range: axis.range.map(local) } : {}) };
     }
-    if (layout.shapes) more.shapes = layout.shapes.map((shape) => ({ ...shape, x0: local(shape.x0), x1: local(shape.x1) }));
+    if (layout.shapes)
+      more.shapes = layout.shapes.map((/** @type {any} */ shape) => ({
+        ...shape,
+        x0: local(shape.x0),
+        x1: local(shape.x1),
+      }));
     return more;
   };
-  const themed = (layout) => {
+  const themed = (/** @type {Layout} */ layout) => {
     const style = getComputedStyle(el);
     const ink = style.getPropertyValue("--jp-ui-font-color1").trim() || layout.font.color;
     const ground = style.getPropertyValue("--jp-layout-color2").trim() || "#fff";
@@ -108,15 +154,26 @@ function renderFigure(state, el, { send, signal }) {
   };
   let drawing = false;
   const draw = async () => {
-    if (drawing) { again = true; return; }
-    if (signal.aborted || !state.traces) return;
+    if (drawing) {
+      again = true;
+      return;
+    }
+    if (signal.aborted || !state.traces || !state.layout) return;
     if (!Plotly) {
       if (shelf.promise) {
-        try { Plotly = await shelf.promise; } catch (error) { wait.textContent = `The drawing library did not load: ${visible(String(error))}`; return; }
+        try {
+          Plotly = await shelf.promise;
+        } catch (error) {
+          wait.textContent = `The drawing library did not load: ${visible(String(error))}`;
+          return;
+        }
         if (signal.aborted) return;
       } else {
         shelf.waiting.add(draw);
-        if (Date.now() - shelf.asked > 5000) { shelf.asked = Date.now(); send({ want: "script" }); }
+        if (Date.now() - shelf.asked > 5000) {
+          shelf.asked = Date.now();
+          send({ want: "script" });
+        }
         return;
       }
     }
@@ -127,46 +184,71 @@ function renderFigure(state, el, { send, signal }) {
         again = false;
         await Plotly.react(plot, state.traces.map(copyOf), themed(state.layout), FIGURE_OPTIONS);
         drawn = true;
-        if (plot.clientWidth && plot.clientWidth !== width) { width = plot.clientWidth; await Plotly.Plots.resize(plot); }
+        if (plot.clientWidth && plot.clientWidth !== width) {
+          width = plot.clientWidth;
+          await Plotly.Plots.resize(plot);
+        }
       } while (again && !signal.aborted);
-    } finally { drawing = false; }
+    } finally {
+      drawing = false;
+    }
   };
 
   // The end of lines alone: appended in place, which leaves all else of the figure as it is drawn.
-  const extend = async (body, buffers) => {
-    if (!drawn || drawing || body.layout || body.figure) return draw();
-    const changes = body.changes;
-    const simple = changes.length > 0 && changes.every((change) =>
-      state.traces[change.trace].type === "scatter" && Object.keys(change.tails).every((key) => key === "x" || key === "y"));
+  const extend = async (/** @type {FigureBody} */ body, /** @type {Buffers} */ buffers) => {
+    const { changes } = body;
+    const { traces } = state;
+    if (!Plotly || !changes || !traces || !drawn || drawing || body.layout || body.figure) return draw();
+    const simple =
+      changes.length > 0 &&
+      changes.every(
+        (change) =>
+          traces[change.trace].type === "scatter" &&
+          Object.keys(change.tails).every((key) => key === "x" || key === "y"),
+      );
     if (!simple) return draw();
     drawing = true;
     try {
+      /** @type {{x: any[][], y: any[][]}} */
       const added = { x: [], y: [] };
+      /** @type {{x: number[], y: number[]}} */
       const lengths = { x: [], y: [] };
       for (const change of changes) {
-        const shown = plot.data[change.trace];
-        for (const key of ["x", "y"]) {
+        const shown = /** @type {any} */ (plot).data[change.trace];
+        for (const key of /** @type {const} */ (["x", "y"])) {
           const tail = numbers(change.tails[key], buffers);
           const corrected = Math.max(0, shown[key].length - change.drop - change.keep);
           // what is corrected is put in place, the rest appended; plotly drops what is too many in front
           shown[key] = shown[key].slice(0, change.drop + change.keep).concat(tail.slice(0, corrected));
           added[key].push(tail.slice(corrected));
-          lengths[key].push(state.traces[change.trace][key].length);
+          lengths[key].push(traces[change.trace][key].length);
         }
       }
-      await Plotly.extendTraces(plot, added, changes.map((change) => change.trace), lengths);
-    } finally { drawing = false; }
-    if (again) { again = false; await draw(); }
+      await Plotly.extendTraces(
+        plot,
+        added,
+        changes.map((change) => change.trace),
+        lengths,
+      );
+    } finally {
+      drawing = false;
+    }
+    if (again) {
+      again = false;
+      await draw();
+    }
   };
 
-  const theme = new MutationObserver(() => { if (drawn) draw(); });
+  const theme = new MutationObserver(() => {
+    if (drawn) draw();
+  });
   theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   // plotly's own `responsive` hears of windows alone, and a tab that opens or a pane that is dragged is none
   let width = 0;
   const size = new ResizeObserver(() => {
     if (!drawn || !plot.clientWidth || plot.clientWidth === width) return;
     width = plot.clientWidth;
-    Plotly.Plots.resize(plot);
+    Plotly?.Plots.resize(plot);
   });
   size.observe(plot);
   signal.addEventListener("abort", () => {
@@ -175,7 +257,7 @@ function renderFigure(state, el, { send, signal }) {
     shelf.waiting.delete(draw);
     if (Plotly && drawn) Plotly.purge(plot);
   });
-  return { draw: (body, buffers) => (body?.changes ? extend(body, buffers) : draw()) };
+  return { draw: (body, buffers) => (body?.changes && buffers ? extend(body, buffers) : draw()) };
 }
 
 export default panel({ receive: receiveFigure, render: renderFigure });

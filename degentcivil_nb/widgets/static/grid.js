@@ -7,6 +7,7 @@ const ROW_HEIGHT = 24;
 const OVERSCAN = 6;
 let gridCount = 0;
 
+/** @param {{source: GridSource, onOpen: (key: string) => void, onSort: (name: string) => void, signal: AbortSignal}} given */
 function makeGrid({ source, onOpen, onSort, signal }) {
   const id = `dc-grid-${++gridCount}-${Math.random().toString(36).slice(2, 7)}`;
   const el = make("div", "dc-grid");
@@ -23,31 +24,45 @@ function makeGrid({ source, onOpen, onSort, signal }) {
   top.append(head);
   el.append(top, body);
 
+  /** @type {Column[]} */
   let columns = [];
-  let rows = [];                 // row numbers in the order shown
-  let sort = null;               // {name, direction}
+  /** @type {number[]} */
+  let rows = []; // row numbers in the order shown
+  /** @type {Sort | null} */
+  let sort = null; // {name, direction}
+  /** @type {GridRow[]} */
   const pool = [];
-  const selected = new Set();    // keys
+  /** @type {Set<string>} */
+  const selected = new Set(); // keys
+  /** @type {{key: string | null, place: number, column: number}} */
   let active = { key: null, place: 0, column: 0 };
   let anchor = 0;
 
+  /**
+   * @param {Column[]} next
+   * @param {Map<string, number>} widths
+   */
   function setColumns(next, widths, rebuild = true) {
     columns = next;
-    const tracks = columns.map((c, i) => (i === columns.length - 1 ? `minmax(${widths.get(c.name)}ch, 1fr)` : `${widths.get(c.name)}ch`));
+    const tracks = columns.map((c, i) =>
+      i === columns.length - 1 ? `minmax(${widths.get(c.name)}ch, 1fr)` : `${widths.get(c.name)}ch`,
+    );
     el.style.setProperty("--dc-columns", tracks.join(" "));
     if (!rebuild) return; // only the widths are others
-    el.setAttribute("aria-colcount", columns.length);
-    head.replaceChildren(...columns.map((column, i) => {
-      const cell = make("div", `dc-cell dc-${column.kind}`);
-      cell.setAttribute("role", "columnheader");
-      cell.setAttribute("aria-colindex", i + 1);
-      const label = make("button", "dc-sort", visible(column.label || column.name));
-      label.tabIndex = -1;
-      label.title = `Sort by ${visible(column.name)}`;
-      label.addEventListener("click", () => onSort(column.name));
-      cell.append(label, make("span", "dc-arrow"));
-      return cell;
-    }));
+    el.setAttribute("aria-colcount", String(columns.length));
+    head.replaceChildren(
+      ...columns.map((column, i) => {
+        const cell = make("div", `dc-cell dc-${column.kind}`);
+        cell.setAttribute("role", "columnheader");
+        cell.setAttribute("aria-colindex", String(i + 1));
+        const label = make("button", "dc-sort", visible(column.label || column.name));
+        label.tabIndex = -1;
+        label.title = `Sort by ${visible(column.name)}`;
+        label.addEventListener("click", () => onSort(column.name));
+        cell.append(label, make("span", "dc-arrow"));
+        return cell;
+      }),
+    );
     for (const row of pool) row.el.remove();
     pool.length = 0;
     showSort();
@@ -56,15 +71,17 @@ function makeGrid({ source, onOpen, onSort, signal }) {
 
   function showSort() {
     [...head.children].forEach((cell, i) => {
-      const on = sort && columns[i].name === sort.name;
-      cell.lastChild.textContent = on ? (sort.direction > 0 ? "▲" : "▼") : "";
-      cell.setAttribute("aria-sort", on ? (sort.direction > 0 ? "ascending" : "descending") : "none");
+      const direction = sort !== null && columns[i].name === sort.name ? sort.direction : 0;
+      const arrow = cell.querySelector(".dc-arrow");
+      if (arrow) arrow.textContent = direction ? (direction > 0 ? "▲" : "▼") : "";
+      cell.setAttribute("aria-sort", direction ? (direction > 0 ? "ascending" : "descending") : "none");
     });
   }
 
+  /** @param {number[]} next */
   function setRows(next) {
     rows = next;
-    el.setAttribute("aria-rowcount", rows.length + 1);
+    el.setAttribute("aria-rowcount", String(rows.length + 1));
     body.style.height = `${rows.length * ROW_HEIGHT}px`;
     if (active.key !== null && (rows[active.place] === undefined || source.key(rows[active.place]) !== active.key)) {
       const place = rows.findIndex((row) => source.key(row) === active.key);
@@ -75,12 +92,13 @@ function makeGrid({ source, onOpen, onSort, signal }) {
   }
 
   function newRow() {
+    /** @type {GridRow} */
     const row = { el: make("div", "dc-row"), cells: [], place: -1 };
     row.el.setAttribute("role", "row");
     columns.forEach((column, i) => {
       const cell = make("div", `dc-cell dc-${column.kind}`);
       cell.setAttribute("role", "gridcell");
-      cell.setAttribute("aria-colindex", i + 1);
+      cell.setAttribute("aria-colindex", String(i + 1));
       const chip = column.kind === "state" ? make("span", "dc-chip") : null;
       if (chip) cell.append(chip);
       const text = document.createTextNode("");
@@ -92,16 +110,20 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     return row;
   }
 
+  /**
+   * @param {GridRow} row
+   * @param {number} place
+   */
   function drawRow(row, place) {
     const number = rows[place];
     const key = source.key(number);
     if (row.place !== place) {
       row.place = place;
       row.el.style.transform = `translateY(${place * ROW_HEIGHT}px)`;
-      row.el.setAttribute("aria-rowindex", place + 2);
+      row.el.setAttribute("aria-rowindex", String(place + 2));
       row.el.id = `${id}-${place}`;
     }
-    row.el.setAttribute("aria-selected", selected.has(key));
+    row.el.setAttribute("aria-selected", String(selected.has(key)));
     row.el.dataset.tone = source.tone(number);
     columns.forEach((column, i) => {
       const cell = row.cells[i];
@@ -125,13 +147,21 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     // a place keeps its row while both are in sight, so that scrolling touches only what comes in
     const free = pool.filter((row) => row.place < first || row.place >= first + count);
     const byPlace = new Map(pool.map((row) => [row.place, row]));
-    for (let place = first; place < first + count; place++) drawRow(byPlace.get(place) ?? free.shift(), place);
-    for (const row of free) { row.el.hidden = true; row.place = -1; }
+    for (let place = first; place < first + count; place++)
+      drawRow(byPlace.get(place) ?? free.shift() ?? newRow(), place);
+    for (const row of free) {
+      row.el.hidden = true;
+      row.place = -1;
+    }
     for (const row of pool) if (row.place >= 0) row.el.hidden = false;
     el.toggleAttribute("aria-activedescendant", false);
     if (active.key !== null) el.setAttribute("aria-activedescendant", `${id}-active`);
   }
 
+  /**
+   * @param {number} place
+   * @param {number} column
+   */
   function move(place, column, { extend = false, toggle = false, keep = false } = {}) {
     if (!rows.length) return;
     place = Math.max(0, Math.min(rows.length - 1, place));
@@ -145,56 +175,97 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     } else {
       anchor = place;
       if (toggle) selected.has(key) ? selected.delete(key) : selected.add(key);
-      else if (!keep) { selected.clear(); selected.add(key); }
+      else if (!keep) {
+        selected.clear();
+        selected.add(key);
+      }
     }
     scrollTo(place);
     refresh();
   }
 
+  /** @param {number} place */
   function scrollTo(place) {
     const above = place * ROW_HEIGHT;
     const room = el.clientHeight - head.offsetHeight;
     if (above < el.scrollTop) el.scrollTop = above;
     else if (above + ROW_HEIGHT > el.scrollTop + room) el.scrollTop = above + ROW_HEIGHT - room;
     const cell = head.children[active.column];
-    if (!cell) return;
+    if (!(cell instanceof HTMLElement)) return;
     if (cell.offsetLeft < el.scrollLeft) el.scrollLeft = cell.offsetLeft;
     const right = cell.offsetLeft + cell.offsetWidth;
-    if (right > el.scrollLeft + el.clientWidth && cell.offsetWidth < el.clientWidth) el.scrollLeft = right - el.clientWidth;
+    if (right > el.scrollLeft + el.clientWidth && cell.offsetWidth < el.clientWidth)
+      el.scrollLeft = right - el.clientWidth;
   }
 
+  /**
+   * @param {Event} event
+   * @param {string} selector
+   * @returns {HTMLElement | null}
+   */
+  const around = (event, selector) => (event.target instanceof Element ? event.target.closest(selector) : null);
+
+  /** @param {Event} event */
   function placeOf(event) {
-    const rowEl = event.target.closest?.(".dc-body > .dc-row");
+    const rowEl = around(event, ".dc-body > .dc-row");
     const row = rowEl && pool.find((candidate) => candidate.el === rowEl);
     if (!row) return null;
-    const cell = event.target.closest(".dc-cell");
-    return { place: row.place, column: Math.max(0, row.cells.findIndex((candidate) => candidate.el === cell)) };
+    const cell = around(event, ".dc-cell");
+    return {
+      place: row.place,
+      column: Math.max(
+        0,
+        row.cells.findIndex((candidate) => candidate.el === cell),
+      ),
+    };
   }
 
   const page = () => Math.max(1, Math.floor((el.clientHeight - head.offsetHeight) / ROW_HEIGHT) - 1);
-  const KEYS = {
-    ArrowDown: () => [active.place + 1, active.column],
-    ArrowUp: () => [active.place - 1, active.column],
-    ArrowRight: () => [active.place, active.column + 1],
-    ArrowLeft: () => [active.place, active.column - 1],
-    PageDown: () => [active.place + page(), active.column],
-    PageUp: () => [active.place - page(), active.column],
-    Home: (event) => [event.ctrlKey || event.metaKey ? 0 : active.place, 0],
-    End: (event) => [event.ctrlKey || event.metaKey ? rows.length - 1 : active.place, columns.length - 1],
-  };
+  /**
+   * Give where a key leads to.
+   * @param {KeyboardEvent} event
+   * @returns {[place: number, column: number] | null}
+   */
+  function target({ key, ctrlKey, metaKey }) {
+    const { place, column } = active;
+    const far = ctrlKey || metaKey;
+    switch (key) {
+      case "ArrowDown":
+        return [place + 1, column];
+      case "ArrowUp":
+        return [place - 1, column];
+      case "ArrowRight":
+        return [place, column + 1];
+      case "ArrowLeft":
+        return [place, column - 1];
+      case "PageDown":
+        return [place + page(), column];
+      case "PageUp":
+        return [place - page(), column];
+      case "Home":
+        return [far ? 0 : place, 0];
+      case "End":
+        return [far ? rows.length - 1 : place, columns.length - 1];
+      default:
+        return null;
+    }
+  }
   el.addEventListener("keydown", (event) => {
     const control = event.ctrlKey || event.metaKey;
-    if (event.target.closest("button")) return;
-    if (KEYS[event.key]) {
-      const [place, column] = active.key === null ? [0, 0] : KEYS[event.key](event);
+    if (around(event, "button")) return;
+    const next = target(event);
+    if (next) {
+      const [place, column] = active.key === null ? [0, 0] : next;
       move(place, column, { extend: event.shiftKey, keep: control && !event.shiftKey });
     } else if (event.key === "Enter" && active.key !== null) onOpen(active.key);
     else if (event.key === " " && active.key !== null) move(active.place, active.column, { toggle: true });
     else if (control && event.key.toLowerCase() === "a") {
       for (const row of rows) selected.add(source.key(row));
       refresh();
-    } else if (event.key === "Escape") { selected.clear(); refresh(); }
-    else return;
+    } else if (event.key === "Escape") {
+      selected.clear();
+      refresh();
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -202,19 +273,19 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     const at = placeOf(event);
     if (!at) return;
     move(at.place, at.column, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
-    const cut = event.target.closest(".dc-cell")?.textContent.endsWith("…");
-    if (cut || event.detail === 2) onOpen(active.key);
+    const cut = around(event, ".dc-cell")?.textContent?.endsWith("…");
+    if ((cut || event.detail === 2) && active.key !== null) onOpen(active.key);
   });
   el.addEventListener("mouseover", (event) => {
     const at = placeOf(event);
-    const cell = event.target.closest?.(".dc-cell");
+    const cell = around(event, ".dc-cell");
     if (!at || !cell) return;
     const column = columns[at.column];
     const value = source.value(rows[at.place], column.name);
-    cell.title = column.kind === "time" ? (Number.isNaN(value) ? "" : utcTime(value)) : cellText(value, column.kind);
+    cell.title = column.kind === "time" ? utcTime(Number(value)) : cellText(value, column.kind);
   });
   el.addEventListener("copy", (event) => {
-    if (!selected.size) return;
+    if (!selected.size || !event.clipboardData) return;
     event.clipboardData.setData("text/plain", tsv());
     event.preventDefault();
     event.stopPropagation();
@@ -234,11 +305,25 @@ function makeGrid({ source, onOpen, onSort, signal }) {
   }
 
   return {
-    el, setColumns, setRows, refresh, tsv,
-    setSort(next) { sort = next; showSort(); },
+    el,
+    setColumns,
+    setRows,
+    refresh,
+    tsv,
+    /** @param {Sort | null} next */
+    setSort(next) {
+      sort = next;
+      showSort();
+    },
     atEnd: () => el.scrollTop + el.clientHeight >= el.scrollHeight - ROW_HEIGHT,
-    toEnd() { el.scrollTop = el.scrollHeight; refresh(); },
-    shift(count) { el.scrollTop -= count * ROW_HEIGHT; },
+    toEnd() {
+      el.scrollTop = el.scrollHeight;
+      refresh();
+    },
+    /** @param {number} count */
+    shift(count) {
+      el.scrollTop -= count * ROW_HEIGHT;
+    },
     selectedCount: () => selected.size,
   };
 }

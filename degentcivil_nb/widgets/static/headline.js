@@ -1,18 +1,34 @@
 // The head line: figures of stable width, three buttons, and what became of the last press.
 
-const RUN_SIGNS = new Map([["running", "▶"], ["pausing", "◐"], ["paused", "⏸"], ["finished", "■"], ["unfinished", "■"], ["recording", "●"], ["dead", "✕"]]);
+const RUN_ICONS = new Map([
+  ["running", "running"],
+  ["pausing", "pausing"],
+  ["paused", "paused"],
+  ["finished", "over"],
+  ["unfinished", "over"],
+  ["recording", "recording"],
+  ["dead", "dead"],
+]);
 const OVER = new Set(["finished", "unfinished", "dead"]); // states that a run does not leave
-const LINK_SIGNS = new Map([["live", "●"], ["connecting", "◌"], ["reconnecting", "↻"], ["closed", "✕"], ["recording", "■"]]);
+const LINK_SIGNS = new Map([
+  ["live", "●"],
+  ["connecting", "◌"],
+  ["reconnecting", "↻"],
+  ["closed", "✕"],
+  ["recording", "■"],
+]);
 const QUEUED_AFTER_MS = 400;
-const QUIET_S = 3;            // so long without a checkpoint is worth a word
-const DONE_MS = 15_000;       // what was done is no news after that
+const QUIET_S = 3; // so long without a checkpoint is worth a word
+const DONE_MS = 15_000; // what was done is no news after that
 
+/** @type {Script<HeadlineState, HeadlineBody>["receive"]} */
 function receiveHeadline(state, body) {
   const { jobs, ...figures } = body;
   Object.assign(state, figures);
   state.job = jobs[jobs.length - 1] ?? state.job;
 }
 
+/** @type {Script<HeadlineState, HeadlineBody>["render"]} */
 function renderHeadline(state, el, { send, standing, signal }) {
   const bar = make("div", "dc-headline");
   bar.setAttribute("role", "toolbar");
@@ -29,38 +45,68 @@ function renderHeadline(state, el, { send, standing, signal }) {
   const recording = figure("recording", "dc-recording");
   const buttons = make("span", "dc-buttons");
   const steps = make("input", "dc-steps dc-number");
-  Object.assign(steps, { type: "number", min: 1, value: 1, title: "how many ticks a step is" });
+  Object.assign(steps, { type: "number", min: "1", value: "1", title: "how many ticks a step is" });
   steps.setAttribute("aria-label", "ticks a step");
-  const pause = button("⏸ pause", "pause");
-  const step = button("⏭ step", "step");
-  const resume = button("▶ resume", "resume");
+  const pause = button("paused", "pause");
+  const step = button("step", "step");
+  const resume = button("running", "resume");
   buttons.append(pause, step, steps, resume);
   const feedback = make("div", "dc-feedback");
   feedback.setAttribute("role", "status");
   bar.append(run.el, tick.el, link.el, quiet.el, rate.el, lag.el, gaps.el, errors.el, recording.el, buttons);
   el.append(bar, feedback);
+  /** @type {string | null} */
   let waiting = null;
-  let clearing = null;
-  let told = null;      // the job that the line was last about
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let clearing;
+  /** @type {Job | null} */
+  let told = null; // the job that the line was last about
   signal.addEventListener("abort", () => clearTimeout(clearing));
 
+  /**
+   * @param {string} label
+   * @param {string} className
+   */
   function figure(label, className, unit = "") {
     const box = make("span", `dc-reading ${className}`);
     const value = make("span", "dc-value", "–");
     box.append(make("span", "dc-label dc-dim", label), value);
     if (unit) box.append(make("span", "dc-unit dc-dim", unit));
-    return { el: box, show(on) { box.hidden = !on; }, set(text, tone = "") { if (value.textContent !== text) value.textContent = text; box.dataset.tone = tone; } };
+    let pictured = "";
+    return {
+      el: box,
+      /** @param {boolean} on */
+      show(on) {
+        box.hidden = !on;
+      },
+      /** @param {string} text */
+      set(text, tone = "", picture = "") {
+        if (value.textContent !== text || pictured !== picture) {
+          value.textContent = text;
+          if (picture) value.prepend(icon(picture));
+        }
+        pictured = picture;
+        box.dataset.tone = tone;
+      },
+    };
   }
 
-  function button(text, command) {
-    const it = make("button", `dc-${command}`, text);
+  /**
+   * @param {string} picture
+   * @param {string} command
+   */
+  function button(picture, command) {
+    const it = make("button", `dc-${command}`);
+    it.append(icon(picture), document.createTextNode(command));
     it.addEventListener("click", () => press(command));
     return it;
   }
 
+  /** @param {string} command */
   function press(command) {
     if (standing()?.over) return; // the buttons look so, and the keyboard must not do more
     const id = Math.random().toString(36).slice(2);
+    /** @type {{command: string, id: string, at: number, ticks?: number}} */
     const content = { command, id, at: Date.now() };
     if (command === "step") content.ticks = Math.max(1, Math.round(Number(steps.value)) || 1);
     waiting = id;
@@ -71,45 +117,74 @@ function renderHeadline(state, el, { send, standing, signal }) {
     send(content);
   }
 
+  /**
+   * @param {string} text
+   * @param {string} tone
+   */
   function say(text, tone) {
     feedback.textContent = visible(text);
     feedback.dataset.tone = tone;
   }
 
   // What was done is dated and goes by itself; what failed is dated and stays.
+  /** @param {Job} job */
   function report(job) {
     if (job.number === told?.number && job.changed === told.changed) return;
     told = job;
     clearTimeout(clearing);
-    if (job.state === "sent") { say(`${job.line}: on its way`, "sent"); return; }
+    if (job.state === "sent") {
+      say(`${job.line}: on its way`, "sent");
+      return;
+    }
     const age = job.at ? Date.now() - job.at * 1000 : 0;
-    if (job.state === "done" && age > DONE_MS) { say("", ""); return; }
+    if (job.state === "done" && age > DONE_MS) {
+      say("", "");
+      return;
+    }
     say(`${job.line}: ${job.text}${job.at ? `, at ${localTime(job.at).replace(/\.\d+$/, "")}` : ""}`, job.state);
     if (job.state === "done") clearing = setTimeout(() => say("", ""), DONE_MS - Math.max(0, age));
   }
 
   // How the run is; where nobody can know it any more, how it was.
+  /** @param {boolean} known */
   function showRun(known) {
     const name = state.run_state ? visible(String(state.run_state)) : "";
-    const sure = known || OVER.has(state.run_state);
-    const shown = sure ? `${RUN_SIGNS.get(state.run_state) ?? "?"} ${name}` : `was ${name}`;
-    run.set(name ? shown : "–", sure && name ? name : "");
+    const sure = known || OVER.has(state.run_state ?? "");
+    const shown = sure ? name : `was ${name}`;
+    run.set(name ? shown : "–", sure && name ? name : "", sure ? (RUN_ICONS.get(state.run_state ?? "") ?? "") : "");
   }
 
+  /** @param {Standing | null} at */
   function showLink(at) {
     const still = state.connection === "recording";
-    if (at?.kernel) { link.set(at.sign, "bad"); return; }
+    if (at?.kernel) {
+      link.set(at.sign ?? "–", "bad");
+      return;
+    }
     const again = state.reconnects ? ` ↻${formatCount(state.reconnects)}` : "";
     const circuit = state.circuit === "open" ? ", circuit open" : "";
-    const sign = LINK_SIGNS.get(state.connection) ?? "?";
-    link.set(`${sign} ${visible(String(state.connection ?? "–"))}${circuit}${again}`, state.connection === "live" ? "good" : still ? "" : "bad");
-    link.el.title = state.reconnects ? `reconnected ${formatCount(state.reconnects)} times: the connection panel says when and why` : "";
+    const sign = LINK_SIGNS.get(state.connection ?? "") ?? "?";
+    link.set(
+      `${sign} ${visible(String(state.connection ?? "–"))}${circuit}${again}`,
+      state.connection === "live" ? "good" : still ? "" : "bad",
+    );
+    link.el.title = state.reconnects
+      ? `reconnected ${formatCount(state.reconnects)} times: the connection panel says when and why`
+      : "";
   }
 
   // How long nothing came, while the run says that it goes on.
+  /** @param {boolean} known */
   function showQuiet(known) {
-    const [seconds, what] = typeof state.checkpoint_age_s === "number" ? [state.checkpoint_age_s, "last checkpoint"] : [state.message_age_s, "last message"];
-    const told = known && typeof seconds === "number" && seconds >= QUIET_S && (state.run_state === "running" || state.run_state === "pausing" || !state.run_state);
+    const [seconds, what] =
+      typeof state.checkpoint_age_s === "number"
+        ? [state.checkpoint_age_s, "last checkpoint"]
+        : [state.message_age_s, "last message"];
+    const told =
+      known &&
+      typeof seconds === "number" &&
+      seconds >= QUIET_S &&
+      (state.run_state === "running" || state.run_state === "pausing" || !state.run_state);
     quiet.show(told);
     if (told) quiet.set(`${what} ${Math.floor(seconds).toLocaleString("en-US")} s ago`, "warn");
     quiet.el.title = "the simulation is busy with one long tick, waits for something, or hangs";
@@ -120,7 +195,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     const gone = at?.kernel === true;
     const still = state.connection === "recording"; // a run that is looked at from disk
     const live = !gone && state.connection === "live";
-    showRun(live || still && !gone);
+    showRun(live || (still && !gone));
     tick.set(formatCount(state.tick));
     showLink(at);
     showQuiet(live);
@@ -129,7 +204,9 @@ function renderHeadline(state, el, { send, standing, signal }) {
     rate.set(live ? formatCount(state.messages_per_s) : "–");
     lag.set(live && typeof state.lag_s === "number" ? formatCount(state.lag_s * 1000) : "–");
     gaps.set(formatCount(state.gaps), state.gaps ? "warn" : "");
-    gaps.el.title = state.gaps ? `${state.missing === null ? "an unknown number of" : formatCount(state.missing)} events are missing: session.gaps()` : "nothing is missing";
+    gaps.el.title = state.gaps
+      ? `${state.missing === null ? "an unknown number of" : formatCount(state.missing)} events are missing: session.gaps()`
+      : "nothing is missing";
     errors.set(formatCount(state.errors), state.errors ? "warn" : "");
     const recorded = visible(String(state.recording ?? ""));
     recording.show(recorded !== "");
@@ -137,7 +214,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     const cut = recorded.length > 40 ? `${recorded.slice(0, 39)}…` : recorded;
     recording.set(gone ? `was ${cut}` : cut, gone ? "" : recorded === "writing" ? "good" : "bad");
     const commands = live && at === null && state.dialect === "v1";
-    const over = OVER.has(state.run_state);
+    const over = OVER.has(state.run_state ?? "");
     pause.disabled = !commands || over || state.run_state === "paused";
     step.disabled = steps.disabled = !commands || over;
     resume.disabled = !commands || over || state.run_state === "running";
@@ -154,6 +231,10 @@ function renderHeadline(state, el, { send, standing, signal }) {
     }
   }
 
+  /**
+   * @param {Standing | null} at
+   * @param {boolean} over
+   */
   function whyNot(at, over) {
     if (at !== null) return `${visible(at.what)}.`;
     if (state.dialect && state.dialect !== "v1") return "This server takes no commands.";

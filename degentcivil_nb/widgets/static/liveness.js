@@ -1,43 +1,93 @@
 // Whether what a panel shows is still so: the kernel's signals, a beat each second, and messages that cannot be sent.
 
-const BEAT_MS = 1000;          // Python's refresher says something at least this often to a page that shows the panel
-const PATIENCE_MS = 5000;      // so much silence means that something is wrong
-const ASK_MS = 2500;           // before that, the page asks: Python may have given it up for slow
+const BEAT_MS = 1000; // Python's refresher says something at least this often to a page that shows the panel
+const PATIENCE_MS = 5000; // so much silence means that something is wrong
+const ASK_MS = 2500; // before that, the page asks: Python may have given it up for slow
 const AGAIN = "Run the cells again to follow the run.";
+/** @type {Map<string, {sign: string, what: string, todo: string, rank: number}>} */
 const PROBLEMS = new Map([
   ["restarted", { sign: "✕ no kernel", what: "The kernel was restarted", todo: AGAIN, rank: 3 }],
   ["died", { sign: "✕ no kernel", what: "The kernel died and was started anew", todo: AGAIN, rank: 4 }],
-  ["dead", { sign: "✕ no kernel", what: "The kernel was shut down or died", todo: "Start it (Kernel › Restart Kernel) and run the cells again.", rank: 5 }],
-  ["closed", { sign: "✕ closed", what: "This panel was closed in Python, or belongs to an earlier kernel", todo: "Run its cell again to have a new one.", rank: 2 }],
+  [
+    "dead",
+    {
+      sign: "✕ no kernel",
+      what: "The kernel was shut down or died",
+      todo: "Start it (Kernel › Restart Kernel) and run the cells again.",
+      rank: 5,
+    },
+  ],
+  [
+    "closed",
+    {
+      sign: "✕ closed",
+      what: "This panel was closed in Python, or belongs to an earlier kernel",
+      todo: "Run its cell again to have a new one.",
+      rank: 2,
+    },
+  ],
   ["unsent", { sign: "✕ no kernel", what: "The kernel that fed this panel is gone", todo: AGAIN, rank: 1 }],
-  ["cut", { sign: "✕ cut off", what: "The page has lost its line to the kernel", todo: "It connects again by itself; if it does not, reload the page.", rank: 0 }],
-  ["quiet", { sign: "◌ silent", what: "Nothing was heard from the kernel for some seconds", todo: "It is busy with code that lets no other thread run, or it is gone: wait, or restart it and run the cells again.", rank: 0 }],
+  [
+    "cut",
+    {
+      sign: "✕ cut off",
+      what: "The page has lost its line to the kernel",
+      todo: "It connects again by itself; if it does not, reload the page.",
+      rank: 0,
+    },
+  ],
+  [
+    "quiet",
+    {
+      sign: "◌ silent",
+      what: "Nothing was heard from the kernel for some seconds",
+      todo: "It is busy with code that lets no other thread run, or it is gone: wait, or restart it and run the cells again.",
+      rank: 0,
+    },
+  ],
 ]);
-const KERNEL_STATUS = new Map([["restarting", "restarted"], ["autorestarting", "died"], ["dead", "dead"], ["terminating", "dead"]]);
+const KERNEL_STATUS = new Map([
+  ["restarting", "restarted"],
+  ["autorestarting", "died"],
+  ["dead", "dead"],
+  ["terminating", "dead"],
+]);
 
 // Watch one model. `changed()` is called when there is another problem, or none; `ask()` when Python should say all anew.
+/**
+ * @param {Model} model
+ * @param {{changed: () => void, ask: (anew: boolean) => void}} told
+ * @returns {Life}
+ */
 function watchLiveness(model, { changed, ask }) {
-  let lasting = null;   // what no message can mend: this model's Python side is gone
-  let passing = null;   // "cut" or "quiet"
+  /** @type {string | null} */
+  let lasting = null; // what no message can mend: this model's Python side is gone
+  /** @type {string | null} */
+  let passing = null; // "cut" or "quiet"
   let heardAt = Date.now();
-  let quiet = 0;        // ms without a message while the page was visible
+  let quiet = 0; // ms without a message while the page was visible
   let looked = 0;
-  let timer = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
 
+  const rankOf = (/** @type {string | null} */ name) => PROBLEMS.get(name ?? "")?.rank ?? -1;
+
+  /** @param {string} name */
   function tell(name) {
-    const rank = PROBLEMS.get(name).rank;
+    const rank = rankOf(name);
     if (rank === 0) {
       if (passing === name || passing === "cut") return;
       passing = name;
     } else {
-      if (lasting !== null && PROBLEMS.get(lasting).rank >= rank) return;
+      if (rankOf(lasting) >= rank) return;
       lasting = name;
     }
     changed();
   }
 
-  function mended(name = passing) {
-    if (passing === null || passing !== name) return;
+  /** @param {string} name */
+  function mended(name) {
+    if (passing !== name) return;
     passing = null;
     quiet = 0;
     changed();
@@ -55,35 +105,69 @@ function watchLiveness(model, { changed, ask }) {
   }
 
   const kernel = model.widget_manager?.kernel;
-  const onStatus = (_, status) => { const name = KERNEL_STATUS.get(status); if (name) tell(name); };
+  /** @type {(sender: unknown, status: string) => void} */
+  const onStatus = (_, status) => {
+    const name = KERNEL_STATUS.get(status);
+    if (name) tell(name);
+  };
+  /** @type {(sender: unknown, status: string) => void} */
   const onLine = (_, status) => {
-    if (status === "connected") { if (passing === "cut") { mended("cut"); ask(false); } } else tell("cut");
+    if (status === "connected") {
+      if (passing === "cut") {
+        mended("cut");
+        ask(false);
+      }
+    } else tell("cut");
   };
   const onEnd = () => tell("dead");
   kernel?.statusChanged?.connect(onStatus);
   kernel?.connectionStatusChanged?.connect(onLine);
   kernel?.disposed?.connect(onEnd);
   const classic = globalThis.Jupyter?.notebook?.events; // nbclassic
+  /** @type {[string, () => void][]} */
   const CLASSIC = [
-    ["kernel_restarting.Kernel", () => tell("restarted")], ["kernel_autorestarting.Kernel", () => tell("died")],
-    ["kernel_dead.Kernel kernel_killed.Session", onEnd], ["kernel_disconnected.Kernel", () => tell("cut")],
-    ["kernel_connected.Kernel", () => { if (passing === "cut") { mended("cut"); ask(false); } }],
+    ["kernel_restarting.Kernel", () => tell("restarted")],
+    ["kernel_autorestarting.Kernel", () => tell("died")],
+    ["kernel_dead.Kernel kernel_killed.Session", onEnd],
+    ["kernel_disconnected.Kernel", () => tell("cut")],
+    [
+      "kernel_connected.Kernel",
+      () => {
+        if (passing === "cut") {
+          mended("cut");
+          ask(false);
+        }
+      },
+    ],
   ];
   if (classic?.on) for (const [name, call] of CLASSIC) classic.on(name, call);
 
   return {
     tell,
-    heard() { heardAt = Date.now(); quiet = 0; mended("quiet"); },
+    heard() {
+      heardAt = Date.now();
+      quiet = 0;
+      mended("quiet");
+    },
     // Silence counts only while Python has a reason to speak: while the panel is on view.
     showing(on) {
       clearInterval(timer);
       quiet = 0;
       looked = Date.now();
-      timer = on ? setInterval(look, BEAT_MS / 2) : null;
+      timer = on ? setInterval(look, BEAT_MS / 2) : undefined;
     },
     problem() {
-      const found = PROBLEMS.get(lasting ?? passing);
-      return found ? { sign: found.sign, what: found.what, todo: found.todo, since: heardAt / 1000, over: lasting !== null, kernel: true } : null;
+      const found = PROBLEMS.get(lasting ?? passing ?? "");
+      return found
+        ? {
+            sign: found.sign,
+            what: found.what,
+            todo: found.todo,
+            since: heardAt / 1000,
+            over: lasting !== null,
+            kernel: true,
+          }
+        : null;
     },
     close() {
       clearInterval(timer);

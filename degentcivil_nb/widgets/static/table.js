@@ -1,5 +1,6 @@
 // The table panel: toolbar, grid, and the whole of one row.
 
+/** @param {TableState} state */
 function emptyTable(state) {
   state.columns = [];
   state.keys = [];
@@ -8,6 +9,17 @@ function emptyTable(state) {
   state.dropped = 0;
 }
 
+/**
+ * @param {TableState} state
+ * @param {string} name
+ */
+function columnOf(state, name) {
+  const cells = state.cells.get(name);
+  if (!cells) throw new TypeError(`there is no column ${name}`);
+  return cells;
+}
+
+/** @type {Script<TableState, TableBody>["receive"]} */
 function receiveTable(state, body, buffers) {
   const bytes = alignedBytes(buffers[0]);
   if (body.columns) {
@@ -15,31 +27,39 @@ function receiveTable(state, body, buffers) {
     state.columns = body.columns;
     for (const column of state.columns) state.cells.set(column.name, []);
   }
-  if (body.limits) Object.assign(state, body.limits);
   for (const [name, part] of Object.entries(body.set ?? {})) {
     const values = unpackValues(part, bytes, state.colours);
-    const column = state.cells.get(name);
-    unpackPlaces(part, bytes).forEach((row, i) => { column[row] = values[i]; });
+    const column = columnOf(state, name);
+    unpackPlaces(part, bytes).forEach((row, i) => {
+      column[row] = values[i];
+    });
   }
   if (body.add) {
     push(state.keys, body.add.keys);
     for (const [name, part] of Object.entries(body.add.cells)) {
-      push(state.cells.get(name), unpackValues(part, bytes, state.colours));
+      push(columnOf(state, name), unpackValues(part, bytes, state.colours));
     }
   }
   const over = body.keep === undefined ? 0 : Math.max(0, state.keys.length - body.keep);
   if (over) {
     state.dropped += over;
     state.keys.splice(0, over);
-    for (const column of state.columns) state.cells.get(column.name).splice(0, over);
+    for (const cells of state.cells.values()) cells.splice(0, over);
   }
-  for (const name of ["empty", "note", "follow", "tones"]) if (name in body) state[name] = body[name];
+  const { empty = state.empty, note = state.note, follow = state.follow, tones = state.tones } = body;
+  Object.assign(state, { empty, note, follow, tones });
 }
 
+/**
+ * @template Item
+ * @param {Item[]} list
+ * @param {ArrayLike<Item> & Iterable<Item>} more
+ */
 function push(list, more) {
   for (const item of more) list.push(item);
 }
 
+/** @type {Script<TableState, TableBody>["render"]} */
 function renderTable(state, el, { send, standing, signal }) {
   const bar = make("div", "dc-bar");
   const filter = make("input", "dc-filter");
@@ -61,33 +81,41 @@ function renderTable(state, el, { send, standing, signal }) {
   const detail = makeDetail();
   const note = make("div", "dc-note dc-dim");
 
+  /** @type {Set<string>} */
   const hiddenColumns = new Set();
-  let known = null;          // the columns that the choices were made for
+  /** @type {Column[] | null} */
+  let known = null; // the columns that the choices were made for
+  /** @type {Sort | null} */
   let sort = null;
   let following = true;
   let dropped = 0;
   let shownCount = 0;
-  let widths = new Map();    // in ch, by column
+  /** @type {Map<string, number>} */
+  let widths = new Map(); // in ch, by column
   let measured = 0;
-  let awaited = null;        // the key whose detail was asked for
-  const shownColumns = () => state.columns.filter((column) => !hiddenColumns.has(column.name));
+  /** @type {string | null} */
+  let awaited = null; // the key whose detail was asked for
+  const shownColumns = () => (state.columns ?? []).filter((column) => !hiddenColumns.has(column.name));
+  /** @type {GridSource} */
   const source = {
     key: (row) => state.keys[row],
-    value: (row, name) => state.cells.get(name)[row],
-    colour: (text) => state.colours.get(text) ?? "transparent",
-    tone: (row) => (state.tones ? state.cells.get(state.tones)?.[row] ?? "" : ""),
+    value: (row, name) => columnOf(state, name)[row],
+    colour: (text) => state.colours.get(typeof text === "string" ? text : null) ?? "transparent",
+    tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
   };
   const grid = makeGrid({ source, signal, onOpen: open, onSort: sortBy });
   el.append(bar, grid.el, empty, detail.el, note);
 
+  /** @param {string} key */
   function open(key) {
     awaited = key;
     detail.wait(key);
     const at = standing();
-    if (at?.kernel && at.over) detail.show({ title: key, text: `${at.what}, and the rest of this row with it.` });
+    if (at?.kernel && at.over) detail.show({ key, title: key, text: `${at.what}, and the rest of this row with it.` });
     else send({ detail: key });
   }
 
+  /** @param {string} name */
   function sortBy(name) {
     if (sort?.name !== name) sort = { name, direction: 1 };
     else sort = sort.direction > 0 ? { name, direction: -1 } : null;
@@ -96,21 +124,25 @@ function renderTable(state, el, { send, standing, signal }) {
   }
 
   function chooseColumns() {
-    known = state.columns;
+    const columns = state.columns ?? [];
+    known = columns;
     widths = new Map();
-    choices.replaceChildren(...state.columns.map((column) => {
-      const label = make("label");
-      const box = make("input");
-      box.type = "checkbox";
-      box.checked = !hiddenColumns.has(column.name);
-      box.addEventListener("change", () => {
-        if (box.checked) hiddenColumns.delete(column.name); else hiddenColumns.add(column.name);
-        layOut();
-        arrange();
-      });
-      label.append(box, document.createTextNode(` ${visible(column.label || column.name)}`));
-      return label;
-    }));
+    choices.replaceChildren(
+      ...columns.map((column) => {
+        const label = make("label");
+        const box = make("input");
+        box.type = "checkbox";
+        box.checked = !hiddenColumns.has(column.name);
+        box.addEventListener("change", () => {
+          if (box.checked) hiddenColumns.delete(column.name);
+          else hiddenColumns.add(column.name);
+          layOut();
+          arrange();
+        });
+        label.append(box, document.createTextNode(` ${visible(column.label || column.name)}`));
+        return label;
+      }),
+    );
     layOut();
   }
 
@@ -118,8 +150,11 @@ function renderTable(state, el, { send, standing, signal }) {
   function layOut(force = true) {
     let grown = force;
     for (const column of shownColumns()) {
-      const width = columnWidth(column, state.cells.get(column.name));
-      if (width > (widths.get(column.name) ?? 0)) { widths.set(column.name, width); grown = true; }
+      const width = columnWidth(column, columnOf(state, column.name));
+      if (width > (widths.get(column.name) ?? 0)) {
+        widths.set(column.name, width);
+        grown = true;
+      }
     }
     measured = performance.now();
     if (grown) grid.setColumns(shownColumns(), widths, force);
@@ -131,17 +166,18 @@ function renderTable(state, el, { send, standing, signal }) {
     let rows = Array.from({ length: total }, (_, row) => row);
     const test = rowFilter(filter.value, shownColumns(), state.cells);
     if (test) rows = rows.filter(test);
-    if (sort && state.cells.has(sort.name)) {
-      const column = state.columns.find((candidate) => candidate.name === sort.name);
-      rows.sort(rowComparer(state.cells.get(sort.name), column.kind, sort.direction));
-    }
+    const by = sort;
+    const column = by && state.columns.find((candidate) => candidate.name === by.name);
+    if (column) rows.sort(rowComparer(columnOf(state, column.name), column.kind, by.direction));
     const stays = state.follow && !sort;
     if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);
     dropped = state.dropped;
     grid.setRows(rows);
     if (stays && following) grid.toEnd();
-    const numbers = (n) => n.toLocaleString("en-US");
-    count.textContent = test ? `${numbers(rows.length)} of ${numbers(total)} rows` : `${numbers(total)} row${total === 1 ? "" : "s"}`;
+    const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");
+    count.textContent = test
+      ? `${numbers(rows.length)} of ${numbers(total)} rows`
+      : `${numbers(total)} row${total === 1 ? "" : "s"}`;
     const fresh = state.dropped + total - shownCount;
     jump.hidden = !(stays && !following);
     jump.textContent = fresh > 0 ? `↓ ${numbers(fresh)} newer` : "↓ follow";
@@ -149,7 +185,7 @@ function renderTable(state, el, { send, standing, signal }) {
     empty.hidden = rows.length > 0;
     grid.el.hidden = rows.length === 0;
     empty.classList.toggle("dc-tall", total > 0); // the page below must not jump while somebody types
-    empty.textContent = total ? "No row has these words." : state.empty ?? "";
+    empty.textContent = total ? "No row has these words." : (state.empty ?? "");
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
   }
@@ -162,14 +198,28 @@ function renderTable(state, el, { send, standing, signal }) {
     } catch {
       copy.textContent = "select rows and press Ctrl+C";
     }
-    setTimeout(() => { copy.textContent = "copy"; }, 1500);
+    setTimeout(() => {
+      copy.textContent = "copy";
+    }, 1500);
   });
-  grid.el.addEventListener("scroll", () => {
-    if (!state.follow) return;
-    const now = grid.atEnd();
-    if (now !== following) { following = now; if (!now) shownCount = state.dropped + state.keys.length; jump.hidden = now || !!sort; }
-  }, { passive: true });
-  jump.addEventListener("click", () => { following = true; arrange(); grid.toEnd(); });
+  grid.el.addEventListener(
+    "scroll",
+    () => {
+      if (!state.follow) return;
+      const now = grid.atEnd();
+      if (now !== following) {
+        following = now;
+        if (!now) shownCount = state.dropped + state.keys.length;
+        jump.hidden = now || !!sort;
+      }
+    },
+    { passive: true },
+  );
+  jump.addEventListener("click", () => {
+    following = true;
+    arrange();
+    grid.toEnd();
+  });
 
   return {
     draw(body) {
@@ -185,6 +235,10 @@ function renderTable(state, el, { send, standing, signal }) {
 const MEASURE_MS = 1000;
 
 // How wide a column should be for a sample of its values, in ch.
+/**
+ * @param {Column} column
+ * @param {Cell[]} values
+ */
 function columnWidth(column, values) {
   const header = (column.label || column.name).length + 4;
   if (column.kind === "time") return Math.max(header, 15);
@@ -196,6 +250,7 @@ function columnWidth(column, values) {
 }
 
 // Capitals are wider than the digit that `ch` is the width of.
+/** @param {string} text */
 function roughWidth(text) {
   return text.length + (text === text.toUpperCase() ? text.length / 4 : 0);
 }
@@ -212,13 +267,26 @@ function makeDetail() {
   bar.append(title, close);
   el.append(bar, text);
   el.hidden = true;
-  const hide = () => { el.hidden = true; };
+  const hide = () => {
+    el.hidden = true;
+  };
   close.addEventListener("click", hide);
-  el.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  el.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hide();
+  });
   return {
     el,
-    wait(key) { title.textContent = visible(key); text.textContent = "…"; el.hidden = false; },
-    show(detail) { title.textContent = visible(detail.title); text.textContent = visibleLines(detail.text); },
+    /** @param {string} key */
+    wait(key) {
+      title.textContent = visible(key);
+      text.textContent = "…";
+      el.hidden = false;
+    },
+    /** @param {Detail} detail */
+    show(detail) {
+      title.textContent = visible(detail.title);
+      text.textContent = visibleLines(detail.text);
+    },
   };
 }
 

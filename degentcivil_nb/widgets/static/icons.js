@@ -1,0 +1,30 @@
+// Icons as drawings: characters such as the pause sign become coloured emoji on many systems. Each stands beside a word.
+
+const ICONS = new Map([
+  ["running", "M4 2.5v11l9-5.5z"],
+  ["pausing", "M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12v-1.6a4.4 4.4 0 0 0 0-8.8z"],
+  ["paused", "M4 3h3v10H4zM9 3h3v10H9z"],
+  ["step", "M3 2.5v11l7-5.5zM11 3h2.5v10H11z"],
+  ["over", "M3.5 3.5h9v9h-9z"],
+  ["recording", "M8 3.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 0 0 0-9z"],
+  ["dead", "M3 4.4L4.4 3L8 6.6L11.6 3L13 4.4L9.4 8L13 11.6L11.6 13L8 9.4L4.4 13L3 11.6L6.6 8z"],
+  ["warning", "M8 1.5L15 14H1zM7.2 6v4h1.6V6zM7.2 11v1.6h1.6V11z"],
+]);
+
+// Give an icon as a picture that screen readers pass over: the word beside it says the same.
+/** @param {string} name */
+function icon(name) {
+  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  for (const [key, value] of [
+    ["viewBox", "0 0 16 16"],
+    ["class", "dc-icon"],
+    ["aria-hidden", "true"],
+  ])
+    picture.setAttribute(key, value);
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS.get(name) ?? "");
+  path.setAttribute("fill", "currentColor");
+  path.setAttribute("fill-rule", "evenodd");
+  picture.append(path);
+  return picture;
+}

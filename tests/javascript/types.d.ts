@@ -1,0 +1,181 @@
+// Development only: what the scripts say to each other and to Python, declared once. The names are those of the JSON.
+
+// --- what the page may rely on -------------------------------------------------------------------------------------
+
+type Signal<T> = { connect(call: (sender: unknown, value: T) => void): void; disconnect(call: (sender: unknown, value: T) => void): void };
+type PageComm = {
+  onClose: () => void;
+  commsOverSubshells?: string;
+  subshellStarted?: Promise<unknown>;
+  isDisposed: boolean;
+  open(data: unknown): void;
+  send(data: unknown): unknown;
+  close(): void;
+  dispose(): void;
+};
+type Kernel = {
+  createComm?(target: string): PageComm;
+  statusChanged?: Signal<string>;
+  connectionStatusChanged?: Signal<string>;
+  disposed?: Signal<void>;
+};
+type Model = {
+  get(name: "_key" | "_target"): string;
+  get(name: "_aside"): boolean;
+  on(name: "msg:custom", call: (message: Message, buffers: DataView<ArrayBuffer>[]) => void): void;
+  off(name: "msg:custom", call: (message: Message, buffers: DataView<ArrayBuffer>[]) => void): void;
+  send(content: unknown): Promise<unknown> | undefined;
+  widget_manager?: { kernel?: Kernel };
+};
+type ClassicEvents = { on(name: string, call: () => void): void; off?(name: string, call: () => void): void };
+declare var Jupyter: { notebook?: { events?: ClassicEvents } } | undefined;
+
+// --- what every panel is told (widgets/panel.py) and what it says --------------------------------------------------
+
+type Standing = { what: string; todo: string; since: number | null; over: boolean; sign?: string; kernel?: boolean };
+type Message =
+  | { kind: "update"; n: number; full: boolean; standing: Standing | null }
+  | { kind: "failure"; n: number; standing: Standing | null }
+  | { kind: "beat"; standing: Standing | null };
+type Said = { kind: "show" | "hide" | "hole" | "ack" | "input"; client: string; n?: number; content?: Input };
+type Input =
+  | { command: string; id: string; at: number; ticks?: number }
+  | { line: string; id: string }
+  | { reconnect: true }
+  | { detail: string }
+  | { want: "script" };
+type Buffers = DataView<ArrayBuffer>[];
+type ViewTools = { send: (content: Input) => void; standing: () => Standing | null; signal: AbortSignal };
+type View<Body> = { draw(body?: Body, buffers?: Buffers, full?: boolean): unknown; stand?(): void };
+type Script<State, Body> = {
+  receive(state: State, body: Body, buffers: Buffers, full: boolean): void;
+  render(state: State, el: HTMLElement, tools: ViewTools): View<Body>;
+};
+type Shown = { visible: boolean; draw(...update: [] | [any, Buffers, boolean]): void; fail(text: string): void; stand(): void };
+type Wire = { send(content: Said): void; close(): void };
+type Life = {
+  tell(name: string): void;
+  heard(): void;
+  showing(on: boolean): void;
+  problem(): Standing | null;
+  close(): void;
+};
+
+// --- commands (widgets/command_log.py) -----------------------------------------------------------------------------
+
+type Job = {
+  number: number;
+  id: string;
+  line: string;
+  state: "sent" | "done" | "error";
+  text: string;
+  changed: number;
+  at: number | null;
+};
+
+// --- the head line (widgets/headline.py) ---------------------------------------------------------------------------
+
+type Count = number | string | null; // a whole number beyond 2^53 comes as its digits
+type HeadlineFigures = {
+  connection: string | null;
+  run_state: string | null;
+  tick: Count;
+  messages_per_s: Count;
+  lag_s: Count;
+  gaps: Count;
+  missing: Count;
+  errors: Count;
+  circuit: string | null;
+  dialect: string | null;
+  reconnects: Count;
+  recording: string | null;
+  checkpoint_age_s: Count;
+  message_age_s: Count;
+};
+type HeadlineBody = HeadlineFigures & { jobs: Job[] };
+type HeadlineState = Partial<HeadlineFigures> & { job?: Job };
+
+// --- the connection (widgets/connection_panel.py) ------------------------------------------------------------------
+
+type ConnectionBody = {
+  rows: [name: string, label: string, value: string | number | boolean | null][];
+  health: string[];
+  journal: [time: number, text: string][];
+  attempt: { state: string; text: string };
+  can_reconnect: boolean;
+};
+
+// --- the console (widgets/console.py) ------------------------------------------------------------------------------
+
+type Offer = { name: string; usage: string; doc: string };
+type ConsoleBody = { jobs?: Job[]; offered?: Offer[] };
+type ConsoleState = { jobs?: Map<number, Job>; offered?: Offer[] };
+
+// --- tables (widgets/packing.py, widgets/table.py) -----------------------------------------------------------------
+
+type Kind = "text" | "state" | "number" | "time";
+type Column = { name: string; kind: Kind; label: string };
+type Place = [type: string, offset: number, length: number];
+type PackedNumbers = { n: Place; exact?: [place: number, digits: string][] };
+type PackedTimes = { t: Place; base: number };
+type PackedTexts = { u: (string | null)[]; c: Place; colours?: string[] };
+type Packed = PackedNumbers | PackedTimes | PackedTexts;
+type PackedPlaces = { at: Place } | { among: Place };
+type Detail = { key: string; title: string; text: string };
+type TableBody = {
+  columns?: Column[];
+  set?: Record<string, Packed & PackedPlaces>;
+  add?: { keys: string[]; cells: Record<string, Packed> };
+  keep?: number;
+  empty?: string;
+  note?: string;
+  follow?: boolean;
+  tones?: string;
+  detail?: Detail;
+};
+type Cell = string | number | bigint | null;
+type Cells = Map<string, Cell[]>;
+type TableState = {
+  columns?: Column[];
+  keys: string[];
+  cells: Cells;
+  colours: Map<string | null, string>;
+  dropped: number;
+  empty?: string;
+  note?: string;
+  follow?: boolean;
+  tones?: string;
+};
+type Sort = { name: string; direction: 1 | -1 };
+type GridRow = {
+  el: HTMLElement;
+  cells: { el: HTMLElement; chip: HTMLElement | null; text: Text }[];
+  place: number;
+};
+type GridSource = {
+  key(row: number): string;
+  value(row: number, name: string): Cell;
+  colour(text: Cell): string;
+  tone(row: number): string;
+};
+
+// --- figures (widgets/live_figure.py) ------------------------------------------------------------------------------
+
+type FigureArray = { buffer: number } | any[]; // plotly's data: of any kind
+type Trace = Record<string, any>;
+type Layout = Record<string, any>;
+type Change = { trace: number; drop: number; keep: number; tails: Record<string, FigureArray> };
+type FigureBody = {
+  script?: number;
+  figure?: { layout: Layout; traces: Trace[] };
+  arrays?: Record<string, FigureArray>[];
+  layout?: Layout;
+  changes?: Change[];
+};
+type FigureState = { layout?: Layout; traces?: Trace[] };
+type Plotly = {
+  react(el: HTMLElement, data: Trace[], layout: Layout, options: object): Promise<unknown>;
+  extendTraces(el: HTMLElement, added: Record<string, any[][]>, traces: number[], lengths: Record<string, number[]>): Promise<unknown>;
+  purge(el: HTMLElement): void;
+  Plots: { resize(el: HTMLElement): Promise<unknown> };
+};
