@@ -38,6 +38,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.panels = {panel.title: panel for panels in tabs.values() for panel in panels}
         pages = [ipywidgets.VBox(panels) for panels in tabs.values()]
         self.tabs = ipywidgets.Tab(pages, titles=tuple(tabs), selected_index=0)
+        self.tabs.add_class("dc-tabs")
         super().__init__([self.headline, self.tabs])
         for box in (self, self.tabs, *pages):
             box.layout.width = "100%"

@@ -190,3 +190,22 @@ def test_a_panel_shown_twice_and_a_page_reloaded_show_the_same(notebook: OpenNot
     page.goto(page.url.split("?")[0])
     expect(rows(page).first).to_contain_text("emma", timeout=30_000)
     assert book.problems == []
+
+
+def test_no_word_is_cut_on_a_narrow_page(notebook: OpenNotebook) -> None:
+    book = notebook(SETUP + "run.figures.update(epoch='e7a96edae7adb318', checkpoint_age_s=1.0)\n" + SHOW, width=1000)
+    book.run(0)
+    page = book.page
+    expect(page.get_by_role("tab", name="characters", exact=True)).to_be_visible(timeout=20_000)
+    tabs = "[...document.querySelectorAll('.dc-tabs .lm-TabBar-tab')]"
+    cut = page.evaluate(f"{tabs}.filter((tab) => tab.scrollWidth > tab.clientWidth + 1).map((tab) => tab.textContent)")
+    assert cut == []
+    label = "document.querySelector('.dc-tabs .lm-TabBar-tabLabel')"
+    assert page.evaluate(
+        f"{label}.getBoundingClientRect().right <= {label}.parentElement.getBoundingClientRect().right"
+    )
+    page.get_by_role("tab", name="connection", exact=True).click()
+    expect(page.locator(".dc-metrics td:visible").first).to_be_visible(timeout=20_000)
+    heights = page.evaluate("[...document.querySelectorAll('.dc-metrics tr')].map((row) => row.offsetHeight)")
+    assert max(heights) < 1.5 * min(heights), "no figure takes two lines"
+    book.picture("narrow")

@@ -70,6 +70,7 @@ function renderConsole(state, el, { send, standing }) {
   function stand() {
     const over = standing()?.over === true;
     input.disabled = over;
+    empty.hidden = over || (state.jobs?.size ?? 0) > 0; // it says that what is typed is sent
     for (const { outcome, box } of drawn.values()) {
       if (over && box.dataset.state === "sent")
         outcome.textContent = "not known: nobody is there to say what came of it";
@@ -110,7 +111,6 @@ function renderConsole(state, el, { send, standing }) {
         shown.box.dataset.state = job.state;
         shown.outcome.textContent = job.state === "sent" ? "…" : visibleLines(job.text);
       }
-      empty.hidden = state.jobs.size > 0;
       if (end) log.scrollTop = log.scrollHeight;
       stand();
     },
