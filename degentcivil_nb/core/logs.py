@@ -15,7 +15,7 @@ from .redaction import redacted
 
 ROOT: Final = "degentcivil_nb"
 ROOMS: Final = (
-    *("core", "server", "server.websockets", "client", "client.wire", "store", "simulation"),
+    *("core", "server", "server.websockets", "client", "client.wire", "store", "simulation", "adapters"),
     *("recordings", "replay", "demo", "session", "widgets", "traffic"),
 )
 """The loggers, one for each package: `degentcivil_nb.server` and so on."""

@@ -20,6 +20,8 @@ _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 """The numeric details of a model call, and how each is read."""
 _WORDS: Final = ("model", "prompt_type", "error")
+_MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent")
+"""What else the wire knows of an LLM call (docs/protocol.md)."""
 
 
 class Words(EventPublisher):
@@ -90,6 +92,7 @@ class Words(EventPublisher):
             details = {"prompt": prompt, "response": response, **self._figures(figures)}
             for name, word in zip(_WORDS, (model, prompt_type, error), strict=True):
                 details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
+            details.update({name: more.pop(name) for name in _MORE if name in more})
             payload = payloads.llm_call(self._whose(character_id), details.pop("prompt_type"), **details)
             named = None if id is None else self._event_id(id)
             self._name_in(payload, named, cause)

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import degentcivil_nb
+import degentcivil_nb as dc
+from tests.support.waiting import PATIENCE_S
 
 HOME = Path(__file__).parent / "degentcivil_stand_in"
 MAIN = HOME / "main.py"
@@ -79,3 +82,21 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def shown(*arguments: str | Path, program: Sequence[str | Path] = (MAIN,), **settings: str) -> Iterator[dc.Session]:
+    """Run it with the adapter, stopped after its first update, and give a session that is connected to it."""
+    port = free_port()
+    own = ["-m", "degentcivil_nb.adapters.degentcivil", "--port", str(port), *arguments, *program]
+    with running(own, **settings):
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                session = dc.connect(f"ws://127.0.0.1:{port}", history=100_000)
+                break
+            except ConnectionError:
+                assert time.monotonic() < deadline, "the probe does not listen"
+                time.sleep(0.1)  # nobody announces that a process has come so far
+        with session:
+            yield session

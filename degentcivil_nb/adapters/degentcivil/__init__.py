@@ -1,0 +1,136 @@
+"""DegentCivil made visible and steerable, without a change of its files.
+
+    probe = SimulationProbe(port=8765)
+    attach(probe)                    # before DegentCivil's own main is imported or run
+
+or, at the shell, `python -m degentcivil_nb.adapters.degentcivil PATH/main.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from types import ModuleType
+from typing import Any, Final
+
+from ...simulation.probe import SimulationProbe
+from ..post_import import PostImport
+from .conversation import Conversation
+from .failures import Failures
+from .knowledge import Knowledge
+from .lives import Lives
+from .requests import Requests
+from .seams import Seams, quietly
+from .updates import Updates
+
+__all__ = ["Adapter", "attach"]
+
+log = logging.getLogger("degentcivil_nb.adapters")
+
+_ALSO: Final = ("autogen", "ipdb")
+"""Installed packages of which something is bound, beside the program's own files."""
+
+
+class Adapter:
+    """A binding of DegentCivil to a probe: what it found there, and what it did not."""
+
+    def __init__(self, probe: SimulationProbe, *, debugger: bool = False) -> None:
+        self._lives = Lives(probe, self._started)
+        self._requests = Requests(probe)
+        self._conversation = Conversation(probe, self._lives)
+        self._failures = Failures(probe, debugger=debugger)
+        self._updates = Updates(probe, self._look, self._requests.tell_thought)
+        parts = (self._lives, self._requests, self._conversation, self._failures, self._updates)
+        self._seams = Seams(seam for part in parts for seam in part.seams())
+        self._parts = parts
+        self._offer(probe)
+        self._failures.bind_traps(self._seams)
+        self._updates.bind_sleep(self._seams)
+        PostImport(self._bind, _ALSO).install()
+
+    def missing(self) -> dict[str, str]:
+        """Give what was not found in DegentCivil so far, and what cannot be seen without it.
+
+        Returns
+        -------
+        dict
+            Names such as `BaseState.enter_state`, each with what it would show.
+        """
+        found = {str(seam): seam.shows for seam in self._seams.missing()}
+        if not self._conversation.watches_the_game:
+            found["LLM_msg_queue, server_msg_queue"] = "messages to and from the game"
+        return found
+
+    def found(self) -> dict[str, list[str]]:
+        """Give what was found, each with the modules that it was found in."""
+        return dict(self._seams.found)
+
+    def move_to(self, probe: SimulationProbe) -> None:
+        """Tell another probe from now on: a cell that made one is run again."""
+        for part in self._parts:
+            part.probe = probe
+        self._lives.forget()
+        self._offer(probe)
+
+    def _offer(self, probe: SimulationProbe) -> None:
+        knowledge = Knowledge(self._lives)
+        probe.inspector(knowledge.inspect)
+        probe.attributes(knowledge.set)
+
+        @probe.command(role="viewer")
+        def adapter() -> dict[str, Any]:
+            """Say what of DegentCivil is shown, and what could not be bound to."""
+            return {"found": self.found(), "missing": self.missing()}
+
+    def _bind(self, module: ModuleType) -> None:
+        quietly(self._seams.bind, module)
+        quietly(self._failures.bind_traps, self._seams, module)
+        if module.__name__.partition(".")[0] not in _ALSO:
+            quietly(self._failures.bind, module)
+            quietly(self._conversation.bind, module)
+
+    def _look(self, simulation: Any) -> None:
+        self._lives.simulation = simulation
+        with contextlib.suppress(RuntimeError):  # no loop runs here
+            self._failures.watch(asyncio.get_running_loop())
+        self._lives.look()
+        self._conversation.look()
+
+    def _started(self) -> None:
+        with contextlib.suppress(RuntimeError):  # no loop runs here
+            self._failures.watch(asyncio.get_running_loop())
+        missing = self.missing()
+        self._lives.probe.event("adapter", {"found": sorted(self.found()), "missing": missing})
+        if missing:
+            text = "; ".join(f"{name} ({shows})" for name, shows in missing.items())
+            log.warning("not found in this DegentCivil, and so not shown: %s", text)
+
+
+_attached: list[Adapter] = []
+
+
+def attach(probe: SimulationProbe, *, debugger: bool = False) -> Adapter:
+    """Show DegentCivil by this probe, without a change of its files.
+
+    Call it before DegentCivil is imported, or at least before its town is made. It binds by name to what is imported
+    from then on: states, places, attributes, calls of models, dialogues, trades, messages of the game, exceptions.
+
+    Parameters
+    ----------
+    probe
+        What shows the run. With another one, what was attached moves to it.
+    debugger
+        Whether a trap (`ipdb.set_trace()`, `breakpoint()`) stops at its prompt on the terminal, as it would by itself.
+        Otherwise it is told as an `error` event and passed by, since nobody would see the prompt.
+
+    Returns
+    -------
+    Adapter
+        Its `missing()` says what of DegentCivil was not found.
+    """
+    if _attached:
+        _attached[0].move_to(probe)
+    else:
+        _attached.append(Adapter(probe, debugger=debugger))
+    return _attached[0]

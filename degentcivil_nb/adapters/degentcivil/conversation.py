@@ -1,0 +1,149 @@
+"""What characters and buildings say to each other, what goes to and comes from the game, and who pays whom."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from types import ModuleType
+from typing import Any, Final
+
+from ...simulation.acting import who_acts
+from ...simulation.probe import SimulationProbe
+from .facts import characters_of, name_of, word
+from .lives import Lives
+from .seams import Function, Seam, after, quietly
+
+_QUEUES: Final = {"LLM_msg_queue": "out", "server_msg_queue": "in"}
+_ARRIVED: Final = 2001
+_START: Final = 2000
+_WHOLE_MAP: Final = ("terrain_data",)
+"""What of the city's state is left out: one number for each tile."""
+_PATIENCE: Final = 2
+"""Updates after which one who has arrived is out of MOVE."""
+
+
+class Conversation:
+    """Tell dialogues, game messages and trades, and who was told to have arrived and stayed all the same."""
+
+    def __init__(self, probe: SimulationProbe, lives: Lives) -> None:
+        self.probe = probe
+        self._lives = lives
+        self._arrived: dict[Any, int] = {}
+        self._watched: set[int] = set()
+
+    def seams(self) -> list[Seam]:
+        """List where it binds."""
+        return [
+            Seam("SimsAgent", "_process_received_message", after(self._received), "dialogues"),
+            Seam("", "check_balance_and_trade", self._trading, "trades"),
+        ]
+
+    def bind(self, module: ModuleType) -> None:
+        """Watch the queues to and from the game's server."""
+        for name, direction in _QUEUES.items():
+            queue = vars(module).get(name)
+            if queue is not None and hasattr(queue, "put") and id(queue) not in self._watched:
+                self._watched.add(id(queue))
+                self._watch(queue, direction)
+
+    @property
+    def watches_the_game(self) -> bool:
+        """Say whether a queue was found."""
+        return bool(self._watched)
+
+    def _watch(self, queue: Any, direction: str) -> None:
+        put = queue.put
+
+        def put_and_tell(item: Any, *arguments: Any, **more: Any) -> Any:
+            quietly(self._passed, direction, item)
+            return put(item, *arguments, **more)
+
+        queue.put = put_and_tell
+
+    # --- dialogues -----------------------------------------------------------------------------------------------
+
+    def _received(self, result: Any, receiver: Any, message: Any, sender: Any, *arguments: Any, **more: Any) -> None:
+        if sender is receiver or sender is None:
+            return
+        content = message.get("content") if isinstance(message, dict) else message
+        self.probe.said(name_of(sender), [name_of(receiver)], content, channel=word(self._state_of(sender, receiver)))
+
+    @staticmethod
+    def _state_of(*agents: Any) -> Any:
+        """Give the state in which two talk: that of a character, since buildings have none."""
+        return next((state for agent in agents if (state := getattr(agent, "state", None)) is not None), None)
+
+    # --- the game ------------------------------------------------------------------------------------------------
+
+    def _passed(self, direction: str, item: Any) -> None:
+        number, content = _read(item)
+        guid = content.get("agent_guid") if isinstance(content, dict) else None
+        character = self._by_guid(guid)
+        if direction == "in" and number == _ARRIVED and guid is not None:
+            self._arrived[guid] = self._updates()
+        if number == _START and isinstance(content, dict):
+            content = {name: _without_map(value) for name, value in content.items()}
+        told = {"direction": direction, "id": number, "content": content}
+        self.probe.event("game_message", told, character_id=name_of(character))
+
+    def look(self) -> None:
+        """Tell of those whose arrival was told and dropped: they stay in MOVE, where nothing ends it."""
+        for guid, since in list(self._arrived.items()):
+            character = self._by_guid(guid)
+            if character is None or word(getattr(character, "state", None)) != "MOVE":
+                del self._arrived[guid]
+            elif self._updates() >= since + _PATIENCE:
+                del self._arrived[guid]
+                self.probe.error(
+                    "ARRIVAL_DROPPED",
+                    f"the game told in update {since} that {character.name} has arrived, and the town did not take it "
+                    "in (filter_out_msg looks at one arrival an update): the character stays in MOVE",
+                    character_id=character.name,
+                )
+
+    def _updates(self) -> int:
+        return int(getattr(self._lives.simulation, "total_update_count", 0))
+
+    def _by_guid(self, guid: Any) -> Any:
+        if guid is None:
+            return None
+        everybody = characters_of(self._lives.simulation)
+        return next((character for character in everybody if getattr(character, "guid", None) == guid), None)
+
+    # --- trades --------------------------------------------------------------------------------------------------
+
+    def _trading(self, original: Function) -> Function:
+        def tell(result: Any, *arguments: Any, **more: Any) -> None:
+            try:
+                told = inspect.signature(original).bind(*arguments, **more).arguments
+            except TypeError:
+                told = more
+            data = {name: value for name, value in told.items() if _is_scalar(value)}
+            data.update(result if isinstance(result, dict) else {"result": result})
+            self.probe.event("trade", data, character_id=who_acts())
+
+        return after(tell)(original)
+
+
+def _read(item: Any) -> tuple[Any, Any]:
+    """Read a message of the game: the text `ID@JSON`, or a dict with `msg_id` and JSON as `msg`."""
+    number, content = None, item
+    if isinstance(item, str) and "@" in item:
+        number, _, content = item.partition("@")
+    elif isinstance(item, dict):
+        number, content = item.get("msg_id"), item.get("msg", item)
+    if isinstance(content, str):
+        with contextlib.suppress(ValueError):
+            content = json.loads(content)
+    return int(number) if isinstance(number, str) and number.isdecimal() else number, content
+
+
+def _without_map(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: item for name, item in value.items() if name not in _WHOLE_MAP}
+    return value
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))

@@ -1,0 +1,101 @@
+"""Who is there, where, in which state, and with which attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...simulation.acting import acting
+from ...simulation.probe import SimulationProbe
+from .facts import attributes_of, building_of, buildings_of, characters_of, location_of, name_of, word
+from .seams import Seam, after, before, inside, quietly
+
+
+class Lives:
+    """Tell places and characters at the start, states as they are entered, and attributes whenever they changed."""
+
+    def __init__(self, probe: SimulationProbe, started: Callable[[], None]) -> None:
+        self.probe = probe
+        self._started = started
+        self.simulation: Any = None
+        self._told: dict[str, dict[str, Any]] = {}
+        self._entering: dict[int, str | None] = {}
+
+    def seams(self) -> list[Seam]:
+        """List where it binds."""
+        return [
+            Seam("Simulation", "create_character_state_managers", before(self.introduce), "places and characters"),
+            Seam("BaseState", "enter_state", inside(self._entered), "states", overrides=True),
+            Seam("BaseState", "change_char_building", after(self._placed), "where a state is entered"),
+            Seam("Character", "change_building", after(self._moved), "moves between two states"),
+            Seam("Character", "change_pos", after(self._moved), "moves between two states"),
+            Seam("StateManager", "update_state", inside(self._acting), "whose turn it is in an update"),
+        ]
+
+    def introduce(self, simulation: Any, *arguments: Any, **more: Any) -> None:
+        """Tell the places and the characters of a town that is about to start."""
+        self.simulation = simulation
+        self._started()
+        self.probe.publish("all_buildings", [building_of(building) for building in buildings_of(simulation)])
+        for character in characters_of(simulation):
+            self.look_at(character)
+
+    def look(self) -> None:
+        """Tell what has changed of all characters."""
+        for character in characters_of(self.simulation):
+            self.look_at(character)
+
+    def look_at(self, character: Any) -> None:
+        """Tell what has changed of one character since the last time."""
+        name = name_of(character)
+        if name is None:
+            return
+        now, before = attributes_of(character), self._told.get(name)
+        if before is None:
+            self._told[name] = now
+            self.probe.update(name, {"name": name, **now})
+            return
+        changed = {key: value for key, value in now.items() if key not in before or before[key] != value}
+        if changed:
+            self._told[name] = now
+            self.probe.update(name, changed)
+
+    def forget(self) -> None:
+        """Begin anew, for another probe."""
+        self._told.clear()
+
+    @contextmanager
+    def _acting(self, manager: Any, *arguments: Any, **more: Any) -> Iterator[None]:
+        with acting(name_of(manager)):
+            yield
+
+    @contextmanager
+    def _entered(self, state: Any, *arguments: Any, **more: Any) -> Iterator[None]:
+        if id(state) in self._entering:  # by way of `super()`, or again after a failure
+            yield
+            return
+        self._entering[id(state)] = word(getattr(getattr(state, "character", None), "state", None))
+        try:
+            with acting(name_of(state)):
+                yield
+        finally:
+            quietly(self._tell_entry, state)
+
+    def _placed(self, result: Any, state: Any, *arguments: Any, **more: Any) -> None:
+        """Tell the state now: where it is entered is known from here on, and not before."""
+        self._tell_entry(state)
+
+    def _tell_entry(self, state: Any) -> None:
+        name = name_of(state)
+        if id(state) not in self._entering or name is None:
+            return
+        previous = self._entering.pop(id(state))
+        character = state.character
+        self.look_at(character)
+        told = word(state) or type(state).__name__
+        self.probe.state_change(name, told, location_of(character), previous_state=previous)
+
+    def _moved(self, result: Any, character: Any, *arguments: Any, **more: Any) -> None:
+        if character.name in self._told and id(getattr(character, "state", None)) not in self._entering:
+            self.look_at(character)

@@ -1,0 +1,129 @@
+"""One update of the town is one tick; between two of them it can be paused, and answers that come then are held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from ...simulation.probe import SimulationProbe
+from .seams import Function, Seam, Seams, quietly
+
+_STANDING: Final = 5
+"""Calls of `update_state` that do nothing, one after the other, until that is told."""
+
+
+class Updates:
+    """Come to the checkpoint where the town sleeps between two updates: its own coroutine has no other seam."""
+
+    def __init__(
+        self,
+        probe: SimulationProbe,
+        look: Callable[[Any], None],
+        answered: Callable[[Any, Any], None],
+    ) -> None:
+        self.probe = probe
+        self._look = look
+        self._answered = answered
+        self._due: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
+        self._held: list[tuple[contextvars.Context, Callable[[], Any]]] = []
+        self._standing = 0
+        self._warned = False
+
+    def seams(self) -> list[Seam]:
+        """List where it binds."""
+        return [
+            Seam("Simulation", "update_state", self._updating, "ticks, attributes and pauses"),
+            Seam("BaseState", "execute_post_llm_chain", self._answering, "answers held in a pause", overrides=True),
+        ]
+
+    def bind_sleep(self, seams: Seams) -> None:
+        """Have the first sleep of a task after an update come to the checkpoint before it sleeps."""
+        asyncio.sleep = asyncio.tasks.sleep = seams.replace(asyncio.sleep, self._sleeping)
+
+    def _updating(self, original: Function) -> Function:
+        @functools.wraps(original)
+        def update_state(simulation: Any, *arguments: Any, **more: Any) -> Any:
+            before = getattr(simulation, "total_update_count", None)
+            try:
+                return original(simulation, *arguments, **more)
+            finally:
+                quietly(self._updated, simulation, before)
+
+        return update_state
+
+    def _updated(self, simulation: Any, before: Any) -> None:
+        tick = int(getattr(simulation, "total_update_count", 0))
+        quietly(self._look, simulation)
+        if getattr(simulation, "started", True):
+            self._tell_standing(simulation, tick != before)
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no loop runs here
+            task = None
+        if task is None:
+            self.probe.checkpoint(tick)
+            self._release()
+            return
+        if task in self._due and not self._warned:
+            self._warned = True
+            self.probe.error(
+                "NO_CHECKPOINT",
+                "the town does not await asyncio.sleep between two updates, so that it cannot be paused there",
+            )
+        self._due[task] = tick
+
+    def _tell_standing(self, simulation: Any, went_on: bool) -> None:
+        self._standing = 0 if went_on else self._standing + 1
+        if self._standing == _STANDING:
+            days = getattr(simulation, "newday_countdown", None)
+            self.probe.error(
+                "TOWN_STANDS",
+                f"update_state is called and does nothing (newday_countdown is {days}): the town waits for the game's "
+                "message 2002, a new day",
+            )
+
+    def _sleeping(self, original: Function) -> Function:
+        @functools.wraps(original)
+        async def sleep(*arguments: Any, **more: Any) -> Any:
+            if self._due:
+                task = asyncio.current_task()
+                if task is not None and task in self._due:
+                    await self.probe.acheckpoint(self._due.pop(task))
+                    self._release()
+            return await original(*arguments, **more)
+
+        return sleep
+
+    # --- answers that come during a pause ------------------------------------------------------------------------
+
+    def _answering(self, original: Function) -> Function:
+        @functools.wraps(original)
+        def execute_post_llm_chain(state: Any, result: Any = None, *arguments: Any, **more: Any) -> Any:
+            if self.probe.run_state != "paused":
+                quietly(self._answered, state, result)
+                return original(state, result, *arguments, **more)
+
+            def later() -> Any:
+                quietly(self._answered, state, result)
+                return original(state, result, *arguments, **more)
+
+            self._held.append((contextvars.copy_context(), later))
+            return None
+
+        return execute_post_llm_chain
+
+    def _release(self) -> None:
+        """Let what was held go on, in the order in which it came, and each in a turn of the loop of its own."""
+        held, self._held = self._held, []
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            for context, later in held:
+                context.run(later)
+            return
+        for context, later in held:
+            loop.call_soon(later, context=context)
