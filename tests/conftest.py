@@ -23,6 +23,7 @@ settings.load_profile("any machine")  # both judge the machine, which may be bus
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
 SLOW = (
+    "adapters/",
     "benchmarks/",
     "cli/test_cli_recordings.py",
     "end_to_end/",

@@ -1,0 +1,323 @@
+"""Any Mesa model made visible and steerable in one line: `attach(model, probe)`."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any, Final
+
+from ..core.text_of import class_name, text_of
+from ..protocol.errors import WebSocketError
+from ..simulation.probe import SimulationProbe
+
+Reader = str | Callable[[Any], Any]
+
+_OWN: Final = frozenset({"unique_id", "model", "random", "rng", "pos", "cell", "space", "position"})
+"""Attributes that Mesa itself gives to agents."""
+_PLAIN: Final = frozenset({int, float, str, bool})
+_MOST_PLACES: Final = 2_500
+"""Cells that are listed as places; a larger grid has coordinates enough without."""
+_ATTACHED: Final = "_degentcivil_nb"
+
+
+def attach(
+    model: Any,
+    probe: SimulationProbe,
+    *,
+    state: Reader | None = None,
+    attributes: Iterable[str] | Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Adapter:
+    """Show a Mesa model by this probe: its agents are the characters, and each `step` ends at a checkpoint.
+
+    Parameters
+    ----------
+    model
+        A `mesa.Model` with any space or none. Its `step` goes on being called as before.
+    probe
+        What shows the run.
+    state
+        The attribute, or the function of an agent, that is its state. Left out, it is the attribute `state` or
+        `status`, and of an agent without either the name of its class.
+    attributes
+        Names of attributes to show, or a function of an agent that gives them. Left out, all public ones that are
+        numbers, text, truth values or enums.
+
+    Returns
+    -------
+    Adapter
+        Its `detach()` gives the model its own `step` back. Attached again, a model leaves what it had.
+
+    Examples
+    --------
+    >>> from degentcivil_nb.simulation import SimulationProbe
+    >>> from mesa.examples import BoltzmannWealth
+    >>> with SimulationProbe(port=0) as probe:
+    ...     model = BoltzmannWealth(n=3, seed=1)
+    ...     _ = attach(model, probe)
+    ...     model.step()
+    ...     probe.characters()
+    ['1', '2', '3']
+    """
+    before = getattr(model, _ATTACHED, None)
+    if before is not None:
+        before.detach()
+    return Adapter(model, probe, state, attributes)
+
+
+class Adapter:
+    """A binding of a Mesa model to a probe."""
+
+    def __init__(
+        self,
+        model: Any,
+        probe: SimulationProbe,
+        state: Reader | None,
+        attributes: Iterable[str] | Callable[[Any], Mapping[str, Any]] | None,
+    ) -> None:
+        self._model = model
+        self._probe = probe
+        self._state = state
+        self._read = attributes if callable(attributes) or attributes is None else _reader(tuple(attributes))
+        self._told: dict[Any, dict[str, Any]] = {}
+        self._collected: dict[tuple[str, str], int] = {}
+        self._places: dict[Any, dict[str, Any]] = {}
+        # simulators keep the wrapped step itself, so that only what it calls can be replaced for all
+        self._word = "_user_step" if callable(getattr(model, "_user_step", None)) else "step"
+        self._step = getattr(model, self._word)
+        setattr(model, self._word, self._stepping(self._step))
+        setattr(model, _ATTACHED, self)
+        probe.inspector(self.inspect)
+        probe.attributes(self.set)
+        self._tell_places()
+        self._quietly(self._look)
+
+    def detach(self) -> None:
+        """Let the model go on unseen."""
+        if getattr(self._model, _ATTACHED, None) is self:
+            setattr(self._model, self._word, self._step)
+            delattr(self._model, _ATTACHED)
+
+    def _stepping(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def step(*arguments: Any, **more: Any) -> Any:
+            try:
+                result = original(*arguments, **more)
+            except Exception as error:
+                self._quietly(self._look)
+                text = f"step() failed: {class_name(type(error))}: {text_of(error)}"
+                self._probe.error(WebSocketError.SERVER_ERROR, text, exception=error)
+                raise
+            self._quietly(self._look)
+            self._probe.checkpoint(getattr(self._model, "steps", None))
+            return result
+
+        return step
+
+    def _quietly(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 — an agent's own property, or a function that was given to `attach`
+            text = f"the model could not be read: {class_name(type(error))}: {text_of(error)}"
+            self._probe.error(WebSocketError.SERVER_ERROR, text, exception=error)
+
+    # --- what is told --------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Tell what has changed since the last time."""
+        told, probe = self._told, self._probe
+        reported = self._reported()
+        alive = set()
+        for agent in self._agents():
+            id = agent.unique_id
+            alive.add(id)
+            now = self._facts(agent)
+            if id in reported:
+                now = {**reported[id], **now}
+            before = told.get(id)
+            if before == now:
+                continue
+            told[id] = now
+            self._tell(id, before, now)
+        for id in [id for id in told if id not in alive]:
+            del told[id]
+            probe.left(id)
+        self._tell_measures()
+
+    def _tell(self, id: Any, before: dict[str, Any] | None, now: dict[str, Any]) -> None:
+        new = {name: value for name, value in now.items() if before is None or before.get(name, self) != value}
+        state = new.pop("state", None)
+        if new:
+            self._probe.update(id, new)
+        if state is not None:
+            self._probe.state_change(id, state)
+
+    def _facts(self, agent: Any) -> dict[str, Any]:
+        """Give all that is shown of an agent, the state and the place among it."""
+        found: dict[str, Any] = {"kind": type(agent).__name__}
+        values = vars(agent) if self._read is None else self._read(agent)
+        for name, value in values.items():
+            kind = type(value)
+            if kind is int or kind is str or kind is bool:
+                if name[0] != "_":
+                    found[name] = value
+            elif value is not None and name[0] != "_":
+                simple = _simple(value)
+                if simple is not None:
+                    found[name] = simple
+        found.pop("unique_id", None)
+        found["state"] = self._state_of(agent)
+        found.update(self._place_of(agent))
+        return found
+
+    def _place_of(self, agent: Any) -> dict[str, Any]:
+        """Say where an agent is: the cell of a grid, the node of a network, or a point of a continuous space."""
+        cell = getattr(agent, "cell", None)
+        if cell is None:
+            at = getattr(agent, "position", None)
+            return _place(at if hasattr(at, "__len__") else getattr(agent, "pos", None))
+        at = getattr(cell, "coordinate", None)
+        try:
+            place = self._places.get(at)
+            if place is None:
+                place = self._places[at] = _place(at)
+        except TypeError:  # a coordinate that is no key
+            place = _place(at)
+        return place
+
+    def _state_of(self, agent: Any) -> Any:
+        state = self._state
+        if state is None:
+            value = getattr(agent, "state", None)
+            if value is None:
+                value = getattr(agent, "status", None)
+        else:
+            value = getattr(agent, state, None) if isinstance(state, str) else state(agent)
+        if value is None or callable(value):
+            return type(agent).__name__
+        if isinstance(value, Enum):
+            return value.name
+        return value if type(value) is str else text_of(value)
+
+    def _agents(self) -> list[Any]:
+        agents = getattr(self._model, "agents", None)
+        if agents is None:
+            agents = getattr(getattr(self._model, "schedule", None), "agents", ())
+        return [] if agents is None else list(agents)
+
+    # --- figures and places --------------------------------------------------------------------------------------
+
+    def _collectors(self) -> list[tuple[str, Any]]:
+        return [
+            (name, value)
+            for name, value in list(vars(self._model).items())
+            if hasattr(value, "model_vars") and hasattr(value, "collect")
+        ]
+
+    def _tell_measures(self) -> None:
+        """Tell what data collectors have collected of the whole model."""
+        for own, collector in self._collectors():
+            for name, values in collector.model_vars.items():
+                seen = self._collected.get((own, name), 0)
+                self._collected[own, name] = len(values)
+                if len(values) > seen:
+                    value = _simple(values[-1])
+                    if value is not None:
+                        self._probe.measure(name, value)
+
+    def _reported(self) -> dict[Any, dict[str, Any]]:
+        """Give what data collectors have collected of each agent in this step."""
+        found: dict[Any, dict[str, Any]] = {}
+        for _, collector in self._collectors() if self._read is None else ():
+            names = list(getattr(collector, "agent_reporters", None) or ())
+            records = (getattr(collector, "_agent_records", None) or {}).get(getattr(self._model, "steps", None), ())
+            for _, id, *values in records if names else ():
+                simple = {name: _simple(value) for name, value in zip(names, values, strict=False)}
+                of_agent = found.setdefault(id, {})
+                of_agent.update({name: value for name, value in simple.items() if value is not None})
+        return found
+
+    def _tell_places(self) -> None:
+        """Tell the cells of a grid, or the nodes of a network, as the places of the model."""
+        for name in ("grid", "space", "network"):
+            cells = getattr(getattr(self._model, name, None), "_cells", None)
+            if isinstance(cells, dict) and 0 < len(cells) <= _MOST_PLACES:
+                self._probe.publish("all_buildings", [_cell(coordinate) for coordinate in cells])
+                return
+
+    # --- what is asked and set -----------------------------------------------------------------------------------
+
+    def inspect(self, character_id: Any) -> dict[str, Any]:
+        """Give all attributes of an agent, private ones left out."""
+        agent = self._find(character_id)
+        values = {
+            name: value for name, value in vars(agent).items() if name[0] != "_" and name not in ("model", "random")
+        }
+        return {**values, **self._facts(agent)}
+
+    def set(self, character_id: Any, name: str, value: Any) -> None:
+        """Set an attribute that an agent has, to a value of the kind that it has."""
+        agent = self._find(character_id)
+        if name in _OWN or name in ("x", "y", "location", "kind") or name.startswith("_"):
+            raise ValueError(f"{name!r} is what Mesa itself keeps of an agent, and is not set from outside")
+        if not hasattr(agent, name):
+            raise ValueError(f"a {type(agent).__name__} has no attribute {name!r}")
+        setattr(agent, name, _alike(name, getattr(agent, name), value))
+
+    def _find(self, character_id: Any) -> Any:
+        for agent in self._agents():
+            if agent.unique_id == character_id:
+                return agent
+        raise LookupError(character_id)
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    return lambda agent: {name: getattr(agent, name, None) for name in names}
+
+
+def _simple(value: Any) -> Any:
+    """Give a number, text, a truth value or an enum's name; `None` for anything else."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Enum):
+        return value.name
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numpy's own numbers
+        return _simple(value.item())
+    return value if isinstance(value, (int, float, str)) else None
+
+
+def _place(at: Any) -> dict[str, Any]:
+    if at is None:
+        return {}
+    if isinstance(at, str) or not hasattr(at, "__len__"):
+        return {"location": text_of(at)}
+    place: dict[str, Any] = {}
+    values = [_simple(value) for value in at]
+    if len(values) >= 2 and all(isinstance(value, (int, float)) for value in values):
+        place["x"], place["y"] = values[:2]
+    if all(isinstance(value, int) for value in values):  # a point of a continuous space is nobody else's
+        place["location"] = text_of(tuple(values))
+    return place
+
+
+def _cell(coordinate: Any) -> dict[str, Any]:
+    place = _place(coordinate)
+    name = place.pop("location", None) or text_of(coordinate)
+    return {"id": name, "name": name, **place}
+
+
+def _alike(name: str, now: Any, value: Any) -> Any:
+    """Give a value of the kind that is there: an enum by its name, a number for a number."""
+    if isinstance(now, Enum) and isinstance(value, str):
+        names = type(now).__members__
+        if value not in names:
+            raise ValueError(f"{name!r} is one of {', '.join(names)}")
+        return names[value]
+    number = isinstance(_simple(now), (int, float)) and not isinstance(now, bool)
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
+    if now is not None and not fits:
+        raise TypeError(f"{name!r} is {'a number' if number else f'a {type(now).__name__}'}, and {value!r} is not")
+    return value
