@@ -130,7 +130,7 @@ def test_a_malformed_answer_is_told_as_a_trap_and_as_rejected_and_the_town_goes_
     with shown("--paused", malformed="3") as session:
         session.step(6)
         trap = errors(session, "DEBUGGER_TRAP")
-        # monologues are rejected too, where the next prompt came first: that is the town's own fault, and no matter here
+        # monologues are rejected too, where the next prompt came first: the town's own fault, and no matter here
         calls = [call for call in payloads(session, "llm_call") if call["prompt_type"] == "PERSPECT"]
         rejected = [call for call in calls if "rejected" in call]
         again = [call for call in calls if call.get("retries") == 1]

@@ -1,0 +1,246 @@
+"""Agents of any instrumented framework, made visible by their spans.
+
+provider.add_span_processor(ProbeSpanProcessor(probe))
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from ..simulation.acting import who_acts
+from ..simulation.probe import SimulationProbe
+from .genai_spans import Span, agent_of, kind_of, read_call, read_said, read_tool
+
+log = logging.getLogger("degentcivil_nb.adapters")
+
+_MOST: Final = 10_000
+"""Spans that are remembered, so that those that end later find who acts; and tool calls, to find their cause."""
+_WORK, _IDLE, _STATES = "WORK", "IDLE", {"model": "MODEL", "tool": "TOOL"}
+_NO_CONTENT: Final = (
+    "the spans of models hold no prompts and answers: most instrumentations record them only with "
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, or their own option"
+)
+
+
+class _Seen(NamedTuple):
+    """What is remembered of a span: the object while it is open, and then what it said of itself."""
+
+    span: Any
+    parent: tuple[int, int] | None
+    actor: Any
+    """Who acts, by `probe.acting`, where the span was started."""
+    agent: str | None = None
+    kind: str | None = None
+
+
+class ProbeSpanProcessor:
+    """A span processor that tells spans of models, tools and agents as calls, tool use, chat and states.
+
+    It takes no part in exporting: other processors go on as they were. Who acts is the nearest agent whose span is
+    around, else who acts by `probe.acting`, else nobody.
+
+    Parameters
+    ----------
+    probe
+        What shows the run.
+
+    Examples
+    --------
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> from degentcivil_nb.simulation import SimulationProbe
+    >>> with SimulationProbe(port=0) as probe:
+    ...     provider = TracerProvider()
+    ...     provider.add_span_processor(ProbeSpanProcessor(probe))
+    ...     tracer = provider.get_tracer("my.agents")
+    ...     agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "emma"}
+    ...     with tracer.start_as_current_span("invoke_agent emma", attributes=agent):
+    ...         with tracer.start_as_current_span("chat m", attributes={"gen_ai.operation.name": "chat"}):
+    ...             pass
+    ...     probe.characters()
+    ['emma']
+    """
+
+    def __init__(self, probe: SimulationProbe) -> None:
+        self._probe = probe
+        self._seen: OrderedDict[tuple[int, int], _Seen] = OrderedDict()
+        self._tools: OrderedDict[str, str] = OrderedDict()
+        self._covered: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._warned = False
+
+    # --- what the SDK calls --------------------------------------------------------------------------------------
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        """Remember a span, and tell the state that it begins."""
+        self._quietly(self._started, span)
+
+    def _on_ending(self, span: Any) -> None:
+        """Do nothing: what is told stands in the ended span."""
+
+    def on_end(self, span: Any) -> None:
+        """Tell a span that has ended."""
+        self._quietly(self._ended, span)
+
+    def shutdown(self) -> None:
+        """Forget what is remembered."""
+        with self._lock:
+            self._seen.clear()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait for nothing: each span is told as it ends."""
+        return True
+
+    def _quietly(self, tell: Callable[[Any], None], span: Any) -> None:
+        try:
+            tell(span)
+        except Exception:  # the last boundary to the program
+            log.exception("a span could not be told, and the program goes on")
+
+    # --- spans ---------------------------------------------------------------------------------------------------
+
+    def _started(self, span: Any) -> None:
+        key = _key(span.context)
+        parent = None if span.parent is None else _key(span.parent)
+        with self._lock:
+            _keep(self._seen, key, _Seen(span, parent, who_acts()))
+        kind = kind_of(span.attributes or {})
+        if kind is not None:
+            agent = self._agent(key)
+            if agent is not None:
+                self._probe.state_change(agent, _STATES.get(kind, _WORK))
+
+    def _ended(self, span: Any) -> None:
+        key, attributes = _key(span.context), dict(span.attributes or {})
+        kind, agent = kind_of(attributes), self._agent(key)
+        if kind is not None:
+            plain = _plain(span, attributes)
+            if kind == "model":
+                self._tell_call(key, plain, agent)
+            elif kind == "tool":
+                self._tell_tool(key, plain, agent, attributes)
+            else:
+                self._tell_agent(key, plain, agent)
+            if agent is not None:
+                self._probe.state_change(agent, self._state_after(key, kind))
+        with self._lock:
+            seen = self._seen.get(key)
+            if seen is not None:  # who it was stays, its prompts do not
+                self._seen[key] = _Seen(None, seen.parent, seen.actor, agent_of(span.name, attributes), kind)
+
+    def _tell_call(self, key: tuple[int, int], span: Span, agent: Any) -> None:
+        with self._lock:
+            covered = self._covered.pop(key, self) is None
+        outer = self._nearest(key, "model")
+        if outer is not None:  # one request seen by two instrumentations: the inner one is the request itself
+            with self._lock:
+                _keep(self._covered, outer, None)
+        if covered:
+            return
+        call = read_call(span)
+        if "prompt" not in call.details and not self._warned:
+            self._warned = True
+            self._probe.event("adapter", {"missing": _NO_CONTENT})
+        id = _text(key)
+        causes = [self._tools[tool] for tool in call.given_tools if tool in self._tools]
+        self._probe.llm_call(agent, **call.details, id=id, cause=causes[0] if len(causes) == 1 else causes or None)
+        with self._lock:
+            for tool in call.asked_tools:
+                _keep(self._tools, tool, id)
+
+    def _tell_tool(self, key: tuple[int, int], span: Span, agent: Any, attributes: dict[str, Any]) -> None:
+        tool = attributes.get("gen_ai.tool.call.id")
+        cause = self._tools.get(tool) if isinstance(tool, str) else None
+        told = read_tool(span)
+        id = _text(key)
+        self._probe.tool_call(agent, told.pop("name"), **told, id=id, cause=cause)
+        if isinstance(tool, str):
+            with self._lock:
+                _keep(self._tools, tool, id)
+
+    def _tell_agent(self, key: tuple[int, int], span: Span, agent: Any) -> None:
+        asked, answered = read_said(span)
+        outer = self._nearest(key, "agent")
+        other = None if outer is None else self._agent(outer)
+        if agent is None:
+            return
+        if other is not None and other != agent and asked is not None:
+            self._probe.said(other, [agent], asked, channel="invoke_agent")
+        if answered is not None:
+            self._probe.said(
+                agent, [] if other is None or other == agent else [other], answered, channel="invoke_agent"
+            )
+        if span.error is not None:
+            self._probe.error("AGENT_FAILED", f"{span.name}: {span.error}", character_id=agent)
+
+    # --- who is around -------------------------------------------------------------------------------------------
+
+    def _agent(self, key: tuple[int, int] | None) -> Any:
+        """Give the nearest agent from a span outwards; else who acted where the outermost known span began."""
+        actor = None
+        while key is not None:
+            seen = self._seen.get(key)
+            if seen is None:
+                break
+            agent = seen.agent if seen.span is None else agent_of(seen.span.name, seen.span.attributes or {})
+            if agent is not None:
+                return agent
+            actor = seen.actor if actor is None else actor
+            key = seen.parent
+        return actor
+
+    def _nearest(self, key: tuple[int, int], kind: str) -> tuple[int, int] | None:
+        """Give the nearest span of a kind around this one, with nothing of another kind in between."""
+        seen = self._seen.get(key)
+        outer = None if seen is None else seen.parent
+        while outer is not None and (seen := self._seen.get(outer)) is not None:
+            found = seen.kind if seen.span is None else kind_of(seen.span.attributes or {})
+            if found == kind:
+                return outer
+            if found is not None and kind == "model":
+                return None
+            outer = seen.parent
+        return None
+
+    def _state_after(self, key: tuple[int, int], kind: str) -> str:
+        """Give the state that an agent goes back to when a span of its own ends."""
+        if kind != "agent":
+            return _WORK
+        outer = self._nearest(key, "agent")
+        return _WORK if outer is not None and self._agent(outer) == self._agent(key) else _IDLE
+
+
+def _key(context: Any) -> tuple[int, int]:
+    return context.trace_id, context.span_id
+
+
+def _text(key: tuple[int, int]) -> str:
+    return f"{key[0]:032x}:{key[1]:016x}"
+
+
+def _keep(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    known[key] = value
+    if len(known) > _MOST:
+        known.popitem(last=False)
+
+
+def _plain(span: Any, attributes: dict[str, Any]) -> Span:
+    events = [(event.name, dict(event.attributes or {})) for event in span.events or ()]
+    seconds = None
+    if span.start_time is not None and span.end_time is not None:
+        seconds = (span.end_time - span.start_time) / 1e9
+    return Span(span.name, attributes, events, seconds, _error(span, attributes, events))
+
+
+def _error(span: Any, attributes: dict[str, Any], events: list[tuple[str, dict[str, Any]]]) -> str | None:
+    """Give why a span failed: its exception, its status' description, or its `error.type`."""
+    failed = getattr(getattr(span.status, "status_code", None), "name", "") == "ERROR"
+    if not failed and "error.type" not in attributes:
+        return None
+    for name, told in events:
+        if name == "exception":
+            return f"{told.get('exception.type')}: {told.get('exception.message')}"
+    return getattr(span.status, "description", None) or str(attributes.get("error.type", "failed"))
