@@ -65,7 +65,7 @@ async def paced(rate: float, seconds: float, emit: Emit) -> int:
             if done is not None:
                 await done
             sent += 1
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # the pace of the simulation
     return sent
 
 
@@ -76,7 +76,7 @@ def paced_in_thread(rate: float, seconds: float, publish: Callable[[str, Any], N
         while sent < rate * elapsed:
             publish("state_change", payload(sent))
             sent += 1
-        time.sleep(0.002)
+        time.sleep(0.002)  # the pace of the simulation
     return sent
 
 
@@ -93,7 +93,7 @@ async def serve_ours(rate: float, seconds: float, talk: Talk, compression: bool)
     spent = await asyncio.to_thread(pacing)
     cpu = time.process_time()
     sent = await asyncio.to_thread(paced_in_thread, rate, seconds, server.publish)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # the last batches go out
     await talk.done(sent, time.process_time() - cpu - spent * seconds)
     await server.close()
 
@@ -242,7 +242,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
         expected = result["sent"]
         deadline = time.monotonic() + 10
         while any(peer.received < expected for peer in healthy) and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # rarely: counting must not disturb what is counted
         delivered = sum(peer.received for peer in healthy)
         latencies = [latency for peer in healthy for latency in peer.latencies]
         cuts = quantiles(latencies, n=100)

@@ -83,7 +83,7 @@ def slowdowns(kernel: Kernel, source: Source, rate: float, rounds: int, cell_s: 
             with_events = way != "silence"
             kernel.run(FOLLOW[way].format(url=source.url))
             source.rate(rate if with_events else 0)
-            time.sleep(SETTLE_S)
+            time.sleep(SETTLE_S)  # events come in steadily by then
             took[way] = count_steps(kernel, steps)
             source.rate(0)
             if way in ("ours", "peer"):
@@ -113,7 +113,7 @@ def responsiveness(kernel: Kernel, source: Source, rate: float, times: int) -> l
         time.sleep(2 * SETTLE_S)  # so that there are a hundred to show
         if way == "ours":
             source.rate(0)
-            time.sleep(SETTLE_S)
+            time.sleep(SETTLE_S)  # until nothing comes in any more
             for which, code in enumerate(codes):
                 found["limit", which] = trips(kernel, code, times)
             source.rate(rate)
@@ -150,7 +150,7 @@ def lost_of(kernel: Kernel, published: int, rate: float) -> list[Row]:
         held, missing, gaps = json.loads(kernel.run(HELD))
         if held + missing >= published:
             break
-        time.sleep(0.05)
+        time.sleep(0.05)  # asking too often would slow down what is asked
     return [
         Row("… the rate that was reached", "events/s", rate),
         Row(

@@ -51,7 +51,7 @@ def timed(publish: Callable[[str, Any], object], messages: int, rate: float, pau
             began = clock()
             publish("state_change", data)
             samples.append(clock() - began)
-        time.sleep(pause_s)
+        time.sleep(pause_s)  # the pace of the simulation
     samples.sort()
     return {
         "p50_us": round(samples[len(samples) // 2] / 1e3, 2),

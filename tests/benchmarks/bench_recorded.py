@@ -94,7 +94,7 @@ def replay_of_ours(folder: Path, events: int) -> float:
         while len(session) < events:
             if time.perf_counter() - start > PATIENCE_S or len(session.gaps()):
                 raise RuntimeError(f"of {events:,} events {len(session):,} came; {session!r}")
-            time.sleep(0.002)
+            time.sleep(0.002)  # finer than what is measured
         return time.perf_counter() - start
 
 

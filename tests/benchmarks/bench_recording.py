@@ -148,7 +148,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="bench-recording-"))
     try:
         while not port.value:
-            time.sleep(0.05)
+            time.sleep(0.05)  # the other process imports
         kinds = ("without", "with", "append", "append with")
         best = dict.fromkeys(kinds, (0.0, 0.0))
         closing = open_s = 0.0

@@ -76,7 +76,7 @@ async def test_cuts_in_the_middle_of_frames_lose_nothing_and_double_nothing() ->
             proxy.down.cut_in_frame(1 + cut % 4)
             for _ in range(5):
                 publish(server, 20)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # so that they go in several frames
             await eventually(lambda: client.state == "live")
         proxy.heal()
         await sink.until(lambda: sink.seqs and sink.seqs[-1] == 2000)

@@ -355,9 +355,10 @@ async def test_arguments_without_a_json_form_are_refused_before_they_are_sent() 
 
 
 async def test_closing_ends_what_is_under_way_and_takes_no_more() -> None:
-    async with scripted(answering(lambda *_: None)) as url, following(url) as (client, _):
+    asked = asyncio.Event()
+    async with scripted(answering(lambda *_: asked.set())) as url, following(url) as (client, _):
         waiting = asyncio.create_task(client.request("pause", {}))
-        await asyncio.sleep(0.05)
+        await asked.wait()
         await client.close()
         with pytest.raises(OutcomeUnknown, match="the connection was closed"):
             await waiting

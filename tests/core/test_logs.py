@@ -138,9 +138,13 @@ def test_the_package_s_loggers_are_tamed_once_and_keep_their_filters_apart() -> 
             logging.getLogger(name).filters[:] = held
 
 
+MADE = r'^(?!\s*(?:>>>|\.\.\.)).*getLogger\("([^"]+)"\)'
+"""Where a logger is got, but in no example."""
+
+
 def test_every_logger_of_the_package_is_a_room() -> None:
     sources = Path(logs.__file__).parents[1].rglob("*.py")
-    named = {name for path in sources for name in re.findall(r'getLogger\("([^"]+)"\)', path.read_text("utf-8"))}
+    named = {name for path in sources for name in re.findall(MADE, path.read_text("utf-8"), re.MULTILINE)}
     assert named - {logs.ROOT} == {f"{logs.ROOT}.{room}" for room in logs.ROOMS}
 
 

@@ -139,7 +139,7 @@ async def test_pause_stops_the_ticks_and_resume_lets_them_go_on(server: LocalSer
         state = await ask(client, "pause")
         assert (state["state"], state["tick"]) == ("paused", server.town.tick)
         await seen.until(lambda: seen.seqs and seen.seqs[-1] == state["head"])
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # several ticks, if there were any
         assert (server.town.tick, seen.seqs[-1]) == (state["tick"], state["head"])
         assert (await ask(client, "resume"))["state"] == "running"
         await seen.until(lambda: seen.seqs[-1] > state["head"])

@@ -28,8 +28,8 @@ class Told(NamedTuple):
     what: dict[str, Any]
 
 
-class Recorder:
-    """Be a probe that writes down what it is told."""
+class WritingProbe:
+    """A probe that writes down what it is told, and serves nobody."""
 
     def __init__(self) -> None:
         self.log: list[Told] = []
@@ -80,8 +80,8 @@ class Recorder:
         return [told for told in self.log if told.kind == kind]
 
 
-def lived(ticks: int, characters: int = 12, seed: int = 0) -> tuple[Recorder, Town]:
-    recorder = Recorder()
+def lived(ticks: int, characters: int = 12, seed: int = 0) -> tuple[WritingProbe, Town]:
+    recorder = WritingProbe()
     town = Town(cast(SimulationProbe, recorder), characters, seed)
     town.announce()
     town.run(ticks)
@@ -89,7 +89,7 @@ def lived(ticks: int, characters: int = 12, seed: int = 0) -> tuple[Recorder, To
 
 
 @pytest.fixture(scope="module")
-def days() -> tuple[Recorder, Town]:
+def days() -> tuple[WritingProbe, Town]:
     return lived(4 * TICKS_A_DAY)
 
 
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another() -> None:
     assert first.log != other.log
 
 
-def test_everybody_and_every_place_is_announced_before_anything_happens(days: tuple[Recorder, Town]) -> None:
+def test_everybody_and_every_place_is_announced_before_anything_happens(days: tuple[WritingProbe, Town]) -> None:
     log = days[0].log
     places = log[0].what["data"]
     assert log[0].kind == "all_buildings"
@@ -112,12 +112,12 @@ def test_everybody_and_every_place_is_announced_before_anything_happens(days: tu
     assert announced[0].who == "emma"
 
 
-def test_all_of_degentcivils_states_occur_and_no_other(days: tuple[Recorder, Town]) -> None:
+def test_all_of_degentcivils_states_occur_and_no_other(days: tuple[WritingProbe, Town]) -> None:
     seen = {told.what["state"] for told in days[0].of("state")}
     assert seen == STATES
 
 
-def test_twelve_people_are_lively_but_no_flood(days: tuple[Recorder, Town]) -> None:
+def test_twelve_people_are_lively_but_no_flood(days: tuple[WritingProbe, Town]) -> None:
     log = days[0].log[25:]
     ticks = 4 * TICKS_A_DAY
     assert 2 <= len(log) / ticks <= 6, "20 to 60 events a second at ten ticks a second"
@@ -125,7 +125,7 @@ def test_twelve_people_are_lively_but_no_flood(days: tuple[Recorder, Town]) -> N
     assert min(by_minute[minute] for minute in range(ticks // 60)) > 30, "nights are quiet, not dead"
 
 
-def test_states_last_and_follow_each_other_believably(days: tuple[Recorder, Town]) -> None:
+def test_states_last_and_follow_each_other_believably(days: tuple[WritingProbe, Town]) -> None:
     recorder, _ = days
     stays: dict[str, list[int]] = {}
     follows: dict[str, Counter[str]] = {}
@@ -143,7 +143,7 @@ def test_states_last_and_follow_each_other_believably(days: tuple[Recorder, Town
     assert follows["PLAN"].most_common(1)[0][0] == "MOVE"
 
 
-def test_people_walk_there_and_stay_on_the_map(days: tuple[Recorder, Town]) -> None:
+def test_people_walk_there_and_stay_on_the_map(days: tuple[WritingProbe, Town]) -> None:
     recorder, town = days
     where = {place.name: (place.x, place.y) for place in town.places}
     at: dict[str | None, tuple[float, float]] = {}
@@ -162,7 +162,7 @@ def test_people_walk_there_and_stay_on_the_map(days: tuple[Recorder, Town]) -> N
     assert arrivals > 100
 
 
-def test_nights_are_for_sleeping(days: tuple[Recorder, Town]) -> None:
+def test_nights_are_for_sleeping(days: tuple[WritingProbe, Town]) -> None:
     asleep = Counter[int]()
     state: dict[str | None, str] = {}
     changes = iter(days[0].of("state"))
@@ -176,7 +176,7 @@ def test_nights_are_for_sleeping(days: tuple[Recorder, Town]) -> None:
     assert asleep[3] > 4 * asleep[14]
 
 
-def test_trades_are_tied_to_their_cause_back_to_the_plan(days: tuple[Recorder, Town]) -> None:
+def test_trades_are_tied_to_their_cause_back_to_the_plan(days: tuple[WritingProbe, Town]) -> None:
     recorder, _ = days
     by_id = {told.what["id"]: told for told in recorder.log if told.kind in ("event", "llm")}
     trades = [told for told in recorder.of("event") if told.what["event_type"] == "trade"]
@@ -193,7 +193,7 @@ def test_trades_are_tied_to_their_cause_back_to_the_plan(days: tuple[Recorder, T
     assert len(by_id) == len(recorder.of("event")) + len(recorder.of("llm")), "no id is used twice"
 
 
-def test_calls_of_the_model_have_prompts_costs_and_failures(days: tuple[Recorder, Town]) -> None:
+def test_calls_of_the_model_have_prompts_costs_and_failures(days: tuple[WritingProbe, Town]) -> None:
     calls = [told.what for told in days[0].of("llm")]
     assert len(calls) > 500
     assert all(len(call["prompt"]) > 100 and call["prompt_tokens"] > 25 and call["cost_usd"] > 0 for call in calls)
@@ -229,7 +229,7 @@ def test_five_thousand_people_fit_into_a_tick() -> None:
     assert sorted(times)[10] < 0.3
 
 
-def test_a_character_can_be_looked_into_and_changed(days: tuple[Recorder, Town]) -> None:
+def test_a_character_can_be_looked_into_and_changed(days: tuple[WritingProbe, Town]) -> None:
     _, town = lived(100)
     seen = town.describe("emma")
     json.dumps(seen)
@@ -252,7 +252,7 @@ def test_a_character_can_be_looked_into_and_changed(days: tuple[Recorder, Town])
 
 def test_a_changed_character_changes_the_run() -> None:
     log, _ = lived(200)
-    recorder = Recorder()
+    recorder = WritingProbe()
     town = Town(cast(SimulationProbe, recorder), 12, 0)
     town.announce()
     for one in town.people:
@@ -263,7 +263,7 @@ def test_a_changed_character_changes_the_run() -> None:
 
 def test_an_empty_town_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        Town(cast(SimulationProbe, Recorder()), 0)
+        Town(cast(SimulationProbe, WritingProbe()), 0)
 
 
 def test_one_person_alone_lives_too() -> None:

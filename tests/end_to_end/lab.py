@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from typing import Any
 
 import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent
 HOW = "no Chromium: apt-get install chromium, or name one in the environment variable CHROMIUM"
@@ -83,11 +84,11 @@ def running_jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
         )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 240  # a minute is not enough on a busy machine
-        while not _answers(f"{base}/api/status?token={token}"):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.2)
+        until(
+            lambda: server.poll() is not None or _answers(f"{base}/api/status?token={token}"), 240
+        )  # a minute is not enough
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
         yield Jupyter(base, token, root)
     finally:
         server.send_signal(signal.SIGTERM)  # it shuts its kernels down

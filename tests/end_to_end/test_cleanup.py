@@ -32,7 +32,7 @@ sys.stdin.readline()
 
 COMMITTED = """
 while session._recorder.stats().committed is None or session._recorder.stats().committed[1] == 0:
-    time.sleep(0.005)
+    time.sleep(0.005)  # until it has committed something
 print(session._recorder.stats().committed[1], flush=True)
 sys.stdin.readline()
 """

@@ -39,13 +39,13 @@ def live():
         run.figures["tick"] += 1
         run.put("char_1", random.choice(["MOVE", "ACT"]), money=run.figures["tick"])
         run.happen("state_change", character_id="char_1", state="MOVE")
-        time.sleep(0.1)
+        time.sleep(0.1)  # ten events a second
 threading.Thread(target=live, daemon=True).start()
 """
 BLOCK = "import time\ntime.sleep(8)"
 LATENCY = "import json\nprint(json.dumps(run.sent_at))"
 CLOSED = """
-dash.close(); time.sleep(0.5)
+dash.close(); time.sleep(0.5)  # its thread ends by itself
 from ipywidgets.widgets import widget
 import comm
 print(json.dumps([[t.name for t in threading.enumerate() if t.name.startswith("degentcivil")],

@@ -31,7 +31,7 @@ for n in range(40):
         server.inject_state_change(name, BAD[(i + n) % 5], location=name)
         server.inject_llm_call(name, prompt_type=name, prompt="p", response="r", model=name, latency_s=0.5)
     server.inject_error(1004, BAD[0], character_id=BAD[0])
-    time.sleep(0.05)
+    time.sleep(0.05)  # so that bars have a width
 """
 
 

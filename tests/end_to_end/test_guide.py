@@ -221,7 +221,7 @@ async def test_one_reconnects_in_a_loop_of_one_s_own() -> None:
             try:
                 await client.connect()
             except ConnectFailed:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # as a user's loop would
                 continue
             connected += 1
             await client.receive_updates()

@@ -222,7 +222,7 @@ for i, name in enumerate(("constructor", "__proto__", "toString", "emma")):
     probe.character_update(name, money=big + i, **{"constructor": "a", "__proto__": "b", "toString": i, "valueOf": -5})
     for state in ("hasOwnProperty", "MOVE"):
         probe.state_change(name, state, location="valueOf")
-time.sleep(2)
+time.sleep(2)  # they are stays of two seconds
 probe.state_change("emma", "IDLE")  # or all that came would be of one moment, and its bars without width
 probe.flush()
 session.dashboard()

@@ -156,7 +156,7 @@ async def test_commands_are_offered_and_answered_by_id() -> None:
         for _ in range(2):
             await websocket.send(json.dumps({"type": "command", "id": "a1", "data": {"name": "steer"}}))
             result = await answer(websocket, "command_result")
-            assert (result["id"], result["data"]) == ("a1", {"ok": True, "result": {"did": "steer"}})
+            assert (result["id"], result["data"]) == ("a1", {"ok": True, "result": {"did": "steer"}, "head": 0})
         assert handler.done == [("a1", "steer", "debugger")], "the same id does nothing twice"
 
 
@@ -234,7 +234,7 @@ async def test_errors_without_end_close_the_connection_and_no_other() -> None:
 async def test_closing_does_not_wait_for_sockets_that_never_spoke() -> None:
     async with serving() as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: len(server._door.met) == 1)
         began = time.monotonic()
         await server.close()
         assert time.monotonic() - began < 2

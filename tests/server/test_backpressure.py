@@ -23,6 +23,13 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("no_task_left")
 
 
+async def settled(server: SimulationWebSocket, websocket: ClientConnection) -> None:
+    """Wait until what is published is news to this client."""
+    await eventually(lambda: len(server.clients) == 1)
+    while websocket.subprotocol is not None and json.loads(await websocket.recv())["type"] != "snapshot":
+        pass
+
+
 async def stall(client: V1) -> None:
     client.websocket.transport.pause_reading()
 
@@ -65,7 +72,7 @@ async def test_a_client_that_lags_beyond_the_history_is_told_and_moved_on() -> N
         await stall(client)
         for _ in range(60):
             flood(server, 20)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the server sends until the client's buffers are full
         server.feed.head_after_drain()
         client.websocket.transport.resume_reading()
         messages = await client.until(lambda message: accounts_for(message) == 1_200)
@@ -80,7 +87,7 @@ async def test_a_client_that_lags_beyond_its_own_cap_is_moved_on_too(pool: Conne
         await stall(client)
         for _ in range(12):
             flood(server, 100)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the server sends until the client's buffers are full
         server.feed.head_after_drain()
         client.websocket.transport.resume_reading()
         messages = await client.until_type("run_state")
@@ -101,13 +108,15 @@ async def test_a_client_that_makes_no_progress_is_closed(subprotocols: list[Subp
         serving(pool=ConnectionPool(max_stall_s=0.3), heartbeat_s=0.2, resume_s=0.01) as server,
         connect(server.url, subprotocols=subprotocols, ping_interval=None) as websocket,
     ):
-        await asyncio.sleep(0.05)
+        await settled(server, websocket)
         websocket.transport.pause_reading()
         flood(server)
-        async with asyncio.timeout(10):
-            while server.clients:
-                flood(server, 10)
-                await asyncio.sleep(0.05)
+
+        def closed_while_more_comes() -> bool:
+            flood(server, 1)
+            return not server.clients
+
+        await eventually(closed_while_more_comes)
         websocket.transport.abort()
 
 
@@ -133,7 +142,7 @@ async def test_who_makes_no_progress_reads_4008_and_is_counted(
         serving(pool=pool, heartbeat_s=0.2, resume_s=0.01, monitor=monitor) as server,
         connect(server.url, subprotocols=subprotocols, ping_interval=None) as websocket,
     ):
-        await asyncio.sleep(0.05)
+        await settled(server, websocket)
         websocket.transport.pause_reading()
         flood(server)
         await eventually(lambda: monitor.metrics.get("slow_closed", 0) == 1)
@@ -153,7 +162,7 @@ async def test_what_a_slow_client_costs_is_seen_in_the_metrics() -> None:
         await stall(client)
         for _ in range(60):
             flood(server, 20)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the server sends until the client's buffers are full
         client.websocket.transport.resume_reading()
         await client.until(lambda message: message.type == "gap")
         client.websocket.transport.abort()
@@ -176,7 +185,7 @@ async def test_a_guide_client_beyond_the_history_is_closed_and_never_silently_sk
         slow.transport.pause_reading()
         for _ in range(120):
             flood(server, 10)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # slowly enough for the healthy one
         assert await asyncio.wait_for(reading, 10) == list(range(1, 1_201))
         slow.transport.resume_reading()
         read = []

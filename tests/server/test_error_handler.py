@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from degentcivil_nb.protocol.codec import decode_raw
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.messages import WebSocketMessage
@@ -113,19 +114,12 @@ async def test_a_peer_that_has_gone_raises_nothing(fails: Exception) -> None:
 
 async def test_it_logs_once_counts_once_and_carries_details(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "degentcivil_nb")
-    counted: list[str] = []
-
-    class Monitor:
-        def update_metrics(self, name: str, value: float = 1) -> None:
-            counted.append(name)
-
-        def observe(self, name: str, seconds: float) -> None: ...
-
+    monitor = ConnectionMonitor()
     socket = Socket()
     error = WebSocketError(1003, "slower, please", details={"retry_after_s": 2.5, "code": "not this"})
-    await ErrorHandler(monitor=Monitor()).handle_error(socket, error)
+    await ErrorHandler(monitor=monitor).handle_error(socket, error)
     assert socket.sent[0].data == {"code": 1003, "message": "slower, please", "retry_after_s": 2.5}
-    assert counted == ["errors"]
+    assert monitor.metrics["errors"] == 1
     assert len(caplog.records) == 1
 
 

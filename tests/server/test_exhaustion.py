@@ -56,7 +56,7 @@ async def test_a_handshake_that_dribbles_or_says_nothing_is_hung_up_on(line: byt
         async def dribble() -> None:
             while line:
                 writer.write(b"X")
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # to dribble is the point
 
         dribbling = asyncio.create_task(dribble())
         async with asyncio.timeout(3):
@@ -152,6 +152,6 @@ async def test_who_asks_without_reading_fills_nothing_without_end() -> None:
             while len(server.clients) == 2:
                 for _ in range(200):
                     client.transport.write(b"\x81\xfe" + len(bad).to_bytes(2, "big") + MASK + bad.encode())
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # the server answers what it has read
                 assert len(peer._replies) <= 1_000
         client.transport.abort()

@@ -40,7 +40,7 @@ class Stalled(Client):
         await asyncio.Event().wait()
 
 
-class Recorder:
+class Broadcaster:
     """Anything with a broadcast method."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Recorder:
         self.told.append(message)
 
 
-class Crier(Recorder):
+class Crier(Broadcaster):
     """One whose method has the shorter name, and is a coroutine."""
 
     broadcast_message = None  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class Crier(Recorder):
 
 
 async def test_anything_with_a_broadcast_method_will_do_and_what_can_tell_nobody_is_named() -> None:
-    for server in (Recorder(), Crier()):
+    for server in (Broadcaster(), Crier()):
         await EventNotifier(server).notify_event("trade", 3)
         assert server.told[0].data["data"] == 3
     with pytest.raises(TypeError, match="NoneType cannot publish: it has no broadcast_message"):
@@ -68,9 +68,9 @@ async def test_anything_with_a_broadcast_method_will_do_and_what_can_tell_nobody
 
 
 async def test_a_character_s_state_is_told_from_the_guide_s_attributes() -> None:
-    recorder = Recorder()
-    await CharacterStatePublisher(recorder, clock=lambda: 5.0).publish_state_change(character())
-    assert recorder.told == [
+    broadcaster = Broadcaster()
+    await CharacterStatePublisher(broadcaster, clock=lambda: 5.0).publish_state_change(character())
+    assert broadcaster.told == [
         WebSocketMessage(
             "state_change", {"character_id": "emma", "new_state": "MOVE", "location": "Park", "timestamp": 5.0}, 5.0
         )
@@ -79,22 +79,22 @@ async def test_a_character_s_state_is_told_from_the_guide_s_attributes() -> None
 
 @pytest.mark.parametrize(("location", "told"), [(None, None), ("Café", "Café"), (SimpleNamespace(name=None), None)])
 async def test_a_location_may_be_missing_or_plain(location: object, told: str | None) -> None:
-    recorder = Recorder()
-    await CharacterStatePublisher(recorder).publish_state_change(character(id=7, location=location))
-    assert recorder.told[0].data["location"] == told
-    assert recorder.told[0].data["character_id"] == 7
+    broadcaster = Broadcaster()
+    await CharacterStatePublisher(broadcaster).publish_state_change(character(id=7, location=location))
+    assert broadcaster.told[0].data["location"] == told
+    assert broadcaster.told[0].data["character_id"] == 7
 
 
 async def test_what_is_no_character_is_named_as_such() -> None:
     with pytest.raises(WebSocketError, match=r"not a character.*state_name"):
-        await CharacterStatePublisher(Recorder()).publish_state_change(SimpleNamespace(id=1))
+        await CharacterStatePublisher(Broadcaster()).publish_state_change(SimpleNamespace(id=1))
 
 
 async def test_an_event_is_told() -> None:
-    recorder = Recorder()
-    await EventNotifier(recorder, clock=lambda: 5.0).notify_event("trade", {"price": 3})
-    assert recorder.told[0].type == "event_notification"
-    assert recorder.told[0].data == {"event_type": "trade", "data": {"price": 3}, "timestamp": 5.0}
+    broadcaster = Broadcaster()
+    await EventNotifier(broadcaster, clock=lambda: 5.0).notify_event("trade", {"price": 3})
+    assert broadcaster.told[0].type == "event_notification"
+    assert broadcaster.told[0].data == {"event_type": "trade", "data": {"price": 3}, "timestamp": 5.0}
 
 
 async def test_a_broken_or_stalled_client_costs_no_other_its_message(monkeypatch: pytest.MonkeyPatch) -> None:

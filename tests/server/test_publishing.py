@@ -11,20 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from degentcivil_nb.monitoring.interfaces import NullMonitor
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
-
-
-class Counts(NullMonitor):
-    def __init__(self) -> None:
-        self.counted: dict[str, float] = {}
-
-    def update_metrics(self, name: str, value: float = 1) -> None:
-        self.counted[name] = self.counted.get(name, 0) + value
 
 
 def publisher(history: History, **options: Any) -> StreamPublisher:
@@ -103,8 +96,8 @@ def test_a_value_that_json_does_not_have_arrives_converted(payload: Any) -> None
     ids=lambda type: str(type)[:20],
 )
 def test_what_is_no_type_is_an_error_in_its_place(type: Any, caplog: pytest.LogCaptureFixture) -> None:
-    history, counts = History(), Counts()
-    stream = publisher(history, monitor=counts)
+    history, monitor = History(), ConnectionMonitor()
+    stream = publisher(history, monitor=monitor)
     with caplog.at_level(logging.WARNING):
         stream.publish("note", 1)
         for _ in range(50):
@@ -119,7 +112,7 @@ def test_what_is_no_type_is_an_error_in_its_place(type: Any, caplog: pytest.LogC
     assert messages[1]["data"]["type"] == str(type)[:200]
     assert stream.unencodable == 50
     assert len(caplog.records) == 1, "a kind is logged once"
-    assert counts.counted["errors"] == 1
+    assert monitor.metrics["errors"] == 1
     if isinstance(type, str):
         with pytest.raises(WebSocketError):
             stream.enter(WebSocketMessage(type))
@@ -165,8 +158,8 @@ def test_a_payload_above_the_limit_says_so_with_its_beginning() -> None:
 
 
 def test_an_overflow_is_one_gap_in_its_place_with_positions_of_its_own() -> None:
-    history, counts = History(), Counts()
-    stream = publisher(history, max_queued=3, monitor=counts)
+    history, monitor = History(), ConnectionMonitor()
+    stream = publisher(history, max_queued=3, monitor=monitor)
     for number in range(1, 9):
         stream.publish("n", number)
     stream.drain()
@@ -176,7 +169,7 @@ def test_an_overflow_is_one_gap_in_its_place_with_positions_of_its_own() -> None
     assert [message.get("seq") for message in messages] == [1, 2, 3, None, 9]
     assert messages[3]["data"] == {"epoch": "e", "from": 4, "to": 8, "reason": "overflow"}
     assert messages[4]["data"] == 9, "the position says which publication it was"
-    assert stream.overflowed == counts.counted["overflowed"] == 5
+    assert stream.overflowed == monitor.metrics["overflowed"] == 5
 
 
 def test_an_overflow_by_bytes_is_a_gap_too() -> None:

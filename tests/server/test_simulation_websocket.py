@@ -14,6 +14,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
+from degentcivil_nb.monitoring.websocket_debugger import WebSocketDebugger
 from degentcivil_nb.protocol.errors import ConnectFailed, WebSocketError
 from degentcivil_nb.protocol.messages import RunState, WebSocketMessage
 from degentcivil_nb.server.entrance.auth import WebSocketAuth
@@ -301,34 +303,15 @@ async def test_a_bad_frame_is_answered_and_nothing_else_happens(frame: str | byt
 # --- what is seen of it ----------------------------------------------------------------------------------------------
 
 
-class Recorder:
-    """A monitor and a traffic recorder in one."""
-
-    def __init__(self, *, enabled: bool) -> None:
-        self.enabled = enabled
-        self.counted: dict[str, float] = {}
-        self.frames: list[tuple[str, str]] = []
-
-    def update_metrics(self, name: str, value: float = 1) -> None:
-        self.counted[name] = self.counted.get(name, 0) + value
-
-    def observe(self, name: str, seconds: float) -> None:
-        assert seconds >= 0
-
-    def record(self, direction: str, frame: bytes | str, peer: str) -> None:
-        text = frame if isinstance(frame, str) else frame.decode()
-        self.frames.append((direction, str(json.loads(text)["type"])))
-
-
 @pytest.mark.parametrize("traced", [False, True])
 async def test_everything_is_counted_and_frames_are_recorded_when_asked(traced: bool) -> None:
-    seen = Recorder(enabled=traced)
-    async with serving(monitor=seen, traffic=seen) as server:
+    monitor, traffic = ConnectionMonitor(), WebSocketDebugger(enabled=traced)
+    async with serving(monitor=monitor, traffic=traffic) as server:
         async with v1(server) as client, connect(server.url) as guide:
             await client.resume()
             await client.until_type("snapshot")
             await eventually(lambda: len(server.clients) == 2)
-            assert seen.counted["active_connections"] == 2
+            assert monitor.metrics["active_connections"] == 2
             publish(server, *range(1, 11))
             await client.until_seq(10)
             for _ in range(10):
@@ -336,16 +319,15 @@ async def test_everything_is_counted_and_frames_are_recorded_when_asked(traced: 
             await client.send("nonsense", {})
             await client.until_type("error")
         await eventually(lambda: not server.clients)
-    counted = seen.counted
+    counted = monitor.metrics
     assert (counted["total_connections"], counted["active_connections"]) == (2, 0)
     # hello, commands, resumed, snapshot, error, and the stream twice
     assert counted["messages_sent"] == 5 + 20
     assert counted["messages_received"] == 2
     assert counted["errors"] == 1
     assert counted["bytes_sent"] > 2_000 > counted["bytes_received"] > 0
-    types = [type for direction, type in seen.frames if direction == "sent"]
-    assert types.count("hello") == (1 if traced else 0)
-    assert bool(seen.frames) is traced
+    assert len(traffic.frames("hello", direction="sent")) == (1 if traced else 0)
+    assert bool(len(traffic.frames())) is traced
 
 
 async def test_wss_serves_with_a_certificate_of_ones_own() -> None:

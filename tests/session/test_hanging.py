@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 
 import degentcivil_nb as dc
 from degentcivil_nb.monitoring.health import judge
 from degentcivil_nb.simulation import SimulationProbe
-
-PATIENCE_S = 20.0
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.support.waiting import until
 
 
 def test_seconds_since_the_last_checkpoint_stand_in_metrics_repr_and_health() -> None:
@@ -40,7 +31,7 @@ def test_seconds_since_the_last_checkpoint_stand_in_metrics_repr_and_health() ->
 
 def test_a_run_that_is_paused_does_not_hang() -> None:
     with dc.start_local_server(characters=2, paused=True) as server, dc.connect(server) as session:
-        time.sleep(3.5)
+        time.sleep(3.5)  # longer than a run may hang before it is said
         assert not session.metrics()["checkpoint_age_s"] > 0
         assert "no checkpoint" not in repr(session)
 

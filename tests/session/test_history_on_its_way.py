@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -13,6 +12,7 @@ from degentcivil_nb.core.portal import Portal
 from degentcivil_nb.protocol.messages import Hello, Resumed, Snapshot
 from degentcivil_nb.simulation.probe import SimulationProbe
 from tests.support.client_helpers import frame, scripted, stay
+from tests.support.waiting import until
 
 
 def test_all_that_was_asked_for_is_there_when_connect_returns() -> None:
@@ -58,7 +58,5 @@ def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:
         with session:
             assert "999 past messages on their way" in repr(session)
             portal.call(release, timeout=5)
-            until = time.monotonic() + 10
-            while len(session) < 1_000 and time.monotonic() < until:
-                time.sleep(0.01)
-            assert len(session) == 1_000 and "on their way" not in repr(session)
+            until(lambda: len(session) == 1_000)
+            assert "on their way" not in repr(session)

@@ -16,6 +16,7 @@ from degentcivil_nb.session.subscriptions import Subscriptions
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.widgets.refresh import Refresher
 from tests.support.client_helpers import following, scripted, serving, stay
+from tests.support.waiting import until
 
 
 def logged(caplog: pytest.LogCaptureFixture, text: str) -> bool:
@@ -41,8 +42,7 @@ def test_callbacks_go_on_after_events_that_cannot_be_read(
         handle = subscriptions.add(None, lambda _: called.set())
         store.append([RawMessage("x", Raw(b"1"))], 1.0)
         assert failed.wait(10)
-        while handle.dropped == 0:
-            threading.Event().wait(0.005)
+        until(lambda: handle.dropped)
         store.append([RawMessage("y", Raw(b"2"))], 2.0)
         assert called.wait(10) and handle.dropped == 1
     finally:

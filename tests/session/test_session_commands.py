@@ -16,6 +16,7 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.simulation import SimulationProbe
+from tests.support.waiting import until
 
 PATIENCE_S = 20
 
@@ -150,13 +151,6 @@ def test_an_event_that_a_filter_keeps_away_has_no_row(probe: SimulationProbe) ->
 
 def state_of(session: dc.Session) -> object:
     return session.metrics()["run_state"]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def background(call: Callable[[], Any]) -> Future[Any]:

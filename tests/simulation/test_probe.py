@@ -225,7 +225,7 @@ async def test_a_pause_names_the_last_event_before_it(probe: SimulationProbe) ->
         state = (await asking).result
         told = state["head"]
         await seen.until(lambda: seen.seqs and seen.seqs[-1] >= told)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # a simulation that tells for ever would tell a lot
         assert seen.seqs[-1] == told, "nothing happens while it is paused"
         stopped = [message.payload() for message in seen.of("run_state")]
         assert [(one["state"], one["head"]) for one in stopped][-1] == ("paused", told)

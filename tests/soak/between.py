@@ -169,7 +169,7 @@ async def _dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     for byte in b"HTTP/1.1 101 Switching Protocols\r\n":
         writer.write(bytes([byte]))
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # to dribble is the point
 
 
 V1 = "Sec-WebSocket-Protocol: degentcivil.v1"

@@ -91,7 +91,7 @@ async def unread(url: str, every_s: float | None) -> None:
                 await asyncio.sleep(12)  # by then the server has closed it
             while every_s is not None and await loop.sock_recv(sock, 1):  # noqa: ASYNC110 — slowness is the point
                 await asyncio.sleep(every_s)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # before it comes again
 
 
 class Blocked:
@@ -125,9 +125,9 @@ class Blocked:
                 websocket = self.client.websocket
                 if websocket is not None and not websocket.transport.is_closing():
                     websocket.transport.pause_reading()
-                    await asyncio.sleep(1.5)
+                    await asyncio.sleep(1.5)  # blocked, as a laptop that sleeps
                     websocket.transport.resume_reading()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # then it reads for a while
         finally:
             await self.client.close()
 
@@ -140,9 +140,9 @@ async def slow_clients(stalled: int, healthy: int, seconds: float, *, batch_s: f
     long with 50 as with 250 clients, so that only what the stalled ones do is seen.
     """
     async with acting("serve", PER_S, 2_000, batch_s) as (server, url), acting("watch", url, healthy) as (watch, _):
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # to warm up, before it counts
         await asyncio.gather(watch("look"), server("look"))
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # what is measured
         alone, served_alone = await asyncio.gather(watch("look"), server("look"))
         memory = server.memory_bytes
         blocked = [Blocked(url, 10_000) for _ in range((stalled + 2) // 3)]
@@ -156,7 +156,7 @@ async def slow_clients(stalled: int, healthy: int, seconds: float, *, batch_s: f
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             most = max(most, server.memory_bytes)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # the memory is sampled
         beside, served = await asyncio.gather(watch("look"), server("look"))
         for task in tasks:
             task.cancel()
@@ -191,7 +191,7 @@ async def storm(clients: int, *, bystanders: int = 20, rounds: int = 1) -> Tally
         for begin in range(0, clients, 25):
             await asyncio.gather(*(one.client.open() for one in crowd[begin : begin + 25]))
         for _ in range(rounds):
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # a moment of quiet between two storms
             await watch("look")
             before = (await server("look"))["head"]
             began = time.monotonic()

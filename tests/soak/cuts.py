@@ -78,7 +78,7 @@ async def publishing(stage: Stage, per_s: int) -> AsyncIterator[None]:
             stage.publish(rng.randint(1, max(1, per_s // 50)))
             if rng.random() < 0.02:
                 stage.server.publish("run_state", {"state": "running", "reason": "command"})
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # at this pace
 
     task = asyncio.create_task(read_until())
     try:
@@ -107,7 +107,7 @@ async def opened(account: Account) -> None:
         except ConnectFailed:
             if patience == 19:
                 raise
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # the server may be closed for a moment
 
 
 def describe(account: Account) -> str:
@@ -165,7 +165,7 @@ async def mid_frame_up(stage: Stage, proxy: FaultProxy, account: Account, rng: r
 async def one_byte_at_a_time(stage: Stage, proxy: FaultProxy, account: Account, rng: random.Random) -> None:
     proxy.down.slice_bytes = 1
     proxy.reset()
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(0.25)  # some bytes have arrived by then
     proxy.reset()  # somewhere in the handshake, `hello`, `resumed` or the replay
 
 
@@ -305,7 +305,7 @@ async def overflows(count: int, *, clients: int = 2, seed: int = 0) -> Tally:
                 stage.publish(rng.randint(20, 60), size)
                 if rng.random() < 0.3:
                     stage.server.publish("run_state", {"state": "running", "reason": "command"})
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # so that they go in several frames
             if rng.random() < 0.2:
                 stage.publish(500 + rng.randint(1, 80))  # faster than the server's loop: an overflow
             stage.server.feed.head_after_drain()

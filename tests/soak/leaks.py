@@ -47,7 +47,7 @@ class Census:
             more = {name: now[name] - self.before[name] for name in now}
             if time.monotonic() > ends or not any(more[name] > 0 for name in ("threads", "descriptors", "widgets")):
                 return more
-            time.sleep(0.05)
+            time.sleep(0.05)  # what is left is counted anew, and given when time is up: no condition to wait for
 
 
 def _repeat(count: int, once: Callable[[int], None]) -> Tally:
@@ -85,7 +85,7 @@ async def connections(count: int, *, at_once: int = 10) -> Tally:
         for _ in range(0, number, at_once):
             await asyncio.gather(*(visit() for _ in range(at_once)))
         await eventually(lambda: not server.clients)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the server's handlers end a moment after it has forgotten their clients
 
     await visits(max(at_once, count // 4))
     tasks = len(asyncio.all_tasks())

@@ -21,6 +21,7 @@ from tests.soak import between, commands, crowd, cuts, leaks
 from tests.soak.oracle import Tally
 from tests.support.client_helpers import frame
 from tests.support.server_helpers import serving, shape, v1
+from tests.support.waiting import until
 
 
 def holds(tally: Tally) -> None:
@@ -94,8 +95,7 @@ def test_a_pause_returns_when_the_store_holds_everything() -> None:
 )
 def test_a_session_that_stored_nothing_pauses_at_once_too(wanted: dict[str, object]) -> None:
     with commands.Simulation() as simulation:
-        while simulation.published < 100:
-            time.sleep(0.01)
+        until(lambda: simulation.published >= 100)
         with dc.connect(simulation.probe) as first, dc.connect(simulation.probe, **wanted) as session:  # type: ignore[arg-type]
             first.pause()
             began = time.monotonic()

@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from degentcivil_nb.core.portal import Portal
+from tests.support.waiting import eventually
 
 BUILDINGS: list[dict[str, Any]] = [
     {"id": 1, "name": "Cafe", "description": "Smells of coffee", "instruction": "sit, drink", "jobs": ["barista"]},
@@ -111,8 +112,7 @@ class GameServer(_OnItsOwnThread):
         config = uvicorn.Config(app, ws="websockets-sansio", lifespan="off", log_level="error")
         self._uvicorn = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
-        while not self._uvicorn.started:  # noqa: ASYNC110 — uvicorn has no event for it
-            await asyncio.sleep(0.005)
+        await eventually(lambda: self._uvicorn.started)
 
     async def _stop(self) -> None:
         await self._drop()
