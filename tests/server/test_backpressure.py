@@ -139,7 +139,7 @@ async def test_who_makes_no_progress_reads_4008_and_is_counted(
     monitor = ConnectionMonitor()
     pool = ConnectionPool(max_stall_s=0.3)
     async with (
-        serving(pool=pool, heartbeat_s=0.2, resume_s=0.01, monitor=monitor) as server,
+        serving(pool=pool, heartbeat_s=1.0, resume_s=0.01, monitor=monitor) as server,
         connect(server.url, subprotocols=subprotocols, ping_interval=None) as websocket,
     ):
         await settled(server, websocket)
