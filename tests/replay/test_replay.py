@@ -249,9 +249,10 @@ def test_the_playhead_follows_the_clock_at_its_speed() -> None:
 
 
 def test_a_wild_clock_of_the_sender_does_not_hold_the_tape_up(tmp_path: Path) -> None:
-    messages = [told("x", None, timestamp=when) for when in (999.5, 1e30, -5.0, 1e6)]
+    messages = [told("x", None, timestamp=when) for when in (999.5, 999.6, 999.7, 1e30, -5.0, 1e6)]
     tape = Tape(write_recording(tmp_path / "wild", messages))
-    assert [item.moment for item in tape.read(10)] == [999.5, 1_000.0, 1_000.0, 1_000.0]
+    # half of the times are of this day, so it is the receiver's clock that counts
+    assert [item.moment for item in tape.read(10)] == [999.5, 999.6, 999.7, 1_000.0, 1_000.0, 1_000.0]
 
 
 class Playing:
