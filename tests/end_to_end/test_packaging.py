@@ -60,7 +60,7 @@ def test_the_package_in_the_wheel_runs_and_finds_its_notebooks(wheel: Path, tmp_
 def test_the_version_is_told_once() -> None:
     assert PROJECT["version"] == degentcivil_nb.__version__ == metadata.version("degentcivil-nb")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.search(r"^## (\S+)", changelog, re.MULTILINE)[1] == degentcivil_nb.__version__  # type: ignore[index]
+    assert re.search(r"^## (\d\S*)", changelog, re.MULTILINE)[1] == degentcivil_nb.__version__  # type: ignore[index]
 
 
 @pytest.mark.parametrize("extra", ["lab", "test"])
