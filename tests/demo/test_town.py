@@ -271,7 +271,7 @@ def test_one_person_alone_lives_too() -> None:
     assert len(recorder.of("state")) > 20
 
 
-def test_people_talk_think_and_use_tools_for_a_reason(days: tuple[Recorder, Town]) -> None:
+def test_people_talk_think_and_use_tools_for_a_reason(days: tuple[WritingProbe, Town]) -> None:
     weeks = days[0]
     known = {told.what["id"] for told in weeks.log if told.what.get("id")}
     for kind in ("said", "thought", "tool"):

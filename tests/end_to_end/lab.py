@@ -84,9 +84,8 @@ def running_jupyter(home: Path, root: Path) -> Iterator[Jupyter]:
         )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     try:
-        until(
-            lambda: server.poll() is not None or _answers(f"{base}/api/status?token={token}"), 240
-        )  # a minute is not enough
+        # a minute is not enough on a busy machine
+        until(lambda: server.poll() is not None or _answers(f"{base}/api/status?token={token}"), 240)
         if server.poll() is not None:
             raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
         yield Jupyter(base, token, root)

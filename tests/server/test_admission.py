@@ -234,7 +234,7 @@ async def test_errors_without_end_close_the_connection_and_no_other() -> None:
 async def test_closing_does_not_wait_for_sockets_that_never_spoke() -> None:
     async with serving() as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await eventually(lambda: len(server._door.met) == 1)
+        await eventually(lambda: len(server._admission.connections) == 1)
         began = time.monotonic()
         await server.close()
         assert time.monotonic() - began < 2
