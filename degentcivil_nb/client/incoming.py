@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..monitoring.interfaces import Monitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import encode
 from ..protocol.messages import (
+    NEWER_CONTROL,
     ORDERED_CONTROL,
+    ClientInfo,
     CommandSpec,
     ErrorPayload,
     Gap,
@@ -23,6 +25,7 @@ from ..protocol.messages import (
     Hello,
     MessageTypes,
     RawMessage,
+    Resume,
     Resumed,
     RunState,
     SnapshotPart,
@@ -66,6 +69,7 @@ class Incoming:
         traffic: TrafficLog,
         changed: Callable[[], None],
         clock: Callable[[], float],
+        client: ClientInfo | None = None,
     ) -> None:
         self.receiver = receiver
         self.dialect = UNKNOWN
@@ -97,6 +101,11 @@ class Incoming:
         self._traffic = traffic
         self._changed = changed
         self._clock = clock
+        self._client = client
+
+    def resume_request(self) -> Resume:
+        """Say what to ask a v1 server for, who asks, and which of the newer control types it understands."""
+        return structs.replace(self.receiver.resume_request(), client=self._client, capabilities=[*NEWER_CONTROL])
 
     def begin(self, subprotocol: str | None) -> None:
         """Start a connection, of which only the subprotocol is known."""

@@ -200,7 +200,7 @@ class ConnectionSupervisor:
         connection.start(incoming.receive)
         if incoming.dialect == V1:
             await self._until(incoming.hello_received, connection)
-            resume = encode(incoming.receiver.resume_request())
+            resume = encode(incoming.resume_request())
             await self.send(encode(RawMessage(MessageTypes.RESUME, Raw(resume))))
             await self._until(incoming.ready, connection)
             await self._requests.connected(self._send_command, incoming.receiver.epoch or "")

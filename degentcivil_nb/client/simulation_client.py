@@ -6,6 +6,7 @@ import inspect
 import logging
 import ssl as ssl_module
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
 from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
-from ..protocol.messages import CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
+from ..protocol.messages import ClientInfo, CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
 from ..protocol.receiver import StreamReceiver
 from .circuit_breaker import Circuit, retry_delays
 from .connecting import PLAIN_SILENCE_S, Connector
@@ -61,6 +62,7 @@ class SimulationClient:
         circuit: Circuit | None = None,
         compression: bool | None = None,
         silence_s: float = PLAIN_SILENCE_S,
+        name: str = "",
     ) -> None:
         """Prepare a client; `position` is the epoch and `seq` that an earlier client has accounted for.
 
@@ -70,6 +72,8 @@ class SimulationClient:
         Raises `ValueError` for an invalid URL, and `ConnectFailed` for a token that would be sent unencrypted.
         """
         self.uri = uri
+        self.info = ClientInfo(uuid.uuid4().hex, name[:200])
+        """Who this client is to the server, across its connections."""
         self._connector = Connector(uri, token=token, ssl=ssl, compression=compression)
         self._receiver = StreamReceiver(history=history, types=types, characters=characters, position=position)
         self._requests = Requests()
@@ -86,6 +90,7 @@ class SimulationClient:
             traffic=traffic,
             changed=self._changed,
             clock=clock,
+            client=self.info,
         )
         self._connections = ConnectionSupervisor(
             self._connector,

@@ -98,7 +98,7 @@ class Condition:
         """Return the value for one message: null, a bool, a number, text, a list or an object."""
         look: Lookup = scope if callable(scope) else scope.get
         parsed = self._parsed
-        if parsed.changed or parsed.moved_at is not None:
+        if parsed.changed or (parsed.moved_at is not None and look(BEFORE) is None):
             look = self._with_memory(look)
         return parsed.root.run(look)
 
@@ -147,7 +147,7 @@ class Condition:
         if self._parsed.moved_at is not None:
             before = self._note((whose, BEFORE), plain(look("state")))
             said = plain(look("previous_state"))
-            known[BEFORE] = before if said is None else said
+            known[BEFORE] = look(BEFORE) or (before if said is None else said)
         return lambda name: known[name] if name in known else look(name)
 
     def _note(self, key: tuple[Any, str], value: Any) -> Any:

@@ -67,6 +67,8 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 }
 
 
+_TEXTS: Final = frozenset({str})
+_NUMBERS: Final = frozenset({int, float})
 _ID: Final = frozenset({"character_id"})
 """The name for an id: ids are compared as text, so that 5 equals "5"."""
 
@@ -249,7 +251,7 @@ class _Parser:
         runs = tuple(child.run for child in children)
         if isinstance(node.op, ast.And):
             needs = tuple(need for child in children for need in child.needs)
-            return Node(lambda look: all(run(look) for run in runs), _names(children), "and", children, needs=needs)
+            return Node(_all_of(runs), _names(children), "and", children, needs=needs)
         return Node(lambda look: any(run(look) for run in runs), _names(children), "or", children)
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Node:
@@ -301,7 +303,7 @@ class _Parser:
             return links[0]
         runs = tuple(link.run for link in links)
         needs = tuple(need for link in links for need in link.needs)
-        return Node(lambda look: all(run(look) for run in runs), _names(operands), "and", tuple(links), needs=needs)
+        return Node(_all_of(runs), _names(operands), "and", tuple(links), needs=needs)
 
     def call(self, node: ast.Call, depth: int) -> Node:
         if not isinstance(node.func, ast.Name):
@@ -426,9 +428,8 @@ def _constant(value: Any) -> Node:
 
 
 def _compare(symbol: str, left: Node, right: Node) -> Node:
-    one, other, test = left.run, right.run, values.compare(symbol)
     return Node(
-        lambda look: test(one(look), other(look)),
+        _quick(symbol, left, right) or _general(symbol, left.run, right.run),
         left.names | right.names,
         "test",
         vector=_over_columns(symbol, (left, right)),
@@ -437,8 +438,39 @@ def _compare(symbol: str, left: Node, right: Node) -> Node:
     )
 
 
+def _all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
+    if len(runs) != 2:
+        return lambda look: all(run(look) for run in runs)
+    one, other = runs
+    return lambda look: bool(one(look) and other(look))
+
+
 def _either(kinds: tuple[str, ...]) -> str:
     return " or ".join(f"{'an' if kind[0] == 'o' else 'a'} {kind}" for kind in kinds)
+
+
+def _general(symbol: str, one: Callable[[Lookup], Any], other: Callable[[Lookup], Any]) -> Callable[[Lookup], Any]:
+    test = values.compare(symbol)
+    return lambda look: test(one(look), other(look))
+
+
+def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | None:
+    """Compare a name with what stands there, in one call where the value is plain: it is done at each message."""
+    name, general = left.name, _general(symbol, left.run, right.run)
+    if name is None or right.names or (apply := values.QUICK.get(symbol)) is None:
+        return None
+    fixed = right.run(_nothing)
+    kinds = {"text": _TEXTS, "number": _NUMBERS}.get(values.kind_of(fixed))
+    if kinds is None:
+        return None
+
+    def test(look: Lookup) -> Any:
+        value = look(name)
+        if value.__class__ in kinds:
+            return apply(value, fixed)
+        return False if value is None else general(look)
+
+    return test
 
 
 def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:

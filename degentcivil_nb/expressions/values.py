@@ -34,6 +34,8 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+QUICK: Final = {symbol: apply for symbol, apply in _ORDER.items() if symbol != "!="}
+"""Comparisons that are false of NaN, too, so that they need no look at their operands."""
 ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
 """The operators that also exist over whole columns (`columns.OPERATORS`)."""
 EVENT_NOTIFICATION: Final = "event_notification"

@@ -27,6 +27,7 @@ class MessageTypes:
     THOUGHT: Final = "thought"
     MEASURE: Final = "measure"
     CHARACTER_LEFT: Final = "character_left"
+    LOG: Final = "log"
     # DegentCivil's own server
     ALL_BUILDINGS: Final = "all_buildings"
     ALL_CHARACTERS: Final = "all_characters"
@@ -40,13 +41,19 @@ class MessageTypes:
     SNAPSHOT: Final = "snapshot"
     BATCH: Final = "batch"
     RUN_STATE: Final = "run_state"
+    BREAKPOINTS: Final = "breakpoints"
     COMMAND: Final = "command"
     COMMAND_RESULT: Final = "command_result"
     WITHDRAW: Final = "withdraw"
 
 
-ORDERED_CONTROL: Final = frozenset({MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE})
-"""Control messages that travel in the stream's order; the store keeps them as rows that are not events."""
+ORDERED_CONTROL: Final = frozenset(
+    {MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS}
+)
+"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
+
+NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS})
+"""Those that only clients are sent which name them among their capabilities."""
 
 CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.HELLO,
@@ -294,14 +301,26 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     max_message_bytes: int = 1 << 20
 
 
+class ClientInfo(Struct, frozen=True, omit_defaults=True):
+    """Say who a client is: an `id` that outlives its connections, and a name for people."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    name: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Resume(Struct, frozen=True, omit_defaults=True):
-    """A client's request for the stream: after a given position, or with so much history for a first connection."""
+    """Ask for the stream: after a position accounted for, or as a newcomer with that much history.
+
+    `capabilities` are the newer control types that the client understands; others are not sent to it.
+    """
 
     epoch: str | None = None
     seq: Count | None = None
     history: Count = 0
     types: list[str] | None = None
     characters: list[str] | None = None
+    client: ClientInfo | None = None
+    capabilities: list[str] = []
 
 
 class Resumed(Struct, frozen=True):
@@ -367,9 +386,10 @@ class Heartbeat(Struct, frozen=True, omit_defaults=True):
 class RunState(Struct, frozen=True, omit_defaults=True):
     """The state of the run: `running`, `pausing`, `paused`, `finished` or `dead`, and why.
 
-    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to a
-    command that put an event into the stream, `seq` is that event's seq. `speed` is the factor of a run that has a pace
-    of its own.
+    `checkpoint_age_s` is how long ago the simulation left its last checkpoint, 0 while it is in one. In the answer to
+    a command that put an event into the stream, `seq` is that event's position; at a breakpoint it is that of the
+    first event that matched, and `breakpoints` lists all that did (`BreakpointHit`). `speed` is the factor of a run
+    that has a pace of its own.
     """
 
     state: str
@@ -381,6 +401,8 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     checkpoint_age_s: float | None = None
     seq: Seq | None = None
     speed: float | None = None
+    ticks: Count | None = None
+    """Of a step that a breakpoint cut short: the ticks that were done."""
 
 
 NO_DEADLINE: Final = "no_deadline"
@@ -399,6 +421,8 @@ class Command(Struct, frozen=True, omit_defaults=True):
     arguments: dict[str, Any] = {}
     epoch: str | None = None
     deadline_s: Annotated[float, Meta(gt=0)] | Literal["none"] | None = None
+    client: ClientInfo | None = None
+    """Who asks: written by the server, whatever the client says."""
 
 
 class ErrorInfo(Struct, frozen=True, omit_defaults=True):
@@ -427,4 +451,66 @@ class CommandSpec(Struct, frozen=True, omit_defaults=True):
     role: str = "debugger"
     arguments: dict[str, Any] = {}
     anytime: bool = False
-    """Whether it is answered at once, on another thread than the simulation's, instead of at a checkpoint."""
+    """Answered at once, on another thread than the simulation's, and not at a checkpoint."""
+
+
+# --- breakpoints -----------------------------------------------------------------------------------------------
+
+_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
+    """Declare one breakpoint of a client's set.
+
+    It stops the run at the match number `hits` and at each one after it, `once` at that one only; with `log`, a text
+    with `{expressions}`, it tells that text instead and stops nothing. A higher `armed` sets one off anew that was
+    spent.
+    """
+
+    name: _Name
+    condition: Annotated[str, Meta(max_length=4_000)]
+    hits: Annotated[int, Meta(ge=1, le=_MOST)] = 1
+    once: bool = False
+    log: Annotated[str, Meta(max_length=1_000)] | None = None
+    enabled: bool = True
+    armed: int = 0
+    at_checkpoint: bool = False
+    """Judged at each checkpoint, whatever the condition is about."""
+
+
+class BreakpointRow(Struct, frozen=True, omit_defaults=True):
+    """Say how one breakpoint is: what was declared, by whom, whether it works, and how often it matched."""
+
+    name: str
+    condition: str
+    owner: ClientInfo
+    hits: int = 1
+    once: bool = False
+    log: str | None = None
+    enabled: bool = True
+    verified: bool = True
+    problem: str | None = None
+    at: int | None = None
+    """The position in the condition of the character that is wrong, from 0."""
+    count: int = 0
+    """How often it has matched."""
+    last_tick: int | None = None
+    last_character_id: str | None = None
+
+
+class BreakpointRows(Struct, frozen=True):
+    """List the breakpoints of all clients."""
+
+    breakpoints: list[BreakpointRow]
+
+
+class BreakpointHit(Struct, frozen=True, omit_defaults=True):
+    """Say which breakpoint a run stands at: at a match in `tick` by the event `seq`; at a checkpoint there is none."""
+
+    name: str
+    condition: str
+    owner: ClientInfo
+    tick: int | None = None
+    seq: Seq | None = None
+    character_id: str | None = None
+    count: int = 1

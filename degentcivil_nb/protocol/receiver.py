@@ -25,6 +25,7 @@ _NEEDS_HELLO: Final = frozenset(
         MessageTypes.GAP,
         MessageTypes.RESUMED,
         MessageTypes.RUN_STATE,
+        MessageTypes.BREAKPOINTS,
         MessageTypes.SNAPSHOT,
     }
 )
@@ -214,7 +215,7 @@ class StreamReceiver:
             heartbeat = self._read(Heartbeat, message, accepted)
             if heartbeat is not None:
                 accepted.extend(self.heartbeat(heartbeat))
-        elif kind in (MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE):
+        elif kind in (MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS):
             if self._position is not None:
                 self._enter(accepted)
             accepted.append(message)

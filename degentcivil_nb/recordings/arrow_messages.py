@@ -13,7 +13,7 @@ from msgspec import Raw
 from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, BreakpointRows, Gap, MessageTypes, RawMessage, RunState, Snapshot
 from ..store.schema import LATEST_S, NOWHERE, Ints
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
     MessageTypes.RUN_STATE: RunState,
+    MessageTypes.BREAKPOINTS: BreakpointRows,
 }
 
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import Links, MessageTypes
+from ..protocol.json_text import decode
+from ..protocol.messages import BreakpointRow, BreakpointRows, Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import AttributeNames
 from ..store.columns import Dictionary
@@ -240,6 +241,18 @@ class LongStore:
             if page.next_row > start and page.first_row < stop:
                 for event in self._store(number).event_dicts(start - page.first_row, stop - page.first_row):
                     yield {**event, "row": event["row"] + page.first_row}
+
+    @property
+    def breakpoints(self) -> list[BreakpointRow]:
+        """The breakpoints of all clients, as the simulation said last."""
+        told = [row.data for row in self.control_rows(0, self.next_row + 1) if row.type == MessageTypes.BREAKPOINTS]
+        return decode(BreakpointRows, told[-1]).breakpoints if told else []
+
+    def row_of(self, epoch: str | None, seq: int) -> int | None:
+        """Give the row of a position in the stream; `None` if there is no event of it."""
+        found = self.events(where=f"seq == {seq}")
+        rows = found.index[found["epoch"] == epoch]
+        return int(rows[-1]) if len(rows) else None
 
     def __len__(self) -> int:
         """Return the number of events."""

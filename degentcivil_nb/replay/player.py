@@ -163,7 +163,7 @@ class Player:
         elif message.type == MessageTypes.SNAPSHOT:
             if self.scene.snapshot(message):
                 self._show_present()
-        elif message.type != MessageTypes.RUN_STATE:  # how the run was then; now the replay has a state of its own
+        elif message.type not in ORDERED_CONTROL:  # how the run was then; now the replay has a state of its own
             self._publish(item)
         self._told_bytes += len(message.data) + 200
 

@@ -223,7 +223,9 @@ class Dispatcher:
 
         assert self._handler is not None
         try:
-            self._handler.submit(id, structs.replace(command, deadline_s=deadline_s), peer.role, reply)
+            self._handler.submit(
+                id, structs.replace(command, deadline_s=deadline_s, client=peer.client), peer.role, reply
+            )
         except Exception:  # a handler is foreign code: its bug affects this command only
             log.exception("the handler failed to accept %s", command.name)
             told = WebSocketError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..protocol.messages import Command, CommandResult, CommandSpec, WebSocketMessage
+from ..protocol.messages import ClientInfo, Command, CommandResult, CommandSpec, WebSocketMessage
 
 
 class CommandHandler(Protocol):
@@ -27,6 +27,10 @@ class Requester(Protocol):
     @property
     def name(self) -> str:
         """Return the peer's name in the log."""
+
+    @property
+    def client(self) -> ClientInfo | None:
+        """Say who it is across its connections, if it says so."""
 
     @property
     def role(self) -> str:

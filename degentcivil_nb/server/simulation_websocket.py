@@ -263,6 +263,10 @@ class SimulationWebSocket:
         """
         return replace(message, seq=self.publisher.enter(message))
 
+    def client_ids(self) -> set[str]:
+        """List the clients that are connected and said who they are; on the server's loop."""
+        return {peer.client.id for peer in self._peers.values() if peer.client is not None}
+
     def offer_commands(self) -> None:
         """Send every client the current list of commands; on the server's loop."""
         for peer in self._peers.values():

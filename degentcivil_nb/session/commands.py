@@ -53,6 +53,20 @@ class SpeedText(str):
         return super().__repr__() if self.speed is None else f"{super().__repr__()} (speed {self.speed:g})"
 
 
+class CutText(str):
+    """The state of a run as text, with what cut a step short."""
+
+    why: str
+
+    def __new__(cls, state: str, why: str) -> CutText:
+        text = super().__new__(cls, state)
+        text.why = why
+        return text
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} ({self.why})"
+
+
 class SessionCommands:
     """Commands to the simulation: `call` waits for the answer, `submit` returns a future without waiting."""
 
@@ -119,7 +133,10 @@ class SessionCommands:
             except KeyboardInterrupt:
                 self._request("pause", {}, None)  # an interrupted step leaves the run paused
                 raise
-        return self._reached(self._completed("step", answer))
+        result = self._completed("step", answer)
+        state = self._reached(result)
+        done = result.get("ticks")
+        return state if done is None else CutText(state, f"at a breakpoint after {done} of {ticks} ticks")
 
     def change(self, name: str, arguments: Mapping[str, Any], *, timeout: object = None) -> int | None:
         """Run a command that puts an event into the stream, and return its row; `None` if it is not in the store."""

@@ -30,7 +30,8 @@ from ..recordings.recorder import Recorder, RecorderStats
 from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
 from ..store.arguments import LongTime, Moment, Names, name_of, names_of, wait_s, whole
 from ..store.event_store import EventStore
-from .commands import SessionCommands, Timeout
+from .breakpoints import Breakpoint, SessionBreakpoints, Stop
+from .commands import SessionCommands, Timeout, timeout_s
 from .status import Journal, SessionStatus
 from .subscriptions import Callback, Subscription, Subscriptions
 from .wait_for import wait_for
@@ -193,10 +194,15 @@ class Session(Reader):
             traffic=self.traffic,
             on_change=self._note_change,
             timeout=timeout,
+            name=self.name,
         )
         self._portal = Portal(f"degentcivil-{self.name}")
         self._subscriptions = Subscriptions(self._store)
         self._commands = SessionCommands(self._client, self._portal, self._store)
+        self._breakpoints = SessionBreakpoints(
+            self._commands, self._store, self._client.info, lambda: (self._client.run_state, self._client.tick)
+        )
+        self._connections = 0
         self._closed = False
         self._status = SessionStatus(
             self._client,
@@ -315,6 +321,9 @@ class Session(Reader):
     def _note_change(self) -> None:
         """Add a line to the journal; called on the portal's thread at each change of the connection."""
         client = self._client
+        if client.state == "live" and client.reconnects > self._connections:
+            self._connections = client.reconnects
+            self._breakpoints.declare_again()
         reason = client.last_error if client.state != "live" else None
         dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
         self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))
@@ -669,6 +678,104 @@ class Session(Reader):
         ('paused', 5)
         """
         return self._commands.step(whole(ticks, "`ticks`"), timeout)
+
+    # --- breakpoints -------------------------------------------------------------------------------------------
+
+    def break_when(
+        self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
+    ) -> Breakpoint:
+        """Stop the run in the very tick in which a condition is met; it is kept in the simulation.
+
+        Parameters
+        ----------
+        condition : str
+            Judged at each event as it is published: `money > 3`, `entered("BARGAIN")`, `changed(mood)`; or, with
+            `silent(ticks)`, `stuck(ticks)`, `loops(times)`, `total_cost` or `total_calls`, at each checkpoint.
+        hits : int
+            At which match it begins to stop; it stops at each one after that, too.
+        log : str, optional
+            A text with `{expressions}` that is told as an event of type `log` instead: the run is not stopped.
+        once : bool
+            Stop at that match and at no later one.
+        name : str, optional
+            What it is known by; one of that name is replaced. Without one it is `b1`, `b2` and so on.
+
+        Returns
+        -------
+        Breakpoint
+            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`. It is declared again after a
+            reconnect, and after a restart of the simulation.
+
+        Raises
+        ------
+        ValueError
+            For a mistake in the condition, at which it points.
+        CommandError
+            Where the server takes no breakpoints.
+
+        Examples
+        --------
+        >>> rich = session.break_when("money >= 1_000_000", name="rich")
+        >>> rich
+        <Breakpoint 'rich': money >= 1_000_000 (0 hits)>
+        >>> rich.remove()
+        """
+        return self._breakpoints.add(condition, hits=whole(hits, "`hits`"), log=log, once=once, name=name)
+
+    def stopped(self) -> Stop | None:
+        """Say why the run stands.
+
+        Returns
+        -------
+        Stop or None
+            `reason`, `tick` (where it stands), and at a breakpoint `breakpoint` (its name), `condition`,
+            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint) and `also` (others
+            that were met). `None` while the run goes on.
+
+        Examples
+        --------
+        >>> session.run_until("type == 'state_change'").reason
+        'breakpoint'
+        >>> session.stopped().breakpoint
+        'run_until'
+        """
+        return self._breakpoints.stopped()
+
+    def run_until(self, condition: str | None = None, *, tick: int | None = None, timeout: Timeout = None) -> Stop:
+        """Let the run go on until a condition is met, or until a tick, and stop there.
+
+        Parameters
+        ----------
+        condition : str, optional
+            As for `break_when`.
+        tick : int, optional
+            The tick to stop at, instead of a condition.
+        timeout : float, timedelta or None
+            Seconds to wait; `None` waits as long as it takes.
+
+        Returns
+        -------
+        Stop
+            Why the run stands, as `stopped()` says it: whatever else stops the run first ends this too.
+
+        Raises
+        ------
+        TimeoutError
+            When the time is over. The run goes on.
+        ValueError
+            For a mistake in the condition, at which it points.
+
+        Examples
+        --------
+        >>> session.run_until("type == 'state_change'").reason
+        'breakpoint'
+        """
+        if (condition is None) == (tick is None):
+            raise ValueError("give a condition or a tick to run until, one of the two")
+        wanted = condition if condition is not None else f"tick >= {whole(tick, '`tick`', least=0)}"
+        return self._breakpoints.run_until(
+            wanted, at_checkpoint=tick is not None, resume=self.resume, timeout=timeout_s(timeout)
+        )
 
     def set_speed(self, factor: float, timeout: Timeout = None) -> str:
         """Run at that many times the simulation's own pace.

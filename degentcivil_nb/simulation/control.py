@@ -9,19 +9,20 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 from msgspec.structs import replace
 
 from ..core.wakeup import Wakeup
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Command, CommandSpec, Links, MessageTypes, RunState
+from ..protocol.messages import BreakpointHit, Command, CommandSpec, Links, MessageTypes, RunState
+from ..server.stream.publishing import Matched, Receipt
 from .anytime import AnytimeWorker
 from .model_clock import ModelClock
 from .ownership import Owner
@@ -31,12 +32,16 @@ from .request import DEFERRED, Reply, Request, over
 log = logging.getLogger("degentcivil_nb.simulation")
 
 DEADLINE_S: Final = 10.0
-"""The deadline in seconds of a command that states none."""
+"""How long a command waits for a checkpoint when it does not say."""
+MAX_HITS: Final = 100
+"""Matches that one stop names at most."""
 _LOOK_S: Final = 1.0
 """How often a paused run looks whether there is still a server that could resume it."""
 
 _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
 
+Hit = tuple[BreakpointHit, Receipt | None]
+"""A match of a breakpoint, and the receipt of the message at which it matched."""
 Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 
 
@@ -51,14 +56,15 @@ class Step(NamedTuple):
 class Control:
     """The state of the run and its commands, which any thread may submit and the checkpoint executes.
 
-    `publish(type, data)` puts a message into the stream. `later(delay_s, function)` calls the function after a while
-    and returns a function that cancels that. `alive()` returns whether a client could still resume a paused run.
-    `tick_s` is the least time between two ticks at speed 1; without it the run is as fast as it can be.
+    `publish(type, data)` puts a message into the stream, and takes a receipt where there is one.
+    `later(delay_s, function)` calls the function after a while and returns what cancels that. `alive()` says whether
+    anybody could resume a paused run. `tick_s` is the least time between two ticks at speed 1; without it the run is as
+    fast as it can.
     """
 
     def __init__(
         self,
-        publish: Callable[[str, Any], None],
+        publish: Callable[..., None],
         *,
         later: Later,
         alive: Callable[[], bool] = lambda: True,
@@ -71,6 +77,10 @@ class Control:
         """The tick of events published now: after a checkpoint, the following one."""
         self.links: Links | None = None
         """What the envelope of everything published now says: the model's own clock, and a command's handler."""
+        self.judge: Callable[[int], None] = _nothing
+        """Called with the tick when the simulation has come to a checkpoint; it may `stop`."""
+        self._hits: dict[tuple[str, str], Hit] = {}  # the first match of each that was not stopped at yet
+        self._matched = Matched()  # the positions of the events that the run stands at
         self._model_clock = ModelClock()
         self._publish = publish
         self._later = later
@@ -100,8 +110,11 @@ class Control:
         return replace(self.answer(), checkpoint_age_s=self._checkpoint_age_s())
 
     def answer(self) -> RunState:
-        """Return the state of the run for a command's answer: it is in a checkpoint."""
-        return replace(self._state, tick=self._reached, speed=self._pace.factor)
+        """Say how the run is, as a command answers: it is in a checkpoint."""
+        return replace(self._at_positions(self._state), tick=self._reached, speed=self._pace.factor)
+
+    def _at_positions(self, state: RunState) -> RunState:
+        return self._matched.fill(state) if state.breakpoints else state
 
     @property
     def is_own_thread(self) -> bool:
@@ -135,7 +148,7 @@ class Control:
             return
         seconds = None if command.deadline_s == "none" else command.deadline_s or DEADLINE_S
         deadline = math.inf if seconds is None else self._clock() + seconds
-        request = Request(id, declared, arguments, deadline, reply)
+        request = Request(id, declared, arguments, deadline, reply, command.client)
         with self._lock:
             refused = self._impossible(declared)
             if refused is None:
@@ -238,6 +251,12 @@ class Control:
             WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
         )
 
+    def stop(self, hit: Hit) -> None:
+        """Have the run stop at its next checkpoint because a breakpoint was met; from any thread."""
+        point = hit[0]
+        with self._lock:
+            self._hits.setdefault((point.owner.id, point.name), hit)
+
     # --- the simulation's side -----------------------------------------------------------------------------------
 
     def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
@@ -332,6 +351,9 @@ class Control:
         self._owner.arrive(loop)
         self._reach(tick)
         self._present = True
+        self.judge(self.tick)
+        if self._hits:
+            self._stop_at_breakpoints()
         if self._step is None:
             return
         with self._lock:
@@ -341,6 +363,20 @@ class Control:
                 return
         if step is not None:
             step.request.succeed(self._change("paused", "step", step.request.id))
+
+    def _stop_at_breakpoints(self) -> None:
+        with self._lock:
+            hits, self._hits = list(self._hits.values())[:MAX_HITS], {}
+            if self._ended:
+                return
+            step, self._step = self._step, None
+            self._matched = Matched([receipt for _, receipt in hits])
+            found = [to_builtins(hit) for hit, _ in hits]
+            self._enter("paused", "breakpoint", breakpoints=found)
+            state = self.answer()
+        if step is not None:
+            done = step.wanted - step.left + 1
+            step.request.succeed(replace(state, command_id=step.request.id, ticks=done))
 
     def _reach(self, tick: Any) -> None:
         number = self._model_clock.read(tick)
@@ -464,10 +500,13 @@ class Control:
                 self._enter(state, reason, command_id or running)
             return self._state
 
-    def _enter(self, state: str, reason: str | None, command_id: str | None = None) -> None:
-        """Set and publish the run's state; under the lock, so that the messages are in order."""
-        self._state = RunState(state, reason, self._reached, command_id=command_id)
-        self._publish(MessageTypes.RUN_STATE, self._state)
+    def _enter(
+        self, state: str, reason: str | None, command_id: str | None = None, breakpoints: Sequence[Any] = ()
+    ) -> None:
+        """Put the run into a state and say so in the stream; under the lock, so that what is said is in order."""
+        self._state = RunState(state, reason, self._reached, command_id=command_id, breakpoints=list(breakpoints))
+        receipts = (self._matched,) if breakpoints else ()
+        self._publish(MessageTypes.RUN_STATE, self._state, *receipts)
         self._wakeup.notify()  # whoever waits for the run to go on
 
 
@@ -476,6 +515,10 @@ def _in_a_cell() -> bool:
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None and threading.current_thread() is threading.main_thread()
+
+
+def _nothing(tick: int) -> None:
+    """Judge nothing."""
 
 
 def _on_running_loop() -> bool:

@@ -18,12 +18,13 @@ from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
-from ..protocol.messages import Links, RunState
+from ..protocol.messages import Links, RunState, SnapshotCharacter
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.history import History
 from ..server.stream.publishing import Receipt
 from .barrier import Barrier
+from .breakpoints import Breakpoints
 from .continuing import continuing
 from .control import Control
 from .stream_commands import StreamCommands
@@ -135,6 +136,19 @@ class SimulationProbe(Watching):
             tick_s=tick_s,
             paused=paused,
         )
+        self.breakpoints = Breakpoints(
+            self.control,
+            forward=lambda: self._server.publish,
+            stop=self.control.stop,
+            totals=lambda: self.totals.both,
+            characters=self._characters_now,
+            present=lambda: self._server.client_ids(),  # noqa: PLW0108 — the server may be replaced
+            later=self._later,
+            changed=self._route,
+        )
+        """What the notebooks have declared."""
+        self.control.judge = self.breakpoints.checkpoint
+        self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))
         self._stream_commands = StreamCommands(self, self.control.answer, clock)
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
@@ -560,8 +574,20 @@ class SimulationProbe(Watching):
 
     # --- the server's thread -------------------------------------------------------------------------------------
 
-    def _publish_control(self, type: str, state: Any) -> None:
-        self._publish(type, state, None, self._clock())
+    def _publish_control(self, type: str, state: Any, receipt: Receipt | None = None) -> None:
+        self._server.publish(type, state, None, self._clock(), receipt)
+
+    def _route(self) -> None:
+        """Have messages pass the breakpoints, if there are any that are on, and otherwise go straight to the server."""
+        if not self.control.ended:
+            self._publish = self.breakpoints.publish if self.breakpoints.any else self._server.publish
+
+    def _characters_now(self) -> list[SnapshotCharacter]:
+        try:
+            self.flush()
+        except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
+            log.warning("the server at %s did not answer: %s", self.url, error)
+        return list(self._server.feed.present.characters())
 
     def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         """Start a coroutine function on the server's loop, if it is running; return a function that cancels it."""
@@ -652,9 +678,11 @@ class SimulationProbe(Watching):
         async with self._replacing:
             old = self._server
             self._server = self._make_server(old.host, old.port)
-            self._publish = self._server.publish
+            self._route()
             await old.close()
             await self._server.start()
+            if self.breakpoints.rows():
+                self.breakpoints.tell()
 
     # --- the end -------------------------------------------------------------------------------------------------
 

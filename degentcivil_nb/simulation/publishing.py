@@ -16,6 +16,7 @@ from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
 from . import payloads
 from .acting import who_acts
+from .totals import Totals
 from .values import Known, causes_of, error_code_of, id_of, place_of, word_of
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -64,6 +65,8 @@ class EventPublisher:
         """The last published state of each character."""
         self.known = Known()
         """The characters' ids as the simulation itself has them."""
+        self.totals = Totals()
+        """What all calls of models have cost so far."""
         self.left_behind = 0
         """Calls that failed here."""
         self.converted = 0

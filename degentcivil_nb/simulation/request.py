@@ -7,6 +7,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from msgspec import Raw
@@ -17,7 +18,7 @@ from ..core.text_of import text_of
 from ..protocol.commands import DeclaredCommand, refusal
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.messages import CommandResult, RunState
+from ..protocol.messages import ClientInfo, CommandResult, RunState
 from ..server.dispatch import Change
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -33,6 +34,13 @@ _TRACEBACK: Final = 4_000
 DEFERRED: Final = object()
 """The return value of a handler that answers its request later."""
 
+_asking: ContextVar[ClientInfo | None] = ContextVar("degentcivil_asking", default=None)
+
+
+def who_asks() -> ClientInfo | None:
+    """Give the client whose command is being carried out here, if it said who it is."""
+    return _asking.get()
+
 
 def over() -> WebSocketError:
     """Return the error of a command after the end of the run."""
@@ -43,11 +51,18 @@ class Request:
     """A command until it is answered. At deadline and checkpoint, whichever claims it first decides."""
 
     def __init__(
-        self, id: str, command: DeclaredCommand, arguments: Mapping[str, Any], deadline: float, reply: Reply
+        self,
+        id: str,
+        command: DeclaredCommand,
+        arguments: Mapping[str, Any],
+        deadline: float,
+        reply: Reply,
+        client: ClientInfo | None = None,
     ) -> None:
         self.id = id
         self.command = command
         self.deadline = deadline
+        self.client = client
         self.cancel_timer: Callable[[], None] | None = None
         self._arguments = dict(arguments)
         self._reply = reply
@@ -65,6 +80,7 @@ class Request:
 
     def run(self) -> None:
         """Call the handler and answer with its result or its failure."""
+        _asking.set(self.client)
         try:
             result = self.command.function(**self._arguments)
             if inspect.iscoroutine(result):
@@ -82,6 +98,7 @@ class Request:
 
     async def run_async(self) -> None:
         """Call the handler, which may be a coroutine function, and answer with its result or its failure."""
+        _asking.set(self.client)
         try:
             result = self.command.function(**self._arguments)
             if inspect.isawaitable(result):

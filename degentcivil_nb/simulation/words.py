@@ -94,6 +94,7 @@ class Words(EventPublisher):
                 details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
             details.update({name: more.pop(name) for name in _MORE if name in more})
             payload = payloads.llm_call(self._whose(character_id), details.pop("prompt_type"), **details)
+            self.totals.add(payload.get("cost_usd"))
             named = None if id is None else self._event_id(id)
             self._name_in(payload, named, cause)
             id = named or id

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import Gap, MessageTypes, RunState, Snapshot, SnapshotCharacter
+from ..protocol.messages import BreakpointRow, Gap, MessageTypes, RunState, Snapshot, SnapshotCharacter
 from .schema import SECOND, Ints, timestamps
 
 REMEMBERED: Final = 256  # run states with their commands: far more than are awaited at a time
@@ -54,6 +54,9 @@ class Controls:
         self.gaps: list[GapRow] = []
         self.missing: int | None = 0
         self.run_state: RunState | None = None
+        self.breakpoints: list[BreakpointRow] = []
+        """All there are, as the simulation said last."""
+        self.run_state_epoch: str | None = None
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """The commands that changed the run's state, and the states; the newest last."""
         self.accounted: dict[str, int] = {}
@@ -100,9 +103,10 @@ class Controls:
         if gap.end is not None:
             self.account(gap.epoch, gap.end)
 
-    def note_run_state(self, state: RunState) -> None:
-        """Store the newest run state."""
+    def note_run_state(self, state: RunState, epoch: str | None = None) -> None:
+        """Take the newest word on the run, and in which epoch it was said."""
         self.run_state = state
+        self.run_state_epoch = epoch
         self.run_state_causes.append((state.command_id, state.state))
 
     def snapshot(self, part: Snapshot) -> list[SnapshotCharacter] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..protocol.messages import BreakpointRow, RunState
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
@@ -73,6 +74,17 @@ class EventStore:
         """The state of the run as of the last `run_state` message; `None` before any."""
         state = self.parts.controls.run_state
         return None if state is None else state.state
+
+    @property
+    def run_word(self) -> tuple[RunState | None, str | None]:
+        """The last `run_state` message, and the epoch in which it came."""
+        with self.parts.changed:
+            return self.parts.controls.run_state, self.parts.controls.run_state_epoch
+
+    @property
+    def breakpoints(self) -> list[BreakpointRow]:
+        """The breakpoints of all clients, as the simulation said last."""
+        return self.parts.controls.breakpoints
 
     @property
     def tick(self) -> int | None:

@@ -14,7 +14,7 @@ from msgspec import Raw
 from ..protocol.codec import malformed
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, BreakpointRows, Gap, MessageTypes, RawMessage, RunState, Snapshot
 from .arguments import Moment, moment_ns
 from .controls import ControlRow, StreamPosition
 from .derived_state import WAITING_ROWS
@@ -209,8 +209,10 @@ class StoreWriter:
                     self._parts.snapshot_states = self._parts.derived.present.replace(whole)
                     if epoch is not None and controls.accounted.get(epoch, 0) >= payload.seq:
                         self.go_on_from_snapshot(row)
+            elif isinstance(payload, BreakpointRows):
+                controls.breakpoints = payload.breakpoints
             elif isinstance(payload, RunState):
-                controls.note_run_state(payload)
+                controls.note_run_state(payload, epoch)
                 if payload.tick is not None:
                     self._parts.tick = payload.tick
                 if payload.head is not None:
@@ -259,8 +261,9 @@ class StoreWriter:
         return count
 
 
-_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState]]] = {
+_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState] | type[BreakpointRows]]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
     MessageTypes.RUN_STATE: RunState,
+    MessageTypes.BREAKPOINTS: BreakpointRows,
 }

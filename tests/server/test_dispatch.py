@@ -17,7 +17,15 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec, RawMessage, RunState, WebSocketMessage
+from degentcivil_nb.protocol.messages import (
+    ClientInfo,
+    Command,
+    CommandResult,
+    CommandSpec,
+    RawMessage,
+    RunState,
+    WebSocketMessage,
+)
 from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
@@ -32,6 +40,7 @@ class Peer:
     def __init__(self, role: str = "debugger") -> None:
         self.name = "1 127.0.0.1:1"
         self.role = role
+        self.client: ClientInfo | None = None
         self.replies: list[WebSocketMessage] = []
 
     def reply(self, message: WebSocketMessage) -> None:

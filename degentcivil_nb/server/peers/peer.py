@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from ...monitoring.interfaces import TrafficLog
 from ...protocol.json_text import encode
-from ...protocol.messages import Heartbeat, MessageTypes, WebSocketMessage
+from ...protocol.messages import ClientInfo, Heartbeat, MessageTypes, WebSocketMessage
 from ..entrance.connection_pool import address_of
 from ..stream.feed import Feed
 
@@ -64,6 +64,8 @@ class Peer:
         self.feed = feed
         self.name = name
         self.address = address_of(websocket)
+        self.client: ClientInfo | None = None
+        """Who it says it is, across connections."""
         self._role = role
         self.offset = feed.history.end
         """The peer's read position: an offset into the history."""

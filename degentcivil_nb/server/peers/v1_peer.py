@@ -30,10 +30,11 @@ from ...protocol.messages import (
 )
 from ...protocol.resume import plan_resume
 from ..stream.feed import Feed
-from ..stream.frames import Filter
+from ..stream.frames import Filter, understood
 from .peer import Peer
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
+_OLDER: Final = Filter(controls=understood(Resume()))
 _REPLAY_S: Final = 0.5
 """How long a peer that catches up may hold a replay slot."""
 
@@ -64,6 +65,7 @@ class V1Peer(Peer):
     ) -> None:
         super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
+        self._knows_breakpoints = False
         self._hello = hello
         self._commands = commands
         self._resume_s = resume_s
@@ -77,6 +79,8 @@ class V1Peer(Peer):
         if self._resume is not None:
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this connection has already resumed its stream")
         self._resume = resume
+        self.client = resume.client
+        self._knows_breakpoints = MessageTypes.BREAKPOINTS in resume.capabilities
         self.wake()
 
     def offer_commands(self) -> None:
@@ -105,7 +109,7 @@ class V1Peer(Peer):
         ):
             self.wake()
             return
-        chunk = self.feed.frames.after(offset, self.filter)
+        chunk = self.feed.frames.after(offset, self._wanted())
         websocket.transport.write(chunk.wire)
         self.feed.count_sent(chunk.messages, len(chunk.wire))
         self.offset, self.position = chunk.offset, chunk.head
@@ -128,6 +132,22 @@ class V1Peer(Peer):
                 await self._skip()
             if not await self._advance() and not self._urgent:
                 await self._wait_for_entries()
+
+    def _wanted(self) -> Filter | None:
+        """Give the filter of what is sent: for an older client also without the control types that it does not know."""
+        if self.filter is None and not self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
+            return _OLDER
+        return self.filter
+
+    def _debugging(self) -> list[bytes]:
+        """Write what the history may no longer hold of the breakpoints: which there are, and why the run stands."""
+        known = self.feed.publisher.breakpoints
+        if known is None or not self._knows_breakpoints:
+            return []
+        state = self.feed.status()
+        if state.reason != "breakpoint":
+            return [known]
+        return [known, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
 
     def _lags(self) -> bool:
         """Return whether this client is beyond its limit because it reads slowly; a burst alone does not count."""
@@ -191,7 +211,7 @@ class V1Peer(Peer):
         frames += [self._encode(MessageTypes.GAP, gap) for gap in plan.gaps]
         if plan.snapshot:
             frames += self._snapshot()
-        for frame in frames:
+        for frame in frames + self._debugging():
             await self._send(frame)
         return True
 
@@ -210,7 +230,7 @@ class V1Peer(Peer):
             return True
         if self.offset == history.end:
             return False
-        chunk = self.feed.frames.after(self.offset, self.filter)
+        chunk = self.feed.frames.after(self.offset, self._wanted())
         await self._send(chunk.frame, chunk.messages)
         self.offset, self.position = chunk.offset, chunk.head
         return True
@@ -226,6 +246,8 @@ class V1Peer(Peer):
             self.feed.monitor.update_metrics("slow_gaps")
         frames.append(self._encode(MessageTypes.RUN_STATE, state))
         self.offset, self.position = history.end, history.head
+        if self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
+            frames.append(self.feed.publisher.breakpoints)
         for frame in frames:
             await self._send(frame)
 

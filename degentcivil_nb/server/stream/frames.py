@@ -8,7 +8,7 @@ from typing import NamedTuple
 from websockets.frames import Frame, Opcode
 
 from ...protocol.codec import encode_batch
-from ...protocol.messages import ORDERED_CONTROL, MessageTypes, Resume
+from ...protocol.messages import NEWER_CONTROL, ORDERED_CONTROL, MessageTypes, Resume
 from .history import History, HistoryEntry
 
 _CHUNK = 2_000
@@ -33,11 +33,17 @@ class Chunk(NamedTuple):
     messages: int
 
 
+def understood(resume: Resume) -> frozenset[str]:
+    """Give the ordered control types that a client takes."""
+    return ORDERED_CONTROL - NEWER_CONTROL | (NEWER_CONTROL & frozenset(resume.capabilities))
+
+
 class Filter(NamedTuple):
-    """A choice of stream messages by type and by character; control messages always pass."""
+    """Choose stream messages by type and by character; control messages pass that the client understands."""
 
     types: frozenset[str] | None = None
     characters: frozenset[str] | None = None
+    controls: frozenset[str] = ORDERED_CONTROL
 
     @classmethod
     def of(cls, resume: Resume) -> Filter | None:
@@ -46,12 +52,12 @@ class Filter(NamedTuple):
             return None
         types = None if resume.types is None else frozenset(resume.types)
         characters = None if resume.characters is None else frozenset(resume.characters)
-        return cls(types, characters)
+        return cls(types, characters, understood(resume))
 
     def passes(self, entry: HistoryEntry) -> bool:
         """Return whether an entry passes the filter."""
         if entry.type in ORDERED_CONTROL:
-            return True
+            return entry.type in self.controls
         return (self.types is None or entry.type in self.types) and (
             self.characters is None or entry.character_id in self.characters
         )

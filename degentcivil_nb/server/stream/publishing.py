@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from ...core.text_of import clean, text_of
 from ...monitoring.interfaces import Monitor
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
-from ...protocol.messages import CONTROL, Links, MessageTypes, RunState, WebSocketMessage
+from ...protocol.messages import CONTROL, BreakpointRows, Links, MessageTypes, RunState, WebSocketMessage
 from .history import History
 from .snapshot import SnapshotBuilder
 
@@ -27,7 +27,9 @@ _NAME: Final = 200
 _REASON: Final = 2_000
 """How many characters of a name and of a reason are sent."""
 _KINDS: Final = 1_000
-"""How many kinds of failures are stored, so that each is logged once."""
+"""Kinds of complaint that are remembered, so that each is logged once."""
+_OF_THE_RUN: Final = frozenset({MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS})
+"""The control types that a simulation itself publishes, and that are never lost."""
 _WRAPPING: Final = 160
 """Bytes of `max_message_bytes` reserved for the seq, and for the batch around a message."""
 
@@ -39,6 +41,22 @@ class Receipt:
 
     def __init__(self) -> None:
         self.seq: int | None = None
+
+
+class Matched(Receipt):
+    """The positions of the messages at which breakpoints matched, in the order of the hits of a `run_state`."""
+
+    __slots__ = ("receipts",)
+
+    def __init__(self, receipts: Sequence[Receipt | None] = ()) -> None:
+        super().__init__()
+        self.receipts = tuple(receipts)
+
+    def fill(self, state: RunState) -> RunState:
+        """Name the positions in a state, as far as they are known."""
+        seqs = [None if receipt is None else receipt.seq for receipt in self.receipts]
+        hits = [{**hit, "seq": seq} for hit, seq in zip(state.breakpoints, seqs, strict=True)]
+        return msgspec.structs.replace(state, breakpoints=hits, seq=next(filter(None, seqs), None))
 
 
 class StreamPublisher:
@@ -66,6 +84,8 @@ class StreamPublisher:
         """Messages replaced by an `error` 1005, because they have no JSON form or one of the server's own types."""
         self.converted = 0
         """Messages that the encoder could not write as they were."""
+        self.breakpoints: bytes | None = None
+        """The last list of breakpoints told, for newcomers."""
         self._history = history
         self._present = present
         self._epoch = epoch
@@ -104,17 +124,17 @@ class StreamPublisher:
             if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str):
                 message = self._encode_converted(type, data, timestamp, tick, links)
             if len(self._queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
-                self._overflow(type, message)
+                self._overflow(type, message, receipt)
                 return
             self._queued_bytes += len(message)
             self._queue.append((type, message, self.overflowed, receipt))
         except Exception:  # noqa: BLE001 — the simulation must not notice any failure, ours or its payload's
             self._publish_converted(type, data, timestamp, tick, receipt, links)
 
-    def _overflow(self, type: str, message: bytes) -> None:
-        """Drop a message, but never a run state: those are few and small, and clients may wait for one."""
-        if type == MessageTypes.RUN_STATE:
-            self._append(type, message)
+    def _overflow(self, type: str, message: bytes, receipt: Receipt | None = None) -> None:
+        """Lose a message, but never a state of the run: these are rare and small, and somebody may wait for one."""
+        if type in _OF_THE_RUN:
+            self._append(type, message, receipt)
             return
         with self._failure_lock:
             self.overflowed += 1
@@ -158,7 +178,7 @@ class StreamPublisher:
         if not isinstance(type, str):
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type must be a text")
         if type in CONTROL:
-            if type != MessageTypes.RUN_STATE:
+            if type not in _OF_THE_RUN:
                 raise _not_published(type)
             return encode(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
         data = plain(data)
@@ -181,7 +201,9 @@ class StreamPublisher:
             type, message, lost_before, receipt = queue.popleft()
             self._declare(lost_before)
             if type == MessageTypes.RUN_STATE:
-                self._enter_run_state(message)
+                self._enter_run_state(message, receipt)
+            elif type == MessageTypes.BREAKPOINTS:
+                self._enter_breakpoints(message)
             else:
                 seq = self._history.append(message, type, self._present.see(type, message))
                 if receipt is not None:
@@ -222,8 +244,8 @@ class StreamPublisher:
         """Return the number of messages that wait for the loop."""
         return len(self._queue)
 
-    def _enter_run_state(self, encoded: bytes) -> None:
-        """Append a run state with the seq that it follows, which only the loop knows."""
+    def _enter_run_state(self, encoded: bytes, matched: Receipt | None) -> None:
+        """Name the position that a change of the run's state follows: only the loop knows it."""
         message = WebSocketMessage.from_json(encoded)
         try:
             state = msgspec.convert(message.data, RunState)
@@ -231,8 +253,24 @@ class StreamPublisher:
             stand_in = self._count_failure(message.type, None, message.timestamp, message.tick, unencodable(error))
             self._history.append(stand_in, MessageTypes.ERROR)
             return
+        if isinstance(matched, Matched):
+            state = matched.fill(state)
         data = msgspec.structs.replace(state, head=self._history.head)
         self._history.append_control(encode(msgspec.structs.replace(message, data=data)), message.type)
+
+    def _enter_breakpoints(self, encoded: bytes) -> None:
+        """Keep the list of breakpoints, if it is one: anybody may publish something of that name."""
+        message = WebSocketMessage.from_json(encoded)
+        try:
+            msgspec.convert(message.data, BreakpointRows)
+        except msgspec.ValidationError as error:
+            stand_in = self._count_failure(
+                message.type, message.data, message.timestamp, message.tick, unencodable(error)
+            )
+            self._history.append(stand_in, MessageTypes.ERROR)
+            return
+        self.breakpoints = encoded
+        self._history.append_control(encoded, message.type)
 
     def _declare(self, lost: int) -> None:
         if lost > self._declared:

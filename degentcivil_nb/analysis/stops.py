@@ -1,0 +1,137 @@
+"""What a debugger asks of a run, live or recorded: its breakpoints, where it stopped, and where it would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ..expressions.conditions import compile_condition
+from ..expressions.judge import Judge, Rule
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode
+from ..protocol.messages import BreakpointRow, MessageTypes, RunState, Snapshot
+
+if TYPE_CHECKING:
+    from ..store.controls import ControlRow
+    from ..store.interfaces import RunStore
+
+CHUNK: Final = 2_048
+
+
+def breakpoint_table(rows: Iterable[BreakpointRow]) -> pd.DataFrame:
+    """Make the frame of `breakpoints()`."""
+    rows = list(rows)
+    return pd.DataFrame(
+        {
+            "name": pd.Series([row.name for row in rows], dtype="str"),
+            "condition": pd.Series([row.condition for row in rows], dtype="str"),
+            "owner": pd.Series([row.owner.name or row.owner.id for row in rows], dtype="str"),
+            "enabled": np.array([row.enabled for row in rows], np.bool_),
+            "verified": np.array([row.verified for row in rows], np.bool_),
+            "problem": pd.Series([row.problem for row in rows], dtype="str"),
+            "hits": np.array([row.count for row in rows], np.int64),
+            "stops_at": np.array([row.hits for row in rows], np.int64),
+            "once": np.array([row.once for row in rows], np.bool_),
+            "log": pd.Series([row.log for row in rows], dtype="str"),
+            "last_tick": pd.array([row.last_tick for row in rows], dtype="Int64"),
+            "last_character_id": pd.Series([row.last_character_id for row in rows], dtype="str"),
+        }
+    )
+
+
+def stop_table(store: RunStore) -> pd.DataFrame:
+    """Make the frame of `stops()`: a row each breakpoint of each stop."""
+    found: list[dict[str, Any]] = []
+    for control in store.control_rows(0, store.next_row + 1):
+        if control.type != MessageTypes.RUN_STATE:
+            continue
+        try:
+            state = decode(RunState, control.data)
+        except WebSocketError:  # it has a row in errors() already
+            continue
+        if state.reason != "breakpoint" or state.state != "paused":
+            continue
+        for hit in state.breakpoints:
+            seq = hit.get("seq")
+            row = None if seq is None else store.row_of(control.epoch, seq)
+            found.append({**hit, "stopped": state.tick, "row": row, "time": control.time})
+    return pd.DataFrame(
+        {
+            "stopped": pd.array([hit["stopped"] for hit in found], dtype="Int64"),
+            "time": pd.to_datetime(np.array([hit["time"] for hit in found], np.int64), utc=True),
+            "name": pd.Series([hit.get("name") for hit in found], dtype="str"),
+            "condition": pd.Series([hit.get("condition") for hit in found], dtype="str"),
+            "character_id": pd.Series([hit.get("character_id") for hit in found], dtype="str"),
+            "matched": pd.array([hit["row"] for hit in found], dtype="Int64"),
+            "tick": pd.array([hit.get("tick") for hit in found], dtype="Int64"),
+        }
+    )
+
+
+def matching_rows(store: RunStore, text: str) -> list[int]:
+    """Give the rows at which a breakpoint with this condition would have matched, in order.
+
+    One that is judged at checkpoints names the last event before the checkpoint.
+    """
+    condition = compile_condition(text).fresh()
+    totals = _Totals()
+    judge: Judge[None] = Judge([Rule(condition, None)], lambda: (totals.cost, totals.calls), _raise)
+    controls = _snapshots(store)
+    waiting = next(controls, None)
+    rows: list[int] = []
+    tick: int | None = None
+    last: int | None = None
+    for event in _events(store):
+        while waiting is not None and waiting.row <= event["row"]:
+            _seed(judge, waiting, tick or 0)
+            waiting = next(controls, None)
+        now = event["tick"]
+        if now is not None and tick is not None and now > tick and last is not None and judge.checkpoint(tick):
+            rows.append(last)
+        tick = now if now is not None else tick
+        payload = event["payload"]
+        totals.add(event["type"], payload)
+        if judge.event(event["type"], payload, now, event["time"].timestamp()):
+            rows.append(event["row"])
+        last = event["row"]
+    if last is not None and tick is not None and judge.checkpoint(tick):
+        rows.append(last)
+    return list(dict.fromkeys(rows))
+
+
+class _Totals:
+    def __init__(self) -> None:
+        self.cost, self.calls = 0.0, 0
+
+    def add(self, type: str, payload: Any) -> None:
+        if type == MessageTypes.LLM_CALL and isinstance(payload, dict):
+            cost = payload.get("cost_usd")
+            self.calls += 1
+            self.cost += cost if isinstance(cost, (int, float)) and not isinstance(cost, bool) else 0.0
+
+
+def _events(store: RunStore) -> Iterator[dict[str, Any]]:
+    row, end = store.first_row, store.next_row
+    while row < end:
+        yield from store.event_dicts(row, min(row + CHUNK, end))
+        row += CHUNK
+
+
+def _snapshots(store: RunStore) -> Iterator[ControlRow]:
+    return (row for row in store.control_rows(0, store.next_row + 1) if row.type == MessageTypes.SNAPSHOT)
+
+
+def _seed(judge: Judge[None], control: ControlRow, tick: int) -> None:
+    try:
+        snapshot = decode(Snapshot, control.data)
+    except WebSocketError:  # it has a row in errors() already
+        return
+    for one in snapshot.characters:
+        judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)
+
+
+def _raise(_: None, error: Exception) -> None:
+    raise error

@@ -1,0 +1,257 @@
+"""Which of many conditions hold: at each message, and at each checkpoint; only those are evaluated that can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from .conditions import Condition
+from .detectors import Trail
+from .parser import BEFORE, TOTALS
+from .values import EVENT_NOTIFICATION
+
+_T = TypeVar("_T")
+
+STATE_CHANGE: Final = "state_change"
+CHARACTER_UPDATE: Final = "character_update"
+CHARACTER_LEFT: Final = "character_left"
+MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
+"""The types of message that say in which state a character is."""
+COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
+"""What a condition may name beside type, tick, time and payload; null where a message does not have it."""
+_NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
+_INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
+
+
+class Match(NamedTuple, Generic[_T]):
+    """A condition that held: the rule that it belongs to, whose message it was, and what names meant."""
+
+    rule: _T
+    character_id: str | None
+    scope: Mapping[str, Any]
+
+
+class Rule(NamedTuple, Generic[_T]):
+    """A condition to be judged, and what it belongs to."""
+
+    condition: Condition
+    owner: _T
+    at_checkpoint: bool = False
+    """Judged at each checkpoint, whatever it is about."""
+    names: frozenset[str] = frozenset()
+    """What else of a character is to be known where it holds."""
+
+
+class _Bucket(Generic[_T]):
+    """The rules about one type of message, by what that message must say."""
+
+    def __init__(self) -> None:
+        self.always: list[Rule[_T]] = []
+        self.by: dict[str, dict[str, list[Rule[_T]]]] = {}
+
+    def add(self, rule: Rule[_T]) -> None:
+        needs = rule.condition.needs
+        for name in ("character_id", "state", "previous_state"):
+            if name in needs and (name == "character_id" or not rule.condition.remembers):
+                self.by.setdefault(name, {}).setdefault(needs[name], []).append(rule)
+                return
+        self.always.append(rule)
+
+
+class Judge(Generic[_T]):
+    """Hold conditions and what of the town they need: states, the attributes that they name, and trails of ticks.
+
+    `totals()` gives cost and number of all calls of models so far. Not safe for several threads by itself.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule[_T]],
+        totals: Callable[[], tuple[float, int]],
+        broken: Callable[[_T, Exception], None],
+    ) -> None:
+        self._totals = totals
+        self._broken = broken
+        self._buckets: dict[str | None, _Bucket[_T]] = {}
+        self._at_checkpoint: list[Rule[_T]] = []
+        self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
+        self._attributes: dict[str, dict[str, Any]] = {}
+        self._trails: dict[str, Trail] = {}
+        self.names: frozenset[str] = frozenset()
+        """The attributes that are kept, because a condition names them."""
+        self.set_rules(rules)
+
+    def set_rules(self, rules: Iterable[Rule[_T]]) -> None:
+        """Judge these from now on; what is known of characters stays."""
+        buckets: dict[str | None, _Bucket[_T]] = {}
+        names: set[str] = set()
+        held, self._held = self._held, {}
+        self._at_checkpoint = []
+        for rule in rules:
+            condition = rule.condition
+            names |= (condition.names | rule.names) - _INTERESTING
+            if condition.at_checkpoint or rule.at_checkpoint:
+                self._at_checkpoint.append(rule)
+                self._held[id(condition)] = held.get(id(condition), set())
+                continue
+            kind = condition.needs.get("type")
+            kinds = (kind,) if kind is not None else MOVES if condition.moves and _needs_state(condition) else (None,)
+            for type in kinds:
+                buckets.setdefault(type, _Bucket()).add(rule)
+        self._buckets = buckets
+        self.names = frozenset(names)
+
+    def seed(
+        self, name: str, state: str | None, location: str | None, attributes: Mapping[str, Any], tick: int
+    ) -> None:
+        """Take what is known of a character, unless a message has told of it meanwhile; its ticks count from here."""
+        if name not in self._trails:
+            self._trails[name] = Trail(tick, state, location)
+        known = self._attributes.setdefault(name, {})
+        for key in self.names & attributes.keys():
+            known.setdefault(key, attributes[key])
+
+    # --- at each message -----------------------------------------------------------------------------------------
+
+    def event(self, type: str, payload: Any, tick: int | None, time: float | None) -> list[Match[_T]]:
+        """Take a message, and give the conditions that hold of it."""
+        if not isinstance(payload, dict):
+            return self._matches(type, None, {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload})
+        whose = payload.get("character_id")
+        name = whose if whose is None or whose.__class__ is str else str(whose)
+        state = location = before = trail = None
+        if name is not None:
+            trail = self._trails.get(name)
+            if type == STATE_CHANGE:
+                state, location = payload.get("new_state"), payload.get("location")
+            elif type == CHARACTER_UPDATE:
+                state, location = _text(payload.get("state")), _text(payload.get("location"))
+            if state is not None:
+                before = payload.get("previous_state")
+                if before is None and trail is not None:
+                    before = trail.state
+            if type == CHARACTER_LEFT:
+                self._trails.pop(name, None)
+                self._attributes.pop(name, None)
+            else:
+                at = tick or 0
+                if trail is None:
+                    trail = self._trails[name] = Trail(at)
+                trail.note(at, state, location)
+            known = self._keep(name, type, payload)
+        else:
+            known = None
+        found: list[Rule[_T]] = []
+        for bucket in (self._buckets.get(type), self._buckets.get(None)):
+            if bucket is not None:
+                found += bucket.always
+                if bucket.by:
+                    for column, value in (("character_id", name), ("state", state), ("previous_state", before)):
+                        if value is not None and (rules := bucket.by.get(column)) is not None:
+                            found += rules.get(value, ())
+        if not found:
+            return []
+        scope = {**known, **payload, **_NOTHING} if known else {**payload, **_NOTHING}
+        scope["type"], scope["tick"], scope["time"], scope["payload"] = type, tick, time, payload
+        scope["character_id"], scope["state"], scope["location"] = name, state, location or None
+        if before is not None or type not in MOVES:
+            scope["previous_state"] = scope[BEFORE] = before
+        if type not in MOVES:
+            scope["event_type"], scope["code"] = payload.get("event_type"), payload.get("code")
+            scope["message"] = payload.get("message") if type == "error" else None
+            scope["data"] = payload.get("data") if type == EVENT_NOTIFICATION else None
+        return self._test(found, name, scope)
+
+    def _matches(self, type: str, name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
+        found: list[Rule[_T]] = []
+        for bucket in (self._buckets.get(type), self._buckets.get(None)):
+            if bucket is not None:
+                found += bucket.always
+        return self._test(found, name, scope)
+
+    def _keep(self, name: str, type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep those attributes that conditions name; give what is known of the character."""
+        known = self._attributes.get(name)
+        if type == CHARACTER_UPDATE and (told := self.names & payload.keys()):
+            if known is None:
+                known = self._attributes[name] = {}
+            for key in told:
+                known[key] = payload[key]
+        return known
+
+    def _test(self, rules: list[Rule[_T]], name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
+        matches = []
+        for rule in rules:
+            try:
+                if rule.condition.test(scope):
+                    matches.append(Match(rule.owner, name, scope))
+            except Exception as error:  # noqa: BLE001 — told in the rule's own row: it must not disturb the rest
+                self._broken(rule.owner, error)
+        return matches
+
+    # --- at each checkpoint --------------------------------------------------------------------------------------
+
+    def checkpoint(self, tick: int) -> list[Match[_T]]:
+        """Give the conditions about stretches of ticks that hold now and did not at the checkpoint before."""
+        matches = []
+        for rule in self._at_checkpoint:
+            held, now = self._held[id(rule.condition)], set()
+            for name in self._subjects(rule.condition):
+                try:
+                    scope = self._standing(name, tick)
+                    look = self._asking(rule.condition, name, tick, scope)
+                    if rule.condition.test(look):
+                        now.add(name)
+                        if name not in held:
+                            matches.append(Match(rule.owner, name, scope))
+                except Exception as error:  # noqa: BLE001 — as above
+                    self._broken(rule.owner, error)
+            self._held[id(rule.condition)] = now
+        return matches
+
+    def _subjects(self, condition: Condition) -> list[str | None]:
+        """List of whom a condition is asked: of the character that it names, of all, or of nobody (totals)."""
+        named = {detector.character_id for detector in condition.detectors}
+        if None in named or (not named and condition.names - TOTALS - {"tick"}):
+            return list(self._trails)
+        return list(named) if len(named) == 1 else [None]
+
+    def _standing(self, name: str | None, tick: int) -> dict[str, Any]:
+        cost, calls = self._totals()
+        trail = None if name is None else self._trails.get(name)
+        return {
+            **(self._attributes.get(name or "") or {}),
+            "character_id": name,
+            "state": None if trail is None else trail.state,
+            "location": None if trail is None else trail.location,
+            "tick": tick,
+            "total_cost": cost,
+            "total_calls": calls,
+        }
+
+    def _asking(
+        self, condition: Condition, name: str | None, tick: int, scope: Mapping[str, Any]
+    ) -> Callable[[str], Any]:
+        asks = {detector.asks: detector for detector in condition.detectors}
+
+        def look(asked: str) -> Any:
+            detector = asks.get(asked)
+            if detector is None:
+                return scope.get(asked)
+            trail = self._trails.get(detector.character_id or name or "")
+            if trail is None:
+                return None
+            if detector.function == "loops":
+                return trail.loops()
+            return trail.silent(tick) if detector.function == "silent" else trail.stuck(tick)
+
+        return look
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _needs_state(condition: Condition) -> bool:
+    """Say whether it can hold only of a message that says in which state a character is."""
+    return not {"state", "previous_state"}.isdisjoint(condition.needs)

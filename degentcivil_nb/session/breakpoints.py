@@ -1,0 +1,229 @@
+"""The breakpoints of one session: declared as a whole, again after every reconnect, and a handle for each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import convert, to_builtins
+from msgspec.structs import replace
+
+from ..core.counting import counted
+from ..expressions.conditions import compile_condition
+from ..protocol.errors import CommandError
+from ..protocol.messages import BreakpointRow, BreakpointSpec, ClientInfo
+
+if TYPE_CHECKING:
+    from ..store.event_store import EventStore
+    from .commands import SessionCommands
+
+SET: Final = "set_breakpoints"
+SET_S: Final = 30.0
+"""How long an answer is waited for: breakpoints are set at once, on a thread of the probe, and not at a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run stands, as `session.stopped()` says it.
+
+    `matched` is the row of the event that met the condition; `None` at a checkpoint, where none did, and where the
+    store does not hold it. `tick` is where the run stands. `also` names the other breakpoints that were met.
+    """
+
+    reason: str
+    tick: int | None
+    breakpoint: str | None = None
+    condition: str | None = None
+    character_id: str | None = None
+    matched: int | None = None
+    also: list[dict[str, Any]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        at = "" if self.tick is None else f" at tick {self.tick}"
+        if self.breakpoint is None:
+            return f"stopped{at}: {self.reason}"
+        whose = "" if self.character_id is None else f" of {self.character_id}"
+        row = "at the checkpoint" if self.matched is None else f"by row {self.matched}"
+        more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
+        return f"stopped{at} by {self.breakpoint!r} ({self.condition}), met {row}{whose}{more}"
+
+    def __repr__(self) -> str:
+        return f"<Stop: {self}>"
+
+
+class Breakpoint:
+    """A handle of one breakpoint of this session. `session.break_when` gives it."""
+
+    def __init__(self, breakpoints: SessionBreakpoints, name: str) -> None:
+        self._breakpoints = breakpoints
+        self.name = name
+        self.condition = breakpoints.spec(name).condition
+        self._last = breakpoints.row(name)
+
+    def _row(self) -> BreakpointRow | None:
+        self._last = self._breakpoints.row(self.name) or self._last
+        return self._last
+
+    @property
+    def hits(self) -> int:
+        """Count how often it has matched."""
+        row = self._row()
+        return 0 if row is None else row.count
+
+    @property
+    def verified(self) -> bool:
+        """Say whether the simulation has accepted it; `problem` says why not."""
+        row = self._row()
+        return row is not None and row.verified
+
+    @property
+    def problem(self) -> str | None:
+        """Say what is wrong with it, if anything is."""
+        row = self._row()
+        return "the simulation has not confirmed it yet" if row is None else row.problem
+
+    @property
+    def enabled(self) -> bool:
+        """Say whether it is judged; setting it tells the simulation. One that was to stop once is off after that."""
+        row = self._row()
+        return self._breakpoints.has(self.name) and (row is None or row.enabled)
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        self._breakpoints.enable(self.name, bool(on))
+
+    def remove(self) -> None:
+        """Take it away; a second time does nothing."""
+        self._breakpoints.remove(self.name)
+
+    def __repr__(self) -> str:
+        if not self._breakpoints.has(self.name):
+            how = "removed"
+        elif not self.verified:
+            how = f"not verified: {self.problem}"
+        else:
+            how = ("" if self.enabled else "off, ") + counted(self.hits, "hit")
+        return f"<Breakpoint {self.name!r}: {self.condition} ({how})>"
+
+
+class SessionBreakpoints:
+    """Hold what this session wants, and tell the simulation all of it whenever that changes or a connection begins."""
+
+    def __init__(
+        self,
+        commands: SessionCommands,
+        store: EventStore,
+        me: ClientInfo,
+        greeted: Callable[[], tuple[str | None, int | None]],
+    ) -> None:
+        self._commands = commands
+        self._store = store
+        self._me = me
+        self._greeted = greeted  # the state and the tick of the run, as the server's greeting and its heartbeats say
+        self._lock = threading.RLock()
+        self._specs: dict[str, BreakpointSpec] = {}
+        self._answered: dict[str, BreakpointRow] = {}
+        self._numbers = 0
+
+    def add(
+        self, condition: str, *, hits: int, log: str | None, once: bool, name: str | None, at_checkpoint: bool = False
+    ) -> Breakpoint:
+        """Declare one more; one of the same name is replaced. `ValueError` points at a mistake in the condition."""
+        compile_condition(condition)
+        with self._lock:
+            if name is None:
+                self._numbers += 1
+                name = f"b{self._numbers}"
+            before = self._specs.get(name)
+            spec = BreakpointSpec(name, condition, hits, once, log, at_checkpoint=at_checkpoint)
+            self._specs[name] = spec
+            try:
+                self._declare()
+            except CommandError:
+                if before is None:
+                    del self._specs[name]
+                else:
+                    self._specs[name] = before
+                raise
+            return Breakpoint(self, name)
+
+    def enable(self, name: str, on: bool) -> None:
+        """Switch one on or off; on, it is set off anew where it was spent."""
+        with self._lock:
+            spec = self.spec(name)
+            self._specs[name] = replace(spec, enabled=on, armed=spec.armed + on)
+            self._declare()
+
+    def remove(self, name: str) -> None:
+        """Take one away."""
+        with self._lock:
+            if self._specs.pop(name, None) is not None:
+                self._declare()
+
+    def has(self, name: str) -> bool:
+        """Say whether it is declared."""
+        return name in self._specs
+
+    def spec(self, name: str) -> BreakpointSpec:
+        """Give what was declared; `KeyError` for one that was removed."""
+        try:
+            return self._specs[name]
+        except KeyError:
+            raise KeyError(f"the breakpoint {name!r} was removed") from None
+
+    def row(self, name: str) -> BreakpointRow | None:
+        """Give what the simulation says of one, the newer of its answer and the list that everybody is told."""
+        told = next((row for row in self._store.breakpoints if row.name == name and row.owner.id == self._me.id), None)
+        answered = self._answered.get(name)
+        if told is None or (answered is not None and answered.count > told.count):
+            return answered
+        return told
+
+    def _declare(self) -> None:
+        rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
+        self._answered = {row.name: row for row in map(_row, rows)}
+
+    def declare_again(self) -> None:
+        """Tell a new connection, without waiting for its answer; the list that follows says what became of it."""
+        if self._specs:
+            self._answered = {}
+            self._commands.submit(SET, self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"breakpoints": [to_builtins(spec) for spec in list(self._specs.values())]}
+
+    def stopped(self) -> Stop | None:
+        """Say why the run stands; `None` while it goes on."""
+        state, epoch = self._store.run_word
+        if state is None:
+            said, tick = self._greeted()
+            return None if said in (None, "running", "pausing") else Stop(str(said), tick)
+        if state.state in ("running", "pausing"):
+            return None
+        if not state.breakpoints:
+            return Stop(state.reason or state.state, state.tick)
+        first, *also = state.breakpoints
+        seq = first.get("seq")
+        row = None if seq is None else self._store.row_of(epoch, seq)
+        return Stop(
+            "breakpoint", state.tick, first.get("name"), first.get("condition"), first.get("character_id"), row, also
+        )
+
+    def run_until(
+        self, condition: str, *, at_checkpoint: bool, resume: Callable[[], Any], timeout: float | None
+    ) -> Stop:
+        """Go on until a condition is met once, or anything else stops the run; gives why it stands."""
+        point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)
+        try:
+            resume()
+            if not self._store.wait(lambda: self._store.run_state in ("paused", "finished", "dead"), timeout):
+                raise TimeoutError(f"{condition} was not met within {timeout:g} s; the run goes on")
+            return self.stopped() or Stop("running", self._store.tick)
+        finally:
+            point.remove()
+
+
+def _row(row: Any) -> BreakpointRow:
+    return convert(row, BreakpointRow)

@@ -1,0 +1,321 @@
+"""The breakpoints of all clients: judged on the thread that publishes, before a message leaves, and at checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, to_builtins
+from msgspec.structs import replace
+
+from ..core.text_of import text_of
+from ..expressions.conditions import Condition, compile_condition
+from ..expressions.judge import Judge, Match, Rule
+from ..expressions.parser import ConditionError
+from ..protocol.commands import wrong_argument
+from ..protocol.messages import (
+    BreakpointHit,
+    BreakpointRow,
+    BreakpointRows,
+    BreakpointSpec,
+    ClientInfo,
+    Links,
+    MessageTypes,
+    SnapshotCharacter,
+)
+from ..server.stream.publishing import Receipt
+from .log_text import LogText
+from .publishing import Publish, Ticking
+from .request import who_asks
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+GONE_S: Final = 60.0
+"""How long breakpoints outlive the connection of their owner."""
+LOOK_S: Final = 5.0
+"""How often absent owners are looked for."""
+TELL_S: Final = 0.2
+"""How long a new count waits for others before it is told."""
+MOST: Final = 200
+"""Breakpoints that there are at most, of all clients together."""
+UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
+"""Columns of the notebook's events that nobody knows before a message has left."""
+
+NO_NAMES: Final[frozenset[str]] = frozenset()
+
+Hit = tuple[BreakpointHit, Receipt | None]
+Specs = Annotated[list[BreakpointSpec], Meta(max_length=200)]
+
+
+class Breakpoint:
+    """One breakpoint: what was declared, its condition if it can be judged, and how often it matched."""
+
+    def __init__(self, spec: BreakpointSpec, owner: ClientInfo) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.spent = False
+        self.count = 0
+        self.last: tuple[int | None, str | None] = (None, None)
+        self.problem: str | None = None
+        self.at: int | None = None
+        self.condition: Condition | None = None
+        self.log: LogText | None = None
+        try:
+            condition = compile_condition(spec.condition).fresh()
+            for name in UNKNOWN_YET:
+                if name in condition.names:
+                    raise condition.mistake(name, f"{name} is not known before the event has left the simulation")
+            self.log = None if spec.log is None else LogText(spec.log)
+            self.condition = condition
+        except ValueError as error:
+            self.problem = str(error)
+            self.at = error.at if isinstance(error, ConditionError) else None
+
+    @property
+    def is_on(self) -> bool:
+        """Say whether it is to be judged."""
+        return self.condition is not None and self.spec.enabled and not self.spent
+
+    def is_same_as(self, spec: BreakpointSpec) -> bool:
+        """Say whether a declaration means this very breakpoint, so that it keeps its counts."""
+        return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
+
+    def row(self) -> BreakpointRow:
+        """Say how it is."""
+        spec, (tick, whose) = self.spec, self.last
+        return BreakpointRow(
+            spec.name,
+            spec.condition,
+            self.owner,
+            hits=spec.hits,
+            once=spec.once,
+            log=spec.log,
+            enabled=spec.enabled and not self.spent,
+            verified=self.condition is not None,
+            problem=self.problem,
+            at=self.at,
+            count=self.count,
+            last_tick=tick,
+            last_character_id=whose,
+        )
+
+    def take(self, match: Match[Breakpoint], tick: int | None) -> tuple[bool, str | None]:
+        """Count a match; say whether it stops the run, and what a log point tells."""
+        self.count += 1
+        self.last = (tick, match.character_id)
+        if self.count < self.spec.hits:
+            return False, None
+        self.spent = self.spec.once
+        if self.log is None:
+            return True, None
+        return False, self.log.text(match.scope)
+
+    def hit(self, tick: int | None) -> BreakpointHit:
+        """Describe a match."""
+        return BreakpointHit(
+            self.spec.name, self.spec.condition, self.owner, tick, character_id=self.last[1], count=self.count
+        )
+
+
+class Breakpoints:
+    """Keep the sets of all clients; with none there is nothing between the simulation and its stream.
+
+    `forward` gives the server's `publish`. `stop(hit)` has the run stop at its next checkpoint. `characters()` tells of
+    the town as it is, and `present()` who is connected; `later` as for `Control`. `changed()` is called when there
+    come to be some, or none.
+    """
+
+    def __init__(
+        self,
+        ticking: Ticking,
+        *,
+        forward: Callable[[], Publish],
+        stop: Callable[[Hit], None],
+        totals: Callable[[], tuple[float, int]],
+        characters: Callable[[], Iterable[SnapshotCharacter]],
+        present: Callable[[], set[str]],
+        later: Callable[[float, Callable[[], None]], Any],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ticking = ticking
+        self._forward = forward
+        self._stop = stop
+        self._characters = characters
+        self._present = present
+        self._later = later
+        self._changed = changed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._setting = threading.Lock()
+        self._sets: dict[str, list[Breakpoint]] = {}
+        self._gone: dict[str, float] = {}
+        self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
+        self._told = True  # whether all that changed is told or about to be
+        self._looking = False
+
+    @property
+    def any(self) -> bool:
+        """Say whether there are any that messages have to pass."""
+        return any(point.is_on for points in self._sets.values() for point in points)
+
+    def rows(self) -> list[BreakpointRow]:
+        """List all of all clients."""
+        with self._lock:
+            return [point.row() for points in self._sets.values() for point in points]
+
+    # --- being set -----------------------------------------------------------------------------------------------
+
+    def set_breakpoints(self, breakpoints: Specs) -> list[dict[str, Any]]:
+        """Declare all breakpoints of this client, in the place of those it declared before."""
+        owner = who_asks() or ClientInfo("unknown")
+        if len({spec.name for spec in breakpoints}) < len(breakpoints):
+            raise wrong_argument("breakpoints", "two of them have the same name")
+        with self._setting:
+            others = sum(len(points) for id, points in self._sets.items() if id != owner.id)
+            if others + len(breakpoints) > MOST:
+                raise wrong_argument("breakpoints", f"there are {others} of others, and at most {MOST} in all")
+            with self._lock:
+                self._sets[owner.id] = [self._renewed(spec, owner) for spec in breakpoints]
+                self._gone.pop(owner.id, None)
+                self._install()
+            self._changed()  # from here on messages pass through here; what was before is asked for
+            if self._judge.names or self.any:
+                self._seed()
+            self.tell()
+            if not self._looking:
+                self._looking = True
+                self._later(LOOK_S, self._look)
+            return [to_builtins(point.row()) for point in self._sets[owner.id]]
+
+    def _renewed(self, spec: BreakpointSpec, owner: ClientInfo) -> Breakpoint:
+        for point in self._sets.get(owner.id, ()):
+            if point.spec.name == spec.name and point.is_same_as(spec):
+                point.spent = point.spent and spec.armed <= point.spec.armed
+                point.spec, point.owner = spec, owner
+                return point
+        return Breakpoint(spec, owner)
+
+    def _install(self) -> None:
+        """Judge what is on; under the lock."""
+        self._judge.set_rules(
+            Rule(point.condition, point, point.spec.at_checkpoint, NO_NAMES if point.log is None else point.log.names)
+            for points in self._sets.values()
+            for point in points
+            if point.is_on and point.condition is not None
+        )
+
+    def _seed(self) -> None:
+        tick = self._ticking.tick
+        for one in self._characters():
+            with self._lock:
+                self._judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)
+
+    def _look(self) -> None:
+        """Let go of the breakpoints of those who have been gone for long."""
+        self.look_after(self._present())
+        self._looking = bool(self._sets)
+        if self._looking:
+            self._later(LOOK_S, self._look)
+
+    def look_after(self, present: set[str]) -> None:
+        """Take note of who is connected now."""
+        now = self._clock()
+        with self._lock:
+            for id in list(self._sets):
+                if id in present:
+                    self._gone.pop(id, None)
+                elif now - self._gone.setdefault(id, now) >= GONE_S:
+                    del self._sets[id], self._gone[id]
+                    self._told = False
+            if self._told:
+                return
+            self._install()
+        self._changed()
+        self.tell()
+
+    # --- being met -----------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        type: str,
+        data: Any,
+        tick: int | None = None,
+        timestamp: float | None = None,
+        receipt: Receipt | None = None,
+        links: Links | None = None,
+    ) -> None:
+        """Judge a message, on the thread that publishes it, and pass it on; nothing is raised from here."""
+        matches: list[tuple[Breakpoint, bool, str | None]] = []
+        try:
+            with self._lock:
+                found = self._judge.event(type, data, tick, timestamp)
+                if found and not self._ticking.handles_command():  # what a command does is no behaviour
+                    matches = [(match.rule, *match.rule.take(match, tick)) for match in found if match.rule.is_on]
+                if matches:
+                    hits = [point.hit(tick) for point, stops, _ in matches if stops]
+                    self._note_spent(point for point, _, _ in matches)
+        except Exception:  # the boundary to the simulation
+            log.exception("breakpoints could not be judged at a message of type %.80r", type)
+        forward = self._forward()
+        if not matches:
+            forward(type, data, tick, timestamp, receipt, links)
+            return
+        receipt = receipt or Receipt()
+        forward(type, data, tick, timestamp, receipt, links)
+        for point, _, text in matches:
+            if text is not None:
+                forward(MessageTypes.LOG, {"text": text, "breakpoint": point.spec.name}, tick, timestamp)
+        for hit in hits:
+            self._stop((hit, receipt))
+        self._tell_later()
+
+    def checkpoint(self, tick: int) -> None:
+        """Judge what is about stretches of ticks, when the simulation has come to a checkpoint."""
+        if not self._sets:
+            return
+        with self._lock:
+            matches = [
+                (match.rule, *match.rule.take(match, tick))
+                for match in self._judge.checkpoint(tick)
+                if match.rule.is_on
+            ]
+            hits = [point.hit(tick) for point, stops, _ in matches if stops]
+            self._note_spent(point for point, _, _ in matches)
+        for point, _, text in matches:
+            if text is not None:
+                self._forward()(MessageTypes.LOG, {"text": text, "breakpoint": point.spec.name}, tick)
+        for hit in hits:
+            self._stop((hit, None))
+        if matches:
+            self._told = False
+        self._tell_what_is_new()  # in front of the stop, so that who sees the one knows the other
+
+    def _note_spent(self, points: Iterable[Breakpoint]) -> None:
+        if any(point.spent for point in points):
+            self._install()
+
+    def _broken(self, point: Breakpoint, error: Exception) -> None:
+        """Say of a condition that failed at run time why, once, in its own row."""
+        if point.problem is None:
+            point.problem = f"it failed at run time: {text_of(error)[:200]}"
+            self._tell_later()
+
+    # --- being told ----------------------------------------------------------------------------------------------
+
+    def _tell_later(self) -> None:
+        if self._told:
+            self._told = False
+            self._later(TELL_S, self._tell_what_is_new)
+
+    def _tell_what_is_new(self) -> None:
+        if not self._told:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell everybody how all breakpoints are."""
+        self._told = True
+        self._forward()(MessageTypes.BREAKPOINTS, BreakpointRows(self.rows()))

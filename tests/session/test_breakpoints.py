@@ -1,0 +1,244 @@
+"""Breakpoints: kept in the simulation, met in the very tick, seen by every notebook; a real run and real clients."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.protocol.errors import CommandError
+from degentcivil_nb.session.breakpoints import Stop
+from degentcivil_nb.session.session import Session
+from degentcivil_nb.simulation import SimulationProbe
+
+PATIENCE_S = 20.0
+
+
+class Town:
+    """A run on its own thread, paused at its start: in tick n emma's money is n, and she is in the next state."""
+
+    def __init__(self, characters: int = 3) -> None:
+        self.probe = SimulationProbe(port=0, paused=True)
+        self._ended = threading.Event()
+        self._characters = characters
+        self._thread = threading.Thread(target=self._live, name="town")
+        self._thread.start()
+
+    def _live(self) -> None:
+        tick = 0
+        self.probe.checkpoint(tick)
+        while not self._ended.is_set():
+            tick += 1
+            self.probe.character_update("emma", money=tick, mood="calm" if tick % 10 else "cross")
+            self.probe.state_change("emma", ("IDLE", "MOVE", "BARGAIN", "SLEEPING")[tick % 4], location=f"p{tick % 2}")
+            for one in range(self._characters):
+                self.probe.event("trade", {"price": tick, "who": one}, character_id=one)
+            if tick % 5 == 0:
+                self.probe.llm_call("emma", prompt_type="PLAN", prompt="?", response="!", cost_usd=0.5)
+            self.probe.checkpoint(tick)
+
+    def close(self) -> None:
+        self._ended.set()
+        self.probe.finish()
+        self._thread.join(PATIENCE_S)
+        self.probe.close()
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    town = Town()
+    yield town
+    town.close()
+
+
+@pytest.fixture
+def session(town: Town) -> Iterator[Session]:
+    with dc.connect(town.probe.url, name="first") as session:
+        yield session
+
+
+def stop_of(session: Session) -> Stop:
+    stop = session.stopped()
+    assert stop is not None
+    return stop
+
+
+def sees(session: Session, count: int) -> bool:
+    return len(session._store.breakpoints) == count
+
+
+def wait_stopped(session: Session) -> Any:
+    assert session._store.wait(lambda: session._store.run_state == "paused", PATIENCE_S)
+    return session.stopped()
+
+
+@pytest.mark.parametrize(
+    ("condition", "tick"),
+    [
+        ("money >= 7", 7),
+        ("entered('BARGAIN')", 2),
+        ("left('BARGAIN')", 3),
+        ("character_id == 1 and data['price'] == 9", 9),
+        ("type == 'llm_call' and money > 6", 10),
+        ("changed(mood) and mood == 'cross'", 10),
+        ("location == 'p1' and state == 'SLEEPING' and tick > 4", 7),
+    ],
+)
+def test_a_run_stops_in_the_very_tick_that_met_the_condition(session: Session, condition: str, tick: int) -> None:
+    point = session.break_when(condition)
+    assert (point.verified, point.problem, point.hits) == (True, None, 0)
+    session.resume()
+    stop = wait_stopped(session)
+    assert (stop.reason, stop.tick, stop.breakpoint) == ("breakpoint", tick, "b1")
+    assert session.events().loc[stop.matched, "tick"] == tick
+    assert session.events()["tick"].max() == tick
+    assert point.hits >= 1
+    assert "b1" in str(stop)
+    assert session.stops()["stopped"].tolist() == [tick]
+
+
+@pytest.mark.parametrize(
+    ("condition", "tick"),
+    [("total_calls >= 3", 15), ("total_cost > 0.9", 10), ("loops(2, character_id='emma')", 8), ("stuck(3)", 4)],
+)
+def test_what_takes_time_is_judged_at_checkpoints_and_stops_once(session: Session, condition: str, tick: int) -> None:
+    session.break_when(condition)
+    session.resume()
+    stop = wait_stopped(session)
+    assert (stop.tick, stop.matched) == (tick, None)
+    if "character_id" in condition or "total" in condition:
+        assert session.step(3) == "paused"  # it holds still, and that is no news
+        assert stop_of(session).reason == "step"
+
+
+def test_hits_once_enabled_and_remove(session: Session) -> None:
+    third = session.break_when("entered('MOVE')", hits=3, once=True, name="third")
+    session.resume()
+    assert wait_stopped(session).tick == 9
+    assert (third.hits, third.enabled) == (3, False)
+    third.enabled = True
+    session.resume()
+    assert wait_stopped(session).tick == 13
+    third.remove()
+    third.remove()
+    assert session.breakpoints().empty
+    assert session.step(8) == "paused"
+
+
+def test_a_step_that_a_breakpoint_cuts_short_says_so(session: Session) -> None:
+    session.break_when("money == 4")
+    state = session.step(10)
+    assert state == "paused"
+    assert repr(state) == "'paused' (at a breakpoint after 4 of 10 ticks)"
+    assert stop_of(session).tick == 4
+
+
+def test_run_until_a_condition_and_until_a_tick(session: Session) -> None:
+    assert session.run_until("money == 6").tick == 6
+    assert session.run_until(tick=20).tick == 20
+    assert session.breakpoints().empty
+    with pytest.raises(TimeoutError, match="not met within"):
+        session.run_until("money < 0", timeout=0.2)
+    with pytest.raises(ValueError, match="one of the two"):
+        session.run_until()
+
+
+def test_a_log_point_tells_and_does_not_stop(session: Session) -> None:
+    session.break_when("entered('MOVE')", log="{character_id} has {money} in {{{location}}}", name="log")
+    session.run_until(tick=10)
+    logs = session.events("log", payload=True)
+    assert [payload["text"] for payload in logs["payload"]] == [
+        "emma has 1 in {p1}",
+        "emma has 5 in {p1}",
+        "emma has 9 in {p1}",
+    ]
+    assert logs["tick"].tolist() == [1, 5, 9]
+    assert session.breakpoints().set_index("name").loc["log", "hits"] == 3
+
+
+@pytest.mark.parametrize(("condition", "points_at"), [("stuck('x')", 6), ("nothing.at.all", 0), ("seq == 3", 0)])
+def test_a_mistake_points_at_the_character(session: Session, condition: str, points_at: int) -> None:
+    if "seq" in condition:  # only the simulation knows that it cannot
+        point = session.break_when(condition)
+        assert not point.verified
+        assert "not known before" in str(point.problem)
+        return
+    with pytest.raises(ValueError, match="\\^") as caught:
+        session.break_when(condition)
+    assert str(caught.value).splitlines()[-1].index("^") == points_at + 2
+    assert session.breakpoints().empty
+
+
+def test_two_notebooks_see_one_set_and_each_declares_its_own(town: Town, session: Session) -> None:
+    session.break_when("money == 3", name="mine")
+    with dc.connect(town.probe.url, name="second") as other:
+        other.break_when("money == 5", name="theirs")
+        for notebook in (session, other):
+            assert notebook._store.wait(partial(sees, notebook, 2), PATIENCE_S)
+            assert notebook.breakpoints().set_index("name")["owner"].to_dict() == {"mine": "first", "theirs": "second"}
+        session.resume()
+        assert wait_stopped(other).breakpoint == "mine"
+        other.resume()
+        assert session._store.wait(
+            lambda: session._store.run_state == "paused" and session._store.tick == 5, PATIENCE_S
+        )
+        assert stop_of(session).breakpoint == "theirs"
+
+
+def test_whoever_comes_during_a_stop_learns_why(town: Town, session: Session) -> None:
+    session.break_when("money == 3", name="mine")
+    session.resume()
+    wait_stopped(session)
+    with dc.connect(town.probe.url, history=0) as late:
+        assert late._store.wait(lambda: late.stopped() is not None, PATIENCE_S)
+        assert (stop_of(late).breakpoint, stop_of(late).tick) == ("mine", 3)
+        assert late.breakpoints()["name"].tolist() == ["mine"]
+
+
+def test_breakpoints_are_declared_again_after_a_restart_of_the_server(town: Town, session: Session) -> None:
+    session.break_when("money == 5", name="five")
+    town.probe.restart_server()
+    session.reconnect()
+    assert session._store.wait(lambda: len(session._store.breakpoints) == 1, PATIENCE_S)
+    session.resume()
+    assert wait_stopped(session).tick == 5
+
+
+def test_a_stop_is_recorded_and_found_by_matches(town: Town, session: Session, tmp_path: Path) -> None:
+    session.record(tmp_path / "run")
+    session.break_when("entered('BARGAIN') and money > 3", name="deal")
+    session.resume()
+    stop = wait_stopped(session)
+    found = session.matches("entered('BARGAIN') and money > 3")
+    assert found.index.tolist() == [stop.matched]
+    session.stop_recording()
+    recording = dc.open_recording(tmp_path / "run")
+    assert recording.matches("entered('BARGAIN') and money > 3")["tick"].tolist() == [6]
+    assert recording.stops()[["stopped", "name", "character_id"]].values.tolist() == [[6, "deal", "emma"]]
+    assert recording.breakpoints()["name"].tolist() == ["deal"]
+    assert session.matches("stuck(4, character_id='0')").empty is False
+
+
+def test_what_a_command_does_meets_no_breakpoint(session: Session) -> None:
+    session.break_when("event_type == 'strange'", name="strange")
+    session.inject_event("strange")
+    assert session.step(1) == "paused"
+    assert stop_of(session).reason == "step"
+
+
+def test_more_breakpoints_than_there_may_be_are_refused(session: Session) -> None:
+    with pytest.raises(CommandError, match="at most 200"):
+        for one in range(3):
+            with dc.connect(session.url) as other:
+                other._breakpoints._specs = {}
+                other._commands.call(
+                    "set_breakpoints",
+                    {"breakpoints": [{"name": f"{one}-{n}", "condition": "money > 3"} for n in range(90)]},
+                )
+    assert stop_of(session).tick == 0
