@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long an answer is waited for: breakpoints are set at once, on a thread of the probe, and not at a checkpoint."""
+TOLD_S: Final = 2.0
+"""How long the list that everybody is told may be on its way behind an answer."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,11 @@ class SessionBreakpoints:
     def _declare(self) -> None:
         rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
         self._answered = {row.name: row for row in map(_row, rows)}
+        wanted = {(row.name, row.condition) for row in self._answered.values()}
+        self._store.wait(lambda: self._told() == wanted, TOLD_S)  # the answer may overtake the list that all are told
+
+    def _told(self) -> set[tuple[str, str]]:
+        return {(row.name, row.condition) for row in self._store.breakpoints if row.owner.id == self._me.id}
 
     def declare_again(self) -> None:
         """Tell a new connection, without waiting for its answer; the list that follows says what became of it."""
