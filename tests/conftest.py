@@ -20,6 +20,8 @@ pytest.register_assert_rewrite("tests.support", "tests.soak")  # their asserts h
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # both judge the machine, which may be busy
 
+collect_ignore = ["frameworks"]
+"""Each foreign framework has an environment of its own: `.ci/nightly frameworks`."""
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
 SLOW = (

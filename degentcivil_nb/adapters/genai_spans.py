@@ -23,8 +23,12 @@ _COMPLETION_TOKENS: Final = (
 )
 _COSTS: Final = ("gen_ai.usage.cost", "llm.cost.total")
 _AGENTS: Final = ("gen_ai.agent.name", "agent.name", "graph.node.id")
-_IN: Final = ("gen_ai.input.messages", "gen_ai.prompt", "input.value")
-_OUT: Final = ("gen_ai.output.messages", "gen_ai.completion", "output.value")
+_NODES: Final = ("lc_agent_name", "langgraph_node")
+"""What LangChain says in a span's `metadata` of who acts: an agent that has a name, else the node of the graph."""
+_IN: Final = ("gen_ai.input.messages", "gen_ai.prompt")
+_OUT: Final = ("gen_ai.output.messages", "gen_ai.completion")
+_LAST: Final = {False: ("input.value",), True: ("output.value", "final_result")}
+"""Where the whole of what went in or came out stands, in whatever form, by whether it is an answer."""
 _FLAT_IN: Final = ("llm.input_messages", "gen_ai.prompt")
 _FLAT_OUT: Final = ("llm.output_messages", "gen_ai.completion")
 _SAID_OUT: Final = frozenset({"gen_ai.choice", "gen_ai.assistant.message", "gen_ai.content.completion"})
@@ -59,17 +63,22 @@ def kind_of(attributes: Mapping[str, Any]) -> str | None:
         return "tool"
     if operation == "invoke_agent":
         return "agent"
-    return _KINDS.get(str(attributes.get("openinference.span.kind") or "").upper())
+    kind = str(attributes.get("openinference.span.kind") or "").upper()
+    if kind == "CHAIN" and '"langgraph_node"' in str(attributes.get("metadata")):
+        return "agent"
+    return _KINDS.get(kind)
 
 
 def agent_of(name: str, attributes: Mapping[str, Any]) -> str | None:
     """Give the agent that a span itself names: as an attribute, or in the name of an agent's span."""
     found = first(attributes, _AGENTS)
+    if found is None and "metadata" in attributes:
+        metadata = _decoded(attributes["metadata"])
+        found = first(metadata, _NODES) if isinstance(metadata, dict) else None
     if isinstance(found, str) and found:
         return found
-    if kind_of(attributes) != "agent":
-        return None
-    return name.removeprefix("invoke_agent").strip() or None
+    prefix, _, rest = name.partition(" ")
+    return rest.strip() or None if prefix == "invoke_agent" else None
 
 
 def read_call(span: Span) -> Call:
@@ -117,6 +126,20 @@ def read_said(span: Span) -> tuple[str | None, str | None]:
     return text_of_messages(asked[-1:]) or None, text_of_messages(answered[-1:]) or None
 
 
+def read_group_message(attributes: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Read what AutoGen hands to the manager of a group: who said something, and what; nothing of its other spans."""
+    if attributes.get("messaging.operation") != "process" or "message" not in attributes:
+        return None
+    if not str(attributes.get("recipient_agent_class")).endswith("Manager"):
+        return None
+    handed = _decoded(attributes["message"])
+    message = handed.get("message") if isinstance(handed, dict) else None
+    if not isinstance(message, dict):
+        return None
+    source, content = message.get("source"), message.get("content")
+    return (source, content) if isinstance(source, str) and isinstance(content, str) else None
+
+
 def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
     """Give the first of these attributes that is there."""
     return next((attributes[name] for name in names if attributes.get(name) is not None), None)
@@ -131,16 +154,17 @@ def messages_of(span: Span, names: Iterable[str], flat: Iterable[str], *, answer
     if whole is not None:
         return _messages(_decoded(whole), "assistant" if answers else "user")
     for prefix in flat:
-        found = _unflattened(span.attributes, prefix)
-        if found:
-            return found
-    found = []
+        spread = _unflattened(span.attributes, prefix)
+        if spread:
+            return spread
+    found: list[dict[str, Any]] = []
     for name, told in span.events:
         if name.startswith("gen_ai.") and (name in _SAID_OUT) == answers:
             content = first(told, ("gen_ai.prompt", "gen_ai.completion", "content", "message", "body"))
             if content is not None:
                 found += _messages(_decoded(content), name.split(".")[1])
-    return found
+    whole = None if found else first(span.attributes, _LAST[answers])
+    return found if whole is None else _messages(_decoded(whole), "assistant" if answers else "user")
 
 
 def _messages(value: Any, role: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ..simulation.acting import who_acts
 from ..simulation.probe import SimulationProbe
-from .genai_spans import Span, agent_of, kind_of, read_call, read_said, read_tool
+from .genai_spans import Span, agent_of, kind_of, read_call, read_group_message, read_said, read_tool
 
 log = logging.getLogger("degentcivil_nb.adapters")
 
@@ -68,6 +68,7 @@ class ProbeSpanProcessor:
         self._probe = probe
         self._seen: OrderedDict[tuple[int, int], _Seen] = OrderedDict()
         self._tools: OrderedDict[str, str] = OrderedDict()
+        self._talks: OrderedDict[tuple[int, int], tuple[Any, Any]] = OrderedDict()
         self._covered: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._lock = threading.Lock()
         self._warned = False
@@ -116,6 +117,9 @@ class ProbeSpanProcessor:
     def _ended(self, span: Any) -> None:
         key, attributes = _key(span.context), dict(span.attributes or {})
         kind, agent = kind_of(attributes), self._agent(key)
+        spoken = read_group_message(attributes)
+        if spoken is not None:
+            self._probe.said(spoken[0], [], spoken[1], channel="group")
         if kind is not None:
             plain = _plain(span, attributes)
             if kind == "model":
@@ -146,10 +150,21 @@ class ProbeSpanProcessor:
             self._probe.event("adapter", {"missing": _NO_CONTENT})
         id = _text(key)
         causes = [self._tools[tool] for tool in call.given_tools if tool in self._tools]
+        self._remember_talk(key, call.details)
         self._probe.llm_call(agent, **call.details, id=id, cause=causes[0] if len(causes) == 1 else causes or None)
         with self._lock:
             for tool in call.asked_tools:
                 _keep(self._tools, tool, id)
+
+    def _remember_talk(self, key: tuple[int, int], details: dict[str, Any]) -> None:
+        """Remember what an agent asked first and was answered last: what it was told, and what it says in the end."""
+        around = self._nearest(key, "agent")
+        if around is None and key in self._seen:
+            around = self._seen[key].parent  # some say of a span that it is an agent's only when it ends
+        if around is not None:
+            with self._lock:
+                first, _ = self._talks.get(around, (None, None))
+                _keep(self._talks, around, (first or details.get("prompt"), details.get("response")))
 
     def _tell_tool(self, key: tuple[int, int], span: Span, agent: Any, attributes: dict[str, Any]) -> None:
         tool = attributes.get("gen_ai.tool.call.id")
@@ -163,6 +178,9 @@ class ProbeSpanProcessor:
 
     def _tell_agent(self, key: tuple[int, int], span: Span, agent: Any) -> None:
         asked, answered = read_said(span)
+        with self._lock:
+            first, last = self._talks.pop(key, (None, None))
+        asked, answered = asked or first, answered or last  # many agents' spans hold nothing of what was said
         outer = self._nearest(key, "agent")
         other = None if outer is None else self._agent(outer)
         if agent is None:
