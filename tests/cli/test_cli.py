@@ -82,7 +82,7 @@ def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
         (["demo", "--no-browser"], "Unknown option: --no-browser"),
         (["tail"], "URL"),
         (["tail", "http://localhost:1"], "not a WebSocket URL"),
-        (["tail", "ws://user:secret@localhost:1"], "never into the URL"),
+        (["tail", "ws://user:secret@localhost:1"], "never in the URL"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(

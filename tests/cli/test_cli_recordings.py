@@ -236,11 +236,11 @@ def test_a_long_recording_is_exported_piece_by_piece(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "complaint", "code"),
     [
-        (["export", "{town}", "out.xlsx"], "ends in none of .parquet, .csv, .jsonl", cli.USAGE),
+        (["export", "{town}", "out.xlsx"], "must be one of .parquet, .csv, .jsonl", cli.USAGE),
         (["export", "{town}", "{town}/manifest.json/x.csv"], "x.csv", cli.FAILED),
-        (["export", "nowhere", "out.csv"], "no recording", cli.FAILED),
-        (["info", "nowhere"], "no recording", cli.FAILED),
-        (["replay", "nowhere"], "no recording", cli.FAILED),
+        (["export", "nowhere", "out.csv"], "not a recording", cli.FAILED),
+        (["info", "nowhere"], "not a recording", cli.FAILED),
+        (["replay", "nowhere"], "not a recording", cli.FAILED),
         (["replay", "{town}", "--speed", "0"], "speed", cli.USAGE),
         (["record", "http://localhost:1", "x"], "not a WebSocket URL", cli.USAGE),
     ],
@@ -264,5 +264,5 @@ def test_an_export_never_overwrites(town: Path, tmp_path: Path, capsys: pytest.C
     out = tmp_path / "mine.csv"
     out.write_text("mine")
     assert cli.main(["export", str(town), str(out)]) == cli.FAILED
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert out.read_text() == "mine"

@@ -221,7 +221,7 @@ def test_types_are_names_too() -> None:
         assert len(run.events(types)) == 10
     with pytest.raises(ValueError, match="not a name"):
         run.events(b"state_change")  # type: ignore[arg-type,unused-ignore]
-    with pytest.raises(ValueError, match="no list of names"):
+    with pytest.raises(ValueError, match="not a list of names"):
         run.events(pd.DataFrame({"type": ["state_change"]}))
 
 
