@@ -78,6 +78,8 @@ class Incoming:
         self.tick: int | None = None
         self.checkpoint: tuple[float, float] | None = None
         """How many seconds ago the simulation left its last checkpoint, and when (monotonic) the server reported it."""
+        self._beat: tuple[int | None, str] | None = None
+        """The position and the run's state of the last heartbeat, or `hello`."""
         self.heard_at: float | None = None
         """When anything last arrived, wall clock."""
         self.event_at: float | None = None
@@ -233,6 +235,7 @@ class Incoming:
         elif hello is not None:
             self.hello = hello
             self._requests.set_capabilities(hello.capabilities)
+            self._beat = (hello.head, hello.run_state)
             self._set_run_state(hello.run_state, hello.tick)
             _finish(self.hello_received)
         elif not self.hello_received.done():
@@ -244,8 +247,14 @@ class Incoming:
         sent = heartbeat.timestamp if heartbeat.timestamp is not None else message.timestamp
         if sent is not None:
             self.peer_clock.sample(sent, received, self.round_trip_s)
+        if heartbeat.tick is not None:
+            self.tick = heartbeat.tick
         if heartbeat.run_state is not None:
-            self._set_run_state(heartbeat.run_state, heartbeat.tick)
+            # it can be ahead of what is on its way; where nothing was, the next heartbeat is at the same position
+            beat = (heartbeat.head, heartbeat.run_state)
+            if beat == self._beat or heartbeat.head is None:
+                self._set_run_state(heartbeat.run_state, heartbeat.tick)
+            self._beat = beat
         age = heartbeat.checkpoint_age_s
         self.checkpoint = None if age is None or not age >= 0 else (age, time.monotonic())
 

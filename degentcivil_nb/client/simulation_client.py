@@ -140,7 +140,11 @@ class SimulationClient:
 
     @property
     def run_state(self) -> str | None:
-        """Return `running`, `pausing`, `paused`, `finished` or `dead`; `None` if the server does not report it."""
+        """Return `running`, `pausing`, `paused`, `finished` or `dead`; `None` if the server does not report it.
+
+        It is what the server last reported in any message. With a store, ask `store.run_state_in(client.epoch)` first:
+        that is as of what is stored.
+        """
         return self._incoming.run_state
 
     @property

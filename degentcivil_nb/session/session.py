@@ -32,7 +32,7 @@ from ..store.arguments import LongTime, Moment, Names, name_of, names_of, wait_s
 from ..store.event_store import EventStore
 from .breakpoints import Breakpoint, SessionBreakpoints, Stop
 from .commands import SessionCommands, Timeout, timeout_s
-from .status import Journal, SessionStatus
+from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Callback, Subscription, Subscriptions
 from .wait_for import wait_for
 
@@ -296,10 +296,9 @@ class Session(Reader):
         parts = [client.state]
         if client.dialect != "v1":
             parts.append(f"{client.dialect} dialect")
-        run = self._store.run_state or client.run_state
-        if run:
-            tick = client.tick if self._store.tick is None else self._store.tick
-            parts.append(run if tick is None else f"{run} at tick {tick}")
+        run = run_as_stored(self._store, client)
+        if run.state:
+            parts.append(run.state if run.tick is None else f"{run.state} at tick {run.tick}")
         if (still := self._status.quiet()) is not None:
             parts.append(still)
         parts.append(counted(len(self), "event"))

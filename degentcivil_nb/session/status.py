@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -26,6 +26,24 @@ RECENT_S: Final = 60.0
 QUIET_S: Final = 3.0
 SILENT_S: Final = 10.0
 """A session's `repr` says so when there was no checkpoint for so long, or, in a run without any, no event."""
+
+
+class Run(NamedTuple):
+    """The state of the run and its tick, as of what the store holds."""
+
+    state: str | None
+    tick: int | None
+
+
+def run_as_stored(store: EventStore, client: SimulationClient) -> Run:
+    """Say how the run is: the one answer for `repr`, `metrics()` and the panels.
+
+    It is what the stream of this start of the server last told, so `paused` means that the store holds everything up
+    to the pause, as it does when `pause()` returns. Until that stream has told a state, it is what the server said
+    when it was connected to: what an earlier start told is over.
+    """
+    state = store.run_state_in(client.epoch) or client.run_state
+    return Run(state, client.tick if store.tick is None else store.tick)
 
 
 class Journal:
@@ -76,13 +94,13 @@ class SessionStatus:
     def metrics(self) -> pd.Series:
         """Return the current figures; an unknown one is NA. Seconds end in `_s`, bytes in `_bytes`."""
         client, counts, held = self._client, self._monitor.get_metrics(), self._store.stats()
-        recorded = self._recorder()
+        recorded, run = self._recorder(), run_as_stored(self._store, client)
         return pd.Series(
             {
                 "connection": client.state,
                 "dialect": client.dialect,
-                "run_state": self._store.run_state or client.run_state,
-                "tick": _known(client.tick if self._store.tick is None else self._store.tick),
+                "run_state": run.state,
+                "tick": _known(run.tick),
                 "epoch": client.epoch,
                 "head": _known(client.head),
                 "uptime_s": client.uptime_s,

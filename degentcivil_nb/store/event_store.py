@@ -40,7 +40,7 @@ class EventStore:
         self.wait, self.wait_version = status.wait, status.wait_version
         self.stats, self.attribute, self.present_columns = status.stats, status.attribute, status.present_columns
         self.has_accounted, self.row_of = status.has_accounted, status.row_of
-        self.run_state_confirmed = status.run_state_confirmed
+        self.run_state_in, self.run_state_confirmed = status.run_state_in, status.run_state_confirmed
 
         ask = self.questions = Questions(parts)
         self.view, self.take_payloads = ask.view, ask.take_payloads

@@ -30,6 +30,13 @@ class StoreStatus:
         found = np.flatnonzero(at & (view.columns["epoch"] == view.code("epoch", epoch or "")))
         return int(found[-1]) + view.first_row if len(found) else None
 
+    def run_state_in(self, epoch: str | None) -> str | None:
+        """Give the state of the run that the stream of an epoch last told; `None` if it told none."""
+        with self._parts.changed:
+            controls = self._parts.controls
+            told = controls.run_state if controls.run_state_epoch == epoch else None
+        return None if told is None else told.state
+
     def run_state_confirmed(self, command_id: str, state: str) -> bool:
         """Return whether the run was said to be in a state because of a command."""
         return (command_id, state) in self._parts.controls.run_state_causes
