@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..expressions.conditions import compile_condition
 from ..protocol.messages import MessageTypes
-from ..store.arguments import LongTime, Moment, Names, moment_ns, names_of
+from ..store.arguments import LongTime, Moment, Names, moment_ns, name_of, names_of
 from ..store.characters import json_column
 from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown
 from .kinds import attribute_table, chosen, kind_table, new_errors
@@ -286,10 +286,13 @@ class Reader:
         >>> session.errors(last=1)["message"].to_list()
         ['the answer to PERSPA is not JSON']
         """
+        names = names_of(character_id)
         found = self._store.errors()
         if new_since is not None:
             found = new_errors(found, self._moment(new_since))
-        return chosen(found, self._newest, character_id=character_id, since=since, until=until, last=last)
+        found = chosen(found, self._newest, character_id=names, since=since, until=until, last=last)
+        warn_unknown_names(self._store, {"character_id": names})
+        return found
 
     def llm_calls(
         self,
@@ -330,8 +333,10 @@ class Reader:
         """
         if character_id is None and since is None and until is None:
             return self._store.llm_calls(last=last)
-        found = self._store.llm_calls()
-        return chosen(found, self._newest, character_id=character_id, since=since, until=until, last=last)
+        names = names_of(character_id)
+        found = chosen(self._store.llm_calls(), self._newest, character_id=names, since=since, until=until, last=last)
+        warn_unknown_names(self._store, {"character_id": names})
+        return found
 
     def chat(
         self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
@@ -471,7 +476,9 @@ class Reader:
         """
         found = self._kind(MessageTypes.MEASURE, None, None, None, None)[["tick", "time", "name", "value"]]
         names = names_of(name)
-        found = found if names is None else found[found["name"].isin(list(names)).to_numpy()]
+        if names is not None:
+            warn_unknown("measure", names, found["name"].unique().tolist())
+            found = found[found["name"].isin(names).to_numpy()]
         return found.assign(value=json_column(found["value"].tolist(), found.index))
 
     def attribute(self, name: str, character_id: Names = None) -> pd.DataFrame:
@@ -500,14 +507,18 @@ class Reader:
         >>> session.attribute("money", "emma")["value"].iloc[[0, -1]].to_list()
         [22.0, 19.0]
         """
-        told = self._store.events(MessageTypes.CHARACTER_UPDATE, character_id=names_of(character_id), payload=True)
-        return attribute_table(told, name)
+        names = names_of(character_id)
+        told = self._store.events(MessageTypes.CHARACTER_UPDATE, character_id=names, payload=True)
+        found = attribute_table(told, name_of(name))
+        warn_unknown_names(self._store, {"character_id": names})
+        if not len(found):
+            warn_unknown("attribute", [name_of(name)], self._store.characters().columns)
+        return found
 
     def _kind(self, kind: str, character_id: Names, since: Moment, until: Moment, last: int | None) -> pd.DataFrame:
         names = names_of(character_id)
         found = self._store.events(kind, character_id=names, since=since, until=until, last=last, payload=True)
-        if names is not None:
-            warn_unknown_names(self._store, {"character_id": names})
+        warn_unknown_names(self._store, {"character_id": names})
         return kind_table(found, kind, self._store.links(found.index.tolist()))
 
     @property

@@ -38,7 +38,7 @@ def query(reader: RunReader, text: str) -> pd.DataFrame:
     Raises `ValueError` with DuckDB's own message for an invalid query and for anything but one SELECT; `ImportError`
     states how to install DuckDB.
     """
-    whole = _mentions(text, "payload") or _mentions(text, "data")
+    whole = isinstance(text, str) and (_mentions(text, "payload") or _mentions(text, "data"))
     return answer(text, {name: partial(_table, reader, name, whole) for name in TABLES})
 
 
@@ -47,6 +47,8 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
 
     A view may use the tables, and views before it. Raises as `query` does.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"a query is the text of one SELECT, not {text!r:.80}")
     duckdb = _duckdb()
     views = views or {}
     wanted = text

@@ -31,7 +31,8 @@ class Wakeup:
     def wait(self, version: int, seconds: float) -> None:
         """Block this thread until the version differs, or until `seconds` have passed."""
         with self._condition:
-            self._condition.wait_for(lambda: self.version != version, seconds)
+            # a longer wait than the platform knows is an OverflowError
+            self._condition.wait_for(lambda: self.version != version, min(seconds, threading.TIMEOUT_MAX))
 
     async def wait_async(self, version: int, seconds: float) -> None:
         """Wait in a coroutine until the version differs, or until `seconds` have passed."""

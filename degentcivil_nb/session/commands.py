@@ -9,24 +9,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
 from datetime import timedelta
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 
 from ..core import progress
 from ..protocol.errors import CommandError, OutcomeUnknown
 from ..protocol.messages import CommandResult
 from ..simulation.probe import calls_checkpoints_here
+from ..store.arguments import wait_s
 
 if TYPE_CHECKING:
     from ..client.simulation_client import SimulationClient
     from ..core.portal import Portal
     from ..store.event_store import EventStore
 
-Timeout = float | timedelta | None
-"""Seconds, a duration, or `None` to wait as long as it takes."""
+Timeout = float | timedelta | str | None
+"""Seconds, a duration or its text, or `None` to wait as long as it takes."""
 GRACE_S: Final = 2.0
 """How much longer than its deadline an answer is awaited, and the message of a new run state."""
 ARRIVAL_S: Final = 10.0
@@ -97,6 +96,8 @@ class SessionCommands:
 
     def set_speed(self, factor: float, timeout: object) -> SpeedText:
         """Change the pace; return the run state with the new speed."""
+        if isinstance(factor, float) and not math.isfinite(factor):  # JSON has no such number
+            raise CommandError(CommandError.INVALID_ARGUMENTS, f"set_speed: the factor must be finite, not {factor}")
         result = self.call("set_speed", {"factor": factor}, timeout=timeout)
         return SpeedText(self._reached(result), result.get("speed", factor))
 
@@ -212,16 +213,17 @@ class SessionCommands:
 
 
 def timeout_s(timeout: object) -> float | None:
-    """Return a timeout in seconds from seconds, a timedelta, or `None` for as long as it takes."""
+    """Return a timeout in seconds; `None` for as long as it takes."""
     if timeout is None:
         return None
-    if isinstance(timeout, timedelta):
-        return max(0.0, timeout.total_seconds())
-    if isinstance(timeout, np.timedelta64):
-        return max(0.0, pd.Timedelta(timeout).total_seconds())
-    if not isinstance(timeout, bool) and isinstance(timeout, Real) and float(timeout) >= 0:
-        return None if math.isinf(timeout) else float(timeout)
-    raise ValueError(f"timeout is a number of seconds, or None to wait as long as it takes, not {timeout!r}")
+    try:
+        seconds = wait_s(timeout)
+    except ValueError:
+        raise ValueError(
+            f"timeout is a number of seconds, or None to wait as long as it takes, not {timeout!r}; "
+            "a timedelta or a text such as '5min' will do too"
+        ) from None
+    return None if math.isinf(seconds) else seconds
 
 
 def _wait(

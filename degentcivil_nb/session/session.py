@@ -30,6 +30,7 @@ from ..recordings.recorder import Recorder, RecorderStats
 from ..recordings.save import declare_gap_between, restore_into, save, snapshot_messages
 from ..store.arguments import LongTime, Moment, Names, name_of, names_of, wait_s, whole
 from ..store.event_store import EventStore
+from ..store.unknown import warn_mistyped
 from .breakpoints import Breakpoint, SessionBreakpoints, Stop
 from .commands import SessionCommands, Timeout, timeout_s
 from .status import Journal, SessionStatus, run_as_stored
@@ -107,7 +108,7 @@ def connect(
     ...     errors.events()["code"].to_list()
     [2001, 2001, 2002, 2001]
     """
-    url = _url_of(target)
+    url, asked = _url_of(target), names_of(types)
     history, retention, timeout = whole(history, "`history`"), whole(retention, "`retention`"), wait_s(timeout)
     if not isinstance(target, str):
         token = token or getattr(target, "token", None)
@@ -118,7 +119,7 @@ def connect(
         token=token,
         history=history,
         retention=retention,
-        types=names_of(types),
+        types=asked,
         characters=names_of(characters),
         record=record,
         ssl=ssl,
@@ -127,6 +128,7 @@ def connect(
     )
     session._start(timeout)
     session._say_what_is_on_its_way()
+    warn_mistyped(asked or (), session._store.words["type"])
     return session
 
 

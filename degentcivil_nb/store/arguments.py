@@ -56,7 +56,7 @@ def name_of(value: Any) -> str:
         return str(int(value))  # an id from a column of numbers with missing ones
     if isinstance(value, int | float | Decimal) or not _is_listlike(value):
         return str(value)
-    raise ValueError(f"{value!r} is not a name; pass a text or any list of texts")
+    raise ValueError(f"{value!r:.200} is not one name; pass a text, or a number that stands for it")
 
 
 def names_of(names: Names) -> list[str] | None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from types import FrameType
 from typing import Any, Final, cast
 
 from msgspec.structs import fields
 
+from ..core.names import did_you_mean
 from ..protocol.messages import ErrorPayload, EventNotification, GameLlmCall, LlmCall, MessageTypes, StateChange
 from .schema import EVENT_COLUMNS
 
 PACKAGE: Final = __name__.partition(".")[0]
-MOST_COMPARED: Final = 5_000
-"""How many names are compared at most: more would take over 50 ms."""
 STANDARD_TYPES: Final = frozenset(
     value for name, value in vars(MessageTypes).items() if name.isupper() and isinstance(value, str)
 )
@@ -29,21 +27,19 @@ STANDARD_KEYS: Final = frozenset(
 """Names that a condition may use in any run: columns, and keys of the protocol's payloads."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to another; `None` if none is similar."""
-    near = [word for word in known if abs(len(word) - len(name)) <= max(3, len(name) // 2)]
-    folded = {word.casefold(): word for word in reversed(near[:MOST_COMPARED])}
-    found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
-
-
 def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more: str) -> None:
     """Warn of each unknown name, at the user's line; `more` are names that may still appear."""
     for name in names:
         if name not in known and name not in more:
-            meant = nearest(name, [word for word in (*known, *more) if isinstance(word, str)])
-            hint = "" if meant is None else f"; did you mean {meant!r}?"
+            hint = did_you_mean(name, [word for word in (*known, *more) if isinstance(word, str)])
             warn_user(f"no {what} {name[:80]!r} was seen so far{hint}")
+
+
+def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:
+    """Warn of each type to receive that resembles one of the protocol; a simulation may have types of its own."""
+    for name in types:
+        if name not in STANDARD_TYPES and name not in seen and (hint := did_you_mean(name, STANDARD_TYPES)):
+            warn_user(f"the protocol has no type {name[:80]!r}{hint}")
 
 
 def warn_user(text: str) -> None:
