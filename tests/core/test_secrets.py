@@ -64,6 +64,6 @@ def test_a_url_with_a_token_in_it_is_shown_without() -> None:
 
 
 def test_a_url_with_a_password_is_refused_without_repeating_it() -> None:
-    with pytest.raises(ValueError, match="never into the URL") as refused:
+    with pytest.raises(ValueError, match="never in the URL") as refused:
         dc.connect(f"ws://emma:{TOKEN}@localhost:8765")
     assert TOKEN not in "".join(traceback.format_exception_only(refused.value))

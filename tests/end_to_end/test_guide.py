@@ -271,10 +271,10 @@ async def test_a_client_says_in_its_own_words_what_cannot_be_sent_and_why_it_was
     async with started(server):
         refused = SimulationClient(server.url)
         await refused.receive_updates()
-        assert "refuses the token: Invalid token. Pass token=" in str(refused.last_error)
+        assert "refuses the token: Invalid token. Pass as token=" in str(refused.last_error)
         client = SimulationClient(server.url, token="open sesame")
         await client.connect()
-        with pytest.raises(TypeError, match="text, or a WebSocketMessage"):
+        with pytest.raises(TypeError, match="text or a WebSocketMessage"):
             await client.send({"type": "a"})  # type: ignore[arg-type]
         await server.close()
         assert client.websocket is not None

@@ -142,7 +142,7 @@ def test_a_running_replay_is_paused_and_changes_its_speed(town: Path) -> None:
         ({"tick": 1, "time": 1}, "either a tick or a time"),
         ({"tick": 10**9}, "ends at tick 6"),
         ({"time": "2200-01-01"}, "ends at 20"),
-        ({"time": "yesterday-ish"}, "no time"),
+        ({"time": "yesterday-ish"}, "is not a time"),
         ({"tick": -1}, "tick"),
     ],
 )

@@ -109,9 +109,9 @@ def test_what_cannot_be_a_command_is_refused_when_declared() -> None:
     for function in (open_ended, named, unknown, formless):
         with pytest.raises(TypeError, match=function.__name__):
             DeclaredCommand(function)
-    with pytest.raises(ValueError, match="no name"):
+    with pytest.raises(ValueError, match="not a valid command name"):
         DeclaredCommand(give_money, name="give money")
-    with pytest.raises(ValueError, match="no role"):
+    with pytest.raises(ValueError, match="is not a role"):
         DeclaredCommand(give_money, role="king")  # type: ignore[arg-type]
 
 

@@ -92,6 +92,6 @@ def test_what_has_left_is_refused_and_the_rest_answered() -> None:
     store = EventStore(max_rows=20)
     for i in range(1, 101):
         store.append([change("a", f"S{i}", i)], 1.0, "e")
-    with pytest.raises(ValueError, match="not held any more"):
+    with pytest.raises(ValueError, match="no longer held"):
         store.characters(row=10)
     assert store.characters(row=95).loc["a", "state"] == "S96"
