@@ -89,6 +89,8 @@ class Incoming:
         """The last `error` of this connection's server, reset by any other message."""
         self.peer_clock = PeerClock()
         self.round_trip_s = 0.0
+        self.lost_at: float | None = None
+        """When a connection without seqs was lost, wall clock, until its gap is declared."""
         self.sink_failures = 0
         self.hello_received: asyncio.Future[None]
         """Done when `hello` has arrived."""
@@ -123,13 +125,17 @@ class Incoming:
         self.peer_clock.reset()
         self._newcomer = self.receiver.position is None
 
-    def end(self) -> None:
-        """End a connection."""
+    def end(self, *, live: bool = True) -> None:
+        """End a connection; without seqs, what is said from now on is lost if it was live or had told anything."""
+        if self.dialect != V1 and self.lost_at is None and (live or not self._refusable):
+            self.lost_at = self._clock()
         self.receiver.cut()
 
-    def declare_gap_since(self, since: float) -> None:
-        """Declare a gap without seqs: a connection of another dialect was down from `since` (wall clock) to now."""
-        self._pass_on([gap_message(Gap(None), since)], self._clock())
+    def declare_loss(self) -> None:
+        """Declare a gap without seqs, once, after a connection of another dialect was lost."""
+        if self.lost_at is not None:
+            self._pass_on([gap_message(Gap(None), self.lost_at)], self._clock())
+            self.lost_at = None
 
     def receive(self, frames: list[bytes], size: int) -> None:
         """Decode frames of `size` bytes on the wire, pass their messages on, and process the control messages."""
@@ -145,6 +151,8 @@ class Incoming:
             controls = self.receiver.controls
         else:
             accepted, controls = self._plain(messages)
+            if accepted:
+                self.declare_loss()  # the gap stands before the first message of the new connection
         if accepted:
             tick = accepted[-1].tick
             if tick is not None:

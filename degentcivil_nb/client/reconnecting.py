@@ -52,7 +52,6 @@ class ConnectionSupervisor:
         traffic: TrafficLog,
         timeout: float,
         changed: Callable[[], None],
-        clock: Callable[[], float],
         delays: Callable[[], Iterator[float]],
         circuit: Circuit,
         silence_s: float = PLAIN_SILENCE_S,
@@ -71,9 +70,7 @@ class ConnectionSupervisor:
         self._timeout = timeout
         self._plain_patience_s = silence_s
         self._changed = changed
-        self._clock = clock
         self._delays = delays
-        self._lost_at: float | None = None  # wall clock, of a connection without positions
         self._supervisor: asyncio.Task[None] | None = None
         self._try_now = asyncio.Event()
         self._attempted = asyncio.Event()
@@ -178,7 +175,7 @@ class ConnectionSupervisor:
         except BaseException as error:
             if connection is not None:
                 connection.transport.abort()
-                self._incoming.end()
+                self._incoming.end(live=False)
             if not isinstance(error, Exception):
                 raise
             if not isinstance(error, ConnectFailed | TimeoutError):
@@ -210,9 +207,7 @@ class ConnectionSupervisor:
         if closed.done():
             raise self._close_reason(connection)
         closed.cancel()
-        if self._lost_at is not None:
-            incoming.declare_gap_since(self._lost_at)
-            self._lost_at = None
+        incoming.declare_loss()
 
     async def _until(self, future: asyncio.Future[None], connection: FrameConnection) -> None:
         closed = asyncio.ensure_future(connection.wait_closed())
@@ -246,8 +241,6 @@ class ConnectionSupervisor:
             self._monitor.update_metrics("active_connections", -1)
             self._requests.disconnected()
             incoming.end()
-        if incoming.dialect != V1:
-            self._lost_at = self._clock()
         return self._close_reason(connection)
 
     @property

@@ -100,7 +100,6 @@ class SimulationClient:
             traffic=traffic,
             timeout=timeout,
             changed=self._changed,
-            clock=clock,
             delays=delays,
             circuit=circuit or Circuit(),
             silence_s=silence_s,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
+from websockets import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
 
 import degentcivil_nb as dc
 from tests.support.dialect_servers import GameServer, GuideServer
@@ -15,6 +22,10 @@ PATIENCE_S = 10
 def soon(session: dc.Session, holds: Callable[[], bool]) -> bool:
     """Wait on the store's own changes until something holds."""
     return session._store.wait(holds, PATIENCE_S)
+
+
+def holds(session: dc.Session, events: int) -> bool:
+    return len(session) == events
 
 
 def test_degentcivils_own_server_fills_characters_places_and_llm_calls() -> None:
@@ -65,6 +76,38 @@ def test_a_reconnect_in_a_dialect_without_seq_is_a_gap_without_bounds() -> None:
         gap = session.gaps().iloc[0]
         assert gap["reason"] == "unknown"
         assert session.gaps()["from_seq"].isna().all()
+
+
+@pytest.mark.parametrize("dated", [False, True], ids=["game", "guide"])
+def test_what_a_server_says_at_once_after_a_reconnect_stands_behind_the_gap(dated: bool, tmp_path: Path) -> None:
+    greeted = 0
+
+    def greet(peer: ServerConnection) -> None:
+        nonlocal greeted
+        greeted += 1
+        for name in ("emma", "noah"):
+            message = {"type": "character_update", "data": {"character_id": name, "round": greeted}}
+            peer.send(json.dumps({**message, "timestamp": 1_800_000_000.0 + greeted} if dated else message))
+        with suppress(ConnectionClosed):
+            peer.recv()  # until the test says to hang up, or does so itself
+
+    with serve(greet, "localhost", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"ws://localhost:{server.socket.getsockname()[1]}"
+            with dc.connect(url, record=tmp_path / "run", timeout=5) as session:
+                for held in (2, 4):
+                    assert soon(session, partial(holds, session, held))
+                    session.send("next")
+                assert soon(session, partial(holds, session, 6))
+                assert session.gaps()["row"].tolist() == [2, 4]
+                assert session.gaps()["reason"].tolist() == ["unknown", "unknown"]
+        finally:
+            server.shutdown()
+            thread.join()
+    with dc.open_recording(tmp_path / "run") as recording:
+        assert recording.gaps()["row"].tolist() == [2, 4]
 
 
 def test_a_server_without_commands_says_so() -> None:
