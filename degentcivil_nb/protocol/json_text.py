@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -17,7 +18,9 @@ _T = TypeVar("_T")
 
 
 def _encode_foreign(value: Any) -> Any:
-    """Convert numpy numbers and arrays, and anything else with `tolist` or `item`."""
+    """Convert times of pandas and numpy, numpy numbers and arrays, and anything else with `tolist` or `item`."""
+    if isinstance(value, date | timedelta) or getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
+        return plain(value)  # numpy would make a number of nanoseconds of a time
     for name in ("tolist", "item"):
         convert = getattr(value, name, None)
         if callable(convert):

@@ -108,6 +108,27 @@ def test_seeking_by_time_goes_to_that_moment(session: dc.Session, replay: dc.Rep
     assert len(new) + (events["time"] <= moment).sum() <= len(events)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        str,
+        pd.Timestamp,
+        pd.Timestamp.tz_localize,
+        pd.Timestamp.to_datetime64,
+        pd.Timestamp.to_pydatetime,
+        lambda time: time.tz_localize("UTC").timestamp(),
+        lambda time: np.float64(time.tz_localize("UTC").timestamp()),
+    ],
+)
+def test_a_seek_takes_a_time_in_every_form(
+    session: dc.Session, replay: dc.Replay, town: Path, written: Callable[..., Any]
+) -> None:
+    last = dc.open_recording(town).events(last=1).iloc[0]
+    moment = last["time"].tz_localize(None)
+    given = written(moment, "UTC") if written is pd.Timestamp.tz_localize else written(moment)
+    assert session.command("seek", time=given)["tick"] == last["tick"]
+
+
 def test_the_end_is_a_pause_from_which_one_can_go_back(session: dc.Session, replay: dc.Replay) -> None:
     session.resume()
     at_end(session, replay)
