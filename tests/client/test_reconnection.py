@@ -144,7 +144,8 @@ async def test_a_newcomer_cut_before_resumed_is_still_one() -> None:
         await client.reconnect()
         assert client.position == ("one", 50)
         await client.close()
-    assert asked == [Resume(None, None, 9), Resume(None, None, 9)]
+    assert [(one.epoch, one.seq, one.history) for one in asked] == [(None, None, 9), (None, None, 9)]
+    assert len({one.client.id for one in asked if one.client is not None}) == 1
 
 
 # --- noticing, retrying, giving up -----------------------------------------------------------------------------------
