@@ -50,7 +50,8 @@ def check(run: Any, ids: dict[str, str | None], *, live: bool) -> None:
     assert set(run.measures()["name"]) == {"gini", "people"}
     money = run.attribute("money", "emma")
     assert (money["value"].to_list(), set(money["character_id"])) == ([3, 5], {"emma"})
-    assert not len(run.attribute("nothing"))
+    with pytest.warns(UserWarning, match="no attribute"):
+        assert not len(run.attribute("nothing"))
     assert len(run.errors(character_id="emma")) == 1 and not len(run.errors(character_id="noah"))
     assert len(run.llm_calls(character_id="emma", last=5)) == 1
     town = run.characters()
