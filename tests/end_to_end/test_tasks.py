@@ -63,8 +63,14 @@ def test_the_parts_of_the_night_have_names() -> None:
     )
     assert done.returncode == 2
     assert "promises frameworks front_ends resolve random_order" in done.stdout
-    done = subprocess.run([script, "frameworks"], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_framework_has_its_requirements_and_its_tests() -> None:
+    folders = [folder for folder in (ROOT / "tests" / "frameworks").iterdir() if folder.is_dir()]
+    assert len(folders) >= 3
+    for folder in folders:
+        if folder.name != "__pycache__":
+            assert (folder / "requirements.txt").is_file() and list(folder.glob("test_*.py")), folder
 
 
 def test_every_task_has_a_word() -> None:
