@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from datetime import timedelta
 from numbers import Real
 from typing import Any
@@ -49,6 +50,17 @@ def text(name: str, value: Any) -> str:
 def text_or_none(name: str, value: Any) -> str | None:
     """Return a text that is not empty, or `None`; raise `ValueError` for anything else."""
     return None if value is None else text(name, value)
+
+
+def path(name: str, value: Any) -> str:
+    """Return a path as text; raise `TypeError` for anything that is no path, and `ValueError` for an empty one."""
+    try:
+        found = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a path, not {_shown(value)}") from None
+    if not found:
+        raise ValueError(f"{name} must be a path that is not empty")
+    return found
 
 
 def _is_flag(value: Any) -> bool:

@@ -110,6 +110,8 @@ def _files(filesystem: pafs.FileSystem, folder: str, deep: bool) -> list[Found]:
 
 def _local_files(folder: str, deep: bool) -> Iterator[Found]:
     """List local files, whose names need not be UTF-8: Arrow fails for a whole folder with one that is not."""
+    if not os.path.isdir(folder):  # noqa: PTH112 — a name of any bytes
+        raise FileNotFoundError(f"there is no folder {folder}; open_runs opens a folder of recordings")
     left, seen = [folder], set()
     while left:
         here = left.pop()

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
+from ..core.arguments import path as checked_path
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand, no_such_character, refusal, wrong_argument
 from ..protocol.errors import WebSocketError
@@ -138,7 +139,7 @@ class Replay:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._head = Playhead(speed, clock, longest_silence_s)
-        self.path = Path(path)
+        self.path = Path(checked_path("path", path))
         self.token = token = text_or_none("token", token)
         self.name = text_or_none("name", name)
         """What it is known by in this process: another of that name takes its place."""

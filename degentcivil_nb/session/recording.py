@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..analysis.reader import Reader
+from ..core.arguments import path as checked_path
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import Progress, following
@@ -100,7 +101,7 @@ class Recording(Reader):
         memory_rows: int = MEMORY_ROWS,
         progress: Progress | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(checked_path("path", path))
         self._folder = SegmentFolder(self.path)
         self._read = 0
         self._closed = False

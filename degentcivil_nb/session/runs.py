@@ -14,6 +14,7 @@ import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from ..analysis.sql import answer
+from ..core.arguments import path as checked_path
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import following
@@ -139,13 +140,14 @@ class Runs:
         self, folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
     ) -> None:
         self._verify = verify
-        self._local = filesystem is None and "://" not in os.fspath(folder)
+        folder = checked_path("folder", folder) if filesystem is None else os.fspath(folder)
+        self._local = filesystem is None and "://" not in folder
         if filesystem is not None:
-            self._filesystem, self._folder = filesystem, os.fspath(folder)
+            self._filesystem, self._folder = filesystem, folder
         elif self._local:
             self._filesystem, self._folder = local(folder)
         else:
-            self._filesystem, self._folder = pafs.FileSystem.from_uri(os.fspath(folder))
+            self._filesystem, self._folder = pafs.FileSystem.from_uri(folder)
         self._sound: dict[str, str | None] = {}
         self._characters: dict[tuple[Any, ...], int] = {}
         self._runs: dict[str, RunFiles] = {}

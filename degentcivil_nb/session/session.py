@@ -18,6 +18,7 @@ import pandas as pd
 from ..analysis.reader import Reader, warn_unknown_keys, warn_unknown_names
 from ..client.simulation_client import SimulationClient
 from ..core import lifetime, logs
+from ..core.arguments import path as checked_path
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.portal import Portal
@@ -424,7 +425,7 @@ class Session(Reader):
         return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
 
     def _recorder_into(self, path: str | os.PathLike[str]) -> Recorder:
-        return Recorder(path, url=self.url, snapshot=self._present_messages, monitor=self.monitor)
+        return Recorder(checked_path("path", path), url=self.url, snapshot=self._present_messages, monitor=self.monitor)
 
     def _present_messages(self) -> list[RawMessage]:
         return snapshot_messages(self._store, self._client.position)
