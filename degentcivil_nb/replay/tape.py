@@ -106,7 +106,7 @@ class Tape:
         """Refuse a time beyond the recording."""
         if self.last_time is None:
             raise wrong_argument("time", "this recording has no times")
-        if round(moment, 6) > round(self.last_time, 6):  # tables show times in whole microseconds
+        if moment > self.last_time + 1e-6:  # tables show times in whole microseconds
             raise wrong_argument("time", f"the recording ends at {_date(self.last_time)} ({self.last_time:.15g} s)")
 
     def close(self) -> None:
