@@ -186,6 +186,7 @@ async def test_a_handler_may_be_a_plain_function_put_on_the_client() -> None:
         client.handle_message = seen.put_nowait  # type: ignore[method-assign, assignment]
         receiving = asyncio.create_task(client.receive_updates())  # connects by itself
         await present(server)
+        await eventually(lambda: client.state == "live")  # the server knows of it first
         await client.send("hello there")  # no message of ours: the server says so, and goes on
         said = await asyncio.wait_for(seen.get(), 5)
         while said["type"] == MessageTypes.HEARTBEAT:
