@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from IPython import display
+from tqdm import tqdm
 
 import degentcivil_nb as dc
 from degentcivil_nb.core import progress
@@ -21,6 +22,9 @@ from degentcivil_nb.recordings.export import export_recording
 from tests.support.recording_helpers import entries_of, written
 
 HOSTILE_HTML = "reading <img src=x onerror=alert(1)>"
+
+
+tqdm.get_lock()  # made once a process, with a descriptor of its own
 
 
 class Terminal(io.StringIO):
