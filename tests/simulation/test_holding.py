@@ -29,6 +29,7 @@ async def test_a_step_is_one_tick_of_all_coroutines(probe: SimulationProbe) -> N
         while True:
             ticks[number] += 1
             await probe.acheckpoint()
+            await asyncio.sleep(0.01)  # the client lives on this loop too
 
     tasks = [asyncio.create_task(live(number)) for number in range(200)]
     async with following(probe.url) as (client, _):
