@@ -24,7 +24,7 @@ from tests.support.recording_helpers import entries_of, written
 HOSTILE_HTML = "reading <img src=x onerror=alert(1)>"
 
 
-tqdm.get_lock()  # made once a process, with a descriptor of its own
+tqdm.get_lock()  # type: ignore[no-untyped-call]  # its stubs have no types; made once a process, with a descriptor
 
 
 class Terminal(io.StringIO):
