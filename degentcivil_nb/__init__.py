@@ -30,14 +30,16 @@ if TYPE_CHECKING:
     from .server.peers.error_handler import ErrorHandler
     from .server.publishers import CharacterStatePublisher, EventNotifier
     from .server.simulation_websocket import SimulationWebSocket
+    from .session.connecting import connect
     from .session.recording import Recording, open_recording
     from .session.runs import Runs, open_runs
-    from .session.session import Session, connect
+    from .session.session import Session
     from .simulation.probe import SimulationProbe
 
 
 _HOMES = {
-    ".session.session": ("Session", "connect"),
+    ".session.connecting": ("connect",),
+    ".session.session": ("Session",),
     ".session.recording": ("Recording", "open_recording"),
     ".session.runs": ("Runs", "open_runs"),
     ".analysis.compare": ("Comparison", "compare"),

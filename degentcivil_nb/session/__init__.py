@@ -1,5 +1,6 @@
 """What a researcher opens: a session, a recording, many runs."""
 
-from .session import Session, connect
+from .connecting import connect
+from .session import Session
 
 __all__ = ["Session", "connect"]

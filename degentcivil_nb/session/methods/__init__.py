@@ -1,0 +1,1 @@
+"""The methods of `Session`, by concern."""

@@ -1,0 +1,113 @@
+"""Stopping the run where a condition is met."""
+
+from __future__ import annotations
+
+from ...store.arguments import whole
+from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
+from ..commands import SessionCommands, Timeout, timeout_s
+
+
+class BreakpointMethods:
+    """The methods of a session that set breakpoints and say where the run stands."""
+
+    _commands: SessionCommands
+    _breakpoints: SessionBreakpoints
+
+    def break_when(
+        self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
+    ) -> Breakpoint:
+        """Stop the run in the very tick in which a condition is met; it is kept in the simulation.
+
+        Parameters
+        ----------
+        condition : str
+            Judged at each event as it is published: `money > 3`, `entered("BARGAIN")`, `changed(mood)`; or, with
+            `silent(ticks)`, `stuck(ticks)`, `loops(times)`, `total_cost` or `total_calls`, at each checkpoint.
+        hits : int
+            At which match it begins to stop; it stops at each one after that, too.
+        log : str, optional
+            A text with `{expressions}` that is told as an event of type `log` instead: the run is not stopped.
+        once : bool
+            Stop at that match and at no later one.
+        name : str, optional
+            What it is known by; one of that name is replaced. Without one it is `b1`, `b2` and so on.
+
+        Returns
+        -------
+        Breakpoint
+            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`. It is declared again after a
+            reconnect, and after a restart of the simulation.
+
+        Raises
+        ------
+        ValueError
+            For a mistake in the condition, at which it points.
+        CommandError
+            Where the server takes no breakpoints.
+
+        Examples
+        --------
+        >>> rich = session.break_when("money >= 1_000_000", name="rich")
+        >>> rich
+        <Breakpoint 'rich': money >= 1_000_000 (0 hits)>
+        >>> rich.remove()
+        """
+        return self._breakpoints.add(condition, hits=whole(hits, "`hits`"), log=log, once=once, name=name)
+
+    def stopped(self) -> Stop | None:
+        """Say why the run stands.
+
+        Returns
+        -------
+        Stop or None
+            `reason`, `tick` (where it stands), and at a breakpoint `breakpoint` (its name), `condition`,
+            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint) and `also` (others
+            that were met). `None` while the run goes on.
+
+        Examples
+        --------
+        >>> session.run_until("type == 'state_change'").reason
+        'breakpoint'
+        >>> session.stopped().breakpoint
+        'run_until'
+        """
+        return self._breakpoints.stopped()
+
+    def run_until(self, condition: str | None = None, *, tick: int | None = None, timeout: Timeout = None) -> Stop:
+        """Let the run go on until a condition is met, or until a tick, and stop there.
+
+        Parameters
+        ----------
+        condition : str, optional
+            As for `break_when`.
+        tick : int, optional
+            The tick to stop at, instead of a condition.
+        timeout : float, timedelta or None
+            Seconds to wait; `None` waits as long as it takes.
+
+        Returns
+        -------
+        Stop
+            Why the run stands, as `stopped()` says it: whatever else stops the run first ends this too.
+
+        Raises
+        ------
+        TimeoutError
+            When the time is over. The run goes on.
+        ValueError
+            For a mistake in the condition, at which it points.
+
+        Examples
+        --------
+        >>> session.run_until("type == 'state_change'").reason
+        'breakpoint'
+        """
+        if (condition is None) == (tick is None):
+            raise ValueError("give a condition or a tick to run until, one of the two")
+        wanted = condition if condition is not None else f"tick >= {whole(tick, '`tick`', least=0)}"
+        return self._breakpoints.run_until(
+            wanted,
+            at_checkpoint=tick is not None,
+            resume=lambda: self._commands.resume(None),
+            timeout=timeout_s(timeout),
+        )

@@ -1,0 +1,209 @@
+"""Asking the simulation, and changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ...client.simulation_client import SimulationClient
+from ...core.portal import Portal
+from ...protocol.messages import WebSocketMessage
+from ...store.arguments import name_of
+from ..commands import SessionCommands, Timeout
+
+
+class CommandMethods:
+    """The methods of a session that ask the simulation, change it, or send it something."""
+
+    _client: SimulationClient
+    _portal: Portal
+    _commands: SessionCommands
+
+    def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
+        """Give everything that the simulation itself knows of a character.
+
+        It answers at once where the simulation offered it with ``anytime=True``, and otherwise at its next checkpoint.
+
+        Parameters
+        ----------
+        character_id : str or int
+            Whose.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        any
+            What the simulation gives: mostly a dict.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if there is no such character, and 1101 if the simulation does not offer it.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> session.inspect("emma")["home"]
+        'Home 1'
+        """
+        return self.command("inspect", timeout=timeout, character_id=name_of(character_id))
+
+    def set_attribute(self, character_id: str | int, name: str, value: Any, *, timeout: Timeout = None) -> int | None:
+        """Change an attribute of a character in the simulation. The change is itself an event in the stream.
+
+        Parameters
+        ----------
+        character_id : str or int
+            Whose attribute.
+        name : str
+            Which attribute.
+        value : any
+            The new value, which must have a JSON form.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        int or None
+            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if the simulation refuses, and 1101 if it does not offer it.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     row = other.set_attribute("emma", "money", 100)
+        ...     other.payload(row)["money"], other.characters().loc["emma", "money"].item()
+        (100, 100.0)
+        """
+        arguments = {"character_id": name_of(character_id), "name": name, "value": value}
+        return self._commands.change("set_attribute", arguments, timeout=timeout)
+
+    def inject_event(
+        self,
+        event_type: str,
+        data: Any = None,
+        *,
+        character_id: str | int | None = None,
+        timeout: Timeout = None,
+    ) -> int | None:
+        """Make something happen in the run: an `event_notification` published by the simulation itself.
+
+        Parameters
+        ----------
+        event_type : str
+            What kind of event it is.
+        data : any, optional
+            Its inner value, which must have a JSON form.
+        character_id : str or int, optional
+            Whose event it is.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        int or None
+            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if there is no such character.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     row = other.inject_event("market_day", {"bread": 3})
+        ...     other.events(payload=True).loc[row, "data"]
+        {'bread': 3}
+        """
+        whose = None if character_id is None else name_of(character_id)
+        arguments = {"event_type": name_of(event_type), "data": data, "character_id": whose}
+        return self._commands.change("inject_event", arguments, timeout=timeout)
+
+    def command(
+        self, name: str, /, *, timeout: Timeout = None, arguments: Mapping[str, Any] | None = None, **more: Any
+    ) -> Any:
+        """Have the simulation run one of its commands, and give the result.
+
+        Commands are carried out at the simulation's checkpoints. An interrupt (Ctrl-C) leaves, and withdraws what was
+        not begun.
+
+        Parameters
+        ----------
+        name : str
+            The command, as `commands()` lists it.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+        arguments : mapping, optional
+            Arguments by name, for names such as ``"timeout"`` that clash with those here.
+        **more
+            Arguments by name.
+
+        Returns
+        -------
+        any
+            What the command gives.
+
+        Raises
+        ------
+        CommandError
+            If the command failed, with the server's `code`, `message` and `details`.
+        OutcomeUnknown
+            If the answer was lost, so that nobody knows whether it took effect.
+
+        Examples
+        --------
+        >>> session.command("inspect", character_id="emma")["state"]
+        'CHATING'
+        """
+        return self._commands.call(name, {**(arguments or {}), **more}, timeout=timeout)
+
+    def commands(self) -> pd.DataFrame:
+        """List the commands that the simulation offers.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each command: `name`, `role` (who may run it: ``"viewer"`` or ``"debugger"``), `doc` (str) and
+            `arguments` (object: a JSON Schema).
+
+        Examples
+        --------
+        >>> session.commands()["name"].head(3).to_list()
+        ['pause', 'resume', 'step']
+        """
+        return self._commands.table()
+
+    def send(self, message: str | WebSocketMessage) -> None:
+        """Send a frame as it is, for servers that take no commands.
+
+        Parameters
+        ----------
+        message : str or WebSocketMessage
+            A bare text frame, such as ``"start"`` for DegentCivil's own server, or a message.
+
+        Raises
+        ------
+        ConnectionError
+            If there is no connection.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.send("start")  # which this server, unlike DegentCivil's own, does not know
+        ...     other.wait_for("error", where="code == 1001", after=-1)["code"]
+        1001
+        """
+        self._portal.call(self._client.send, message, timeout=10)

@@ -1,0 +1,137 @@
+"""Writing a run to disk: as it comes, or what is held now."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+
+from ...client.simulation_client import SimulationClient
+from ...core.arguments import path as checked_path
+from ...core.counting import counted
+from ...core.escaping import visible
+from ...core.portal import Portal
+from ...monitoring.connection_monitor import ConnectionMonitor
+from ...protocol.errors import RecordingWarning
+from ...protocol.messages import RawMessage
+from ...recordings.recorder import Recorder, RecorderStats
+from ...recordings.save import declare_gap_between, save, snapshot_messages
+from ...store.event_store import EventStore
+
+
+class RecordingMethods:
+    """The methods of a session that write the run to disk."""
+
+    url: str
+    monitor: ConnectionMonitor
+    _store: EventStore
+    _client: SimulationClient
+    _portal: Portal
+    _recorder: Recorder | None
+    _closed: bool
+
+    def record(self, path: str | os.PathLike[str]) -> None:
+        """Write into a folder from now on, as messages come, the town as it is now first. Ends an earlier recording.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The folder. A recording that is there is gone on with, and what it lacks is a gap in it.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else, or the session is closed.
+        OSError
+            If nothing can be written there, or another session writes into it.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.record(new_path)
+        ...     other.metrics()["recording"]
+        'writing'
+        """
+        if self._closed:
+            raise ValueError("the session is closed, so nothing more will come; save(path) writes what it holds")
+        self.stop_recording()
+        recorder = self._recorder_into(path)
+        recorder.run_id = self._run_id()
+        self._portal.call(self._begin_recording, recorder, timeout=10)
+
+    def stop_recording(self) -> None:
+        """Finish the recording, if there is one: all that came is written when this returns.
+
+        Warns
+        -----
+        RecordingWarning
+            If that was not possible, with the reason; what was committed before can be read all the same.
+
+        Examples
+        --------
+        >>> with dc.connect(server) as other:
+        ...     other.record(new_path)
+        ...     other.stop_recording()
+        >>> dc.open_recording(new_path).info()["state"]
+        'finished'
+        """
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        recorder.close()
+        stats = recorder.stats()
+        if stats.error is not None:
+            warnings.warn(
+                f"the recording into {visible(stats.path)} was left unfinished, {counted(stats.unsafe, 'message')} "
+                f"short: {visible(stats.error)}",
+                RecordingWarning,
+                stacklevel=2,
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write what is held now as a finished recording of its own.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A folder that does not exist yet, or is empty.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        FileExistsError
+            If there is something already.
+
+        Examples
+        --------
+        >>> session.save(new_path).name
+        'recording'
+        >>> len(dc.open_recording(new_path)) == len(session)
+        True
+        """
+        return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
+
+    async def _begin_recording(self, recorder: Recorder) -> None:
+        """Record the past and a snapshot first; runs on the portal's thread, so that nothing arrives in between."""
+        position = self._client.position
+        before = declare_gap_between(recorder.position, position) if recorder.existed else []
+        recorder.put([*before, *self._present_messages()], time.time(), self._client.epoch)
+        self._recorder = recorder
+
+    def _recorder_into(self, path: str | os.PathLike[str]) -> Recorder:
+        return Recorder(checked_path("path", path), url=self.url, snapshot=self._present_messages, monitor=self.monitor)
+
+    def _present_messages(self) -> list[RawMessage]:
+        return snapshot_messages(self._store, self._client.position)
+
+    def _recording_stats(self) -> RecorderStats | None:
+        recorder = self._recorder
+        return None if recorder is None else recorder.stats()
+
+    def _run_id(self) -> str | None:
+        return None if self._client.hello is None else self._client.hello.run_id
