@@ -122,7 +122,7 @@ async def test_a_checkpoint_on_a_loop_blocks_where_it_is_told_to(probe: Simulati
             probe.checkpoint(tick, blocking=True)
         held.set()
 
-    probe.control.pause()
+    probe.control.run_commands.pause()
     thread = threading.Thread(target=asyncio.run, args=(simulation(),))
     thread.start()
     async with following(probe.url) as (client, _):

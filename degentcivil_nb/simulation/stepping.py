@@ -1,0 +1,68 @@
+"""The step in progress: so many ticks, and then a pause."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from ..protocol.errors import WebSocketError
+from ..protocol.messages import RunState
+from .request import Request
+
+
+class Step(NamedTuple):
+    """A step in progress: its request, the requested ticks, and the remaining ones."""
+
+    request: Request
+    wanted: int
+    left: int
+
+
+class Stepping:
+    """The step in progress, if there is one; used under the lock of the run's state."""
+
+    def __init__(self) -> None:
+        self._step: Step | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Return whether there is a step."""
+        return self._step is not None
+
+    def begin(self, request: Request, ticks: int) -> None:
+        """Begin a step; its request is answered when it ends."""
+        self._step = Step(request, ticks, ticks)
+
+    def count(self) -> Request | None:
+        """Count a tick; return the request of a step that is complete with it."""
+        step = self._step
+        if step is None:
+            return None
+        self._step = step._replace(left=step.left - 1) if step.left > 1 else None
+        return None if self._step is not None else step.request
+
+    def stop_at_breakpoint(self) -> Step | None:
+        """End the step at a breakpoint and return it; the tick of the breakpoint is counted."""
+        step, self._step = self._step, None
+        return None if step is None else step._replace(left=step.left - 1)
+
+    def cut(self, by: str) -> bool:
+        """End the step early; its request fails. Return whether there was one."""
+        step, self._step = self._step, None
+        if step is None:
+            return False
+        done = step.wanted - step.left
+        step.request.fail(
+            WebSocketError(
+                WebSocketError.WRONG_RUN_STATE,
+                f"the step was cut short after {done} of {step.wanted} ticks: {by}",
+                details={"ticks": done},
+            )
+        )
+        return True
+
+
+def answer_short_step(step: Step, state: RunState) -> None:
+    """Answer a step that a breakpoint cut short, with the ticks that were done."""
+    step.request.succeed(replace(state, command_id=step.request.id, ticks=step.wanted - step.left))
