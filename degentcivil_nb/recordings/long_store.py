@@ -22,6 +22,7 @@ from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import AttributeNames
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
+from ..store.moments import RowMoment
 from ..store.questions import LLM_TYPES
 from ..store.schema import CATEGORIES, NAT, SECOND
 from ..store.table import View
@@ -200,6 +201,28 @@ class LongStore:
                 if ((view.columns["tick"] <= tick) & ~view.masks["tick"]).any():
                     return self._store(number).characters(tick=tick)
         return self._store(0).characters(at, tick=tick) if self._pages else self._whole.characters(at, tick=tick)
+
+    def row_at(self, *, tick: int | None = None, at: Moment = None) -> int | None:
+        """Return the last row up to a tick or a time, as `EventStore.row_at` does."""
+        limit = None if at is None else moment_ns(at, self._whole.view().newest)
+        for number in reversed(range(len(self._pages))):
+            stats = self._pages[number].segment.stats
+            if limit is not None:
+                if stats.time is None or stats.time[0] * SECOND > limit + 1_000:
+                    continue
+            elif stats.tick is None or (tick is not None and stats.tick[0] > tick):
+                continue
+            found = self._store(number).row_at(tick=tick, at=self._moment(at))
+            if found is not None:
+                return found + self._starts[number]
+        return None
+
+    def moment_of(self, row: int) -> RowMoment:
+        """Return the tick and time of a row, as `EventStore.moment_of` does."""
+        number = bisect_right(self._starts, row) - 1
+        if number < 0 or row >= self._pages[number].next_row:
+            raise KeyError(row)
+        return self._store(number).moment_of(row - self._starts[number])._replace(row=row)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""

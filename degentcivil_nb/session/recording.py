@@ -29,9 +29,9 @@ from ..recordings.segment_reader import SegmentFolder
 from ..store.event_store import EventStore
 from ..store.schema import to_ns
 from ..widgets.interfaces import Standing
+from .methods.seeing import SeeingMethods
 
 if TYPE_CHECKING:
-    from ..widgets.dashboard import Dashboard
     from ..widgets.panels import Panels
     from ..widgets.refresh import Refresher
 
@@ -83,7 +83,7 @@ def open_recording(
     return Recording(path, memory_rows=memory_rows, progress=progress)
 
 
-class Recording(Reader):
+class Recording(SeeingMethods, Reader):
     """A run that was recorded: it answers the questions of a session from disk. Made by `open_recording`.
 
     Attributes
@@ -272,39 +272,11 @@ class Recording(Reader):
 
         return Refresher(standing=lambda: CLOSED if self._closed else None)
 
-    @cached_property
-    def panel(self) -> Panels:
-        """Make one panel: `recording.panel.characters()`, `.events()`, `.rates()`, `.errors()` …
-
-        Returns
-        -------
-        Panels
-            Each of its methods makes a widget.
-
-        Examples
-        --------
-        >>> panel = recording.panel.characters()  # the last line of a cell shows it
-        >>> panel.close()
-        """
+    def _panels(self) -> Panels:
         from ..widgets.panels import Panels
 
         status = RecordingStatus(self.info, lambda: self.problems)
-        return Panels(self._store, status, NoCommands(), self._refresher)
-
-    def dashboard(self) -> Dashboard:
-        """Show all panels in one widget, as a session does.
-
-        Returns
-        -------
-        Dashboard
-            The widget; the last line of a cell shows it.
-
-        Examples
-        --------
-        >>> board = recording.dashboard()
-        >>> board.close()
-        """
-        return self.panel.dashboard()
+        return Panels(self._store, status, NoCommands(), self._refresher, self._cursor)
 
     def close(self) -> None:
         """Close the panels. What was read can still be asked. A second call does nothing.

@@ -30,11 +30,11 @@ from .methods.commands import CommandMethods
 from .methods.control import ControlMethods
 from .methods.events import EventMethods
 from .methods.recording import RecordingMethods
+from .methods.seeing import SeeingMethods
 from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from ..widgets.dashboard import Dashboard
     from ..widgets.panels import Panels
     from ..widgets.refresh import Refresher
 
@@ -44,7 +44,7 @@ SILENT_S: Final = 20.0
 logger = logging.getLogger("degentcivil_nb.session")
 
 
-class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, RecordingMethods, Reader):
+class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, RecordingMethods, SeeingMethods, Reader):
     """A live connection to one simulation: it answers questions, shows the run, and takes commands back.
 
     Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
@@ -246,35 +246,7 @@ class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, R
 
         return Refresher(standing=self._status.standing)
 
-    @cached_property
-    def panel(self) -> Panels:
-        """Make one panel: `session.panel.characters()`, `.events()`, `.rates()`, `.errors()`, `.connection()` …
-
-        Returns
-        -------
-        Panels
-            Each of its methods makes a widget that follows the run until it is closed.
-
-        Examples
-        --------
-        >>> panel = session.panel.characters()  # the last line of a cell shows it
-        >>> panel.close()
-        """
+    def _panels(self) -> Panels:
         from ..widgets.panels import Panels
 
-        return Panels(self._store, self._status, self._commands, self._refresher, self.traffic)
-
-    def dashboard(self) -> Dashboard:
-        """Show all panels in one widget, which follows the run and goes on while a cell blocks.
-
-        Returns
-        -------
-        Dashboard
-            The widget; the last line of a cell shows it.
-
-        Examples
-        --------
-        >>> board = session.dashboard()
-        >>> board.close()
-        """
-        return self.panel.dashboard()
+        return Panels(self._store, self._status, self._commands, self._refresher, self._cursor, self.traffic)

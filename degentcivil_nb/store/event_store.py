@@ -47,6 +47,7 @@ class EventStore:
         self.events, self.rows_since, self.event_dicts = ask.events, ask.rows_since, ask.event_dicts
         self.payload, self.payload_keys, self.links = ask.payload, ask.payload_keys, ask.links
         self.characters, self.timeline, self.transitions = ask.characters, ask.timeline, ask.transitions
+        self.row_at, self.moment_of = ask.row_at, ask.moment_of
         self.rates, self.errors, self.places, self.gaps = ask.rates, ask.errors, ask.places, ask.gaps
         self.llm_calls, self.llm_totals, self.control_rows = ask.llm_calls, ask.llm_totals, ask.control_rows
 

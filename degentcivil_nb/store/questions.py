@@ -15,6 +15,7 @@ from .checkpoints import last_where, replay
 from .controls import ControlRow, gap_table
 from .errors import error_table
 from .llm import read_calls, totals_table
+from .moments import RowMoment, moment_of, row_at
 from .parts import StoreParts
 from .payloads import inner_value, read_payload
 from .places import place_table
@@ -178,6 +179,14 @@ class Questions:
         start, present = found
         replay(present, view, start, stop, self._parts.ingest, self.take_payloads)
         return present
+
+    def row_at(self, *, tick: int | None = None, at: Moment = None) -> int | None:
+        """Return the last row up to a tick or a time; `None` if all rows held are later."""
+        return row_at(self.view(), tick=tick, at=at)
+
+    def moment_of(self, row: int) -> RowMoment:
+        """Return the tick and time of a row; `KeyError` for a row that is not held."""
+        return moment_of(self.view(), row)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays in the order in which they began.

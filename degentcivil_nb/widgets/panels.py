@@ -14,6 +14,7 @@ from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
 from .traffic import TrafficPanel
 
 if TYPE_CHECKING:
+    from .cursor import Cursor
     from .interfaces import PanelCommands, PanelReader, PanelStatus, PanelTraffic
     from .refresh import Refresher
 
@@ -27,6 +28,7 @@ class Panels:
         status: PanelStatus,
         commands: PanelCommands,
         refresher: Refresher,
+        cursor: Cursor,
         traffic: PanelTraffic | None = None,
     ) -> None:
         self._traffic = traffic
@@ -34,6 +36,7 @@ class Panels:
         self._status = status
         self._commands = commands
         self._refresher = refresher
+        self._cursor = cursor
 
     def characters(self) -> CharactersPanel:
         """Show every character now in a table that sorts and filters.
