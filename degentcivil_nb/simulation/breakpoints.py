@@ -28,7 +28,7 @@ from ..protocol.messages import (
 )
 from ..server.stream.publishing import Receipt
 from .log_text import LogText
-from .publishing import Publish, Ticking
+from .methods.publishing import Publish, Ticking
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")

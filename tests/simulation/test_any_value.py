@@ -27,7 +27,8 @@ from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
 from degentcivil_nb.simulation import SimulationProbe
-from degentcivil_nb.simulation.words import Words
+from degentcivil_nb.simulation.methods.capturing import CapturingMethods
+from degentcivil_nb.simulation.methods.thoughts import ThoughtMethods
 from tests.core.test_plain import EXPECTED, VALUES, Hidden, Level, Mood, Unshowable
 from tests.support.client_helpers import following
 
@@ -187,6 +188,10 @@ async def test_every_word_arrives_with_every_kind_of_value(probe: SimulationProb
     }
 
 
+class Publisher(CapturingMethods, ThoughtMethods):
+    """All methods that publish, without a probe."""
+
+
 class Queue:
     """A publisher without a server, and what it would send."""
 
@@ -199,7 +204,7 @@ class Queue:
     def __init__(self) -> None:
         self.history = History(max_messages=10_000_000)
         self.publisher = StreamPublisher(self.history, SnapshotBuilder(), epoch="e", monitor=NullMonitor())
-        self.teller = Words(self.publisher.publish, self, lambda: 5.0)
+        self.teller = Publisher(self.publisher.publish, self, lambda: 5.0)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)

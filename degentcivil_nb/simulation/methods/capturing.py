@@ -1,29 +1,25 @@
-"""The probe's methods around a simulation's own code: the acting character, model calls, failures, tracked objects."""
+"""Capturing what the simulation's own code does: the acting character, model calls, failures."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from .acting import acting, carry
-from .guarding import EventLogHandler, guarded, tell_loop_exceptions
-from .llm_capture import LlmCapture, capture_function
-from .publishing import Publish, Ticking
-from .tracking import Tracker
-from .words import Words
+from ..acting import acting, carry
+from ..guarding import EventLogHandler, guarded, tell_loop_exceptions
+from ..llm_capture import LlmCapture, capture_function
+from .calls import CallMethods
+from .characters import CharacterMethods
+from .events import EventMethods
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class Watching(Words):
-    """Methods that report what a simulation's own code does, without changes to it."""
-
-    def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
-        super().__init__(publish, ticking, clock)
-        self._tracker = Tracker(self.update)
+class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
+    """The methods of a probe that publish what a simulation's own code does, without changes to it."""
 
     def acting(self, character_id: Any) -> AbstractContextManager[None]:
         """Say who acts in a `with` block: what is told inside without a character is theirs.
@@ -128,42 +124,6 @@ class Watching(Words):
         """
         return capture_function(self, function, character_id, **details)
 
-    def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
-        """Look at attributes (or keys) of an object at each checkpoint, and tell those that changed.
-
-        The object is not kept alive for this, where its class allows weak references.
-
-        Parameters
-        ----------
-        character_id : any
-            Whose attributes they are.
-        thing : any
-            The object, or a dict.
-        attributes : str or iterable of str
-            Their names. They are told at once as they are.
-
-        Examples
-        --------
-        >>> emma = {"money": 3}
-        >>> with dc.SimulationProbe(port=0) as town:
-        ...     town.track("emma", emma, ["money"])
-        ...     emma["money"] = 5
-        ...     town.checkpoint()
-        ...     with dc.connect(town) as session:
-        ...         session.attribute("money")["value"].to_list()
-        [3, 5]
-        """
-        try:
-            self._tracker.track(character_id, thing, attributes)
-        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind("track", character_id, error)
-
-    def _look(self) -> None:
-        try:
-            self._tracker.look()
-        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
-            self._leave_behind("track", None, error)
-
     def guard(self, function: _F, character_id: Any = None) -> _F:
         """Return a function whose exceptions are told as `error` events, and raised on as before.
 
@@ -238,22 +198,3 @@ class Watching(Words):
         ['a task died']
         """
         tell_loop_exceptions(self, loop)
-
-    def left(self, character_id: Any) -> None:
-        """Tell that a character is gone from the town; the present no longer lists it, and it is no longer tracked.
-
-        Parameters
-        ----------
-        character_id : any
-            Who is gone.
-
-        Examples
-        --------
-        >>> with dc.SimulationProbe(port=0) as town:
-        ...     _ = town.state_change("emma", "MOVE"), town.state_change("noah", "MOVE")
-        ...     town.left("emma")
-        ...     town.characters()
-        ['noah']
-        """
-        super().left(character_id)
-        self._tracker.forget(character_id)

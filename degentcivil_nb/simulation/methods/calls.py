@@ -1,0 +1,173 @@
+"""Publishing calls of models and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ...core.text_of import text_of
+from ...protocol.messages import MessageTypes
+from .. import payloads
+from ..values import count_of, number_of, word_of
+from .publishing import PublishingMethods
+
+_FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "prompt_tokens": count_of,
+    "completion_tokens": count_of,
+    "latency_s": number_of,
+    "cost_usd": number_of,
+}
+"""The numeric details of a model call, and how each is read."""
+_WORDS: Final = ("model", "prompt_type", "error")
+_MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent")
+"""What else the wire knows of an LLM call (docs/protocol.md)."""
+
+
+class CallMethods(PublishingMethods):
+    """The methods of a probe that publish calls of models and tools."""
+
+    def llm_call(
+        self,
+        character_id: Any = None,
+        *,
+        prompt_type: Any = None,
+        prompt: Any = None,
+        response: Any = None,
+        model: Any = None,
+        prompt_tokens: Any = None,
+        completion_tokens: Any = None,
+        latency_s: Any = None,
+        cost_usd: Any = None,
+        error: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell of a call of a language model.
+
+        Parameters
+        ----------
+        character_id : any, optional
+            Whose call it is; left out, of whoever acts here (`acting`), or nobody's.
+        prompt_type : any, optional
+            What the call was for, such as ``"PLAN"``.
+        prompt, response : any, optional
+            Text, messages or any data.
+        model : any, optional
+            The model's name.
+        prompt_tokens, completion_tokens : number, optional
+            How many tokens went in and came out.
+        latency_s : number or timedelta, optional
+            How long it took, in seconds.
+        cost_usd : number, optional
+            What it cost, in US dollars.
+        error : any, optional
+            Why it failed.
+        id : any, optional
+            A name for this call; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload. A figure that is no number stays under a name of its own, such as
+            `cost_usd_text`.
+
+        Returns
+        -------
+        str or None
+            The call's `id`; `None` if it could not be told.
+
+        Examples
+        --------
+        >>> probe.llm_call("emma", prompt_type="PLAN", prompt="What now?", response="sleep", latency_s=0.4, id="call-1")
+        'call-1'
+        """
+        try:
+            figures = {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "latency_s": latency_s,
+                "cost_usd": cost_usd,
+            }
+            details = {"prompt": prompt, "response": response, **self._figures(figures)}
+            for name, word in zip(_WORDS, (model, prompt_type, error), strict=True):
+                details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
+            details.update({name: more.pop(name) for name in _MORE if name in more})
+            payload = payloads.llm_call(self._whose(character_id), details.pop("prompt_type"), **details)
+            self.totals.add(payload.get("cost_usd"))
+            named = None if id is None else self._event_id(id)
+            self._name_in(payload, named, cause)
+            id = named or id
+            return self._publish_named("llm_call", MessageTypes.LLM_CALL, payload, id, cause, more)
+        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.LLM_CALL, character_id, failed)
+            return None
+
+    def tool_call(
+        self,
+        character_id: Any,
+        name: Any,
+        arguments: Any = None,
+        result: Any = None,
+        *,
+        latency_s: Any = None,
+        error: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that a character used a tool; a row of `session.tool_calls()`.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose call it is; `None` means whoever acts here (`acting`), or nobody.
+        name : any
+            The tool's name.
+        arguments, result : any, optional
+            What it was given and gave.
+        latency_s : number or timedelta, optional
+            How long it took, in seconds.
+        error : any, optional
+            Why it failed.
+        id : any, optional
+            A name for this call; left out, one is made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The call's `id`; `None` if it could not be told.
+
+        Examples
+        --------
+        >>> probe.tool_call("emma", "search", {"query": "bread"}, ["Market"], latency_s=0.2, id="tool-1")
+        'tool-1'
+        """
+        try:
+            payload = {
+                "character_id": self._whose(character_id),
+                "name": word_of(name),
+                "arguments": arguments,
+                "result": result,
+            }
+            figures = self._figures({"latency_s": latency_s}, "tool_call")
+            payload.update({key: value for key, value in figures.items() if value is not None})
+            if error is not None:
+                payload["error"] = word_of(error)
+            return self._publish_named("tool_call", MessageTypes.TOOL_CALL, payload, id, cause, more)
+        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.TOOL_CALL, character_id, failed)
+            return None
+
+    def _figures(self, told: Mapping[str, Any], word: str = "llm_call") -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for name, value in told.items():
+            try:
+                read[name] = _FIGURES[name](value)
+            except (ValueError, TypeError, ArithmeticError):
+                read[f"{name}_text"] = text_of(value)
+                self._warn(word, name, "%s() was told a %s that is no number: it is kept as %s_text", name)
+        return read

@@ -1,0 +1,227 @@
+"""Publishing the characters: states, places, attributes, departures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ...protocol.messages import MessageTypes
+from ..tracking import Tracker
+from ..values import place_of, word_of
+from .publishing import Publish, PublishingMethods, Ticking
+
+NOT_SAID: Final = object()
+"""The default of a location: the character stays where it was."""
+
+
+NOWHERE: Final = ""
+"""The wire's value for a character that left its place; `null` would mean that the location is not given."""
+
+
+class CharacterMethods(PublishingMethods):
+    """The methods of a probe that publish what its characters are and where."""
+
+    def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
+        super().__init__(publish, ticking, clock)
+        self._tracker = Tracker(self.update)
+
+    def state_change(
+        self,
+        character_id: Any,
+        new_state: Any,
+        location: Any = NOT_SAID,
+        *,
+        previous_state: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that a character is in a new state.
+
+        Parameters
+        ----------
+        character_id : any
+            Text and whole numbers are told as they are, an enum by its name, everything else as text.
+        new_state : any
+            The state from now on, told as an id is.
+        location : any, optional
+            Where the character is, also of any type; a pair of numbers is told as text and sets the attributes `x` and
+            `y`. Left out, the character stays where it was; `None` says that it left its place.
+        previous_state : any, optional
+            The state before; left out, the one told last.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> plan = probe.thought("emma", "plan", "go for a walk")
+        >>> probe.state_change("emma", "MOVE", location=(3, 4), cause=plan, id="walk")
+        'walk'
+        >>> probe.states["emma"]
+        'MOVE'
+        """
+        try:
+            pair = None
+            if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
+                character_id = self._character(character_id)
+            if type(new_state) is not str:
+                new_state = self._converted(new_state, word_of)
+            if location is NOT_SAID:
+                location = None
+            elif type(location) is not str:
+                location, pair = (NOWHERE, None) if location is None else self._place(location)
+            states = self.states
+            if previous_state is None:
+                previous_state = states.get(character_id)
+            elif type(previous_state) is not str:
+                previous_state = self._converted(previous_state, word_of)
+            states[character_id] = new_state
+            now = self._clock()
+            payload = {"character_id": character_id, "new_state": new_state, "location": location, "timestamp": now}
+            if previous_state is not None:
+                payload["previous_state"] = previous_state
+            if more:
+                self._keep(payload, "state_change", more)
+            ticking = self._ticking
+            if id is None and cause is None and ticking.links is None:
+                self._publish(MessageTypes.STATE_CHANGE, payload, ticking.tick, now)
+            else:
+                id = self._publish_linked(MessageTypes.STATE_CHANGE, payload, now, id, cause)
+            if pair is not None:
+                self.character_update(character_id, x=pair[0], y=pair[1])
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.STATE_CHANGE, character_id, error)
+            return None
+        return id  # type: ignore[no-any-return]
+
+    def character_update(self, character_id: Any, **attributes: Any) -> None:
+        """Tell attributes of a character; they are merged over what is known of it.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose, as in `state_change`.
+        **attributes
+            Names and values of any type.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.character_update("emma", money=12, mood="calm")
+        ...     with dc.connect(town) as session:
+        ...         session.characters()[["money", "mood"]].to_dict("index")
+        {'emma': {'money': 12, 'mood': 'calm'}}
+        """
+        self.update(character_id, attributes)
+
+    def update(self, character_id: Any, attributes: Mapping[str, Any]) -> None:
+        """Tell attributes of a character whose names are no keywords of Python, or clash.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose, as in `state_change`.
+        attributes : mapping
+            Names and values of any type. `character_id` cannot be an attribute.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.update("emma", {"self": 1, "favourite colour": "red"})
+        ...     with dc.connect(town) as session:
+        ...         session.characters()[["self", "favourite colour"]].to_dict("index")
+        {'emma': {'self': 1, 'favourite colour': 'red'}}
+        """
+        try:
+            if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
+                character_id = self._character(character_id)
+            payload = {**attributes, "character_id": character_id}
+            if "state" not in payload and "location" not in payload:
+                self.publish(MessageTypes.CHARACTER_UPDATE, payload)
+                return
+            if payload.get("state") is not None and type(payload["state"]) is not str:
+                payload["state"] = self._converted(payload["state"], word_of)
+            if "location" in payload and type(payload["location"]) is not str:
+                place = payload["location"]
+                payload["location"], pair = (NOWHERE, None) if place is None else self._place(place)
+                if pair is not None:
+                    payload = {"x": pair[0], "y": pair[1], **payload}
+            self.publish(MessageTypes.CHARACTER_UPDATE, payload)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.CHARACTER_UPDATE, character_id, error)
+
+    def _place(self, location: Any) -> tuple[str | None, tuple[float, float] | None]:
+        self.converted += 1
+        return place_of(location)
+
+    def left(self, character_id: Any) -> None:
+        """Tell that a character is gone from the town; the present no longer lists it, and it is no longer
+        tracked.
+
+        Parameters
+        ----------
+        character_id : any
+            Who is gone.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.state_change("emma", "MOVE"), town.state_change("noah", "MOVE")
+        ...     town.left("emma")
+        ...     town.characters()
+        ['noah']
+        """
+        try:
+            known = self._character(character_id)
+            self.publish(MessageTypes.CHARACTER_LEFT, {"character_id": known})
+            if known is not None:
+                self.states.pop(known, None)
+                self.known.forget(known)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.CHARACTER_LEFT, character_id, error)
+        self._tracker.forget(character_id)
+
+    def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
+        """Look at attributes (or keys) of an object at each checkpoint, and tell those that changed.
+
+        The object is not kept alive for this, where its class allows weak references.
+
+        Parameters
+        ----------
+        character_id : any
+            Whose attributes they are.
+        thing : any
+            The object, or a dict.
+        attributes : str or iterable of str
+            Their names. They are told at once as they are.
+
+        Examples
+        --------
+        >>> emma = {"money": 3}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.track("emma", emma, ["money"])
+        ...     emma["money"] = 5
+        ...     town.checkpoint()
+        ...     with dc.connect(town) as session:
+        ...         session.attribute("money")["value"].to_list()
+        [3, 5]
+        """
+        try:
+            self._tracker.track(character_id, thing, attributes)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind("track", character_id, error)
+
+    def _look(self) -> None:
+        try:
+            self._tracker.look()
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind("track", None, error)

@@ -1,0 +1,217 @@
+"""Offering commands of the simulation to notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from ...protocol.commands import DeclaredCommand, Role
+from ..stream_commands import StreamCommands
+from .serving import ServingMethods
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class CommandMethods(ServingMethods):
+    """The methods of a probe that offer commands."""
+
+    _stream_commands: StreamCommands
+    _own: frozenset[str]
+
+    @overload
+    def command(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def command(
+        self, /, *, role: Role = "debugger", name: str | None = None, anytime: bool = False
+    ) -> Callable[[_Function], _Function]: ...
+
+    def command(
+        self,
+        function: _Function | None = None,
+        /,
+        *,
+        role: Role = "debugger",
+        name: str | None = None,
+        anytime: bool = False,
+    ) -> _Function | Callable[[_Function], _Function]:
+        """Offer a function as a command of the simulation. Used as a decorator, with or without arguments.
+
+        Notebooks give the function's arguments by name, and they are checked against its annotations. The first line of
+        its docstring describes it in `session.commands()`. It runs on the simulation's thread inside the next
+        checkpoint.
+
+        Parameters
+        ----------
+        function : callable
+            What is offered. A name used before is used anew.
+        role : {"debugger", "viewer"}
+            Who may run it.
+        name : str, optional
+            The command's name; left out, the function's.
+        anytime : bool
+            Run it at once, on a worker thread of the probe, instead of at the next checkpoint. That it may race the
+            model is then its own affair.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Raises
+        ------
+        TypeError
+            If its signature cannot be called by name, or an annotation has no JSON form.
+        ValueError
+            If the name is none, is one of the probe's own commands, or the role is unknown.
+
+        Examples
+        --------
+        >>> purse = {"emma": 3}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.command(anytime=True)
+        ...     def give_money(character_id: str, amount: int) -> int:
+        ...         purse[character_id] += amount
+        ...         return purse[character_id]
+        ...
+        ...     with dc.connect(town) as session:
+        ...         session.command("give_money", character_id="emma", amount=2)
+        5
+        """
+
+        def offer(function: _Function) -> _Function:
+            declared = DeclaredCommand(function, name=name, role=role, anytime=anytime)
+            if declared.name in self._own:
+                raise ValueError(f"{declared.name!r} is a command of the probe itself; give yours another name")
+            self._offer(declared)
+            return function
+
+        return offer if function is None else offer(function)
+
+    @overload
+    def inspector(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def inspector(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
+
+    def inspector(
+        self, function: _Function | None = None, /, *, anytime: bool = False
+    ) -> _Function | Callable[[_Function], _Function]:
+        """Offer `inspect`. Used as a decorator, with or without arguments.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id and gives all that is known of it. A `LookupError` says that there is no such
+            character.
+        anytime : bool
+            Ask it at once, on a worker thread of the probe, instead of at the next checkpoint.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Examples
+        --------
+        >>> people = {"emma": {"money": 3}}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.inspector(anytime=True)
+        ...     def find(character_id):
+        ...         return people[character_id]
+        ...
+        ...     with dc.connect(town) as session:
+        ...         session.inspect("emma")
+        {'money': 3}
+        """
+
+        def offer(function: _Function) -> _Function:
+            self._stream_commands.inspector = function
+            self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer", anytime=anytime))
+            return function
+
+        return offer if function is None else offer(function)
+
+    @overload
+    def attributes(self, function: _Function, /) -> _Function: ...
+
+    @overload
+    def attributes(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
+
+    def attributes(
+        self, function: _Function | None = None, /, *, anytime: bool = False
+    ) -> _Function | Callable[[_Function], _Function]:
+        """Offer `set_attribute`. Used as a decorator, with or without arguments.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id, a name and a value, and sets it. A `LookupError`, `TypeError` or `ValueError`
+            refuses. What is set is told as a `character_update` by itself.
+        anytime : bool
+            Call it at once, on a worker thread of the probe, instead of at the next checkpoint.
+
+        Returns
+        -------
+        callable
+            The function itself.
+
+        Examples
+        --------
+        >>> people = {"emma": {"money": 3}}
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...
+        ...     @town.attributes(anytime=True)
+        ...     def set_one(character_id, name, value):
+        ...         people[character_id][name] = value
+        ...
+        ...     with dc.connect(town) as session:
+        ...         _ = session.set_attribute("emma", "money", 100)
+        >>> people
+        {'emma': {'money': 100}}
+        """
+
+        def offer(function: _Function) -> _Function:
+            self._stream_commands.setter = function
+            self._offer(DeclaredCommand(self._stream_commands.set_attribute, anytime=anytime))
+            return function
+
+        return offer if function is None else offer(function)
+
+    def asker(self, function: _Function) -> _Function:
+        """Offer `ask`: the function takes a character's id and a question, and gives the character's answer.
+
+        The interview is told as an event, with what `inspect` gives before and after it where that is offered, so that
+        it can be seen that nothing changed.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a character's id and a question.
+
+        Returns
+        -------
+        callable
+            The function itself, so that this is a decorator.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...
+        ...     @probe.asker
+        ...     def ask(character_id: str, question: str) -> str:
+        ...         return f"{character_id} says: I do not know"
+        """
+        self._stream_commands.asker = function
+        self._offer(DeclaredCommand(self._stream_commands.ask))
+        return function
+
+    def _offer(self, command: DeclaredCommand) -> None:
+        self.control.commands.add(command)
+        self._on_loop(self._tell_commands)
+
+    async def _tell_commands(self) -> None:
+        self._server.offer_commands()

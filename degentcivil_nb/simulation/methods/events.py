@@ -1,0 +1,131 @@
+"""Publishing events and errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.plain import SCALARS, is_plain, plain
+from ...protocol.messages import MessageTypes
+from .. import payloads
+from ..values import error_code_of, word_of
+from .publishing import PublishingMethods
+
+
+class EventMethods(PublishingMethods):
+    """The methods of a probe that publish what happens and what goes wrong."""
+
+    def event(
+        self,
+        event_type: Any,
+        data: Any = None,
+        *,
+        character_id: Any = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that something happened.
+
+        Parameters
+        ----------
+        event_type : any
+            What kind of event it is, as text or an enum.
+        data : any, optional
+            Its inner value, of any type.
+        character_id : any, optional
+            Whose event it is; left out, of whoever acts here (`acting`), or nobody's.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> probe.event("trade", {"price": 3}, character_id="emma", id="trade-7")
+        'trade-7'
+        """
+        try:
+            if type(event_type) is not str:
+                event_type = self._converted(event_type, word_of)
+            if type(data) not in SCALARS and not is_plain(data):
+                data = self._converted(data, plain)
+            if type(character_id) is not str:
+                character_id = self._whose(character_id)
+            now = self._clock()
+            payload: dict[str, Any] = {"event_type": event_type, "data": data, "timestamp": now}
+            if character_id is not None:
+                payload["character_id"] = character_id
+            if more:
+                self._keep(payload, "event", more)
+            ticking = self._ticking
+            if id is None and cause is None and ticking.links is None:
+                self._publish(MessageTypes.EVENT_NOTIFICATION, payload, ticking.tick, now)
+                return None
+            id = self._event_id(id)
+            self._name_in(payload, id, cause)
+            return self._publish_linked(MessageTypes.EVENT_NOTIFICATION, payload, now, id, cause)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.EVENT_NOTIFICATION, character_id, error)
+            return None
+
+    def error(
+        self,
+        code: Any,
+        message: Any = "",
+        *,
+        character_id: Any = None,
+        exception: BaseException | None = None,
+        id: Any = None,
+        cause: Any = None,
+        **more: Any,
+    ) -> str | None:
+        """Tell that something went wrong.
+
+        Parameters
+        ----------
+        code : any
+            A whole number, or an enum. A text is told as 1004 with the text as `code_name`.
+        message : any, optional
+            What went wrong.
+        character_id : any, optional
+            Whose error it is; left out, of whoever acts here (`acting`), or nobody's.
+        exception : BaseException, optional
+            Its traceback is told too.
+        id : any, optional
+            A name for this event, or `True` to have one made.
+        cause : any, optional
+            The `id` of what led to it, or a list of them.
+        **more
+            Further keys of the payload.
+
+        Returns
+        -------
+        str or None
+            The event's `id`, if it has one.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.error(2001, "the answer is not JSON", character_id="emma")
+        ...     with dc.connect(town) as session:
+        ...         session.errors()[["character_id", "code", "message"]].to_numpy().tolist()
+        [['emma', 2001, 'the answer is not JSON']]
+        """
+        try:
+            number, name = error_code_of(code)
+            text = message if type(message) is str else self._converted(message, word_of)
+            payload = payloads.error(number, text, self._whose(character_id), exception)
+            if name is not None:
+                payload["code_name"] = name
+            self._keep(payload, "error", more)
+            return self._publish_linked(MessageTypes.ERROR, payload, self._clock(), id, cause)
+        except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.ERROR, character_id, failed)
+            return None

@@ -1,0 +1,208 @@
+"""Publishing from a simulation's own code: the calls encode, append and return."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from ...core.plain import is_plain, key_text, plain
+from ...core.text_of import text_of
+from ...protocol.errors import WebSocketError
+from ...protocol.messages import Links, MessageTypes
+from ...server.stream.publishing import Receipt
+from .. import payloads
+from ..acting import who_acts
+from ..totals import Totals
+from ..values import Known, causes_of, id_of
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+CharacterId = str | int
+_REPEAT_S: Final = 10.0
+
+
+class Publish(Protocol):
+    """A function that accepts a message from any thread, without waiting and without errors."""
+
+    def __call__(
+        self,
+        type: str,
+        data: Any,
+        tick: int | None = None,
+        timestamp: float | None = None,
+        receipt: Receipt | None = None,
+        links: Links | None = None,
+    ) -> None:
+        """Encode and append a message; `receipt` gets its seq."""
+
+
+class Ticking(Protocol):
+    """The current tick, and what every envelope contains now."""
+
+    tick: int
+    links: Links | None
+
+    def handles_command(self) -> bool:
+        """Return whether this thread is inside a command's handler."""
+
+
+class PublishingMethods:
+    """The method of a probe that publishes anything, and what the other methods share.
+
+    Nothing is raised from here: what cannot be published is an `error` 1005 in its place, logged and counted.
+    """
+
+    def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
+        self.states: dict[CharacterId, str] = {}
+        """The last published state of each character."""
+        self.known = Known()
+        """The characters' ids as the simulation itself has them."""
+        self.totals = Totals()
+        """What all calls of models have cost so far."""
+        self.left_behind = 0
+        """Calls that failed here."""
+        self.converted = 0
+        """Values that were not plain, and were converted."""
+        self.unknown_keywords = 0
+        """Keywords that no method of the probe has; they are kept in the payload."""
+        self._publish = publish
+        self._ticking = ticking
+        self._clock = clock
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+        self._whole: set[int] = set()  # ids that were seen to be plain whole numbers
+        self._warned: set[tuple[str, str]] = set()
+        self._last_complaint = -_REPEAT_S
+
+    def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
+        """Tell anything else, such as `all_buildings`. It is kept as it came, under its type.
+
+        Parameters
+        ----------
+        type : str
+            The message's type.
+        data : any, optional
+            Its payload, of any type.
+        receipt : Receipt, optional
+            Has the message's position as `seq` once it is in the stream.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.publish("weather", {"rain_mm": 2})
+        ...     with dc.connect(town) as session:
+        ...         session.payload(0)
+        {'rain_mm': 2}
+        """
+        try:
+            if not is_plain(data):
+                data = self._converted(data, plain)
+            links = None if self._ticking.links is None else self._links(None, None)
+            self._publish(type, data, self._ticking.tick, self._clock(), receipt, links)
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(type, None, error)
+
+    # --- what the envelope says ----------------------------------------------------------------------------------
+
+    def _publish_linked(self, type: str, payload: dict[str, Any], now: float, id: Any, cause: Any) -> str | None:
+        """Publish with a name and with causes, and give the name."""
+        links = self._links(id, cause)
+        self._publish(type, payload, self._ticking.tick, now, None, links)
+        return None if links is None else links.event_id
+
+    def _links(self, id: Any, cause: Any) -> Links | None:
+        links = self._ticking.links
+        if links is not None and links.intervention is not None and not self._ticking.handles_command():
+            links = links._replace(intervention=None)  # another thread's command did not cause this event
+        if id is None and cause is None:
+            return links
+        return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))
+
+    def _event_id(self, id: Any) -> str | None:
+        """Return an id as text, and make one where it is asked for by `True`."""
+        if id is None or type(id) is str:
+            return id
+        if id is True:
+            return f"{self._prefix}:{next(self._numbers)}"
+        known = id_of(id)
+        return None if known is None else str(known)
+
+    def _name_in(self, payload: dict[str, Any], id: str | None, cause: Any) -> None:
+        """Name an event and its one cause in its payload too, where readers of older versions look."""
+        if id is not None:
+            payload["id"] = id
+        causes = causes_of(cause)
+        if isinstance(causes, str):
+            payload["cause"] = causes
+
+    def _whose(self, character_id: Any) -> CharacterId | None:
+        """Return whose an event is that may be nobody's: without an id, of whoever acts here."""
+        if character_id is None:
+            character_id = who_acts()
+        if character_id is None or type(character_id) is str:
+            return character_id
+        return self._character(character_id, needed=False)
+
+    def _publish_named(
+        self, word: str, type: str, payload: dict[str, Any], id: Any, cause: Any, more: Mapping[str, Any]
+    ) -> str | None:
+        """Publish what always has an id, with its values converted."""
+        self._keep(payload, word, more)
+        if not is_plain(payload):
+            payload = self._converted(payload, plain)
+        return self._publish_linked(type, payload, self._clock(), True if id is None else id, cause)
+
+    # --- values that are not plain -------------------------------------------------------------------------------
+
+    def _converted(self, value: Any, convert: Callable[[Any], Any]) -> Any:
+        self.converted += 1
+        return convert(value)
+
+    def _character(self, value: Any, *, needed: bool = True) -> CharacterId | None:
+        id = id_of(value)
+        if id is value and type(value) is int:
+            self._whole.add(value)
+        if id is None and needed:
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "it names no character: the id is missing")
+        if type(value) is not type(id):
+            self.converted += 1
+        self.known.note(id, value)
+        return id
+
+    def _keep(self, payload: dict[str, Any], word: str, more: Mapping[str, Any]) -> None:
+        """Keep keywords that a word does not know in its payload, under a free name."""
+        for name, value in more.items():
+            self.unknown_keywords += 1
+            key = key_text(name)
+            while key in payload:
+                key += "_"
+            payload[key] = value if is_plain(value) else self._converted(value, plain)
+            self._warn(word, name, "%s() knows no keyword %r: it is kept in the payload as %r", key)
+
+    def _warn(self, word: str, name: str, text: str, *more: Any) -> None:
+        """Log a warning once; one of the `warnings` module could be made an error, and would stop the simulation."""
+        if (word, name) not in self._warned:
+            self._warned.add((word, name))
+            log.warning(text, word, name, *more)
+
+    def _leave_behind(self, type: Any, character_id: Any, error: Exception) -> None:
+        """Put an `error` 1005 in the place of what could not be told, count it, and log it now and then."""
+        self.left_behind += 1
+        try:
+            name = text_of(type)
+            reason = f"{name} could not be encoded: {text_of(error)}"
+            payload = payloads.error(WebSocketError.UNENCODABLE, reason, id_of(character_id))
+            self._publish(MessageTypes.ERROR, {**payload, "type": name}, self._ticking.tick, time.time())
+        except Exception:  # the last boundary to the simulation
+            log.exception("a failure of the probe could not be told")
+        self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._last_complaint >= _REPEAT_S:
+            self._last_complaint = now
+            log.error("the probe failed and goes on (%d times so far)", self.left_behind, exc_info=error)

@@ -1,0 +1,256 @@
+"""The probe's server: where it is, what it holds, and replacing it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from ...core.portal import Portal
+from ...protocol.messages import SnapshotCharacter
+from ...server.simulation_websocket import SimulationWebSocket
+from ...server.stream.history import History
+from ...server.stream.publishing import Receipt
+from ..breakpoints import Breakpoints
+from ..control import Control
+from .publishing import PublishingMethods
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+CLOSE_S: Final = 10.0
+"""How long the server's thread may take for an answer."""
+
+
+class ServingMethods(PublishingMethods):
+    """The methods of a probe about its server."""
+
+    control: Control
+    breakpoints: Breakpoints
+    _server: SimulationWebSocket
+    _portal: Portal
+    _replacing: asyncio.Lock
+    _history: int
+    _options: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Say where to connect.
+
+        Returns
+        -------
+        str
+            Such as ``"ws://127.0.0.1:8765"``.
+
+        Examples
+        --------
+        >>> probe.url.rpartition(":")[0]
+        'ws://127.0.0.1'
+        """
+        return self._server.url
+
+    @property
+    def server(self) -> SimulationWebSocket:
+        """Give the server, which lives on the portal's loop.
+
+        Returns
+        -------
+        SimulationWebSocket
+            Another one after `restart_server`.
+
+        Examples
+        --------
+        >>> type(probe.server).__name__
+        'SimulationWebSocket'
+        """
+        return self._server
+
+    @property
+    def portal(self) -> Portal:
+        """Give the thread that the server runs on.
+
+        Returns
+        -------
+        Portal
+            `portal.call(function)` runs a coroutine function on the server's loop.
+
+        Examples
+        --------
+        >>> probe.portal.thread.name
+        'degentcivil-probe'
+        """
+        return self._portal
+
+    @property
+    def run_state(self) -> str:
+        """Say how the run is.
+
+        Returns
+        -------
+        str
+            ``"running"``, ``"pausing"``, ``"paused"``, ``"finished"`` or ``"dead"``.
+
+        Examples
+        --------
+        >>> probe.run_state
+        'running'
+        """
+        return self.control.status().state
+
+    def flush(self) -> int:
+        """Wait until all that was told has its position in the stream.
+
+        Returns
+        -------
+        int
+            The last position.
+
+        Raises
+        ------
+        RuntimeError
+            If the probe is closed.
+        TimeoutError
+            If the server's thread does not answer within 10 seconds.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.event("trade", {"price": 3})
+        ...     town.flush()
+        1
+        """
+
+        async def head_after_drain() -> int:
+            return self._server.feed.head_after_drain()
+
+        return self._portal.call(head_after_drain, timeout=CLOSE_S)
+
+    def characters(self) -> list[str]:
+        """List the characters told of so far.
+
+        Returns
+        -------
+        list of str
+            Their ids, in the order of first appearance.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     town.character_update("emma", money=12)
+        ...     _ = town.state_change("noah", "MOVE")
+        ...     town.characters()
+        ['emma', 'noah']
+        """
+        try:
+            self.flush()
+        except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
+            log.warning("the server at %s did not answer: %s", self.url, error)
+        return self._server.feed.present.names()
+
+    def _characters_now(self) -> list[SnapshotCharacter]:
+        try:
+            self.flush()
+        except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
+            log.warning("the server at %s did not answer: %s", self.url, error)
+        return list(self._server.feed.present.characters())
+
+    def restart_server(self) -> None:
+        """Put a new server, with a new epoch, in the place of the one there is.
+
+        Raises
+        ------
+        ConnectionError
+            If the port was taken meanwhile.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     before = town.server.epoch
+        ...     town.restart_server()
+        ...     town.server.epoch == before
+        False
+        """
+        self._portal.call(self._replace_server, timeout=CLOSE_S)
+
+    async def _replace_server(self) -> None:
+        async with self._replacing:
+            old = self._server
+            self._server = self._make_server(old.host, old.port)
+            self._route()
+            await old.close()
+            await self._server.start()
+            if self.breakpoints.rows():
+                self.breakpoints.tell()
+
+    def stats(self) -> dict[str, float | None]:
+        """Count what was told, and what became of it.
+
+        Returns
+        -------
+        dict
+            `published`: everything told, each a message, an `error` 1005 or part of a gap; `converted`: values that
+            were not plain; `unencodable`: told as an `error` 1005; `overflowed`: lost, and declared as a gap, because
+            the server's thread did not keep up; `unknown_keywords`: kept in payloads; `clients`: connected now;
+            `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the last two
+            count from the start of the server.
+
+        Examples
+        --------
+        >>> from degentcivil_nb.simulation import SimulationProbe
+        >>> with SimulationProbe(port=0) as probe:
+        ...     probe.event("trade", {"price": 3})
+        ...     _ = probe.flush()
+        ...     probe.stats()["published"], probe.stats()["unencodable"]
+        (1, 0)
+        """
+        publisher = self._server.publisher
+        return {
+            "published": publisher.published,
+            "converted": publisher.converted + self.converted,
+            "unencodable": publisher.unencodable + self.left_behind,
+            "overflowed": publisher.overflowed,
+            "unknown_keywords": self.unknown_keywords,
+            "clients": len(self._server.clients),
+            "checkpoint_age_s": self.control.status().checkpoint_age_s,
+        }
+
+    # --- what runs on the server's thread -------------------------------------------------------------------------
+
+    def _make_server(self, host: str, port: int) -> SimulationWebSocket:
+        return SimulationWebSocket(
+            host,
+            port,
+            commands=self.control,
+            status=self.control.status,
+            history=History(self._history),
+            **self._options,
+        )
+
+    def _publish_control(self, type: str, state: Any, receipt: Receipt | None = None) -> None:
+        self._server.publish(type, state, None, self._clock(), receipt)
+
+    def _route(self) -> None:
+        """Have messages pass the breakpoints, if there are any that are on, and otherwise go straight to the server."""
+        if not self.control.ended:
+            self._publish = self.breakpoints.publish if self.breakpoints.any else self._server.publish
+
+    def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """Start a coroutine function on the server's loop, if it is running; return a function that cancels it."""
+        try:
+            return self._portal.submit(function, *arguments).cancel
+        except RuntimeError:  # closed, or another process's
+            return nothing
+
+    def _later(self, delay_s: float, function: Callable[[], None]) -> Callable[[], None]:
+        async def wait() -> None:
+            await asyncio.sleep(delay_s)
+            function()
+
+        return self._on_loop(wait)
+
+    def _alive(self) -> bool:
+        return self._portal.thread.is_alive() and not self._portal.closed
+
+
+def nothing() -> None:
+    """Do nothing."""
