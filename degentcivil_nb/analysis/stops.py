@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ..expressions.conditions import compile_condition
-from ..expressions.judge import Judge, Rule
+from ..expressions.judge import Judge, Rule, ticks_ended
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.messages import BreakpointRow, MessageTypes, RunState, Snapshot
+from ..simulation.totals import Totals
 
 if TYPE_CHECKING:
     from ..store.controls import ControlRow
@@ -77,8 +78,8 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
     One that is judged at checkpoints names the last event before the checkpoint.
     """
     condition = compile_condition(text).fresh()
-    totals = _Totals()
-    judge: Judge[None] = Judge([Rule(condition, None)], lambda: (totals.cost, totals.calls), _raise)
+    totals = Totals()
+    judge: Judge[None] = Judge([Rule(condition, None)], lambda: totals.both, _raise)
     controls = _snapshots(store)
     waiting = next(controls, None)
     rows: list[int] = []
@@ -89,12 +90,13 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
             _seed(judge, waiting, tick or 0)
             waiting = next(controls, None)
         now = event["tick"]
-        if now is not None and tick is not None and now > tick and last is not None and judge.checkpoint(tick):
+        if last is not None and _met_at_checkpoints(judge, tick, now):
             rows.append(last)
         tick = now if now is not None else tick
         payload = event["payload"]
-        totals.add(event["type"], payload)
-        if judge.event(event["type"], payload, now, event["time"].timestamp()):
+        totals.add_message(event["type"], payload)
+        met = judge.event(event["type"], payload, now, event["time"].timestamp())
+        if met and not event.get("intervention"):  # what a command does is no behaviour
             rows.append(event["row"])
         last = event["row"]
     if last is not None and tick is not None and judge.checkpoint(tick):
@@ -102,15 +104,8 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
     return list(dict.fromkeys(rows))
 
 
-class _Totals:
-    def __init__(self) -> None:
-        self.cost, self.calls = 0.0, 0
-
-    def add(self, type: str, payload: Any) -> None:
-        if type == MessageTypes.LLM_CALL and isinstance(payload, dict):
-            cost = payload.get("cost_usd")
-            self.calls += 1
-            self.cost += cost if isinstance(cost, (int, float)) and not isinstance(cost, bool) else 0.0
+def _met_at_checkpoints(judge: Judge[None], last: int | None, now: int | None) -> bool:
+    return sum([len(judge.checkpoint(ended)) for ended in ticks_ended(last, now)]) > 0
 
 
 def _events(store: RunStore) -> Iterator[dict[str, Any]]:

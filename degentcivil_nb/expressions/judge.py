@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .conditions import Condition
@@ -21,6 +21,10 @@ COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "me
 """What a condition may name beside type, tick, time and payload; null where a message does not have it."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
 _INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
+
+
+_MOST_TICKS: Final = 1_000
+"""Of ticks without a message so many are judged, and the last: a clock may jump."""
 
 
 class Match(NamedTuple, Generic[_T]):
@@ -110,6 +114,13 @@ class Judge(Generic[_T]):
         known = self._attributes.setdefault(name, {})
         for key in self.names & attributes.keys():
             known.setdefault(key, attributes[key])
+
+    def forget(self) -> None:
+        """Know nothing of any character."""
+        self._attributes.clear()
+        self._trails.clear()
+        for held in self._held.values():
+            held.clear()
 
     # --- at each message -----------------------------------------------------------------------------------------
 
@@ -246,6 +257,13 @@ class Judge(Generic[_T]):
             return trail.silent(tick) if detector.function == "silent" else trail.stuck(tick)
 
         return look
+
+
+def ticks_ended(last: int | None, now: int | None) -> Sequence[int]:
+    """List the ticks whose checkpoints lie between a message of the tick `last` and one of the tick `now`."""
+    if last is None or now is None or now <= last:
+        return ()
+    return range(last, now) if now - last <= _MOST_TICKS else [*range(last, last + _MOST_TICKS), now - 1]
 
 
 def _text(value: Any) -> str | None:

@@ -17,6 +17,7 @@ from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, 
 from ..recordings.index import SegmentSummary
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.snapshot import SnapshotBuilder
+from .breakpoints import ReplayBreakpoints
 from .seek_index import SeekTarget, TapeItem
 from .tape import Playhead, ReplayState, SeekResult, Tape
 
@@ -36,9 +37,15 @@ class Player:
     """A player of a tape to a server, from the playhead on. All methods run on the server's loop, one at a time."""
 
     def __init__(
-        self, tape: Tape, server: SimulationWebSocket, head: Playhead, say_shortened: Callable[[float], None]
+        self,
+        tape: Tape,
+        server: SimulationWebSocket,
+        head: Playhead,
+        say_shortened: Callable[[float], None],
+        later: Callable[[float, Callable[[], None]], Any],
     ) -> None:
         self.scene = ReplayState(server.feed.present)
+        self.breakpoints = ReplayBreakpoints(server, self.scene, later)
         self.head = head
         self._tape = tape
         self._say_shortened = say_shortened
@@ -61,9 +68,11 @@ class Player:
         return bool(self._ahead)
 
     async def play(self, is_interrupted: Callable[[], bool]) -> float | None:
-        """Publish what is due; return the seconds until more is due, `None` at the end."""
+        """Publish what is due, up to a breakpoint; return the seconds until more is due, `None` at the end."""
         told = 0
         while await self.has_more():
+            if self.breakpoints.met_before(self._ahead[0].message.tick):
+                return 0
             left_out = self.head.left_out_s
             wait = self.head.wait_s(self._ahead[0].moment)
             if self.head.left_out_s > left_out:
@@ -72,17 +81,30 @@ class Player:
                 return wait
             await self._tell_next()
             told += 1
+            if self.breakpoints.met:
+                return 0
             if told >= _TURN or is_interrupted():
                 await asyncio.sleep(0)
                 return 0
-        return None
+        return 0 if self.breakpoints.met_at_end() else None
 
-    async def step(self, ticks: int) -> None:
-        """Publish the messages of that many ticks at once; without ticks, that many events."""
+    async def step(self, ticks: int) -> int:
+        """Publish the messages of that many ticks at once, or, without ticks, that many events, up to a breakpoint.
+
+        Return how many ticks or events there were; one that a breakpoint has cut short counts.
+        """
         left = ticks
         begun = self.scene.tick
         while await self.has_more():
             item = self._ahead[0]
+            upto = (
+                item.message.tick
+                if begun is None or item.message.tick is None
+                else min(item.message.tick, begun + left + 1)
+            )
+            if self.breakpoints.met_before(upto):
+                left -= (self.scene.tick or 0) - (begun or 0)
+                break
             tick = item.message.tick
             if self._tape.last_tick is None:
                 cost = int(item.message.type not in ORDERED_CONTROL)
@@ -97,7 +119,12 @@ class Player:
             left -= cost
             begun = begun if tick is None else tick
             await self._tell_next()
+            if self.breakpoints.met:
+                break
+        else:
+            self.breakpoints.met_at_end()
         self.head.place(self.scene.moment)
+        return ticks - left
 
     # --- going elsewhere --------------------------------------------------------------------------------------------
 
@@ -121,6 +148,7 @@ class Player:
             # going back uses a seq of its own: what follows is not a continuation
             self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
             self._show_present()
+            self.breakpoints.start_over()
 
     async def _beginning(
         self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]
@@ -163,6 +191,7 @@ class Player:
         elif message.type == MessageTypes.SNAPSHOT:
             if self.scene.snapshot(message):
                 self._show_present()
+                self.breakpoints.seed()
         elif message.type not in ORDERED_CONTROL:  # how the run was then; now the replay has a state of its own
             self._publish(item)
         self._told_bytes += len(message.data) + 200
@@ -173,10 +202,12 @@ class Player:
         when = item.moment if message.timestamp is None else message.timestamp
         try:
             _sound(message.data)
-            self._server.publisher.enter(WebSocketMessage(message.type, message.data, when, None, tick, message.id))
+            self.breakpoints.tell(
+                WebSocketMessage(message.type, message.data, when, None, tick, message.id, *message.links())
+            )
         except (WebSocketError, *FOREIGN) as error:  # a recording that somebody else wrote may hold anything
             bad = malformed(bytes(message.data), error)
-            self._server.publisher.enter(WebSocketMessage(bad.type, bad.data, when, None, tick))
+            self.breakpoints.tell(WebSocketMessage(bad.type, bad.data, when, None, tick))
 
     def _lose(self, message: RawMessage) -> None:
         """Declare a gap of the recording in this stream."""

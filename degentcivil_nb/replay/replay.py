@@ -7,10 +7,10 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -48,9 +48,10 @@ def start_replay(
     """Serve a recording as if it were live, on a thread of its own.
 
     Messages come with the times and ticks that they were recorded with. The commands `pause`, `resume`, `step`,
-    `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`. At its end the replay pauses, and can
-    be sought in. The first far seek in a long recording that was never opened has to read it: it takes that long, or is
-    refused until that is done.
+    `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`. Breakpoints too: they stop the replay
+    at the very event; `total_cost` and `total_calls` count what was played since its start. At its end the replay
+    pauses, and can be sought in. The first far seek in a long recording that was never opened has to read it: it
+    takes that long, or is refused until that is done.
 
     Parameters
     ----------
@@ -164,7 +165,8 @@ class Replay:
             status=self.status,
             run_id=None if manifest is None else manifest.run_id,
         )
-        self._player = Player(self._tape, self._server, self._head, self._say_shortened)
+        self._player = Player(self._tape, self._server, self._head, self._say_shortened, self._later)
+        self._commands.add(DeclaredCommand(self._player.breakpoints.set_breakpoints))
         logs.install_filters()
         for problem in self._tape.folder.problems:
             log.warning("%s: %s", self.path, problem)
@@ -307,6 +309,8 @@ class Replay:
         if self._state.state != "running":
             return None
         wait = await self._player.play(lambda: bool(self._queue))
+        if self._stopped_at_breakpoint():
+            return None
         if wait is None:
             self._head.stop()
             self._enter("paused", "end")
@@ -320,8 +324,22 @@ class Replay:
         log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
         self._enter(self._state.state, "silence")
 
-    def _enter(self, state: str, reason: str) -> None:
-        self._state = RunState(state, reason, self._player.scene.tick, command_id=self._current)
+    def _later(self, delay_s: float, function: Callable[[], None]) -> None:
+        self._loop.call_later(delay_s, function)
+
+    def _stopped_at_breakpoint(self) -> bool:
+        """Stop, if a breakpoint was met."""
+        hits = self._player.breakpoints.take()
+        if hits:
+            self._head.stop()
+            self._enter("paused", "breakpoint", hits)
+        return bool(hits)
+
+    def _enter(self, state: str, reason: str, hits: Sequence[dict[str, Any]] = ()) -> None:
+        seq = next((hit["seq"] for hit in hits if hit["seq"] is not None), None)
+        self._state = RunState(
+            state, reason, self._player.scene.tick, command_id=self._current, breakpoints=list(hits), seq=seq
+        )
         self._server.publish(MessageTypes.RUN_STATE, self._state)
         self._server.publisher.drain()
 
@@ -340,7 +358,7 @@ class Replay:
         except WebSocketError as error:
             reply(refusal(error))
             return
-        self._queue.append(Request(id, declared, arguments, math.inf, reply))
+        self._queue.append(Request(id, declared, arguments, math.inf, reply, command.client))
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def withdraw(self, id: str, reason: str) -> None:
@@ -426,7 +444,9 @@ class Replay:
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused replay can step: pause it first")
         await self._require_more()
         self._enter("running", "step")
-        await self._player.step(ticks)
+        done = await self._player.step(ticks)
+        if self._stopped_at_breakpoint():
+            return replace(self.status(), ticks=done)
         self._enter("paused", "step")
         return self.status()
 

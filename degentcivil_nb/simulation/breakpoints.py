@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, to_builtins
 from msgspec.structs import replace
@@ -120,6 +120,16 @@ class Breakpoint:
         )
 
 
+class Met(NamedTuple):
+    """What came of judging a message: the hits that stop the run, and the payloads of what log points tell."""
+
+    hits: Sequence[BreakpointHit]
+    log: Sequence[dict[str, Any]]
+
+
+NOTHING_MET: Final = Met((), ())
+
+
 class Breakpoints:
     """Keep the sets of all clients; with none there is nothing between the simulation and its stream.
 
@@ -184,7 +194,7 @@ class Breakpoints:
                 self._install()
             self._changed()  # from here on messages pass through here; what was before is asked for
             if self._judge.names or self.any:
-                self._seed()
+                self.seed()
             self.tell()
             if not self._looking:
                 self._looking = True
@@ -208,7 +218,8 @@ class Breakpoints:
             if point.is_on and point.condition is not None
         )
 
-    def _seed(self) -> None:
+    def seed(self) -> None:
+        """Take what is known of the characters whom no message has told of yet."""
         tick = self._ticking.tick
         for one in self._characters():
             with self._lock:
@@ -249,54 +260,69 @@ class Breakpoints:
         links: Links | None = None,
     ) -> None:
         """Judge a message, on the thread that publishes it, and pass it on; nothing is raised from here."""
-        matches: list[tuple[Breakpoint, bool, str | None]] = []
+        met = NOTHING_MET
         try:
-            with self._lock:
-                found = self._judge.event(type, data, tick, timestamp)
-                if found and not self._ticking.handles_command():  # what a command does is no behaviour
-                    matches = [(match.rule, *match.rule.take(match, tick)) for match in found if match.rule.is_on]
-                if matches:
-                    hits = [point.hit(tick) for point, stops, _ in matches if stops]
-                    self._note_spent(point for point, _, _ in matches)
+            met = self.meet(type, data, tick, timestamp)
         except Exception:  # the boundary to the simulation
             log.exception("breakpoints could not be judged at a message of type %.80r", type)
         forward = self._forward()
-        if not matches:
+        if met is NOTHING_MET:
             forward(type, data, tick, timestamp, receipt, links)
             return
         receipt = receipt or Receipt()
         forward(type, data, tick, timestamp, receipt, links)
-        for point, _, text in matches:
-            if text is not None:
-                forward(MessageTypes.LOG, {"text": text, "breakpoint": point.spec.name}, tick, timestamp)
-        for hit in hits:
+        for line in met.log:
+            forward(MessageTypes.LOG, line, tick, timestamp)
+        for hit in met.hits:
             self._stop((hit, receipt))
         self._tell_later()
+
+    def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None) -> Met:
+        """Judge a message: give the hits that stop the run, and what log points tell."""
+        with self._lock:
+            found = self._judge.event(type, data, tick, timestamp)
+            if not found or self._ticking.handles_command():  # what a command does is no behaviour
+                return NOTHING_MET
+            return self._take(found, tick)
+
+    def _take(self, found: Iterable[Match[Breakpoint]], tick: int | None) -> Met:
+        """Count matches; under the lock."""
+        matches = [(match.rule, *match.rule.take(match, tick)) for match in found if match.rule.is_on]
+        if not matches:
+            return NOTHING_MET
+        met = Met(
+            [point.hit(tick) for point, stops, _ in matches if stops],
+            [{"text": text, "breakpoint": point.spec.name} for point, _, text in matches if text is not None],
+        )
+        if any(point.spent for point, _, _ in matches):
+            self._install()
+        return met
 
     def checkpoint(self, tick: int) -> None:
         """Judge what is about stretches of ticks, when the simulation has come to a checkpoint."""
         if not self._sets:
             return
         with self._lock:
-            matches = [
-                (match.rule, *match.rule.take(match, tick))
-                for match in self._judge.checkpoint(tick)
-                if match.rule.is_on
-            ]
-            hits = [point.hit(tick) for point, stops, _ in matches if stops]
-            self._note_spent(point for point, _, _ in matches)
-        for point, _, text in matches:
-            if text is not None:
-                self._forward()(MessageTypes.LOG, {"text": text, "breakpoint": point.spec.name}, tick)
-        for hit in hits:
+            met = self._take(self._judge.checkpoint(tick), tick)
+        for line in met.log:
+            self._forward()(MessageTypes.LOG, line, tick)
+        for hit in met.hits:
             self._stop((hit, None))
-        if matches:
+        if met is not NOTHING_MET:
             self._told = False
         self._tell_what_is_new()  # in front of the stop, so that who sees the one knows the other
 
-    def _note_spent(self, points: Iterable[Breakpoint]) -> None:
-        if any(point.spent for point in points):
+    # --- elsewhere -----------------------------------------------------------------------------------------------
+
+    def start_over(self) -> None:
+        """Forget what is known of the characters, and ask for them anew: a replay has gone to another moment."""
+        with self._lock:
+            for points in self._sets.values():
+                for point in points:
+                    point.condition = None if point.condition is None else point.condition.fresh()
+            self._judge.forget()
             self._install()
+        self.seed()
 
     def _broken(self, point: Breakpoint, error: Exception) -> None:
         """Say of a condition that failed at run time why, once, in its own row."""

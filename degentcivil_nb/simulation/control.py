@@ -311,7 +311,9 @@ class Control:
                 return
             step = self._stepping.stop_at_breakpoint()
             matched = Matched([receipt for _, receipt in hits])
-            state = self._run.enter_breakpoints([to_builtins(hit) for hit, _ in hits], matched)
+            state = self._run.enter_breakpoints(
+                [to_builtins(hit) for hit, _ in hits], matched, None if step is None else step.request.id
+            )
         if step is not None:
             answer_short_step(step, state)
 

@@ -60,10 +60,15 @@ class CurrentRun:
         """Enter a state and publish it; under the lock, so that what is published is in order."""
         self._enter(RunState(state, reason, self.reached, command_id=command_id))
 
-    def enter_breakpoints(self, hits: Sequence[Any], matched: Matched) -> RunState:
-        """Pause at breakpoints; under the lock. `matched` has the positions of the events that met them."""
+    def enter_breakpoints(self, hits: Sequence[Any], matched: Matched, command_id: str | None) -> RunState:
+        """Pause at breakpoints; under the lock. `matched` has the positions of the events that met them.
+
+        `command_id` is that of the step that they cut short, if there was one.
+        """
         self._matched = matched
-        self._enter(RunState("paused", "breakpoint", self.reached, breakpoints=list(hits)), matched)
+        self._enter(
+            RunState("paused", "breakpoint", self.reached, command_id=command_id, breakpoints=list(hits)), matched
+        )
         return self.answer()
 
     def _enter(self, state: RunState, *receipts: Matched) -> None:

@@ -65,4 +65,4 @@ class Stepping:
 
 def answer_short_step(step: Step, state: RunState) -> None:
     """Answer a step that a breakpoint cut short, with the ticks that were done."""
-    step.request.succeed(replace(state, command_id=step.request.id, ticks=step.wanted - step.left))
+    step.request.succeed(replace(state, ticks=step.wanted - step.left))

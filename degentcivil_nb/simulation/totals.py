@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
+
+from ..protocol.messages import MessageTypes
 
 
 class Totals:
@@ -18,6 +21,12 @@ class Totals:
         with self._lock:
             self._calls += 1
             self._cost += cost_usd or 0.0
+
+    def add_message(self, type: str, payload: Any) -> None:
+        """Count a message of a stream, if it tells of a call."""
+        if type == MessageTypes.LLM_CALL and isinstance(payload, dict):
+            cost = payload.get("cost_usd")
+            self.add(cost if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None)
 
     @property
     def both(self) -> tuple[float, int]:

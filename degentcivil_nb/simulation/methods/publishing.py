@@ -43,8 +43,11 @@ class Publish(Protocol):
 class Ticking(Protocol):
     """The current tick, and what every envelope contains now."""
 
-    tick: int
     links: Links | None
+
+    @property
+    def tick(self) -> int:
+        """Return the tick of what is published now."""
 
     def handles_command(self) -> bool:
         """Return whether this thread is inside a command's handler."""

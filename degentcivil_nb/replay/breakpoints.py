@@ -1,0 +1,126 @@
+"""The breakpoints of a replay: judged at each message as it is told, and at the end of each tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw, to_builtins
+
+from ..expressions.judge import ticks_ended
+from ..protocol.json_text import decode
+from ..protocol.messages import BreakpointHit, Links, MessageTypes, WebSocketMessage
+from ..server.simulation_websocket import SimulationWebSocket
+from ..server.stream.publishing import Receipt
+from ..simulation.breakpoints import Breakpoints
+from ..simulation.totals import Totals
+from .tape import ReplayState
+
+log = logging.getLogger("degentcivil_nb.replay")
+
+
+class ReplayBreakpoints:
+    """What clients have declared, and the hits at which the replay has to stop. Used on the server's loop alone."""
+
+    links: Links | None = None
+
+    def __init__(
+        self, server: SimulationWebSocket, scene: ReplayState, later: Callable[[float, Callable[[], None]], Any]
+    ) -> None:
+        self._server = server
+        self._scene = scene
+        self._totals = Totals()
+        self._by_command = False
+        self._judged: int | None = None  # the last tick whose end was judged
+        self._hits: list[tuple[BreakpointHit, Receipt | None]] = []
+        self._points = Breakpoints(
+            self,
+            forward=lambda: server.publish,
+            stop=self._hits.append,
+            totals=lambda: self._totals.both,
+            characters=lambda: scene.present.characters(),  # noqa: PLW0108 — the scene may become another
+            present=server.client_ids,
+            later=later,
+            changed=_nothing,
+        )
+        self.set_breakpoints = self._points.set_breakpoints
+
+    @property
+    def tick(self) -> int:
+        """The tick that the replay has come to."""
+        return self._scene.tick or 0
+
+    def handles_command(self) -> bool:
+        """Say whether a command made the message that is told now."""
+        return self._by_command
+
+    @property
+    def met(self) -> bool:
+        """Say whether there is a hit to stop at."""
+        return bool(self._hits)
+
+    def take(self) -> list[dict[str, Any]]:
+        """Give the hits to stop at, as a `run_state` lists them, once."""
+        hits, self._hits[:] = self._hits.copy(), ()
+        return [{**to_builtins(hit), "seq": None if receipt is None else receipt.seq} for hit, receipt in hits]
+
+    def tell(self, message: WebSocketMessage) -> None:
+        """Publish a message of the tape, and judge it."""
+        if message.tick is not None and self._judged is not None and message.tick <= self._judged:
+            self._judged = None  # ticks start over, as in another run
+        is_call = message.type == MessageTypes.LLM_CALL
+        payload = decode(Any, message.data) if isinstance(message.data, Raw) and (is_call or self._points.any) else None
+        if is_call:
+            self._totals.add_message(message.type, payload)
+        seq = self._server.publisher.enter(message)
+        if not self._points.any:
+            return
+        self._by_command = bool(message.intervention)
+        try:
+            met = self._points.meet(message.type, payload, message.tick, message.timestamp)
+        except Exception:  # as in a live run: the replay goes on
+            log.exception("breakpoints could not be judged at a message of type %.80r", message.type)
+            return
+        for line in met.log:
+            self._server.publish(MessageTypes.LOG, line, message.tick, message.timestamp)
+        if met.hits:
+            receipt = Receipt()
+            receipt.seq = seq
+            self._hits += [(hit, receipt) for hit in met.hits]
+        if met.hits or met.log:
+            self._points.tell()
+            self._server.publisher.drain()
+
+    def met_before(self, tick: int | None) -> bool:
+        """Judge the ends of the ticks before that one, up to the first at which there is a hit: it stands there."""
+        if not self._points.any:
+            return False
+        for ended in ticks_ended(self._scene.tick, tick):
+            if self._judged is not None and ended <= self._judged:
+                continue
+            self._judged = ended
+            self._points.checkpoint(ended)
+            self._server.publisher.drain()
+            if self._hits:
+                self._scene.tick = ended
+                return True
+        return False
+
+    def met_at_end(self) -> bool:
+        """Judge the end of the tick at which the tape is over."""
+        return self._scene.tick is not None and self.met_before(self._scene.tick + 1)
+
+    def seed(self) -> None:
+        """Take the characters of a snapshot that the tape holds."""
+        if self._points.any:
+            self._points.seed()
+
+    def start_over(self) -> None:
+        """Forget what came before: the replay has gone to another moment."""
+        self._judged = None
+        self._points.start_over()
+
+
+def _nothing() -> None:
+    """Do nothing."""
