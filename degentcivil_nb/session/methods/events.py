@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...analysis.reader import warn_unknown_keys, warn_unknown_names
+from ...analysis.unknown_names import warn_unknown_keys, warn_unknown_names
 from ...store.arguments import LongTime, Moment, Names, names_of
 from ...store.event_store import EventStore
 from ..status import SessionStatus

@@ -1,0 +1,1 @@
+"""The questions that sessions and recordings answer, by concern."""

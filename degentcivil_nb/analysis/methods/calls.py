@@ -1,0 +1,210 @@
+"""Questions about what characters think, say and call, and about figures of the model."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...protocol.messages import MessageTypes
+from ...store.arguments import Moment, Names, names_of
+from ...store.characters import json_column
+from ...store.unknown import warn_unknown
+from ..kinds import chosen, kind_table
+from ..unknown_names import warn_unknown_names
+from .events import EventQuestions
+
+
+class CallQuestions(EventQuestions):
+    """The questions about model calls, tool calls, chat, thoughts and measures of a run."""
+
+    def llm_calls(
+        self,
+        *,
+        character_id: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+    ) -> pd.DataFrame:
+        """List the calls of language models, with their prompts and responses.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Only calls of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only calls from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`; `prompt_type`, `model`,
+            `error` (str); `prompt` and `response` (str, or object where not all are texts); `prompt_tokens`,
+            `completion_tokens` (Int64); `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars).
+
+        Raises
+        ------
+        ValueError
+            If a moment, a name or `last` cannot be understood.
+
+        Examples
+        --------
+        >>> calls = session.llm_calls(last=10)
+        >>> calls["latency_s"].dtype, calls["model"].unique().tolist()
+        (Float64Dtype(), ['towngpt-4-mini'])
+        """
+        if character_id is None and since is None and until is None:
+            return self._store.llm_calls(last=last)
+        names = names_of(character_id)
+        found = chosen(self._store.llm_calls(), self._newest, character_id=names, since=since, until=until, last=last)
+        warn_unknown_names(self._store, {"character_id": names})
+        return found
+
+    def chat(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List what characters said to others.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Only what these characters said.
+        since, until : datetime, str, number or timedelta, optional
+            Only messages from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each chat message, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` (who speaks)
+            as in `events()`; `receivers` (object: lists of ids), `content` (str, or object where not all are texts),
+            `channel`, `event_id` (str) and `cause` (object: a text or a list of them).
+
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.said("emma", ["noah"], "Good morning!", id="c1")
+        ...     with dc.connect(town) as session:
+        ...         session.chat()[["receivers", "content", "event_id"]].to_numpy().tolist()
+        [[['noah'], 'Good morning!', 'c1']]
+        """
+        return self._kind(MessageTypes.CHAT_MESSAGE, character_id, since, until, last)
+
+    def tool_calls(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List what characters did with tools.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Only calls of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only calls from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each call, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`;
+            `name`, `error`, `event_id` (str), `arguments`, `result`, `cause` (object) and `latency_s` (Float64,
+            seconds).
+
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.tool_call("emma", "search", {"query": "bread"}, ["Market"], latency_s=0.2)
+        ...     with dc.connect(town) as session:
+        ...         session.tool_calls()[["name", "result", "latency_s"]].to_numpy().tolist()
+        [['search', ['Market'], 0.2]]
+        """
+        return self._kind(MessageTypes.TOOL_CALL, character_id, since, until, last)
+
+    def thoughts(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List plans, memories and reflections.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Only thoughts of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only thoughts from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each thought, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`;
+            `kind`, `event_id` (str), `text` (str, or object where not all are texts), `evidence` (object: lists of the
+            ids of what it rests on) and `cause` (object: a text or a list of them).
+
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.thought("emma", "plan", "buy bread", evidence=["c1"])
+        ...     with dc.connect(town) as session:
+        ...         session.thoughts()[["kind", "text", "evidence"]].to_numpy().tolist()
+        [['plan', 'buy bread', ['c1']]]
+        """
+        return self._kind(MessageTypes.THOUGHT, character_id, since, until, last)
+
+    def measures(self, name: Names = None) -> pd.DataFrame:
+        """List the model's own figures.
+
+        Parameters
+        ----------
+        name : str or list-like of str, optional
+            Only figures of these names.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row each time that a figure was told, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]),
+            `name` (str) and `value` (a number type where all are numbers).
+
+        Raises
+        ------
+        ValueError
+            If a name cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     for value in (0.25, 0.5):
+        ...         town.measure("gini", value)
+        ...     with dc.connect(town) as session:
+        ...         session.measures("gini")["value"].to_list()
+        [0.25, 0.5]
+        """
+        found = self._kind(MessageTypes.MEASURE, None, None, None, None)[["tick", "time", "name", "value"]]
+        names = names_of(name)
+        if names is not None:
+            warn_unknown("measure", names, found["name"].unique().tolist())
+            found = found[found["name"].isin(names).to_numpy()]
+        return found.assign(value=json_column(found["value"].tolist(), found.index))
+
+    def _kind(self, kind: str, character_id: Names, since: Moment, until: Moment, last: int | None) -> pd.DataFrame:
+        names = names_of(character_id)
+        found = self._store.events(kind, character_id=names, since=since, until=until, last=last, payload=True)
+        warn_unknown_names(self._store, {"character_id": names})
+        return kind_table(found, kind, self._store.links(found.index.tolist()))

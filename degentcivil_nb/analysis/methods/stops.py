@@ -1,0 +1,77 @@
+"""Questions about breakpoints, and where they stopped the run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...store.interfaces import RunStore
+from ..stops import breakpoint_table, matching_rows, stop_table
+
+
+class StopQuestions:
+    """The questions about the breakpoints of a run."""
+
+    _store: RunStore
+
+    def breakpoints(self) -> pd.DataFrame:
+        """List the breakpoints of all notebooks, as the simulation said last.
+
+        Returns
+        -------
+        DataFrame
+            `name`, `condition`, `owner`, `enabled`, `verified`, `problem`, `hits` (matches so far), `stops_at` (from
+            which match on it stops), `once`, `log`, `last_tick`, `last_character_id`.
+
+        Examples
+        --------
+        >>> len(recording.breakpoints())
+        0
+        """
+        return breakpoint_table(self._store.breakpoints)
+
+    def stops(self) -> pd.DataFrame:
+        """List where breakpoints stopped the run.
+
+        Returns
+        -------
+        DataFrame
+            One row each breakpoint that was met: `stopped` (the tick), `time`, `name`, `condition`, `character_id`,
+            `matched` (the row of the event that met it; NA at a checkpoint), `tick` (of that event).
+
+        Examples
+        --------
+        >>> len(recording.stops())
+        0
+        """
+        return stop_table(self._store)
+
+    def matches(self, condition: str) -> pd.DataFrame:
+        """Find where a breakpoint with this condition would have matched, going through all events in order.
+
+        Unlike `events(where=…)` it knows the attributes of each character as of that moment, `changed(name)`,
+        `entered(state)`, `left(state)` and what is judged at checkpoints; there the last event before it is given.
+
+        Parameters
+        ----------
+        condition : str
+            As for `session.break_when`.
+
+        Returns
+        -------
+        DataFrame
+            Those events, with the columns of `events()`.
+
+        Raises
+        ------
+        ValueError
+            For a mistake in the condition, at which it points.
+
+        Examples
+        --------
+        >>> moved = session.matches("entered('MOVE')")
+        >>> set(moved["state"]) <= {"MOVE"}
+        True
+        """
+        rows = matching_rows(self._store, condition)
+        frame = self._store.events()
+        return frame.loc[frame.index.isin(rows)]

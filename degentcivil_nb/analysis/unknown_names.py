@@ -1,0 +1,38 @@
+"""Warnings of names that never occurred in a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..expressions.conditions import compile_condition
+from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown
+
+if TYPE_CHECKING:
+    from ..store.interfaces import RunStore
+
+NAMED: Final = {"type": "event of type", "character_id": "character", "event_type": "event_type"}
+
+
+def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> None:
+    """Warn of names that never occurred in a store's column, with similar names."""
+    for column, names in asked.items():
+        if names:
+            more = STANDARD_TYPES if column == "type" else ()
+            warn_unknown(NAMED[column], names, store.words[column], *more)
+
+
+def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
+    """Warn of names in a condition that are neither columns nor keys of any searched payload."""
+    known = STANDARD_KEYS | store.names.said | store.names.known
+    missing = compile_condition(where).names - known
+    if not missing:
+        return
+    payloads = [store.payload(row) for row in matched]
+    keys = {key for payload in payloads if isinstance(payload, dict) for key in payload}
+    if not missing <= keys:
+        keys |= store.payload_keys(SCANNED)
+        warn_unknown("column or key of a payload", sorted(missing), known | keys)
+
+
+SCANNED: Final = 10_000
+"""How many of the newest events are searched for a name before a condition's name counts as unknown."""
