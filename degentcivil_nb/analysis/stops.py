@@ -10,9 +10,11 @@ import pandas as pd
 
 from ..expressions.conditions import compile_condition
 from ..expressions.judge import Judge, Rule, ticks_ended
+from ..protocol.breakpoints import BreakpointRow
+from ..protocol.control_payloads import RunState, Snapshot
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from ..protocol.messages import BreakpointRow, MessageTypes, RunState, Snapshot
+from ..protocol.messages import MessageTypes
 from ..simulation.totals import Totals
 
 if TYPE_CHECKING:

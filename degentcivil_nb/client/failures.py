@@ -23,7 +23,7 @@ from websockets.exceptions import (
 from websockets.http11 import Response
 
 from ..protocol.errors import ConnectFailed, WebSocketError
-from ..protocol.messages import ErrorPayload
+from ..protocol.stream_payloads import ErrorPayload
 
 RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # temporary conditions (RFC 9110, 15)
 MAX_RETRY_AFTER_S: Final = 300.0

@@ -12,26 +12,14 @@ from msgspec import Struct, structs
 
 from ..monitoring.interfaces import Monitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
+from ..protocol.command_payloads import CommandSpec
+from ..protocol.control_payloads import ClientInfo, Gap, Heartbeat, Hello, Resume, Resumed, RunState, SnapshotPart
 from ..protocol.errors import ConnectFailed, WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.messages import (
-    NEWER_CONTROL,
-    ORDERED_CONTROL,
-    ClientInfo,
-    CommandSpec,
-    ErrorPayload,
-    Gap,
-    Heartbeat,
-    Hello,
-    MessageTypes,
-    RawMessage,
-    Resume,
-    Resumed,
-    RunState,
-    SnapshotPart,
-)
+from ..protocol.messages import NEWER_CONTROL, ORDERED_CONTROL, MessageTypes, RawMessage
 from ..protocol.receiver import StreamReceiver, gap_message
 from ..protocol.repairing import decode_repaired
+from ..protocol.stream_payloads import ErrorPayload
 from .interfaces import Sink
 from .peer_clock import PeerClock
 from .requests import Requests

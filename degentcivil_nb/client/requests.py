@@ -11,9 +11,11 @@ from typing import Any, Final, Literal
 
 from msgspec import Raw
 
+from ..protocol.command_payloads import NO_DEADLINE, WITHDRAW, Command, CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import NO_DEADLINE, WITHDRAW, Command, CommandResult, ErrorPayload, MessageTypes, RawMessage
+from ..protocol.messages import MessageTypes, RawMessage
+from ..protocol.stream_payloads import ErrorPayload
 
 MAX_DEADLINE_S: Final = 3600.0
 """The longest deadline in seconds that servers accept; earlier versions accept no command without one."""

@@ -15,8 +15,10 @@ from websockets.exceptions import ConnectionClosed
 
 from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
 from ..protocol.codec import decode_frames, malformed
+from ..protocol.command_payloads import CommandResult, CommandSpec
+from ..protocol.control_payloads import ClientInfo, Hello
 from ..protocol.errors import CommandError, ConnectFailed, WebSocketError
-from ..protocol.messages import ClientInfo, CommandResult, CommandSpec, Hello, RawMessage, WebSocketMessage
+from ..protocol.messages import RawMessage, WebSocketMessage
 from ..protocol.receiver import StreamReceiver
 from .circuit_breaker import Circuit, retry_delays
 from .connecting import PLAIN_SILENCE_S, Connector

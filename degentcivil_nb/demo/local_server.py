@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from ..core import lifetime
 from ..core.arguments import flag, positive_number, text, text_or_none, whole_number
 from ..core.counting import counted
-from ..protocol.messages import Command, CommandResult, MessageTypes, WebSocketMessage
+from ..protocol.command_payloads import Command, CommandResult
+from ..protocol.messages import MessageTypes, WebSocketMessage
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
 from ..simulation import payloads
 from ..simulation.probe import SimulationProbe

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from ..core.names import did_you_mean
+from .command_payloads import Command, CommandResult, CommandSpec, ErrorInfo
 from .errors import WebSocketError
 from .json_text import FOREIGN
-from .messages import Command, CommandResult, CommandSpec, ErrorInfo
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")

@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 from msgspec import Raw, Struct
 
 from .codec import malformed
+from .control_payloads import Gap, Heartbeat, Hello, Resume, Resumed
 from .errors import WebSocketError
 from .json_text import encode
-from .messages import CONTROL, Gap, Heartbeat, Hello, MessageTypes, RawMessage, Resume, Resumed
+from .messages import CONTROL, MessageTypes, RawMessage
 from .repairing import decode_repaired
 from .resume import ResumePlan, plan_resume
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .control_payloads import Gap, Resume
 from .errors import WebSocketError
-from .messages import Gap, Resume
 
 
 @dataclass(frozen=True, slots=True)

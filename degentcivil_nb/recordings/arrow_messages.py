@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 from msgspec import Raw
 
+from ..protocol.breakpoints import BreakpointRows
 from ..protocol.codec import malformed
+from ..protocol.control_payloads import Gap, RunState, Snapshot
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from ..protocol.messages import ORDERED_CONTROL, BreakpointRows, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
 from ..store.schema import LATEST_S, NOWHERE, Ints
 
 if TYPE_CHECKING:

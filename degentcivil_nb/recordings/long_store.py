@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..protocol.breakpoints import BreakpointRow, BreakpointRows
 from ..protocol.json_text import decode
-from ..protocol.messages import BreakpointRow, BreakpointRows, Links, MessageTypes
+from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import AttributeNames
 from ..store.columns import Dictionary

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 from msgspec import Raw
 
+from ..protocol.control_payloads import Gap
 from ..protocol.json_text import encode
-from ..protocol.messages import Gap, MessageTypes, RawMessage
+from ..protocol.messages import MessageTypes, RawMessage
 from .arrow_messages import RecordedMessage
 from .manifest import SegmentStats
 

@@ -14,9 +14,10 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from msgspec import Meta, Raw, Struct, field
 
+from ..protocol.control_payloads import Gap
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import Gap, MessageTypes
+from ..protocol.messages import MessageTypes
 from ..store.schema import NEAR_S
 from .arrow_messages import event_times, sent_times
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..core import lifetime
 from ..core.redaction import redacted
 from ..core.version import __version__
-from ..protocol.messages import Gap, RawMessage
+from ..protocol.control_payloads import Gap
+from ..protocol.messages import RawMessage
 from ..protocol.receiver import gap_message
 from ..store.schema import BLOCK_ROWS
 from .arrow_messages import Packed, RecordedMessage, pack

@@ -14,8 +14,9 @@ from msgspec import Raw
 
 from ..core.redaction import redacted
 from ..core.version import __version__
+from ..protocol.control_payloads import Gap, RunState, Snapshot
 from ..protocol.json_text import encode
-from ..protocol.messages import Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import MessageTypes, RawMessage
 from ..protocol.receiver import gap_message
 from ..store.schema import SECOND
 from .arrow_messages import RecordedMessage

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from ..protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
 from ..protocol.json_text import encode
-from ..protocol.messages import Gap, RunState, Snapshot, SnapshotCharacter
 from ..store.characters import CharacterColumns
 from ..store.checkpoints import Checkpoints
 from ..store.controls import ControlRow, GapRow, StreamPosition

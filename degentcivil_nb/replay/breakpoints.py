@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Raw, to_builtins
 
 from ..expressions.judge import ticks_ended
+from ..protocol.breakpoints import BreakpointHit
 from ..protocol.json_text import decode
-from ..protocol.messages import BreakpointHit, Links, MessageTypes, WebSocketMessage
+from ..protocol.messages import Links, MessageTypes, WebSocketMessage
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.publishing import Receipt
 from ..simulation.breakpoints import Breakpoints

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Raw
 
 from ..protocol.codec import malformed
+from ..protocol.control_payloads import Gap
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import FOREIGN, decode
-from ..protocol.messages import ORDERED_CONTROL, Gap, MessageTypes, RawMessage, WebSocketMessage
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, WebSocketMessage
 from ..recordings.index import SegmentSummary
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.snapshot import SnapshotBuilder

@@ -19,9 +19,11 @@ from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
 from ..core.arguments import path as checked_path
 from ..core.portal import Portal
+from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, DeclaredCommand, no_such_character, refusal, wrong_argument
+from ..protocol.control_payloads import RunState, SnapshotCharacter
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Command, CommandSpec, MessageTypes, RunState, SnapshotCharacter
+from ..protocol.messages import MessageTypes
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.request import Reply, Request, over

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 from msgspec import Raw
 
 from ..protocol.commands import wrong_argument
+from ..protocol.control_payloads import Snapshot, SnapshotCharacter
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, Snapshot, SnapshotCharacter
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
 from ..recordings.index import SegmentSummary, moment_of, own_clock
 from ..recordings.manifest import span_of
 from ..recordings.segment_reader import SegmentFolder

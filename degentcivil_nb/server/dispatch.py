@@ -13,18 +13,12 @@ from typing import Final, NamedTuple
 from msgspec import Raw, structs
 
 from ..monitoring.interfaces import Monitor, NullMonitor
+from ..protocol.command_payloads import Command, CommandResult, CommandSpec
 from ..protocol.commands import refusal, require_role, unknown_command
+from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import (
-    Command,
-    CommandResult,
-    CommandSpec,
-    MessageTypes,
-    RawMessage,
-    RunState,
-    WebSocketMessage,
-)
+from ..protocol.messages import MessageTypes, RawMessage, WebSocketMessage
 from .interfaces import CommandHandler, Requester
 from .peers.closing import message_of
 from .stream.publishing import Receipt

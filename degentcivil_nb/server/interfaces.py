@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..protocol.messages import ClientInfo, Command, CommandResult, CommandSpec, WebSocketMessage
+from ..protocol.command_payloads import Command, CommandResult, CommandSpec
+from ..protocol.control_payloads import ClientInfo
+from ..protocol.messages import WebSocketMessage
 
 
 class CommandHandler(Protocol):

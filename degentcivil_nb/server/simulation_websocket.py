@@ -19,8 +19,10 @@ from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
 from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
+from ..protocol.command_payloads import NO_DEADLINE, WITHDRAW, CommandSpec
+from ..protocol.control_payloads import Hello, RunState
 from ..protocol.errors import ConnectFailed
-from ..protocol.messages import NO_DEADLINE, WITHDRAW, CommandSpec, Hello, RunState, WebSocketMessage
+from ..protocol.messages import WebSocketMessage
 from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
 from .entrance.admission import Admission

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from ..core.counting import counted
 from ..expressions.conditions import compile_condition
+from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
+from ..protocol.control_payloads import ClientInfo
 from ..protocol.errors import CommandError
-from ..protocol.messages import BreakpointRow, BreakpointSpec, ClientInfo
 
 if TYPE_CHECKING:
     from ..store.event_store import EventStore

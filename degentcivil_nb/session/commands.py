@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..core import progress
+from ..protocol.command_payloads import CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown
-from ..protocol.messages import CommandResult
 from ..simulation.probe import calls_checkpoints_here
 from ..store.arguments import wait_s
 

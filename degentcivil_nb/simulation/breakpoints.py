@@ -15,17 +15,10 @@ from ..core.text_of import text_of
 from ..expressions.conditions import Condition, compile_condition
 from ..expressions.judge import Judge, Match, Rule
 from ..expressions.parser import ConditionError
+from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
-from ..protocol.messages import (
-    BreakpointHit,
-    BreakpointRow,
-    BreakpointRows,
-    BreakpointSpec,
-    ClientInfo,
-    Links,
-    MessageTypes,
-    SnapshotCharacter,
-)
+from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
+from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
 from .log_text import LogText
 from .methods.publishing import Publish, Ticking

@@ -16,9 +16,12 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from ..core.wakeup import Wakeup
+from ..protocol.breakpoints import BreakpointHit
+from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
+from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import BreakpointHit, Command, CommandSpec, Links, RunState
+from ..protocol.messages import Links
 from ..server.stream.publishing import Matched, Receipt
 from .anytime import AnytimeWorker
 from .command_queue import CommandQueue, Later

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..protocol.messages import MessageTypes, RunState
+from ..protocol.control_payloads import RunState
+from ..protocol.messages import MessageTypes
 from ..server.stream.publishing import Matched
 
 

@@ -17,7 +17,8 @@ from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
-from ..protocol.messages import Links, RunState
+from ..protocol.control_payloads import RunState
+from ..protocol.messages import Links
 from ..server.entrance.auth import WebSocketAuth
 from ..server.stream.publishing import Receipt
 from .barrier import Barrier

@@ -15,10 +15,11 @@ from msgspec import Raw
 from ..core.plain import plain
 from ..core.shortening import shortened
 from ..core.text_of import text_of
+from ..protocol.command_payloads import CommandResult
 from ..protocol.commands import DeclaredCommand, refusal
+from ..protocol.control_payloads import ClientInfo, RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode
-from ..protocol.messages import ClientInfo, CommandResult, RunState
 from ..server.dispatch import Change
 
 log = logging.getLogger("degentcivil_nb.simulation")

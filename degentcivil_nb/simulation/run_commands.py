@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import RunState
 from .current_run import CurrentRun
 from .pace import Pace
 from .request import DEFERRED, Request

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import RunState
 from .request import Request
 
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from ..core.plain import plain
 from ..protocol.commands import no_such_character, wrong_argument
+from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import CharacterId, MessageTypes, RunState
+from ..protocol.messages import CharacterId, MessageTypes
 from ..server.dispatch import Change
 from ..server.stream.publishing import Receipt
 from . import payloads

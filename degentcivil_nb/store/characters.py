@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import SnapshotCharacter
+from ..protocol.control_payloads import SnapshotCharacter
 from .changes import Changes
 from .columns import Dictionary
 from .schema import NAT, Codes, Ints, timestamps, to_ns

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import BreakpointRow, Gap, MessageTypes, RunState, Snapshot, SnapshotCharacter
+from ..protocol.breakpoints import BreakpointRow
+from ..protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
+from ..protocol.messages import MessageTypes
 from .schema import SECOND, Ints, timestamps
 
 REMEMBERED: Final = 256  # run states with their commands: far more than are awaited at a time

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from ..protocol.json_text import FOREIGN
-from ..protocol.messages import MessageTypes, StateChange
+from ..protocol.messages import MessageTypes
+from ..protocol.stream_payloads import StateChange
 from .changes import CharacterLists, changes_in, departed, merged, named_in, no_previous_states
 from .characters import AttributeNames, CharacterTable
 from .checkpoints import Checkpoints

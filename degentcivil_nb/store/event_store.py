@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..protocol.messages import BreakpointRow, RunState
+from ..protocol.breakpoints import BreakpointRow
+from ..protocol.control_payloads import RunState
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts

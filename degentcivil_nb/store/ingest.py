@@ -12,17 +12,9 @@ from msgspec import Raw
 
 from ..protocol.codec import character_of
 from ..protocol.json_text import FOREIGN
-from ..protocol.messages import (
-    ErrorPayload,
-    EventNotification,
-    GameLlmCall,
-    Links,
-    LlmCall,
-    MessageTypes,
-    RawMessage,
-    StateChange,
-)
+from ..protocol.messages import Links, MessageTypes, RawMessage
 from ..protocol.repairing import repair
+from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .changes import NO_CODES, CharacterLists
 from .characters import AttributeNames
 from .columns import Dictionary

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from ..protocol.messages import BreakpointRow, Links
+from ..protocol.breakpoints import BreakpointRow
+from ..protocol.messages import Links
 from .arguments import LongTime, Moment, Names
 from .characters import AttributeNames, CharacterColumns
 from .columns import Dictionary

@@ -10,8 +10,9 @@ import msgspec
 import pandas as pd
 
 from ..protocol.json_text import FOREIGN
-from ..protocol.messages import GameLlmCall, LlmCall, MessageTypes
+from ..protocol.messages import MessageTypes
 from ..protocol.repairing import repair
+from ..protocol.stream_payloads import GameLlmCall, LlmCall
 
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode

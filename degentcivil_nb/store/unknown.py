@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 from msgspec.structs import fields
 
 from ..core.names import did_you_mean
-from ..protocol.messages import ErrorPayload, EventNotification, GameLlmCall, LlmCall, MessageTypes, StateChange
+from ..protocol.messages import MessageTypes
+from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .schema import EVENT_COLUMNS
 
 PACKAGE: Final = __name__.partition(".")[0]

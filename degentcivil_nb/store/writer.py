@@ -11,10 +11,12 @@ from typing import Final
 import numpy as np
 from msgspec import Raw
 
+from ..protocol.breakpoints import BreakpointRows
 from ..protocol.codec import malformed
+from ..protocol.control_payloads import Gap, RunState, Snapshot
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import ORDERED_CONTROL, BreakpointRows, Gap, MessageTypes, RawMessage, RunState, Snapshot
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
 from .arguments import Moment, moment_ns
 from .controls import ControlRow, StreamPosition
 from .derived_state import WAITING_ROWS

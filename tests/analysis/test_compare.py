@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import degentcivil_nb as dc
-from degentcivil_nb.protocol.messages import Gap, RawMessage
+from degentcivil_nb.protocol.control_payloads import Gap
+from degentcivil_nb.protocol.messages import RawMessage
 from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
 
 

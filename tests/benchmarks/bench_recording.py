@@ -29,8 +29,10 @@ from websockets.typing import Subprotocol
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.core.portal import Portal
 from degentcivil_nb.protocol.codec import decode_frames, encode_batch
+from degentcivil_nb.protocol.control_payloads import Hello, Resumed, Snapshot
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.messages import Hello, RawMessage, Resumed, Snapshot, StateChange
+from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.protocol.stream_payloads import StateChange
 from degentcivil_nb.recordings.recorder import Recorder
 from degentcivil_nb.session.recording import open_recording
 from degentcivil_nb.store.event_store import EventStore

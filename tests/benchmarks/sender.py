@@ -15,8 +15,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.protocol.codec import encode_batch
+from degentcivil_nb.protocol.control_payloads import Hello, Resumed, Snapshot
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.messages import Hello, RawMessage, Resumed, Snapshot, WebSocketMessage
+from degentcivil_nb.protocol.messages import RawMessage, WebSocketMessage
 from tests.support.paths import ROOT
 
 STATES = ("IDLE", "MOVE", "PLAN", "ACT", "CHATING", "TRADE")

@@ -14,7 +14,7 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.cli import app as cli
-from degentcivil_nb.protocol.messages import Gap
+from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from tests.cli.test_cli import first_line, free_port, run, started, unread
 from tests.support.run_helpers import HOSTILE, record_town, told, write_recording

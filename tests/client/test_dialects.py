@@ -10,9 +10,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.errors import CommandError, ConnectFailed
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import Gap, WebSocketMessage
+from degentcivil_nb.protocol.messages import WebSocketMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from tests.support.client_helpers import Collector, following, scripted
 from tests.support.dialect_servers import BUILDINGS, CHARACTERS, GameServer, GuideServer

@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 
 from degentcivil_nb.client import frame_connection as connection_module
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.messages import Hello, Resumed, Snapshot
+from degentcivil_nb.protocol.control_payloads import Hello, Resumed, Snapshot
 from tests.support.client_helpers import SUBPROTOCOL, Collector, following, frame, greet, scripted, serving, stay
 from tests.support.waiting import eventually
 

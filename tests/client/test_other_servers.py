@@ -12,8 +12,9 @@ from websockets.asyncio.server import ServerConnection
 import degentcivil_nb as dc
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.codec import decode_frames
+from degentcivil_nb.protocol.control_payloads import Gap, Hello, Resume, Resumed, Snapshot
 from degentcivil_nb.protocol.errors import ConnectFailed
-from degentcivil_nb.protocol.messages import Gap, Hello, RawMessage, Resume, Resumed, Snapshot
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.protocol.receiver import StreamReceiver
 from tests.support.client_helpers import following, frame, greet, scripted, stay
 from tests.support.dialect_servers import CHARACTERS, GameServer, GuideServer

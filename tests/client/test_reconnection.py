@@ -13,9 +13,11 @@ from websockets.asyncio.server import ServerConnection
 
 from degentcivil_nb.client.circuit_breaker import Circuit, retry_delays
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult
+from degentcivil_nb.protocol.control_payloads import Gap, Hello, Resume
 from degentcivil_nb.protocol.errors import CommandError, ConnectFailed, OutcomeUnknown
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import Command, CommandResult, Gap, Hello, RawMessage, Resume
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
 from tests.support.client_helpers import Collector, following, frame, greet, scripted, stay

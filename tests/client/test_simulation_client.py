@@ -16,20 +16,11 @@ import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult, CommandSpec, ErrorInfo
+from degentcivil_nb.protocol.control_payloads import Heartbeat, Hello, Resumed, RunState, Snapshot
 from degentcivil_nb.protocol.errors import CommandError, ConnectFailed, OutcomeUnknown
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import (
-    Command,
-    CommandResult,
-    CommandSpec,
-    ErrorInfo,
-    Heartbeat,
-    Hello,
-    RawMessage,
-    Resumed,
-    RunState,
-    Snapshot,
-)
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from tests.support.client_helpers import Collector, following, frame, scripted, serving, stay
 from tests.support.waiting import eventually

@@ -12,8 +12,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult, CommandSpec
 from degentcivil_nb.protocol.errors import ConnectFailed
-from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec
 from degentcivil_nb.server.peers.error_handler import ErrorHandler
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.client_helpers import greet, scripted, stay

@@ -8,9 +8,10 @@ import pytest
 from msgspec import Raw
 
 from degentcivil_nb.protocol.codec import decode_frames, encode_batch
+from degentcivil_nb.protocol.control_payloads import Gap, Heartbeat, Hello, Resume, Resumed, RunState, Snapshot
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import Gap, Heartbeat, Hello, RawMessage, Resume, Resumed, RunState, Snapshot
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.protocol.receiver import StreamReceiver, gap_message, plan_resume
 from degentcivil_nb.protocol.resume import ResumePlan
 

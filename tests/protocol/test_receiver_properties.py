@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import Raw, Struct
 
+from degentcivil_nb.protocol.control_payloads import Gap, Heartbeat, Hello, Resumed, RunState, Snapshot
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import Gap, Heartbeat, Hello, RawMessage, Resumed, RunState, Snapshot
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.protocol.receiver import StreamReceiver, gap_message, plan_resume
 
 EXAMPLES = int(os.environ.get("DC_STREAM_EXAMPLES", "60"))

@@ -15,7 +15,8 @@ import pytest
 from msgspec import Raw
 
 import degentcivil_nb as dc
-from degentcivil_nb.protocol.messages import Gap, RawMessage, RunState, Snapshot, SnapshotCharacter
+from degentcivil_nb.protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.replay.tape import Playhead, Tape
 from tests.support.recording_helpers import written

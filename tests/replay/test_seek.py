@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import degentcivil_nb as dc
-from degentcivil_nb.protocol.messages import SnapshotCharacter
+from degentcivil_nb.protocol.control_payloads import SnapshotCharacter
 from degentcivil_nb.recordings import index as survey
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder

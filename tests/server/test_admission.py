@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from degentcivil_nb.protocol.messages import Command, CommandResult, CommandSpec
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult, CommandSpec
 from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.entrance.auth import Token, WebSocketAuth
 from degentcivil_nb.server.entrance.connection_pool import ConnectionPool

@@ -15,17 +15,11 @@ from msgspec import Raw
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult, CommandSpec
+from degentcivil_nb.protocol.control_payloads import ClientInfo, RunState
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import (
-    ClientInfo,
-    Command,
-    CommandResult,
-    CommandSpec,
-    RawMessage,
-    RunState,
-    WebSocketMessage,
-)
+from degentcivil_nb.protocol.messages import RawMessage, WebSocketMessage
 from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
-from degentcivil_nb.protocol.messages import RunState
+from degentcivil_nb.protocol.control_payloads import RunState
 from tests.support.client_helpers import following, never_again
 from tests.support.fault_proxy import FaultProxy
 from tests.support.server_helpers import publish, serving, v1

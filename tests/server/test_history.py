@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from degentcivil_nb.protocol.codec import decode_frames
+from degentcivil_nb.protocol.control_payloads import Resume
 from degentcivil_nb.protocol.json_text import encode
-from degentcivil_nb.protocol.messages import Resume, WebSocketMessage
+from degentcivil_nb.protocol.messages import WebSocketMessage
 from degentcivil_nb.server.stream.frames import Filter, Frames
 from degentcivil_nb.server.stream.history import History
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from degentcivil_nb.monitoring.interfaces import NullMonitor
+from degentcivil_nb.protocol.control_payloads import RunState
 from degentcivil_nb.protocol.errors import WebSocketError
-from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, RunState, WebSocketMessage
+from degentcivil_nb.protocol.messages import CONTROL, MessageTypes, WebSocketMessage
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.server.stream.publishing import StreamPublisher
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder

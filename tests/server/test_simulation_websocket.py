@@ -16,8 +16,9 @@ from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
 from degentcivil_nb.monitoring.websocket_debugger import WebSocketDebugger
+from degentcivil_nb.protocol.control_payloads import RunState
 from degentcivil_nb.protocol.errors import ConnectFailed, WebSocketError
-from degentcivil_nb.protocol.messages import RunState, WebSocketMessage
+from degentcivil_nb.protocol.messages import WebSocketMessage
 from degentcivil_nb.server.entrance.auth import WebSocketAuth
 from degentcivil_nb.server.entrance.tls import local_tls
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket

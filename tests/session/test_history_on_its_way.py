@@ -9,7 +9,7 @@ from websockets.asyncio.server import ServerConnection
 
 import degentcivil_nb as dc
 from degentcivil_nb.core.portal import Portal
-from degentcivil_nb.protocol.messages import Hello, Resumed, Snapshot
+from degentcivil_nb.protocol.control_payloads import Hello, Resumed, Snapshot
 from degentcivil_nb.simulation.probe import SimulationProbe
 from tests.support.client_helpers import frame, scripted, stay
 from tests.support.waiting import until

@@ -6,7 +6,8 @@ from websockets.asyncio.server import ServerConnection
 
 import degentcivil_nb as dc
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.messages import Heartbeat, RawMessage, RunState
+from degentcivil_nb.protocol.control_payloads import Heartbeat, RunState
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.simulation import SimulationProbe
 from tests.support.client_helpers import following, frame, scripted, serving
 from tests.support.waiting import eventually, until

@@ -10,7 +10,8 @@ import pytest
 from msgspec import Raw
 
 import degentcivil_nb as dc
-from degentcivil_nb.protocol.messages import Gap, RawMessage
+from degentcivil_nb.protocol.control_payloads import Gap
+from degentcivil_nb.protocol.messages import RawMessage
 from tests.support.run_helpers import HOSTILE, leave_open, record_town, told, write_recording
 
 

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import pytest
 from msgspec import Raw, json
 
+from degentcivil_nb.protocol.command_payloads import Command, CommandResult
 from degentcivil_nb.protocol.commands import DeclaredCommand, Role
+from degentcivil_nb.protocol.control_payloads import RunState
 from degentcivil_nb.protocol.errors import WebSocketError
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import Command, CommandResult, RunState
 from degentcivil_nb.simulation.control import Control
 
 PATIENCE_S = 5

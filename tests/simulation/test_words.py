@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from degentcivil_nb.protocol.control_payloads import Snapshot
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import RawMessage, Snapshot
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.simulation import SimulationProbe
 from tests.support.client_helpers import following
 

@@ -16,8 +16,9 @@ import psutil
 from websockets.frames import Frame, Opcode
 
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import Gap, RawMessage
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.stream.feed import BATCH_S
 from tests.soak.cuts import until
 from tests.soak.oracle import Tally

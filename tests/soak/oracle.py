@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from degentcivil_nb.client.circuit_breaker import Circuit
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.control_payloads import Gap, Resumed
 from degentcivil_nb.protocol.json_text import decode
-from degentcivil_nb.protocol.messages import Gap, RawMessage, Resumed
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.stream.history import History
 from degentcivil_nb.store.event_store import EventStore
 

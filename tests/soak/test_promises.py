@@ -15,7 +15,7 @@ import pytest
 import degentcivil_nb as dc
 from degentcivil_nb.client.incoming import V1
 from degentcivil_nb.client.simulation_client import SimulationClient
-from degentcivil_nb.protocol.messages import Hello
+from degentcivil_nb.protocol.control_payloads import Hello
 from degentcivil_nb.server.stream.history import History
 from tests.soak import between, commands, crowd, cuts, leaks
 from tests.soak.oracle import Tally

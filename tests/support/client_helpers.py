@@ -13,8 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.protocol.control_payloads import Gap, Hello, Resume, Resumed, Snapshot
 from degentcivil_nb.protocol.json_text import decode, encode
-from degentcivil_nb.protocol.messages import Gap, Hello, RawMessage, Resume, Resumed, Snapshot
+from degentcivil_nb.protocol.messages import RawMessage
 
 SUBPROTOCOL = Subprotocol("degentcivil.v1")
 

@@ -9,9 +9,10 @@ from websockets.exceptions import ConnectionClosed
 
 from ...monitoring.interfaces import Monitor, TrafficLog
 from ...protocol.codec import decode_raw
+from ...protocol.control_payloads import Resume
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode
-from ...protocol.messages import MessageTypes, RawMessage, Resume, WebSocketMessage
+from ...protocol.messages import MessageTypes, RawMessage, WebSocketMessage
 from ...protocol.rate_limits import RateLimiter
 from ..dispatch import Dispatcher, answer_to
 from .closing import message_of

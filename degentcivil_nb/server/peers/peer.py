@@ -13,8 +13,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ...monitoring.interfaces import TrafficLog
+from ...protocol.control_payloads import ClientInfo, Heartbeat
 from ...protocol.json_text import encode
-from ...protocol.messages import ClientInfo, Heartbeat, MessageTypes, WebSocketMessage
+from ...protocol.messages import MessageTypes, WebSocketMessage
 from ..entrance.connection_pool import address_of
 from ..stream.feed import Feed
 

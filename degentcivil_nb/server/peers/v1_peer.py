@@ -15,19 +15,11 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from ...monitoring.interfaces import TrafficLog
+from ...protocol.command_payloads import CommandSpec
+from ...protocol.control_payloads import Gap, Heartbeat, Hello, Resume, Resumed
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
-from ...protocol.messages import (
-    CommandSpec,
-    Gap,
-    Heartbeat,
-    Hello,
-    MessageTypes,
-    Resume,
-    Resumed,
-    WebSocketMessage,
-    error_message,
-)
+from ...protocol.messages import MessageTypes, WebSocketMessage, error_message
 from ...protocol.resume import plan_resume
 from ..stream.feed import Feed
 from ..stream.frames import Filter, understood

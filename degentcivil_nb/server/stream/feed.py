@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from ...monitoring.interfaces import Monitor
 from ...protocol.batching import BatchTiming
-from ...protocol.messages import RunState
+from ...protocol.control_payloads import RunState
 from .fair_turns import FairTurns
 from .frames import Filter, Frames
 from .history import History

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from websockets.frames import Frame, Opcode
 
 from ...protocol.codec import encode_batch
-from ...protocol.messages import NEWER_CONTROL, ORDERED_CONTROL, MessageTypes, Resume
+from ...protocol.control_payloads import Resume
+from ...protocol.messages import NEWER_CONTROL, ORDERED_CONTROL, MessageTypes
 from .history import History, HistoryEntry
 
 _CHUNK = 2_000

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...protocol.codec import with_seq
+from ...protocol.control_payloads import Gap
 from ...protocol.json_text import encode
-from ...protocol.messages import Gap, MessageTypes, WebSocketMessage
+from ...protocol.messages import MessageTypes, WebSocketMessage
 
 _COMPACT = 4096  # dropped entries before the list is shortened: one deletion for many
 _OVERHEAD = 200

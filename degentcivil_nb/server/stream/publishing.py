@@ -15,9 +15,11 @@ from ...core.plain import key_text, plain
 from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
 from ...monitoring.interfaces import Monitor
+from ...protocol.breakpoints import BreakpointRows
+from ...protocol.control_payloads import RunState
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
-from ...protocol.messages import CONTROL, BreakpointRows, Links, MessageTypes, RunState, WebSocketMessage
+from ...protocol.messages import CONTROL, Links, MessageTypes, WebSocketMessage
 from .history import History
 from .snapshot import SnapshotBuilder
 

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from ...protocol.codec import character_of
+from ...protocol.control_payloads import SnapshotCharacter
 from ...protocol.json_text import FOREIGN, encode
-from ...protocol.messages import CharacterId, MessageTypes, SnapshotCharacter, StateChange
+from ...protocol.messages import CharacterId, MessageTypes
+from ...protocol.stream_payloads import StateChange
 
 
 class _Who(Struct, gc=False):

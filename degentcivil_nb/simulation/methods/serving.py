@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ...core.portal import Portal
-from ...protocol.messages import SnapshotCharacter
+from ...protocol.control_payloads import SnapshotCharacter
 from ...server.simulation_websocket import SimulationWebSocket
 from ...server.stream.history import History
 from ...server.stream.publishing import Receipt

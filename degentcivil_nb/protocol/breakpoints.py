@@ -1,0 +1,69 @@
+"""Payloads about breakpoints: declared as a whole by each client, told to all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from .control_payloads import ClientInfo
+from .messages import MOST, Seq
+
+_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
+    """One breakpoint of a client's set, as it is declared.
+
+    It stops the run at the match number `hits` and at each one after it, `once` at that one only; with `log`, a text
+    with `{expressions}`, it tells that text instead and stops nothing. A higher `armed` sets one off anew that was
+    spent.
+    """
+
+    name: _Name
+    condition: Annotated[str, Meta(max_length=4_000)]
+    hits: Annotated[int, Meta(ge=1, le=MOST)] = 1
+    once: bool = False
+    log: Annotated[str, Meta(max_length=1_000)] | None = None
+    enabled: bool = True
+    armed: int = 0
+    at_checkpoint: bool = False
+    """Judged at each checkpoint, whatever the condition is about."""
+
+
+class BreakpointRow(Struct, frozen=True, omit_defaults=True):
+    """The state of one breakpoint: what was declared, by whom, whether it works, and how often it matched."""
+
+    name: str
+    condition: str
+    owner: ClientInfo
+    hits: int = 1
+    once: bool = False
+    log: str | None = None
+    enabled: bool = True
+    verified: bool = True
+    problem: str | None = None
+    at: int | None = None
+    """The position in the condition of the character that is wrong, from 0."""
+    count: int = 0
+    """How often it has matched."""
+    last_tick: int | None = None
+    last_character_id: str | None = None
+
+
+class BreakpointRows(Struct, frozen=True):
+    """The breakpoints of all clients."""
+
+    breakpoints: list[BreakpointRow]
+
+
+class BreakpointHit(Struct, frozen=True, omit_defaults=True):
+    """A breakpoint that the run stands at: met in `tick` by the event `seq`; at a checkpoint there is none."""
+
+    name: str
+    condition: str
+    owner: ClientInfo
+    tick: int | None = None
+    seq: Seq | None = None
+    character_id: str | None = None
+    count: int = 1
