@@ -117,6 +117,11 @@ class Control:
         return self._run.answer()
 
     @property
+    def reached(self) -> int | None:
+        """The tick of the last checkpoint, if there was one."""
+        return self._run.reached
+
+    @property
     def is_own_thread(self) -> bool:
         """Return whether the calling thread is the one that calls checkpoints, or is inside one."""
         if self.ended:

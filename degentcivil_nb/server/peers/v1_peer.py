@@ -26,7 +26,6 @@ from ..stream.frames import Filter, understood
 from .peer import Peer
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
-_OLDER: Final = Filter(controls=understood(Resume()))
 _REPLAY_S: Final = 0.5
 """How long a peer that catches up may hold a replay slot."""
 
@@ -57,7 +56,8 @@ class V1Peer(Peer):
     ) -> None:
         super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
-        self._knows_breakpoints = False
+        self._knows: frozenset[str] = understood(Resume())
+        self._older: Filter | None = Filter.older(Resume())
         self._hello = hello
         self._commands = commands
         self._resume_s = resume_s
@@ -72,7 +72,8 @@ class V1Peer(Peer):
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this connection has already resumed its stream")
         self._resume = resume
         self.client = resume.client
-        self._knows_breakpoints = MessageTypes.BREAKPOINTS in resume.capabilities
+        self._knows = understood(resume)
+        self._older = Filter.older(resume)
         self.wake()
 
     def offer_commands(self) -> None:
@@ -127,19 +128,20 @@ class V1Peer(Peer):
 
     def _wanted(self) -> Filter | None:
         """Give the filter of what is sent: for an older client also without the control types that it does not know."""
-        if self.filter is None and not self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
-            return _OLDER
+        if self.filter is None and self.feed.publisher.lists:
+            return self._older
         return self.filter
 
     def _debugging(self) -> list[bytes]:
-        """Write what the history may no longer hold of the breakpoints: which there are, and why the run stands."""
-        known = self.feed.publisher.breakpoints
-        if known is None or not self._knows_breakpoints:
-            return []
+        """Write what the history may no longer hold: who watches and stops what, and why the run stands."""
+        lists = self._lists()
         state = self.feed.status()
-        if state.reason != "breakpoint":
-            return [known]
-        return [known, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
+        if state.reason != "breakpoint" or MessageTypes.BREAKPOINTS not in self._knows:
+            return lists
+        return [*lists, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
+
+    def _lists(self) -> list[bytes]:
+        return [known for type, known in self.feed.publisher.lists.items() if type in self._knows]
 
     def _lags(self) -> bool:
         """Return whether this client is beyond its limit because it reads slowly; a burst alone does not count."""
@@ -238,9 +240,7 @@ class V1Peer(Peer):
             self.feed.monitor.update_metrics("slow_gaps")
         frames.append(self._encode(MessageTypes.RUN_STATE, state))
         self.offset, self.position = history.end, history.head
-        if self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
-            frames.append(self.feed.publisher.breakpoints)
-        for frame in frames:
+        for frame in frames + self._lists():
             await self._send(frame)
 
     def _snapshot(self) -> Iterator[bytes]:
