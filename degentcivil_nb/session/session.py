@@ -31,6 +31,7 @@ from .methods.control import ControlMethods
 from .methods.events import EventMethods
 from .methods.recording import RecordingMethods
 from .methods.seeing import SeeingMethods
+from .methods.traces import TraceMethods
 from .methods.watches import WatchMethods
 from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Subscriptions
@@ -54,6 +55,7 @@ class Session(
     EventMethods,
     RecordingMethods,
     SeeingMethods,
+    TraceMethods,
     Reader,
 ):
     """A live connection to one simulation: it answers questions, shows the run, and takes commands back.
