@@ -6,18 +6,21 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import msgspec
-import pandas as pd
 
 from ..core.plain import plain
 from ..core.progress import Progress
 from ..core.version import __version__
 from ..protocol.messages import Links, MessageTypes
-from ..store.interfaces import RunStore
 from .genai_attributes import OWN, SPOKEN, attributes_of, error_of, name_of_span
 from .otlp_values import encoded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..store.interfaces import RunStore
 
 _NUMBER: Final = {
     MessageTypes.LLM_CALL: 3,
@@ -64,7 +67,7 @@ class _Event(NamedTuple):
         return Position(trace, _digest(8, trace, self.type, str(self.row if self.seq is None else self.seq)))
 
 
-def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progress) -> pd.Series:
+def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progress) -> dict[str, Any]:
     """Write the calls, tools, chat and thoughts of a run as spans; return how many of each, and what is left out.
 
     Raises `FileExistsError` if the file exists. It appears only when it is complete, and is the same each time.
@@ -79,7 +82,7 @@ def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progres
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
-    return pd.Series(counts, dtype=object, name=target.name)
+    return counts
 
 
 class _Export:

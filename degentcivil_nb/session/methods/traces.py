@@ -48,4 +48,5 @@ class TraceMethods:
         """
         target = checked_path("path", path)
         with following("writing traces") as progress:
-            return export_otlp(self._store, target, progress)
+            counts = export_otlp(self._store, target, progress)
+        return pd.Series(counts, dtype=object, name=os.path.basename(target))  # noqa: PTH119 — of text
