@@ -68,7 +68,7 @@ class ReplayCommands(PlayingLoop):
             self._enter("running", "command")
         return self.status()
 
-    async def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> RunState:
+    async def step(self, ticks: int = 1) -> RunState:
         """Tell at once what that many ticks hold, and pause again; without ticks, that many events.
 
         Parameters
@@ -103,7 +103,7 @@ class ReplayCommands(PlayingLoop):
         self._enter("paused", "step")
         return self.status()
 
-    def set_speed(self, factor: Annotated[float, Meta(gt=0, le=MAX_SPEED)]) -> RunState:
+    def set_speed(self, factor: float) -> RunState:
         """Replay at that many times the speed of the recorded run.
 
         Parameters
@@ -116,12 +116,19 @@ class ReplayCommands(PlayingLoop):
         RunState
             How the replay is, where, and how fast.
 
+        Raises
+        ------
+        WebSocketError
+            With code 1102 if the factor is larger.
+
         Examples
         --------
         >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
         ...     watcher.set_speed(4)
         'paused' (speed 4)
         """
+        if factor > MAX_SPEED:
+            raise wrong_argument("factor", f"a replay runs at most {MAX_SPEED:,.0f} times as fast as the recorded run")
         self._head.set_speed(factor)
         return self.status()
 

@@ -123,7 +123,7 @@ class PlayingLoop:
     def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
         """Take a command from any thread and return; `reply` is called once, after its effect."""
         try:
-            declared, arguments = self._commands.admit(command, role)
+            declared, arguments = self._commands.check(command)
             if self._state.state in ("finished", "dead"):
                 raise over()
         except WebSocketError as error:

@@ -16,6 +16,7 @@ from ..core.arguments import path as checked_path
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.control_payloads import RunState
+from ..protocol.run_commands import run_commands
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.request import Request
@@ -147,8 +148,8 @@ class Replay(ReplayCommands):
         self._queue: deque[Request] = deque()
         self._current: str | None = None
         self._commands = CommandTable()
-        for function in (self.pause, self.resume, self.step, self.set_speed, self.seek):
-            self._commands.add(DeclaredCommand(function))
+        for command in [*run_commands(self), DeclaredCommand(self.seek)]:
+            self._commands.add(command)
         self._commands.add(DeclaredCommand(self.inspect, role="viewer"))
         manifest = self._tape.folder.manifest
         self._server = SimulationWebSocket(

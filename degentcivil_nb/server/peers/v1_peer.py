@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -16,11 +15,12 @@ from websockets.typing import Subprotocol
 
 from ...monitoring.interfaces import TrafficLog
 from ...protocol.command_payloads import CommandSpec
-from ...protocol.control_payloads import Gap, Heartbeat, Hello, Resume, Resumed
+from ...protocol.control_payloads import Gap, Resume, Resumed
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
 from ...protocol.messages import MessageTypes, WebSocketMessage, error_message
 from ...protocol.resume import plan_resume
+from ..run_facts import RunFacts
 from ..stream.feed import Feed
 from ..stream.frames import Filter, understood
 from .peer import Peer
@@ -44,21 +44,20 @@ class V1Peer(Peer):
         self,
         websocket: ServerConnection,
         feed: Feed,
+        facts: RunFacts,
         *,
         name: str,
         role: Callable[[], str],
         traffic: TrafficLog | None,
-        hello: Callable[[str], Hello],
         commands: Callable[[], list[CommandSpec]],
         resume_s: float = 5.0,
         max_lag: int | None = None,
         max_lag_bytes: int | None = None,
     ) -> None:
-        super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
+        super().__init__(websocket, feed, facts, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
         self._knows: frozenset[str] = understood(Resume())
         self._older: Filter | None = Filter.older(Resume())
-        self._hello = hello
         self._commands = commands
         self._resume_s = resume_s
         self._max_lag: float = math.inf if max_lag is None else max_lag
@@ -111,7 +110,7 @@ class V1Peer(Peer):
 
     async def _stream(self) -> None:
         # with all keys, defaults included, for clients written after the protocol's page
-        await self._send(self._encode(MessageTypes.HELLO, asdict(self._hello(self.role))))
+        await self._send(self._encode(MessageTypes.HELLO, asdict(self.facts.hello(self.role))))
         await self._send(self._encode(MessageTypes.COMMANDS, self._commands()))
         resume = await self._wait_for_resume()
         async with self._replay_slot():
@@ -247,15 +246,7 @@ class V1Peer(Peer):
         return self.feed.snapshot(self.filter)
 
     def _make_heartbeat(self) -> bytes:
-        feed = self.feed
-        state = feed.status()
-        now = time.time()  # wall clock: clients compute lag and offset from it
-        return self._encode(
-            MessageTypes.HEARTBEAT,
-            Heartbeat(
-                feed.epoch, self.position, state.tick, state.state, len(feed.clients), now, state.checkpoint_age_s
-            ),
-        )
+        return self._encode(MessageTypes.HEARTBEAT, self.facts.heartbeat(self.position))
 
     def _encode(self, type: str, data: Any) -> bytes:
         return encode(WebSocketMessage(type, data, self.feed.clock()))
