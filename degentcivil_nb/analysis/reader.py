@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .methods.calls import CallQuestions
-from .methods.characters import CharacterQuestions
+from .methods.findings import FindingQuestions
 from .methods.stops import StopQuestions
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 
-class Reader(CharacterQuestions, CallQuestions, StopQuestions):
+class Reader(FindingQuestions, StopQuestions):
     """The questions about a run, answered by one store; every returned frame belongs to the caller."""
 
     _store: RunStore

@@ -40,6 +40,7 @@ from .arguments import (
     remark,
     say,
 )
+from .findings import findings
 from .recordings import export, info, record, replay
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "TOKEN_VARIABLE", "USAGE", "Failure", "WrongUsage", "main", "read_token"]
@@ -175,7 +176,7 @@ def tail(
 
 # --- the app -------------------------------------------------------------------------------------------------------
 
-COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, export)
+COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, findings, export)
 
 
 def build_app() -> App:

@@ -31,11 +31,8 @@ from .methods.control import ControlMethods
 from .methods.events import EventMethods
 from .methods.recording import RecordingMethods
 from .methods.seeing import SeeingMethods
-from .methods.traces import TraceMethods
-from .methods.watches import WatchMethods
 from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Subscriptions
-from .watches import SessionWatches
 
 if TYPE_CHECKING:
     from ..widgets.panels import Panels
@@ -47,17 +44,7 @@ SILENT_S: Final = 20.0
 logger = logging.getLogger("degentcivil_nb.session")
 
 
-class Session(
-    ControlMethods,
-    BreakpointMethods,
-    WatchMethods,
-    CommandMethods,
-    EventMethods,
-    RecordingMethods,
-    SeeingMethods,
-    TraceMethods,
-    Reader,
-):
+class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, RecordingMethods, SeeingMethods, Reader):
     """A live connection to one simulation: it answers questions, shows the run, and takes commands back.
 
     Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
@@ -120,7 +107,6 @@ class Session(
         self._breakpoints = SessionBreakpoints(
             self._commands, self._store, self._client.info, lambda: (self._client.run_state, self._client.tick)
         )
-        self._watches = SessionWatches(self._commands, self._store, self._client.info)
         self._connections = 0
         self._closed = False
         self._status = SessionStatus(
@@ -236,13 +222,18 @@ class Session(
             parts.append(client.last_error)
         return f"<Session {self.url}: {', '.join(parts)}>"
 
+    def _quiet_s(self) -> float:
+        client = self._client
+        running = run_as_stored(self._store, client).state in (None, "running", "pausing")
+        age = client.message_age_s if client.checkpoint_age_s is None else client.checkpoint_age_s
+        return (age or 0.0) if running and client.state == "live" else 0.0
+
     def _note_change(self) -> None:
         """Add a line to the journal; called on the portal's thread at each change of the connection."""
         client = self._client
         if client.state == "live" and client.reconnects > self._connections:
             self._connections = client.reconnects
             self._breakpoints.declare_again()
-            self._watches.declare_again()
         reason = client.last_error if client.state != "live" else None
         dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
         self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))

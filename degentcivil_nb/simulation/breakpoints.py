@@ -14,19 +14,22 @@ from msgspec.structs import replace
 from ..core.text_of import text_of
 from ..expressions.conditions import Condition, compile_condition
 from ..expressions.judge import Judge, Match, Rule
-from ..expressions.parser import TOTALS, ConditionError
+from ..expressions.parser import ConditionError
 from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
 from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
-from .declared import LOOK_S, DeclaredSets
 from .log_text import LogText
 from .methods.publishing import Publish, Ticking
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
+GONE_S: Final = 60.0
+"""How long breakpoints outlive the connection of their owner."""
+LOOK_S: Final = 5.0
+"""How often absent owners are looked for."""
 TELL_S: Final = 0.2
 """How long a new count waits for others before it is told."""
 MOST: Final = 200
@@ -148,11 +151,11 @@ class Breakpoints:
         self._present = present
         self._later = later
         self._changed = changed
+        self._clock = clock
         self._lock = threading.Lock()
         self._setting = threading.Lock()
-        self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
-        self._followed = NO_NAMES  # what else of the town is asked for
-        self._follows = False
+        self._sets: dict[str, list[Breakpoint]] = {}
+        self._gone: dict[str, float] = {}
         self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
         self._told = True  # whether all that changed is told or about to be
         self._looking = False
@@ -160,12 +163,12 @@ class Breakpoints:
     @property
     def any(self) -> bool:
         """Say whether there are any that messages have to pass."""
-        return self._follows or any(point.is_on for point in self._sets)
+        return any(point.is_on for points in self._sets.values() for point in points)
 
     def rows(self) -> list[BreakpointRow]:
         """List all of all clients."""
         with self._lock:
-            return [point.row() for point in self._sets]
+            return [point.row() for points in self._sets.values() for point in points]
 
     # --- being set -----------------------------------------------------------------------------------------------
 
@@ -175,41 +178,24 @@ class Breakpoints:
         if len({spec.name for spec in breakpoints}) < len(breakpoints):
             raise wrong_argument("breakpoints", "two of them have the same name")
         with self._setting:
-            others = len(self._sets.of_others(owner.id))
+            others = sum(len(points) for id, points in self._sets.items() if id != owner.id)
             if others + len(breakpoints) > MOST:
                 raise wrong_argument("breakpoints", f"there are {others} of others, and at most {MOST} in all")
             with self._lock:
-                self._sets.put(owner.id, [self._renewed(spec, owner) for spec in breakpoints])
+                self._sets[owner.id] = [self._renewed(spec, owner) for spec in breakpoints]
+                self._gone.pop(owner.id, None)
                 self._install()
-            self._begin()
+            self._changed()  # from here on messages pass through here; what was before is asked for
+            if self._judge.names or self.any:
+                self.seed()
             self.tell()
             if not self._looking:
                 self._looking = True
                 self._later(LOOK_S, self._look)
-            return [to_builtins(point.row()) for point in self._sets.of(owner.id)]
-
-    def _begin(self) -> None:
-        self._changed()  # from here on messages pass through here; what was before is asked for
-        if self._judge.names or self.any:
-            self.seed()
-
-    def follow(self, conditions: Iterable[Condition]) -> None:
-        """Keep of the town what these ask for, too."""
-        conditions = list(conditions)
-        with self._setting:
-            with self._lock:
-                self._followed = NO_NAMES.union(*(condition.names for condition in conditions))
-                self._follows = any(condition.detectors or condition.names - TOTALS for condition in conditions)
-                self._install()
-            self._begin()
-
-    def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
-        """Give the value of an expression as things stand: of one character, of each that it is about, or of nobody."""
-        with self._lock:
-            return self._judge.values(condition, character_id, tick)
+            return [to_builtins(point.row()) for point in self._sets[owner.id]]
 
     def _renewed(self, spec: BreakpointSpec, owner: ClientInfo) -> Breakpoint:
-        for point in self._sets.of(owner.id):
+        for point in self._sets.get(owner.id, ()):
             if point.spec.name == spec.name and point.is_same_as(spec):
                 point.spent = point.spent and spec.armed <= point.spec.armed
                 point.spec, point.owner = spec, owner
@@ -218,12 +204,12 @@ class Breakpoints:
 
     def _install(self) -> None:
         """Judge what is on; under the lock."""
-        rules = [
+        self._judge.set_rules(
             Rule(point.condition, point, point.spec.at_checkpoint, NO_NAMES if point.log is None else point.log.names)
-            for point in self._sets
+            for points in self._sets.values()
+            for point in points
             if point.is_on and point.condition is not None
-        ]
-        self._judge.set_rules(rules, self._followed)
+        )
 
     def seed(self) -> None:
         """Take what is known of the characters whom no message has told of yet."""
@@ -241,8 +227,15 @@ class Breakpoints:
 
     def look_after(self, present: set[str]) -> None:
         """Take note of who is connected now."""
+        now = self._clock()
         with self._lock:
-            if not self._sets.look_after(present):
+            for id in list(self._sets):
+                if id in present:
+                    self._gone.pop(id, None)
+                elif now - self._gone.setdefault(id, now) >= GONE_S:
+                    del self._sets[id], self._gone[id]
+                    self._told = False
+            if self._told:
                 return
             self._install()
         self._changed()
@@ -317,8 +310,9 @@ class Breakpoints:
     def start_over(self) -> None:
         """Forget what is known of the characters, and ask for them anew: a replay has gone to another moment."""
         with self._lock:
-            for point in self._sets:
-                point.condition = None if point.condition is None else point.condition.fresh()
+            for points in self._sets.values():
+                for point in points:
+                    point.condition = None if point.condition is None else point.condition.fresh()
             self._judge.forget()
             self._install()
         self.seed()

@@ -14,7 +14,6 @@ from ...server.stream.history import History
 from ...server.stream.publishing import Receipt
 from ..breakpoints import Breakpoints
 from ..control import Control
-from ..watches import Watches
 from .publishing import PublishingMethods
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -28,7 +27,6 @@ class ServingMethods(PublishingMethods):
 
     control: Control
     breakpoints: Breakpoints
-    watches: Watches
     _server: SimulationWebSocket
     _portal: Portal
     _replacing: asyncio.Lock
@@ -149,11 +147,6 @@ class ServingMethods(PublishingMethods):
             log.warning("the server at %s did not answer: %s", self.url, error)
         return self._server.feed.present.names()
 
-    def _judge(self, tick: int) -> None:
-        """Judge a checkpoint, before the run stops there."""
-        self.breakpoints.checkpoint(tick)
-        self.watches.checkpoint(tick)
-
     def _characters_now(self) -> list[SnapshotCharacter]:
         try:
             self.flush()
@@ -186,9 +179,8 @@ class ServingMethods(PublishingMethods):
             self._route()
             await old.close()
             await self._server.start()
-            for declared in (self.breakpoints, self.watches):
-                if declared.rows():
-                    declared.tell()
+            if self.breakpoints.rows():
+                self.breakpoints.tell()
 
     def stats(self) -> dict[str, float | None]:
         """Count what was told, and what became of it.

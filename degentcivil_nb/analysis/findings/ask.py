@@ -1,0 +1,66 @@
+"""The question `findings()`, for sessions and recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from ...core.names import did_you_mean
+from ...protocol.control_payloads import RunState
+from ...protocol.errors import WebSocketError
+from ...protocol.json_text import decode
+from ...protocol.messages import MessageTypes
+from ...store.arguments import Moment, Names, moment_ns, names_of
+from ...store.interfaces import RunStore
+from .evidence import Evidence
+from .find import RULES, find
+from .finding import finding_table
+
+Thresholds = Mapping[str, Mapping[str, Any]]
+
+
+def findings_of(
+    evidence: Evidence, kind: Names = None, *, since: Moment = None, thresholds: Thresholds | None = None
+) -> pd.DataFrame:
+    """Return the frame of `findings()`; `since` leaves out what was over before.
+
+    Raises `ValueError` for an unknown kind or threshold, with the nearest known one.
+    """
+    kinds = names_of(kind)
+    for name in kinds or ():
+        if name not in RULES:
+            raise ValueError(
+                f"there is no finding {name!r}{did_you_mean(name, RULES)}; the kinds are {', '.join(RULES)}"
+            )
+    table = finding_table(find(evidence, kinds, thresholds))
+    if since is None:
+        return table
+    newest = int(evidence.times[-1]) if len(evidence.times) else None
+    limit = np.datetime64(moment_ns(since, newest), "ns")
+    goes_on = table["until"].isna().to_numpy()
+    return table[goes_on | (table["until"].to_numpy("M8[ns]") >= limit)].reset_index(drop=True)
+
+
+def pauses(store: RunStore) -> list[tuple[int, int]]:
+    """List from when to when the run was paused, in nanoseconds since 1970; the last pause may go on for ever."""
+    found: list[tuple[int, int]] = []
+    since: int | None = None
+    for control in store.control_rows(0, store.next_row + 1):
+        if control.type != MessageTypes.RUN_STATE:
+            continue
+        try:
+            state = decode(RunState, control.data).state
+        except WebSocketError:  # it has a row in errors() already
+            continue
+        if state == "paused":
+            since = control.time if since is None else since
+        elif since is not None:
+            found.append((since, control.time))
+            since = None
+    return found if since is None else [*found, (since, FOR_EVER)]
+
+
+FOR_EVER: Final = 1 << 62

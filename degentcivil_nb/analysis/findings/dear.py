@@ -1,0 +1,72 @@
+"""Characters, kinds of prompts and models that cost a multiple of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from .calls import about_group, name_of_group
+from .evidence import Evidence
+from .finding import Finding
+from .statistics import groups_of
+
+KIND: Final = "dear"
+FACTORS: Final = {"character_id": 1.0, "prompt_type": 2.5, "model": 2.5}
+"""Kinds of prompts and models differ by nature, characters do not: what a multiple is for each, in the given factor."""
+
+
+def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator[Finding]:
+    """Find who or what spends a multiple of what the others of its sort do.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The run.
+    factor : float
+        How many times the others' median a character must spend in all; a kind of prompt or a model must cost 2.5
+        times that in each call.
+    least : int
+        Calls at least.
+    """
+    calls = evidence.calls
+    cost, what, form = _price(calls)
+    if cost is None:
+        return
+    told: set[int] = set()
+    for column, more in FACTORS.items():
+        groups = list(groups_of(calls[column].astype(object).where(calls[column].notna(), None).tolist()))
+        groups = [(value, places[~np.isnan(cost[places])]) for value, places in groups]
+        groups = [(value, places) for value, places in groups if len(places) >= least]
+        of_all = column == "character_id"
+        sizes = np.array([cost[places].sum() if of_all else cost[places].mean() for _, places in groups])
+        for at, (value, places) in enumerate(groups):
+            others = np.delete(sizes, at)
+            if len(others) < 2 or sizes[at] <= factor * more * max(float(np.median(others)), 1e-12):
+                continue
+            if sizes[at] <= 2 * float(others.max()) or set(places.tolist()) <= told:
+                continue  # the others spread as far, or it is told already
+            told |= set(places.tolist())
+            rows = calls.index[places[np.argsort(-cost[places], kind="stable")]].tolist()
+            each = "in all" if of_all else "a call"
+            text = (
+                f"{name_of_group(column, value).capitalize() if column != 'character_id' else value} costs "
+                f"{form.format(sizes[at])} {what} {each}, {sizes[at] / max(float(np.median(others)), 1e-12):.1f} times "
+                f"the median of the others ({form.format(float(np.median(others)))})"
+            )
+            yield about_group(evidence, KIND, "info", text, column, value, rows)
+
+
+def _price(calls: pd.DataFrame) -> tuple[np.ndarray | None, str, str]:
+    """Give each call's price in US dollars, or in tokens where no cost was told."""
+    if not len(calls):
+        return None, "", ""
+    cost = calls["cost_usd"].to_numpy(float, na_value=np.nan)
+    if not np.isnan(cost).all() and np.nansum(cost) > 0:
+        return cost, "US$", "{:,.4g}"
+    tokens = calls["prompt_tokens"].to_numpy(float, na_value=np.nan)
+    more = calls["completion_tokens"].to_numpy(float, na_value=np.nan)
+    total = np.where(np.isnan(tokens) & np.isnan(more), np.nan, np.nan_to_num(tokens) + np.nan_to_num(more))
+    return (None, "", "") if np.isnan(total).all() else (total, "tokens", "{:,.0f}")

@@ -1,0 +1,74 @@
+"""One thing that is wrong in a run, and the table of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")
+MOST_ROWS: Final = 100
+"""Rows that a finding names as evidence at most; the text says how many there are in all."""
+COLUMNS: Final = ("kind", "severity", "character_id", "since", "until", "since_tick", "rows", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: of which kind, whose, since when, and the events that show it."""
+
+    kind: str
+    severity: Severity
+    text: str
+    rows: Sequence[int]
+    since: int
+    """When it began, in nanoseconds since 1970."""
+    until: int | None = None
+    """When it was over; None where it goes on."""
+    since_tick: int | None = None
+    character_id: str | None = None
+    subject: str = ""
+    """What else it is about, such as a model: findings of one kind, character and subject are one."""
+
+
+def fold(findings: Iterable[Finding]) -> list[Finding]:
+    """Join the findings of one kind, character and subject; the earliest begins, and the latest says until when."""
+    groups: dict[tuple[str, str | None, str], list[Finding]] = {}
+    for found in findings:
+        groups.setdefault((found.kind, found.character_id, found.subject), []).append(found)
+    return [_joined(sorted(group, key=lambda found: found.since)) for group in groups.values()]
+
+
+def _joined(group: list[Finding]) -> Finding:
+    first, last = group[0], group[-1]
+    if len(group) == 1:
+        return first
+    ends = [found.until for found in group]
+    severity = min((found.severity for found in group), key=SEVERITIES.index)
+    until = None if None in ends else max(end for end in ends if end is not None)
+    rows = list(dict.fromkeys(row for found in group for row in found.rows))
+    text = f"{last.text} ({len(group)} times in all)"
+    return replace(first, severity=severity, until=until, rows=rows, text=text)
+
+
+def finding_table(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Make the frame of `findings()`: sorted by severity, those that go on first, then the newest."""
+    sort = lambda found: (SEVERITIES.index(found.severity), found.until is not None, -found.since)  # noqa: E731
+    rows = sorted(findings, key=sort)
+    until = np.array([np.iinfo(np.int64).min if found.until is None else found.until for found in rows], np.int64)
+    return pd.DataFrame(
+        {
+            "kind": pd.Series([found.kind for found in rows], dtype="str"),
+            "severity": pd.Categorical([found.severity for found in rows], SEVERITIES, ordered=True),
+            "character_id": pd.Series([found.character_id for found in rows], dtype="str"),
+            "since": pd.DatetimeIndex(np.array([found.since for found in rows], "M8[ns]")).tz_localize("UTC"),
+            "until": pd.DatetimeIndex(until.view("M8[ns]")).tz_localize("UTC"),
+            "since_tick": pd.array([found.since_tick for found in rows], dtype="Int64"),
+            "rows": pd.Series([list(found.rows[:MOST_ROWS]) for found in rows], dtype="object"),
+            "text": pd.Series([found.text for found in rows], dtype="str"),
+        },
+        columns=list(COLUMNS),
+    )

@@ -1,0 +1,39 @@
+"""Answers that are no JSON where JSON is usual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from .calls import about_group, name_of_group, telling_groups
+from .evidence import Evidence
+from .finding import Finding
+
+KIND: Final = "malformed"
+
+
+def malformed(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio: float = 2.0) -> Iterator[Finding]:
+    """Find models, kinds of prompts and characters whose answers are malformed far more often than the others'.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The run.
+    least : int
+        Malformed answers at least.
+    surprise : float
+        How unlikely so many are by the share of the others, as -log10 of the probability.
+    ratio : float
+        How many times the share of the others at least.
+    """
+    calls = evidence.calls
+    if not len(calls) or "malformed" not in calls:
+        return
+    hit = calls["malformed"].fillna(False).to_numpy(bool)
+    for column, value, places in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
+        of = int((calls[column] == value).sum())
+        text = (
+            f"{len(places):,} of {of:,} answers of {name_of_group(column, value)} are malformed: "
+            "they are no JSON, which is usual there"
+        )
+        yield about_group(evidence, KIND, "warning", text, column, value, calls.index[places].tolist())

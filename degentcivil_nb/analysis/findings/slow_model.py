@@ -1,0 +1,73 @@
+"""Models that answer far slower than before, or than the other models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .calls import about_group
+from .evidence import Evidence
+from .finding import Finding
+from .statistics import Floats, groups_of
+
+KIND: Final = "slow_model"
+
+
+def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stretch: int = 12) -> Iterator[Finding]:
+    """Find stretches of a model's calls that are far slower than its other calls, and models slower than the others.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The run.
+    factor : float
+        How many times the median latency of the model's other calls; towards other models it must be twice that.
+    least : int
+        Slow calls at least.
+    stretch : int
+        Calls of which the median is looked at.
+    """
+    calls = evidence.calls
+    if not len(calls):
+        return
+    latency = calls["latency_s"].to_numpy(float, na_value=np.nan)
+    known = ~np.isnan(latency)
+    models = calls["model"].astype(object).where(calls["model"].notna().to_numpy() & known, None).tolist()
+    groups = list(groups_of(models))
+    for model, places in groups:
+        took = latency[places]
+        rest = latency[known & (calls["model"] != model).to_numpy(bool)]
+        if len(rest) >= least and len(took) >= least and np.median(took) > 2 * factor * np.median(rest):
+            text = f"Model {model} takes {np.median(took):.3g} s for an answer; the others take {np.median(rest):.3g} s"
+            yield about_group(evidence, KIND, "warning", text, "model", model, calls.index[places].tolist())
+            continue
+        yield from _stretches(evidence, model, places, took, factor, least, stretch)
+
+
+def _stretches(
+    evidence: Evidence, model: str, places: npt.NDArray[np.intp], took: Floats, factor: float, least: int, stretch: int
+) -> Iterator[Finding]:
+    if len(took) < 2 * stretch:
+        return
+    usually = min(float(np.median(third)) for third in np.array_split(took, 3))  # it may be slow for most of the run
+    windows = np.lib.stride_tricks.sliding_window_view(took, stretch)
+    lows = np.quantile(windows, 0.3, axis=1)  # most of the window is slow, not one call of it
+    slow = np.zeros(len(took), np.bool_)
+    for start in np.flatnonzero(lows > factor * usually).tolist():
+        slow[start : start + stretch] = True
+    slow &= took > factor * usually
+    if int(slow.sum()) < least:
+        return
+    at = places[slow]
+    rows = evidence.calls.index[at].tolist()
+    goes_on = bool(slow[-stretch:].any())
+    until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, rows[-1])])
+    verb = "takes" if goes_on else "took"
+    text = (
+        f"Model {model} {verb} {np.median(took[slow]):.3g} s for an answer in {len(rows):,} calls; "
+        f"usually it takes {usually:.3g} s"
+    )
+    yield about_group(evidence, KIND, "warning", text, "model", model, rows, until)

@@ -1,0 +1,180 @@
+"""What is wrong in a run is found, is about the right one, and healthy runs are left in peace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+import degentcivil_nb as dc
+from degentcivil_nb.analysis.findings.evidence import Evidence
+from degentcivil_nb.analysis.findings.find import RULES, find
+from degentcivil_nb.analysis.findings.finding import COLUMNS
+from degentcivil_nb.cli import app as cli
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.store.event_store import EventStore
+from tests.support.planted_runs import FAULTS, START, Held, PlantedTown
+from tests.support.run_helpers import HOSTILE, told, write_recording
+
+SEEDS = (101, 102)  # others than those on which the thresholds were tuned
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("malformed", "rejected")])
+def test_a_planted_fault_is_found_where_it_was_planted(fault: str, seed: int) -> None:
+    town = PlantedTown(seed, characters=16, ticks=500, fault=fault)
+    found = town.run().findings(fault)
+    assert len(found), f"{fault} in {town.victim} since tick {town.planted_at}"
+    if town.culprit is not None:
+        assert town.culprit in found["character_id"].tolist()
+        mine = found[found["character_id"] == town.culprit].iloc[0]
+        assert town.victim in mine["text"]
+
+
+@pytest.mark.parametrize("seed", (201, 202, 203))
+def test_a_healthy_town_is_left_in_peace(seed: int) -> None:
+    found = PlantedTown(seed, characters=20, ticks=600).run().findings()
+    assert found["text"].to_list() == []
+
+
+def test_each_kind_of_fault_has_a_rule_and_each_rule_a_planted_fault() -> None:
+    assert set(FAULTS) == set(RULES)
+
+
+def test_an_empty_run_has_no_findings_and_the_same_columns() -> None:
+    found = Held(EventStore()).findings()
+    assert len(found) == 0
+    assert found.columns.to_list() == list(COLUMNS)
+
+
+def lives(**states: list[tuple[int, str]]) -> Held:
+    """Make a run of characters that change their states at these ticks."""
+    changes = sorted((tick, who, state) for who, life in states.items() for tick, state in life)
+    store = EventStore()
+    for number, (tick, who, state) in enumerate(changes, 1):
+        data = {"character_id": who, "new_state": state}
+        store.append([RawMessage("state_change", Raw(encode(data)), START + tick, number, tick)], START + tick, "e")
+    return Held(store)
+
+
+def to_and_fro(stop: int, *, start: int = 0) -> list[tuple[int, str]]:
+    return [(tick, ("A", "B")[tick % 2]) for tick in range(start, stop)]
+
+
+def test_a_state_that_nobody_leaves_is_no_place_to_be_stuck() -> None:
+    """The dead, the recovered and the happy stay as they are."""
+    healthy = lives(a=to_and_fro(300), b=[*to_and_fro(50), (50, "DEAD")], c=[*to_and_fro(80), (80, "DEAD")])
+    assert healthy.findings("stuck").empty
+
+
+def test_what_is_over_says_until_when() -> None:
+    run = lives(a=to_and_fro(400), b=[*to_and_fro(50), *to_and_fro(400, start=200)])
+    stuck = run.findings("stuck").iloc[0]
+    assert (stuck["character_id"], stuck["since_tick"], stuck["severity"]) == ("b", 49, "warning")
+    assert stuck["until"] == run.events(where="character_id == 'b' and tick == 200")["time"].item()
+    assert run.findings("stuck", since="-50s").empty
+    assert len(run.findings("stuck", since="-300s")) == 1
+
+
+def test_the_evidence_is_a_row_of_the_run() -> None:
+    run = lives(a=to_and_fro(400), b=to_and_fro(50))
+    (row,) = run.findings("stuck")["rows"].item()
+    assert run.payload(row)["character_id"] == "b"
+
+
+def test_a_stay_without_the_call_that_others_have_waits_for_the_model() -> None:
+    store = EventStore()
+    number = 0
+
+    def tell(type: str, tick: int, **data: Any) -> None:
+        nonlocal number
+        number += 1
+        store.append([RawMessage(type, Raw(encode(data)), START + tick, number, tick)], START + tick, "e")
+
+    for tick in range(300):
+        for who in ("a", "b") if tick < 60 else ("a",):
+            if tick % 2:
+                tell("llm_call", tick, character_id=who, prompt_type="PLAN", response="{}", latency_s=0.5)
+            tell("state_change", tick, character_id=who, new_state=("MOVE", "PLAN")[tick % 2 == 0])
+    found = Held(store).findings(["stuck", "waiting_for_model"])
+    assert found["kind"].to_list() == ["stuck"]  # MOVE follows the answer: nothing is awaited
+    tell("state_change", 300, character_id="b", new_state="PLAN")
+    for tick in range(300, 500):
+        if tick % 2:
+            tell("llm_call", tick, character_id="a", prompt_type="PLAN", response="{}", latency_s=0.5)
+        tell("state_change", tick, character_id="a", new_state=("MOVE", "PLAN")[tick % 2 == 0])
+    waiting = Held(store).findings("waiting_for_model")
+    assert waiting["character_id"].to_list() == ["b"]
+
+
+def test_a_pause_is_no_stall() -> None:
+    town = PlantedTown(7, characters=6, ticks=120, fault="stalled")
+    run = town.run()
+    since, until = (
+        int(run.events(where=f"tick == {tick}")["time"].iloc[0].value)
+        for tick in (town.planted_at - 1, town.planted_at)
+    )
+    assert find(Evidence(run), ["stalled"])
+    assert not find(Evidence(run, pauses=[(since, until)]), ["stalled"])
+
+
+def test_a_live_run_without_a_checkpoint_is_stalled() -> None:
+    run = PlantedTown(7, characters=6, ticks=120).run()
+    (stalled,) = find(Evidence(run, silent_s=500.0), ["stalled"])
+    assert (stalled.until, stalled.severity) == (None, "error")
+
+
+def test_an_unknown_kind_or_threshold_is_refused_with_the_nearest() -> None:
+    run = Held(EventStore())
+    with pytest.raises(ValueError, match="did you mean 'stuck'"):
+        run.findings("stukc")
+    with pytest.raises(ValueError, match="stuck has no threshold 'leest'; it has least, factor"):
+        run.findings(thresholds={"stuck": {"leest": 3}})
+    with pytest.raises(ValueError, match="must be a number"):
+        run.findings(thresholds={"stuck": {"least": True}})
+
+
+def test_thresholds_move_what_is_found() -> None:
+    run = lives(a=to_and_fro(400), b=to_and_fro(390))
+    assert run.findings("stuck").empty
+    assert run.findings("stuck", thresholds={"stuck": {"least": 5}})["character_id"].to_list() == ["b"]
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "", " ", "constructor", "\u0000", "😀" * 300])
+def test_hostile_names_and_words_break_nothing(name: str) -> None:
+    store = EventStore()
+    for number in range(1, 200):
+        who = name if number < 30 else "a"
+        data = {"character_id": who, "new_state": f"{name}{number % 2}", "location": name}
+        store.append([RawMessage("state_change", Raw(encode(data)), START + number, number, number)], START, "e")
+        call = {"character_id": who, "prompt": name, "response": name, "model": name, "prompt_type": name}
+        store.append([RawMessage("llm_call", Raw(encode(call)), START + number, None, number)], START, "e")
+        said = {"character_id": who, "receivers": [name], "content": name}
+        store.append([RawMessage("chat_message", Raw(encode(said)), START + number, None, number)], START, "e")
+        wrong = {"code": 5, "message": name}
+        store.append([RawMessage("error", Raw(encode(wrong)), START + number, None, number)], START, "e")
+    assert len(Held(store).findings())
+
+
+def test_the_shell_says_what_is_wrong_and_its_exit_code_that_something_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = [
+        told("state_change", {"character_id": who, "new_state": state}, seq=0, timestamp=START + tick, tick=tick)
+        for tick, who, state in sorted(
+            [(tick, "a", state) for tick, state in to_and_fro(300)]
+            + [(tick, "b", state) for tick, state in to_and_fro(50)]
+        )
+    ]
+    numbered = [RawMessage(one.type, one.data, one.timestamp, seq, one.tick) for seq, one in enumerate(messages, 1)]
+    path = write_recording(tmp_path / "run", numbered)
+    assert cli.main(["findings", str(path)]) == cli.FAILED
+    assert "b is in state B for" in capsys.readouterr().out
+    assert cli.main(["findings", str(path), "--kind", "gap"]) == cli.OK
+    assert capsys.readouterr().out == "nothing found\n"
+    assert cli.main(["findings", str(path), "--kind", "gpa"]) != cli.OK
+    with dc.open_recording(path) as recording:
+        assert recording.findings("stuck")["character_id"].to_list() == ["b"]
