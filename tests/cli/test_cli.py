@@ -101,8 +101,8 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
 def test_help_and_version_say_what_there_is() -> None:
     code, out, _ = run("--help")
     assert code == cli.OK
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")][:7] == [
-        "lab", "demo", "tail", "record", "replay", "info", "export",
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")][:8] == [
+        "lab", "demo", "tail", "record", "replay", "info", "findings", "export",
     ]  # fmt: skip
     assert "Exit codes: 0 done" in out
     assert run("--version")[1] == f"degentcivil-nb {__version__}\n"
