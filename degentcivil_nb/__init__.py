@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .session.recording import Recording, open_recording
     from .session.runs import Runs, open_runs
     from .session.session import Session
+    from .session.traces import import_traces
     from .simulation.probe import SimulationProbe
 
 
@@ -42,6 +43,7 @@ _HOMES = {
     ".session.session": ("Session",),
     ".session.recording": ("Recording", "open_recording"),
     ".session.runs": ("Runs", "open_runs"),
+    ".session.traces": ("import_traces",),
     ".analysis.compare": ("Comparison", "compare"),
     ".demo.local_server": ("LocalServer", "start_local_server"),
     ".replay.replay": ("Replay", "start_replay"),
@@ -99,6 +101,7 @@ __all__ = [
     "WebSocketMessage",
     "compare",
     "connect",
+    "import_traces",
     "open_recording",
     "open_runs",
     "start_local_server",

@@ -45,7 +45,12 @@ SLOW = (
     "recordings/test_recording_dialects.py",
 )
 """Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
-QUICK = ("end_to_end/test_guide.py", "end_to_end/test_packaging.py", "end_to_end/test_tasks.py")
+QUICK = (
+    "adapters/test_traces.py",
+    "end_to_end/test_guide.py",
+    "end_to_end/test_packaging.py",
+    "end_to_end/test_tasks.py",
+)
 """What is quick all the same."""
 SLOW_TIMEOUT_S = 600.0
 """What a slow test may take, also beside others' work; `timeout` in pyproject.toml is for the quick ones."""

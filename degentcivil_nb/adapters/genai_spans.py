@@ -56,8 +56,8 @@ class Call(NamedTuple):
 
 def kind_of(attributes: Mapping[str, Any]) -> str | None:
     """Say whether a span is that of a `model`, a `tool` or an `agent`; `None` for any other."""
-    operation = attributes.get("gen_ai.operation.name")
-    if operation in _MODEL_OPERATIONS or attributes.get("llm.request.type") in _MODEL_OPERATIONS:
+    operation, request = (_word(attributes.get(name)) for name in ("gen_ai.operation.name", "llm.request.type"))
+    if operation in _MODEL_OPERATIONS or request in _MODEL_OPERATIONS:
         return "model"
     if operation == "execute_tool":
         return "tool"
@@ -67,6 +67,10 @@ def kind_of(attributes: Mapping[str, Any]) -> str | None:
     if kind == "CHAIN" and '"langgraph_node"' in str(attributes.get("metadata")):
         return "agent"
     return _KINDS.get(kind)
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def agent_of(name: str, attributes: Mapping[str, Any]) -> str | None:
@@ -152,7 +156,7 @@ def messages_of(span: Span, names: Iterable[str], flat: Iterable[str], *, answer
     """Give messages as a list of roles and parts, wherever a span keeps them."""
     whole = first(span.attributes, names)
     if whole is not None:
-        return _messages(_decoded(whole), "assistant" if answers else "user")
+        return as_messages(_decoded(whole), "assistant" if answers else "user")
     for prefix in flat:
         spread = _unflattened(span.attributes, prefix)
         if spread:
@@ -162,12 +166,13 @@ def messages_of(span: Span, names: Iterable[str], flat: Iterable[str], *, answer
         if name.startswith("gen_ai.") and (name in _SAID_OUT) == answers:
             content = first(told, ("gen_ai.prompt", "gen_ai.completion", "content", "message", "body"))
             if content is not None:
-                found += _messages(_decoded(content), name.split(".")[1])
+                found += as_messages(_decoded(content), name.split(".")[1])
     whole = None if found else first(span.attributes, _LAST[answers])
-    return found if whole is None else _messages(_decoded(whole), "assistant" if answers else "user")
+    return found if whole is None else as_messages(_decoded(whole), "assistant" if answers else "user")
 
 
-def _messages(value: Any, role: str) -> list[dict[str, Any]]:
+def as_messages(value: Any, role: str) -> list[dict[str, Any]]:
+    """Return any value as a list of messages with roles and parts; what is no message is the text of one."""
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         value = value["messages"]
     if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):

@@ -9,21 +9,36 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
+from ..core.text_of import class_name, text_of
 from ..simulation.acting import who_acts
-from ..simulation.probe import SimulationProbe
 from .genai_spans import Span, agent_of, kind_of, read_call, read_group_message, read_said, read_tool
 
 log = logging.getLogger("degentcivil_nb.adapters")
 
 _MOST: Final = 10_000
 """Spans that are remembered, so that those that end later find who acts; and tool calls, to find their cause."""
+_DEEPEST: Final = 1_000
+"""Parents that are looked at outwards."""
+_NAME: Final = 200
+"""Characters of a span's name that an error quotes."""
 _WORK, _IDLE, _STATES = "WORK", "IDLE", {"model": "MODEL", "tool": "TOOL"}
 _NO_CONTENT: Final = (
     "the spans of models hold no prompts and answers: most instrumentations record them only with "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, or their own option"
 )
+
+
+class Telling(Protocol):
+    """The methods of a probe that tell what spans hold."""
+
+    def state_change(self, character_id: Any, new_state: Any, /) -> Any: ...
+    def event(self, event_type: Any, data: Any, /) -> Any: ...
+    def error(self, code: Any, message: Any, /, *, character_id: Any = None) -> Any: ...
+    def llm_call(self, *arguments: Any, **details: Any) -> Any: ...
+    def tool_call(self, *arguments: Any, **details: Any) -> Any: ...
+    def said(self, character_id: Any, receivers: Any, content: Any, /, *, channel: Any, id: Any) -> Any: ...
 
 
 class _Seen(NamedTuple):
@@ -45,8 +60,10 @@ class ProbeSpanProcessor:
 
     Parameters
     ----------
-    probe
+    probe : SimulationProbe
         What shows the run.
+    remembered : int
+        Spans that are remembered, so that those that end later find who acts.
 
     Examples
     --------
@@ -64,8 +81,9 @@ class ProbeSpanProcessor:
     ['emma']
     """
 
-    def __init__(self, probe: SimulationProbe) -> None:
+    def __init__(self, probe: Telling, *, remembered: int = _MOST) -> None:
         self._probe = probe
+        self._most = remembered
         self._seen: OrderedDict[tuple[int, int], _Seen] = OrderedDict()
         self._tools: OrderedDict[str, str] = OrderedDict()
         self._talks: OrderedDict[tuple[int, int], tuple[Any, Any]] = OrderedDict()
@@ -98,8 +116,11 @@ class ProbeSpanProcessor:
     def _quietly(self, tell: Callable[[Any], None], span: Any) -> None:
         try:
             tell(span)
-        except Exception:  # the last boundary to the program
+        except Exception as error:  # the last boundary to the program
             log.exception("a span could not be told, and the program goes on")
+            name = text_of(getattr(span, "name", None))[:_NAME]
+            text = f"the span {name!r} cannot be read: {class_name(type(error))}: {text_of(error)}"
+            self._probe.error("SPAN_UNREADABLE", text)
 
     # --- spans ---------------------------------------------------------------------------------------------------
 
@@ -107,7 +128,7 @@ class ProbeSpanProcessor:
         key = _key(span.context)
         parent = None if span.parent is None else _key(span.parent)
         with self._lock:
-            _keep(self._seen, key, _Seen(span, parent, who_acts()))
+            self._keep(self._seen, key, _Seen(span, parent, who_acts()))
         kind = kind_of(span.attributes or {})
         if kind is not None:
             agent = self._agent(key)
@@ -119,7 +140,7 @@ class ProbeSpanProcessor:
         kind, agent = kind_of(attributes), self._agent(key)
         spoken = read_group_message(attributes)
         if spoken is not None:
-            self._probe.said(spoken[0], [], spoken[1], channel="group")
+            self._probe.said(spoken[0], [], spoken[1], channel="group", id=f"{_text(key)}:said")
         if kind is not None:
             plain = _plain(span, attributes)
             if kind == "model":
@@ -141,7 +162,7 @@ class ProbeSpanProcessor:
         outer = self._nearest(key, "model")
         if outer is not None:  # one request seen by two instrumentations: the inner one is the request itself
             with self._lock:
-                _keep(self._covered, outer, None)
+                self._keep(self._covered, outer, None)
         if covered:
             return
         call = read_call(span)
@@ -151,10 +172,20 @@ class ProbeSpanProcessor:
         id = _text(key)
         causes = [self._tools[tool] for tool in call.given_tools if tool in self._tools]
         self._remember_talk(key, call.details)
+        missing = self._missing(key, call.details.get("prompt"), call.details.get("response"))
+        if missing:
+            call.details["missing"] = missing
         self._probe.llm_call(agent, **call.details, id=id, cause=causes[0] if len(causes) == 1 else causes or None)
         with self._lock:
             for tool in call.asked_tools:
-                _keep(self._tools, tool, id)
+                self._keep(self._tools, tool, id)
+
+    def _missing(self, key: tuple[int, int], *content: Any) -> list[str]:
+        """Say what a span lacks: the parent that it names, what went in and came out."""
+        seen = self._seen.get(key)
+        parent = None if seen is None else seen.parent
+        lacks_parent = parent is not None and parent not in self._seen
+        return ["parent"] * lacks_parent + ["content"] * all(value is None for value in content)
 
     def _remember_talk(self, key: tuple[int, int], details: dict[str, Any]) -> None:
         """Remember what an agent asked first and was answered last: what it was told, and what it says in the end."""
@@ -164,17 +195,20 @@ class ProbeSpanProcessor:
         if around is not None:
             with self._lock:
                 first, _ = self._talks.get(around, (None, None))
-                _keep(self._talks, around, (first or details.get("prompt"), details.get("response")))
+                self._keep(self._talks, around, (first or details.get("prompt"), details.get("response")))
 
     def _tell_tool(self, key: tuple[int, int], span: Span, agent: Any, attributes: dict[str, Any]) -> None:
         tool = attributes.get("gen_ai.tool.call.id")
         cause = self._tools.get(tool) if isinstance(tool, str) else None
         told = read_tool(span)
         id = _text(key)
+        missing = self._missing(key, told["arguments"], told["result"])
+        if missing:
+            told["missing"] = missing
         self._probe.tool_call(agent, told.pop("name"), **told, id=id, cause=cause)
         if isinstance(tool, str):
             with self._lock:
-                _keep(self._tools, tool, id)
+                self._keep(self._tools, tool, id)
 
     def _tell_agent(self, key: tuple[int, int], span: Span, agent: Any) -> None:
         asked, answered = read_said(span)
@@ -186,21 +220,25 @@ class ProbeSpanProcessor:
         if agent is None:
             return
         if other is not None and other != agent and asked is not None:
-            self._probe.said(other, [agent], asked, channel="invoke_agent")
+            self._probe.said(other, [agent], asked, channel="invoke_agent", id=f"{_text(key)}:asked")
         if answered is not None:
-            self._probe.said(
-                agent, [] if other is None or other == agent else [other], answered, channel="invoke_agent"
-            )
+            receivers = [] if other is None or other == agent else [other]
+            self._probe.said(agent, receivers, answered, channel="invoke_agent", id=f"{_text(key)}:said")
         if span.error is not None:
             self._probe.error("AGENT_FAILED", f"{span.name}: {span.error}", character_id=agent)
+
+    def _keep(self, known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+        known[key] = value
+        if len(known) > self._most:
+            known.popitem(last=False)
 
     # --- who is around -------------------------------------------------------------------------------------------
 
     def _agent(self, key: tuple[int, int] | None) -> Any:
         """Give the nearest agent from a span outwards; else who acted where the outermost known span began."""
         actor = None
-        while key is not None:
-            seen = self._seen.get(key)
+        for _ in range(_DEEPEST):
+            seen = None if key is None else self._seen.get(key)
             if seen is None:
                 break
             agent = seen.agent if seen.span is None else agent_of(seen.span.name, seen.span.attributes or {})
@@ -214,7 +252,9 @@ class ProbeSpanProcessor:
         """Give the nearest span of a kind around this one, with nothing of another kind in between."""
         seen = self._seen.get(key)
         outer = None if seen is None else seen.parent
-        while outer is not None and (seen := self._seen.get(outer)) is not None:
+        for _ in range(_DEEPEST):
+            if outer is None or (seen := self._seen.get(outer)) is None:
+                break
             found = seen.kind if seen.span is None else kind_of(seen.span.attributes or {})
             if found == kind:
                 return outer
@@ -225,9 +265,10 @@ class ProbeSpanProcessor:
 
     def _state_after(self, key: tuple[int, int], kind: str) -> str:
         """Give the state that an agent goes back to when a span of its own ends."""
-        if kind != "agent":
-            return _WORK
         outer = self._nearest(key, "agent")
+        if kind != "agent":
+            ended = outer is not None and self._seen[outer].span is None  # what it began may end after the agent itself
+            return _IDLE if ended else _WORK
         return _WORK if outer is not None and self._agent(outer) == self._agent(key) else _IDLE
 
 
@@ -237,12 +278,6 @@ def _key(context: Any) -> tuple[int, int]:
 
 def _text(key: tuple[int, int]) -> str:
     return f"{key[0]:032x}:{key[1]:016x}"
-
-
-def _keep(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    known[key] = value
-    if len(known) > _MOST:
-        known.popitem(last=False)
 
 
 def _plain(span: Any, attributes: dict[str, Any]) -> Span:

@@ -19,6 +19,7 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     MessageTypes.TOOL_CALL: {"name": TEXT, "arguments": ANY, "result": ANY, "latency_s": NUMBER, "error": TEXT},
     MessageTypes.THOUGHT: {"kind": TEXT, "text": ANY, "evidence": ANY},
     MessageTypes.MEASURE: {"name": TEXT, "value": ANY},
+    MessageTypes.WATCH: {"name": TEXT, "value": ANY},
 }
 """The columns of each kind, all of them keys of its payload, and their types."""
 

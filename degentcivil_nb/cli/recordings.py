@@ -189,18 +189,30 @@ def _shown(value: Any) -> str:
 
 def export(
     path: RecordingPath,
-    out: Annotated[Path, Parameter(help="a new file: OUT.parquet, OUT.csv or OUT.jsonl")],
+    out: Annotated[Path, Parameter(help="a new file: OUT.parquet, OUT.csv, OUT.jsonl or OUT.otlp.jsonl")],
     /,
 ) -> int:
     """Write a recording as one file.
 
-    In CSV, texts that a spreadsheet would calculate get an apostrophe in front.
+    In CSV, texts that a spreadsheet would calculate get an apostrophe in front. OUT.otlp.jsonl holds calls, tools,
+    chat and thoughts as OpenTelemetry traces.
     """
     from ..recordings.export import export_recording
 
+    if out.name.lower().endswith(".otlp.jsonl"):
+        return _export_traces(path, out)
     try:
         lines = export_recording(path, out)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     say(f"{_shown(out)}: {lines:,} lines")
+    return OK
+
+
+def _export_traces(path: Path, out: Path) -> int:
+    from ..session.recording import open_recording
+
+    written = open_recording(path).export_otlp(out)
+    left_out = ", ".join(f"{count:,} {name}" for name, count in written["left_out"].items())
+    say(f"{_shown(out)}: {written['spans']:,} spans" + (f"; no spans, and left out: {left_out}" if left_out else ""))
     return OK

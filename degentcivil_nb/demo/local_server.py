@@ -6,28 +6,23 @@ import logging
 import ssl as ssl_module
 import threading
 import time
-import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from ..core import lifetime
 from ..core.arguments import flag, positive_number, text, text_or_none, whole_number
 from ..core.counting import counted
-from ..protocol.command_payloads import Command, CommandResult
-from ..protocol.messages import MessageTypes, WebSocketMessage
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
-from ..simulation import payloads
 from ..simulation.probe import SimulationProbe
 from . import faults
+from .injected_faults import FaultInjection
 from .town import Town
 
 log = logging.getLogger("degentcivil_nb.demo")
 
 HOST: Final = "127.0.0.1"
 _STOP_S: Final = 10.0
-_ANSWER_S: Final = 10.0
 
 
 def start_local_server(
@@ -89,7 +84,7 @@ def start_local_server(
     )
 
 
-class LocalServer:
+class LocalServer(FaultInjection):
     """A demo town with a probe; events and faults of a real simulation can be injected.
 
     Made by `start_local_server`. It is a context manager, stopped by `stop()` and at the interpreter's exit.
@@ -241,255 +236,3 @@ class LocalServer:
             f"<LocalServer {self.url}: {counted(len(self.town.people), 'character')}, "
             f"{self.probe.run_state} at tick {self.town.tick}>"
         )
-
-    # --- injected events -----------------------------------------------------------------------------------------
-
-    def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an event into the stream, as if the town had told it.
-
-        Parameters
-        ----------
-        event_type : str
-            What kind of event it is.
-        data : any, optional
-            Its inner value.
-        character_id : str, optional
-            Whose event it is.
-
-        Returns
-        -------
-        WebSocketMessage
-            The message as it was sent; `.seq` is its position in the stream.
-
-        Raises
-        ------
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, paused=True) as town:
-        ...     message = town.inject_event("market_day", {"bread": 3})
-        ...     message.type, message.data["data"]
-        ('event_notification', {'bread': 3})
-        """
-        return self._inject(
-            MessageTypes.EVENT_NOTIFICATION, payloads.event(event_type, data, self._clock(), character_id)
-        )
-
-    def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> WebSocketMessage:
-        """Put a change of state into the stream, as if the town had told it. The town's own character does not change.
-
-        Parameters
-        ----------
-        character_id : str
-            Whose state it is.
-        new_state : str
-            The state from now on.
-        location : str, optional
-            Where the character is. Left out, it stays where it was.
-
-        Returns
-        -------
-        WebSocketMessage
-            The message as it was sent; `.seq` is its position in the stream.
-
-        Raises
-        ------
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, seed=1, paused=True) as town:
-        ...     message = town.inject_state_change("emma", "BARGAIN", "Gallery")
-        ...     message.data["previous_state"], message.data["new_state"]
-        ('IDLE', 'BARGAIN')
-        """
-        previous = self.probe.states.get(character_id)
-        payload = payloads.state_change(character_id, new_state, location, previous, self._clock())
-        sent = self._inject(MessageTypes.STATE_CHANGE, payload)
-        self.probe.states[character_id] = new_state
-        return sent
-
-    def inject_character_update(self, character_id: str, **attributes: Any) -> WebSocketMessage:
-        """Put attributes of a character into the stream, as if the town had told them.
-
-        Parameters
-        ----------
-        character_id : str
-            Whose attributes they are.
-        **attributes
-            Names and values; they are merged over what is known of the character.
-
-        Returns
-        -------
-        WebSocketMessage
-            The message as it was sent; `.seq` is its position in the stream.
-
-        Raises
-        ------
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, paused=True) as town:
-        ...     town.inject_character_update("emma", money=12, mood="calm").data
-        {'character_id': 'emma', 'money': 12, 'mood': 'calm'}
-        """
-        return self._inject(MessageTypes.CHARACTER_UPDATE, {"character_id": character_id, **attributes})
-
-    def inject_error(self, code: int, message: str, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an error into the stream, as if the town had told it.
-
-        Parameters
-        ----------
-        code : int
-            The error's code, such as 1004.
-        message : str
-            What went wrong.
-        character_id : str, optional
-            Whose error it is.
-
-        Returns
-        -------
-        WebSocketMessage
-            The message as it was sent; `.seq` is its position in the stream.
-
-        Raises
-        ------
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, paused=True) as town:
-        ...     message = town.inject_error(1004, "planner failed", character_id="emma")
-        ...     message.data["code"], message.data["message"]
-        (1004, 'planner failed')
-        """
-        return self._inject(MessageTypes.ERROR, payloads.error(code, message, character_id))
-
-    def inject_llm_call(
-        self, character_id: str | None = None, *, prompt_type: str = "TEST", **details: Any
-    ) -> WebSocketMessage:
-        """Put a call of a language model into the stream, as if the town had told it.
-
-        Parameters
-        ----------
-        character_id : str, optional
-            Whose call it is.
-        prompt_type : str
-            What the call was for.
-        **details
-            The keywords of `SimulationProbe.llm_call`: `prompt`, `response`, `model`, `latency_s` (seconds), `error` …
-
-        Returns
-        -------
-        WebSocketMessage
-            The message as it was sent; `.seq` is its position in the stream.
-
-        Raises
-        ------
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, paused=True) as town:
-        ...     message = town.inject_llm_call("emma", prompt="What now?", response="sleep", latency_s=0.4)
-        ...     message.data["response"], message.data["latency_s"]
-        ('sleep', 0.4)
-        """
-        return self._inject(MessageTypes.LLM_CALL, payloads.llm_call(character_id, prompt_type, **details))
-
-    def _inject(self, type: str, data: dict[str, Any]) -> WebSocketMessage:
-        self._require_running()
-        message = WebSocketMessage(type, data, self._clock(), tick=self.probe.control.tick)
-        return self.probe.portal.call(self.probe.server.publish_now, message, timeout=_ANSWER_S)
-
-    def _require_running(self) -> None:
-        if self._stopped:
-            raise RuntimeError("this server was stopped; start another with start_local_server()")
-
-    # --- injected faults -----------------------------------------------------------------------------------------
-
-    def inject_fault(self, kind: str, **options: Any) -> int:
-        """Do to the connected clients what a network, a server or a simulation might do.
-
-        Parameters
-        ----------
-        kind : {"malformed", "disconnect", "stall", "flood", "restart"}
-            ``"malformed"`` sends frames that are no messages, ``"disconnect"`` cuts connections, ``"stall"`` has the
-            server stand still, ``"flood"`` publishes many events of type ``flood``, and ``"restart"`` has the server go
-            down and come back at the same port under a new epoch.
-        **options
-            Of ``"malformed"``: `kinds`, some of ``faults.MALFORMED`` (default all), and `count`, how many of each (1).
-            Of ``"disconnect"``: `which`, the number of one connection (default all), `clean`, close properly instead
-            (`False`), and its `code` (1012). Of ``"stall"``: `seconds` (2.0). Of ``"flood"``: `rate`, events per second
-            (10,000), `seconds` (1.0) and `wait`, return when all are published (`True`).
-
-        Returns
-        -------
-        int
-            The number of frames sent, connections cut, clients held up, events published, or clients that were
-            connected.
-
-        Raises
-        ------
-        ValueError
-            If there is no such kind of fault.
-        TypeError
-            If the kind has no such option.
-        RuntimeError
-            If the server was stopped.
-
-        Examples
-        --------
-        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as session:
-        ...     frames = town.inject_fault("malformed", kinds="not_json")
-        ...     event = session.wait_for("error", after=-1)
-        ...     frames, event["code"]
-        (1, 1001)
-        """
-        handlers: dict[str, Callable[..., int]] = {
-            "malformed": self._malformed,
-            "disconnect": self._disconnect,
-            "stall": self._stall,
-            "flood": self._flood,
-            "restart": self._restart,
-        }
-        if kind not in handlers:
-            raise ValueError(f"there is no fault {kind!r}; there are {', '.join(handlers)}")
-        self._require_running()
-        return handlers[kind](**options)
-
-    def _malformed(self, *, kinds: str | Sequence[str] | None = None, count: int = 1) -> int:
-        chosen = faults.chosen_kinds(kinds)
-        return self.probe.portal.call(faults.send_malformed, self.probe.server, chosen, count, timeout=_ANSWER_S)
-
-    def _disconnect(self, *, which: int | None = None, clean: bool = False, code: int = 1012) -> int:
-        return self.probe.portal.call(faults.disconnect, self.probe.server, which, clean, code, timeout=_ANSWER_S)
-
-    def _stall(self, *, seconds: float = 2.0) -> int:
-        self.probe.portal.submit(faults.stall, seconds)
-        return len(self.probe.server.clients)
-
-    def _flood(self, *, rate: float = 10_000, seconds: float = 1.0, wait: bool = True) -> int:
-        flood = faults.Flood(self.probe, rate, seconds)
-        self._floods = [*(other for other in self._floods if other.alive), flood]
-        return flood.wait() if wait else flood.total
-
-    def _restart(self) -> int:
-        clients = len(self.probe.server.clients)
-        self.probe.restart_server()
-        self._announce_again()
-        return clients
-
-    def _announce_again(self) -> None:
-        """Publish all characters to the new server, on the town's own thread if it is running."""
-        answered: Future[CommandResult] = Future()
-        self.probe.control.submit(str(uuid.uuid4()), Command("announce"), "debugger", answered.set_result)
-        if not answered.result(_ANSWER_S + 1).ok:
-            self.town.announce()

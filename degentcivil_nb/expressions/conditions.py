@@ -90,6 +90,13 @@ class Condition:
             message = f"{detector.function} is judged at checkpoints: it is for break_when() and matches()"
             raise mistake(self.text, detector.at, message)
 
+    def refuse_moves(self, message: str) -> None:
+        """Raise `ValueError` with this message where it asks what an event changed: `changed`, `entered`, `left`."""
+        if self._parsed.moved_at is not None:
+            raise mistake(self.text, self._parsed.moved_at, message)
+        if self._parsed.changed:
+            raise self.mistake(self._parsed.changed[0], message)
+
     def fresh(self) -> Condition:
         """Return the same condition without the values that `changed` has stored."""
         return Condition(self.text, self._parsed)

@@ -15,6 +15,7 @@ _T = TypeVar("_T")
 STATE_CHANGE: Final = "state_change"
 CHARACTER_UPDATE: Final = "character_update"
 CHARACTER_LEFT: Final = "character_left"
+MEASURE: Final = "measure"
 MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
 """The types of message that say in which state a character is."""
 COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
@@ -81,14 +82,17 @@ class Judge(Generic[_T]):
         self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
         self._attributes: dict[str, dict[str, Any]] = {}
         self._trails: dict[str, Trail] = {}
+        self._measures: dict[str, Any] = {}
+        self._also: frozenset[str] = frozenset()
         self.names: frozenset[str] = frozenset()
-        """The attributes that are kept, because a condition names them."""
+        """The attributes and measures that are kept, because a condition names them."""
         self.set_rules(rules)
 
-    def set_rules(self, rules: Iterable[Rule[_T]]) -> None:
-        """Judge these from now on; what is known of characters stays."""
+    def set_rules(self, rules: Iterable[Rule[_T]], also: frozenset[str] | None = None) -> None:
+        """Judge these from now on; what is known of characters stays. `also` are further names that are asked for."""
+        self._also = self._also if also is None else also - _INTERESTING
         buckets: dict[str | None, _Bucket[_T]] = {}
-        names: set[str] = set()
+        names: set[str] = {*self._also}
         held, self._held = self._held, {}
         self._at_checkpoint = []
         for rule in rules:
@@ -152,6 +156,9 @@ class Judge(Generic[_T]):
             known = self._keep(name, type, payload)
         else:
             known = None
+            if type == MEASURE and (measure := payload.get("name")) in self.names:
+                known = {measure: payload.get("value")}
+                self._measures.update(known)
         found: list[Rule[_T]] = []
         for bucket in (self._buckets.get(type), self._buckets.get(None)):
             if bucket is not None:
@@ -223,14 +230,25 @@ class Judge(Generic[_T]):
     def _subjects(self, condition: Condition) -> list[str | None]:
         """List of whom a condition is asked: of the character that it names, of all, or of nobody (totals)."""
         named = {detector.character_id for detector in condition.detectors}
-        if None in named or (not named and condition.names - TOTALS - {"tick"}):
-            return list(self._trails)
+        if None in named or (not named and condition.names - TOTALS - {"tick"} - self._measures.keys()):
+            needed = condition.needs.get("character_id")
+            return list(self._trails) if needed is None else [needed]
         return list(named) if len(named) == 1 else [None]
+
+    def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
+        """Give the value of an expression at a checkpoint: of one character, of each of all, or of nobody."""
+        subjects = [character_id] if character_id is not None else self._subjects(condition)
+        found = []
+        for name in subjects:
+            look = self._asking(condition, name, tick, self._standing(name, tick))
+            found.append((name, condition.evaluate(look)))
+        return found
 
     def _standing(self, name: str | None, tick: int) -> dict[str, Any]:
         cost, calls = self._totals()
         trail = None if name is None else self._trails.get(name)
         return {
+            **self._measures,
             **(self._attributes.get(name or "") or {}),
             "character_id": name,
             "state": None if trail is None else trail.state,

@@ -9,6 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no ty
 
 from . import llm_calls as figure_llm
 from . import over_time as figure_specs
+from . import series as figure_series
 from . import stays as figure_stays
 from .parts import Spec
 
@@ -57,3 +58,8 @@ def map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> go.Figu
 def llm(calls: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:
     """Draw `llm_calls()`: latency (s), tokens, cost (US$) and the share of failures, by type of prompt."""
     return figure_of(figure_llm.llm(calls, gaps))
+
+
+def values(table: pd.DataFrame, title: str, *, gaps: pd.DataFrame | None = None) -> go.Figure:
+    """Draw values that were told tick by tick, such as `watches()`: a line for each character."""
+    return figure_of(figure_series.values(table, title, gaps))

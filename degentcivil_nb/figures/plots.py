@@ -101,3 +101,26 @@ class Plots:
         'Figure'
         """
         return figures.transitions(self._reader.transitions())
+
+    def watch(self, name: str) -> go.Figure:
+        """Draw the values of what was watched, as `watches()` lists them.
+
+        Parameters
+        ----------
+        name : str
+            The watch; see `session.watch`.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            Time (UTC) against the value, a line for each character if it is about characters. Gaps are shaded.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     _ = other.watch("total_calls", "calls")
+        ...     _ = other.step(3)
+        ...     len(other.plot.watch("calls").data[0].y)
+        4
+        """
+        return figures.values(self._reader.watches(name), name, gaps=self._reader.gaps())

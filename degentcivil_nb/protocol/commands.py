@@ -41,20 +41,24 @@ class DeclaredCommand:
         role: Role = "debugger",
         doc: str | None = None,
         anytime: bool = False,
+        like: Callable[..., Any] | None = None,
     ) -> None:
         """Read the schema from the signature; with `anytime` the command needs no checkpoint.
+
+        `like` is another function to read name, signature and docstring from.
 
         Raises `TypeError` for a signature that cannot be called by name or an annotation without a JSON form, and
         `ValueError` for an invalid name or an unknown role.
         """
-        name = str(name or getattr(function, "__name__", ""))
+        declared = function if like is None else like
+        name = str(name or getattr(declared, "__name__", ""))
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a valid command name; use letters, digits, '_', '.' and '-'")
         if role not in ROLES:
             raise ValueError(f"{role!r} is not a role; use one of {', '.join(ROLES)}")
         self.function = function
-        self._shape = _shape(name, function)
-        first_line = (inspect.getdoc(function) or "").partition("\n")[0]
+        self._shape = _shape(name, declared)
+        first_line = (inspect.getdoc(declared) or "").partition("\n")[0]
         self.spec = CommandSpec(name, first_line if doc is None else doc, role, _schema(name, self._shape), anytime)
 
     @property
@@ -88,10 +92,12 @@ class CommandTable:
         except KeyError:
             raise unknown_command(name, self._commands) from None
 
-    def admit(self, command: Command, role: str) -> tuple[DeclaredCommand, dict[str, Any]]:
-        """Return the declared command and its checked arguments; `WebSocketError` states why a request is refused."""
+    def check(self, command: Command) -> tuple[DeclaredCommand, dict[str, Any]]:
+        """Return the declared command and its checked arguments; `WebSocketError` 1101 or 1102 if there is none.
+
+        Whether a client may run it is checked before, in `permitted`.
+        """
         declared = self.find(command.name)
-        require_role(declared.spec, role)
         return declared, declared.check(command.arguments)
 
     def specs(self) -> list[CommandSpec]:
@@ -105,14 +111,19 @@ class CommandTable:
         return iter(list(self._commands.values()))
 
 
-def require_role(spec: CommandSpec, role: str) -> None:
-    """Raise `WebSocketError` 1103 where a role may not run a command."""
+def permitted(specs: Iterable[CommandSpec], name: str, role: str) -> CommandSpec:
+    """Return the command of that name, if the role may run it; `WebSocketError` 1101 or 1103 if not."""
+    offered = {spec.name: spec for spec in specs}
+    if name not in offered:
+        raise unknown_command(name, offered)
+    spec = offered[name]
     if not allows(role, spec.role):
         raise WebSocketError(
             WebSocketError.FORBIDDEN,
             f"{spec.name} is for the role {spec.role}, not for {role}",
             details={"role": spec.role},
         )
+    return spec
 
 
 def refusal(error: WebSocketError) -> CommandResult:

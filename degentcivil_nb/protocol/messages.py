@@ -28,6 +28,7 @@ class MessageTypes:
     MEASURE: Final = "measure"
     CHARACTER_LEFT: Final = "character_left"
     LOG: Final = "log"
+    WATCH: Final = "watch"
     # DegentCivil's own server
     ALL_BUILDINGS: Final = "all_buildings"
     ALL_CHARACTERS: Final = "all_characters"
@@ -42,18 +43,17 @@ class MessageTypes:
     BATCH: Final = "batch"
     RUN_STATE: Final = "run_state"
     BREAKPOINTS: Final = "breakpoints"
+    WATCHES: Final = "watches"
     COMMAND: Final = "command"
     COMMAND_RESULT: Final = "command_result"
     WITHDRAW: Final = "withdraw"
 
 
-ORDERED_CONTROL: Final = frozenset(
-    {MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS}
-)
-"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
+NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS, MessageTypes.WATCHES})
+"""Control types that only clients are sent which name them among their capabilities."""
 
-NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS})
-"""Those that only clients are sent which name them among their capabilities."""
+ORDERED_CONTROL: Final = NEWER_CONTROL | {MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE}
+"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
 
 CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.HELLO,

@@ -11,7 +11,7 @@ from .codec import malformed
 from .control_payloads import Gap, Heartbeat, Hello, Resume, Resumed
 from .errors import WebSocketError
 from .json_text import encode
-from .messages import CONTROL, MessageTypes, RawMessage
+from .messages import CONTROL, NEWER_CONTROL, ORDERED_CONTROL, MessageTypes, RawMessage
 from .repairing import decode_repaired
 from .resume import ResumePlan, plan_resume
 
@@ -26,8 +26,8 @@ _NEEDS_HELLO: Final = frozenset(
         MessageTypes.GAP,
         MessageTypes.RESUMED,
         MessageTypes.RUN_STATE,
-        MessageTypes.BREAKPOINTS,
         MessageTypes.SNAPSHOT,
+        *NEWER_CONTROL,
     }
 )
 _S = TypeVar("_S", bound=Struct)
@@ -216,7 +216,7 @@ class StreamReceiver:
             heartbeat = self._read(Heartbeat, message, accepted)
             if heartbeat is not None:
                 accepted.extend(self.heartbeat(heartbeat))
-        elif kind in (MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS):
+        elif kind in ORDERED_CONTROL:
             if self._position is not None:
                 self._enter(accepted)
             accepted.append(message)

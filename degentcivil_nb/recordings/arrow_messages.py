@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 from msgspec import Raw
 
-from ..protocol.breakpoints import BreakpointRows
 from ..protocol.codec import malformed
 from ..protocol.control_payloads import Gap, RunState, Snapshot
+from ..protocol.debugging import LISTS
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
@@ -40,7 +40,7 @@ CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
     MessageTypes.RUN_STATE: RunState,
-    MessageTypes.BREAKPOINTS: BreakpointRows,
+    **LISTS,
 }
 
 

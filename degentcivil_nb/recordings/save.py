@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -76,13 +76,19 @@ def save(
     url: str | None = None,
 ) -> Path:
     """Write what a store holds as a finished recording; `FileExistsError` if the folder is not empty."""
-    folder = Path(path)
+    return write_entries(Path(path), held_entries(store, position), run_id=run_id, url=url)
+
+
+def write_entries(
+    folder: Path, entries: Iterable[RecordedMessage], *, run_id: str | None = None, url: str | None = None
+) -> Path:
+    """Write messages as a finished recording; `FileExistsError` if the folder is not empty."""
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; save() writes a new recording, so pass another name")
+        raise FileExistsError(f"{folder} is not empty; a new recording is written, so pass another name")
     url = None if url is None else redacted(url)
     writer = SegmentWriter(folder, run_id=run_id, url=url, package=__version__)
     try:
-        for entry in held_entries(store, position):
+        for entry in entries:
             writer.write([entry])
             if writer.full:
                 writer.seal()

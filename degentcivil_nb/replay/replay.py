@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, Final, Self
-
-from msgspec import Meta
-from msgspec.structs import replace
+from typing import Final, Self
 
 from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
 from ..core.arguments import path as checked_path
 from ..core.portal import Portal
-from ..protocol.command_payloads import Command, CommandSpec
-from ..protocol.commands import CommandTable, DeclaredCommand, no_such_character, refusal, wrong_argument
-from ..protocol.control_payloads import RunState, SnapshotCharacter
-from ..protocol.errors import WebSocketError
-from ..protocol.messages import MessageTypes
+from ..protocol.commands import CommandTable, DeclaredCommand
+from ..protocol.control_payloads import RunState
+from ..protocol.run_commands import run_commands
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
-from ..simulation.request import Reply, Request, over
+from ..simulation.request import Request
+from .commands import ReplayCommands
 from .player import Player
-from .seek_index import SeekTarget
-from .tape import LONGEST_SILENCE_S, MAX_SPEED, Playhead, Tape, seconds_of, span
+from .tape import LONGEST_SILENCE_S, Playhead, Tape, span
 
 log = logging.getLogger("degentcivil_nb.replay")
 
@@ -109,7 +102,7 @@ def start_replay(
     )
 
 
-class Replay:
+class Replay(ReplayCommands):
     """A recording played over a server of its own. Made by `start_replay`.
 
     It is a context manager, stopped by `stop()` and at the interpreter's exit. What a recording lacks is declared as a
@@ -155,8 +148,8 @@ class Replay:
         self._queue: deque[Request] = deque()
         self._current: str | None = None
         self._commands = CommandTable()
-        for function in (self.pause, self.resume, self.step, self.set_speed, self.seek):
-            self._commands.add(DeclaredCommand(function))
+        for command in [*run_commands(self), DeclaredCommand(self.seek)]:
+            self._commands.add(command)
         self._commands.add(DeclaredCommand(self.inspect, role="viewer"))
         manifest = self._tape.folder.manifest
         self._server = SimulationWebSocket(
@@ -232,10 +225,6 @@ class Replay:
         """
         return self._state.state
 
-    def status(self) -> RunState:
-        """Say how the replay is, where, and how fast."""
-        return replace(self._state, tick=self._player.scene.tick, speed=self._head.speed)
-
     def stop(self) -> None:
         """End the server and its thread. A second call does nothing.
 
@@ -264,310 +253,3 @@ class Replay:
         at = "" if self.tick is None else f" at tick {self.tick}"
         short = f", {span(self._head.left_out_s)} of silence left out" if self._head.left_out_s else ""
         return f"<Replay {str(self.path)!r} at {self.url}: {self.run_state}{at}{short}>"
-
-    # --- the loop -----------------------------------------------------------------------------------------------
-
-    async def _open(self) -> None:
-        self._wake = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        await self._server.start()
-        self._task = asyncio.create_task(self._run())
-
-    async def _close(self) -> None:
-        self._tape.close()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._player.close()
-        self._enter("finished", "closed")
-        self._refuse_waiting()
-        await self._server.close()
-
-    async def _run(self) -> None:
-        try:
-            while True:
-                self._wake.clear()
-                while self._queue:
-                    request = self._queue.popleft()
-                    if not request.claim():
-                        continue
-                    self._current = request.id
-                    await request.run_async()
-                    self._current = None
-                wait = await self._play()
-                if self._queue or wait == 0:
-                    continue
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
-        except Exception:  # the boundary of the replay's heart: whoever looks on is told
-            log.exception("the replay of %s died", self.path)
-            self._enter("dead", "exception")
-            self._refuse_waiting()
-
-    async def _play(self) -> float | None:
-        """Return what is due; gives the seconds until there is more to tell, `None` while nothing is."""
-        if self._state.state != "running":
-            return None
-        wait = await self._player.play(lambda: bool(self._queue))
-        if self._stopped_at_breakpoint():
-            return None
-        if wait is None:
-            self._head.stop()
-            self._enter("paused", "end")
-        return wait
-
-    def _say_shortened(self, left_out_s: float) -> None:
-        """Say that a silence is shortened: the first one aloud, and all to watchers."""
-        first = self._head.left_out_s == left_out_s
-        advice = "; longest_silence_s=None waits as the run did" if first else ""
-        level = logging.WARNING if first else logging.INFO
-        log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
-        self._enter(self._state.state, "silence")
-
-    def _later(self, delay_s: float, function: Callable[[], None]) -> None:
-        self._loop.call_later(delay_s, function)
-
-    def _stopped_at_breakpoint(self) -> bool:
-        """Stop, if a breakpoint was met."""
-        hits = self._player.breakpoints.take()
-        if hits:
-            self._head.stop()
-            self._enter("paused", "breakpoint", hits)
-        return bool(hits)
-
-    def _enter(self, state: str, reason: str, hits: Sequence[dict[str, Any]] = ()) -> None:
-        seq = next((hit["seq"] for hit in hits if hit["seq"] is not None), None)
-        self._state = RunState(
-            state, reason, self._player.scene.tick, command_id=self._current, breakpoints=list(hits), seq=seq
-        )
-        self._server.publish(MessageTypes.RUN_STATE, self._state)
-        self._server.publisher.drain()
-
-    # --- commands -----------------------------------------------------------------------------------------------
-
-    def specs(self) -> list[CommandSpec]:
-        """List the commands on offer."""
-        return self._commands.specs()
-
-    def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
-        """Take a command from any thread and return; `reply` is called once, after its effect."""
-        try:
-            declared, arguments = self._commands.admit(command, role)
-            if self._state.state in ("finished", "dead"):
-                raise over()
-        except WebSocketError as error:
-            reply(refusal(error))
-            return
-        self._queue.append(Request(id, declared, arguments, math.inf, reply, command.client))
-        self._loop.call_soon_threadsafe(self._wake.set)
-
-    def withdraw(self, id: str, reason: str) -> None:
-        """Refuse a command that was not begun."""
-        for request in self._queue.copy():
-            if request.id == id and request.claim():
-                request.fail(WebSocketError(WebSocketError.TIMEOUT, reason))
-
-    def _refuse_waiting(self) -> None:
-        while self._queue:
-            self._queue.popleft().fail(over())
-
-    def pause(self) -> RunState:
-        """Pause the replay.
-
-        Returns
-        -------
-        RunState
-            How the replay is, where, and how fast.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", speed=0.001) as replay, dc.connect(replay) as watcher:
-        ...     watcher.pause()
-        'paused'
-        """
-        if self._state.state == "running":
-            self._head.stop()
-            self._enter("paused", "command")
-        return self.status()
-
-    async def resume(self) -> RunState:
-        """Let a paused replay go on.
-
-        Returns
-        -------
-        RunState
-            How the replay is, where, and how fast.
-
-        Raises
-        ------
-        WebSocketError
-            With code 1105 if the recording is over.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", paused=True, speed=0.001) as replay, dc.connect(replay) as watcher:
-        ...     watcher.resume()
-        'running'
-        """
-        if self._state.state == "paused":
-            await self._require_more()
-            self._head.run()
-            self._enter("running", "command")
-        return self.status()
-
-    async def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> RunState:
-        """Tell at once what that many ticks hold, and pause again; without ticks, that many events.
-
-        Parameters
-        ----------
-        ticks : int
-            How many ticks, at least one; in a recording without ticks, how many events.
-
-        Returns
-        -------
-        RunState
-            How the replay is, where, and how fast.
-
-        Raises
-        ------
-        WebSocketError
-            With code 1105 if the replay is not paused, or the recording is over.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
-        ...     _ = watcher.command("seek", tick=20)
-        ...     watcher.step(5), replay.tick
-        ('paused', 25)
-        """
-        if self._state.state != "paused":
-            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused replay can step: pause it first")
-        await self._require_more()
-        self._enter("running", "step")
-        done = await self._player.step(ticks)
-        if self._stopped_at_breakpoint():
-            return replace(self.status(), ticks=done)
-        self._enter("paused", "step")
-        return self.status()
-
-    def set_speed(self, factor: Annotated[float, Meta(gt=0, le=MAX_SPEED)]) -> RunState:
-        """Replay at that many times the speed of the recorded run.
-
-        Parameters
-        ----------
-        factor : float
-            Above 0 and up to 1,000,000; 1 is the recorded run's own pace.
-
-        Returns
-        -------
-        RunState
-            How the replay is, where, and how fast.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
-        ...     watcher.set_speed(4)
-        'paused' (speed 4)
-        """
-        self._head.set_speed(factor)
-        return self.status()
-
-    async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
-        """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back.
-
-        What lies between is declared as a gap, and the town as it was there follows.
-
-        Parameters
-        ----------
-        tick : int, optional
-            Go to the end of this tick.
-        time : str or float, optional
-            Go to this time. Give either `tick` or `time`.
-
-        Returns
-        -------
-        RunState
-            How the replay is, where, and how fast.
-
-        Raises
-        ------
-        WebSocketError
-            With code 1102 if neither or both are given, or the recording does not reach so far.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
-        ...     result = watcher.command("seek", tick=30)
-        ...     result["state"], result["tick"]
-        ('paused', 30)
-        """
-        if (tick is None) == (time is None):
-            raise wrong_argument("tick", "seek takes either a tick or a time")
-        scene = self._player.scene
-        if tick is not None:
-            self._tape.require_tick(tick)
-            back = scene.tick is not None and tick < scene.tick
-            await self._player.seek(SeekTarget(tick), back, self._progress())
-            scene.tick = tick
-            self._head.place(scene.moment)
-        else:
-            moment = seconds_of(time, scene.moment)
-            self._tape.require_time(moment)
-            just_after = moment + 5e-7  # times are known to the microsecond
-            await self._player.seek(SeekTarget(None, just_after), just_after < scene.moment, self._progress())
-            self._head.place(moment)
-        if self._head.moment == -math.inf:  # before everything
-            self._head.place(None)
-        self._enter(self._state.state, "seek")
-        return self.status()
-
-    def _progress(self) -> Callable[[int, int], None]:
-        """Tell log and watchers that a seek takes its time."""
-        told = False
-
-        def progress(done: int, total: int) -> None:
-            nonlocal told
-            log.info("seeking in %s: %s of %s messages read", self.path, f"{done:,}", f"{total:,}")
-            if not told:  # without the command's id, for which they would take the command to be done
-                told = True
-                state = RunState(self._state.state, "seeking", self._player.scene.tick)
-                self._server.publish(MessageTypes.RUN_STATE, state)
-                self._server.publisher.drain()
-
-        return progress
-
-    async def _require_more(self) -> None:
-        if not await self._player.has_more():
-            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "the recording is over: seek to an earlier tick")
-
-    def inspect(self, character_id: str) -> SnapshotCharacter:
-        """Give everything the recording has told of a character so far.
-
-        Parameters
-        ----------
-        character_id : str
-            Whose.
-
-        Returns
-        -------
-        SnapshotCharacter
-            Its state, place and attributes as of where the replay is. A session gets it as a dict.
-
-        Raises
-        ------
-        WebSocketError
-            With code 1102 if there is no such character; the message names the nearest.
-
-        Examples
-        --------
-        >>> with dc.start_replay(folder / "saved", paused=True) as replay, dc.connect(replay) as watcher:
-        ...     _ = watcher.command("seek", tick=0)
-        ...     watcher.inspect("emma")["state"]
-        'IDLE'
-        """
-        found = self._player.scene.present.character(character_id)
-        if found is None:
-            raise no_such_character(character_id, self._player.scene.present.names())
-        return found

@@ -14,7 +14,7 @@ from msgspec import Raw, structs
 
 from ..monitoring.interfaces import Monitor, NullMonitor
 from ..protocol.command_payloads import Command, CommandResult, CommandSpec
-from ..protocol.commands import refusal, require_role, unknown_command
+from ..protocol.commands import permitted, refusal
 from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
@@ -183,8 +183,8 @@ class Dispatcher:
                 "this command was sent to an earlier start of the server and was not executed in this one",
                 details={"epoch": self._epoch},
             )
-        spec = self._spec(command.name)
-        require_role(spec, peer.role)  # before the lookup, which finds other peers' answers too
+        specs = () if self._handler is None else self._handler.specs()
+        spec = permitted(specs, command.name, peer.role)  # before the lookup, which finds other peers' answers too
         fingerprint = hashlib.sha256(encode([command.name, command.arguments])).digest()
         entry = self._pending.get(id) or self._done.get(id)
         if entry is None:
@@ -193,12 +193,6 @@ class Dispatcher:
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before for another {entry.name}")
         self._duplicates += 1
         return entry
-
-    def _spec(self, name: str) -> CommandSpec:
-        specs = {} if self._handler is None else {spec.name: spec for spec in self._handler.specs()}
-        if name not in specs:
-            raise unknown_command(name, specs)
-        return specs[name]
 
     def _start(self, id: str, peer: Requester, command: Command, spec: CommandSpec, fingerprint: bytes) -> _Request:
         now = self._clock()

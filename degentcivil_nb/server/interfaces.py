@@ -17,7 +17,10 @@ class CommandHandler(Protocol):
         """List the offered commands."""
 
     def submit(self, id: str, command: Command, role: str, reply: Callable[[CommandResult], None]) -> None:
-        """Accept a command without waiting; call `reply` exactly once, from any thread, after its effect."""
+        """Accept a command without waiting; call `reply` exactly once, from any thread, after its effect.
+
+        The dispatcher has checked that there is such a command, and that the role may run it.
+        """
 
     def withdraw(self, id: str, reason: str) -> None:
         """Refuse a command (1104) with this reason if it has not begun; else do nothing."""

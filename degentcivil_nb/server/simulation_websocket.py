@@ -6,31 +6,22 @@ import asyncio
 import inspect
 import logging
 import secrets
-import ssl as ssl_module
-import time
-from collections.abc import Callable, Collection
 from functools import partial
-from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..core.address import is_loopback
-from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
-from ..protocol.command_payloads import NO_DEADLINE, WITHDRAW, CommandSpec
-from ..protocol.control_payloads import Hello, RunState
+from ..protocol.command_payloads import CommandSpec
 from ..protocol.errors import ConnectFailed
 from ..protocol.messages import WebSocketMessage
-from ..protocol.rate_limits import RateLimiter
 from .dispatch import Dispatcher
 from .entrance.admission import Admission
-from .entrance.auth import WebSocketAuth
 from .entrance.binding import listen, require_safe, stop_listening
-from .entrance.connection_pool import ConnectionPool
 from .entrance.origins import Gate
-from .interfaces import CommandHandler
+from .options import sort_options
 from .peers.closing import ending
 from .peers.error_handler import ErrorHandler
 from .peers.guide_handlers import accepting_one_argument, send_to_each
@@ -38,89 +29,53 @@ from .peers.inbound import Inbound
 from .peers.liveness import LivenessMonitor
 from .peers.peer import GuidePeer, Peer
 from .peers.v1_peer import V1Peer, select_subprotocol
+from .run_facts import RunFacts
 from .stream.feed import Feed
-from .stream.history import History
 from .stream.publishing import StreamPublisher
 from .stream.snapshot import SnapshotBuilder
 
 log = logging.getLogger("degentcivil_nb.server")
 
-INBOUND_MESSAGES: Final = 600
-INBOUND_S: Final = 10
-"""How many messages a client may send in how many seconds: far more than any person's commands."""
 GOING_AWAY: Final = 1001
 _GOODBYE: Final = "the server is shutting down"
 _DRAIN_S: Final = 0.5
 """How long a closing server waits until its peers were sent the end of the stream, with the run's final state."""
-_RUNNING: Final = partial(RunState, "running")
 
 
 class SimulationWebSocket:
     """A WebSocket server for a simulation's stream and commands.
 
     `publish` may be called from any thread; everything else belongs to the loop that `start` ran on. Without `auth`
-    everyone who can reach the server may do everything, and it binds to this machine only. `status` tells how the run
-    is, `commands` carries commands out. `pool` says how many may be here, how far a peer may lag before it is moved on,
-    and how long it may make no progress before it is closed, two heartbeats at most. Who has not asked for a WebSocket
-    within `open_s` seconds is hung up on; a v1 client that sends no `resume` within `resume_s` is a newcomer without
-    history. `batch_s` is how long a message may wait for others (longer where there are so many peers that telling
-    them takes much of the time).
-    `compression` is off on the loopback interface unless it is asked for.
+    everyone who can reach the server may do everything, and it binds to this machine only. The structs in
+    `server/options.py` declare the options.
     """
 
-    def __init__(
-        self,
-        host: str = "localhost",
-        port: int = 8765,
-        *,
-        auth: WebSocketAuth | None = None,
-        pool: ConnectionPool | None = None,
-        limiter: RateLimiter | None = None,
-        error_handler: ErrorHandler | None = None,
-        monitor: Monitor | None = None,
-        traffic: TrafficLog | None = None,
-        history: History | None = None,
-        heartbeat_s: float = 5.0,
-        max_message_bytes: int = 1 << 20,
-        ssl: ssl_module.SSLContext | None = None,
-        compression: bool | None = None,
-        commands: CommandHandler | None = None,
-        status: Callable[[], RunState] = _RUNNING,
-        run_id: str | None = None,
-        origins: Collection[str] | None = None,
-        hosts: Collection[str] | None = None,
-        open_s: float = 5.0,
-        resume_s: float = 5.0,
-        batch_s: float = 0.02,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        require_safe(host, guarded=auth is not None)
+    def __init__(self, host: str = "localhost", port: int = 8765, **options: Any) -> None:
+        entrance, stream, peers, run = sort_options(options)
+        require_safe(host, guarded=entrance.auth is not None)
         self.host = host
         self.port = port
         self.clients: set[ServerConnection] = set()
         self.epoch = secrets.token_hex(8)
-        self.heartbeat_s = heartbeat_s
-        self.max_message_bytes = max_message_bytes
-        self.history = History() if history is None else history
-        self.monitor: Monitor = NullMonitor() if monitor is None else monitor
-        self._ssl = ssl
-        self._compression = not is_loopback(host) if compression is None else compression
-        self._commands = commands
-        self._status = status
-        self._run_id = run_id
-        self._pool = ConnectionPool() if pool is None else pool
-        self._admission = Admission(Gate(host, origins=origins, hosts=hosts), auth, self._pool, self.monitor)
-        self._traffic = traffic
-        self._open_s = open_s
-        self._resume_s = resume_s
+        self.heartbeat_s = peers.heartbeat_s
+        self.max_message_bytes = stream.max_message_bytes
+        self.history = stream.history
+        self.monitor = peers.monitor
+        self._entrance = entrance
+        self._commands = run.commands
+        self._pool = entrance.pool
+        self._traffic = peers.traffic
+        self._resume_s = peers.resume_s
+        gate = Gate(host, origins=entrance.origins, hosts=entrance.hosts)
+        self._admission = Admission(gate, entrance.auth, self._pool, self.monitor)
         present = SnapshotBuilder()
         self.publisher = StreamPublisher(
             self.history,
             present,
             epoch=self.epoch,
             monitor=self.monitor,
-            max_message_bytes=max_message_bytes,
-            clock=clock,
+            max_message_bytes=self.max_message_bytes,
+            clock=stream.clock,
         )
         self.publish = self.publisher.publish
         self.feed = Feed(
@@ -128,34 +83,43 @@ class SimulationWebSocket:
             self.history,
             present,
             self.publisher,
-            max_message_bytes=max_message_bytes,
-            status=status,
-            clients=self.clients,
+            max_message_bytes=self.max_message_bytes,
+            status=run.status,
             monitor=self.monitor,
-            batch_s=batch_s,
-            clock=clock,
+            batch_s=stream.batch_s,
+            clock=stream.clock,
+        )
+        self._facts = RunFacts(
+            self.epoch,
+            self.history,
+            status=run.status,
+            clients=self.clients,
+            run_id=run.run_id,
+            takes_commands=run.commands is not None,
+            heartbeat_s=self.heartbeat_s,
+            max_message_bytes=self.max_message_bytes,
         )
         self._dispatch = Dispatcher(
-            commands,
+            run.commands,
             epoch=self.epoch,
             drain=self.feed.head_after_drain,
             monitor=self.monitor,
-            max_message_bytes=max_message_bytes,
+            max_message_bytes=self.max_message_bytes,
         )
         self._inbound = Inbound(
             monitor=self.monitor,
-            traffic=traffic,
-            limiter=RateLimiter(INBOUND_MESSAGES, INBOUND_S) if limiter is None else limiter,
-            errors=ErrorHandler(monitor=self.monitor) if error_handler is None else error_handler,
+            traffic=peers.traffic,
+            limiter=peers.limiter,
+            errors=peers.error_handler or ErrorHandler(monitor=self.monitor),
             dispatch=self._dispatch,
         )
         self._peers: dict[ServerConnection, Peer] = {}
         self._liveness = LivenessMonitor(
             self._peers.values,
             self.history,
-            heartbeat_s=heartbeat_s,
-            max_stall_s=min(self._pool.max_stall_s, 2 * heartbeat_s),  # a lost peer looks alike
-            auth=auth,
+            heartbeat_s=self.heartbeat_s,
+            max_stall_s=min(self._pool.max_stall_s, 2 * self.heartbeat_s),  # a lost peer looks alike
+            auth=entrance.auth,
             monitor=self.monitor,
             checkpoint_age_s=lambda: self.feed.status().checkpoint_age_s,
         )
@@ -169,7 +133,7 @@ class SimulationWebSocket:
     def url(self) -> str:
         """Return the URL to connect to."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self._ssl else 'ws'}://{host}:{self.port}"
+        return f"{'wss' if self._entrance.ssl else 'ws'}://{host}:{self.port}"
 
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
@@ -199,10 +163,10 @@ class SimulationWebSocket:
             self.port,
             self._admission,
             heartbeat_s=self.heartbeat_s,
-            ssl=self._ssl,
+            ssl=self._entrance.ssl,
             select_subprotocol=select_subprotocol,
-            compression="deflate" if self._compression else None,
-            open_timeout=self._open_s,
+            compression="deflate" if self._compresses else None,
+            open_timeout=self._entrance.open_s,
             max_size=self.max_message_bytes,
         )
         self.port = self._server.sockets[0].getsockname()[1]
@@ -245,6 +209,11 @@ class SimulationWebSocket:
         # read positions are polled: an event for this would have no other use
         while loop.time() < deadline and (behind := [peer for peer in behind if not peer.is_up_to_date]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+    @property
+    def _compresses(self) -> bool:
+        wanted = self._entrance.compression
+        return not is_loopback(self.host) if wanted is None else wanted
 
     def _look_after_peers(self) -> None:
         if not self._tasks:
@@ -327,14 +296,14 @@ class SimulationWebSocket:
         role = partial(self._admission.role_of, websocket)
         self.feed.head_after_drain()  # what was published before this peer came is not news to it
         if websocket.subprotocol is None:
-            return GuidePeer(websocket, self.feed, name=name, role=role, traffic=self._traffic)
+            return GuidePeer(websocket, self.feed, self._facts, name=name, role=role, traffic=self._traffic)
         return V1Peer(
             websocket,
             self.feed,
+            self._facts,
             name=name,
             role=role,
             traffic=self._traffic,
-            hello=self._hello,
             commands=self._specs,
             resume_s=self._resume_s,
             max_lag=self._pool.max_lag,
@@ -343,20 +312,3 @@ class SimulationWebSocket:
 
     def _specs(self) -> list[CommandSpec]:
         return [] if self._commands is None else self._commands.specs()
-
-    def _hello(self, role: str) -> Hello:
-        state = self._status()
-        return Hello(
-            epoch=self.epoch,
-            head=self.history.head,
-            oldest=self.history.oldest,
-            server={"name": "degentcivil_nb", "version": version("degentcivil_nb")},
-            run_id=self._run_id,
-            run_state=state.state,
-            tick=state.tick,
-            role=role,
-            capabilities=["batch", "filter", "snapshot"]
-            + ["commands", NO_DEADLINE, WITHDRAW] * (self._commands is not None),
-            heartbeat_s=self.heartbeat_s,
-            max_message_bytes=self.max_message_bytes,
-        )

@@ -30,6 +30,7 @@ from ..store.event_store import EventStore
 from ..store.schema import to_ns
 from ..widgets.interfaces import Standing
 from .methods.seeing import SeeingMethods
+from .methods.traces import TraceMethods
 
 if TYPE_CHECKING:
     from ..widgets.panels import Panels
@@ -83,7 +84,7 @@ def open_recording(
     return Recording(path, memory_rows=memory_rows, progress=progress)
 
 
-class Recording(SeeingMethods, Reader):
+class Recording(SeeingMethods, TraceMethods, Reader):
     """A run that was recorded: it answers the questions of a session from disk. Made by `open_recording`.
 
     Attributes

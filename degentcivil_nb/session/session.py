@@ -31,8 +31,11 @@ from .methods.control import ControlMethods
 from .methods.events import EventMethods
 from .methods.recording import RecordingMethods
 from .methods.seeing import SeeingMethods
+from .methods.traces import TraceMethods
+from .methods.watches import WatchMethods
 from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Subscriptions
+from .watches import SessionWatches
 
 if TYPE_CHECKING:
     from ..widgets.panels import Panels
@@ -44,7 +47,17 @@ SILENT_S: Final = 20.0
 logger = logging.getLogger("degentcivil_nb.session")
 
 
-class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, RecordingMethods, SeeingMethods, Reader):
+class Session(
+    ControlMethods,
+    BreakpointMethods,
+    WatchMethods,
+    CommandMethods,
+    EventMethods,
+    RecordingMethods,
+    SeeingMethods,
+    TraceMethods,
+    Reader,
+):
     """A live connection to one simulation: it answers questions, shows the run, and takes commands back.
 
     Made by `connect`. It is a context manager, closed by `close()` and at the interpreter's exit.
@@ -107,6 +120,7 @@ class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, R
         self._breakpoints = SessionBreakpoints(
             self._commands, self._store, self._client.info, lambda: (self._client.run_state, self._client.tick)
         )
+        self._watches = SessionWatches(self._commands, self._store, self._client.info)
         self._connections = 0
         self._closed = False
         self._status = SessionStatus(
@@ -234,6 +248,7 @@ class Session(ControlMethods, BreakpointMethods, CommandMethods, EventMethods, R
         if client.state == "live" and client.reconnects > self._connections:
             self._connections = client.reconnects
             self._breakpoints.declare_again()
+            self._watches.declare_again()
         reason = client.last_error if client.state != "live" else None
         dialect = f" ({client.dialect} dialect)" if client.state == "live" else ""
         self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))

@@ -14,22 +14,19 @@ from msgspec.structs import replace
 from ..core.text_of import text_of
 from ..expressions.conditions import Condition, compile_condition
 from ..expressions.judge import Judge, Match, Rule
-from ..expressions.parser import ConditionError
+from ..expressions.parser import TOTALS, ConditionError
 from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
 from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
+from .declared import LOOK_S, DeclaredSets
 from .log_text import LogText
 from .methods.publishing import Publish, Ticking
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
-GONE_S: Final = 60.0
-"""How long breakpoints outlive the connection of their owner."""
-LOOK_S: Final = 5.0
-"""How often absent owners are looked for."""
 TELL_S: Final = 0.2
 """How long a new count waits for others before it is told."""
 MOST: Final = 200
@@ -151,11 +148,11 @@ class Breakpoints:
         self._present = present
         self._later = later
         self._changed = changed
-        self._clock = clock
         self._lock = threading.Lock()
         self._setting = threading.Lock()
-        self._sets: dict[str, list[Breakpoint]] = {}
-        self._gone: dict[str, float] = {}
+        self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
+        self._followed = NO_NAMES  # what else of the town is asked for
+        self._follows = False
         self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
         self._told = True  # whether all that changed is told or about to be
         self._looking = False
@@ -163,12 +160,12 @@ class Breakpoints:
     @property
     def any(self) -> bool:
         """Say whether there are any that messages have to pass."""
-        return any(point.is_on for points in self._sets.values() for point in points)
+        return self._follows or any(point.is_on for point in self._sets)
 
     def rows(self) -> list[BreakpointRow]:
         """List all of all clients."""
         with self._lock:
-            return [point.row() for points in self._sets.values() for point in points]
+            return [point.row() for point in self._sets]
 
     # --- being set -----------------------------------------------------------------------------------------------
 
@@ -178,24 +175,41 @@ class Breakpoints:
         if len({spec.name for spec in breakpoints}) < len(breakpoints):
             raise wrong_argument("breakpoints", "two of them have the same name")
         with self._setting:
-            others = sum(len(points) for id, points in self._sets.items() if id != owner.id)
+            others = len(self._sets.of_others(owner.id))
             if others + len(breakpoints) > MOST:
                 raise wrong_argument("breakpoints", f"there are {others} of others, and at most {MOST} in all")
             with self._lock:
-                self._sets[owner.id] = [self._renewed(spec, owner) for spec in breakpoints]
-                self._gone.pop(owner.id, None)
+                self._sets.put(owner.id, [self._renewed(spec, owner) for spec in breakpoints])
                 self._install()
-            self._changed()  # from here on messages pass through here; what was before is asked for
-            if self._judge.names or self.any:
-                self.seed()
+            self._begin()
             self.tell()
             if not self._looking:
                 self._looking = True
                 self._later(LOOK_S, self._look)
-            return [to_builtins(point.row()) for point in self._sets[owner.id]]
+            return [to_builtins(point.row()) for point in self._sets.of(owner.id)]
+
+    def _begin(self) -> None:
+        self._changed()  # from here on messages pass through here; what was before is asked for
+        if self._judge.names or self.any:
+            self.seed()
+
+    def follow(self, conditions: Iterable[Condition]) -> None:
+        """Keep of the town what these ask for, too."""
+        conditions = list(conditions)
+        with self._setting:
+            with self._lock:
+                self._followed = NO_NAMES.union(*(condition.names for condition in conditions))
+                self._follows = any(condition.detectors or condition.names - TOTALS for condition in conditions)
+                self._install()
+            self._begin()
+
+    def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
+        """Give the value of an expression as things stand: of one character, of each that it is about, or of nobody."""
+        with self._lock:
+            return self._judge.values(condition, character_id, tick)
 
     def _renewed(self, spec: BreakpointSpec, owner: ClientInfo) -> Breakpoint:
-        for point in self._sets.get(owner.id, ()):
+        for point in self._sets.of(owner.id):
             if point.spec.name == spec.name and point.is_same_as(spec):
                 point.spent = point.spent and spec.armed <= point.spec.armed
                 point.spec, point.owner = spec, owner
@@ -204,12 +218,12 @@ class Breakpoints:
 
     def _install(self) -> None:
         """Judge what is on; under the lock."""
-        self._judge.set_rules(
+        rules = [
             Rule(point.condition, point, point.spec.at_checkpoint, NO_NAMES if point.log is None else point.log.names)
-            for points in self._sets.values()
-            for point in points
+            for point in self._sets
             if point.is_on and point.condition is not None
-        )
+        ]
+        self._judge.set_rules(rules, self._followed)
 
     def seed(self) -> None:
         """Take what is known of the characters whom no message has told of yet."""
@@ -227,15 +241,8 @@ class Breakpoints:
 
     def look_after(self, present: set[str]) -> None:
         """Take note of who is connected now."""
-        now = self._clock()
         with self._lock:
-            for id in list(self._sets):
-                if id in present:
-                    self._gone.pop(id, None)
-                elif now - self._gone.setdefault(id, now) >= GONE_S:
-                    del self._sets[id], self._gone[id]
-                    self._told = False
-            if self._told:
+            if not self._sets.look_after(present):
                 return
             self._install()
         self._changed()
@@ -310,9 +317,8 @@ class Breakpoints:
     def start_over(self) -> None:
         """Forget what is known of the characters, and ask for them anew: a replay has gone to another moment."""
         with self._lock:
-            for points in self._sets.values():
-                for point in points:
-                    point.condition = None if point.condition is None else point.condition.fresh()
+            for point in self._sets:
+                point.condition = None if point.condition is None else point.condition.fresh()
             self._judge.forget()
             self._install()
         self.seed()

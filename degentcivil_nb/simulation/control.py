@@ -22,6 +22,7 @@ from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Links
+from ..protocol.run_commands import run_commands
 from ..server.stream.publishing import Matched, Receipt
 from .anytime import AnytimeWorker
 from .command_queue import CommandQueue, Later
@@ -105,8 +106,8 @@ class Control:
         )
         self._anytime = AnytimeWorker(_inside)
         self._on_a_loop = False
-        for function in self.run_commands.all:
-            self.commands.add(DeclaredCommand(function))
+        for command in run_commands(self.run_commands):
+            self.commands.add(command)
 
     def status(self) -> RunState:
         """Return the current state of the run, with the time since the last checkpoint."""
@@ -115,6 +116,11 @@ class Control:
     def answer(self) -> RunState:
         """Return the state of the run as a command answers with it: it is in a checkpoint."""
         return self._run.answer()
+
+    @property
+    def reached(self) -> int | None:
+        """The tick of the last checkpoint, if there was one."""
+        return self._run.reached
 
     @property
     def is_own_thread(self) -> bool:
@@ -142,7 +148,7 @@ class Control:
     def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
         """Queue a command from any thread without waiting; `reply` is called once, after the effect or the deadline."""
         try:
-            declared, arguments = self.commands.admit(command, role)
+            declared, arguments = self.commands.check(command)
         except WebSocketError as error:
             reply(refusal(error))
             return

@@ -30,6 +30,7 @@ from .methods.commands import CommandMethods
 from .methods.serving import CLOSE_S, nothing
 from .methods.thoughts import ThoughtMethods
 from .stream_commands import StreamCommands
+from .watches import Watches
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
@@ -145,8 +146,18 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
             changed=self._route,
         )
         """What the notebooks have declared."""
-        self.control.judge = self.breakpoints.checkpoint
+        self.watches = Watches(
+            self.control,
+            self.breakpoints,
+            reached=lambda: self.control.reached,
+            forward=lambda: self._server.publish,
+            present=lambda: self._server.client_ids(),  # noqa: PLW0108 — as above
+            later=self._later,
+        )
+        """What the notebooks watch."""
+        self.control.judge = self._judge
         self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))
+        self.control.commands.add(DeclaredCommand(self.watches.set_watches, anytime=True))
         self._stream_commands = StreamCommands(self, self.control.answer, clock)
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))

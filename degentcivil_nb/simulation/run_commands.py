@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
@@ -36,7 +34,6 @@ class RunCommands:
         self._pace = pace
         self._running = running
         self._waiting = waiting
-        self.all = (self.pause, self.resume, self.step, self.set_speed)
 
     def pause(self) -> RunState:
         """Pause the run at its next checkpoint."""
@@ -46,7 +43,7 @@ class RunCommands:
         """Let a paused run continue."""
         return self._enter("running", by="resume")
 
-    def step(self, ticks: Annotated[int, Meta(ge=1)] = 1) -> Any:
+    def step(self, ticks: int = 1) -> Any:
         """Run that many ticks and pause again."""
         if self._run.word != "paused":
             raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused run can step: pause it first")
@@ -56,7 +53,7 @@ class RunCommands:
         self._run.change("running", "step", request.id)
         return DEFERRED
 
-    def set_speed(self, factor: Annotated[float, Meta(gt=0)]) -> RunState:
+    def set_speed(self, factor: float) -> RunState:
         """Run at that many times the simulation's own pace."""
         if self._pace.tick_s is None:
             raise WebSocketError(

@@ -10,10 +10,10 @@ from ..core.plain import plain
 from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import CharacterId, MessageTypes
+from ..protocol.messages import CharacterId
 from ..server.dispatch import Change
 from ..server.stream.publishing import Receipt
-from . import payloads
+from .injections import Injection, Injections
 from .values import Known
 
 
@@ -38,7 +38,7 @@ class StreamCommands:
     ) -> None:
         self._events = events
         self._status = status
-        self._clock = clock
+        self._injections = Injections(events, clock)
         self.inspector: Callable[[Any], Any] | None = None
         self.asker: Callable[[Any, str], Any] | None = None
         self.setter: Callable[[Any, str, Any], Any] | None = None
@@ -60,8 +60,7 @@ class StreamCommands:
         result = {"answer": answer, "unchanged": None if self.inspector is None else before == after}
         if before != after:
             result["changed"] = _differences(before, after)
-        told = {"question": question, **result}
-        self._publish(MessageTypes.EVENT_NOTIFICATION, payloads.event("interview", told, self._clock(), character_id))
+        self._publish(self._injections.event("interview", {"question": question, **result}, character_id))
         return result
 
     def _seen(self, character_id: CharacterId) -> Any:
@@ -77,31 +76,27 @@ class StreamCommands:
             self._ask(character_id, lambda own_id: setter(own_id, name, value))
         except (TypeError, ValueError, AttributeError) as error:
             raise wrong_argument("name" if isinstance(error, AttributeError) else "value", str(error)) from error
-        return self._update(character_id, {name: value})
+        return self._publish(self._injections.character_update(character_id, {name: value}))
 
     def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an event."""
         self._require(character_id)
-        payload = payloads.event(event_type, data, self._clock(), character_id)
-        return self._publish(MessageTypes.EVENT_NOTIFICATION, payload)
+        return self._publish(self._injections.event(event_type, data, character_id))
 
     def inject_state_change(self, character_id: CharacterId, new_state: str, location: str | None = None) -> Change:
         """Make the simulation tell that a character is in a new state."""
         self._require(character_id)
-        states = self._events.states
-        payload = payloads.state_change(character_id, new_state, location, states.get(character_id), self._clock())
-        states[character_id] = new_state
-        return self._publish(MessageTypes.STATE_CHANGE, payload)
+        return self._publish(self._injections.state_change(character_id, new_state, location))
 
     def inject_character_update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
         """Make the simulation tell attributes of a character."""
         self._require(character_id)
-        return self._update(character_id, attributes)
+        return self._publish(self._injections.character_update(character_id, attributes))
 
     def inject_error(self, code: int, message: str, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an error."""
         self._require(character_id)
-        return self._publish(MessageTypes.ERROR, payloads.error(code, message, character_id))
+        return self._publish(self._injections.error(code, message, character_id))
 
     def _require(self, character_id: CharacterId | None) -> None:
         """Refuse a character that was never published and that the simulation's inspector does not have either."""
@@ -114,12 +109,9 @@ class StreamCommands:
     def _no_such_character(self, character_id: CharacterId) -> WebSocketError:
         return no_such_character(str(character_id), self._events.characters())
 
-    def _update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
-        return self._publish(MessageTypes.CHARACTER_UPDATE, {**attributes, "character_id": character_id})
-
-    def _publish(self, type: str, payload: dict[str, Any]) -> Change:
+    def _publish(self, injection: Injection) -> Change:
         receipt = Receipt()
-        self._events.publish(type, payload, receipt=receipt)
+        self._events.publish(injection.type, injection.payload, receipt=receipt)
         return Change(self._status(), receipt)
 
     def _ask(self, character_id: CharacterId, function: Callable[[Any], Any]) -> Any:

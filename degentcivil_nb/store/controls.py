@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
+from ..protocol.debugging import WatchRow
 from ..protocol.messages import MessageTypes
 from .schema import SECOND, Ints, timestamps
 
@@ -57,6 +58,8 @@ class Controls:
         self.missing: int | None = 0
         self.run_state: RunState | None = None
         self.breakpoints: list[BreakpointRow] = []
+        """All there are, as the simulation said last."""
+        self.watches: list[WatchRow] = []
         """All there are, as the simulation said last."""
         self.run_state_epoch: str | None = None
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import RunState
+from ..protocol.debugging import WatchRow
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
@@ -87,6 +88,11 @@ class EventStore:
     def breakpoints(self) -> list[BreakpointRow]:
         """The breakpoints of all clients, as the simulation said last."""
         return self.parts.controls.breakpoints
+
+    @property
+    def watches(self) -> list[WatchRow]:
+        """The watches of all clients, as the simulation said last."""
+        return self.parts.controls.watches
 
     @property
     def tick(self) -> int | None:

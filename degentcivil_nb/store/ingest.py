@@ -29,6 +29,7 @@ SENT, RECEIVED = 0, 1
 
 _LENIENT: Final = frozenset(
     {MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT, MessageTypes.CHARACTER_LEFT}
+    | {MessageTypes.WATCH}
 )
 """Types that older recordings may use for their own messages: another shape is a custom event, never malformed."""
 _LINKED: Final = frozenset(

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Raw
@@ -14,6 +14,7 @@ from msgspec import Raw
 from ..protocol.breakpoints import BreakpointRows
 from ..protocol.codec import malformed
 from ..protocol.control_payloads import Gap, RunState, Snapshot
+from ..protocol.debugging import LISTS, WatchRows
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
@@ -213,6 +214,8 @@ class StoreWriter:
                         self.go_on_from_snapshot(row)
             elif isinstance(payload, BreakpointRows):
                 controls.breakpoints = payload.breakpoints
+            elif isinstance(payload, WatchRows):
+                controls.watches = payload.watches
             elif isinstance(payload, RunState):
                 controls.note_run_state(payload, epoch)
                 if payload.tick is not None:
@@ -263,9 +266,9 @@ class StoreWriter:
         return count
 
 
-_CONTROL_PAYLOADS: Final[dict[str, type[Gap] | type[Snapshot] | type[RunState] | type[BreakpointRows]]] = {
+_CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
     MessageTypes.RUN_STATE: RunState,
-    MessageTypes.BREAKPOINTS: BreakpointRows,
+    **LISTS,
 }

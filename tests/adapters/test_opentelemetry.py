@@ -145,6 +145,7 @@ def test_an_agent_whose_span_ended_first_is_still_known(probe: SimulationProbe, 
         late = tracer.start_span("chat m", attributes=NOW)
     late.end()
     assert told(probe, "llm_call")[0]["character_id"] == "emma"
+    assert told(probe, "state_change")[-1]["new_state"] == "IDLE"
 
 
 def test_a_tool_names_the_call_that_asked_for_it_and_the_next_call_the_tool(

@@ -289,4 +289,4 @@ def test_any_text_is_no_valid_token(text: str) -> None:
 
 def test_a_plain_dict_of_tokens_is_refused_with_advice_before_anybody_comes() -> None:
     with pytest.raises(TypeError, match=r"WebSocketAuth\(\{token: 'viewer'\}\), not dict"):
-        SimulationWebSocket("127.0.0.1", 0, auth={SECRET: "viewer"})  # type: ignore[arg-type]
+        SimulationWebSocket("127.0.0.1", 0, auth={SECRET: "viewer"})

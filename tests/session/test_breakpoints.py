@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,51 +13,19 @@ import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.session import Session
-from degentcivil_nb.simulation import SimulationProbe
+from tests.support.stepped_town import SteppedTown
 
 PATIENCE_S = 20.0
 
 
-class Town:
-    """A run on its own thread, paused at its start: in tick n emma's money is n, and she is in the next state."""
-
-    def __init__(self, characters: int = 3) -> None:
-        self.probe = SimulationProbe(port=0, paused=True)
-        self._ended = threading.Event()
-        self._characters = characters
-        self._thread = threading.Thread(target=self._live, name="town")
-        self._thread.start()
-
-    def _live(self) -> None:
-        tick = 0
-        self.probe.checkpoint(tick)
-        while not self._ended.is_set():
-            tick += 1
-            self.probe.character_update("emma", money=tick, mood="calm" if tick % 10 else "cross")
-            self.probe.state_change("emma", ("IDLE", "MOVE", "BARGAIN", "SLEEPING")[tick % 4], location=f"p{tick % 2}")
-            for one in range(self._characters):
-                self.probe.event("trade", {"price": tick, "who": one}, character_id=one)
-            if tick % 5 == 0:
-                self.probe.llm_call("emma", prompt_type="PLAN", prompt="?", response="!", cost_usd=0.5)
-            self.probe.checkpoint(tick)
-
-    def close(self) -> None:
-        self._ended.set()
-        self.probe.finish()
-        self._thread.join(PATIENCE_S)
-        self.probe.close()
-        assert not self._thread.is_alive()
+@pytest.fixture
+def town() -> Iterator[SteppedTown]:
+    with SteppedTown() as town:
+        yield town
 
 
 @pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.close()
-
-
-@pytest.fixture
-def session(town: Town) -> Iterator[Session]:
+def session(town: SteppedTown) -> Iterator[Session]:
     with dc.connect(town.probe.url, name="first") as session:
         yield session
 
@@ -175,7 +142,7 @@ def test_a_mistake_points_at_the_character(session: Session, condition: str, poi
     assert session.breakpoints().empty
 
 
-def test_two_notebooks_see_one_set_and_each_declares_its_own(town: Town, session: Session) -> None:
+def test_two_notebooks_see_one_set_and_each_declares_its_own(town: SteppedTown, session: Session) -> None:
     session.break_when("money == 3", name="mine")
     with dc.connect(town.probe.url, name="second") as other:
         other.break_when("money == 5", name="theirs")
@@ -191,7 +158,7 @@ def test_two_notebooks_see_one_set_and_each_declares_its_own(town: Town, session
         assert stop_of(session).breakpoint == "theirs"
 
 
-def test_whoever_comes_during_a_stop_learns_why(town: Town, session: Session) -> None:
+def test_whoever_comes_during_a_stop_learns_why(town: SteppedTown, session: Session) -> None:
     session.break_when("money == 3", name="mine")
     session.resume()
     wait_stopped(session)
@@ -201,7 +168,7 @@ def test_whoever_comes_during_a_stop_learns_why(town: Town, session: Session) ->
         assert late.breakpoints()["name"].tolist() == ["mine"]
 
 
-def test_breakpoints_are_declared_again_after_a_restart_of_the_server(town: Town, session: Session) -> None:
+def test_breakpoints_are_declared_again_after_a_restart_of_the_server(town: SteppedTown, session: Session) -> None:
     session.break_when("money == 5", name="five")
     town.probe.restart_server()
     session.reconnect()
@@ -210,7 +177,7 @@ def test_breakpoints_are_declared_again_after_a_restart_of_the_server(town: Town
     assert wait_stopped(session).tick == 5
 
 
-def test_a_stop_is_recorded_and_found_by_matches(town: Town, session: Session, tmp_path: Path) -> None:
+def test_a_stop_is_recorded_and_found_by_matches(town: SteppedTown, session: Session, tmp_path: Path) -> None:
     session.record(tmp_path / "run")
     session.break_when("entered('BARGAIN') and money > 3", name="deal")
     session.resume()

@@ -55,7 +55,7 @@ CONTROLS = (
     Control("authentication: a subclass's own way in", "server/simulation_websocket.py", "if await self._admission.admits(websocket):", "if True:", "server/auth"),
     Control("authentication: the token itself", "server/entrance/auth.py", "if not self.is_valid_token(token):", "if token is None:", "server/auth"),
     Control("authentication: constant time", "server/entrance/auth.py", "if hmac.compare_digest(_digest(known), offered):", "if known == token:", "server/auth"),
-    Control("authentication: within 5 s", "server/simulation_websocket.py", "open_timeout=self._open_s", "open_timeout=None", "server/exhaustion"),
+    Control("authentication: within 5 s", "server/simulation_websocket.py", "open_timeout=self._entrance.open_s", "open_timeout=None", "server/exhaustion"),
     Control("authentication: expiry", "server/entrance/auth.py", "self._clock() >= granted.expires", "False", "server/auth"),
     Control("authentication: revocation ends it", "server/entrance/auth.py", "live.loop.call_soon_threadsafe(self._end, websocket)", "pass", "server/auth"),
     Control("authentication: looked at again", "server/peers/liveness.py", "self._auth.check()", "pass", "server/auth"),

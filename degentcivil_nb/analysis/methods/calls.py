@@ -208,3 +208,38 @@ class CallQuestions(EventQuestions):
         found = self._store.events(kind, character_id=names, since=since, until=until, last=last, payload=True)
         warn_unknown_names(self._store, {"character_id": names})
         return kind_table(found, kind, self._store.links(found.index.tolist()))
+
+    def watches(self, name: Names = None) -> pd.DataFrame:
+        """List the values of what was watched, tick by tick.
+
+        Parameters
+        ----------
+        name : str or list-like of str, optional
+            Only watches of these names.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row each value told, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]), `name` (str),
+            `character_id` (category, NA where it is nobody's) and `value` (a number type where all are numbers).
+
+        Raises
+        ------
+        ValueError
+            If a name cannot be understood.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     _ = other.watch("tick", "clock")
+        ...     _ = other.step(2)
+        ...     other.watches("clock")["value"].iloc[-2:].to_list()
+        [1, 2]
+        """
+        found = self._kind(MessageTypes.WATCH, None, None, None, None)
+        found = found[["tick", "time", "name", "character_id", "value"]]
+        names = names_of(name)
+        if names is not None:
+            warn_unknown("watch", names, found["name"].unique().tolist())
+            found = found[found["name"].isin(names).to_numpy()]
+        return found.assign(value=json_column(found["value"].tolist(), found.index))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -13,10 +12,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from ...monitoring.interfaces import TrafficLog
-from ...protocol.control_payloads import ClientInfo, Heartbeat
+from ...protocol.control_payloads import ClientInfo
 from ...protocol.json_text import encode
 from ...protocol.messages import MessageTypes, WebSocketMessage
 from ..entrance.connection_pool import address_of
+from ..run_facts import RunFacts
 from ..stream.feed import Feed
 
 log = logging.getLogger("degentcivil_nb.server")
@@ -56,6 +56,7 @@ class Peer:
         self,
         websocket: ServerConnection,
         feed: Feed,
+        facts: RunFacts,
         *,
         name: str,
         role: Callable[[], str],
@@ -63,6 +64,7 @@ class Peer:
     ) -> None:
         self.websocket = websocket
         self.feed = feed
+        self.facts = facts
         self.name = name
         self.address = address_of(websocket)
         self.client: ClientInfo | None = None
@@ -219,7 +221,5 @@ class GuidePeer(Peer):
                 await self._wait_for_entries()
 
     def _make_heartbeat(self) -> bytes:
-        feed = self.feed
-        now = time.time()  # wall clock: clients compute lag and offset from it
-        beat = Heartbeat(tick=feed.status().tick, clients=len(feed.clients), timestamp=now)
-        return encode(WebSocketMessage(MessageTypes.HEARTBEAT, beat, now))
+        beat = self.facts.guide_heartbeat()
+        return encode(WebSocketMessage(MessageTypes.HEARTBEAT, beat, beat.timestamp))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -16,17 +15,17 @@ from websockets.typing import Subprotocol
 
 from ...monitoring.interfaces import TrafficLog
 from ...protocol.command_payloads import CommandSpec
-from ...protocol.control_payloads import Gap, Heartbeat, Hello, Resume, Resumed
+from ...protocol.control_payloads import Gap, Resume, Resumed
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import encode
 from ...protocol.messages import MessageTypes, WebSocketMessage, error_message
 from ...protocol.resume import plan_resume
+from ..run_facts import RunFacts
 from ..stream.feed import Feed
 from ..stream.frames import Filter, understood
 from .peer import Peer
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
-_OLDER: Final = Filter(controls=understood(Resume()))
 _REPLAY_S: Final = 0.5
 """How long a peer that catches up may hold a replay slot."""
 
@@ -45,20 +44,20 @@ class V1Peer(Peer):
         self,
         websocket: ServerConnection,
         feed: Feed,
+        facts: RunFacts,
         *,
         name: str,
         role: Callable[[], str],
         traffic: TrafficLog | None,
-        hello: Callable[[str], Hello],
         commands: Callable[[], list[CommandSpec]],
         resume_s: float = 5.0,
         max_lag: int | None = None,
         max_lag_bytes: int | None = None,
     ) -> None:
-        super().__init__(websocket, feed, name=name, role=role, traffic=traffic)
+        super().__init__(websocket, feed, facts, name=name, role=role, traffic=traffic)
         self.filter: Filter | None = None
-        self._knows_breakpoints = False
-        self._hello = hello
+        self._knows: frozenset[str] = understood(Resume())
+        self._older: Filter | None = Filter.older(Resume())
         self._commands = commands
         self._resume_s = resume_s
         self._max_lag: float = math.inf if max_lag is None else max_lag
@@ -72,7 +71,8 @@ class V1Peer(Peer):
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "this connection has already resumed its stream")
         self._resume = resume
         self.client = resume.client
-        self._knows_breakpoints = MessageTypes.BREAKPOINTS in resume.capabilities
+        self._knows = understood(resume)
+        self._older = Filter.older(resume)
         self.wake()
 
     def offer_commands(self) -> None:
@@ -110,7 +110,7 @@ class V1Peer(Peer):
 
     async def _stream(self) -> None:
         # with all keys, defaults included, for clients written after the protocol's page
-        await self._send(self._encode(MessageTypes.HELLO, asdict(self._hello(self.role))))
+        await self._send(self._encode(MessageTypes.HELLO, asdict(self.facts.hello(self.role))))
         await self._send(self._encode(MessageTypes.COMMANDS, self._commands()))
         resume = await self._wait_for_resume()
         async with self._replay_slot():
@@ -127,19 +127,20 @@ class V1Peer(Peer):
 
     def _wanted(self) -> Filter | None:
         """Give the filter of what is sent: for an older client also without the control types that it does not know."""
-        if self.filter is None and not self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
-            return _OLDER
+        if self.filter is None and self.feed.publisher.lists:
+            return self._older
         return self.filter
 
     def _debugging(self) -> list[bytes]:
-        """Write what the history may no longer hold of the breakpoints: which there are, and why the run stands."""
-        known = self.feed.publisher.breakpoints
-        if known is None or not self._knows_breakpoints:
-            return []
+        """Write what the history may no longer hold: who watches and stops what, and why the run stands."""
+        lists = self._lists()
         state = self.feed.status()
-        if state.reason != "breakpoint":
-            return [known]
-        return [known, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
+        if state.reason != "breakpoint" or MessageTypes.BREAKPOINTS not in self._knows:
+            return lists
+        return [*lists, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
+
+    def _lists(self) -> list[bytes]:
+        return [known for type, known in self.feed.publisher.lists.items() if type in self._knows]
 
     def _lags(self) -> bool:
         """Return whether this client is beyond its limit because it reads slowly; a burst alone does not count."""
@@ -238,24 +239,14 @@ class V1Peer(Peer):
             self.feed.monitor.update_metrics("slow_gaps")
         frames.append(self._encode(MessageTypes.RUN_STATE, state))
         self.offset, self.position = history.end, history.head
-        if self._knows_breakpoints and self.feed.publisher.breakpoints is not None:
-            frames.append(self.feed.publisher.breakpoints)
-        for frame in frames:
+        for frame in frames + self._lists():
             await self._send(frame)
 
     def _snapshot(self) -> Iterator[bytes]:
         return self.feed.snapshot(self.filter)
 
     def _make_heartbeat(self) -> bytes:
-        feed = self.feed
-        state = feed.status()
-        now = time.time()  # wall clock: clients compute lag and offset from it
-        return self._encode(
-            MessageTypes.HEARTBEAT,
-            Heartbeat(
-                feed.epoch, self.position, state.tick, state.state, len(feed.clients), now, state.checkpoint_age_s
-            ),
-        )
+        return self._encode(MessageTypes.HEARTBEAT, self.facts.heartbeat(self.position))
 
     def _encode(self, type: str, data: Any) -> bytes:
         return encode(WebSocketMessage(type, data, self.feed.clock()))

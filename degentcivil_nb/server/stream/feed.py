@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from ...monitoring.interfaces import Monitor
@@ -52,7 +52,6 @@ class Feed:
         *,
         max_message_bytes: int,
         status: Callable[[], RunState],
-        clients: Sized,
         monitor: Monitor,
         batch_s: float = BATCH_S,
         clock: Callable[[], float] = time.time,
@@ -65,7 +64,6 @@ class Feed:
         self.max_message_bytes = max_message_bytes
         self.status = status
         self.clock = clock
-        self.clients = clients
         self.replays = asyncio.Semaphore(16)
         """Limits how many peers catch up at the same time, so that many reconnects do not delay live peers."""
         self.turns = FairTurns()

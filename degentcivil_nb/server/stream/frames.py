@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import NamedTuple
 
 from websockets.frames import Frame, Opcode
@@ -55,6 +56,15 @@ class Filter(NamedTuple):
         characters = None if resume.characters is None else frozenset(resume.characters)
         return cls(types, characters, understood(resume))
 
+    @classmethod
+    def older(cls, resume: Resume) -> Filter | None:
+        """Return the filter of a client that wants everything and does not know all control types; one for all alike.
+
+        `None` for a client that knows them all.
+        """
+        controls = understood(resume)
+        return None if controls == ORDERED_CONTROL else _passing(controls)
+
     def passes(self, entry: HistoryEntry) -> bool:
         """Return whether an entry passes the filter."""
         if entry.type in ORDERED_CONTROL:
@@ -62,6 +72,11 @@ class Filter(NamedTuple):
         return (self.types is None or entry.type in self.types) and (
             self.characters is None or entry.character_id in self.characters
         )
+
+
+@lru_cache(maxsize=64)
+def _passing(controls: frozenset[str]) -> Filter:
+    return Filter(controls=controls)
 
 
 class Frames:

@@ -15,8 +15,8 @@ from ...core.plain import key_text, plain
 from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
 from ...monitoring.interfaces import Monitor
-from ...protocol.breakpoints import BreakpointRows
 from ...protocol.control_payloads import RunState
+from ...protocol.debugging import LISTS
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode, encode, encode_quick, excerpt, unencodable
 from ...protocol.messages import CONTROL, Links, MessageTypes, WebSocketMessage
@@ -30,7 +30,7 @@ _REASON: Final = 2_000
 """How many characters of a name and of a reason are sent."""
 _KINDS: Final = 1_000
 """Kinds of complaint that are remembered, so that each is logged once."""
-_OF_THE_RUN: Final = frozenset({MessageTypes.RUN_STATE, MessageTypes.BREAKPOINTS})
+_OF_THE_RUN: Final = frozenset({MessageTypes.RUN_STATE, *LISTS})
 """The control types that a simulation itself publishes, and that are never lost."""
 _WRAPPING: Final = 160
 """Bytes of `max_message_bytes` reserved for the seq, and for the batch around a message."""
@@ -86,8 +86,8 @@ class StreamPublisher:
         """Messages replaced by an `error` 1005, because they have no JSON form or one of the server's own types."""
         self.converted = 0
         """Messages that the encoder could not write as they were."""
-        self.breakpoints: bytes | None = None
-        """The last list of breakpoints told, for newcomers."""
+        self.lists: dict[str, bytes] = {}
+        """The last list told of each type that has them (breakpoints, watches), for newcomers."""
         self._history = history
         self._present = present
         self._epoch = epoch
@@ -204,8 +204,8 @@ class StreamPublisher:
             self._declare(lost_before)
             if type == MessageTypes.RUN_STATE:
                 self._enter_run_state(message, receipt)
-            elif type == MessageTypes.BREAKPOINTS:
-                self._enter_breakpoints(message)
+            elif type in LISTS:
+                self._enter_list(type, message)
             else:
                 seq = self._history.append(message, type, self._present.see(type, message))
                 if receipt is not None:
@@ -260,18 +260,18 @@ class StreamPublisher:
         data = msgspec.structs.replace(state, head=self._history.head)
         self._history.append_control(encode(msgspec.structs.replace(message, data=data)), message.type)
 
-    def _enter_breakpoints(self, encoded: bytes) -> None:
-        """Keep the list of breakpoints, if it is one: anybody may publish something of that name."""
+    def _enter_list(self, type: str, encoded: bytes) -> None:
+        """Keep a list for newcomers, if it is one: anybody may publish something of that name."""
         message = WebSocketMessage.from_json(encoded)
         try:
-            msgspec.convert(message.data, BreakpointRows)
+            msgspec.convert(message.data, LISTS[type])
         except msgspec.ValidationError as error:
             stand_in = self._count_failure(
                 message.type, message.data, message.timestamp, message.tick, unencodable(error)
             )
             self._history.append(stand_in, MessageTypes.ERROR)
             return
-        self.breakpoints = encoded
+        self.lists[type] = encoded
         self._history.append_control(encoded, message.type)
 
     def _declare(self, lost: int) -> None:

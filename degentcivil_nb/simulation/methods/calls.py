@@ -19,7 +19,7 @@ _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 """The numeric details of a model call, and how each is read."""
 _WORDS: Final = ("model", "prompt_type", "error")
-_MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent")
+_MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent", "missing")
 """What else the wire knows of an LLM call (docs/protocol.md)."""
 
 
@@ -157,6 +157,8 @@ class CallMethods(PublishingMethods):
             payload.update({key: value for key, value in figures.items() if value is not None})
             if error is not None:
                 payload["error"] = word_of(error)
+            if "missing" in more:
+                payload["missing"] = more.pop("missing")
             return self._publish_named("tool_call", MessageTypes.TOOL_CALL, payload, id, cause, more)
         except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.TOOL_CALL, character_id, failed)

@@ -14,6 +14,7 @@ from ...server.stream.history import History
 from ...server.stream.publishing import Receipt
 from ..breakpoints import Breakpoints
 from ..control import Control
+from ..watches import Watches
 from .publishing import PublishingMethods
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -27,6 +28,7 @@ class ServingMethods(PublishingMethods):
 
     control: Control
     breakpoints: Breakpoints
+    watches: Watches
     _server: SimulationWebSocket
     _portal: Portal
     _replacing: asyncio.Lock
@@ -147,6 +149,11 @@ class ServingMethods(PublishingMethods):
             log.warning("the server at %s did not answer: %s", self.url, error)
         return self._server.feed.present.names()
 
+    def _judge(self, tick: int) -> None:
+        """Judge a checkpoint, before the run stops there."""
+        self.breakpoints.checkpoint(tick)
+        self.watches.checkpoint(tick)
+
     def _characters_now(self) -> list[SnapshotCharacter]:
         try:
             self.flush()
@@ -179,8 +186,9 @@ class ServingMethods(PublishingMethods):
             self._route()
             await old.close()
             await self._server.start()
-            if self.breakpoints.rows():
-                self.breakpoints.tell()
+            for declared in (self.breakpoints, self.watches):
+                if declared.rows():
+                    declared.tell()
 
     def stats(self) -> dict[str, float | None]:
         """Count what was told, and what became of it.

@@ -1,0 +1,48 @@
+"""Messages about who watches what of a run: declared as a whole by each client, told to all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from .breakpoints import BreakpointRows
+from .control_payloads import ClientInfo
+from .messages import MessageTypes
+
+
+class WatchSpec(Struct, frozen=True, omit_defaults=True):
+    """Declare one watch of a client's set: an expression whose value is told after each tick.
+
+    With a `character_id` names mean that character; without one an expression about characters has a value for each.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=4_200)]
+    expression: Annotated[str, Meta(max_length=4_000)]
+    character_id: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class WatchRow(Struct, frozen=True, omit_defaults=True):
+    """Say how one watch is: what was declared, by whom, and what is wrong with it, if anything is."""
+
+    name: str
+    expression: str
+    owner: ClientInfo
+    character_id: str | None = None
+    verified: bool = True
+    problem: str | None = None
+    at: int | None = None
+    """The position in the expression of the character that is wrong, from 0."""
+
+
+class WatchRows(Struct, frozen=True):
+    """List the watches of all clients."""
+
+    watches: list[WatchRow]
+
+
+LISTS: Final[dict[str, Any]] = {
+    MessageTypes.BREAKPOINTS: BreakpointRows,
+    MessageTypes.WATCHES: WatchRows,
+}
+"""Control messages of which the last one says all there is, so that newcomers are sent it."""

@@ -1,0 +1,147 @@
+"""The loop of a replay: it carries commands out, and plays what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..protocol.command_payloads import Command, CommandSpec
+from ..protocol.commands import CommandTable, refusal
+from ..protocol.control_payloads import RunState
+from ..protocol.errors import WebSocketError
+from ..protocol.messages import MessageTypes
+from ..server.simulation_websocket import SimulationWebSocket
+from ..simulation.request import Reply, Request, over
+from .player import Player
+from .tape import Playhead, Tape, span
+
+log = logging.getLogger("degentcivil_nb.replay")
+
+
+class PlayingLoop:
+    """The loop of a replay, on the server's thread, and the queue of commands in front of it."""
+
+    path: Path
+    _head: Playhead
+    _tape: Tape
+    _player: Player
+    _server: SimulationWebSocket
+    _commands: CommandTable
+    _state: RunState
+    _queue: deque[Request]
+    _current: str | None
+
+    async def _open(self) -> None:
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        await self._server.start()
+        self._task = asyncio.create_task(self._run())
+
+    async def _close(self) -> None:
+        self._tape.close()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._player.close()
+        self._enter("finished", "closed")
+        self._refuse_waiting()
+        await self._server.close()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._wake.clear()
+                while self._queue:
+                    request = self._queue.popleft()
+                    if not request.claim():
+                        continue
+                    self._current = request.id
+                    await request.run_async()
+                    self._current = None
+                wait = await self._play()
+                if self._queue or wait == 0:
+                    continue
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        except Exception:  # the boundary of the replay's heart: whoever looks on is told
+            log.exception("the replay of %s died", self.path)
+            self._enter("dead", "exception")
+            self._refuse_waiting()
+
+    async def _play(self) -> float | None:
+        """Return what is due; gives the seconds until there is more to tell, `None` while nothing is."""
+        if self._state.state != "running":
+            return None
+        wait = await self._player.play(lambda: bool(self._queue))
+        if self._stopped_at_breakpoint():
+            return None
+        if wait is None:
+            self._head.stop()
+            self._enter("paused", "end")
+        return wait
+
+    def _say_shortened(self, left_out_s: float) -> None:
+        """Say that a silence is shortened: the first one aloud, and all to watchers."""
+        first = self._head.left_out_s == left_out_s
+        advice = "; longest_silence_s=None waits as the run did" if first else ""
+        level = logging.WARNING if first else logging.INFO
+        log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
+        self._enter(self._state.state, "silence")
+
+    def _later(self, delay_s: float, function: Callable[[], None]) -> None:
+        self._loop.call_later(delay_s, function)
+
+    def _stopped_at_breakpoint(self) -> bool:
+        """Stop, if a breakpoint was met."""
+        hits = self._player.breakpoints.take()
+        if hits:
+            self._head.stop()
+            self._enter("paused", "breakpoint", hits)
+        return bool(hits)
+
+    def _enter(self, state: str, reason: str, hits: Sequence[dict[str, Any]] = ()) -> None:
+        seq = next((hit["seq"] for hit in hits if hit["seq"] is not None), None)
+        self._state = RunState(
+            state, reason, self._player.scene.tick, command_id=self._current, breakpoints=list(hits), seq=seq
+        )
+        self._server.publish(MessageTypes.RUN_STATE, self._state)
+        self._server.publisher.drain()
+
+    def specs(self) -> list[CommandSpec]:
+        """List the commands on offer."""
+        return self._commands.specs()
+
+    def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
+        """Take a command from any thread and return; `reply` is called once, after its effect."""
+        try:
+            declared, arguments = self._commands.check(command)
+            if self._state.state in ("finished", "dead"):
+                raise over()
+        except WebSocketError as error:
+            reply(refusal(error))
+            return
+        self._queue.append(Request(id, declared, arguments, math.inf, reply, command.client))
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def withdraw(self, id: str, reason: str) -> None:
+        """Refuse a command that was not begun."""
+        for request in self._queue.copy():
+            if request.id == id and request.claim():
+                request.fail(WebSocketError(WebSocketError.TIMEOUT, reason))
+
+    def _refuse_waiting(self) -> None:
+        while self._queue:
+            self._queue.popleft().fail(over())
+
+    def status(self) -> RunState:
+        """Say how the replay is, where, and how fast."""
+        return replace(self._state, tick=self._player.scene.tick, speed=self._head.speed)

@@ -1,0 +1,72 @@
+"""Watching values after each tick."""
+
+from __future__ import annotations
+
+from ...expressions.standing import compile_standing
+from ...store.arguments import name_of
+from ...store.event_store import EventStore
+from ...store.unknown import warn_unknown
+from ..watches import SessionWatches, Watch
+
+TICKING = frozenset({"tick", "total_cost", "total_calls", "state", "location", "character_id"})
+"""Names that have a value in any run."""
+
+
+class WatchMethods:
+    """The method of a session that watches a value."""
+
+    _store: EventStore
+    _watches: SessionWatches
+
+    def watch(self, expression: str, name: str | None = None, *, character_id: str | int | None = None) -> Watch:
+        """Have the simulation tell the value of an expression after each tick; it is recorded with the run.
+
+        `watches` lists the values, and `plot.watch` draws them.
+
+        Parameters
+        ----------
+        expression : str
+            Of the language of conditions: a measure (`gini`), an attribute, `state` or `location` of a character,
+            `tick`, `total_cost`, `total_calls`, `stuck(10)`, and what can be calculated from them.
+        name : str, optional
+            What it is known by; one of that name is replaced. Left out, it is the expression.
+        character_id : str or int, optional
+            Whose attributes are meant. Left out, an expression about characters has a value for each of them (of 200 at
+            most), told when it is a new one.
+
+        Returns
+        -------
+        Watch
+            A handle with `.value` (the last), `.problem` and `.remove()`. It is declared again after a reconnect, and
+            after a restart of the simulation.
+
+        Raises
+        ------
+        ValueError
+            For a mistake in the expression, at which it points, and for a name that another notebook uses for another
+            expression.
+        CommandError
+            Where the server takes no watches.
+
+        Warns
+        -----
+        UserWarning
+            If a name was never seen; it is watched all the same.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     _ = other.watch("total_calls", "calls")
+        ...     _ = other.step(3)
+        ...     other.watches("calls")["tick"].to_list()
+        [0, 1, 2, 3]
+        """
+        whose = None if character_id is None else name_of(character_id)
+        condition = compile_standing(expression)
+        names = condition.names - TICKING - {detector.asks for detector in condition.detectors}
+        attributes = self._store.names.said | self._store.names.known
+        if unseen := sorted(names - attributes):
+            measures = self._store.events("measure", payload=True)["payload"]
+            known = {payload.get("name") for payload in measures if isinstance(payload, dict)}
+            warn_unknown("attribute or measure", unseen, {*attributes, *known})
+        return self._watches.add(expression, name, whose)

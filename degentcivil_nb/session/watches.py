@@ -1,0 +1,119 @@
+"""The watches of one session: declared as a whole, again after every reconnect, and a handle for each."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import convert, to_builtins
+
+from ..expressions.standing import compile_standing
+from ..protocol.control_payloads import ClientInfo
+from ..protocol.debugging import WatchRow, WatchSpec
+from ..protocol.errors import CommandError
+from ..protocol.messages import MessageTypes
+from .breakpoints import SET_S
+
+if TYPE_CHECKING:
+    from ..store.event_store import EventStore
+    from .commands import SessionCommands
+
+SET: Final = "set_watches"
+
+
+class Watch:
+    """A handle of one watch of this session. `session.watch` gives it; `session.watches(name)` has all its values."""
+
+    def __init__(self, watches: SessionWatches, row: WatchRow) -> None:
+        self._watches = watches
+        self._row = row
+        self.name = row.name
+        self.expression = row.expression
+        self.character_id = row.character_id
+        condition = compile_standing(row.expression)
+        named = "character_id" in condition.needs or any(one.character_id for one in condition.detectors)
+        self._of_each = row.character_id is None and not named
+
+    @property
+    def value(self) -> Any:
+        """The value told last; of an expression about all characters a dict of their values."""
+        return self._watches.value(self.name, of_each=self._of_each)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, if anything is."""
+        row = self._watches.told(self.name) or self._row
+        return row.problem
+
+    def remove(self) -> None:
+        """Take it away; a second time does nothing. What it told is kept."""
+        self._watches.remove(self.name)
+
+    def __repr__(self) -> str:
+        how = "removed" if not self._watches.has(self.name) else self.problem or repr(self.value)
+        return f"<Watch {self.name!r}: {how}>"
+
+
+class SessionWatches:
+    """Hold what this session watches, and tell the simulation all of it at each change and each connection."""
+
+    def __init__(self, commands: SessionCommands, store: EventStore, me: ClientInfo) -> None:
+        self._commands = commands
+        self._store = store
+        self._me = me
+        self._lock = threading.RLock()
+        self._specs: dict[str, WatchSpec] = {}
+
+    def add(self, expression: str, name: str | None, character_id: str | None) -> Watch:
+        """Declare one more; one of the same name is replaced. `ValueError` points at a mistake."""
+        compile_standing(expression)
+        if name is None:
+            name = expression if character_id is None else f"{expression} of {character_id}"
+        with self._lock:
+            before = dict(self._specs)
+            self._specs[name] = WatchSpec(name, expression, character_id)
+            try:
+                row = next(row for row in self._declare() if row.name == name)
+                if not row.verified:
+                    raise ValueError(row.problem)
+            except (CommandError, ValueError):
+                self._specs = before
+                raise
+        return Watch(self, row)
+
+    def remove(self, name: str) -> None:
+        """Take one away."""
+        with self._lock:
+            if self._specs.pop(name, None) is not None:
+                self._declare()
+
+    def has(self, name: str) -> bool:
+        """Say whether it is declared."""
+        return name in self._specs
+
+    def told(self, name: str) -> WatchRow | None:
+        """Give what the simulation says of one, in the list that everybody is told."""
+        return next((row for row in self._store.watches if row.name == name and row.owner.id == self._me.id), None)
+
+    def value(self, name: str, *, of_each: bool) -> Any:
+        """Give the value told last; `of_each` character, if several are told of."""
+        told = [payload for payload in self._payloads() if payload.get("name") == name]
+        if of_each and any("character_id" in payload for payload in told):
+            return {payload.get("character_id"): payload.get("value") for payload in told}
+        return told[-1].get("value") if told else None
+
+    def _payloads(self) -> list[dict[str, Any]]:
+        told = self._store.events(MessageTypes.WATCH, payload=True)["payload"]
+        return [payload for payload in told if isinstance(payload, dict)]
+
+    def _declare(self) -> list[WatchRow]:
+        rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
+        return [convert(row, WatchRow) for row in rows]
+
+    def declare_again(self) -> None:
+        """Tell a new connection, without waiting for its answer; the list that follows says what became of it."""
+        if self._specs:
+            self._commands.submit(SET, self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"watches": [to_builtins(spec) for spec in list(self._specs.values())]}

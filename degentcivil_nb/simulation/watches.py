@@ -1,0 +1,184 @@
+"""The watches of all clients: the value of an expression after each tick, told as messages of the stream."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, to_builtins
+
+from ..core.plain import plain
+from ..core.shortening import shortened
+from ..core.text_of import text_of
+from ..expressions.conditions import Condition
+from ..expressions.parser import ConditionError
+from ..expressions.standing import compile_standing
+from ..protocol.commands import wrong_argument
+from ..protocol.control_payloads import ClientInfo
+from ..protocol.debugging import WatchRow, WatchRows, WatchSpec
+from ..protocol.messages import MessageTypes
+from .breakpoints import Breakpoints
+from .declared import LOOK_S, DeclaredSets
+from .methods.publishing import Publish, Ticking
+from .request import who_asks
+
+log = logging.getLogger("degentcivil_nb.simulation")
+
+MOST: Final = 100
+"""Watches that there are at most, of all clients together."""
+MOST_CHARACTERS: Final = 200
+"""Characters of whom one watch tells at most."""
+MAX_VALUE: Final = 4_000
+"""Bytes of one value at most; the rest is left out."""
+
+Specs = Annotated[list[WatchSpec], Meta(max_length=100)]
+
+
+class Watch:
+    """One watch: what was declared, its expression if it has a value, and what was told last."""
+
+    def __init__(self, spec: WatchSpec, owner: ClientInfo, taken: WatchSpec | None) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.problem: str | None = None
+        self.at: int | None = None
+        self.condition: Condition | None = None
+        self.told: dict[str | None, Any] = {}
+        try:
+            if taken is not None and taken != spec:
+                raise ValueError(f"another notebook watches {taken.expression!r} under this name; use another one")
+            self.condition = compile_standing(spec.expression)
+        except ValueError as error:
+            self.problem = str(error)
+            self.at = error.at if isinstance(error, ConditionError) else None
+
+    def row(self) -> WatchRow:
+        """Say how it is."""
+        spec = self.spec
+        return WatchRow(
+            spec.name,
+            spec.expression,
+            self.owner,
+            spec.character_id,
+            verified=self.condition is not None,
+            problem=self.problem,
+            at=self.at,
+        )
+
+    def news(self, values: list[tuple[str | None, Any]]) -> list[dict[str, Any]]:
+        """Give what is to be told: one value each tick, and of several characters those that are new."""
+        one = len(values) == 1
+        if len(values) > MOST_CHARACTERS and self.problem is None:
+            self.problem = f"it is told of the first {MOST_CHARACTERS} characters only; name one with character_id="
+        told = []
+        for whose, value in values[:MOST_CHARACTERS]:
+            value = shortened(plain(value), MAX_VALUE)
+            if one or self.told.get(whose) != value:
+                self.told[whose] = value
+                more = {} if whose is None else {"character_id": whose}
+                told.append({"name": self.spec.name, "value": value, **more})
+        return told
+
+
+class Watches:
+    """Keep the sets of all clients, and tell their values at each checkpoint; with none it does nothing.
+
+    `breakpoints` knows the town, and `reached` gives the tick of the last checkpoint; the others are as for it.
+    """
+
+    def __init__(
+        self,
+        ticking: Ticking,
+        breakpoints: Breakpoints,
+        *,
+        reached: Callable[[], int | None],
+        forward: Callable[[], Publish],
+        present: Callable[[], set[str]],
+        later: Callable[[float, Callable[[], None]], Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ticking = ticking
+        self._reached = reached
+        self._breakpoints = breakpoints
+        self._forward = forward
+        self._present = present
+        self._later = later
+        self._lock = threading.Lock()
+        self._sets: DeclaredSets[Watch] = DeclaredSets(clock)
+        self._looking = False
+
+    def rows(self) -> list[WatchRow]:
+        """List all of all clients."""
+        with self._lock:
+            return [watch.row() for watch in self._sets]
+
+    def set_watches(self, watches: Specs) -> list[dict[str, Any]]:
+        """Declare all watches of this client, in the place of those it declared before."""
+        owner = who_asks() or ClientInfo("unknown")
+        if len({spec.name for spec in watches}) < len(watches):
+            raise wrong_argument("watches", "two of them have the same name")
+        with self._lock:
+            others = self._sets.of_others(owner.id)
+            if len(others) + len(watches) > MOST:
+                raise wrong_argument("watches", f"there are {len(others)} of others, and at most {MOST} in all")
+            taken = {watch.spec.name: watch.spec for watch in others if watch.condition is not None}
+            before = {watch.spec: watch for watch in self._sets.of(owner.id) if watch.condition is not None}
+            declared = [before.get(spec) or Watch(spec, owner, taken.get(spec.name)) for spec in watches]
+            self._sets.put(owner.id, declared)
+            known = {watch.spec for watch in others} | before.keys()
+            new = [watch for watch in declared if watch.spec not in known]
+        self._follow()
+        self.tell()
+        self._say(new, self._reached())
+        if not self._looking:
+            self._looking = True
+            self._later(LOOK_S, self._look)
+        return [to_builtins(watch.row()) for watch in declared]
+
+    def _follow(self) -> None:
+        """Have the town followed as far as the expressions need it."""
+        conditions = [watch.condition for watch in self._sets if watch.condition is not None]
+        self._breakpoints.follow(conditions)
+
+    def _look(self) -> None:
+        """Let go of the watches of those who have been gone for long."""
+        self.look_after(self._present())
+        self._looking = bool(self._sets)
+        if self._looking:
+            self._later(LOOK_S, self._look)
+
+    def look_after(self, present: set[str]) -> None:
+        """Take note of who is connected now."""
+        with self._lock:
+            let_go = self._sets.look_after(present)
+        if let_go:
+            self._follow()
+            self.tell()
+
+    def checkpoint(self, tick: int) -> None:
+        """Tell the value of each, when the simulation has come to a checkpoint."""
+        if self._sets:
+            with self._lock:
+                by_spec: Mapping[WatchSpec, Watch] = {watch.spec: watch for watch in self._sets}
+            self._say(list(by_spec.values()), tick)
+
+    def _say(self, watches: list[Watch], tick: int | None) -> None:
+        for watch in watches:
+            if watch.condition is None:
+                continue
+            before = watch.problem
+            try:
+                news = watch.news(self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0))
+            except Exception as error:  # noqa: BLE001 — told in its own row: it must not disturb the simulation
+                news, watch.problem = [], f"it failed at run time: {text_of(error)[:200]}"
+            for told in news:
+                self._forward()(MessageTypes.WATCH, told, tick, None, None, self._ticking.links)
+            if watch.problem != before:
+                self.tell()
+
+    def tell(self) -> None:
+        """Tell everybody how all watches are."""
+        self._forward()(MessageTypes.WATCHES, WatchRows(self.rows()))
