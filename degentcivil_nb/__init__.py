@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ _HOMES = {
     ".protocol.rate_limits": ("RateLimiter",),
     ".monitoring.connection_monitor": ("ConnectionMonitor",),
     ".monitoring.websocket_debugger": ("WebSocketDebugger",),
+    ".notebook.extension": ("load_ipython_extension", "unload_ipython_extension"),
 }
 """Where each name lives: it is imported when first used, so that `import degentcivil_nb` costs little."""
 
@@ -121,3 +123,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if "IPython" in sys.modules:  # in a kernel, a mistake is told in the user's line and one sentence
+    import_module(".notebook.tracebacks", __name__).shorten_in_notebooks()

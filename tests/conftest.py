@@ -29,6 +29,7 @@ SLOW = (
     "benchmarks/",
     "cli/test_cli_recordings.py",
     "end_to_end/",
+    "notebook/test_short_tracebacks.py",
     "protocol/test_receiver_properties.py",
     "recordings/test_export.py::test_the_benchmark",
     "recordings/test_index.py::test_a_bit_that_flips_anywhere",

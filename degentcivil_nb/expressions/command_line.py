@@ -51,13 +51,13 @@ def _arguments(name: str, rest: str, order: list[str]) -> dict[str, Any]:
             key = free[0]
         if key in arguments:
             raise ValueError(f"{key!r} is given twice.")
-        arguments[key], rest = _value(rest)
+        arguments[key], rest = read_value(rest)
         rest = rest.lstrip()
     return arguments
 
 
-def _value(text: str) -> tuple[Any, str]:
-    """Parse the first value of a text: JSON, or a word."""
+def read_value(text: str) -> tuple[Any, str]:
+    """Parse the first value of a text, JSON or a word; return it and what follows."""
     try:
         value, end = JSON_DECODER.raw_decode(text)
         if end == len(text) or text[end].isspace():

@@ -11,14 +11,15 @@ from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
 from ..core.counting import counted
+from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo
 from ..protocol.errors import CommandError
+from .commands import LEFT, SessionCommands
 
 if TYPE_CHECKING:
     from ..store.event_store import EventStore
-    from .commands import SessionCommands
 
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
@@ -165,6 +166,10 @@ class SessionBreakpoints:
             if self._specs.pop(name, None) is not None:
                 self._declare()
 
+    def names(self) -> list[str]:
+        """List those that are declared."""
+        return list(self._specs)
+
     def has(self, name: str) -> bool:
         """Say whether it is declared."""
         return name in self._specs
@@ -225,8 +230,10 @@ class SessionBreakpoints:
         """Go on until a condition is met once, or anything else stops the run; gives why it stands."""
         point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)
         try:
-            resume()
-            if not self._store.wait(lambda: self._store.run_state in ("paused", "finished", "dead"), timeout):
+            with interrupt_says(LEFT, self._commands.pause_soon):
+                resume()
+                stands = self._store.wait(lambda: self._store.run_state in ("paused", "finished", "dead"), timeout)
+            if not stands:
                 raise TimeoutError(f"{condition} was not met within {timeout:g} s; the run goes on")
             return self.stopped() or Stop("running", self._store.tick)
         finally:

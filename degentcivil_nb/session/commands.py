@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..core import progress
+from ..core.interrupts import interrupt_says
 from ..protocol.command_payloads import CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown
 from ..simulation.probe import calls_checkpoints_here
@@ -30,6 +31,8 @@ GRACE_S: Final = 2.0
 """How much longer than its deadline an answer is awaited, and the message of a new run state."""
 ARRIVAL_S: Final = 10.0
 """How long the events up to an effect may take to arrive, at least."""
+LEFT: Final = "the run pauses at its next checkpoint; session.resume() lets it go on"
+"""What an interrupt of a step or of `run_until` means."""
 LOOK_S: Final = 0.2
 """How often progress is shown."""
 CHANGES: Final = frozenset(
@@ -83,7 +86,8 @@ class SessionCommands:
         seconds = timeout_s(timeout)
         self._refuse_own_thread(name)
         future = self._request(name, arguments, seconds)
-        answer = _wait(future, None if seconds is None else seconds + GRACE_S)
+        with interrupt_says(f"{name} is withdrawn, unless it has begun", future.cancel):
+            answer = _wait(future, None if seconds is None else seconds + GRACE_S)
         return self._completed(name, answer)
 
     def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
@@ -109,7 +113,8 @@ class SessionCommands:
         self._refuse_own_thread("pause")
         future = self._request("pause", {}, None)
         try:
-            answer = _wait(future, seconds, withdraw=False)
+            with interrupt_says("the pause stays wanted; session.resume() takes it back"):
+                answer = _wait(future, seconds)
         except TimeoutError:
             return "pausing"
         return self._reached(self._completed("pause", answer))
@@ -122,8 +127,9 @@ class SessionCommands:
         future = self._request("step", {"ticks": ticks}, None)
         with ExitStack() as stack:
             told = stack.enter_context(progress.following("step"))
+            stack.enter_context(interrupt_says(LEFT, self.pause_soon))
             try:
-                answer = _wait(future, seconds, lambda: told(self._ticks_since(first, ticks), ticks), withdraw=False)
+                answer = _wait(future, seconds, lambda: told(self._ticks_since(first, ticks), ticks))
             except TimeoutError:
                 done = self._ticks_since(first, ticks)
                 raise CommandError(
@@ -131,13 +137,14 @@ class SessionCommands:
                     f"{done} of {ticks} ticks were done in {seconds:g} s; the step goes on, and pause() ends it",
                     details={"ticks": done},
                 ) from None
-            except KeyboardInterrupt:
-                self._request("pause", {}, None)  # an interrupted step leaves the run paused
-                raise
         result = self._completed("step", answer)
         state = self._reached(result)
         done = result.get("ticks")
         return state if done is None else CutText(state, f"at a breakpoint after {done} of {ticks} ticks")
+
+    def pause_soon(self) -> None:
+        """Have the run pause, without waiting for it."""
+        self._request("pause", {}, None)
 
     def change(self, name: str, arguments: Mapping[str, Any], *, timeout: object = None) -> int | None:
         """Run a command that puts an event into the stream, and return its row; `None` if it is not in the store."""
@@ -230,26 +237,19 @@ def _wait(
     future: Future[CommandResult],
     seconds: float | None,
     look: Callable[[], None] = lambda: None,
-    *,
-    withdraw: bool = True,
 ) -> CommandResult:
     """Wait for an answer, polling progress; after `TimeoutError` the command remains in flight."""
     deadline = None if seconds is None else time.monotonic() + seconds
-    try:
-        while True:
-            left = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline - time.monotonic()))
-            try:
-                return future.result(left)
-            except CancelledError:
-                raise RuntimeError("the session was closed while this command waited") from None
-            except TimeoutError:
-                if future.done() or (deadline is not None and time.monotonic() >= deadline):
-                    raise
-            look()
-    except KeyboardInterrupt:
-        if withdraw:
-            future.cancel()
-        raise
+    while True:
+        left = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline - time.monotonic()))
+        try:
+            return future.result(left)
+        except CancelledError:
+            raise RuntimeError("the session was closed while this command waited") from None
+        except TimeoutError:
+            if future.done() or (deadline is not None and time.monotonic() >= deadline):
+                raise
+        look()
 
 
 def _named_head(answer: CommandResult) -> int | None:

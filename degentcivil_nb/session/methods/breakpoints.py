@@ -76,6 +76,8 @@ class BreakpointMethods:
     def run_until(self, condition: str | None = None, *, tick: int | None = None, timeout: Timeout = None) -> Stop:
         """Let the run go on until a condition is met, or until a tick, and stop there.
 
+        An interrupt (Ctrl-C) leaves, and has the run paused where it is by then.
+
         Parameters
         ----------
         condition : str, optional

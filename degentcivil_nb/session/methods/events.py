@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...analysis.unknown_names import warn_unknown_keys, warn_unknown_names
+from ...core.interrupts import interrupt_says
 from ...store.arguments import LongTime, Moment, Names, names_of
 from ...store.event_store import EventStore
 from ..status import SessionStatus
@@ -88,14 +89,15 @@ class EventMethods:
         types = self._types(type)
         if where is not None:
             warn_unknown_keys(self._store, where, [])
-        return wait_for(
-            self._store,
-            types,
-            where=where,
-            after=after,
-            timeout=timeout,
-            closed=lambda: self._closed,
-        )
+        with interrupt_says("no such event had come yet"):
+            return wait_for(
+                self._store,
+                types,
+                where=where,
+                after=after,
+                timeout=timeout,
+                closed=lambda: self._closed,
+            )
 
     def on(self, type: Names, callback: Callback) -> Subscription:
         """Call a function with each event that comes from now on, in order, on a thread of its own.
