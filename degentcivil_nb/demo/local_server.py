@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from ..core import lifetime
 from ..core.arguments import flag, positive_number, text, text_or_none, whole_number
+from ..core.cards import card, tone_of_run
 from ..core.counting import counted
 from ..server.entrance.tls import LOCAL_NAMES, local_tls
 from ..simulation.probe import SimulationProbe
@@ -236,3 +237,12 @@ class LocalServer(FaultInjection):
             f"<LocalServer {self.url}: {counted(len(self.town.people), 'character')}, "
             f"{self.probe.run_state} at tick {self.town.tick}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "run": "stopped" if self._stopped else self.probe.run_state,
+            "tick": self.town.tick,
+            "characters": len(self.town.people),
+            "connect": None if self._stopped else "dc.connect(server)",
+        }
+        return card("LocalServer", self.url, facts, "over" if self._stopped else tone_of_run(self.probe.run_state))

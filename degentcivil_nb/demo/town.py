@@ -56,6 +56,7 @@ class Town:
             self.wake(one, self.rng.randint(1, 12))
         probe.inspector(self.describe)
         probe.attributes(self.set_attribute)
+        probe.asker(self.answer)
         probe.command(self.give_money)
         probe.command(self.announce)
 
@@ -220,6 +221,14 @@ class Town:
             "last_llm_call": one.last_call,
             "next_move_tick": one.wake,
         }
+
+    def answer(self, character_id: str, question: str) -> str:
+        """Return what a character says of itself, whatever it is asked; `KeyError` if there is none."""
+        one = self.people[character_id]
+        where = f"I am at {one.place.name}" if one.place else "I am on my way"
+        what = f"{where}, in the state {one.state}."
+        last = one.memory[-1] if one.memory else None
+        return what if last is None else f"{what} I remember: {last}"
 
     def set_attribute(self, character_id: str, name: str, value: Any) -> None:
         """Change a character; `KeyError` if there is none, `AttributeError` for an unknown name, else `ValueError`."""

@@ -15,11 +15,10 @@ from ..figures.colours import STATE_COLOURS
 from ..session.session import Session
 from ..store.schema import EVENT_COLUMNS
 from .desk import Desk
-from .word import OPTIONS
+from .word import CONDITIONS
 
 MOST: Final = 1_000
 """How many candidates are offered at most."""
-CONDITIONS: Final = frozenset({"condition", "expression"})
 _LINE: Final = re.compile(r"^\s*(?:[\w, ]+=\s*)?%dc\s(?P<line>.*)$")
 _PIECE: Final = re.compile(r"\S*$")
 _NAME: Final = re.compile(r"[\w.-]*$")
@@ -72,7 +71,7 @@ def _behind(desk: Desk, name: str, rest: str) -> Iterable[str]:
         return []
     session = desk.session
     if word is not None and word.rest in CONDITIONS:
-        return _in_condition(session, rest, [*OPTIONS] if "hits" in arguments else [])
+        return _in_condition(session, rest, word.options)
     place = _values_in(rest)
     return _values(session, arguments[place]) if place < len(arguments) else []
 

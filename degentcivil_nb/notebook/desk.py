@@ -119,13 +119,16 @@ def _stopped(desk: Desk) -> Any:
 
 
 def _clear(desk: Desk, name: str | None = None) -> None:
-    """Remove a breakpoint of this session, or all of them."""
-    held = desk.session._breakpoints
-    names = held.names() if name is None else [str(name)]
+    """Remove a breakpoint or a watch of this session, or all breakpoints."""
+    points, watches = desk.session._breakpoints, desk.session._watches
+    if name is not None and watches.has(str(name)):
+        watches.remove(str(name))
+        return
+    names = points.names() if name is None else [str(name)]
     for each in names:
-        held.spec(each)
+        points.spec(each)
     for each in names:
-        held.remove(each)
+        points.remove(each)
 
 
 def _help(desk: Desk, word: str | None = None) -> None:

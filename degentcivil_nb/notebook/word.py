@@ -12,9 +12,8 @@ from typing import Any, Final
 from ..expressions.command_line import parse_line, read_value
 from ..session.session import Session
 
-OPTIONS: Final = ("hits", "once", "log", "name")
-_OPTION: Final = re.compile(rf"\s(?:{'|'.join(OPTIONS)})=(?!=)")
-"""An option behind a condition, where one `=` can stand in a text only."""
+CONDITIONS: Final = frozenset({"condition", "expression"})
+"""What an argument is called that is of the language of conditions: options may stand behind it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class Word:
             return {}
         held = list(inspect.signature(self.function).parameters.values())[1:]
         return {each.name: each.default is each.empty for each in held if each.name != "timeout"}
+
+    @property
+    def options(self) -> list[str]:
+        """Return the names of the arguments that may be left out."""
+        return [name for name, needed in self.arguments.items() if not needed]
 
     @property
     def usage(self) -> str:
@@ -71,10 +75,11 @@ class Word:
             if name == self.rest:
                 break
             given[name], text = read_value(text.lstrip())
-        options = next((place.start() for place in _OPTION.finditer(text) if not _in_quotes(text, place.start())), None)
-        if options is not None and "hits" in self.arguments:
-            text, given = text[:options], given | self._named(text[options:], list(OPTIONS))
-        return given | {self.rest: _unquoted(text.strip())}
+        if self.rest not in CONDITIONS:
+            return given | {self.rest: _unquoted(text.strip())}
+        keyed = re.finditer(rf"\s(?:{'|'.join(self.options)})=(?!=)", text) if self.options else ()
+        begins = next((place.start() for place in keyed if _stands_outside(text, place.start())), len(text))
+        return given | self._named(text[begins:], self.options) | {self.rest: text[:begins].strip()}
 
     def _named(self, text: str, names: list[str]) -> dict[str, Any]:
         given = parse_line(f"{self.name} {text}", {self.name: {"properties": dict.fromkeys(names)}})[1]
@@ -83,9 +88,10 @@ class Word:
         return given
 
 
-def _in_quotes(text: str, place: int) -> bool:
+def _stands_outside(text: str, place: int) -> bool:
+    """Say whether a place in a condition is outside of its texts and brackets."""
     before = text[:place]
-    return before.count("'") % 2 == 1 or before.count('"') % 2 == 1
+    return not (before.count("'") % 2 or before.count('"') % 2 or before.count("(") > before.count(")"))
 
 
 def _unquoted(text: str) -> str:

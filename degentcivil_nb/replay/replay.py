@@ -13,6 +13,7 @@ from typing import Final, Self
 from ..core import lifetime, logs
 from ..core.arguments import flag, text_or_none
 from ..core.arguments import path as checked_path
+from ..core.cards import card, tone_of_run
 from ..core.portal import Portal
 from ..protocol.commands import CommandTable, DeclaredCommand
 from ..protocol.control_payloads import RunState
@@ -253,3 +254,14 @@ class Replay(ReplayCommands):
         at = "" if self.tick is None else f" at tick {self.tick}"
         short = f", {span(self._head.left_out_s)} of silence left out" if self._head.left_out_s else ""
         return f"<Replay {str(self.path)!r} at {self.url}: {self.run_state}{at}{short}>"
+
+    def _repr_html_(self) -> str:
+        left_out = self._head.left_out_s
+        facts = {
+            "recording": self.path,
+            "run": self.run_state,
+            "tick": self.tick,
+            "speed": f"{self._head.speed:g}",
+            "silence left out": span(left_out) if left_out else None,
+        }
+        return card("Replay", self.url, facts, tone_of_run(self.run_state))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
+from ..core.cards import card
 from ..core.counting import counted
+from ..core.escaping import visible
 from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
@@ -47,14 +49,24 @@ class Stop:
     def __str__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
         if self.breakpoint is None:
-            return f"stopped{at}: {self.reason}"
-        whose = "" if self.character_id is None else f" of {self.character_id}"
+            return f"stopped{at}: {visible(self.reason)}"
+        whose = "" if self.character_id is None else f" of {visible(self.character_id)}"
         row = "at the checkpoint" if self.matched is None else f"by row {self.matched}"
         more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
-        return f"stopped{at} by {self.breakpoint!r} ({self.condition}), met {row}{whose}{more}"
+        return f"stopped{at} by {self.breakpoint!r} ({visible(self.condition)}), met {row}{whose}{more}"
 
     def __repr__(self) -> str:
         return f"<Stop: {self}>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "tick": self.tick,
+            "condition": self.condition,
+            "character": self.character_id,
+            "matched": None if self.matched is None else f"row {self.matched}",
+            "also met": ", ".join(str(hit.get("name")) for hit in self.also),
+        }
+        return card("Stopped", self.breakpoint or self.reason, facts, "waiting")
 
 
 class Breakpoint:
@@ -103,13 +115,29 @@ class Breakpoint:
         self._breakpoints.remove(self.name)
 
     def __repr__(self) -> str:
+        return f"<Breakpoint {self.name!r}: {visible(self.condition)} ({visible(self._how())})>"
+
+    def _how(self) -> str:
         if not self._breakpoints.has(self.name):
-            how = "removed"
-        elif not self.verified:
-            how = f"not verified: {self.problem}"
-        else:
-            how = ("" if self.enabled else "off, ") + counted(self.hits, "hit")
-        return f"<Breakpoint {self.name!r}: {self.condition} ({how})>"
+            return "removed"
+        if not self.verified:
+            return f"not verified: {self.problem}"
+        return ("" if self.enabled else "off, ") + counted(self.hits, "hit")
+
+    def _repr_html_(self) -> str:
+        row, here = self._row(), self._breakpoints.has(self.name)
+        met = row is not None and row.count > 0
+        facts = {
+            "condition": self.condition,
+            "is": self._how(),
+            "stops at hit": row.hits if row is not None and row.hits > 1 else None,
+            "tells": None if row is None else row.log,
+            "last met": f"tick {row.last_tick} by {row.last_character_id or 'nobody'}"
+            if row is not None and met
+            else None,
+        }
+        tone = "over" if not here or not self.enabled else "good" if self.verified else "bad"
+        return card("Breakpoint", self.name, facts, tone)
 
 
 class SessionBreakpoints:

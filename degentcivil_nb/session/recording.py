@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..analysis.reader import Reader
 from ..core.arguments import path as checked_path
+from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import Progress, following
@@ -303,6 +304,12 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         info = self.info()
         held = f"{counted(len(self), 'event')}, {counted(info['gaps'], 'gap')}"
         return f"<Recording {visible(str(self.path))}: {info['state']}, {held}>"
+
+    def _repr_html_(self) -> str:
+        info = self.info()
+        wanted = ("state", "run_id", "first", "last", "first_tick", "last_tick", "events", "gaps", "problems")
+        facts = {name.replace("_", " "): info[name] for name in wanted if not pd.isna(info[name])}
+        return card("Recording", self.path, facts, "good" if info["state"] == "finished" else "waiting")
 
 
 def _moment(seconds: float) -> pd.Timestamp:

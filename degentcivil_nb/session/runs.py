@@ -15,6 +15,7 @@ import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from ..analysis.sql import answer
 from ..core.arguments import path as checked_path
+from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import following
@@ -23,6 +24,8 @@ from ..recordings.arrow_messages import SCHEMA
 from ..recordings.run_files import RunFiles, find_runs, is_readable_name, local, summary, verify
 from .recording import Recording, open_recording
 
+_MOST_SHOWN: Final = 20
+"""How many runs a notebook shows of a folder."""
 _COLUMNS: Final = pa.schema(
     [("run", pa.string())]
     + [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in SCHEMA]
@@ -186,6 +189,17 @@ class Runs:
     def __repr__(self) -> str:
         events = sum(stats.rows for run in self._runs.values() for stats in run.stats)
         return f"<Runs {visible(self._folder)}: {counted(len(self), 'run')}, {counted(events, 'event')}>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            name: counted(sum(stats.rows for stats in run.stats), "event")
+            for name, run in list(self._runs.items())[:_MOST_SHOWN]
+        }
+        problems = ", ".join(self.problems)
+        more = len(self) - len(facts)
+        return card(
+            "Runs", self._folder, {**facts, "…": f"and {more} more" if more else None, "with problems": problems}
+        )
 
     @property
     def problems(self) -> dict[str, list[str]]:

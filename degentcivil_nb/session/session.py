@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ..analysis.reader import Reader
 from ..client.simulation_client import SimulationClient
 from ..core import lifetime, logs
+from ..core.cards import card, tone_of_run
 from ..core.counting import counted
 from ..core.portal import Portal
 from ..core.redaction import redacted
@@ -211,30 +212,42 @@ class Session(
         self.close()
 
     def __repr__(self) -> str:
-        client = self._client
-        parts = [client.state]
-        if client.dialect != "v1":
-            parts.append(f"{client.dialect} dialect")
-        run = run_as_stored(self._store, client)
-        if run.state:
-            parts.append(run.state if run.tick is None else f"{run.state} at tick {run.tick}")
-        if (still := self._status.quiet()) is not None:
-            parts.append(still)
-        parts.append(counted(len(self), "event"))
-        parts.append(counted(self._store.stats().characters, "character"))
-        if gaps := len(self.gaps()):
-            parts.append(counted(gaps, "gap"))
-        recorded = self._recording_stats()
-        if recorded is not None:
-            parts.append("recording" if recorded.state == "writing" else f"recording: {recorded.state}")
-        if client.on_their_way:
-            parts.append(f"{client.on_their_way:,} past messages on their way")
-        silent_s = client.silent_s
+        return f"<Session {self.url}: {', '.join(self._facts().values())}>"
+
+    def _repr_html_(self) -> str:
+        run = run_as_stored(self._store, self._client)
+        live = self._client.state == "live"
+        tone = tone_of_run(run.state) if live else "over" if self._closed else "bad"
+        stop = self._breakpoints.stopped() if live else None
+        more = {
+            "stands": None if stop is None or stop.breakpoint is None else str(stop),
+            "breakpoints": len(self._store.breakpoints) or None,
+            "problems": " · ".join(self._status.health()),
+        }
+        return card(f"Session {self.name}", self.url, {**self._facts(), **more}, tone)
+
+    def _facts(self) -> dict[str, str]:
+        """Say in a few words how the session is."""
+        client, run = self._client, run_as_stored(self._store, self._client)
+        recorded, silent_s = self._recording_stats(), client.silent_s
+        said = {
+            "connection": client.state,
+            "dialect": "" if client.dialect == "v1" else f"{client.dialect} dialect",
+            "run": (run.state or "") + ("" if run.tick is None or not run.state else f" at tick {run.tick}"),
+            "quiet": self._status.quiet(),
+            "events": counted(len(self), "event"),
+            "characters": counted(self._store.stats().characters, "character"),
+            "gaps": counted(gaps, "gap") if (gaps := len(self.gaps())) else "",
+            "recording": "" if recorded is None else "recording",
+            "awaited": f"{client.on_their_way:,} past messages on their way" if client.on_their_way else "",
+            "silence": "",
+            "error": client.last_error if client.state != "live" else "",
+        }
+        if recorded is not None and recorded.state != "writing":
+            said["recording"] = f"recording: {recorded.state}"
         if client.state == "live" and silent_s is not None and silent_s > SILENT_S:
-            parts.append(f"silent for {silent_s:.0f} s")
-        if client.state != "live" and client.last_error:
-            parts.append(client.last_error)
-        return f"<Session {self.url}: {', '.join(parts)}>"
+            said["silence"] = f"silent for {silent_s:.0f} s"
+        return {name: text for name, text in said.items() if text}
 
     def _quiet_s(self) -> float:
         client = self._client

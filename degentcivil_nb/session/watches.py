@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import convert, to_builtins
 
+from ..core.cards import card
 from ..expressions.standing import compile_standing
 from ..protocol.control_payloads import ClientInfo
 from ..protocol.debugging import WatchRow, WatchSpec
@@ -52,6 +53,16 @@ class Watch:
     def __repr__(self) -> str:
         how = "removed" if not self._watches.has(self.name) else self.problem or repr(self.value)
         return f"<Watch {self.name!r}: {how}>"
+
+    def _repr_html_(self) -> str:
+        here = self._watches.has(self.name)
+        facts = {
+            "expression": self.expression if self.expression != self.name else None,
+            "of": self.character_id,
+            "value": repr(self.value) if here else "removed",
+            "problem": self.problem,
+        }
+        return card("Watch", self.name, facts, "over" if not here else "bad" if self.problem else "good")
 
 
 class SessionWatches:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ..core import lifetime, logs
 from ..core.arguments import flag, positive_number, text, text_or_none
+from ..core.cards import card, tone_of_run
 from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
@@ -253,6 +254,18 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         unencodable = self.stats()["unencodable"]
         failed = f", {unencodable:,} unencodable" if unencodable else ""
         return f"<SimulationProbe {self.url}: {state.state}{at}{failed}>"
+
+    def _repr_html_(self) -> str:
+        state, stats = self.control.status(), self.stats()
+        facts = {
+            "run": state.state,
+            "tick": state.tick,
+            "published": stats["published"],
+            "clients": stats["clients"],
+            "unencodable": stats["unencodable"] or None,
+            "connect": f'dc.connect("{self.url}")',
+        }
+        return card("SimulationProbe", self.url, facts, tone_of_run(state.state))
 
     def _give_up(self) -> None:
         """Do nothing from now on: this is a forked child, and the server stayed in the parent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -49,22 +50,33 @@ class StreamCommands:
         assert self.inspector is not None
         return self._ask(character_id, self.inspector)
 
-    def ask(self, character_id: CharacterId, question: str) -> dict[str, Any]:
+    def ask(self, character_id: CharacterId, question: str) -> Any:
         """Ask a character a question, and see that the simulation is the same afterwards."""
+        interview = self._interview(character_id, question)
+        if any(map(inspect.iscoroutinefunction, (self.asker, self.inspector))):
+            return interview
+        try:
+            interview.send(None)
+        except StopIteration as done:
+            return done.value
+        interview.close()
+        raise WebSocketError(WebSocketError.SERVER_ERROR, "an asker that is awaited has to be an `async def`")
+
+    async def _interview(self, character_id: CharacterId, question: str) -> dict[str, Any]:
         if self.asker is None:
             raise WebSocketError(WebSocketError.UNKNOWN_COMMAND, "this simulation has no asker")
         asker = self.asker
-        before = self._seen(character_id)
-        answer = plain(self._ask(character_id, lambda own_id: asker(own_id, question)))
-        after = self._seen(character_id)
+        before = await self._seen(character_id)
+        answer = plain(await _value(self._ask(character_id, lambda own_id: asker(own_id, question))))
+        after = await self._seen(character_id)
         result = {"answer": answer, "unchanged": None if self.inspector is None else before == after}
         if before != after:
             result["changed"] = _differences(before, after)
         self._publish(self._injections.event("interview", {"question": question, **result}, character_id))
         return result
 
-    def _seen(self, character_id: CharacterId) -> Any:
-        return None if self.inspector is None else plain(self._ask(character_id, self.inspector))
+    async def _seen(self, character_id: CharacterId) -> Any:
+        return None if self.inspector is None else plain(await _value(self._ask(character_id, self.inspector)))
 
     def set_attribute(self, character_id: CharacterId, name: str, value: Any) -> Change:
         """Set an attribute of a character in the simulation."""
@@ -122,6 +134,10 @@ class StreamCommands:
             except LookupError as error:
                 unknown = error
         raise self._no_such_character(character_id) from unknown
+
+
+async def _value(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
 
 
 def _differences(before: Any, after: Any) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class WritingProbe:
         self.commands.append(function.__name__)
         return function
 
-    inspector = attributes = command
+    inspector = attributes = asker = command
 
     def of(self, kind: str) -> list[Told]:
         return [told for told in self.log if told.kind == kind]

@@ -11,7 +11,9 @@ from ...client.simulation_client import SimulationClient
 from ...core.portal import Portal
 from ...protocol.messages import WebSocketMessage
 from ...store.arguments import name_of
+from ...store.event_store import EventStore
 from ..commands import SessionCommands, Timeout
+from ..interview import Interview, interview_row
 
 
 class CommandMethods:
@@ -20,6 +22,7 @@ class CommandMethods:
     _client: SimulationClient
     _portal: Portal
     _commands: SessionCommands
+    _store: EventStore
 
     def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
         """Give everything that the simulation itself knows of a character.
@@ -51,6 +54,46 @@ class CommandMethods:
         'Home 1'
         """
         return self.command("inspect", timeout=timeout, character_id=name_of(character_id))
+
+    def ask(self, character_id: str | int, question: str, timeout: Timeout = None) -> Interview:
+        """Ask a character a question, where the simulation offers that, and see whether asking changed it.
+
+        The simulation answers at its checkpoint. The interview is recorded as an aside: an event of the type
+        ``"interview"`` that is marked as an intervention, as is all that the simulation tells while it answers.
+
+        Parameters
+        ----------
+        character_id : str or int
+            Whom.
+        question : str
+            What.
+        timeout : float or timedelta, optional
+            Seconds to wait for the answer; `None` waits as long as it takes.
+
+        Returns
+        -------
+        Interview
+            `.answer`, `.unchanged` (whether the inspected character is the same before and after; `None` where the
+            simulation has no inspector), `.changed` (before and after, by name), and `.row`, the event that records it.
+
+        Raises
+        ------
+        CommandError
+            With code 1102 if there is no such character, and 1101 if the simulation has no asker.
+        OutcomeUnknown
+            If the answer was lost.
+
+        Examples
+        --------
+        >>> with dc.start_local_server(characters=2, paused=True) as town, dc.connect(town) as other:
+        ...     said = other.ask("emma", "Where are you?")
+        ...     said.answer, said.unchanged
+        ('I am at Home 1, in the state IDLE.', True)
+        """
+        whose = name_of(character_id)
+        said = self.command("ask", timeout=timeout, character_id=whose, question=question)
+        row = interview_row(self._store, whose, question)
+        return Interview(whose, question, said["answer"], said["unchanged"], said.get("changed", {}), row)
 
     def set_attribute(self, character_id: str | int, name: str, value: Any, *, timeout: Timeout = None) -> int | None:
         """Change an attribute of a character in the simulation. The change is itself an event in the stream.
