@@ -158,7 +158,7 @@ class _Export:
 
     def _event_span(self, event: _Event, parent: str | None) -> dict[str, Any]:
         payload = self._store.payload(event.row)
-        links = self._links(event, payload)
+        links = self._links(event)
         causes = [links.cause] if isinstance(links.cause, str) else links.cause or []
         attributes = {
             **attributes_of(event.type, payload, event.character),
@@ -181,18 +181,9 @@ class _Export:
             span["status"] = {**_FAILED, "message": error}
         return span
 
-    def _links(self, event: _Event, payload: Any = None) -> Links:
+    def _links(self, event: _Event) -> Links:
         """Return what names an event and its causes: the envelope, or the payload where older versions write it."""
-        links = self._store.links([event.row]).get(event.row, Links())
-        if links.event_id is None and event.type == MessageTypes.LLM_CALL:
-            said = self._store.payload(event.row) if payload is None else payload
-            if isinstance(said, dict):
-                id, cause = said.get("id"), said.get("cause")
-                links = links._replace(
-                    event_id=None if id is None else str(id),
-                    cause=links.cause if links.cause is not None or cause is None else str(cause),
-                )
-        return links
+        return self._store.links([event.row]).get(event.row, Links())
 
     def _write(self, spans: list[dict[str, Any]], epoch: str) -> None:
         resource = {"attributes": encoded({"service.name": "degentcivil", "service.instance.id": epoch or None})}

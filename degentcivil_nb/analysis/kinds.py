@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from ..protocol.messages import Links, MessageTypes
+from ..protocol.messages import MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import json_column
 
@@ -24,7 +24,7 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
 """The columns of each kind, all of them keys of its payload, and their types."""
 
 
-def kind_table(events: pd.DataFrame, kind: str, links: Mapping[int, Links]) -> pd.DataFrame:
+def kind_table(events: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return the table of a kind from its events with payloads, indexed by `row`.
 
     A payload of another shape, such as an older recording's own type of that name, has nulls in these columns.
@@ -33,20 +33,8 @@ def kind_table(events: pd.DataFrame, kind: str, links: Mapping[int, Links]) -> p
     payloads = [payload if isinstance(payload, dict) else {} for payload in events["payload"]]
     for name, dtype in KINDS[kind].items():
         table[name] = _column([payload.get(name) for payload in payloads], dtype, table.index)
-    return with_links(table, payloads, links)
-
-
-def with_links(table: pd.DataFrame, payloads: Sequence[Any], links: Mapping[int, Links]) -> pd.DataFrame:
-    """Add `event_id` and `cause`, from the envelope or, for older versions, from the payload."""
-    ids: list[Any] = []
-    causes: list[Any] = []
-    for row, payload in zip(table.index.tolist(), payloads, strict=True):
-        link = links.get(row, Links())
-        said = payload if isinstance(payload, dict) else {}
-        ids.append(said.get("id") if link.event_id is None else link.event_id)
-        causes.append(said.get("cause") if link.cause is None else link.cause)
-    table["event_id"] = pd.array([None if id is None else str(id) for id in ids], dtype="str")
-    table["cause"] = pd.Series(np.fromiter(causes, dtype=object, count=len(causes)), table.index)
+    table["event_id"] = events["event_id"].astype("str")
+    table["cause"] = events["cause"]
     return table
 
 

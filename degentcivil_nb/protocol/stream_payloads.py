@@ -33,7 +33,7 @@ class EventNotification(Struct, frozen=True, gc=False, omit_defaults=True):
     timestamp: float | str | None = None
     character_id: CharacterId | None = None
     id: CharacterId | None = None
-    cause: CharacterId | None = None
+    cause: CharacterId | list[CharacterId] | None = None
 
 
 class ErrorPayload(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -60,7 +60,7 @@ class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
     cost_usd: float | None = None
     error: str | None = None
     id: CharacterId | None = None
-    cause: CharacterId | None = None
+    cause: CharacterId | list[CharacterId] | None = None
 
 
 class ChatMessage(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from ..protocol.codec import malformed
 from ..protocol.control_payloads import Gap, RunState, Snapshot
 from ..protocol.debugging import LISTS
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode
-from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
+from ..protocol.json_text import decode, encode
+from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, linked
 from ..store.schema import LATEST_S, NOWHERE, Ints
 
 if TYPE_CHECKING:
@@ -35,7 +35,18 @@ SCHEMA: Final = pa.schema(
         ("data", pa.large_binary()),
     ]
 )
-FOREIGN: Final = (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError)
+LINKS: Final = pa.schema(
+    [
+        ("sim_time", pa.float64()),
+        ("event_id", pa.string()),
+        ("cause", pa.string()),  # JSON: a text or a list of texts
+        ("intervention", pa.string()),  # JSON
+    ]
+)
+LINKED_SCHEMA: Final = pa.schema([*SCHEMA, *LINKS])
+"""The columns of messages of which one at least has links; without any there is only `SCHEMA`, as in older versions."""
+SCHEMAS: Final = (SCHEMA, LINKED_SCHEMA)
+FOREIGN: Final = (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError, WebSocketError)
 CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.GAP: Gap,
     MessageTypes.SNAPSHOT: Snapshot,
@@ -50,6 +61,15 @@ class RecordedMessage(NamedTuple):
     messages: Sequence[RawMessage]
     received: float
     epoch: str | None
+
+
+class PackedLinks(NamedTuple):
+    """The values of one message in the columns of `LINKS`."""
+
+    sim_time: float | None
+    event_id: str | None
+    cause: str | None
+    intervention: str | None
 
 
 class Packed(NamedTuple):
@@ -68,6 +88,8 @@ class Packed(NamedTuple):
     data: bytes
     controls: list[int]
     """Indices of ordered control messages."""
+    links: list[tuple[int, PackedLinks]]
+    """What the envelopes of messages say beside type, time and tick, by their indices, in order."""
 
     @property
     def size(self) -> int:
@@ -113,6 +135,7 @@ def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | N
         np.frombuffer(array("q", [*map(len, payloads)]), np.int64),
         b"".join(payloads),
         controls,
+        envelope_links(messages),
     )
 
 
@@ -130,6 +153,7 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         taken.lengths,
         b"".join(taken.payloads),
         [],
+        envelope_links(messages) if taken.links else [],
     )
 
 
@@ -151,6 +175,18 @@ def _fitted(message: RawMessage) -> RawMessage:
     except FOREIGN as error:
         return malformed(repr(message), error)
     return message
+
+
+def envelope_links(messages: Sequence[RawMessage]) -> list[tuple[int, PackedLinks]]:
+    """Return the indices of messages that have links in their envelopes, with these links; in order."""
+    found: list[tuple[int, PackedLinks]] = []
+    for place in linked(messages):
+        sim_time, event_id, cause, intervention = messages[place].links()
+        if event_id is not None:
+            event_id.encode()  # a text that is no Unicode does not fit
+        texts = (None if value is None else encode(value).decode() for value in (cause, intervention))
+        found.append((place, PackedLinks(sim_time, event_id, *texts)))
+    return found
 
 
 def to_batch(parts: Sequence[RecordedMessage | Packed], first_row: int) -> pa.RecordBatch:
@@ -191,7 +227,29 @@ def to_batch(parts: Sequence[RecordedMessage | Packed], first_row: int) -> pa.Re
         "id": _column("id", [pa.nulls(part.size) if part.ids is None else part.ids for part in packs]),
         "data": pa.Array.from_buffers(pa.large_binary(), size, [None, pa.py_buffer(offsets), pa.py_buffer(data)]),
     }
-    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+    starts = np.cumsum([0, *(part.size for part in packs)]).tolist()
+    links = [(start + place, one) for start, part in zip(starts, packs, strict=False) for place, one in part.links]
+    if not links:
+        return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+    columns |= _link_columns(links, size)
+    return pa.RecordBatch.from_arrays([columns[name] for name in LINKED_SCHEMA.names], schema=LINKED_SCHEMA)
+
+
+def _link_columns(found: list[tuple[int, PackedLinks]], size: int) -> dict[str, Any]:
+    """Return the columns of links of so many messages."""
+    rows: list[Any] = [PackedLinks(None, None, None, None)] * size
+    for place, links in found:
+        rows[place] = links
+    columns = zip(LINKS, zip(*rows, strict=True), strict=True)
+    return {field.name: pa.array(values, field.type) for field, values in columns}
+
+
+def with_links(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch that has the columns of links, empty if it had none."""
+    if batch.schema == LINKED_SCHEMA:
+        return batch
+    empty = [pa.nulls(batch.num_rows, field.type) for field in LINKS]
+    return pa.RecordBatch.from_arrays([*batch.columns, *empty], schema=LINKED_SCHEMA)
 
 
 def _column(name: str, pieces: list[Any]) -> Any:
@@ -270,9 +328,35 @@ def from_batch(batch: pa.RecordBatch) -> Iterator[RecordedMessage]:
             batch.column("id").to_pylist(),
         )
     )
+    if "event_id" in batch.schema.names:
+        messages = _linked_messages(messages, batch)
     for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), size], strict=True):
         code = int(codes[start])
         yield RecordedMessage(messages[start:stop], float(received[start]), names[code] if code >= 0 else None)
+
+
+def _linked_messages(messages: list[RawMessage], batch: pa.RecordBatch) -> list[RawMessage]:
+    """Return messages with the links of their batch."""
+    columns = zip(*(batch.column(name).to_pylist() for name in LINKS.names), strict=True)
+    found = list(messages)
+    for place, (sim_time, event_id, cause, intervention) in enumerate(columns):
+        if not (event_id is cause is sim_time is intervention is None):
+            found[place] = structs.replace(
+                found[place],
+                sim_time=sim_time,
+                event_id=event_id,
+                cause=_json(cause),
+                intervention=_json(intervention),
+            )
+    return found
+
+
+def _json(text: str | None) -> Any:
+    """Decode a link; what somebody else wrote there that is no JSON is none."""
+    try:
+        return None if text is None else decode(Any, text)
+    except WebSocketError:
+        return None
 
 
 def event_times(batch: pa.RecordBatch) -> Any:

@@ -46,6 +46,10 @@ COLUMNS: Final = pa.schema(
         ("event_type", pa.string()),
         ("code", pa.int64()),
         ("message", pa.string()),
+        ("event_id", pa.string()),
+        ("cause", pa.string()),  # one id, or a JSON list of them
+        ("intervention", pa.string()),  # JSON
+        ("sim_time", pa.float64()),
         ("payload", pa.string()),
         ("data", pa.string()),
     ]
@@ -117,6 +121,8 @@ def _tables(pieces: Iterator[list[RecordedMessage]]) -> Iterator[pa.Table]:
 
 def _with_gaps(store: EventStore, first: int) -> pa.Table:
     frame = store.events()
+    for name in ("cause", "intervention"):
+        frame[name] = [_as_text(value) for value in frame[name]]
     rows = frame.index.to_numpy()
     columns = {name: _plain(frame[name], COLUMNS.field(name).type) for name in frame.columns}
     texts = [payload.decode("utf-8", "replace") for payload in store.take_payloads(rows.tolist())]
@@ -134,6 +140,10 @@ def _with_gaps(store: EventStore, first: int) -> pa.Table:
     lines = [_gap_line(gap) for gap in gaps.to_dict("records")]
     places = np.concatenate([gaps["row"].to_numpy() * 2, rows * 2 + 1])  # a gap comes before the row that it names
     return pa.concat_tables([pa.Table.from_pylist(lines, COLUMNS), events]).take(np.argsort(places, kind="stable"))
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else encode(value).decode()
 
 
 class _Inner(Struct):
@@ -208,6 +218,10 @@ class _Line(Struct, omit_defaults=True):
     seq: int | None = None
     tick: int | None = None
     id: str | None = None
+    sim_time: float | None = None
+    event_id: str | None = None
+    cause: str | list[str] | None = None
+    intervention: dict[str, Any] | None = None
     epoch: str | None = None
     received: float | None = None
 
@@ -225,6 +239,7 @@ def _jsonl(pieces: Iterator[list[RecordedMessage]], path: Path) -> int:
                         message.seq,
                         message.tick,
                         message.id,
+                        *message.links(),
                         entry.epoch,
                         entry.received,
                     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -146,12 +146,29 @@ class LongStore:
         return self._store(number).payload(row - self._pages[number].first_row)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
-        """Return what the envelopes of rows said, as `EventStore.links` does."""
+        """Return the links of those rows that have any."""
         found: dict[int, Links] = {}
         for number, start in enumerate(self._starts):
             held = [row - start for row in rows if start <= row < self._pages[number].next_row]
             if held:
                 found |= {row + start: links for row, links in self._store(number).links(held).items()}
+        return found
+
+    def rows_named(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that have these `event_id`s, as `EventStore.rows_named` does; this reads every segment."""
+        return self._rows_of_ids([*event_ids], lambda store, ids: store.rows_named(ids))
+
+    def rows_caused(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that name these as a cause, as `EventStore.rows_caused` does; this reads every segment."""
+        return self._rows_of_ids([*event_ids], lambda store, ids: store.rows_caused(ids))
+
+    def _rows_of_ids(
+        self, event_ids: list[str], ask: Callable[[EventStore, list[str]], dict[str, list[int]]]
+    ) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, start in enumerate(self._starts):
+            for event_id, rows in ask(self._store(number), event_ids).items():
+                found.setdefault(event_id, []).extend(row + start for row in rows)
         return found
 
     def errors(self) -> pd.DataFrame:

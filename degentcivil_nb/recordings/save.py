@@ -18,6 +18,7 @@ from ..protocol.control_payloads import Gap, RunState, Snapshot
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes, RawMessage
 from ..protocol.receiver import gap_message
+from ..store.links import own_values
 from ..store.schema import SECOND
 from .arrow_messages import RecordedMessage
 from .segment_reader import SegmentFolder
@@ -139,22 +140,32 @@ def _control_entry(control: Any) -> RecordedMessage:
 
 def _event_entries(store: EventStore, start: int, stop: int) -> Iterator[RecordedMessage]:
     view = store.view()
-    frame = view.frame.iloc[view.rows(start, stop)]
+    frame = own_values(view.frame.iloc[view.rows(start, stop)], view.links)
     if not len(frame):
         return
     payloads = store.take_payloads(frame.index.to_list())
-    names = ("epoch", "seq", "tick", "time_source", "type", "message")
-    epochs, seqs, ticks, sources, types, texts = (
+    names = ("epoch", "seq", "tick", "time_source", "type", "message", "event_id", "cause", "intervention", "sim_time")
+    epochs, seqs, ticks, sources, types, texts, *links = (
         frame[name].astype("object").where(frame[name].notna(), None).to_list() for name in names
     )
     times, received = (frame[name].astype("int64").to_list() for name in ("time", "received"))
     rows = [
         (
             (came, epoch),
-            RawMessage(_sent_type(type, text), Raw(data), moment / SECOND if source == "sent" else None, seq, tick),
+            RawMessage(
+                _sent_type(type, text),
+                Raw(data),
+                moment / SECOND if source == "sent" else None,
+                seq,
+                tick,
+                event_id=event_id,
+                cause=cause,
+                intervention=intervention,
+                sim_time=sim_time,
+            ),
         )
-        for came, epoch, type, text, data, moment, source, seq, tick in zip(
-            received, epochs, types, texts, payloads, times, sources, seqs, ticks, strict=True
+        for came, epoch, type, text, data, moment, source, seq, tick, event_id, cause, intervention, sim_time in zip(
+            received, epochs, types, texts, payloads, times, sources, seqs, ticks, *links, strict=True
         )
     ]
     for (came, epoch), group in groupby(rows, key=lambda row: row[0]):

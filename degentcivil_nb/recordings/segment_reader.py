@@ -17,7 +17,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..store.schema import NEAR_S
-from .arrow_messages import SCHEMA, WORD, RecordedMessage, from_batch, sent_times, without_null_words
+from .arrow_messages import SCHEMAS, WORD, RecordedMessage, from_batch, sent_times, without_null_words
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
@@ -358,7 +358,7 @@ def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if size > MAX_SEGMENT_BYTES or metadata.num_rows != stats.messages:
         raise ValueError("its size does not match its statistics")
-    if file.schema_arrow.remove_metadata() != SCHEMA:
+    if file.schema_arrow.remove_metadata() not in SCHEMAS:
         raise ValueError("its columns are not those of a recording")
     table = file.read()
     table.validate(full=True)
@@ -377,7 +377,7 @@ def read_batch(record: Record) -> pa.RecordBatch | None:
     """Return the messages of a valid record; `None` if they are not those of a recording."""
     try:
         with pa.ipc.open_stream(pa.BufferReader(record.payload)) as stream:
-            if stream.schema != SCHEMA:
+            if stream.schema not in SCHEMAS:
                 return None
             batch = stream.read_next_batch()
         batch.validate(full=True)

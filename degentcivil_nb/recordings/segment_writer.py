@@ -13,7 +13,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..protocol.json_text import encode
 from ..store.schema import BLOCK_ROWS
-from .arrow_messages import SCHEMA, Packed, RecordedMessage, to_batch
+from .arrow_messages import SCHEMA, Packed, RecordedMessage, to_batch, with_links
 from .folder_lock import FolderLock
 from .framing import BATCH, END, Record, write_record
 from .manifest import (
@@ -150,7 +150,7 @@ class SegmentWriter:
         """Write what is not in the file yet, one record for each batch."""
         for batch, ordinal, row in self._batches[self._flushed :]:
             sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, SCHEMA) as stream:
+            with pa.ipc.new_stream(sink, batch.schema) as stream:
                 stream.write_batch(batch)
             payload = memoryview(sink.getvalue())
             self._append(Record(BATCH, self._number, self._records, ordinal, row, batch.num_rows, payload))
@@ -231,7 +231,10 @@ class SegmentWriter:
     def _seal(self) -> None:
         stats = self._stats
         stats.digest = None  # left by an attempt that failed on the disk
-        table = pa.Table.from_batches([batch for batch, _, _ in self._batches]).unify_dictionaries()
+        batches = [batch for batch, _, _ in self._batches]
+        if any(batch.schema != SCHEMA for batch in batches):
+            batches = [*map(with_links, batches)]
+        table = pa.Table.from_batches(batches).unify_dictionaries()
         table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
         sink = pa.BufferOutputStream()
         pq.write_table(

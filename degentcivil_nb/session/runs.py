@@ -20,7 +20,7 @@ from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
-from ..recordings.arrow_messages import SCHEMA
+from ..recordings.arrow_messages import LINKED_SCHEMA, with_links
 from ..recordings.run_files import RunFiles, find_runs, is_readable_name, local, summary, verify
 from .recording import Recording, open_recording
 
@@ -28,7 +28,7 @@ _MOST_SHOWN: Final = 20
 """How many runs a notebook shows of a folder."""
 _COLUMNS: Final = pa.schema(
     [("run", pa.string())]
-    + [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in SCHEMA]
+    + [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in LINKED_SCHEMA]
 )
 
 
@@ -51,11 +51,26 @@ def _select(source: str, *same: str, **made: str) -> str:
     )
 
 
+def _json(name: str, *types: str) -> str:
+    """Return SQL for a payload's value of a key as JSON text, if its message is of one of these types."""
+    kinds = ", ".join(f"'{type}'" for type in types)
+    return f"case when type in ({kinds}) then cast(try(json_extract(payload, '$.{name}')) as varchar) end"
+
+
+def _cause(text: str) -> str:
+    """Return SQL for a cause: one id by itself, and several as a JSON list."""
+    one = f"try(json_extract_string({text}, '$'))"
+    return f"case when {text} is null or {text} = 'null' then null when {text} like '[%' then {text} else {one} end"
+
+
+_NAMED: Final = ("event_notification", "llm_call", "chat_message", "tool_call", "thought")
+"""The types whose payloads may name an id and causes themselves, as older versions of the wire did."""
 _WHEN: Final = f"coalesce({_time('timestamp')}, {_time('received')})"
 _VIEWS: Final = {
     "messages": _select(
         "(select * from _sealed union all by name select * from _open)",
-        *("run", "row", "epoch", "seq", "tick", "timestamp", "received", "id", "type"),
+        *("run", "row", "epoch", "seq", "tick", "timestamp", "received", "id", "type", "sim_time", "event_id"),
+        *("cause", "intervention"),
         payload="try(decode(data))",
     ),
     "events": _select(
@@ -70,6 +85,10 @@ _VIEWS: Final = {
         event_type=_key("event_type", "event_notification"),
         code=f"try_cast({_key('code', 'error')} as bigint)",
         message=_key("message", "error"),
+        event_id=f"coalesce(event_id, {_key('id', *_NAMED)})",
+        cause=f"coalesce({_cause('cause')}, {_cause(_json('cause', *_NAMED))})",
+        intervention="intervention",
+        sim_time="sim_time",
         payload="payload",
         data="case when type = 'event_notification' then nullif(cast(try(json_extract(payload, '$.data')) as varchar), "
         "'null') end",
@@ -375,6 +394,7 @@ def _open(runs: list[RunFiles]) -> pa.Table:
     tables = [_COLUMNS.empty_table()]
     for run in runs:
         for batch in run.tail:
+            batch = with_links(batch)
             columns = [batch.column(field.name).cast(field.type) for field in _COLUMNS if field.name != "run"]
             names = pa.repeat(pa.scalar(run.name, pa.string()), batch.num_rows)
             tables.append(pa.table([names, *columns], schema=_COLUMNS))

@@ -47,7 +47,8 @@ class EventStore:
         ask = self.questions = Questions(parts)
         self.view, self.take_payloads = ask.view, ask.take_payloads
         self.events, self.rows_since, self.event_dicts = ask.events, ask.rows_since, ask.event_dicts
-        self.payload, self.payload_keys, self.links = ask.payload, ask.payload_keys, ask.links
+        self.payload, self.payload_keys = ask.payload, ask.payload_keys
+        self.links, self.rows_named, self.rows_caused = ask.links, ask.rows_named, ask.rows_caused
         self.characters, self.timeline, self.transitions = ask.characters, ask.timeline, ask.transitions
         self.row_at, self.moment_of = ask.row_at, ask.moment_of
         self.rates, self.errors, self.places, self.gaps = ask.rates, ask.errors, ask.places, ask.gaps

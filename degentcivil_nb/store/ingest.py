@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from ..protocol.codec import character_of
 from ..protocol.json_text import FOREIGN
-from ..protocol.messages import Links, MessageTypes, RawMessage
+from ..protocol.messages import Links, MessageTypes, RawMessage, link_id, link_ids, linked
 from ..protocol.repairing import repair
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .changes import NO_CODES, CharacterLists
@@ -24,6 +24,7 @@ from .table import Array, Batch
 T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
+NO_LINKS: Final = Links()
 SENT, RECEIVED = 0, 1
 
 
@@ -32,15 +33,14 @@ _LENIENT: Final = frozenset(
     | {MessageTypes.WATCH}
 )
 """Types that older recordings may use for their own messages: another shape is a custom event, never malformed."""
-_LINKED: Final = frozenset(
-    {MessageTypes.LLM_CALL, MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT}
-)
 
 
 class _Whose(msgspec.Struct, gc=False):
-    """The key of a payload that names its character, besides any others."""
+    """The keys of a payload that name its character, itself and its causes, besides any others."""
 
     character_id: Any = None
+    id: Any = None
+    cause: Any = None
 
 
 @dataclass(slots=True)
@@ -71,7 +71,9 @@ class Ingested:
     calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
     """Row of the batch, call; in order."""
     links: list[tuple[int, Links]] = field(default_factory=list)
-    """Row of the batch and the links in the envelope; of the types that always have an id."""
+    """Row of the batch, what its envelope says beside type, time and tick, or its payload of id and cause; in order."""
+    payload_links: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """Id and cause in the payload, by row of the batch."""
     bad: dict[int, str] = field(default_factory=dict)
     """Rows whose payload does not have the shape of its type, and why."""
     column_words: list[ColumnWords] = field(default_factory=list)
@@ -198,9 +200,7 @@ class Ingest:
             finish()
         found.later.clear()  # they refer to `found`: a cycle that would keep all payloads until garbage collection
         found.column_words.clear()
-        for kind in _LINKED & rows_of.keys():
-            found.links += [(row, messages[row].links()) for row in rows_of[kind].tolist()]
-        found.links.sort(key=_row)
+        found.links = _links(messages, found.payload_links)
         found.updates.sort(key=_row)
         found.calls.sort(key=_row)
         return found
@@ -268,10 +268,12 @@ class Ingest:
     def _named(self, found: Ingested, rows: Array, payloads: list[_Whose]) -> None:
         ids = [payload.character_id for payload in payloads]
         found.put("character_id", rows, [id if isinstance(id, (str, int)) else None for id in ids])
+        _note_links(found, rows, payloads)
 
     def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])
         found.put("event_type", rows, [p.event_type for p in payloads])
+        _note_links(found, rows, payloads)
 
     def _errors(self, found: Ingested, rows: Array, payloads: list[ErrorPayload]) -> None:
         try:
@@ -291,6 +293,7 @@ class Ingest:
     def _calls(self, found: Ingested, rows: Array, payloads: list[LlmCall]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])
         found.calls += zip(rows.tolist(), payloads, strict=True)
+        _note_links(found, rows, payloads)
 
     def _game_calls(self, found: Ingested, rows: Array, payloads: list[GameLlmCall]) -> None:
         found.calls += zip(rows.tolist(), payloads, strict=True)
@@ -310,6 +313,31 @@ class Ingest:
         found.put("message", at, texts)
         final = [MessageTypes.ERROR if row in found.bad else kind for row, kind in enumerate(types)]
         columns["type"] = _codes(words, final)
+
+
+def _note_links(found: Ingested, rows: Array, payloads: Sequence[EventNotification | LlmCall | _Whose]) -> None:
+    """Note the ids and causes that payloads themselves say, as older versions of the wire did."""
+    said = [place for place, payload in enumerate(payloads) if not (payload.id is payload.cause is None)]
+    for place in said:
+        found.payload_links[int(rows[place])] = payloads[place].id, payloads[place].cause
+
+
+def _links(messages: Sequence[RawMessage], said: dict[int, tuple[Any, Any]]) -> list[tuple[int, Links]]:
+    """Return the links of a run's rows; where the envelope names no id or cause, those of the payload."""
+    rows = linked(messages)
+    if not said and not rows:
+        return []
+    found: list[tuple[int, Links]] = []
+    for row in sorted({*rows, *said}):
+        links = messages[row].links()
+        event_id, cause = said.get(row, (None, None))
+        if links.event_id is None and event_id is not None:
+            links = links._replace(event_id=link_id(event_id))
+        if links.cause is None and cause is not None:
+            links = links._replace(cause=link_ids(cause))
+        if links != NO_LINKS:
+            found.append((row, links))
+    return found
 
 
 def _row(item: tuple[Any, ...]) -> int:

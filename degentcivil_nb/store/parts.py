@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from ..protocol.messages import Links
 from .characters import AttributeNames
 from .controls import Controls, StreamPosition
 from .derived_state import DerivedState
 from .ingest import Ingest
+from .links import LinkTable
 from .llm import LlmTotals
 from .payloads import Payloads
 from .places import Places
@@ -29,8 +29,7 @@ class StoreParts:
         self.controls = Controls()
         self.places = Places()
         self.llm = LlmTotals()
-        self.links: dict[int, Links] = {}
-        """What the envelopes of rows said, of those kinds that always have an id; in the order of their rows."""
+        self.links = LinkTable()
         self.snapshot: StreamPosition | None = None
         """The position of the snapshot that set the characters."""
         self.snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None

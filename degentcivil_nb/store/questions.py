@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from .characters import CharacterTable
 from .checkpoints import last_where, replay
 from .controls import ControlRow, gap_table
 from .errors import error_table
+from .links import links_of, own_values
 from .llm import read_calls, totals_table
 from .moments import RowMoment, moment_of, row_at
 from .parts import StoreParts
@@ -37,8 +38,11 @@ class Questions:
 
     def view(self) -> View:
         """Return the rows published so far, readable without a lock."""
-        with self._parts.changed:
-            return self._parts.table.view()
+        while True:
+            with self._parts.changed:
+                view = self._parts.table.view(self._parts.links.view())
+            if view.fill_links():
+                return view
 
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
         """Copy the payloads of ascending rows; `null` for one that was evicted."""
@@ -81,7 +85,7 @@ class Questions:
             data = map(inner_value, frame["type"].tolist(), payloads)
             frame["payload"] = pd.Series(payloads, frame.index, dtype="object")
             frame["data"] = pd.Series(list(data), frame.index, dtype="object")
-        return frame
+        return own_values(frame, view.links)
 
     def payload_keys(self, newest: int) -> set[str]:
         """Return the keys in the payloads of so many of the newest events."""
@@ -108,6 +112,7 @@ class Questions:
         frame = view.frame.iloc[held]
         if not len(frame):
             return []
+        frame = own_values(frame, view.links)
         columns: dict[str, list[Any]] = {"row": frame.index.to_list()}
         for name in frame.columns:
             values = frame[name].astype("object")
@@ -127,6 +132,7 @@ class Questions:
         frame = view.frame.iloc[held]
         if not len(frame):
             return frame
+        frame = own_values(frame, view.links)
         first = int(frame.index[0])
         with self._parts.changed:
             gaps = [gap for gap in self._parts.controls.gaps if first <= gap.row < view.next_row]
@@ -226,16 +232,28 @@ class Questions:
         return rate_table(frozen, words, every, by, window, now)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
-        """Return the links in the envelopes of rows, for types that always have an id."""
+        """Return the links of those rows that have any."""
         with self._parts.changed:
-            links = self._parts.links
-            return {row: links[row] for row in rows if row in links}
+            view = self._parts.links.view()
+        return links_of(view, rows)
+
+    def rows_named(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that have these `event_id`s, ascending; an id may be missing, and have several."""
+        with self._parts.changed:
+            ids = self._parts.links.view().ids
+        return {event_id: rows for event_id in event_ids if (rows := ids.rows_of(event_id))}
+
+    def rows_caused(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that name these `event_id`s as a cause, ascending."""
+        with self._parts.changed:
+            causes = self._parts.links.view().causes
+        return {event_id: rows for event_id in event_ids if (rows := causes.rows_of(event_id))}
 
     def errors(self) -> pd.DataFrame:
         """List the errors, of the simulation and of the wire, with `traceback` and `excerpt` if present."""
         view = self.view()
         rows = np.flatnonzero(view.columns["type"] == view.code("type", MessageTypes.ERROR))
-        return error_table(view.frame.iloc[rows], self.take_payloads)
+        return error_table(own_values(view.frame.iloc[rows], view.links), self.take_payloads)
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, or the `last` of them, with prompts, responses, tokens, seconds and cost.
@@ -249,11 +267,12 @@ class Questions:
         rows = np.flatnonzero((types == codes[0]) | (types == codes[1]))
         if last is not None:
             rows = rows[max(0, len(rows) - last) :]  # before the payloads are decoded: prompts are long
-        frame = view.frame.iloc[rows]
+        frame = own_values(view.frame.iloc[rows], view.links)
         calls = read_calls(frame["type"].tolist(), self.take_payloads(frame.index.to_list()))
         result = frame[["epoch", "seq", "tick", "time", "character_id"]].copy()
         for name, values in calls.items():
             result[name] = values
+        result[["event_id", "cause"]] = frame[["event_id", "cause"]]
         return result
 
     def llm_totals(self) -> pd.DataFrame:

@@ -30,6 +30,10 @@ EVENT_COLUMNS: Final = (
     "event_type",
     "code",
     "message",
+    "event_id",
+    "cause",
+    "intervention",
+    "sim_time",
 )
 BLOCK_ROWS: Final = 65_536
 """Rows of a sealed block; blocks start at multiples of it."""

@@ -10,6 +10,7 @@ import numpy as np
 from ..expressions.columns import Whole, Words
 from ..expressions.conditions import compile_condition
 from .arguments import Moment, Names, moment_ns, names_of, whole
+from .links import causes_between, interventions_between, sim_times
 from .payloads import read_payload
 from .schema import NAT, SECOND, Ints, Mask
 from .table import View
@@ -74,7 +75,14 @@ def _condition_column(view: View, name: str, rows: Ints) -> Any:
         return np.where(nanoseconds == NAT, np.nan, nanoseconds / SECOND)
     if name == "row":
         return Whole(rows + view.first_row, np.broadcast_to(np.bool_(False), len(rows)))
-    return None
+    held = rows + view.first_row
+    if name == "event_id":
+        return Words(*view.links.ids.codes(held))
+    if name == "cause":
+        return causes_between(view.links.causes, held)
+    if name == "intervention":
+        return interventions_between(view.links.interventions, held)
+    return sim_times(view.links, held) if name == "sim_time" else None
 
 
 class PayloadReader:

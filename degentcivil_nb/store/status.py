@@ -63,6 +63,7 @@ class StoreStatus:
                 evicted=table.first_row,
                 memory_bytes=table.memory_bytes
                 + self._parts.payloads.memory_bytes
+                + self._parts.links.memory_bytes
                 + tallies
                 + self._parts.derived.checkpoints.memory_bytes,
                 payload_bytes=self._parts.payloads.nbytes,

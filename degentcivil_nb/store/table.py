@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import Dictionary, code_dtype, number_dtype
+from .links import LinkCells, LinkTable, LinkView
+from .numbers import StoreIntegers
 from .schema import CATEGORIES, EVENT_COLUMNS
 
 Array = npt.NDArray[Any]
@@ -66,6 +68,7 @@ class Buffers:
             # made from integers without a copy: localizing would touch all the memory, which takes a second
             self.times[name] = pd.array(np.empty(capacity, np.int64), dtype=UTC, copy=False)
             self.arrays[name] = self.times[name].view("i8")
+        self.cells = LinkCells(capacity, first_row)
 
     def copy_rows(self, source: Buffers, start: int, stop: int) -> None:
         """Copy the rows `start` to `stop` (indices) of other buffers to the beginning of these."""
@@ -76,16 +79,19 @@ class Buffers:
 
     def frame(self, sizes: dict[str, int], dictionaries: dict[str, Dictionary]) -> pd.DataFrame:
         """Return the frame over the whole capacity, with the current words; readers get slices of it."""
+        index = pd.RangeIndex(self.first_row, self.first_row + self.capacity, name="row")
         columns: dict[str, Any] = {}
+        links = self.cells.columns(index)
         for name in EVENT_COLUMNS:
-            if name in self.times:
+            if name in links:
+                columns[name] = links[name]
+            elif name in self.times:
                 columns[name] = self.times[name]
             elif name in self.masks:
-                columns[name] = pd.arrays.IntegerArray(_frozen(self.arrays[name]), _frozen(self.masks[name]))
+                columns[name] = StoreIntegers(_frozen(self.arrays[name]), _frozen(self.masks[name]))
             else:
                 dtype = dictionaries[name].dtype(sizes[name])
                 columns[name] = pd.Categorical.from_codes(_frozen(self.arrays[name]), dtype=dtype, validate=False)
-        index = pd.RangeIndex(self.first_row, self.first_row + self.capacity, name="row")
         frame = pd.DataFrame(columns, index=index, copy=False)
         _protect(frame)
         return frame
@@ -99,12 +105,14 @@ def _same(some: Array, more: Array) -> bool:
 def _frozen(array: Array) -> Array:
     """Return a view that cannot be written through; a copy made by pandas can be.
 
-    A frame's arrays can be taken out of it, and pandas itself writes into nullable ones in places: `cumsum` replaces
-    missing values by zeros, so it needs a `copy()` of these columns first.
+    A frame's arrays can be taken out of it. pandas' own writes into nullable ones are met by `StoreIntegers`.
     """
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+NO_LINKS: Final = LinkTable().view()
 
 
 class _Anchor:
@@ -134,6 +142,18 @@ class View:
     masks: dict[str, Array]
     dictionaries: dict[str, Dictionary]
     frame: pd.DataFrame
+    cells: LinkCells | None = None
+    """The frame's cells for links; filled where the view is asked for its frame."""
+    links: LinkView = NO_LINKS
+    made: int = 0
+    """For how many columns of links there were cells when the frame was made."""
+
+    def fill_links(self) -> bool:
+        """Fill the frame's cells for links; return False if there are more cells than the frame was made of."""
+        if self.cells is None:
+            return True
+        self.cells.fill(self.links, self.next_row)
+        return self.cells.made == self.made
 
     @property
     def newest(self) -> int | None:
@@ -168,6 +188,7 @@ class Table:
         self._blank = 0  # up to this index of the buffers the columns of `BLANK` are filled
         self._held: pd.DataFrame | None = None
         self._sizes: dict[str, int] = {}
+        self._made = 0  # how many columns of links the held frame has cells for
 
     def __len__(self) -> int:
         return self.next_row - self.first_row
@@ -233,12 +254,13 @@ class Table:
         rows["code_missing"] = self._buffers.masks["code"][start - first : stop - first]
         return rows
 
-    def view(self) -> View:
+    def view(self, links: LinkView = NO_LINKS) -> View:
         """Return the published rows; cheap unless there are new words."""
         sizes = {name: len(dictionary.words) for name, dictionary in self.dictionaries.items()}
-        if self._held is None or sizes != self._sizes:
+        made = self._buffers.cells.made
+        if self._held is None or sizes != self._sizes or made != self._made:
             self._held = self._buffers.frame(sizes, self.dictionaries)
-            self._sizes = sizes
+            self._sizes, self._made = sizes, made
         start = self.first_row - self._buffers.first_row
         stop = self.next_row - self._buffers.first_row
         return View(
@@ -248,6 +270,9 @@ class Table:
             {name: mask[start:stop] for name, mask in self._buffers.masks.items()},
             self.dictionaries,
             self._held.iloc[start:stop],
+            self._buffers.cells,
+            links,
+            made,
         )
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
 from typing import Any, Final
 
 import numpy as np
@@ -150,7 +149,8 @@ class StoreWriter:
         for row, places in found.places:
             self._parts.places.update(places, first_row + row)
         self._parts.llm.add(call for _, call in found.calls)
-        self._parts.links.update((first_row + row, links) for row, links in found.links)
+        if found.links:
+            self._parts.links.extend(first_row, found.links)
         if found.codes is not None:
             self._parts.errors += int(np.count_nonzero(~found.codes[1]))
             self._parts.malformed += found.malformed
@@ -238,7 +238,8 @@ class StoreWriter:
                 self._evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
 
     def _held_bytes(self) -> int:
-        return len(self._parts.table) * (self._parts.table.row_bytes + 2) + self._parts.payloads.nbytes
+        beside = self._parts.payloads.nbytes + self._parts.links.memory_bytes
+        return len(self._parts.table) * (self._parts.table.row_bytes + 2) + beside
 
     def _evict(self, count: int) -> None:
         if not count:
@@ -247,9 +248,7 @@ class StoreWriter:
         self._parts.table.evict(count)
         first_row = self._parts.table.first_row
         self._parts.payloads.evict(first_row)
-        links = self._parts.links
-        for row in [*takewhile(lambda row: row < first_row, links)]:
-            del links[row]
+        self._parts.links.evict(first_row)
         self._parts.controls.forget(first_row)
         self._parts.derived.forget(first_row)
 

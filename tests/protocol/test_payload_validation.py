@@ -30,6 +30,7 @@ MOMENT: list[Any] = [[1], True]
 OBJECT: list[Any] = ["a", 1, [1]]
 LIST: list[Any] = ["a", 1, {"a": 1}]
 ID: list[Any] = [1.5, ["emma"], {"a": 1}, True]
+IDS: list[Any] = [1.5, [1.5], {"a": 1}, True]
 MISSING = object()
 
 # --- what a server takes -------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ TOLD: dict[str, tuple[Any, dict[str, list[Any]]]] = {
             "timestamp": MOMENT,
             "character_id": ID,
             "id": ID,
-            "cause": ID,
+            "cause": IDS,
         },
     ),
     "error": (
@@ -161,7 +162,7 @@ TOLD: dict[str, tuple[Any, dict[str, list[Any]]]] = {
             "cost_usd": NUMBER,
             "error": TEXT,
             "id": ID,
-            "cause": ID,
+            "cause": IDS,
         },
     ),
 }

@@ -207,7 +207,7 @@ class CallQuestions(EventQuestions):
         names = names_of(character_id)
         found = self._store.events(kind, character_id=names, since=since, until=until, last=last, payload=True)
         warn_unknown_names(self._store, {"character_id": names})
-        return kind_table(found, kind, self._store.links(found.index.tolist()))
+        return kind_table(found, kind)
 
     def watches(self, name: Names = None) -> pd.DataFrame:
         """List the values of what was watched, tick by tick.
