@@ -64,7 +64,7 @@ class _Bucket(Generic[_T]):
 
 
 class Judge(Generic[_T]):
-    """Hold conditions and what of the town they need: states, the attributes that they name, and trails of ticks.
+    """The conditions, and what of the town they need: states, the attributes that they name, and trails of ticks.
 
     `totals()` gives cost and number of all calls of models so far. Not safe for several threads by itself.
     """

@@ -12,7 +12,7 @@ from .messages import MessageTypes
 
 
 class WatchSpec(Struct, frozen=True, omit_defaults=True):
-    """Declare one watch of a client's set: an expression whose value is told after each tick.
+    """One watch of a client's set: an expression whose value is published after each tick.
 
     With a `character_id` names mean that character; without one an expression about characters has a value for each.
     """
@@ -23,7 +23,7 @@ class WatchSpec(Struct, frozen=True, omit_defaults=True):
 
 
 class WatchRow(Struct, frozen=True, omit_defaults=True):
-    """Say how one watch is: what was declared, by whom, and what is wrong with it, if anything is."""
+    """The state of one watch: what was declared, by whom, and what is wrong with it, if anything is."""
 
     name: str
     expression: str
@@ -36,7 +36,7 @@ class WatchRow(Struct, frozen=True, omit_defaults=True):
 
 
 class WatchRows(Struct, frozen=True):
-    """List the watches of all clients."""
+    """The watches of all clients."""
 
     watches: list[WatchRow]
 

@@ -141,7 +141,7 @@ class Breakpoint:
 
 
 class SessionBreakpoints:
-    """Hold what this session wants, and tell the simulation all of it whenever that changes or a connection begins."""
+    """The breakpoints of this session; all are declared again at each change and each connection."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class Watch:
 
 
 class SessionWatches:
-    """Hold what this session watches, and tell the simulation all of it at each change and each connection."""
+    """The watches of this session; all are declared again at each change and each connection."""
 
     def __init__(self, commands: SessionCommands, store: EventStore, me: ClientInfo) -> None:
         self._commands = commands

@@ -121,7 +121,7 @@ NOTHING_MET: Final = Met((), ())
 
 
 class Breakpoints:
-    """Keep the sets of all clients; with none there is nothing between the simulation and its stream.
+    """The breakpoints of all clients; without any there is nothing between the simulation and its stream.
 
     `forward` gives the server's `publish`. `stop(hit)` has the run stop at its next checkpoint. `characters()` tells of
     the town as it is, and `present()` who is connected; `later` as for `Control`. `changed()` is called when there

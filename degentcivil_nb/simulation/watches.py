@@ -84,7 +84,7 @@ class Watch:
 
 
 class Watches:
-    """Keep the sets of all clients, and tell their values at each checkpoint; with none it does nothing.
+    """The watches of all clients; their values are published at each checkpoint.
 
     `breakpoints` knows the town, and `reached` gives the tick of the last checkpoint; the others are as for it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
 import re
@@ -91,6 +92,28 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 def _sections(text: str) -> dict[str, str]:
     parts = re.split(rf"^({'|'.join(SECTIONS)})\n-+\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+NO_VERBS = {"The", "What", "Whether", "How"}
+"""Words with which a function's docstring may open too, such as that of a property."""
+
+
+def test_a_class_docstring_opens_with_a_noun_phrase() -> None:
+    """The verbs are those with which the docstrings of the package's functions open."""
+    verbs: set[str] = set()
+    classes: list[tuple[str, str]] = []
+    for path in Path(dc.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            first = (ast.get_docstring(node) or "").split(maxsplit=1)[:1]
+            word = "".join(first).strip(".,;:")
+            if isinstance(node, ast.ClassDef):
+                classes.append((word, f"{path.name}:{node.lineno} {node.name}"))
+            elif word:
+                verbs.add(word)
+    assert {"Return", "Give", "Tell", "List"} <= verbs
+    assert [place for word, place in classes if word in verbs - NO_VERBS] == []
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -24,7 +24,7 @@ _PATIENCE: Final = 2
 
 
 class Conversation:
-    """Tell dialogues, game messages and trades, and who was told to have arrived and stayed all the same."""
+    """The publisher of dialogues, game messages and trades, and of characters whose arrival failed."""
 
     def __init__(self, probe: SimulationProbe, lives: Lives) -> None:
         self.probe = probe

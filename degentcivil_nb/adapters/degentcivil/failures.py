@@ -27,7 +27,7 @@ _heard: ContextVar[set[int] | None] = ContextVar("degentcivil_heard", default=No
 
 
 class Failures:
-    """Tell swallowed exceptions, those of tasks and callbacks, and the traps of debuggers."""
+    """The publisher of swallowed exceptions, those of tasks and callbacks, and the traps of debuggers."""
 
     def __init__(self, probe: SimulationProbe, *, debugger: bool = False) -> None:
         self.probe = probe

@@ -14,7 +14,7 @@ _KEPT: Final = {"name", "state", "location", "state_name", "character_id"}
 
 
 class Knowledge:
-    """Answer `inspect` and `set_attribute` from DegentCivil's own objects."""
+    """The answers to `inspect` and `set_attribute`, from DegentCivil's own objects."""
 
     def __init__(self, lives: Lives) -> None:
         self._lives = lives

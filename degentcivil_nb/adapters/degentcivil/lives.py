@@ -13,7 +13,7 @@ from .seams import Seam, after, before, inside, quietly
 
 
 class Lives:
-    """Tell places and characters at the start, states as they are entered, and attributes whenever they changed."""
+    """The publisher of places and characters at the start, states as they are entered, and changed attributes."""
 
     def __init__(self, probe: SimulationProbe, started: Callable[[], None]) -> None:
         self.probe = probe

@@ -46,7 +46,7 @@ _agent: ContextVar[str | None] = ContextVar("degentcivil_agent", default=None)
 
 
 class Requests:
-    """Tell each real request once, when the answer is there and was checked."""
+    """The publisher of real requests: each once, when its answer has come and was checked."""
 
     def __init__(self, probe: SimulationProbe) -> None:
         self.probe = probe

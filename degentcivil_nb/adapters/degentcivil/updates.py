@@ -17,7 +17,7 @@ _STANDING: Final = 5
 
 
 class Updates:
-    """Come to the checkpoint where the town sleeps between two updates: its own coroutine has no other seam."""
+    """The checkpoint, where the town sleeps between two updates: its own coroutine has no other place for one."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ def understood(resume: Resume) -> frozenset[str]:
 
 
 class Filter(NamedTuple):
-    """Choose stream messages by type and by character; control messages pass that the client understands."""
+    """A choice of stream messages by type and by character; control messages pass that the client understands."""
 
     types: frozenset[str] | None = None
     characters: frozenset[str] | None = None
