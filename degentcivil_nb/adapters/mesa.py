@@ -260,7 +260,7 @@ class Adapter:
         """Set an attribute that an agent has, to a value of the kind that it has."""
         agent = self._find(character_id)
         if name in _OWN or name in ("x", "y", "location", "kind") or name.startswith("_"):
-            raise ValueError(f"{name!r} is what Mesa itself keeps of an agent, and is not set from outside")
+            raise ValueError(f"{name!r} is managed by Mesa and cannot be set")
         if not hasattr(agent, name):
             raise ValueError(f"a {type(agent).__name__} has no attribute {name!r}")
         setattr(agent, name, _alike(name, getattr(agent, name), value))

@@ -117,7 +117,7 @@ class ProbeSpanProcessor:
         try:
             tell(span)
         except Exception as error:  # the last boundary to the program
-            log.exception("a span could not be told, and the program goes on")
+            log.exception("a span could not be published; the program goes on")
             name = text_of(getattr(span, "name", None))[:_NAME]
             text = f"the span {name!r} cannot be read: {class_name(type(error))}: {text_of(error)}"
             self._probe.error("SPAN_UNREADABLE", text)

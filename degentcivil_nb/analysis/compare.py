@@ -113,7 +113,7 @@ class Comparison:
             lines.append(f"  the {self.compared:,} events that both hold are the same (aligned by {self.aligned_by})")
         else:
             at = "" if found.tick is None else f", tick {found.tick}"
-            lines.append(f"  they part after {found.place:,} events{at}, in {_short(', '.join(found.differs))}:")
+            lines.append(f"  they differ after {found.place:,} events{at}, in {_short(', '.join(found.differs))}:")
             lines += [f"    {name}: {_event(event)}" for name, event in (("a", found.a), ("b", found.b))]
         if self.only_a or self.only_b:
             lines.append(f"  without a counterpart: {self.only_a:,} of a, {self.only_b:,} of b")

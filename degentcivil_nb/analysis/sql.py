@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunReader
 
 TABLES: Final = ("events", "characters", "timeline", "errors", "llm_calls", "places", "gaps")
-ADVICE: Final = "pip install 'degentcivil-nb[sql]' brings DuckDB, which answers SQL"
+ADVICE: Final = "SQL needs DuckDB; get it with: pip install 'degentcivil-nb[sql]'"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",  # a query must not read files
     "autoinstall_known_extensions": "false",

@@ -50,7 +50,7 @@ URL_VARIABLE: Final = "DEGENTCIVIL_URL"
 """The variable with the URL that the first notebook connects to, instead of its own demo town."""
 
 EXIT_CODES: Final = """\
-Exit codes: 0 done, or asked to end by SIGTERM; 1 it failed, and said why;
+Exit codes: 0 success, or ended by SIGTERM; 1 failure, with a message;
 2 wrong usage; 130 ended by Ctrl-C."""
 
 
@@ -72,7 +72,7 @@ def lab(
     except ImportError:
         raise Failure("JupyterLab is not installed here; get it with: pip install 'degentcivil-nb[lab]'") from None
     notebook = copy_notebooks(notebooks_folder(), folder)
-    say(f"Opening {notebook}: choose Run › Run All Cells, and the town comes alive.")
+    say(f"Opening {notebook}: choose Run › Run All Cells to start the town.")
     if url is not None:
         os.environ[URL_VARIABLE] = url  # the kernel inherits it
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -88,7 +88,7 @@ def notebooks_folder() -> Path:
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if (folder / FIRST_NOTEBOOK).is_file():
             return folder
-    raise Failure("this installation has no notebooks in it; install degentcivil-nb again")
+    raise Failure("this installation contains no notebooks; install degentcivil-nb again")
 
 
 def copy_notebooks(source: Path, folder: Path) -> Path:
@@ -106,14 +106,14 @@ def copy_notebooks(source: Path, folder: Path) -> Path:
 def demo(
     *,
     host: Annotated[
-        str, Parameter(help="address to listen at; any but this machine's own needs a token")
+        str, Parameter(help="address to listen on; one that other machines can reach needs a token")
     ] = "127.0.0.1",
     port: Port = 8765,
     characters: Annotated[Positive, Parameter(help="how many")] = 12,
     tick: Annotated[Seconds, Parameter(help="seconds a tick")] = 0.1,
     seed: Annotated[int, Parameter(help="the same seed gives the same run")] = 0,
     paused: Annotated[Flag, Parameter(help="begin paused")] = False,
-    make_token: Annotated[Flag, Parameter(help="make up a token, ask for it, and print it here")] = False,
+    make_token: Annotated[Flag, Parameter(help="require a new random token, and print it here")] = False,
     token_file: TokenFile = None,
 ) -> int:
     """Run a demo town to connect to.
@@ -151,7 +151,7 @@ def tail(
     url: Url,
     /,
     *,
-    json: Annotated[Flag, Parameter(help="a line of JSON a message, whole")] = False,
+    json: Annotated[Flag, Parameter(help="print each message as one line of JSON")] = False,
     types: Annotated[
         Sequence[str],
         Parameter(name="--type", negative="", show_default=False, help="only messages of this type (may be repeated)"),

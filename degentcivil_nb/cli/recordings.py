@@ -103,7 +103,7 @@ def replay(
     *,
     speed: Annotated[float, Parameter(help="times as fast")] = 1.0,
     port: Port = 8765,
-    host: Annotated[str, Parameter(help="address to listen at")] = "127.0.0.1",
+    host: Annotated[str, Parameter(help="address to listen on")] = "127.0.0.1",
     paused: Annotated[Flag, Parameter(help="begin paused")] = False,
     token_file: TokenFile = None,
 ) -> int:
@@ -130,7 +130,7 @@ def info(
     path: RecordingPath,
     /,
     *,
-    verify: Annotated[Flag, Parameter(help="read everything, and compare all checksums")] = False,
+    verify: Annotated[Flag, Parameter(help="read everything and verify all checksums")] = False,
     json: Annotated[Flag, Parameter(help="as JSON")] = False,
 ) -> int:
     """Return what a recording holds, and what is wrong with it.

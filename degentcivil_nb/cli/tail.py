@@ -105,7 +105,7 @@ async def follow(
         finally:
             run.cancel()
         if not ended.done():
-            raise ConnectFailed(client.last_error or "the connection ended", "Nothing more will come from there")
+            raise ConnectFailed(client.last_error or "the connection ended", "The server sends nothing more")
         ended.result()
     finally:
         await client.close()

@@ -28,7 +28,7 @@ def parse_line(line: str, schemas: Mapping[str, Mapping[str, Any]]) -> tuple[str
     if name == "command":
         words = _WORD.match(rest.strip())
         if words is None:
-            raise ValueError("`command` wants the name of one: command give_money character_id=emma amount=3")
+            raise ValueError("`command` takes the name of a command: command give_money character_id=emma amount=3")
         name, rest = words.group(), rest.strip()[words.end() :]
     name = name if name in schemas else ALIASES.get(name, name)
     if name not in schemas:

@@ -16,8 +16,8 @@ OF_EVENTS: Final = (
 def compile_standing(text: str) -> Condition:
     """Compile an expression; `ValueError` points at what has no value after a tick."""
     condition = compile_condition(text).fresh()
-    condition.refuse_moves("this is about one event, and a watch is about how things stand after each tick")
+    condition.refuse_moves("a watch has a value after each tick, and this is about a single event")
     for name in OF_EVENTS:
         if name in condition.names:
-            raise condition.mistake(name, f"{name} is said of an event; a watch is about how things stand after a tick")
+            raise condition.mistake(name, f"{name} belongs to a single event; a watch has a value after each tick")
     return condition

@@ -19,7 +19,7 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) ->
     Numbers and truth values are a line of steps, texts the names of an axis.
     """
     if not len(table):
-        return empty(f"No value of {title} yet. It is told after each tick.")
+        return empty(f"No value of {title} yet. It is published after each tick.")
     whose = table["character_id"].astype("object").where(table["character_id"].notna(), NOBODY)
     keys = list(dict.fromkeys(whose.tolist()))
     shown = keys[:CAP]

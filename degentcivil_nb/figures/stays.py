@@ -30,7 +30,7 @@ MAX_CHARACTERS: Final = 40
 MAX_STATES: Final = 24
 MAX_STAYS: Final = 4_000
 MAX_DOTS: Final = 2_000
-NO_STAYS: Final = "No stays yet. They begin when characters tell their state."
+NO_STAYS: Final = "No stays yet. They begin with the first state of a character."
 
 
 def timeline(
@@ -124,7 +124,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
     """Draw places and characters by their `x` and `y`; a character without them is drawn around its place."""
     spots = _spots(places)
     if not len(characters) and not spots:
-        return empty("Nobody is known yet. Characters appear with their attributes x and y, or at their location.")
+        return empty("No characters yet. They appear with their attributes x and y, or at their location.")
     shown = characters.iloc[:MAX_DOTS]
     x, y = column(shown, "x").copy(), column(shown, "y").copy()
     where = texts(shown, "location", "")

@@ -171,7 +171,7 @@ class Player:
                     raise WebSocketError(
                         WebSocketError.TIMEOUT,
                         f"the recording is being read for the first time, {done:,} of {total:,} messages by now; "
-                        "seek again in a while, and from then on it takes no time",
+                        "seek again later",
                     )
             reading, self._reading = self._reading, None
             reading.result()

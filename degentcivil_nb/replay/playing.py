@@ -92,7 +92,7 @@ class PlayingLoop:
     def _say_shortened(self, left_out_s: float) -> None:
         """Say that a silence is shortened: the first one aloud, and all to watchers."""
         first = self._head.left_out_s == left_out_s
-        advice = "; longest_silence_s=None waits as the run did" if first else ""
+        advice = "; longest_silence_s=None keeps them" if first else ""
         level = logging.WARNING if first else logging.INFO
         log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
         self._enter(self._state.state, "silence")

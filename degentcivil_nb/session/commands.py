@@ -170,8 +170,8 @@ class SessionCommands:
         if not anytime and calls_checkpoints_here(self._client.epoch):
             raise CommandError(
                 CommandError.WRONG_RUN_STATE,
-                f"{name} would wait for itself: this is the thread that calls checkpoint(), where commands are carried "
-                "out; run the simulation on a thread of its own, or send the command from another one",
+                f"{name} cannot be sent from the thread that calls checkpoint(), which carries commands out; "
+                "run the simulation on a thread of its own, or send the command from another one",
             )
 
     def _request(self, name: str, arguments: Mapping[str, Any], deadline_s: float | None) -> Future[CommandResult]:

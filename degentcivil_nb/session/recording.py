@@ -176,7 +176,7 @@ class Recording(SeeingMethods, TraceMethods, Reader):
     def _complaint(self) -> str:
         problems = self.problems
         more = f"\n… and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        return f"{visible(str(self.path))} is not whole:\n" + "\n".join(problems[:SHOWN]) + more
+        return f"{visible(str(self.path))} is damaged or incomplete:\n" + "\n".join(problems[:SHOWN]) + more
 
     def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
         """Give every message in order, straight from disk.

@@ -96,11 +96,11 @@ class Subscriptions:
     def add(self, types: Collection[str] | None, callback: Callback) -> Subscription:
         """Call `callback` with each event of these types (`None`: all) from now on, as a dict."""
         if not callable(callback):
-            raise TypeError(f"a callback is a function that takes an event; {callback!r} is none")
+            raise TypeError(f"a callback is a function that takes an event, not {callback!r}")
         subscription = Subscription(types, callback, self._discard)
         with self._lock:
             if self._closing.is_set():
-                raise RuntimeError("the session is closed, so nothing would ever call back; connect again")
+                raise RuntimeError("the session is closed and receives no more events; connect again")
             self._subscribers = (*self._subscribers, subscription)
             if self._thread is None:
                 context = contextvars.Context()  # output must not be tied to the cell that subscribed
@@ -132,7 +132,7 @@ class Subscriptions:
             try:
                 row = self._call_next(row)
             except Exception:  # the last resort: the one thread of all callbacks must outlive a bug
-                logger.exception("callbacks could not be given the events from row %d on; they go on after them", row)
+                logger.exception("the events from row %d on could not be read for callbacks, which miss them", row)
                 end = self._store.next_row
                 for subscription in self._subscribers:
                     subscription.dropped += end - row

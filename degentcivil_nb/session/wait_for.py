@@ -47,7 +47,7 @@ def wait_for(
         if store.next_row > row:
             continue
         if closed():
-            raise RuntimeError("the session is closed, so no event will come any more; connect again")
+            raise RuntimeError("the session is closed and receives no more events; connect again")
         left = deadline - clock()
         if left <= 0:
             wanted = " or ".join(types) if types else "event"

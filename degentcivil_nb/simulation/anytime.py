@@ -55,4 +55,4 @@ class AnytimeWorker:
                 else:
                     request.run()
             except BaseException:  # the thread's last resort: an interrupt in a handler was answered as its failure
-                log.exception("%s ended with more than an error", request.command.name)
+                log.exception("%s was ended by an interrupt", request.command.name)

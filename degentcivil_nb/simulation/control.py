@@ -365,7 +365,7 @@ class Control:
             return self._pace.remaining()
         if self._alive():
             return _LOOK_S
-        log.warning("the server is gone while the run was paused, and nobody can resume it: it goes on")
+        log.warning("the server ended while the run was paused: the run continues, since nobody could resume it")
         self._run.change("running", "abandoned")
         return 0
 

@@ -35,7 +35,9 @@ class LogText:
             if found.group() in ("{{", "}}"):
                 self._parts.append(found.group()[0])
             elif found.group(1) is None:
-                raise ConditionError(f"a brace stands alone at {found.start()} of the log text; write {{{{ or }}}}", 0)
+                raise ConditionError(
+                    f"a single brace is at position {found.start()} of the log text; write {{{{ or }}}}", 0
+                )
             else:
                 self._parts.append(compile_condition(found.group(1)).fresh())
         self._parts.append(text[at:])

@@ -42,6 +42,6 @@ class ModelClock:
         if not self._warned:
             self._warned = True
             log.warning(
-                "a checkpoint was given a tick of the type %s, which is no number: it is counted instead",
+                "checkpoint() was given a tick of the type %s, which is not a number: ticks are counted instead",
                 type(tick).__qualname__,
             )

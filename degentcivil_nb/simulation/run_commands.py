@@ -58,7 +58,7 @@ class RunCommands:
         if self._pace.tick_s is None:
             raise WebSocketError(
                 WebSocketError.WRONG_RUN_STATE,
-                "this simulation runs as fast as it can; with SimulationProbe(tick_s=…) it would have a pace to change",
+                "this simulation has no pace that could be changed; SimulationProbe(tick_s=…) gives it one",
             )
         self._pace.set_factor(factor)
         return self._run.answer()

@@ -64,7 +64,7 @@ class StreamCommands:
 
     async def _interview(self, character_id: CharacterId, question: str) -> dict[str, Any]:
         if self.asker is None:
-            raise WebSocketError(WebSocketError.UNKNOWN_COMMAND, "this simulation has no asker")
+            raise WebSocketError(WebSocketError.UNKNOWN_COMMAND, "this simulation offers no interviews (probe.asker)")
         asker = self.asker
         before = await self._seen(character_id)
         answer = plain(await _value(self._ask(character_id, lambda own_id: asker(own_id, question))))
@@ -82,7 +82,7 @@ class StreamCommands:
         """Set an attribute of a character in the simulation."""
         assert self.setter is not None
         if name == "character_id":
-            raise wrong_argument("name", "a character's id is what it is known by, and stays")
+            raise wrong_argument("name", "the id of a character cannot be changed")
         setter = self.setter
         try:
             self._ask(character_id, lambda own_id: setter(own_id, name, value))

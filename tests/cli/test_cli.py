@@ -104,7 +104,7 @@ def test_help_and_version_say_what_there_is() -> None:
     assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")][:8] == [
         "lab", "demo", "tail", "record", "replay", "info", "findings", "export",
     ]  # fmt: skip
-    assert "Exit codes: 0 done" in out
+    assert "Exit codes: 0 success" in out
     assert run("--version")[1] == f"degentcivil-nb {__version__}\n"
 
 

@@ -81,7 +81,7 @@ def test_the_notebook_of_recordings_survives_its_crash_and_leaves_no_thread(tmp_
     first, second = printed(cells["replay"]).splitlines()
     assert int(first.split()[-1]) > int(second.split()[-1]) == 8
     assert "application/vnd.plotly.v1+json" in cells["figures"].outputs[0].data
-    assert "they part after" in cells["compare"].outputs[0].data["text/plain"]
+    assert "they differ after" in cells["compare"].outputs[0].data["text/plain"]
     assert "market day" in cells["runs"].outputs[0].data["text/plain"]
     assert printed(notebook.cells[-1]) == "left: []\n"
 

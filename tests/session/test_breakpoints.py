@@ -112,7 +112,7 @@ def test_run_until_a_condition_and_until_a_tick(session: Session) -> None:
     assert session.breakpoints().empty
     with pytest.raises(TimeoutError, match="not met within"):
         session.run_until("money < 0", timeout=0.2)
-    with pytest.raises(ValueError, match="one of the two"):
+    with pytest.raises(ValueError, match="either a condition or a tick"):
         session.run_until()
 
 

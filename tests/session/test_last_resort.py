@@ -47,7 +47,7 @@ def test_callbacks_go_on_after_events_that_cannot_be_read(
         assert called.wait(10) and handle.dropped == 1
     finally:
         subscriptions.close()
-    assert logged(caplog, "callbacks could not be given the events")
+    assert logged(caplog, "could not be read for callbacks")
 
 
 def test_one_panel_that_cannot_send_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -96,7 +96,7 @@ async def test_a_missing_id_is_declared(probe: SimulationProbe) -> None:
     probe.event("trade", character_id=pd.NA)
     (kind, first), (_, second), (event, _trade) = await told(probe)
     assert (kind, first["code"], second["code"], event) == ("error", 1005, 1005, "event_notification")
-    assert "the id is missing" in first["message"] and first["type"] == "state_change"
+    assert "the id of the character is missing" in first["message"] and first["type"] == "state_change"
     assert probe.stats() | {"published": 3, "unencodable": 2} == probe.stats()
     assert "2 unencodable" in repr(probe)
 
@@ -149,7 +149,7 @@ async def test_figures_of_a_call_are_numbers_whatever_their_type(
     assert call["error"] == "TimeoutError: slow"
     assert (odd["cost_usd_text"], odd["prompt_tokens_text"]) == ("a lot", "-1")
     assert "latency_s" not in odd
-    assert len([record for record in caplog.records if "no number" in record.message]) == 2, "warned about once each"
+    assert len([record for record in caplog.records if "not a number" in record.message]) == 2, "warned about once each"
 
 
 async def test_unknown_keywords_are_kept_and_warned_about_once(
@@ -183,9 +183,7 @@ async def test_every_word_arrives_with_every_kind_of_value(probe: SimulationProb
     declared = [payload for type, payload in messages if type == "error" and payload.get("code") == 1005]
     assert stats["published"] == len(messages)
     assert stats["unencodable"] == len(declared)
-    assert {payload["message"].partition(":")[2] for payload in declared} == {
-        " it names no character: the id is missing"
-    }
+    assert {payload["message"].partition(":")[2] for payload in declared} == {" the id of the character is missing"}
 
 
 class Publisher(CapturingMethods, ThoughtMethods):

@@ -241,7 +241,7 @@ def test_a_line_is_a_command_with_its_arguments(line: str, name: str, arguments:
     ("line", "reason"),
     [
         ("", "Type a command"),
-        ("command", "wants the name"),
+        ("command", "takes the name"),
         ("reboot", "no command 'reboot'"),
         ("pause now", "is too much"),
         ("step ticks=1 ticks=2", "given twice"),

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the words of the shell, open a probe, and run the program until it ends."""
     options = _parser().parse_args(arguments)
     if options.module is None and not options.program:
-        _parser().error("which program? Give the path of DegentCivil's main.py, or -m and a module")
+        _parser().error("no program was given; give the path of DegentCivil's main.py, or -m and a module")
     try:
         probe = SimulationProbe(options.host, options.port, paused=options.paused)
     except (OSError, ValueError) as error:

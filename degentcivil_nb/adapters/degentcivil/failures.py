@@ -148,7 +148,7 @@ class Failures:
 
     def _trapped(self, frame: FrameType) -> None:
         code = frame.f_code
-        what = "stops at its prompt on the terminal" if self._debugger else "was passed by: the town goes on"
+        what = "stops at its prompt on the terminal" if self._debugger else "was skipped: the town goes on"
         self.probe.error(
             "DEBUGGER_TRAP",
             f"a debugger's trap in {code.co_name} ({code.co_filename}:{frame.f_lineno}) {what}",

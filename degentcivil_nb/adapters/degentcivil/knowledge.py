@@ -59,7 +59,7 @@ class Knowledge:
         """Set a number or a word of a character, a feeling (`joy`), or an entry of its working memory."""
         character = self._find(character_id)
         if name in _KEPT:
-            raise ValueError(f"{name!r} follows from what the town does, and cannot be set")
+            raise ValueError(f"{name!r} is calculated by the town and cannot be set")
         felt = getattr(getattr(character, "emotion", None), "emotion", None)
         feeling = name.removeprefix("emotion.")
         if isinstance(felt, dict) and feeling in felt:

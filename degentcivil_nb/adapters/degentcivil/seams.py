@@ -99,7 +99,7 @@ def quietly(tell: Function, *arguments: Any, **more: Any) -> None:
     try:
         tell(*arguments, **more)
     except Exception:  # the last boundary to the simulation
-        log.exception("something of DegentCivil could not be told, and it goes on")
+        log.exception("an event of DegentCivil could not be published; the town goes on")
 
 
 def before(tell: Function) -> Wrap:

@@ -105,7 +105,7 @@ class BreakpointMethods:
         'breakpoint'
         """
         if (condition is None) == (tick is None):
-            raise ValueError("give a condition or a tick to run until, one of the two")
+            raise ValueError("give either a condition or a tick to run until")
         wanted = condition if condition is not None else f"tick >= {whole(tick, '`tick`', least=0)}"
         return self._breakpoints.run_until(
             wanted,

@@ -54,7 +54,7 @@ class RecordingMethods:
         'writing'
         """
         if self._closed:
-            raise ValueError("the session is closed, so nothing more will come; save(path) writes what it holds")
+            raise ValueError("the session is closed and receives no more events; save(path) writes what it holds")
         self.stop_recording()
         recorder = self._recorder_into(path)
         recorder.run_id = self._run_id()

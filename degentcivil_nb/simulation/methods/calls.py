@@ -171,5 +171,5 @@ class CallMethods(PublishingMethods):
                 read[name] = _FIGURES[name](value)
             except (ValueError, TypeError, ArithmeticError):
                 read[f"{name}_text"] = text_of(value)
-                self._warn(word, name, "%s() was told a %s that is no number: it is kept as %s_text", name)
+                self._warn(word, name, "%s() was given a %s that is not a number: it is kept as %s_text", name)
         return read

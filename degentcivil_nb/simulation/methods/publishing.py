@@ -170,7 +170,7 @@ class PublishingMethods:
         if id is value and type(value) is int:
             self._whole.add(value)
         if id is None and needed:
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "it names no character: the id is missing")
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the id of the character is missing")
         if type(value) is not type(id):
             self.converted += 1
         self.known.note(id, value)
@@ -184,7 +184,7 @@ class PublishingMethods:
             while key in payload:
                 key += "_"
             payload[key] = value if is_plain(value) else self._converted(value, plain)
-            self._warn(word, name, "%s() knows no keyword %r: it is kept in the payload as %r", key)
+            self._warn(word, name, "%s() has no parameter %r: it is kept in the payload as %r", key)
 
     def _warn(self, word: str, name: str, text: str, *more: Any) -> None:
         """Log a warning once; one of the `warnings` module could be made an error, and would stop the simulation."""
@@ -201,11 +201,13 @@ class PublishingMethods:
             payload = payloads.error(WebSocketError.UNENCODABLE, reason, id_of(character_id))
             self._publish(MessageTypes.ERROR, {**payload, "type": name}, self._ticking.tick, time.time())
         except Exception:  # the last boundary to the simulation
-            log.exception("a failure of the probe could not be told")
+            log.exception("a failure of the probe could not be published")
         self._complain(error)
 
     def _complain(self, error: Exception) -> None:
         now = time.monotonic()
         if now - self._last_complaint >= _REPEAT_S:
             self._last_complaint = now
-            log.error("the probe failed and goes on (%d times so far)", self.left_behind, exc_info=error)
+            log.error(
+                "the probe failed, and the simulation goes on (%d failures so far)", self.left_behind, exc_info=error
+            )
