@@ -88,7 +88,7 @@ class WholeRun(EventStore):
     def extra(self) -> tuple[Extra, Any]:
         """Return the changes that no row names, and the rows that gaps come before."""
         with self.parts.changed:
-            self.parts.derived.settle()
+            self.parts.derived.catch_up()
             return Extra.of(
                 self.parts.derived.transitions, self.parts.snapshot_states, self.next_row
             ), self.parts.controls.gap_rows()
@@ -107,7 +107,7 @@ class WholeRun(EventStore):
 
     def keep(self) -> tuple[IndexState, dict[str, Ints]]:
         """Return the whole state except the events, for `restore`."""
-        self.parts.derived.settle()
+        self.parts.derived.catch_up()
         row, controls, at = self.next_row, self.parts.controls, self.parts.snapshot
         now = self.present_columns()
         lists = (now.character_id, now.state, now.location, now.since.tolist(), now.last_seen.tolist(), now.attributes)
@@ -152,7 +152,7 @@ class WholeRun(EventStore):
         words = {name: len(dictionary.words) for name, dictionary in self.parts.table.dictionaries.items()}
         self.parts.table.begin(kept.row)
         self.parts.payloads.begin(kept.row)
-        self.parts.derived.settled = self.parts.derived.counted_from = kept.row
+        self.parts.derived.caught_up_to = self.parts.derived.counted_from = kept.row
         self.parts.derived.present.restore(_columns(kept.characters))
         self.parts.names.known.update(kept.names)
         self.parts.names.said.update(kept.said)

@@ -27,10 +27,10 @@ class ReplayBreakpoints:
     links: Links | None = None
 
     def __init__(
-        self, server: SimulationWebSocket, scene: ReplayState, later: Callable[[float, Callable[[], None]], Any]
+        self, server: SimulationWebSocket, state: ReplayState, later: Callable[[float, Callable[[], None]], Any]
     ) -> None:
         self._server = server
-        self._scene = scene
+        self._replayed = state
         self._totals = Totals()
         self._by_command = False
         self._judged: int | None = None  # the last tick whose end was judged
@@ -40,7 +40,7 @@ class ReplayBreakpoints:
             forward=lambda: server.publish,
             stop=self._hits.append,
             totals=lambda: self._totals.both,
-            characters=lambda: scene.present.characters(),  # noqa: PLW0108 — the scene may become another
+            characters=lambda: state.present.characters(),  # noqa: PLW0108 — the state may become another
             present=server.client_ids,
             later=later,
             changed=_nothing,
@@ -50,7 +50,7 @@ class ReplayBreakpoints:
     @property
     def tick(self) -> int:
         """The tick that the replay has come to."""
-        return self._scene.tick or 0
+        return self._replayed.tick or 0
 
     def handles_command(self) -> bool:
         """Say whether a command made the message that is told now."""
@@ -97,20 +97,20 @@ class ReplayBreakpoints:
         """Judge the ends of the ticks before that one, up to the first at which there is a hit: it stands there."""
         if not self._points.any:
             return False
-        for ended in ticks_ended(self._scene.tick, tick):
+        for ended in ticks_ended(self._replayed.tick, tick):
             if self._judged is not None and ended <= self._judged:
                 continue
             self._judged = ended
             self._points.checkpoint(ended)
             self._server.publisher.drain()
             if self._hits:
-                self._scene.tick = ended
+                self._replayed.tick = ended
                 return True
         return False
 
     def met_at_end(self) -> bool:
         """Judge the end of the tick at which the tape is over."""
-        return self._scene.tick is not None and self.met_before(self._scene.tick + 1)
+        return self._replayed.tick is not None and self.met_before(self._replayed.tick + 1)
 
     def seed(self) -> None:
         """Take the characters of a snapshot that the tape holds."""

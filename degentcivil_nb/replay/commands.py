@@ -163,21 +163,21 @@ class ReplayCommands(PlayingLoop):
         """
         if (tick is None) == (time is None):
             raise wrong_argument("tick", "seek takes either a tick or a time")
-        scene = self._player.scene
+        state = self._player.state
         if tick is not None:
             self._tape.require_tick(tick)
-            back = scene.tick is not None and tick < scene.tick
+            back = state.tick is not None and tick < state.tick
             await self._player.seek(SeekTarget(tick), back, self._progress())
-            scene.tick = tick
-            self._head.place(scene.moment)
+            state.tick = tick
+            self._head.set_moment(state.moment)
         else:
-            moment = seconds_of(time, scene.moment)
+            moment = seconds_of(time, state.moment)
             self._tape.require_time(moment)
             just_after = moment + 5e-7  # times are known to the microsecond
-            await self._player.seek(SeekTarget(None, just_after), just_after < scene.moment, self._progress())
-            self._head.place(moment)
+            await self._player.seek(SeekTarget(None, just_after), just_after < state.moment, self._progress())
+            self._head.set_moment(moment)
         if self._head.moment == -math.inf:  # before everything
-            self._head.place(None)
+            self._head.set_moment(None)
         self._enter(self._state.state, "seek")
         return self.status()
 
@@ -206,9 +206,9 @@ class ReplayCommands(PlayingLoop):
         ...     watcher.inspect("emma")["state"]
         'IDLE'
         """
-        found = self._player.scene.present.character(character_id)
+        found = self._player.state.present.character(character_id)
         if found is None:
-            raise no_such_character(character_id, self._player.scene.present.names())
+            raise no_such_character(character_id, self._player.state.present.names())
         return found
 
     def _progress(self) -> Callable[[int, int], None]:
@@ -220,7 +220,7 @@ class ReplayCommands(PlayingLoop):
             log.info("seeking in %s: %s of %s messages read", self.path, f"{done:,}", f"{total:,}")
             if not told:  # without the command's id, for which they would take the command to be done
                 told = True
-                state = RunState(self._state.state, "seeking", self._player.scene.tick)
+                state = RunState(self._state.state, "seeking", self._player.state.tick)
                 self._server.publish(MessageTypes.RUN_STATE, state)
                 self._server.publisher.drain()
 

@@ -45,8 +45,8 @@ class Player:
         say_shortened: Callable[[float], None],
         later: Callable[[float, Callable[[], None]], Any],
     ) -> None:
-        self.scene = ReplayState(server.feed.present)
-        self.breakpoints = ReplayBreakpoints(server, self.scene, later)
+        self.state = ReplayState(server.feed.present)
+        self.breakpoints = ReplayBreakpoints(server, self.state, later)
         self.head = head
         self._tape = tape
         self._say_shortened = say_shortened
@@ -95,7 +95,7 @@ class Player:
         Return how many ticks or events there were; one that a breakpoint has cut short counts.
         """
         left = ticks
-        begun = self.scene.tick
+        begun = self.state.tick
         while await self.has_more():
             item = self._ahead[0]
             upto = (
@@ -104,7 +104,7 @@ class Player:
                 else min(item.message.tick, begun + left + 1)
             )
             if self.breakpoints.met_before(upto):
-                left -= (self.scene.tick or 0) - (begun or 0)
+                left -= (self.state.tick or 0) - (begun or 0)
                 break
             tick = item.message.tick
             if self._tape.last_tick is None:
@@ -115,7 +115,7 @@ class Player:
                 cost = tick - begun if begun is not None and tick > begun else 1
             if cost > left:
                 if begun is not None and self._tape.last_tick is not None:
-                    self.scene.tick = begun + left
+                    self.state.tick = begun + left
                 break
             left -= cost
             begun = begun if tick is None else tick
@@ -124,48 +124,48 @@ class Player:
                 break
         else:
             self.breakpoints.met_at_end()
-        self.head.place(self.scene.moment)
+        self.head.set_moment(self.state.moment)
         return ticks - left
 
     # --- going elsewhere --------------------------------------------------------------------------------------------
 
-    async def seek(self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]) -> None:
+    async def seek(self, target: SeekTarget, back: bool, progress: Callable[[int, int], None]) -> None:
         """Go to a target without publishing what lies between, which is declared, and publish a snapshot there.
 
         `progress` is called each second with the number of messages read. Raises `WebSocketError` 1104 if a recording
         without an index must be read first, and that takes too long; reading continues then.
         """
-        page = await self._beginning(goal, back, progress)
-        scene = ReplayState(SnapshotBuilder()) if back or page is not None else self.scene.branch()
+        page = await self._beginning(target, back, progress)
+        state = ReplayState(SnapshotBuilder()) if back or page is not None else self.state.branch()
         wind = self._winding = asyncio.create_task(
-            asyncio.to_thread(self._tape.advance, scene, goal, list(self._ahead), page)
+            asyncio.to_thread(self._tape.advance, state, target, list(self._ahead), page)
         )
         while not await _is_done(wind):
-            progress(self._tape.place, self._tape.folder.messages)
+            progress(self._tape.events_read, self._tape.folder.messages)
         skipped, ahead = wind.result()
         self._ahead = deque(ahead)
         if skipped or back:
-            self.scene.become(scene)
+            self.state.become(state)
             # going back uses a seq of its own: what follows is not a continuation
             self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
             self._show_present()
             self.breakpoints.start_over()
 
     async def _beginning(
-        self, goal: SeekTarget, back: bool, progress: Callable[[int, int], None]
+        self, target: SeekTarget, back: bool, progress: Callable[[int, int], None]
     ) -> SegmentSummary | None:
         """Return where to start reading, for which the recording may have to be read first."""
-        landmarks, total = self._tape.landmarks, self._tape.folder.messages
+        seek_index, total = self._tape.seek_index, self._tape.folder.messages
         begun = asyncio.get_running_loop().time()
         while True:
             try:
-                return await asyncio.to_thread(self._tape.begin_at, goal, back)
+                return await asyncio.to_thread(self._tape.begin_at, target, back)
             except LookupError:
                 pass
             if self._reading is None:
-                self._reading = asyncio.create_task(asyncio.to_thread(landmarks.read_on, goal))
+                self._reading = asyncio.create_task(asyncio.to_thread(seek_index.read_on, target))
             while not await _is_done(self._reading):
-                done = landmarks.survey.messages
+                done = seek_index.survey.messages
                 progress(done, total)
                 if asyncio.get_running_loop().time() - begun >= LONGEST_S:
                     raise WebSocketError(
@@ -186,11 +186,11 @@ class Player:
 
     def _tell(self, item: TapeItem) -> None:
         message = item.message
-        self.scene.note(item)
+        self.state.note(item)
         if message.type == MessageTypes.GAP:
             self._lose(message)
         elif message.type == MessageTypes.SNAPSHOT:
-            if self.scene.snapshot(message):
+            if self.state.snapshot(message):
                 self._show_present()
                 self.breakpoints.seed()
         elif message.type not in ORDERED_CONTROL:  # how the run was then; now the replay has a state of its own
@@ -225,7 +225,7 @@ class Player:
 
     def _show_present(self) -> None:
         history = self._server.history
-        for frame in self.scene.present.snapshot(history.head, self._server.max_message_bytes):
+        for frame in self.state.present.snapshot(history.head, self._server.max_message_bytes):
             history.append_control(frame, MessageTypes.SNAPSHOT)
 
 

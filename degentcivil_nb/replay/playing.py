@@ -111,7 +111,7 @@ class PlayingLoop:
     def _enter(self, state: str, reason: str, hits: Sequence[dict[str, Any]] = ()) -> None:
         seq = next((hit["seq"] for hit in hits if hit["seq"] is not None), None)
         self._state = RunState(
-            state, reason, self._player.scene.tick, command_id=self._current, breakpoints=list(hits), seq=seq
+            state, reason, self._player.state.tick, command_id=self._current, breakpoints=list(hits), seq=seq
         )
         self._server.publish(MessageTypes.RUN_STATE, self._state)
         self._server.publisher.drain()
@@ -144,4 +144,4 @@ class PlayingLoop:
 
     def status(self) -> RunState:
         """Say how the replay is, where, and how fast."""
-        return replace(self._state, tick=self._player.scene.tick, speed=self._head.speed)
+        return replace(self._state, tick=self._player.state.tick, speed=self._head.speed)

@@ -207,7 +207,7 @@ class Replay(ReplayCommands):
         ...     replay.tick
         7
         """
-        return self._player.scene.tick
+        return self._player.state.tick
 
     @property
     def run_state(self) -> str:

@@ -60,11 +60,11 @@ class SeekIndex:
             self._survey = RecordingIndex(self._folder)
         return self._survey
 
-    def page(self, goal: SeekTarget) -> SegmentSummary | None:
+    def page(self, target: SeekTarget) -> SegmentSummary | None:
         """Return the segment to start at on the way to a target, `None` if it must be read first."""
         survey = self.survey
         pages = list(survey.pages)
-        place = next((place for place, page in enumerate(pages) if goal.is_in(page)), None)
+        place = next((place for place, page in enumerate(pages) if target.is_in(page)), None)
         if place is None:
             if not survey.complete or not pages:
                 return None
@@ -74,11 +74,11 @@ class SeekIndex:
             place -= 1
         return pages[place]
 
-    def is_near(self, goal: SeekTarget, events: int) -> bool:
+    def is_near(self, target: SeekTarget, events: int) -> bool:
         """Return whether a target is near an event of that number."""
-        there = next((s.stats.row for s in self._folder.segments if goal.may_be_in(s.stats)), self._folder.rows)
+        there = next((s.stats.row for s in self._folder.segments if target.may_be_in(s.stats)), self._folder.rows)
         return there - events <= NEAR_EVENTS
 
-    def read_on(self, goal: SeekTarget) -> None:
+    def read_on(self, target: SeekTarget) -> None:
         """Read until the location of a target is known."""
-        self.survey.read_until(lambda page: self.closed or goal.is_in(page))
+        self.survey.read_until(lambda page: self.closed or target.is_in(page))

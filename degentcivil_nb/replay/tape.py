@@ -67,9 +67,9 @@ class ReplayState:
 
     def branch(self) -> ReplayState:
         """Return a copy."""
-        scene = ReplayState(SnapshotBuilder())
-        scene.become(self)
-        return scene
+        state = ReplayState(SnapshotBuilder())
+        state.become(self)
+        return state
 
     def become(self, other: ReplayState) -> None:
         """Copy another state into this one."""
@@ -87,12 +87,12 @@ class Tape:
         span = span_of(stats)
         self.last_tick = max((high for _, high in ticks), default=None)
         self.last_time = None if span is None else span[1]
-        self.landmarks = SeekIndex(self.folder)
+        self.seek_index = SeekIndex(self.folder)
         self._events = 0  # that were read
         self._items = self._read()
 
     @property
-    def place(self) -> int:
+    def events_read(self) -> int:
         """Return the number of events read so far."""
         return self._events
 
@@ -112,7 +112,7 @@ class Tape:
 
     def close(self) -> None:
         """Stop reading on another thread."""
-        self.landmarks.closed = True
+        self.seek_index.closed = True
 
     def _read(self, start: int = 0, latest: float = -math.inf) -> Iterator[TapeItem]:
         """Read from the `start`-th message on, before which `latest` is the latest moment."""
@@ -129,48 +129,48 @@ class Tape:
         self._events += _events_of(items)
         return items
 
-    def begin_at(self, goal: SeekTarget, back: bool) -> SegmentSummary | None:
+    def begin_at(self, target: SeekTarget, back: bool) -> SegmentSummary | None:
         """Return where `advance` should start: at a segment, or with `None` at the current point.
 
         Raises `LookupError` if that is known only after reading further.
         """
-        page = self.landmarks.page(goal)
-        if page is None and (back or not self.landmarks.is_near(goal, self._events)):
+        page = self.seek_index.page(target)
+        if page is None and (back or not self.seek_index.is_near(target, self._events)):
             raise LookupError("nobody has read that far")
         return page if page is not None and (back or page.events > self._events) else None
 
     def advance(
-        self, scene: ReplayState, goal: SeekTarget, ahead: list[TapeItem], page: SegmentSummary | None
+        self, state: ReplayState, target: SeekTarget, ahead: list[TapeItem], page: SegmentSummary | None
     ) -> SeekResult:
-        """Read up to the first item that passes the target, and apply the items on the way to `scene`.
+        """Read up to the first item that passes the target, and apply the items on the way to `state`.
 
         `ahead` is what was read and not published yet; the page is one that `begin_at` returned.
         """
         town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
         told = self._events - _events_of(ahead)
         if page is None:
-            snapshot = Snapshot(0, characters=list(scene.present.characters()))
+            snapshot = Snapshot(0, characters=list(state.present.characters()))
             town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
             self._items = chain(ahead, self._items)
             self._events = told
         else:
-            town.append(self.landmarks.survey.town(page), 0.0, page.epoch)
-            scene.tick, scene.moment = page.tick, page.moment
+            town.append(self.seek_index.survey.town(page), 0.0, page.epoch)
+            state.tick, state.moment = page.tick, page.moment
             self._items = self._read(page.segment.stats.ordinal, page.moment)
             self._events = page.events
         rest: list[TapeItem] = []
-        while not rest and not self.landmarks.closed and (piece := list(islice(self._items, _PIECE))):
-            stop = next((place for place, item in enumerate(piece) if goal.is_passed_by(item)), len(piece))
+        while not rest and not self.seek_index.closed and (piece := list(islice(self._items, _PIECE))):
+            stop = next((place for place, item in enumerate(piece) if target.is_passed_by(item)), len(piece))
             piece, rest = piece[:stop], piece[stop:]
             for item in piece:
-                scene.note(item)
+                state.note(item)
             for epoch, group in groupby(piece, attrgetter("epoch")):
                 items = list(group)
                 town.append([item.message for item in items], items[0].moment, epoch)
             self._events += _events_of(piece)
         skipped = self._events - told
         self._events += _events_of(rest)
-        scene.present.restore(snapshot_characters(town.present_columns()))
+        state.present.restore(snapshot_characters(town.present_columns()))
         return SeekResult(skipped, rest)
 
 
@@ -239,7 +239,7 @@ class Playhead:
             return self._at
         return self._at + (self._clock() - self._since) * self._speed
 
-    def place(self, moment: float | None) -> None:
+    def set_moment(self, moment: float | None) -> None:
         """Move to another moment, and keep running or stopped as before."""
         self._last = self._furthest = -math.inf if moment is None else moment
         self._move_to(moment)

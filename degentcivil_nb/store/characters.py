@@ -148,7 +148,7 @@ class CharacterTable:
         self.location[changes.character[placed]] = changes.location[placed]
         self._known[changes.character] = True
 
-    def see(self, characters: Codes, times: Ints) -> None:
+    def note_mentions(self, characters: Codes, times: Ints) -> None:
         """Record when characters were last mentioned."""
         self.version += 1
         self._last_seen[characters] = times

@@ -102,5 +102,5 @@ def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: I
         present.change(changes, times[changes.index])
     index, who = named_in(rows, lists)
     if len(index):
-        present.see(who, times[index])
+        present.note_mentions(who, times[index])
         present.forget(departed(rows, view.dictionaries["type"], index, who))

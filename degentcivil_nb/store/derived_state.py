@@ -30,10 +30,10 @@ _state_change = msgspec.json.Decoder(StateChange).decode
 
 
 class DerivedState:
-    """Characters, transitions and counts, as of the rows before `_settled`.
+    """Characters, transitions and counts, as of the rows before `caught_up_to`.
 
     A live stream arrives a hundred rows at a time, for which a call of numpy costs more than the rows do. Every reader
-    calls `_settle` first, under the store's lock; so does every control message (a gap, a snapshot), since it applies
+    calls `catch_up` first, under the store's lock; so does every control message (a gap, a snapshot), since it applies
     between two rows.
     """
 
@@ -47,7 +47,7 @@ class DerivedState:
         self.tallies = {by: Tally() for by in COUNTED}
         self.codes = Dictionary()
         self.checkpoints = Checkpoints(self.present.copy())
-        self.settled = 0
+        self.caught_up_to = 0
         self.counted_from = 0
         """Rows before this one have left, and were counted away."""
 
@@ -57,23 +57,23 @@ class DerivedState:
             self.transitions.forget(first_row)
         self.checkpoints.forget(first_row)
 
-    def settle(self, lists: CharacterLists | None = None, live: bool = True) -> None:
-        """Take the rows that wait; with `lists`, which are in them, and not into the present unless `live`."""
+    def catch_up(self, lists: CharacterLists | None = None, live: bool = True) -> None:
+        """Apply the rows that were appended meanwhile, with their `lists`; to the present only if `live`."""
         table = self._table
-        start, stop = self.settled, table.next_row
+        start, stop = self.caught_up_to, table.next_row
         if start < stop:
             rows = table.between(start, stop)
             self._count_rows(rows, 1)
             self._follow(rows, start, lists, live)
-            self.settled = stop
+            self.caught_up_to = stop
         if self.counted_from < table.first_row:
             self._count_rows(table.between(self.counted_from, table.first_row), -1)
             self.counted_from = table.first_row
 
-    def settle_before(self, first_row: int, more: int) -> None:
-        """Settle if rows that wait would be gone, once those before `first_row` are or `more` were appended."""
-        if first_row > self.settled or not self._table.fits(more):
-            self.settle()
+    def catch_up_before(self, first_row: int, more: int) -> None:
+        """Catch up if rows not applied yet would be lost by dropping those before `first_row` or appending `more`."""
+        if first_row > self.caught_up_to or not self._table.fits(more):
+            self.catch_up()
 
     def _count_rows(self, rows: dict[str, Array], sign: int) -> None:
         codes = {by: rows[by] for by in ("type", "character_id", "state")}
@@ -104,7 +104,7 @@ class DerivedState:
             self.present.change(changes, times[changes.index])
         index, who = named_in(rows, lists)
         if len(index):
-            self.present.see(who, times[index])
+            self.present.note_mentions(who, times[index])
             self.present.forget(departed(rows, self._table.dictionaries["type"], index, who))
         end = start + len(times)
         if self.checkpoints.due(end, len(self.present)):

@@ -162,7 +162,7 @@ class Questions:
             raise ValueError("characters() takes one of at, row and tick, not several")
         if not asked:
             with self._parts.changed:
-                self._parts.derived.settle()
+                self._parts.derived.catch_up()
                 now = self._parts.derived.present.columns(0)
             return now.frame()
         view = self.view()
@@ -211,7 +211,7 @@ class Questions:
     def transitions(self) -> pd.DataFrame:
         """Count the changes of state since the store began: a row a from-state, a column a to-state."""
         with self._parts.changed:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             counts = self._parts.derived.transitions.counts()
         return transition_table(counts, self._parts.table.dictionaries["state"])
 
@@ -224,7 +224,7 @@ class Questions:
         if by not in self._parts.derived.tallies:
             raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._parts.derived.tallies)}")
         with self._parts.changed:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             frozen = self._parts.derived.tallies[by].freeze()
             words = self._parts.derived.codes if by == "code" else self._parts.table.dictionaries[by]
             newest = self._parts.table.oldest(len(self._parts.table))["time"][-1:]

@@ -53,7 +53,7 @@ class StoreStatus:
     def stats(self) -> StoreStats:
         """Return how much is held, and what was lost or let go."""
         with self._parts.changed:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             table = self._parts.table
             tallies = sum(tally.memory_bytes for tally in self._parts.derived.tallies.values())
             return StoreStats(
@@ -82,5 +82,5 @@ class StoreStatus:
     def present_columns(self, since_version: int = 0) -> CharacterColumns:
         """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
         with self._parts.changed:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             return self._parts.derived.present.columns(since_version)

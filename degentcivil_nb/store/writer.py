@@ -114,14 +114,14 @@ class StoreWriter:
                 self.go_on_from_snapshot(table.next_row)
             alone = found.lists is not None or not live
             if alone:
-                self._parts.derived.settle()
-            self._parts.derived.settle_before(table.first_row, found.batch.size)
+                self._parts.derived.catch_up()
+            self._parts.derived.catch_up_before(table.first_row, found.batch.size)
             first_row = table.next_row
             table.append(found.batch)
             self._parts.payloads.extend(found.payloads, found.lengths)
             self._note(found, first_row, live)
-            if alone or table.next_row - self._parts.derived.settled >= WAITING_ROWS:
-                self._parts.derived.settle(found.lists, live)
+            if alone or table.next_row - self._parts.derived.caught_up_to >= WAITING_ROWS:
+                self._parts.derived.catch_up(found.lists, live)
             self._account(found, epoch)
             self._retain(received_ns)
             self._publish()
@@ -181,7 +181,7 @@ class StoreWriter:
     def go_on_from_snapshot(self, row: int) -> None:
         """Let the stream go on from the snapshot whose position it has reached."""
         if self._parts.snapshot_states is not None:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             self._parts.derived.checkpoints.add(row, self._parts.derived.present)
             self._parts.derived.transitions.restore_snapshot(row, *self._parts.snapshot_states)
             self._parts.snapshot_states = None
@@ -197,7 +197,7 @@ class StoreWriter:
         when = received_ns if stamp == NAT else stamp
         controls = self._parts.controls
         with self._parts.changed:
-            self._parts.derived.settle()
+            self._parts.derived.catch_up()
             row = self._parts.table.next_row
             if isinstance(payload, Gap):
                 when = controls.gap_time(payload, None if stamp == NAT else stamp, received_ns)
@@ -244,7 +244,7 @@ class StoreWriter:
     def _evict(self, count: int) -> None:
         if not count:
             return
-        self._parts.derived.settle_before(self._parts.table.first_row + count, 0)
+        self._parts.derived.catch_up_before(self._parts.table.first_row + count, 0)
         self._parts.table.evict(count)
         first_row = self._parts.table.first_row
         self._parts.payloads.evict(first_row)

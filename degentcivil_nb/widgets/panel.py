@@ -13,6 +13,7 @@ import msgspec
 import traitlets
 
 from ..core.escaping import visible
+from ..core.text_of import clean
 from .cells import shorten
 from .flow import Flow
 from .input_comm import TARGET, InputComms
@@ -195,14 +196,14 @@ def encode_body(body: dict[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_mend(body))
+        return msgspec.json.encode(_cleaned(body))
 
 
-def _mend(value: Any) -> Any:
+def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return clean(value)
     if isinstance(value, dict):
-        return {_mend(key): _mend(item) for key, item in value.items()}
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_mend(item) for item in value]
+        return [_cleaned(item) for item in value]
     return value

@@ -266,7 +266,7 @@ def test_the_playhead_follows_the_clock_at_its_speed() -> None:
     head.run()
     head.set_speed(0.5)
     assert head.wait_s(110.0) == 8.0
-    head.place(200.0)
+    head.set_moment(200.0)
     assert at(52.0) == 201.0
 
 

@@ -19,7 +19,7 @@ from degentcivil_nb.recordings import index as survey
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder
 from degentcivil_nb.replay import player
-from degentcivil_nb.replay import seek_index as landmarks
+from degentcivil_nb.replay import seek_index as seek_index
 from degentcivil_nb.replay import tape as tape_module
 from degentcivil_nb.replay.seek_index import SeekIndex, SeekTarget
 from degentcivil_nb.replay.tape import ReplayState, Tape
@@ -32,27 +32,27 @@ from tests.support.recording_helpers import EPOCH, SCALE, entries_of, written
 def small() -> Iterator[None]:
     """Take nothing for near, and the smallest recording for worth keeping what was found of it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landmarks, "NEAR_EVENTS", 0)
+        patch.setattr(seek_index, "NEAR_EVENTS", 0)
         patch.setattr(survey, "WORTH_KEEPING", 0)
         patch.setattr(survey, "HELD_ROWS", 3)
         yield
 
 
-def town(scene: ReplayState) -> dict[Any, SnapshotCharacter]:
-    return {one.character_id: one for one in scene.present.characters()}
+def town(state: ReplayState) -> dict[Any, SnapshotCharacter]:
+    return {one.character_id: one for one in state.present.characters()}
 
 
-def wound(tape: Tape, goal: SeekTarget, scene: ReplayState, ahead: list[Any], back: bool) -> tuple[int, list[Any]]:
+def wound(tape: Tape, target: SeekTarget, state: ReplayState, ahead: list[Any], back: bool) -> tuple[int, list[Any]]:
     """Seek as a player does; gives how many events were passed over and what is to be told next."""
     while True:
         try:
-            page = tape.begin_at(goal, back)
+            page = tape.begin_at(target, back)
             break
         except LookupError:
-            tape.landmarks.read_on(goal)
+            tape.seek_index.read_on(target)
     if back:
-        scene.present, scene.tick, scene.moment = SnapshotBuilder(), None, float("-inf")
-    skipped, rest = tape.advance(scene, goal, ahead, page)
+        state.present, state.tick, state.moment = SnapshotBuilder(), None, float("-inf")
+    skipped, rest = tape.advance(state, target, ahead, page)
     return skipped, [*rest, *tape.read(1_000)]
 
 
@@ -68,19 +68,19 @@ def test_seeks_come_to_what_winding_comes_to(
         path = written(Path(name) / "run", entries, close=True, segment_messages=segment)
         moments = sorted({item.moment for item in Tape(path).read(1_000)})
         for by_tick, number in goals:
-            goal = SeekTarget(number % 8) if by_tick else SeekTarget(None, moments[number % len(moments)])
+            target = SeekTarget(number % 8) if by_tick else SeekTarget(None, moments[number % len(moments)])
             plain = ReplayState(SnapshotBuilder())
-            passed, following = Tape(path).advance(plain, goal, [], None)
+            passed, following = Tape(path).advance(plain, target, [], None)
             for _ in range(2):  # the second finds what the first has kept
-                tape, scene = Tape(path), ReplayState(SnapshotBuilder())
+                tape, state = Tape(path), ReplayState(SnapshotBuilder())
                 ahead = tape.read(told)
-                skipped, rest = wound(tape, goal, scene, ahead, back=False)
-                assert (skipped, town(scene)) == (passed, town(plain))
-                assert (scene.tick, scene.moment) == (plain.tick, plain.moment)
+                skipped, rest = wound(tape, target, state, ahead, back=False)
+                assert (skipped, town(state)) == (passed, town(plain))
+                assert (state.tick, state.moment) == (plain.tick, plain.moment)
                 assert rest[: len(following)] == following
                 tape.read(told)
-                _, again = wound(tape, goal, scene, [], back=True)
-                assert (again, town(scene)) == (rest, town(plain))
+                _, again = wound(tape, target, state, [], back=True)
+                assert (again, town(state)) == (rest, town(plain))
 
 
 def test_a_far_seek_reads_only_where_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,25 +95,25 @@ def test_a_far_seek_reads_only_where_it_goes(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(SegmentFolder, "read", noted)
     monkeypatch.setattr(tape_module, "_PIECE", 5)
-    for goal, segment in ((SeekTarget(7), 7), (SeekTarget(2), 2), (SeekTarget(None, 1_005.05), 5)):
-        tape, scene = Tape(path), ReplayState(SnapshotBuilder())
+    for target, segment in ((SeekTarget(7), 7), (SeekTarget(2), 2), (SeekTarget(None, 1_005.05), 5)):
+        tape, state = Tape(path), ReplayState(SnapshotBuilder())
         read.clear()
-        page = tape.begin_at(goal, back=False)
-        assert tape.advance(scene, goal, [], page).rest
+        page = tape.begin_at(target, back=False)
+        assert tape.advance(state, target, [], page).rest
         assert read[0] == segment
         assert len(read) <= 2
-        assert scene.present.character("c1") is not None
+        assert state.present.character("c1") is not None
 
 
 def test_a_gap_before_the_place_is_told_and_not_passed_by(tmp_path: Path) -> None:
     path = written(tmp_path / "run", entries_of(40, 5), close=True, segment_messages=5)
     next(path.glob("segment-000003-*")).unlink()
-    tape, scene = Tape(path), ReplayState(SnapshotBuilder())
-    goal = SeekTarget(None, 1_002.05)
+    tape, state = Tape(path), ReplayState(SnapshotBuilder())
+    target = SeekTarget(None, 1_002.05)
     plain = ReplayState(SnapshotBuilder())
-    passed, following = Tape(path).advance(plain, goal, [], None)
-    skipped, rest = wound(tape, goal, scene, [], back=False)
-    assert (skipped, rest[0], town(scene)) == (passed, following[0], town(plain))
+    passed, following = Tape(path).advance(plain, target, [], None)
+    skipped, rest = wound(tape, target, state, [], back=False)
+    assert (skipped, rest[0], town(state)) == (passed, following[0], town(plain))
 
 
 # --- over a server ---------------------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ def test_a_seek_that_must_read_too_much_says_so_and_the_next_one_goes(
     let = threading.Event()
     plain = SeekIndex.read_on
 
-    def slow(self: SeekIndex, goal: SeekTarget) -> None:
+    def slow(self: SeekIndex, target: SeekTarget) -> None:
         assert let.wait(20)
-        plain(self, goal)
+        plain(self, target)
 
     monkeypatch.setattr(SeekIndex, "read_on", slow)
     monkeypatch.setattr(player, "TOLD_EVERY_S", 0.01)
@@ -173,7 +173,7 @@ def test_a_replay_ends_while_it_still_reads(path: Path, monkeypatch: pytest.Monk
     begun, closing = threading.Event(), threading.Event()
     plain_close = Tape.close
 
-    def slow(self: SeekIndex, goal: SeekTarget) -> None:
+    def slow(self: SeekIndex, target: SeekTarget) -> None:
         begun.set()
         assert closing.wait(20)
 

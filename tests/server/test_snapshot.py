@@ -10,8 +10,8 @@ from degentcivil_nb.protocol.messages import WebSocketMessage
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
 
 
-def see(present: SnapshotBuilder, type: str, data: Any, timestamp: float = 1.0) -> str | None:
-    return present.see(type, encode(WebSocketMessage(type, data, timestamp)))
+def apply(present: SnapshotBuilder, type: str, data: Any, timestamp: float = 1.0) -> str | None:
+    return present.apply(type, encode(WebSocketMessage(type, data, timestamp)))
 
 
 def characters(present: SnapshotBuilder, **options: Any) -> dict[str, dict[str, Any]]:
@@ -28,12 +28,12 @@ def test_an_empty_town_has_one_empty_part() -> None:
 
 def test_states_locations_and_attributes_are_merged() -> None:
     present = SnapshotBuilder()
-    assert see(present, "character_update", {"character_id": "emma", "money": 3, "mood": "calm"}, 1.0) == "emma"
+    assert apply(present, "character_update", {"character_id": "emma", "money": 3, "mood": "calm"}, 1.0) == "emma"
     assert (
-        see(present, "state_change", {"character_id": "emma", "new_state": "MOVE", "location": "Park"}, 2.0) == "emma"
+        apply(present, "state_change", {"character_id": "emma", "new_state": "MOVE", "location": "Park"}, 2.0) == "emma"
     )
-    see(present, "state_change", {"character_id": "emma", "new_state": "MOVE", "location": None}, 3.0)
-    see(present, "character_update", {"character_id": "emma", "money": 5}, 4.0)
+    apply(present, "state_change", {"character_id": "emma", "new_state": "MOVE", "location": None}, 3.0)
+    apply(present, "character_update", {"character_id": "emma", "money": 5}, 4.0)
     assert characters(present) == {
         "emma": {
             "state": "MOVE",
@@ -47,31 +47,31 @@ def test_states_locations_and_attributes_are_merged() -> None:
 
 def test_numbers_name_characters_too() -> None:
     present = SnapshotBuilder()
-    assert see(present, "state_change", {"character_id": 7, "new_state": "IDLE"}) == "7"
+    assert apply(present, "state_change", {"character_id": 7, "new_state": "IDLE"}) == "7"
     assert list(characters(present)) == ["7"]
 
 
 def test_the_games_lists_are_read_by_name() -> None:
     present = SnapshotBuilder()
-    see(present, "all_characters", [{"name": "Emma", "x": 1, "state": "WORK"}, {"no": "name"}])
+    apply(present, "all_characters", [{"name": "Emma", "x": 1, "state": "WORK"}, {"no": "name"}])
     assert characters(present)["Emma"]["state"] == "WORK"
     assert characters(present)["Emma"]["attributes"] == {"name": "Emma", "x": 1}
 
 
 def test_other_messages_only_say_whose_they_are() -> None:
     present = SnapshotBuilder()
-    assert see(present, "llm_call", {"character_id": "emma", "prompt": "?"}) == "emma"
-    assert see(present, "note", {"character_id": True}) is None
-    assert see(present, "note", [1, 2]) is None
-    assert see(present, "state_change", {"character_id": "emma"}) is None
-    assert see(present, "state_change", "nonsense") is None
+    assert apply(present, "llm_call", {"character_id": "emma", "prompt": "?"}) == "emma"
+    assert apply(present, "note", {"character_id": True}) is None
+    assert apply(present, "note", [1, 2]) is None
+    assert apply(present, "state_change", {"character_id": "emma"}) is None
+    assert apply(present, "state_change", "nonsense") is None
     assert len(present) == 0
 
 
 def test_a_snapshot_is_cut_into_parts() -> None:
     present = SnapshotBuilder()
     for number in range(100):
-        see(present, "character_update", {"character_id": f"c{number}", "bio": "x" * 200})
+        apply(present, "character_update", {"character_id": f"c{number}", "bio": "x" * 200})
     frames = list(present.snapshot(1, 2_000))
     assert len(frames) > 10
     assert max(map(len, frames)) <= 2_000
@@ -80,8 +80,8 @@ def test_a_snapshot_is_cut_into_parts() -> None:
 
 def test_a_character_too_large_for_a_frame_says_so() -> None:
     present = SnapshotBuilder()
-    see(present, "state_change", {"character_id": "emma", "new_state": "MOVE"})
-    see(present, "character_update", {"character_id": "emma", "bio": "x" * 5_000})
+    apply(present, "state_change", {"character_id": "emma", "new_state": "MOVE"})
+    apply(present, "character_update", {"character_id": "emma", "bio": "x" * 5_000})
     emma = characters(present, max_bytes=2_000)["emma"]
     assert emma["state"] == "MOVE"
     assert emma["attributes"]["truncated"] is True
@@ -90,5 +90,5 @@ def test_a_character_too_large_for_a_frame_says_so() -> None:
 def test_a_snapshot_can_be_of_some_only() -> None:
     present = SnapshotBuilder()
     for name in ("emma", "liam"):
-        see(present, "state_change", {"character_id": name, "new_state": "MOVE"})
+        apply(present, "state_change", {"character_id": name, "new_state": "MOVE"})
     assert list(characters(present, only={"emma"})) == ["emma"]

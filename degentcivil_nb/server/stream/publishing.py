@@ -207,7 +207,7 @@ class StreamPublisher:
             elif type in LISTS:
                 self._enter_list(type, message)
             else:
-                seq = self._history.append(message, type, self._present.see(type, message))
+                seq = self._history.append(message, type, self._present.apply(type, message))
                 if receipt is not None:
                     receipt.seq = seq
             self._queued_bytes -= len(message)
@@ -234,7 +234,7 @@ class StreamPublisher:
         else:
             encoded = self._encode_converted(message.type, data, message.timestamp, message.tick, links)
         self.drain()
-        return self._history.append(encoded, message.type, self._present.see(message.type, encoded))
+        return self._history.append(encoded, message.type, self._present.apply(message.type, encoded))
 
     @property
     def published(self) -> int:

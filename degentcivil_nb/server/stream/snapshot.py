@@ -70,7 +70,7 @@ class SnapshotBuilder:
         """Return the ids of all characters; from any thread."""
         return list(self._characters)
 
-    def see(self, type: str, message: bytes) -> str | None:
+    def apply(self, type: str, message: bytes) -> str | None:
         """Apply an encoded stream message; return the id of its character, `None` if it has none."""
         try:
             if type == MessageTypes.STATE_CHANGE:
