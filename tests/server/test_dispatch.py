@@ -24,7 +24,6 @@ from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.publishing import Receipt
-from tests.support.waiting import eventually
 
 EPOCH = "e1"
 SPECS = [CommandSpec("inspect", role="viewer"), CommandSpec("pause"), CommandSpec("boom")]
@@ -280,8 +279,9 @@ async def test_a_command_without_a_deadline_is_withdrawn_when_its_client_stays_a
         dispatcher.handle(gone, command(id, deadline_s=5 if id == "has a deadline" else "none"))
     dispatcher.remove_peer(gone)
     dispatcher.handle(back, command("comes back", deadline_s="none"))
-    await eventually(lambda: handler.withdrawn)
-    await asyncio.sleep(0.05)  # five times as long as the others would have had
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, passed.set)  # after all timers that were set before
+    await passed.wait()
     assert [id for id, _ in handler.withdrawn] == ["stays"]
 
 

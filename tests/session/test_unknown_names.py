@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,5 @@ def test_a_run_at_almost_no_speed_stands_still_and_can_be_set_going(
         assert session.set_speed(factor, timeout=10) == "running"
         session.set_speed(1, timeout="10s")
         before = session.metrics()["tick"]
-        ends = time.monotonic() + 10
-        while session.metrics()["tick"] < before + 3 and time.monotonic() < ends:
-            time.sleep(0.01)
-        assert session.metrics()["tick"] >= before + 3
+        until(lambda: session.metrics()["tick"] >= before + 3)
     assert "the probe failed" not in caplog.text

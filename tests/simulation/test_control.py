@@ -565,7 +565,8 @@ async def test_async_checkpoints_take_turns_and_can_be_cancelled(bench: Bench) -
     first = asyncio.create_task(bench.control.acheckpoint(1))
     assert value_of(await asyncio.wrap_future(pause._future)).state == "paused"
     second = asyncio.create_task(bench.control.acheckpoint(2))
-    await asyncio.sleep(0.01)  # both wait for a command that nobody gives
+    for _ in range(10):
+        await asyncio.sleep(0)  # both have had their turns, and wait for a command that nobody gives
     assert not first.done() and not second.done()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -64,16 +64,16 @@ async def _bite(proxy: FaultProxy, rng: random.Random) -> None:
         proxy.down.cut_in_frame(rng.randint(1, 3), rng.choice(("close", "reset")))
     elif how == 2:
         proxy.down.black_hole(True)
-        await asyncio.sleep(rng.random() * 0.02)
+        await asyncio.sleep(rng.random() * 0.02)  # cut at any moment of the exchange
         proxy.reset()
         proxy.down.black_hole(False)
     elif how == 3:
         proxy.up.black_hole(True)
-        await asyncio.sleep(rng.random() * 0.02)
+        await asyncio.sleep(rng.random() * 0.02)  # cut at any moment of the exchange
         proxy.up.black_hole(False)
         proxy.reset(rng.choice(("client", "both")))
     else:
-        await asyncio.sleep(rng.random() * 0.01)
+        await asyncio.sleep(rng.random() * 0.01)  # cut at any moment of the exchange
         proxy.reset() if how == 4 else proxy.close()
 
 

@@ -91,7 +91,7 @@ async def unread(url: str, every_s: float | None) -> None:
             if every_s is None:
                 await asyncio.sleep(12)  # by then the server has closed it
             while every_s is not None and await loop.sock_recv(sock, 1):  # noqa: ASYNC110 — slowness is the point
-                await asyncio.sleep(every_s)
+                await asyncio.sleep(every_s)  # one byte at a time
         await asyncio.sleep(0.1)  # before it comes again
 
 

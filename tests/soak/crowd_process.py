@@ -49,7 +49,7 @@ class Serving:
         began, done = time.time(), 0
         while True:
             woken = time.monotonic()
-            await asyncio.sleep(1 / per_s)
+            await asyncio.sleep(1 / per_s)  # the pace of the simulation
             self._late.append(time.monotonic() - woken - 1 / per_s)
             count = int((time.time() - began) * per_s)
             self._publish([began + number / per_s for number in range(done + 1, count + 1)])

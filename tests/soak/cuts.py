@@ -94,7 +94,7 @@ async def until(condition: Callable[[], Any], what: str, patience_s: float = PAT
     while not condition():
         if time.monotonic() - began > patience_s:
             raise TimeoutError(what)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # nobody announces this condition
     return time.monotonic() - began
 
 
@@ -260,7 +260,7 @@ async def cuts(clients: int, times: int, *, per_s: int = 400, seed: int = 0) -> 
                     return account.client.state == "live" and position is not None and position[1] >= head
 
                 tally.recovered_s.append(await until(caught_up, f"recovery from {fault.__name__}: {describe(account)}"))
-                await asyncio.sleep(rng.random() * 0.05)
+                await asyncio.sleep(rng.random() * 0.05)  # the next cut comes at any moment
             tally.cuts += times
 
         async with publishing(stage, per_s):
@@ -341,7 +341,7 @@ async def kills(count: int, *, clients: int = 3, seed: int = 0) -> Tally:
         for _ in range(count):
             for _ in range(rng.randint(0, 4)):
                 stage.publish(rng.randint(1, 120))
-                await asyncio.sleep(rng.random() * 0.02)
+                await asyncio.sleep(rng.random() * 0.02)  # so that frames of any size are on their way
             if rng.random() < 0.8:
                 stage.server.feed.head_after_drain()
             await stage.die()

@@ -274,7 +274,7 @@ class FaultProxy:
         frames = FrameCounter()
         try:
             while chunk := await reader.read(CHUNK):
-                await asyncio.sleep(fault.latency_s)
+                await asyncio.sleep(fault.latency_s)  # the fault itself
                 await fault._open.wait()
                 if link.half_open:
                     continue  # the side that is left talks to nobody
@@ -294,7 +294,7 @@ class FaultProxy:
         for at in range(0, len(chunk), size):
             piece = chunk[at : at + size]
             if fault.bytes_per_s:
-                await asyncio.sleep(len(piece) / fault.bytes_per_s)
+                await asyncio.sleep(len(piece) / fault.bytes_per_s)  # the fault itself
             writer.write(piece)
             await writer.drain()
             fault.passed += len(piece)

@@ -70,7 +70,7 @@ async def listening(port: int) -> None:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # nobody announces that another process listens
         else:
             writer.close()
             await writer.wait_closed()
