@@ -131,7 +131,7 @@ print(server.url)
 
 def test_a_kernel_that_is_shut_down_ends_by_itself_with_everything_open(tmp_path: Path) -> None:
     told, run = tmp_path / "told", tmp_path / "run"
-    manager = KernelManager(kernel_name="python3", shutdown_wait_time=20.0)
+    manager = KernelManager(kernel_name="python3", shutdown_wait_time=240.0)  # after half of it comes SIGTERM
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
@@ -140,10 +140,8 @@ def test_a_kernel_that_is_shut_down_ends_by_itself_with_everything_open(tmp_path
         client.execute(KERNEL.format(told=str(told), run=str(run)))
         reply = client.get_shell_msg(timeout=60)
         assert reply["content"]["status"] == "ok", reply["content"]
-        began = time.monotonic()
         manager.shutdown_kernel(now=False)
-        assert time.monotonic() - began < 15  # by itself: a kernel that hangs is killed after 20 s
-        assert told.read_text() == "[]"
+        assert told.read_text() == "[]"  # it has ended by itself: a kernel that a signal ends writes nothing
     except Empty:
         raise AssertionError("the kernel did not answer") from None
     finally:
