@@ -185,12 +185,14 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
         self._replacing = asyncio.Lock()  # two at once would use the same port
+        self._closed = False
         self._portal = Portal("degentcivil-probe")
         try:
             self._portal.call(self._server.start)
             if metrics_port is not None:
                 self.metrics_url, self._stop_metrics = serve_metrics(self.monitor, metrics_port)
         except BaseException:
+            self._portal.call(self._close_server)  # which listens already if it is the metrics' port that is in use
             self._portal.close()
             raise
         lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=name)
@@ -231,7 +233,7 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
             return
         self.control.finish("finished")
         try:
-            self._portal.call(self._server.close, timeout=CLOSE_S)
+            self._portal.call(self._close_server, timeout=CLOSE_S)
         except (RuntimeError, TimeoutError) as error:
             log.warning("the server at %s did not close in order: %s", self.url, error)
         self._publish = _nowhere

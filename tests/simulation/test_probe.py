@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -338,6 +339,38 @@ def test_a_restarted_server_has_another_epoch_at_the_same_port(nothing_leaks: Ca
         probe.restart_server()
         assert probe.url == url
         assert probe.server.epoch != epoch
+
+
+def test_a_port_of_the_metrics_in_use_leaves_no_server_behind(nothing_leaks: Callable[[], None]) -> None:
+    with SimulationProbe(port=0, metrics_port=0) as probe:
+        assert probe.metrics_url is not None
+        taken = int(probe.metrics_url.rpartition(":")[2].partition("/")[0])
+        with pytest.raises(OSError):
+            SimulationProbe(port=0, metrics_port=taken)
+
+
+def test_a_probe_that_is_closed_during_a_restart_does_not_listen_again(nothing_leaks: Callable[[], None]) -> None:
+    probe = SimulationProbe(port=0)
+    closing, close, close_portal = threading.Event(), probe.server.close, probe.portal.close
+
+    async def slowly() -> None:
+        closing.set()
+        await asyncio.sleep(0)  # so that the other close has its turn
+        await close()
+
+    probe.server.close = slowly  # type: ignore[method-assign]
+    restarting = threading.Thread(target=probe.restart_server)
+    restarting.start()
+    closing.wait()
+
+    def close_later(timeout: float = 5.0) -> None:
+        restarting.join()
+        close_portal(timeout)
+
+    probe.portal.close = close_later  # type: ignore[method-assign]
+    probe.close()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", int(probe.url.rpartition(":")[2])), timeout=5)
 
 
 FORKED = """

@@ -32,6 +32,7 @@ class ServingMethods(PublishingMethods):
     _server: SimulationWebSocket
     _portal: Portal
     _replacing: asyncio.Lock
+    _closed: bool
     _history: int
     _options: dict[str, Any]
 
@@ -181,6 +182,8 @@ class ServingMethods(PublishingMethods):
 
     async def _replace_server(self) -> None:
         async with self._replacing:
+            if self._closed:
+                return
             old = self._server
             self._server = self._make_server(old.host, old.port)
             self._route()
@@ -221,6 +224,11 @@ class ServingMethods(PublishingMethods):
             "clients": len(self._server.clients),
             "checkpoint_age_s": self.control.status().checkpoint_age_s,
         }
+
+    async def _close_server(self) -> None:
+        async with self._replacing:  # or a restart under way would listen again afterwards
+            self._closed = True
+            await self._server.close()
 
     # --- what runs on the server's thread -------------------------------------------------------------------------
 
