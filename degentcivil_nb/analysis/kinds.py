@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import json_column
@@ -46,6 +47,29 @@ def attribute_table(events: pd.DataFrame, name: str) -> pd.DataFrame:
     table = kept[["tick", "time", "character_id"]].copy()
     table["value"] = json_column([payload[name] for payload in kept["payload"]], table.index)
     return table
+
+
+def attributes_table(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the history of all attributes, indexed by `row`: `value` as text, and `number` where it is one."""
+    told = events[(events["type"] == MessageTypes.CHARACTER_UPDATE).to_numpy()]
+    found = [
+        (row, name, value)
+        for row, payload in zip(told.index.tolist(), told["payload"], strict=True)
+        if isinstance(payload, dict)
+        for name, value in payload.items()
+        if name not in ("character_id", "state", "location")
+    ]
+    rows = [row for row, _, _ in found]
+    table = told.loc[rows, ["tick", "time", "character_id"]]
+    values = [value for _, _, value in found]
+    table["name"] = pd.array([name for _, name, _ in found], dtype="str")
+    table["value"] = pd.array([None if value is None else _as_text(value) for value in values], dtype="str")
+    table["number"] = _column(values, NUMBER, table.index)
+    return table
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def chosen(

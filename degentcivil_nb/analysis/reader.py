@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .methods.findings import FindingQuestions
+from .methods.society import SocietyQuestions
 from .methods.stops import StopQuestions
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 
-class Reader(FindingQuestions, StopQuestions):
+class Reader(FindingQuestions, SocietyQuestions, StopQuestions):
     """The questions about a run, answered by one store; every returned frame belongs to the caller."""
 
     _store: RunStore
@@ -49,8 +50,10 @@ class Reader(FindingQuestions, StopQuestions):
     def sql(self, query: str) -> pd.DataFrame:
         """Answer one SELECT over this run.
 
-        The tables are `events`, `characters`, `timeline`, `errors`, `llm_calls`, `places` and `gaps`, with the columns
-        of the methods of these names. `events` has `payload` and `data` too, as JSON text. Times are UTC.
+        The tables are `events`, `characters`, `timeline`, `errors`, `llm_calls`, `chat`, `tool_calls`, `thoughts`,
+        `measures`, `places`, `gaps`, `findings` and `meetings`, with the columns of the methods of these names, and
+        `attributes`, the histories of all of them (`value` as text, `number` where it is one). `events` has `payload`
+        and `data` too, as JSON text. Times are UTC.
 
         Parameters
         ----------

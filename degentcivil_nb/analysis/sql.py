@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..store.characters import json_column
+from ..store.unknown import warn_user
+from .kinds import attributes_table
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunReader
 
-TABLES: Final = ("events", "characters", "timeline", "errors", "llm_calls", "places", "gaps")
+TABLES: Final = (
+    *("events", "characters", "timeline", "errors", "llm_calls", "chat", "tool_calls", "thoughts", "measures"),
+    *("attributes", "places", "gaps", "findings", "meetings"),
+)
+"""The tables, each of which is the answer of the method of its name; `attributes` are the histories of all of them."""
 ADVICE: Final = "SQL needs DuckDB; get it with: pip install 'degentcivil-nb[sql]'"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",  # a query must not read files
@@ -26,12 +32,20 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 SETTINGS: Final = ("set TimeZone = 'UTC'", "set lock_configuration = true")
 """Settings in the order in which they are applied: a naive time in a query is UTC, not the machine's own zone."""
+CATALOGUE: Final = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
+"""What asks which tables there are."""
+NO_SUM: Final = "sum(INTERVAL)"
+"""What DuckDB's message names where durations are added up, which it cannot."""
+SUM: Final = (
+    "create temp macro sum(x interval) as to_microseconds(cast(system.main.sum(epoch_us(x)) as bigint)), "
+    "(x hugeint) as system.main.sum(x), (x double) as system.main.sum(x)"
+)
 WIDE: Final = ("HUGEINT", "UHUGEINT")
 """Types of whole numbers that DuckDB returns as doubles, including sums."""
 
 
 def query(reader: RunReader, text: str) -> pd.DataFrame:
-    """Answer one SELECT over `events`, `characters`, `timeline`, `errors`, `llm_calls`, `places` and `gaps`.
+    """Answer one SELECT over the tables of a run (`TABLES`).
 
     Times are UTC. `events` has the columns `payload` and `data` as JSON text for a query that names one of them.
 
@@ -67,16 +81,51 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 raise ValueError("sql() takes one SELECT; the store is not written through it")
             for name, make in tables.items():
                 if _mentions(wanted, name):
-                    database.register(name, make())
+                    database.register(name, _distinct(make(), text))
+                elif CATALOGUE.search(text) and not name.startswith("_"):
+                    database.register(name, _NAMED_ONLY)  # to be listed; nobody asks for its rows
             for name, definition in views.items():
                 if _mentions(wanted, name):
                     database.execute(f"create temp view {name} as {definition}")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The inplace keyword")  # raised by DuckDB's conversion of times
-                return _frame(database.sql(text))
+                return _frame(_answered(database, text, duckdb.Error))
         except duckdb.Error as error:
             known = ", ".join(name for name in (*tables, *views) if not name.startswith("_"))
             raise ValueError(f"{error}\nThe tables are {known}.") from error
+
+
+_NAMED_ONLY: Final = pd.DataFrame({"row": pd.Series([], dtype="int64")})
+
+
+def _answered(database: Any, text: str, error_type: type[Exception]) -> Any:
+    try:
+        return database.sql(text)
+    except error_type as error:
+        if NO_SUM not in str(error):
+            raise
+        database.execute(SUM)
+        return database.sql(text)
+
+
+def _distinct(table: Any, text: str) -> Any:
+    """Rename columns that differ only in case, which SQL ignores, and warn of a query that names one."""
+    if not isinstance(table, pd.DataFrame):
+        return table
+    taken: set[str] = set()
+    names: dict[Any, str] = {}
+    for name in table.columns:
+        free, number = str(name), 1
+        while free.lower() in taken:
+            number += 1
+            free = f"{name}_{number}"
+        taken.add(free.lower())
+        names[name] = free
+    changed = {name: free for name, free in names.items() if free != name}
+    for name, free in changed.items():
+        if _mentions(text, re.escape(str(name))):
+            warn_user(f"SQL does not tell {name!r} from a column that differs only in case: here it is {free!r}")
+    return table.rename(columns=changed) if changed else table
 
 
 def _frame(answer: Any) -> pd.DataFrame:
@@ -102,9 +151,11 @@ def _table(reader: RunReader, name: str, whole: bool) -> pd.DataFrame:
         frame = reader.events(payload=True)
         frame["payload"] = pd.array([_json(value) for value in frame["payload"]], dtype="str")
         frame["data"] = pd.array([None if value is None else _json(value) for value in frame["data"]], dtype="str")
+    elif name == "attributes":
+        frame = attributes_table(reader.events(payload=True))
     else:
         frame = getattr(reader, name)()
-    return plain(frame if name == "gaps" else frame.reset_index())
+    return plain(frame if frame.index.name is None else frame.reset_index())
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:

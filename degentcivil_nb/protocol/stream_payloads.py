@@ -61,6 +61,9 @@ class LlmCall(Struct, frozen=True, gc=False, omit_defaults=True):
     error: str | None = None
     id: CharacterId | None = None
     cause: CharacterId | list[CharacterId] | None = None
+    provider: Any = None
+    retries: Any = None
+    rejected: Any = None
 
 
 class ChatMessage(Struct, frozen=True, gc=False, omit_defaults=True):

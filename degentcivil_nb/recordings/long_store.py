@@ -247,12 +247,14 @@ class LongStore:
         character_id = names_of(character_id)
         extra, gap_rows = self._whole.extra()
         words = self._whole.words
-        names = ("character_id", "state", "location")
+        names = ("character_id", "state", "location", "type")
         parts: list[dict[str, Any]] = []
         for number, page in enumerate(self._pages):
             view = self._store(number).view()
-            told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0))
+            departed = view.columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
+            told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0) | departed)
             part: dict[str, Any] = {"row": told + page.first_row, "time": view.columns["time"][told]}
+            part |= {"tick": view.columns["tick"][told], "no_tick": view.masks["tick"][told]}
             for name in names:
                 known = view.dictionaries[name].words
                 codes = np.array([*(words[name].get(word, -1) for word in known), -1], np.int32)
@@ -267,13 +269,14 @@ class LongStore:
         rows = np.unique(np.concatenate([told_rows, extra.rows, gap_rows])).astype(np.int64)
         at = np.searchsorted(rows, told_rows)
         columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in names}
-        columns["time"] = np.full(len(rows), NAT)
-        for name in (*names, "time"):
+        columns |= {"time": np.full(len(rows), NAT), "tick": np.zeros(len(rows), np.int64)}
+        columns["no_tick"] = np.ones(len(rows), np.bool_)
+        for name in (*names, "time", "tick", "no_tick"):
             if parts:
                 columns[name][at] = np.concatenate([part[name] for part in parts])
         placed = np.searchsorted(rows, extra.rows)
         extra = Extra(placed, extra.characters, extra.states, extra.locations, extra.times)
-        view = View(0, len(rows), columns, {}, words, pd.DataFrame())
+        view = View(0, len(rows), columns, {"tick": columns["no_tick"]}, words, pd.DataFrame())
         return stay_table(view, extra, np.searchsorted(rows, gap_rows), character_id)
 
     def event_dicts(self, start: int, stop: int) -> Iterator[dict[str, Any]]:

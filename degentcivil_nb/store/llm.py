@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from ..protocol.json_text import FOREIGN
+from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes
 from ..protocol.repairing import repair
 from ..protocol.stream_payloads import GameLlmCall, LlmCall
@@ -85,7 +85,22 @@ def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[s
         columns[name] = pd.array([_number(getattr(call, name)) for call in calls], dtype="Float64")
     for name in ("prompt_tokens", "completion_tokens"):
         columns[name] = columns[name].astype("Int64")
+    columns["provider"] = pd.array([_text(call.provider) for call in calls], dtype="str")
+    columns["retries"] = pd.array([_count(call.retries) for call in calls], dtype="Int64")
+    columns["rejected"] = pd.array([_text(call.rejected) for call in calls], dtype="str")
     return columns
+
+
+def _text(value: Any) -> str | None:
+    """Return a text; a reason may have been told as any value, and `False` is none."""
+    if value is None or value is False or isinstance(value, str):
+        return value or None
+    return encode(value).decode()
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+    return int(value) if whole and 0 <= value < 1 << 53 else None
 
 
 def _number(value: float | None) -> float | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from ..protocol.messages import MessageTypes
 from .arguments import Names, names_of
 from .schema import NAT, Codes, Ints, Mask, timestamps
 from .selection import has_word
 from .table import Array, View
 from .transitions import TransitionTracker
+
+UNKNOWN: Final = -1
+"""Stands for a tick that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class Extra:
 def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
     """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
     columns = view.columns
-    chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0)
+    departed: Mask = columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
+    chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0) | (departed & (columns["character_id"] >= 0))
     late: Mask = extra.rows >= view.first_row
     if character_id is not None:
         chosen &= has_word(view, "character_id", character_id)
@@ -54,33 +60,59 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     what = np.concatenate([extra.states[late], columns["state"][at]]).astype(np.int32)
     where = np.concatenate([extra.locations[late], columns["location"][at]]).astype(np.int32)
     when = np.concatenate([extra.times[late], columns["time"][at]])
+    tick = np.concatenate([_ticks_of(view, extra.rows[late], extra.times[late]), _ticks(view, at)])
+    left = np.concatenate([np.zeros(int(late.sum()), np.bool_), departed[at]])
 
     # stable, so that a snapshot's changes come first within a row
     order = np.argsort(rows, kind="stable") if late.any() else np.arange(len(rows))
     order = order[np.argsort(who[order], kind="stable")]
     rows, who, what, where, when = rows[order], who[order], what[order], where[order], when[order]
+    tick, left = tick[order], left[order]
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = _differs(who) | _differs(part)
+    fresh[1:] |= left[:-1]
+    what[left] = where[left] = -1
     what, where = _carried(what, fresh), _carried(where, fresh)
     where[where == view.code("location", "")] = -1  # an empty one: it left its place
-    stated = what >= 0
-    rows, who, part, when, what, where = (
-        rows[stated],
-        who[stated],
-        part[stated],
-        when[stated],
-        what[stated],
-        where[stated],
+    stated = (what >= 0) | left
+    rows, who, part, when, what, where, tick, left = (
+        column[stated] for column in (rows, who, part, when, what, where, tick, left)
     )
     fresh = _differs(who) | _differs(part)
-    starts = np.flatnonzero(fresh | _differs(what) | _differs(where))
-    ends = np.full(len(starts), NAT)
+    fresh[1:] |= left[:-1]
+    starts = np.flatnonzero(fresh | left | _differs(what) | _differs(where))
+    ends, last_ticks = np.full(len(starts), NAT), np.full(len(starts), UNKNOWN)
     if len(starts):
         follows = ~fresh[starts[1:]]
         ends[:-1][follows] = when[starts[1:]][follows]
+        last_ticks[:-1][follows] = tick[starts[1:]][follows]
     by_row = np.argsort(rows[starts], kind="stable")
-    starts, ends = starts[by_row], ends[by_row]
-    return _frame(view, who[starts], what[starts], where[starts], when[starts], ends)
+    by_row = by_row[~left[starts[by_row]]]  # a departure ends a stay and begins none
+    starts, ends, last_ticks = starts[by_row], ends[by_row], last_ticks[by_row]
+    frame = _frame(view, who[starts], what[starts], where[starts], when[starts], ends)
+    begin, end = _whole(tick[starts]), _whole(last_ticks)
+    return frame.assign(start_tick=begin, end_tick=end, ticks=end - begin)
+
+
+def _ticks(view: View, places: Ints) -> Ints:
+    """Return the ticks of a view's rows by their indices, `UNKNOWN` where there is none."""
+    known: Ints = np.where(view.masks["tick"][places], UNKNOWN, view.columns["tick"][places])
+    return known
+
+
+def _ticks_of(view: View, rows: Ints, times: Ints) -> Ints:
+    """Return the ticks of changes that a list of characters told: those of its row. A snapshot tells no tick."""
+    ticks = np.full(len(rows), UNKNOWN)
+    held = np.flatnonzero((rows >= view.first_row) & (rows < view.next_row))
+    places = rows[held] - view.first_row
+    same = view.columns["time"][places] == times[held]
+    ticks[held[same]] = _ticks(view, places[same])
+    return ticks
+
+
+def _whole(ticks: Ints) -> Any:
+    unknown = ticks == UNKNOWN
+    return pd.arrays.IntegerArray(np.where(unknown, 0, ticks), unknown)
 
 
 def _differs(values: Array) -> Mask:

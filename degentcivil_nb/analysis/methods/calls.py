@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from ...protocol.messages import MessageTypes
-from ...store.arguments import Moment, Names, names_of
+from ...store.arguments import Moment, Names, names_of, whole
 from ...store.characters import json_column
 from ...store.unknown import warn_unknown
+from ..answers import EVERY, JUDGED, with_malformed
 from ..kinds import chosen, kind_table
 from ..unknown_names import warn_unknown_names
 from .events import EventQuestions
@@ -40,7 +41,10 @@ class CallQuestions(EventQuestions):
         pandas.DataFrame
             Indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`; `prompt_type`, `model`,
             `error` (str); `prompt` and `response` (str, or object where not all are texts); `prompt_tokens`,
-            `completion_tokens` (Int64); `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars).
+            `completion_tokens` (Int64); `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars);
+            `provider`, `rejected` (str: why the answer was asked for again), `retries` (Int64); `event_id` and `cause`
+            (object: a text, or a list of them); `malformed` (boolean): the answer is no JSON where JSON is usual for
+            its `prompt_type`, NA without an answer. What is not told, such as tokens, is missing and not 0.
 
         Raises
         ------
@@ -54,9 +58,13 @@ class CallQuestions(EventQuestions):
         (Float64Dtype(), ['towngpt-4-mini'])
         """
         if character_id is None and since is None and until is None:
-            return self._store.llm_calls(last=last)
+            wanted = None if last is None else whole(last, "`last`")
+            return with_malformed(self._store.llm_calls(last=None if wanted is None else max(wanted, JUDGED))).tail(
+                EVERY if wanted is None else wanted
+            )
         names = names_of(character_id)
-        found = chosen(self._store.llm_calls(), self._newest, character_id=names, since=since, until=until, last=last)
+        calls = with_malformed(self._store.llm_calls())
+        found = chosen(calls, self._newest, character_id=names, since=since, until=until, last=last)
         warn_unknown_names(self._store, {"character_id": names})
         return found
 

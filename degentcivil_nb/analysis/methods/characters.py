@@ -6,16 +6,14 @@ import pandas as pd
 
 from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, name_of, names_of
-from ...store.interfaces import RunStore
 from ...store.unknown import warn_unknown
 from ..kinds import attribute_table
 from ..unknown_names import warn_unknown_names
+from .asking import Asking
 
 
-class CharacterQuestions:
+class CharacterQuestions(Asking):
     """The questions about the characters of a run, and its places."""
-
-    _store: RunStore
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
         """Return the characters now, or at a time, after a row, or at a tick: one row for each character.
@@ -47,22 +45,25 @@ class CharacterQuestions:
         """
         return self._store.characters(at, row=row, tick=tick)
 
-    def timeline(self, character_id: Names = None) -> pd.DataFrame:
+    def timeline(self, character_id: Names = None, *, since: Moment = None, until: Moment = None) -> pd.DataFrame:
         """List the stays: `character_id`, `state`, `location`, `start`, `end`, `duration`; a stay ends at a gap.
 
-        A stay ends where the next one begins. At a gap nobody knows when, so `end` is missing, as it is for a stay that
-        goes on.
+        A stay ends where the next one begins, or where its character leaves the town. At a gap nobody knows when, so
+        `end` is missing, as it is for a stay that goes on.
 
         Parameters
         ----------
         character_id : str, int or list-like of them, optional
             Only stays of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only stays that reach into this time; read as in `events`.
 
         Returns
         -------
         pandas.DataFrame
             One row for each stay, in the order in which they began: `character_id`, `state`, `location` (category),
-            `start`, `end` (datetime64[ns, UTC]) and `duration` (timedelta64[ns]).
+            `start`, `end` (datetime64[ns, UTC]) and `duration` (timedelta64[ns]); `start_tick`, `end_tick` and `ticks`
+            (Int64), the same in ticks.
 
         Warns
         -----
@@ -77,7 +78,12 @@ class CharacterQuestions:
         names = names_of(character_id)
         stays = self._store.timeline(names)
         warn_unknown_names(self._store, {"character_id": names})
-        return stays
+        if since is not None:
+            ended = stays["end"].notna() & (stays["end"] <= self._moment(since))
+            stays = stays[~ended.to_numpy()]
+        if until is not None:
+            stays = stays[(stays["start"] < self._moment(until)).to_numpy()]
+        return stays.reset_index(drop=True)
 
     def transitions(self) -> pd.DataFrame:
         """Count the changes of state: from-states as rows, to-states as columns.

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ...store.arguments import LongTime, Moment, Names, moment_ns, names_of
-from ...store.interfaces import RunStore
+from ...store.arguments import LongTime, Moment, Names, names_of
 from ..kinds import chosen, new_errors
 from ..unknown_names import warn_unknown_keys, warn_unknown_names
+from .asking import Asking
 
 
-class EventQuestions:
+class EventQuestions(Asking):
     """The questions about the events of a run."""
-
-    _store: RunStore
 
     def events(
         self,
@@ -214,12 +211,3 @@ class EventQuestions:
         0
         """
         return self._store.gaps()
-
-    @property
-    def _newest(self) -> int | None:
-        """Return the time of the newest event in nanoseconds, from which durations count back."""
-        newest = self._store.events(last=1)["time"].to_numpy("M8[ns]").astype(np.int64)
-        return int(newest[0]) if len(newest) else None
-
-    def _moment(self, moment: Moment) -> pd.Timestamp:
-        return pd.Timestamp(moment_ns(moment, self._newest), unit="ns", tz="UTC")

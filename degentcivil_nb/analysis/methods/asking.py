@@ -1,0 +1,24 @@
+"""What all questions about a run have in common: its store, and the moment from which durations count back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ...store.arguments import Moment, moment_ns
+from ...store.interfaces import RunStore
+
+
+class Asking:
+    """The store of a run, for the questions about it."""
+
+    _store: RunStore
+
+    @property
+    def _newest(self) -> int | None:
+        """Return the time of the newest event in nanoseconds, from which durations count back."""
+        newest = self._store.events(last=1)["time"].to_numpy("M8[ns]").astype(np.int64)
+        return int(newest[0]) if len(newest) else None
+
+    def _moment(self, moment: Moment) -> pd.Timestamp:
+        return pd.Timestamp(moment_ns(moment, self._newest), unit="ns", tz="UTC")

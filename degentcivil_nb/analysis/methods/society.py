@@ -1,0 +1,140 @@
+"""Questions about what a run costs, who met whom, and how something spread."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...store.arguments import Moment, Names, names_of
+from ...store.unknown import warn_user
+from ..costs import cost_table
+from ..meetings import meeting_table
+from ..spread import spread_table, text_in
+from ..unknown_names import warn_unknown_names
+from .calls import CallQuestions
+from .characters import CharacterQuestions
+
+
+class SocietyQuestions(CharacterQuestions, CallQuestions):
+    """The questions about costs, meetings and rumours of a run."""
+
+    def costs(self, by: str = "character_id") -> pd.DataFrame:
+        """Add up what the calls of language models cost, in the whole run as far as it is held.
+
+        Parameters
+        ----------
+        by : {"character_id", "model", "prompt_type", "day"}
+            What a row stands for.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by `by`: `calls`, `malformed`, `errors` (int64), `prompt_tokens`, `completion_tokens` (Int64),
+            `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars). A sum of which nothing was told is NA.
+
+        Raises
+        ------
+        ValueError
+            For another `by`.
+
+        Warns
+        -----
+        UserWarning
+            If the oldest events are no longer held, so that their calls are not counted.
+
+        Examples
+        --------
+        >>> session.costs("model")["calls"].index.to_list()
+        ['towngpt-4-mini']
+        """
+        table = cost_table(self.llm_calls(), by)
+        if self._store.first_row:
+            warn_user(f"the {self._store.first_row:,} oldest events are no longer held: their calls are not counted")
+        return table
+
+    def meetings(
+        self, character_id: Names = None, other: Names = None, *, since: Moment = None, until: Moment = None
+    ) -> pd.DataFrame:
+        """List who was with whom: chat, and stays in one place at one time.
+
+        Parameters
+        ----------
+        character_id, other : str, int or list-like of them, optional
+            Only meetings of these characters, and with these others.
+        since, until : datetime, str, number or timedelta, optional
+            Only meetings that reach into this time; read as in `events`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each meeting, in the order in which they began: `character_id`, `other`, `location`, `how`
+            (``"place"`` or ``"chat"``; str), `start` and `end` (datetime64[ns, UTC]; no end: they are still together).
+            A stay whose end nobody knows, because of a gap, counts as long as it is known.
+
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
+        Warns
+        -----
+        UserWarning
+            If a character was never seen, or there are more than a million meetings.
+
+        Examples
+        --------
+        >>> met = session.meetings("emma")
+        >>> set(met["character_id"])
+        {'emma'}
+        """
+        names, others = names_of(character_id), names_of(other)
+        table = meeting_table(
+            self.timeline(),
+            self.chat(),
+            names,
+            others,
+            None if since is None else self._moment(since),
+            None if until is None else self._moment(until),
+        )
+        warn_unknown_names(self._store, {"character_id": [*(names or ()), *(others or ())] or None})
+        return table
+
+    def spread(self, text_or_event_id: str) -> pd.DataFrame:
+        """Tell how something went through the town: who had it first, and from whom each next one could have it.
+
+        Parameters
+        ----------
+        text_or_event_id : str
+            A text that was said or thought (in any case), or the `event_id` of a chat message or a thought, whose text
+            is then looked for.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each character, in the order of first having it: `character_id`, `row` (the event by which it
+            had it), `tick`, `time`, `how` (``"said"``, ``"heard"``, ``"thought"``), `from` (object: who told it, or
+            those who had it before and were in one place with the character), `text`.
+
+        Raises
+        ------
+        ValueError
+            For an empty text.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0) as town:
+        ...     _ = town.said("emma", ["noah"], "The bakery closes.")
+        ...     _ = town.said("noah", ["mia"], "Did you hear? The bakery closes.")
+        ...     with dc.connect(town) as session:
+        ...         session.spread("bakery closes")[["character_id", "how", "from"]].to_numpy().tolist()
+        [['emma', 'said', []], ['noah', 'heard', ['emma']], ['mia', 'heard', ['noah']]]
+        """
+        chat, thoughts = self.chat(), self.thoughts()
+        wanted = str(text_or_event_id)
+        for table, column in ((chat, "content"), (thoughts, "text")):
+            named = table[(table["event_id"] == wanted).fillna(False).to_numpy(bool)]
+            if len(named):
+                wanted = text_in(named[column].iloc[0])
+                break
+        if not wanted.strip():
+            raise ValueError("spread() needs a text that was said or thought, or the event_id of one")
+        return spread_table(wanted.casefold(), chat, thoughts, self.timeline())

@@ -1,0 +1,75 @@
+"""How something that was said or thought went through the town."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.json_text import encode
+from .meetings import presences
+
+
+def text_in(value: Any) -> str:
+    """Return what was said as one text to search in."""
+    return value.casefold() if isinstance(value, str) else "" if value is None else encode(value).decode().casefold()
+
+
+def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays: pd.DataFrame) -> pd.DataFrame:
+    """Return who had a text, in the order of first having it, and from whom each could have it."""
+    said = [
+        (row, speaker, receivers if isinstance(receivers, list) else [], content)
+        for row, speaker, receivers, content in zip(
+            chat.index.tolist(), chat["character_id"].astype("object"), chat["receivers"], chat["content"], strict=True
+        )
+    ]
+    mused = zip(thoughts.index.tolist(), thoughts["character_id"].astype("object"), thoughts["text"], strict=True)
+    events = sorted([*said, *((row, who, None, text) for row, who, text in mused)], key=lambda event: event[0])
+    times = pd.concat([chat[["tick", "time"]], thoughts[["tick", "time"]]])
+    moments = dict(zip(times.index.tolist(), times["time"].to_numpy("M8[ns]").astype(np.int64).tolist(), strict=True))
+    there = presences(stays)
+    first: dict[str, dict[str, Any]] = {}
+
+    def note(who: Any, row: int, how: str, sources: list[str], content: Any) -> None:
+        if isinstance(who, str) and who not in first:
+            first[who] = {"character_id": who, "row": row, "how": how, "from": sources, "text": content}
+
+    for row, who, receivers, content in events:
+        if wanted not in text_in(content):
+            continue
+        met = [] if who in first else _met_before(who, moments[row], first, there)
+        note(who, row, "thought" if receivers is None else "said", met, content)
+        for receiver in map(str, receivers or ()):
+            note(receiver, row, "heard", [who] if isinstance(who, str) else [], content)
+    found = list(first.values())
+    rows = [one["row"] for one in found]
+    return pd.DataFrame(
+        {
+            "character_id": pd.Series([one["character_id"] for one in found], dtype="str"),
+            "row": pd.Series(rows, dtype="int64"),
+            "tick": pd.Series(times["tick"].reindex(rows).array, dtype="Int64"),
+            "time": pd.Series(times["time"].reindex(rows).array, dtype="datetime64[ns, UTC]"),
+            "how": pd.Series([one["how"] for one in found], dtype="str"),
+            "from": pd.Series([one["from"] for one in found], dtype="object"),
+            "text": pd.Series([one["text"] for one in found], dtype="object"),
+        }
+    )
+
+
+def _met_before(who: Any, moment: int, first: dict[str, dict[str, Any]], there: list[Any]) -> list[str]:
+    """List those who had it before and shared a place with a character up to a moment, without being heard to tell."""
+    if not isinstance(who, str) or not first:
+        return []
+    own = [one for one in there if one.character_id == who and one.start <= moment]
+    return [
+        other
+        for other in first
+        if other != who
+        and any(
+            one.character_id == other
+            and one.start <= moment
+            and any(one.location == mine.location and one.start < mine.end and mine.start < one.end for mine in own)
+            for one in there
+        )
+    ]
