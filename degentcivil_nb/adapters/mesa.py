@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final
 
+from ..core.plain import plain
 from ..core.text_of import class_name, text_of
 from ..protocol.errors import WebSocketError
 from ..simulation.probe import SimulationProbe
@@ -16,6 +17,7 @@ Reader = str | Callable[[Any], Any]
 
 _OWN: Final = frozenset({"unique_id", "model", "random", "rng", "pos", "cell", "space", "position"})
 """Attributes that Mesa itself gives to agents."""
+_MODELS: Final = ("model", "random", "rng")
 _PLAIN: Final = frozenset({int, float, str, bool})
 _MOST_PLACES: Final = 2_500
 """Cells that are listed as places; a larger grid has coordinates enough without."""
@@ -81,8 +83,11 @@ class Adapter:
         self._state = state
         self._read = attributes if callable(attributes) or attributes is None else _reader(tuple(attributes))
         self._told: dict[Any, dict[str, Any]] = {}
+        self._keys: dict[Any, Any] = {}
+        self._unread: set[str] = set()
         self._collected: dict[tuple[str, str], int] = {}
         self._places: dict[Any, dict[str, Any]] = {}
+        self._layers: dict[str, float] = {}
         # simulators keep the wrapped step itself, so that only what it calls can be replaced for all
         self._word = "_user_step" if callable(getattr(model, "_user_step", None)) else "step"
         self._step = getattr(model, self._word)
@@ -124,15 +129,24 @@ class Adapter:
 
     # --- what is told --------------------------------------------------------------------------------------------
 
+    def look(self) -> None:
+        """Tell what has changed, and come to the checkpoint: for a model whose steps are not done by `step`."""
+        self._quietly(self._look)
+        self._probe.checkpoint(getattr(self._model, "steps", None))
+
     def _look(self) -> None:
         """Tell what has changed since the last time."""
         told, probe = self._told, self._probe
         reported = self._reported()
-        alive = set()
+        alive: dict[Any, Any] = {}
         for agent in self._agents():
-            id = agent.unique_id
-            alive.add(id)
-            now = self._facts(agent)
+            try:
+                id = _key(agent, alive)
+                alive[id] = agent
+                now = self._facts(agent)
+            except Exception as error:  # noqa: BLE001 — an agent's own property, or a function given to `attach`
+                self._tell_unread(agent, error)
+                continue
             if id in reported:
                 now = {**reported[id], **now}
             before = told.get(id)
@@ -143,7 +157,15 @@ class Adapter:
         for id in [id for id in told if id not in alive]:
             del told[id]
             probe.left(id)
+        self._keys = alive
         self._tell_measures()
+
+    def _tell_unread(self, agent: Any, error: Exception) -> None:
+        """Tell once for each kind of failure: the same property fails for each agent in each step."""
+        text = f"a {type(agent).__name__} could not be read: {class_name(type(error))}: {text_of(error)}"
+        if text not in self._unread:
+            self._unread.add(text)
+            self._probe.error(WebSocketError.SERVER_ERROR, text, exception=error)
 
     def _tell(self, id: Any, before: dict[str, Any] | None, now: dict[str, Any]) -> None:
         new = {name: value for name, value in now.items() if before is None or before.get(name, self) != value}
@@ -156,7 +178,7 @@ class Adapter:
     def _facts(self, agent: Any) -> dict[str, Any]:
         """Give all that is shown of an agent, the state and the place among it."""
         found: dict[str, Any] = {"kind": type(agent).__name__}
-        values = vars(agent) if self._read is None else self._read(agent)
+        values = _attributes(agent) if self._read is None else self._read(agent)
         for name, value in values.items():
             kind = type(value)
             if kind is int or kind is str or kind is bool:
@@ -164,6 +186,8 @@ class Adapter:
                     found[name] = value
             elif value is not None and name[0] != "_":
                 simple = _simple(value)
+                if simple is None and self._read is not None:
+                    simple = plain(value)  # asked for, be it a list or an array
                 if simple is not None:
                     found[name] = simple
         found.pop("unique_id", None)
@@ -225,6 +249,11 @@ class Adapter:
                     value = _simple(values[-1])
                     if value is not None:
                         self._probe.measure(name, value)
+        for space in list(vars(self._model).values()):
+            for name, layer in _layers(space):
+                if self._layers.get(name) != layer:
+                    self._layers[name] = layer
+                    self._probe.measure(f"mean of {name}", layer)
 
     def _reported(self) -> dict[Any, dict[str, Any]]:
         """Give what data collectors have collected of each agent in this step."""
@@ -239,21 +268,19 @@ class Adapter:
         return found
 
     def _tell_places(self) -> None:
-        """Tell the cells of a grid, or the nodes of a network, as the places of the model."""
-        for name in ("grid", "space", "network"):
-            cells = getattr(getattr(self._model, name, None), "_cells", None)
-            if isinstance(cells, dict) and 0 < len(cells) <= _MOST_PLACES:
-                self._probe.publish("all_buildings", [_cell(coordinate) for coordinate in cells])
-                return
+        """Tell the cells of grids, and the nodes of networks, as the places of the model."""
+        coordinates: list[Any] = []
+        for space in list(vars(self._model).values()):
+            coordinates += _coordinates(space)
+        if 0 < len(coordinates) <= _MOST_PLACES:
+            self._probe.publish("all_buildings", [_cell(coordinate) for coordinate in dict.fromkeys(coordinates)])
 
     # --- what is asked and set -----------------------------------------------------------------------------------
 
     def inspect(self, character_id: Any) -> dict[str, Any]:
         """Give all attributes of an agent, private ones left out."""
         agent = self._find(character_id)
-        values = {
-            name: value for name, value in vars(agent).items() if name[0] != "_" and name not in ("model", "random")
-        }
+        values = {name: value for name, value in _attributes(agent).items() if name[0] != "_" and name not in _MODELS}
         return {**values, **self._facts(agent)}
 
     def set(self, character_id: Any, name: str, value: Any) -> None:
@@ -266,14 +293,68 @@ class Adapter:
         setattr(agent, name, _alike(name, getattr(agent, name), value))
 
     def _find(self, character_id: Any) -> Any:
-        for agent in self._agents():
-            if agent.unique_id == character_id:
+        for key, agent in self._keys.items():
+            if key == character_id or str(key) == str(character_id):
                 return agent
         raise LookupError(character_id)
 
 
 def _reader(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
     return lambda agent: {name: getattr(agent, name, None) for name in names}
+
+
+def _attributes(agent: Any) -> dict[str, Any]:
+    """Return what an agent has of its own, in its dict or in slots."""
+    try:
+        own: dict[str, Any] = vars(agent)
+    except TypeError:
+        names = [name for kind in type(agent).__mro__ for name in getattr(kind, "__slots__", ())]
+        return {name: getattr(agent, name) for name in names if hasattr(agent, name)}
+    return own
+
+
+def _key(agent: Any, taken: Mapping[Any, Any]) -> Any:
+    """Return the id of an agent as it is told: its own, with its class where two agents have the same."""
+    id = agent.unique_id
+    if not isinstance(id, (str, int, float, tuple)):
+        simple = _simple(id)
+        id = text_of(id) if simple is None else simple
+    if id not in taken:
+        return id
+    named, number = f"{type(agent).__name__} {text_of(id)}", 2
+    key = named
+    while key in taken:
+        key, number = f"{named} ({number})", number + 1
+    return key
+
+
+def _coordinates(space: Any) -> list[Any]:
+    """Return the coordinates of all cells of a grid, or the nodes of a network; none for anything else."""
+    cells = getattr(space, "_cells", None)
+    if isinstance(cells, dict):
+        return list(cells)
+    nodes = getattr(getattr(space, "G", None), "nodes", None)
+    if nodes is not None:
+        return list(nodes)
+    width, height = getattr(space, "width", None), getattr(space, "height", None)
+    if hasattr(space, "is_cell_empty") and isinstance(width, int) and isinstance(height, int):
+        if width * height <= _MOST_PLACES:
+            return [(x, y) for x in range(width) for y in range(height)]
+        return []
+    return []
+
+
+def _layers(space: Any) -> Iterable[tuple[str, float]]:
+    """Return the mean of each layer of properties that a grid has."""
+    layers = getattr(space, "_mesa_property_layers", None)
+    if layers is None and (hasattr(space, "_cells") or hasattr(space, "is_cell_empty")):
+        layers = getattr(space, "properties", None)
+    for name, layer in list(layers.items()) if isinstance(layers, Mapping) else ():
+        data = getattr(layer, "data", layer)
+        average = getattr(data, "mean", None)
+        mean = _simple(average()) if name != "empty" and callable(average) else None
+        if isinstance(mean, (int, float)):
+            yield str(name), float(mean)
 
 
 def _simple(value: Any) -> Any:

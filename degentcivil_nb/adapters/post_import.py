@@ -37,6 +37,11 @@ class PostImport(MetaPathFinder):
                 self._look(module)
         sys.meta_path.insert(0, self)
 
+    def uninstall(self) -> None:
+        """Look at nothing that is imported from now on."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -46,7 +51,8 @@ class PostImport(MetaPathFinder):
         self._finding.add(fullname)
         try:
             for finder in sys.meta_path:
-                spec = None if finder is self else finder.find_spec(fullname, path, target)
+                find = None if finder is self else getattr(finder, "find_spec", None)
+                spec: ModuleSpec | None = None if find is None else find(fullname, path, target)
                 if spec is not None:
                     break
             else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def run_to_its_end(arguments: Sequence[str | Path], **settings: str) -> tuple[st
 
 
 @contextmanager
-def running(arguments: Sequence[str | Path], **settings: str) -> Iterator[subprocess.Popen[str]]:
+def running(arguments: Sequence[str | Path], home: Path = HOME, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Run it at a terminal at which nobody sits, until the block ends."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             env=environment(settings),
-            cwd=HOME,
+            cwd=home,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -85,11 +86,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def shown(*arguments: str | Path, program: Sequence[str | Path] = (MAIN,), **settings: str) -> Iterator[dc.Session]:
+def shown(
+    *arguments: str | Path, program: Sequence[str | Path] = (MAIN,), home: Path = HOME, **settings: str
+) -> Iterator[dc.Session]:
     """Run it with the adapter, stopped after its first update, and give a session that is connected to it."""
     port = free_port()
     own = ["-m", "degentcivil_nb.adapters.degentcivil", "--port", str(port), *arguments, *program]
-    with running(own, **settings):
+    with running(own, home, **settings):
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -100,3 +103,17 @@ def shown(*arguments: str | Path, program: Sequence[str | Path] = (MAIN,), **set
                 time.sleep(0.1)  # nobody announces that a process has come so far
         with session:
             yield session
+
+
+def varied(folder: Path, changes: Mapping[str, Sequence[tuple[str, str]]]) -> Path:
+    """Copy the stand-in, with some of its text replaced: in one file, or under `*` in all; give its main file."""
+    home = folder / "town"
+    shutil.copytree(HOME, home, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, pairs in changes.items():
+        for path in home.rglob("*.py") if name == "*" else [home / name]:
+            text = path.read_text(encoding="utf-8")
+            for old, new in pairs:
+                assert name == "*" or old in text, (name, old)
+                text = text.replace(old, new)
+            path.write_text(text, encoding="utf-8")
+    return home / "main.py"

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ...simulation.probe import SimulationProbe
 from ..post_import import PostImport
 from .conversation import Conversation
+from .facts import absent, unreadable
 from .failures import Failures
 from .knowledge import Knowledge
 from .lives import Lives
@@ -44,10 +45,14 @@ class Adapter:
         parts = (self._lives, self._requests, self._conversation, self._failures, self._updates)
         self._seams = Seams(seam for part in parts for seam in part.seams())
         self._parts = parts
+        self._complained: set[str] = set()
+        self._begun = False
+        self._attached = True
         self._offer(probe)
         self._failures.bind_traps(self._seams)
         self._updates.bind_sleep(self._seams)
-        PostImport(self._bind, _ALSO).install()
+        self._finder = PostImport(self._bind, _ALSO)
+        self._finder.install()
 
     def missing(self) -> dict[str, str]:
         """Give what was not found in DegentCivil so far, and what cannot be seen without it.
@@ -57,7 +62,9 @@ class Adapter:
         dict
             Names such as `BaseState.enter_state`, each with what it would show.
         """
-        found = {str(seam): seam.shows for seam in self._seams.missing()}
+        found = self._seams.missing()
+        if self._lives.simulation is not None:
+            found |= absent(self._lives.simulation)
         if not self._conversation.watches_the_game:
             found["LLM_msg_queue, server_msg_queue"] = "messages to and from the game"
         return found
@@ -65,6 +72,20 @@ class Adapter:
     def found(self) -> dict[str, list[str]]:
         """Give what was found, each with the modules that it was found in."""
         return dict(self._seams.found)
+
+    def detach(self) -> None:
+        """Put back all that was wrapped: DegentCivil goes on by itself, and held answers go on. Idempotent."""
+        if not self._attached:
+            return
+        self._attached = False
+        self._finder.uninstall()
+        self._updates.detach()
+        self._failures.detach()
+        self._conversation.detach()
+        self._seams.release()
+        unreadable.clear()
+        if self in _attached:
+            _attached.remove(self)
 
     def move_to(self, probe: SimulationProbe) -> None:
         """Tell another probe from now on: a cell that made one is run again."""
@@ -84,20 +105,28 @@ class Adapter:
             return {"found": self.found(), "missing": self.missing()}
 
     def _bind(self, module: ModuleType) -> None:
+        if not self._attached:
+            return
         quietly(self._seams.bind, module)
         quietly(self._failures.bind_traps, self._seams, module)
         if module.__name__.partition(".")[0] not in _ALSO:
-            quietly(self._failures.bind, module)
-            quietly(self._conversation.bind, module)
+            quietly(self._failures.bind, self._seams, module)
+            quietly(self._conversation.bind, self._seams, module)
 
     def _look(self, simulation: Any) -> None:
         self._lives.simulation = simulation
         with contextlib.suppress(RuntimeError):  # no loop runs here
             self._failures.watch(asyncio.get_running_loop())
+        if not self._begun:
+            self._started()
         self._lives.look()
         self._conversation.look()
+        for name in unreadable.keys() - self._complained:
+            self._complained.add(name)
+            self._lives.probe.error("UNREADABLE", f"{name} cannot be read: {unreadable[name]}")
 
     def _started(self) -> None:
+        self._begun = True
         with contextlib.suppress(RuntimeError):  # no loop runs here
             self._failures.watch(asyncio.get_running_loop())
         missing = self.missing()
@@ -127,7 +156,7 @@ def attach(probe: SimulationProbe, *, debugger: bool = False) -> Adapter:
     Returns
     -------
     Adapter
-        Its `missing()` says what of DegentCivil was not found.
+        Its `missing()` says what of DegentCivil was not found; `detach()` puts back all that was wrapped.
     """
     if _attached:
         _attached[0].move_to(probe)

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ...simulation.probe import SimulationProbe
 from . import attach
+from .hints import hint
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,24 +25,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         probe = SimulationProbe(options.host, options.port, paused=options.paused)
     except (OSError, ValueError) as error:
         sys.exit(f"the probe cannot listen: {error}")
-    print(f"connect with dc.connect({probe.url!r})", file=sys.stderr, flush=True)  # noqa: T201 — said to the shell
+    _say(f"connect with dc.connect({probe.url!r})")
     adapter = attach(probe, debugger=options.debugger)
+    folder = Path.cwd() if options.module is not None else Path(options.program[0]).resolve().parent
     with probe:
         try:
             if options.module is not None:
                 run_module(options.module, options.program)
             else:
                 run_file(options.program[0], options.program[1:])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — the program has ended, and is shown as Python shows it
             probe.error("PROGRAM_ENDED", f"the program ended: {type(error).__name__}: {error}", exception=error)
             probe.flush()
-            raise
+            sys.excepthook(type(error), error, error.__traceback__)
+            _say(hint(error, folder))
+            sys.exit(1)
         finally:
             if "Simulation.update_state" in adapter.missing():
-                print(  # noqa: T201 — said to the shell
-                    "no town was seen: the program defines no class Simulation with a method update_state",
-                    file=sys.stderr,
-                )
+                _say("no town was seen: the program defines no class Simulation with a method update_state")
+
+
+def _say(sentence: str | None) -> None:
+    if sentence is not None:
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 — said to the shell
 
 
 def run_file(path: str, arguments: Sequence[str]) -> None:

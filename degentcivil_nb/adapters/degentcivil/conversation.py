@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from ...simulation.acting import who_acts
 from ...simulation.probe import SimulationProbe
-from .facts import characters_of, name_of, word
+from .facts import name_of, read, tick_of, word
 from .lives import Lives
-from .seams import Function, Seam, after, quietly
+from .seams import Function, Seam, Seams, after, quietly
 
 _QUEUES: Final = {"LLM_msg_queue": "out", "server_msg_queue": "in"}
 _ARRIVED: Final = 2001
@@ -39,27 +39,31 @@ class Conversation:
             Seam("", "check_balance_and_trade", self._trading, "trades"),
         ]
 
-    def bind(self, module: ModuleType) -> None:
+    def bind(self, seams: Seams, module: ModuleType) -> None:
         """Watch the queues to and from the game's server."""
         for name, direction in _QUEUES.items():
             queue = vars(module).get(name)
-            if queue is not None and hasattr(queue, "put") and id(queue) not in self._watched:
+            if queue is not None and callable(read(queue, "put")) and id(queue) not in self._watched:
+                self._watch(seams, queue, direction)
                 self._watched.add(id(queue))
-                self._watch(queue, direction)
 
     @property
     def watches_the_game(self) -> bool:
         """Say whether a queue was found."""
         return bool(self._watched)
 
-    def _watch(self, queue: Any, direction: str) -> None:
+    def detach(self) -> None:
+        """Forget the queues."""
+        self._watched.clear()
+
+    def _watch(self, seams: Seams, queue: Any, direction: str) -> None:
         put = queue.put
 
         def put_and_tell(item: Any, *arguments: Any, **more: Any) -> Any:
             quietly(self._passed, direction, item)
             return put(item, *arguments, **more)
 
-        queue.put = put_and_tell
+        seams.put(queue, "put", put_and_tell)
 
     # --- dialogues -----------------------------------------------------------------------------------------------
 
@@ -72,7 +76,7 @@ class Conversation:
     @staticmethod
     def _state_of(*agents: Any) -> Any:
         """Give the state in which two talk: that of a character, since buildings have none."""
-        return next((state for agent in agents if (state := getattr(agent, "state", None)) is not None), None)
+        return next((state for agent in agents if (state := read(agent, "state")) is not None), None)
 
     # --- the game ------------------------------------------------------------------------------------------------
 
@@ -91,25 +95,25 @@ class Conversation:
         """Tell of those whose arrival was told and dropped: they stay in MOVE, where nothing ends it."""
         for guid, since in list(self._arrived.items()):
             character = self._by_guid(guid)
-            if character is None or word(getattr(character, "state", None)) != "MOVE":
+            if character is None or word(read(character, "state")) != "MOVE":
                 del self._arrived[guid]
             elif self._updates() >= since + _PATIENCE:
                 del self._arrived[guid]
+                name = name_of(character)
                 self.probe.error(
                     "ARRIVAL_DROPPED",
-                    f"the game told in update {since} that {character.name} has arrived, and the town did not take it "
+                    f"the game told in update {since} that {name} has arrived, and the town did not take it "
                     "in (filter_out_msg looks at one arrival an update): the character stays in MOVE",
-                    character_id=character.name,
+                    character_id=name,
                 )
 
     def _updates(self) -> int:
-        return int(getattr(self._lives.simulation, "total_update_count", 0))
+        return tick_of(self._lives.simulation) or 0
 
     def _by_guid(self, guid: Any) -> Any:
         if guid is None:
             return None
-        everybody = characters_of(self._lives.simulation)
-        return next((character for character in everybody if getattr(character, "guid", None) == guid), None)
+        return next((character for character in self._lives.characters if read(character, "guid") == guid), None)
 
     # --- trades --------------------------------------------------------------------------------------------------
 

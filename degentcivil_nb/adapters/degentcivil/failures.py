@@ -8,7 +8,7 @@ import functools
 import pdb
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType, ModuleType, TracebackType
@@ -17,7 +17,7 @@ from typing import Any, Final
 from ...core.text_of import class_name, text_of
 from ...simulation.acting import who_acts
 from ...simulation.probe import SimulationProbe
-from .facts import name_of
+from .facts import name_of, read
 from .seams import Function, Seam, Seams, quietly
 
 _FRAMES: Final = 12
@@ -32,7 +32,7 @@ class Failures:
     def __init__(self, probe: SimulationProbe, *, debugger: bool = False) -> None:
         self.probe = probe
         self._debugger = debugger
-        self._loops: set[int] = set()
+        self._loops: dict[int, Callable[[], None]] = {}
         self._traceback = _Traceback(self._printed)
 
     def seams(self) -> list[Seam]:
@@ -42,23 +42,29 @@ class Failures:
             Seam("", "main", self._guarding, "how the town's own main ends", optional=True),
         ]
 
-    def bind(self, module: ModuleType) -> None:
+    def bind(self, seams: Seams, module: ModuleType) -> None:
         """Hear what a module prints of an exception that it has caught."""
         for name, value in list(vars(module).items()):
             if value is traceback:
-                setattr(module, name, self._traceback)
+                seams.put(module, name, self._traceback)
             elif value is traceback.print_exc:
-                setattr(module, name, self._traceback.print_exc)
+                seams.put(module, name, self._traceback.print_exc)
 
     def bind_traps(self, seams: Seams, module: ModuleType | None = None) -> None:
         """Put something that tells in the place of what stops at a prompt: in `ipdb` once it is imported."""
         if module is not None:
             if module.__name__.partition(".")[0] == "ipdb" and hasattr(module, "set_trace"):
-                module.set_trace = seams.replace(module.set_trace, self._trapping)  # type: ignore[attr-defined]
+                seams.put(module, "set_trace", seams.replace(module.set_trace, self._trapping))
             return
         for debugger in (bdb, pdb):
-            debugger.set_trace = seams.replace(debugger.set_trace, self._trapping)  # type: ignore[attr-defined]
-        sys.breakpointhook = seams.replace(sys.breakpointhook, self._trapping)
+            seams.put(debugger, "set_trace", seams.replace(debugger.set_trace, self._trapping))
+        seams.put(sys, "breakpointhook", seams.replace(sys.breakpointhook, self._trapping))
+
+    def detach(self) -> None:
+        """Give the loops back their own handlers."""
+        for give_back in self._loops.values():
+            quietly(give_back)
+        self._loops.clear()
 
     # --- swallowed -----------------------------------------------------------------------------------------------
 
@@ -68,10 +74,20 @@ class Failures:
             heard: set[int] = set()
             with _set(_owner, _owner_among(arguments) or who_acts()), _set(_heard, heard):
                 result = original(*arguments, **more)
-                quietly(self._executed, result, heard)
-            return result
+                if not asyncio.iscoroutine(result):
+                    quietly(self._executed, result, heard)
+                    return result
+            return self._chained(result, arguments)
 
         return execute
+
+    async def _chained(self, chain: Any, arguments: tuple[Any, ...]) -> Any:
+        """Await a chain that is a coroutine, and tell what it swallows."""
+        heard: set[int] = set()
+        with _set(_owner, _owner_among(arguments) or who_acts()), _set(_heard, heard):
+            result = await chain
+            quietly(self._executed, result, heard)
+        return result
 
     def _executed(self, result: Any, heard: set[int]) -> None:
         """Tell of a chain that failed and printed nothing."""
@@ -94,7 +110,6 @@ class Failures:
         """Tell what this loop finds that nobody caught, before its own handler has it."""
         if id(loop) in self._loops:
             return
-        self._loops.add(id(loop))
         its_own = loop.get_exception_handler()
 
         def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -104,6 +119,11 @@ class Failures:
             else:
                 its_own(loop, context)
 
+        def give_back() -> None:
+            if loop.get_exception_handler() is handle:
+                loop.set_exception_handler(its_own)
+
+        self._loops[id(loop)] = give_back
         loop.set_exception_handler(handle)
 
     def _uncaught(self, context: dict[str, Any]) -> None:
@@ -200,7 +220,7 @@ def _stack(frame: FrameType | None) -> TracebackType | None:
 
 def _owner_among(values: Any) -> str | None:
     """Give the character of the first among these that has one."""
-    return next((name_of(value) for value in values if hasattr(value, "character")), None)
+    return next((name_of(value) for value in values if read(value, "character") is not None), None)
 
 
 def _owner_in_closure(callback: Any) -> str | None:

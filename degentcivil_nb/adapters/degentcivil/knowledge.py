@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ...core.text_of import text_of
-from .facts import attributes_of, building_of, buildings_of, characters_of, location_of, name_of, word
+from ...core.text_of import class_name, text_of
+from .facts import attributes_of, building_of, buildings_of, items_of, location_of, name_of, read, word
 from .lives import Lives
 
 _LATEST: Final = 30
@@ -26,59 +27,62 @@ class Knowledge:
             if name_of(building) == character_id:
                 return {**building_of(building), "dialogue": _dialogue(building)}
         character = self._find(character_id)
-        state = getattr(character, "state", None)
-        manager = (getattr(town, "character_state_managers", None) or {}).get(character_id)
-        asked = getattr(character, "prompt_and_response", None)
-        memory = getattr(character, "longterm_memory", None)
-        known: dict[str, Any] = {
-            "attributes": attributes_of(character),
-            "state": word(state),
-            "previous_states": [word(old) for old in getattr(manager, "previous_states", ())][-_LATEST:],
-            "updates_in_state": getattr(state, "_state_duration", None),
-            "followed_states": {word(key): on for key, on in (getattr(state, "followed_states", None) or {}).items()},
-            "waits_for_model": _is_waiting(getattr(state, "llm_task", None)),
-            "location": location_of(character),
-            "plan": _fields(getattr(character, "Schedule", None), "summary", "steps", "current_index", "current_step"),
-            "emotion": _fields(
-                getattr(character, "emotion", None), "emotion", "extreme_emotion_name", "impressive_event"
+        state = read(character, "state")
+        asked, memory = read(character, "prompt_and_response"), read(character, "longterm_memory")
+        parts: dict[str, Callable[[], Any]] = {
+            "attributes": lambda: attributes_of(character),
+            "state": lambda: word(state),
+            "previous_states": lambda: [word(old) for old in self._previous(character_id)][-_LATEST:],
+            "updates_in_state": lambda: read(state, "_state_duration"),
+            "followed_states": lambda: _followed(read(state, "followed_states")),
+            "waits_for_model": lambda: _is_waiting(read(state, "llm_task")),
+            "location": lambda: location_of(character),
+            "plan": lambda: _fields(read(character, "Schedule"), "summary", "steps", "current_index", "current_step"),
+            "emotion": lambda: _fields(
+                read(character, "emotion"), "emotion", "extreme_emotion_name", "impressive_event"
             ),
-            "working_memory": getattr(getattr(character, "working_memory", None), "wm", None),
-            "longterm_memory": _fields(memory, "people", "building", "numeric_memory"),
-            "inner_monologue": getattr(getattr(character, "inner_monologue", None), "content", None),
-            "latest_prompt": {
-                "type": word(getattr(asked, "latest_prompt_type", None)),
-                "prompt": getattr(asked, "latest_prompt", None),
-                "response": getattr(asked, "latest_response", None),
+            "working_memory": lambda: read(read(character, "working_memory"), "wm"),
+            "longterm_memory": lambda: _fields(memory, "people", "building", "numeric_memory"),
+            "inner_monologue": lambda: read(read(character, "inner_monologue"), "content"),
+            "latest_prompt": lambda: {
+                "type": word(read(asked, "latest_prompt_type")),
+                "prompt": read(asked, "latest_prompt"),
+                "response": read(asked, "latest_response"),
             },
-            "dialogue": _dialogue(character),
-            "date": text_of(getattr(character, "date", None)),
+            "dialogue": lambda: _dialogue(character),
+            "date": lambda: text_of(read(character, "date")),
         }
-        return known
+        return {name: _told(part) for name, part in parts.items()}
+
+    def _previous(self, character_id: str) -> list[Any]:
+        managers = items_of(read(self._lives.simulation, "character_state_managers"))
+        manager = next((manager for manager in managers if name_of(manager) == character_id), None)
+        return items_of(read(manager, "previous_states"))
 
     def set(self, character_id: str, name: str, value: Any) -> None:
         """Set a number or a word of a character, a feeling (`joy`), or an entry of its working memory."""
         character = self._find(character_id)
         if name in _KEPT:
             raise ValueError(f"{name!r} is calculated by the town and cannot be set")
-        felt = getattr(getattr(character, "emotion", None), "emotion", None)
+        felt = read(read(character, "emotion"), "emotion")
         feeling = name.removeprefix("emotion.")
         if isinstance(felt, dict) and feeling in felt:
             felt[feeling] = _alike(feeling, felt[feeling], value)
             return
-        memory = getattr(getattr(character, "working_memory", None), "wm", None)
+        memory = read(read(character, "working_memory"), "wm")
         if isinstance(memory, dict) and name.startswith("working_memory."):
             memory[name.removeprefix("working_memory.")] = value
             return
-        now = getattr(character, name, None)
+        now = read(character, name)
         if not isinstance(now, (int, float, str)):
             own = attributes_of(character)
-            allowed = [key for key in own if isinstance(getattr(character, key, None), (int, float, str))]
+            allowed = [key for key in own if isinstance(read(character, key), (int, float, str))]
             raise ValueError(f"{name!r} is none of {', '.join(allowed)}, a feeling or `working_memory.KEY`")
         setattr(character, name, _alike(name, now, value))
 
     def _find(self, character_id: str) -> Any:
-        for character in characters_of(self._lives.simulation):
-            if name_of(character) == character_id:
+        for character in self._lives.characters:
+            if name_of(character) == str(character_id):
                 return character
         raise LookupError(character_id)
 
@@ -92,16 +96,37 @@ def _alike(name: str, now: Any, value: Any) -> Any:
     return value
 
 
+def _told(part: Callable[[], Any]) -> Any:
+    """Return a part of what is known, or why it cannot be read."""
+    try:
+        return part()
+    except Exception as error:  # noqa: BLE001 — another version may keep anything there
+        return {"unreadable": f"{class_name(type(error))}: {text_of(error)}"}
+
+
 def _fields(thing: Any, *names: str) -> dict[str, Any]:
-    return {name: getattr(thing, name) for name in names if hasattr(thing, name)}
+    values = {name: read(thing, name, _told) for name in names}
+    return {name: value for name, value in values.items() if value is not _told}
+
+
+def _followed(states: Any) -> dict[str | None, Any]:
+    """Return the states that may follow, each with whether it is wanted; of a list only the names are known."""
+    if isinstance(states, Mapping):
+        return {word(name): wanted for name, wanted in states.items()}
+    return {word(name): None for name in items_of(states)}
 
 
 def _dialogue(agent: Any) -> dict[str, Any]:
-    """Give the latest of what was said with each other agent; with itself it is prompts."""
-    messages = getattr(agent, "_oai_messages", None) or {}
+    """Return the latest of what was said with each other agent; with itself it is prompts."""
+    messages = read(agent, "_oai_messages")
+    if isinstance(messages, list):
+        return {"": messages[-_LATEST:]}
     own = name_of(agent)
+    pairs = list(messages.items()) if isinstance(messages, Mapping) else []
     return {
-        str(name_of(other)): list(said)[-_LATEST:] for other, said in list(messages.items()) if name_of(other) != own
+        other if isinstance(other, str) else str(name_of(other)): items_of(said)[-_LATEST:]
+        for other, said in pairs
+        if (other if isinstance(other, str) else name_of(other)) != own
     }
 
 

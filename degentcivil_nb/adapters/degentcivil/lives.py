@@ -8,7 +8,7 @@ from typing import Any
 
 from ...simulation.acting import acting
 from ...simulation.probe import SimulationProbe
-from .facts import attributes_of, building_of, buildings_of, characters_of, location_of, name_of, word
+from .facts import attributes_of, building_of, buildings_of, characters_of, location_of, name_of, read, word
 from .seams import Seam, after, before, inside, quietly
 
 
@@ -19,6 +19,8 @@ class Lives:
         self.probe = probe
         self._started = started
         self.simulation: Any = None
+        self._seen: dict[str, Any] = {}
+        """Characters that entered a state: all that is known of a town that keeps them elsewhere."""
         self._told: dict[str, dict[str, Any]] = {}
         self._entering: dict[int, str | None] = {}
 
@@ -33,17 +35,22 @@ class Lives:
             Seam("StateManager", "update_state", inside(self._acting), "whose turn it is in an update"),
         ]
 
+    @property
+    def characters(self) -> list[Any]:
+        """List the town's characters; those that entered a state where the town has no list of them."""
+        return characters_of(self.simulation) or list(self._seen.values())
+
     def introduce(self, simulation: Any, *arguments: Any, **more: Any) -> None:
         """Tell the places and the characters of a town that is about to start."""
         self.simulation = simulation
         self._started()
         self.probe.publish("all_buildings", [building_of(building) for building in buildings_of(simulation)])
-        for character in characters_of(simulation):
+        for character in self.characters:
             self.look_at(character)
 
     def look(self) -> None:
         """Tell what has changed of all characters."""
-        for character in characters_of(self.simulation):
+        for character in self.characters:
             self.look_at(character)
 
     def look_at(self, character: Any) -> None:
@@ -64,6 +71,15 @@ class Lives:
     def forget(self) -> None:
         """Begin anew, for another probe."""
         self._told.clear()
+        for character in self.characters:
+            quietly(self._tell_again, character)
+
+    def _tell_again(self, character: Any) -> None:
+        """Tell a character and its state to a probe that has not seen how it came there."""
+        self.look_at(character)
+        name, state = name_of(character), word(read(character, "state"))
+        if name is not None and state is not None:
+            self.probe.state_change(name, state, location_of(character))
 
     @contextmanager
     def _acting(self, manager: Any, *arguments: Any, **more: Any) -> Iterator[None]:
@@ -75,7 +91,7 @@ class Lives:
         if id(state) in self._entering:  # by way of `super()`, or again after a failure
             yield
             return
-        self._entering[id(state)] = word(getattr(getattr(state, "character", None), "state", None))
+        self._entering[id(state)] = word(read(read(state, "character"), "state"))
         try:
             with acting(name_of(state)):
                 yield
@@ -91,11 +107,12 @@ class Lives:
         if id(state) not in self._entering or name is None:
             return
         previous = self._entering.pop(id(state))
-        character = state.character
+        character = read(state, "character")
+        self._seen[name] = character
         self.look_at(character)
         told = word(state) or type(state).__name__
         self.probe.state_change(name, told, location_of(character), previous_state=previous)
 
     def _moved(self, result: Any, character: Any, *arguments: Any, **more: Any) -> None:
-        if character.name in self._told and id(getattr(character, "state", None)) not in self._entering:
+        if name_of(character) in self._told and id(read(character, "state")) not in self._entering:
             self.look_at(character)

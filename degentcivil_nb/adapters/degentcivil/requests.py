@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, Final
 from ...simulation.acting import acting, who_acts
 from ...simulation.llm_capture import read_request, read_response, without_media
 from ...simulation.probe import SimulationProbe
-from .facts import name_of, word
+from .facts import name_of, read, word
 from .seams import Function, Seam, after, inside, quietly
 
 _MESSAGES: Final = 20
@@ -68,7 +69,7 @@ class Requests:
 
     @contextmanager
     def _calling(self, asker: Any, *arguments: Any, **more: Any) -> Iterator[None]:
-        token = _kind.set(word(getattr(asker, "prompt_type", None)))
+        token = _kind.set(word(read(asker, "prompt_type")))
         try:
             with acting(name_of(asker)):
                 yield
@@ -111,10 +112,21 @@ class Requests:
             except BaseException as error:
                 quietly(self._ended, more, None, time.perf_counter() - began, error)
                 raise
+            if inspect.iscoroutine(response):
+                return self._awaiting(response, more, began)
             quietly(self._ended, more, response, time.perf_counter() - began, None)
             return response
 
         return create
+
+    async def _awaiting(self, response: Any, request: dict[str, Any], began: float) -> Any:
+        try:
+            outcome = await response
+        except BaseException as error:
+            quietly(self._ended, request, None, time.perf_counter() - began, error)
+            raise
+        quietly(self._ended, request, outcome, time.perf_counter() - began, None)
+        return outcome
 
     def _ended(self, request: dict[str, Any], response: Any, latency_s: float, error: BaseException | None) -> None:
         asked, agent = _asked.get(), _agent.get()
@@ -159,14 +171,14 @@ class Requests:
     # --- what comes of it ----------------------------------------------------------------------------------------
 
     def _thought(self, result: Any, monologue: Any, *arguments: Any, **more: Any) -> None:
-        said = getattr(monologue, "content", None)
+        said = read(monologue, "content")
         if isinstance(said, dict) and said:
             text = "\n".join(f"{name.removeprefix('monologue_')}: {value}" for name, value in said.items())
             self.probe.thought(name_of(monologue), "monologue", text)
 
     def tell_thought(self, state: Any, result: Any) -> None:
         """Tell a plan, a summary or a reflection that an answer holds."""
-        kind, path = _THOUGHTS.get(word(getattr(state, "prompt_type", None)) or "", ("", ()))
+        kind, path = _THOUGHTS.get(word(read(state, "prompt_type")) or "", ("", ()))
         for name in path:
             result = result.get(name) if isinstance(result, dict) else None
         if kind and result:
@@ -175,6 +187,8 @@ class Requests:
 
 def _carrying(original: Function) -> Function:
     """Have the executor's thread know who asks: autogen hands `self.generate_oai_reply` to it without the context."""
+    if not inspect.iscoroutinefunction(original):
+        return original
 
     @functools.wraps(original)
     async def a_generate_oai_reply(agent: Any, *arguments: Any, **more: Any) -> Any:
@@ -202,13 +216,13 @@ class _InContext:
 
 def _kind_of(character: Any, message: Any) -> str | None:
     """Give the kind of a prompt: of the one that is this very text, else of the newest."""
-    asked = getattr(character, "prompt_and_response", None)
-    prompts = getattr(asked, "prompt_dict", None)
+    asked = read(character, "prompt_and_response")
+    prompts = read(asked, "prompt_dict")
     if isinstance(prompts, dict):
         for kind, texts in prompts.items():
             if isinstance(texts, list) and any(text is message for text in texts[-_LOOK_BACK:]):
                 return word(kind)
-    return word(getattr(asked, "latest_prompt_type", None)) or _kind.get()
+    return word(read(asked, "latest_prompt_type")) or _kind.get()
 
 
 def _details(request: dict[str, Any], response: Any, latency_s: float, error: BaseException | None) -> dict[str, Any]:
@@ -223,7 +237,7 @@ def _details(request: dict[str, Any], response: Any, latency_s: float, error: Ba
             call["messages"] = without_media(messages[-_MESSAGES:])
     if response is not None:
         call.update(read_response(response))
-        cost = getattr(response, "cost", None)
+        cost = read(response, "cost")
         if isinstance(cost, (int, float)):
             call["cost_usd"] = cost
     return call

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 from ...simulation.probe import SimulationProbe
-from .seams import Function, Seam, Seams, quietly
+from .facts import read, tick_of
+from .seams import Function, Seam, Seams, ending, quietly
 
 _STANDING: Final = 5
 """Calls of `update_state` that do nothing, one after the other, until that is told."""
@@ -31,6 +33,7 @@ class Updates:
         self._due: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
         self._held: list[tuple[contextvars.Context, Callable[[], Any]]] = []
         self._standing = 0
+        self._count = 0
         self._warned = False
 
     def seams(self) -> list[Seam]:
@@ -42,24 +45,35 @@ class Updates:
 
     def bind_sleep(self, seams: Seams) -> None:
         """Have the first sleep of a task after an update come to the checkpoint before it sleeps."""
-        asyncio.sleep = asyncio.tasks.sleep = seams.replace(asyncio.sleep, self._sleeping)
+        sleep = seams.replace(asyncio.sleep, self._sleeping)
+        seams.put(asyncio, "sleep", sleep)
+        seams.put(asyncio.tasks, "sleep", sleep)
+
+    def detach(self) -> None:
+        """Let held answers go on."""
+        self._release()
+        self._due.clear()
 
     def _updating(self, original: Function) -> Function:
         @functools.wraps(original)
         def update_state(simulation: Any, *arguments: Any, **more: Any) -> Any:
-            before = getattr(simulation, "total_update_count", None)
+            before = tick_of(simulation)
             try:
-                return original(simulation, *arguments, **more)
-            finally:
+                result = original(simulation, *arguments, **more)
+            except BaseException:
                 quietly(self._updated, simulation, before)
+                raise
+            return ending(result, lambda _: quietly(self._updated, simulation, before))
 
         return update_state
 
     def _updated(self, simulation: Any, before: Any) -> None:
-        tick = int(getattr(simulation, "total_update_count", 0))
+        counted = tick_of(simulation)
+        self._count += 1
+        tick = self._count if counted is None else counted
         quietly(self._look, simulation)
-        if getattr(simulation, "started", True):
-            self._tell_standing(simulation, tick != before)
+        if read(simulation, "started", True):
+            self._tell_standing(simulation, counted is None or counted != before)
         try:
             task = asyncio.current_task()
         except RuntimeError:  # no loop runs here
@@ -79,7 +93,7 @@ class Updates:
     def _tell_standing(self, simulation: Any, went_on: bool) -> None:
         self._standing = 0 if went_on else self._standing + 1
         if self._standing == _STANDING:
-            days = getattr(simulation, "newday_countdown", None)
+            days = read(simulation, "newday_countdown")
             self.probe.error(
                 "TOWN_STANDS",
                 f"update_state is called and does nothing (newday_countdown is {days}): the town waits for the game's "
@@ -101,6 +115,9 @@ class Updates:
     # --- answers that come during a pause ------------------------------------------------------------------------
 
     def _answering(self, original: Function) -> Function:
+        if inspect.iscoroutinefunction(original):
+            return self._answering_async(original)
+
         @functools.wraps(original)
         def execute_post_llm_chain(state: Any, result: Any = None, *arguments: Any, **more: Any) -> Any:
             if self.probe.run_state != "paused":
@@ -116,6 +133,18 @@ class Updates:
 
         return execute_post_llm_chain
 
+    def _answering_async(self, original: Function) -> Function:
+        @functools.wraps(original)
+        async def execute_post_llm_chain(state: Any, result: Any = None, *arguments: Any, **more: Any) -> Any:
+            if self.probe.run_state == "paused":
+                go_on = asyncio.get_running_loop().create_future()
+                self._held.append((contextvars.copy_context(), functools.partial(_end, go_on)))
+                await go_on
+            quietly(self._answered, state, result)
+            return await original(state, result, *arguments, **more)
+
+        return execute_post_llm_chain
+
     def _release(self) -> None:
         """Let what was held go on, in the order in which it came, and each in a turn of the loop of its own."""
         held, self._held = self._held, []
@@ -127,3 +156,8 @@ class Updates:
             return
         for context, later in held:
             loop.call_soon(later, context=context)
+
+
+def _end(wait: asyncio.Future[None]) -> None:
+    if not wait.done():  # it was cancelled
+        wait.set_result(None)
