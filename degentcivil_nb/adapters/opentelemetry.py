@@ -24,6 +24,8 @@ _DEEPEST: Final = 1_000
 _NAME: Final = 200
 """Characters of a span's name that an error quotes."""
 _WORK, _IDLE, _STATES = "WORK", "IDLE", {"model": "MODEL", "tool": "TOOL"}
+_NAMED_BY_THEIR_SPAN: Final = ".openai_agents"
+"""The instrumentation whose spans of agents have the agent's name, and an attribute with it only at the end."""
 _NO_CONTENT: Final = (
     "the spans of models hold no prompts and answers: most instrumentations record them only with "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, or their own option"
@@ -154,7 +156,7 @@ class ProbeSpanProcessor:
         with self._lock:
             seen = self._seen.get(key)
             if seen is not None:  # who it was stays, its prompts do not
-                self._seen[key] = _Seen(None, seen.parent, seen.actor, agent_of(span.name, attributes), kind)
+                self._seen[key] = _Seen(None, seen.parent, seen.actor, _agent_named(span), kind)
 
     def _tell_call(self, key: tuple[int, int], span: Span, agent: Any) -> None:
         with self._lock:
@@ -241,7 +243,7 @@ class ProbeSpanProcessor:
             seen = None if key is None else self._seen.get(key)
             if seen is None:
                 break
-            agent = seen.agent if seen.span is None else agent_of(seen.span.name, seen.span.attributes or {})
+            agent = seen.agent if seen.span is None else _agent_named(seen.span)
             if agent is not None:
                 return agent
             actor = seen.actor if actor is None else actor
@@ -270,6 +272,16 @@ class ProbeSpanProcessor:
             ended = outer is not None and self._seen[outer].span is None  # what it began may end after the agent itself
             return _IDLE if ended else _WORK
         return _WORK if outer is not None and self._agent(outer) == self._agent(key) else _IDLE
+
+
+def _agent_named(span: Any) -> str | None:
+    """Return the agent that a span names; that of OpenAI's agents has only its own name while it is open."""
+    attributes = span.attributes or {}
+    found = agent_of(span.name, attributes)
+    if found is not None or span.parent is None or kind_of(attributes) != "agent":
+        return found
+    scope = getattr(getattr(span, "instrumentation_scope", None), "name", None)
+    return span.name if isinstance(scope, str) and scope.endswith(_NAMED_BY_THEIR_SPAN) else None
 
 
 def _key(context: Any) -> tuple[int, int]:
