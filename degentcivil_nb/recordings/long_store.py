@@ -23,12 +23,12 @@ from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import AttributeNames
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
-from ..store.moments import RowMoment
 from ..store.questions import LLM_TYPES
 from ..store.schema import CATEGORIES, NAT, SECOND
 from ..store.table import View
 from ..store.timeline import Extra, stay_table
-from .index import RecordingIndex, SegmentSummary
+from .index import RecordingIndex
+from .long_rows import LongRows, can_have
 from .segment_reader import SegmentFolder
 
 logger = logging.getLogger("degentcivil_nb.recordings")
@@ -37,7 +37,7 @@ PAGES: Final = 3
 """How many segments are in memory at a time."""
 
 
-class LongStore:
+class LongStore(LongRows):
     """The answers of an `EventStore`, read from segments; results belong to the caller."""
 
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
@@ -120,7 +120,7 @@ class LongStore:
         for number in reversed(range(len(self._pages))):
             if left == 0:
                 break
-            if not _can_have(self._pages[number], types, after, before):
+            if not can_have(self._pages[number], types, after, before):
                 continue
             found = self._store(number).events(
                 types,
@@ -180,7 +180,7 @@ class LongStore:
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, as `EventStore.llm_calls` does."""
         last = None if last is None else whole(last, "`last`")
-        wanted = [number for number, page in enumerate(self._pages) if _can_have(page, LLM_TYPES, None, None)]
+        wanted = [number for number, page in enumerate(self._pages) if can_have(page, LLM_TYPES, None, None)]
         frames: list[pd.DataFrame] = []
         for number in reversed(wanted):
             left = None if last is None else last - sum(map(len, frames))
@@ -219,28 +219,6 @@ class LongStore:
                 if ((view.columns["tick"] <= tick) & ~view.masks["tick"]).any():
                     return self._store(number).characters(tick=tick)
         return self._store(0).characters(at, tick=tick) if self._pages else self._whole.characters(at, tick=tick)
-
-    def row_at(self, *, tick: int | None = None, at: Moment = None) -> int | None:
-        """Return the last row up to a tick or a time, as `EventStore.row_at` does."""
-        limit = None if at is None else moment_ns(at, self._whole.view().newest)
-        for number in reversed(range(len(self._pages))):
-            stats = self._pages[number].segment.stats
-            if limit is not None:
-                if stats.time is None or stats.time[0] * SECOND > limit + 1_000:
-                    continue
-            elif stats.tick is None or (tick is not None and stats.tick[0] > tick):
-                continue
-            found = self._store(number).row_at(tick=tick, at=self._moment(at))
-            if found is not None:
-                return found + self._starts[number]
-        return None
-
-    def moment_of(self, row: int) -> RowMoment:
-        """Return the tick and time of a row, as `EventStore.moment_of` does."""
-        number = bisect_right(self._starts, row) - 1
-        if number < 0 or row >= self._pages[number].next_row:
-            raise KeyError(row)
-        return self._store(number).moment_of(row - self._starts[number])._replace(row=row)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""
@@ -336,17 +314,3 @@ class LongStore:
     def words(self) -> dict[str, Dictionary]:
         """The words of each column, in the order of their first appearance."""
         return self._whole.words
-
-
-def _can_have(
-    page: SegmentSummary, types: Collection[str] | None, since: pd.Timestamp | None, until: pd.Timestamp | None
-) -> bool:
-    stats = page.segment.stats
-    if stats.time is not None:
-        if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:
-            return False
-        if until is not None and stats.time[0] * SECOND > moment_ns(until) + 1_000:
-            return False
-    if types is None or stats.types is None:
-        return True
-    return any(name in stats.types or (name == MessageTypes.ERROR and page.errors) for name in types)

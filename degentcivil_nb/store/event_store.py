@@ -12,6 +12,7 @@ from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
 from .questions import Questions
+from .rows import RowQuestions
 from .status import StoreStatus
 from .writer import StoreWriter
 
@@ -52,6 +53,9 @@ class EventStore:
         self.characters, self.timeline, self.transitions = ask.characters, ask.timeline, ask.transitions
         self.row_at, self.moment_of = ask.row_at, ask.moment_of
         self.rates, self.errors, self.places, self.gaps = ask.rates, ask.errors, ask.places, ask.gaps
+        rows = RowQuestions(ask, parts.names)
+        self.rows_of, self.rows_where, self.frame_of = rows.rows_of, rows.rows_where, rows.frame_of
+        self.calls_of, self.past_columns = rows.calls_of, rows.past_columns
         self.llm_calls, self.llm_totals, self.control_rows = ask.llm_calls, ask.llm_totals, ask.control_rows
 
     def __len__(self) -> int:
