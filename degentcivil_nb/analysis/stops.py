@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,16 @@ def breakpoint_table(rows: Iterable[BreakpointRow]) -> pd.DataFrame:
     )
 
 
-def stop_table(store: RunStore) -> pd.DataFrame:
+class Controlled(Protocol):
+    """The control messages of a run, and the rows that they name."""
+
+    @property
+    def next_row(self) -> int: ...
+    def control_rows(self, start: int, stop: int) -> list[ControlRow]: ...
+    def row_of(self, epoch: str | None, seq: int) -> int | None: ...
+
+
+def stop_table(store: Controlled) -> pd.DataFrame:
     """Make the frame of `stops()`: a row each breakpoint of each stop."""
     found: list[dict[str, Any]] = []
     for control in store.control_rows(0, store.next_row + 1):

@@ -278,7 +278,7 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         from ..widgets.panels import Panels
 
         status = RecordingStatus(self.info, lambda: self.problems)
-        return Panels(self._store, status, NoCommands(), self._refresher, self._cursor)
+        return Panels(self._store, status, NoCommands(), self._refresher, self._cursor, self)
 
     def close(self) -> None:
         """Close the panels. What was read can still be asked. A second call does nothing.

@@ -283,4 +283,4 @@ class Session(
     def _panels(self) -> Panels:
         from ..widgets.panels import Panels
 
-        return Panels(self._store, self._status, self._commands, self._refresher, self._cursor, self.traffic)
+        return Panels(self._store, self._status, self._commands, self._refresher, self._cursor, self, self.traffic)

@@ -44,8 +44,9 @@ class CharactersPanel(TablePanel):
 
     def whole(self) -> Update:
         """See `TablePanel`."""
-        present = self._reader.present_columns()
-        self._present_version = present.version
+        now = self.moment is None
+        present = self._reader.present_columns() if self.moment is None else self._reader.past_columns(self.moment.row)
+        self._present_version = present.version if now else 0
         names = list(dict.fromkeys(name for attributes in present.attributes for name in attributes))
         shown = names[:MAX_ATTRIBUTES]
         self._kinds = {name: kind_of(attributes.get(name) for attributes in present.attributes) for name in shown}
@@ -55,21 +56,25 @@ class CharactersPanel(TablePanel):
         note = f"{more} not shown here: session.characters() has them." if over else ""
         middle = [Column(column_name(name), kind, name) for name, kind in self._kinds.items()]
         columns = [*FIRST, *middle, *LAST]
-        return self._table.whole(columns, present.character_id, self._cells(present), note=note, empty=self.empty)
+        return self._table.whole(
+            columns, present.character_id, self._cells(present), note=note, empty=self.empty, picks="character"
+        )
 
     def parts(self) -> Update | None:
         """See `TablePanel`."""
         present = self._reader.present_columns(self._present_version)
-        if present.replaced or self._outgrown(present.attributes):
+        if not self._present_version or present.replaced or self._outgrown(present.attributes):
             return self.whole()
         self._present_version = present.version
         return self._table.changed(present.character_id, self._cells(present)) if present.character_id else None
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return everything that is known of a character."""
-        row = self._reader.characters().loc[key]
+        at = {} if self.moment is None else {"row": self.moment.row}
+        row = self._reader.characters(**at).loc[key]
         known = {str(name): value for name, value in row.items() if cell_text(value) is not None}
-        return key, {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
+        when = "now" if self.moment is None else f"after row {self.moment.row:,}"
+        return f"{key}, {when}", {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
 
     def _outgrown(self, town: Sequence[dict[str, Any]]) -> bool:
         """Return whether there is an attribute without a column, or one that its column cannot show."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from .cells import shorten
 from .headline import plain
 from .interfaces import PanelStatus
-from .panel import SHARED, Panel, Update, compose
+from .panel import Panel, Update
 from .refresh import Refresher
 
 LABELS: Final = {
@@ -47,8 +47,8 @@ class ConnectionPanel(Panel):
     """The state of the connection, with a button that closes the circuit and tries again."""
 
     title: ClassVar[str] = "connection"
-    _esm = compose(*SHARED, "connection.js")
-    _css = compose("panel.css", "connection.css")
+    script: ClassVar[str] = "connection"
+    follows_cursor: ClassVar[bool] = False
 
     def __init__(self, status: PanelStatus, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)

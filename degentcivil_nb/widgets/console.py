@@ -8,7 +8,7 @@ from ..core.names import did_you_mean
 from ..expressions.command_line import ALIASES, parse_line, usage
 from .command_log import CommandLog
 from .interfaces import PanelCommands
-from .panel import SHARED, Panel, Update, compose
+from .panel import Panel, Update
 from .refresh import Refresher
 
 MAX_LINE: Final = 10_000
@@ -18,8 +18,8 @@ class ConsolePanel(Panel):
     """A console that takes commands as lines of text and shows their results."""
 
     title: ClassVar[str] = "console"
-    _esm = compose(*SHARED, "console.js")
-    _css = compose("panel.css", "console.css")
+    script: ClassVar[str] = "console"
+    follows_cursor: ClassVar[bool] = False
 
     def __init__(self, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)

@@ -1,62 +1,75 @@
-"""All panels in one widget: a head line, and tabs of which only the open one is drawn."""
+"""All panels in one widget: a head line, the time bar, and tabs of which only the open one is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import ipywidgets  # type: ignore[import-untyped]  # ships no types
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from .characters import CharactersPanel
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
+from .cursor import Cursor
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
 from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
 from .headline import Headline
 from .interfaces import PanelCommands, PanelReader, PanelStatus
+from .llm_table import LlmTable
+from .page_widget import PageWidget
 from .panel import Panel
 from .refresh import Refresher
+from .search import Search
+from .time_bar import TimeBar
 
 
-class Dashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class Dashboard(PageWidget):
     """A run in one widget; `close()` removes it from the page and releases everything."""
 
-    def __init__(self, reader: PanelReader, status: PanelStatus, commands: PanelCommands, refresher: Refresher) -> None:
-        aside = {"_aside": True}
-        tabs: dict[str, Sequence[Panel]] = {
-            "characters": [CharactersPanel(reader, refresher, **aside)],
-            "timeline": [TimelinePanel(reader, refresher, **aside)],
-            "rates": [RatesPanel(reader, refresher, **aside)],
-            "events": [EventsPanel(reader, refresher, **aside)],
-            "errors": [ErrorsPanel(reader, refresher, **aside), ErrorsTable(reader, refresher, **aside)],
-            "LLM calls": [LlmPanel(reader, refresher, **aside)],
-            "connection": [ConnectionPanel(status, refresher, **aside)],
-            "console": [ConsolePanel(commands, refresher, **aside)],
-        }
-        self.headline = Headline(status, commands, refresher)
-        self.panels = {panel.title: panel for panels in tabs.values() for panel in panels}
-        pages = [ipywidgets.VBox(panels) for panels in tabs.values()]
-        self.tabs = ipywidgets.Tab(pages, titles=tuple(tabs), selected_index=0)
-        self.tabs.add_class("dc-tabs")
-        super().__init__([self.headline, self.tabs])
-        for box in (self, self.tabs, *pages):
-            box.layout.width = "100%"
-            box.layout.margin = "0"  # else the right border would be off the page
+    layout_kind: ClassVar[str] = "dashboard"
+
+    def __init__(
+        self,
+        reader: PanelReader,
+        status: PanelStatus,
+        commands: PanelCommands,
+        refresher: Refresher,
+        cursor: Cursor | None = None,
+        run: Any = None,
+    ) -> None:
+        self.cursor = cursor or Cursor(reader)
+        self.search = search = Search(reader)
+        if cursor is None:
+            self.cursor.listen(refresher.poke)
+
+        def give(place: str) -> dict[str, Any]:
+            return {"cursor": self.cursor, "host": self, "place": place}
+
+        self.headline = Headline(status, commands, refresher, **give("head"))
+        panels: list[Panel] = [
+            self.headline,
+            TimeBar(reader, refresher, search=search, run=run, **give("bar")),
+            CharactersPanel(reader, refresher, **give("town")),
+            TimelinePanel(reader, refresher, **give("timeline")),
+            EventsPanel(reader, refresher, search=search, **give("events")),
+            ErrorsPanel(reader, refresher, **give("errors")),
+            ErrorsTable(reader, refresher, search=search, **give("errors")),
+            LlmTable(reader, refresher, search=search, **give("LLM calls")),
+            LlmPanel(reader, refresher, **give("LLM calls")),
+            RatesPanel(reader, refresher, **give("charts")),
+            ConnectionPanel(status, refresher, **give("connection")),
+            ConsolePanel(commands, refresher, **give("console")),
+        ]
+        self.panels = {panel.title: panel for panel in panels}
+        self._takers: dict[str, Callable[[Any], None]] = {panel.part.key: panel.take for panel in panels}
+        super().__init__(refresher, [panel.part for panel in panels])
+
+    def take(self, content: Any) -> None:
+        """See `PageWidget`: a message is for one of the panels."""
+        if isinstance(content, dict) and isinstance(key := content.get("panel"), str) and key in self._takers:
+            self._takers[key](content)
 
     def close(self) -> None:
-        """Close every panel, box and layout. Idempotent."""
-        for child in self.children:
-            close_tree(child)
-        layout = self.layout
+        """Close every panel and the widget. Idempotent."""
+        for panel in self.panels.values():
+            panel.close()
         super().close()
-        layout.close()
-
-
-def close_tree(widget: Any) -> None:
-    """Close a widget and all its children: ipywidgets closes only the outermost one."""
-    for child in getattr(widget, "children", ()):
-        close_tree(child)
-    layout = widget.layout
-    widget.close()
-    layout.close()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import pandas as pd
 
 from ..protocol.errors import CODE_NAMES
+from ..protocol.messages import MessageTypes
 from .growing_table import LogPanel
 from .packing import Kind
 
 
 class ErrorsTable(LogPanel):
-    """The last thousand errors with the names of their codes."""
+    """A thousand errors at a time of all that are held, with the names of their codes."""
 
     title: ClassVar[str] = "errors"
+    kinds: ClassVar[Sequence[str] | None] = (MessageTypes.ERROR,)
     empty: ClassVar[str] = (
         "No errors. What the simulation reports, and every message that could not be read, comes here."
     )
@@ -27,10 +30,8 @@ class ErrorsTable(LogPanel):
         "message": "text",
     }
 
-    def rows(self, start: int, limit: int) -> tuple[pd.DataFrame, int]:
+    def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
-        frame = self._reader.errors()
-        frame = frame.loc[frame.index >= start]
-        shown = frame.tail(limit)
-        names = [CODE_NAMES.get(code) for code in shown["code"].tolist()]
-        return shown.assign(name=pd.Series(names, index=shown.index, dtype=object)), len(frame) - len(shown)
+        frame = self._reader.frame_of(rows)
+        names = [CODE_NAMES.get(code) for code in frame["code"].tolist()]
+        return frame.assign(name=pd.Series(names, index=frame.index, dtype=object))

@@ -1,7 +1,9 @@
-"""A bounded table that grows at its end: new rows are sent as they arrive, the oldest are dropped."""
+"""Tables of stored rows: the newest as they arrive, or a window around any moment, each with the count of all."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -9,51 +11,153 @@ import pandas as pd
 
 from ..core.counting import counted
 from .cells import column_of
+from .cursor import Cursor
 from .interfaces import PanelReader
 from .packing import Column, ColumnPacker, Kind, Values
-from .panel import Update
+from .panel import Host, Update
 from .refresh import Refresher
+from .search import Search
 from .table import TablePanel, pack_rows
 
 KEPT: Final = 1_000
-"""The most rows on the page."""
+"""The most rows on the page at once; buttons show the ones before and after them."""
 BURST: Final = 150
 """The most rows of one update: more than anyone can read are counted instead."""
 
 
 class LogPanel(TablePanel):
-    """A panel of stored rows, newest last; a row states how many were left out."""
+    """A panel of stored rows, newest last.
 
+    Live, it follows the newest; a row states how many came too fast to be shown. In the past, and when earlier rows are
+    asked for, it shows a window of the rows around that moment.
+    """
+
+    script: ClassVar[str] = "table"
+    kinds: ClassVar[Sequence[str] | None] = None
+    """The types of the rows shown; `None` for all, with the gaps between them."""
     columns: ClassVar[dict[str, Kind]] = {}
     """The columns and their kinds."""
     follows: ClassVar[bool] = True
+    picks: ClassVar[str] = "row"
+    """What a click on a row selects: an event and its character (`row`), or nothing."""
 
-    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
-        super().__init__(refresher, **kwargs)
+    def __init__(
+        self,
+        reader: PanelReader,
+        refresher: Refresher,
+        *,
+        cursor: Cursor | None = None,
+        host: Host | None = None,
+        place: str = "",
+        search: Search | None = None,
+    ) -> None:
+        super().__init__(refresher, cursor=cursor, host=host, place=place)
         self._reader = reader
+        self._search = search
+        self._searched = 0
+        self._page: int | None = None  # the row that a person went to without the cursor
+        self._shown: Any = range(0)  # the rows of the window
         self._from = 0
         self._count = 0
 
-    def rows(self, start: int, limit: int) -> tuple[pd.DataFrame, int]:
-        """Return the newest `limit` rows from row `start` on, indexed by row, and how many before them are left out."""
-        raise NotImplementedError
+    # --- defined by a subclass ----------------------------------------------------------------------------------
+
+    def frame(self, rows: Sequence[int]) -> pd.DataFrame:
+        """Return the columns of some rows, indexed by row."""
+        return self._reader.frame_of(rows)
+
+    def more(self) -> dict[str, Any]:
+        """Return what the page is told beside the rows."""
+        return {}
+
+    # --- the table ----------------------------------------------------------------------------------------------
 
     def content_version(self) -> Any:
         """See `TablePanel`."""
-        return self._reader.version
+        return self._reader.version, self._found(), self._page
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return super().past_version(), self._found(), self._page
+
+    def _found(self) -> int:
+        return 0 if self._search is None else self._search.version
+
+    @property
+    def _tails(self) -> bool:
+        return self.moment is None and self._page is None
+
+    def numbers(self, start: int = 0) -> Any:
+        """Return the ascending numbers of all rows that belong here, from a row on."""
+        rows = self._reader.rows_of(self.kinds, start)
+        if self._search is not None and self._search.active:
+            self._search.catch_up()
+            return self._search.within(rows)
+        return rows
 
     def whole(self) -> Update:
         """See `TablePanel`."""
-        frame, _ = self.rows(0, KEPT)
-        columns = [Column(name, kind) for name, kind in self.columns.items()]
-        update = self._add(frame, 0)
-        body = {"columns": [column._asdict() for column in columns], "empty": self.empty, "follow": True}
-        return Update({**body, "tones": "type", **update.body}, update.buffers)
+        self._searched = self._found()
+        numbers = self.numbers()
+        self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
+        columns = [Column(name, kind)._asdict() for name, kind in self.columns.items()]
+        body = {"columns": columns, "empty": self.empty, "follow": self._tails, "tones": "type", "picks": self.picks}
+        update = self._add(self._shown, 0)
+        return Update({**body, **update.body, **self._told_beside(numbers)}, update.buffers)
 
     def parts(self) -> Update | None:
         """See `TablePanel`."""
-        frame, skipped = self.rows(self._from, BURST)
-        return self._add(frame, skipped) if len(frame) else None
+        if not self._tails:
+            return None
+        fresh = self.numbers(self._from)
+        if not len(fresh):
+            return None
+        contiguous = self.kinds is None and not (self._search is not None and self._search.active)
+        dropped = int(fresh[0]) - self._from if contiguous and self._from else 0  # before they could be read
+        skipped, fresh = max(0, len(fresh) - BURST) + dropped, fresh[-BURST:]
+        update = self._add(fresh, skipped)
+        return Update({**update.body, **self._told_beside(self.numbers())}, update.buffers)
+
+    def changes(self) -> Update | None:
+        """See `Panel`: a search that found more changes a window too."""
+        return self.snapshot() if self._searched != self._found() else super().changes()
+
+    def received(self, content: Any) -> None:
+        """Show earlier or later rows, or the newest again."""
+        super().received(content)
+        if isinstance(content, dict) and content.get("page") in ("earlier", "later", "newest"):
+            self._turn(content["page"])
+
+    def _turn(self, to: str) -> None:
+        numbers = self.numbers()
+        if to == "newest" or not len(numbers):
+            self._page = None
+        else:
+            first, last = (self._shown[0], self._shown[-1]) if len(self._shown) else (0, 0)
+            place = bisect_left(numbers, first if to == "earlier" else last)
+            place += -KEPT // 2 if to == "earlier" else KEPT // 2
+            self._page = int(numbers[min(max(place, 0), len(numbers) - 1)])
+            if place + KEPT // 2 >= len(numbers) and self.moment is None:
+                self._page = None
+        self.flow.wants_full = True
+
+    def _around(self, numbers: Any) -> Any:
+        """Return the window around the cursor or the page asked for; one that holds the moment stays as it is."""
+        anchor = self._page if self._page is not None else 0 if self.moment is None else self.moment.row
+        shown = self._shown
+        if self._page is None and len(shown) and shown[0] <= anchor <= shown[-1] and self._search is None:
+            return shown
+        place = bisect_left(numbers, anchor)
+        start = max(0, min(place - KEPT // 2, len(numbers) - KEPT))
+        return numbers[start : start + KEPT]
+
+    def _told_beside(self, numbers: Any) -> dict[str, Any]:
+        first = int(self._shown[0]) if len(self._shown) else 0
+        earlier = max(0, len(numbers) - KEPT) if self._tails else bisect_left(numbers, first)
+        later = 0 if self._tails else len(numbers) - earlier - len(self._shown)
+        searched = self._search is not None and self._search.active
+        window = {"all": len(numbers), "earlier": earlier, "later": later, "searched": searched, "tail": self._tails}
+        return {"window": window, **self.more()}
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return the payload of a row."""
@@ -61,11 +165,12 @@ class LogPanel(TablePanel):
             return key, "Messages are missing here. session.gaps() lists every range that is missing, and why."
         if not key.isdigit():
             return key, "These rows came faster than a log can show. session.events() has all of them."
-        return f"row {key}", self._reader.payload(int(key))
+        return f"row {int(key):,}", self._reader.payload(int(key))
 
-    def _add(self, frame: pd.DataFrame, skipped: int) -> Update:
-        if len(frame):
-            self._from = int(frame.index[-1]) + 1
+    def _add(self, rows: Any, skipped: int) -> Update:
+        frame = self._with_gaps(self.frame(rows), rows)
+        if len(rows):
+            self._from = int(rows[-1]) + 1
         # a gap has the number of the row that it comes before
         types = frame["type"] if "type" in frame else [None] * len(frame)
         keys = [
@@ -78,12 +183,37 @@ class LogPanel(TablePanel):
             values = {name: self._skip(values[name], name, kind, skipped) for name, kind in self.columns.items()}
         packer = ColumnPacker()
         columns = [Column(name, kind) for name, kind in self.columns.items()]
-        return Update({"add": pack_rows(columns, keys, values, packer), "keep": KEPT}, [packer.buffer()])
+        return Update(
+            {"add": pack_rows(columns, keys, values, packer), "keep": max(KEPT, len(keys))}, [packer.buffer()]
+        )
+
+    def _with_gaps(self, frame: pd.DataFrame, rows: Any) -> pd.DataFrame:
+        """Insert the gaps before their rows, where all rows are shown."""
+        if self.kinds is not None or not len(rows) or (self._search is not None and self._search.active):
+            return frame
+        gaps = self._reader.gaps()
+        if not len(gaps):
+            return frame
+        near = gaps[(gaps["row"] >= int(rows[0])) & (gaps["row"] <= int(rows[-1]))]
+        if not len(near):
+            return frame
+        marks = pd.DataFrame(
+            {"time": near["time"].to_numpy(), "type": "gap", "message": [gap_text(gap) for gap in near.itertuples()]},
+            index=pd.Index(near["row"], name="row"),
+        )
+        marks["time"] = pd.to_datetime(marks["time"], utc=True)
+        names = [name for name in self.columns if name in frame]
+        plain = frame[names].astype({name: "object" for name in names if name not in ("time",)})
+        marks = marks.reindex(columns=names).astype({name: "object" for name in names if name != "time"})
+        return pd.concat([marks, plain]).sort_index(kind="stable")
 
     def _cells(self, frame: pd.DataFrame, name: str, kind: Kind) -> Values:
         if name not in frame:
             return np.full(len(frame), np.nan) if kind in ("number", "time") else np.full(len(frame), None, object)
-        return column_of(frame[name], None if kind in ("number", "time") else kind)[1]
+        series = frame[name]
+        if kind == "number" and series.dtype == object:
+            series = pd.to_numeric(series, errors="coerce")
+        return column_of(series, None if kind in ("number", "time") else kind)[1]
 
     def _skip(self, values: Values, name: str, kind: Kind, skipped: int) -> Values:
         if kind in ("number", "time"):
@@ -94,3 +224,10 @@ class LogPanel(TablePanel):
         }
         first = np.array([text.get(name)], dtype=object)
         return np.concatenate((first, values))
+
+
+def gap_text(gap: Any) -> str:
+    """Return what is known of a gap in a sentence."""
+    first, last = gap.from_seq, gap.to_seq
+    span = "" if first is None or first is pd.NA else f"{first:,} to {'?' if last is pd.NA else f'{last:,}'}: "
+    return f"{span}{gap.reason}"

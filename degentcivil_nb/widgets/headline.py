@@ -9,7 +9,7 @@ import pandas as pd
 from .command_log import CommandLog
 from .interfaces import PanelCommands, PanelStatus
 from .packing import EXACT
-from .panel import SHARED, Panel, Update, compose
+from .panel import Panel, Update
 from .refresh import Refresher
 
 SHOWN: Final = (
@@ -23,8 +23,8 @@ class Headline(Panel):
     """The state of a run in one line, with buttons to pause, step and resume it."""
 
     title: ClassVar[str] = "head line"
-    _esm = compose(*SHARED, "headline.js")
-    _css = compose("panel.css", "headline.css")
+    script: ClassVar[str] = "headline"
+    follows_cursor: ClassVar[bool] = False
 
     def __init__(self, status: PanelStatus, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..store.controls import ControlRow
+from ..store.moments import RowMoment
+
 
 class CharactersNow(Protocol):
     """The present of some characters as columns, a row each; times in nanoseconds since 1970, NaT where unknown."""
@@ -37,21 +40,62 @@ class PanelReader(Protocol):
     def version(self) -> int:
         """Return a number that grows with every change, to see cheaply that there is nothing new."""
 
+    @property
+    def first_row(self) -> int: ...
+
+    @property
+    def next_row(self) -> int: ...
+
     def __len__(self) -> int: ...
 
-    def events(self, type: Any = None, *, last: int | None = None) -> pd.DataFrame: ...
+    def events(
+        self,
+        type: Any = None,
+        *,
+        character_id: Any = None,
+        since: Any = None,
+        until: Any = None,
+        last: int | None = None,
+        payload: bool = False,
+    ) -> pd.DataFrame: ...
 
-    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
-        """Return what was stored from `row` on, at most the newest `limit` rows, with gaps, indexed by row."""
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame: ...
+
+    def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]:
+        """Return the ascending numbers of the rows of some types, from `start` to before `stop`."""
+
+    def rows_where(self, where: str, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of the rows that meet a condition, from `start` to before `stop`."""
+
+    def frame_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        """Return the events of ascending row numbers, indexed by row."""
+
+    def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        """Return the calls of language models of ascending row numbers, indexed by row."""
+
+    def row_at(self, *, tick: int | None = None, at: Any = None) -> int | None: ...
+
+    def moment_of(self, row: int) -> RowMoment: ...
 
     def payload(self, row: int) -> Any: ...
 
-    def characters(self) -> pd.DataFrame: ...
+    def characters(self, *, row: int | None = None) -> pd.DataFrame: ...
 
     def present_columns(self, since_version: int = 0) -> CharactersNow:
         """Return the present of all characters, or of those that changed after a version of it."""
 
+    def past_columns(self, row: int) -> CharactersNow:
+        """Return the characters as they were after a row."""
+
+    def control_rows(self, start: int, stop: int) -> list[ControlRow]: ...
+
+    def row_of(self, epoch: str | None, seq: int) -> int | None: ...
+
     def timeline(self, character_id: Any = None) -> pd.DataFrame: ...
+
+    def places(self) -> pd.DataFrame: ...
+
+    def llm_totals(self) -> pd.DataFrame: ...
 
     def transitions(self) -> pd.DataFrame: ...
 

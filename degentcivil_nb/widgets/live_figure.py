@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..figures.parts import Spec
-from .panel import SHARED, Panel, Update, compose
+from .panel import Panel, Update
 from .refresh import Refresher
 
 if TYPE_CHECKING:
@@ -147,9 +147,7 @@ class LiveFigure(Panel):
     kept.
     """
 
-    _esm = compose(*SHARED, "figure.js")
-    _css = compose("panel.css")
-
+    script: ClassVar[str] = "figure"
     title: ClassVar[str] = "figure"
     period_s: ClassVar[float] = PERIOD_S
 

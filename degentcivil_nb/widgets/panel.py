@@ -1,40 +1,35 @@
-"""The base of every panel: a widget without shared state, updated by numbered messages, with its own input comm."""
+"""The base of every panel: a widget without shared state, updated by numbered messages, alone or in a dashboard."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from functools import cache
-from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
-import anywidget
 import msgspec
-import traitlets
 
 from ..core.escaping import visible
 from ..core.text_of import clean
+from ..store.moments import RowMoment
 from .cells import shorten
+from .cursor import Cursor
 from .flow import Flow
-from .input_comm import TARGET, InputComms
 from .interfaces import Standing
+from .page_widget import PageWidget, Part
 from .refresh import Refresher
 
 logger = logging.getLogger("degentcivil_nb.widgets")
 
-STATIC: Final = Path(__file__).parent / "static"
-SHARED: Final = ("text.js", "icons.js", "liveness.js", "panel.js")
-"""The scripts in front of each panel's own."""
 BEAT_S: Final = 1.0
 """How often a page that shows a panel gets a message, even without changes; `liveness.js` relies on it."""
 ENVELOPE: Final = 1_800
 """Bytes of an update beside its own: the kernel's envelope, and the busy and idle messages of its acknowledgement."""
 
 
-@cache
-def compose(*names: str) -> str:
-    """Join files of `static/` into one script or style sheet: anywidget takes one text for a widget."""
-    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+class Host(Protocol):
+    """A widget that shows panels among others."""
+
+    def send(self, content: Any, buffers: list[bytes | memoryview] | None = None) -> None: ...
 
 
 class Update(NamedTuple):
@@ -44,42 +39,65 @@ class Update(NamedTuple):
     buffers: list[bytes | memoryview] = []  # noqa: RUF012 — the default of a NamedTuple field, never modified
 
 
-class Panel(anywidget.AnyWidget):
+class Panel(PageWidget):
     """A view of a run that is updated while a page shows it, and costs nothing otherwise.
 
     A subclass has four methods, all called on the refresher's thread: `version()`, `snapshot()`, `changes()` and
-    `received(content)`; its script (`static/…js`, joined behind `SHARED` by `compose`) exports `panel({receive,
-    render})`.
+    `received(content)`; `script` names its page side, which registers itself in `static/…js`. In the past, and after
+    every move of the cursor, a panel that follows it is asked for a snapshot as of `moment`.
     """
 
     title: ClassVar[str] = ""
     """The title of the panel's tab."""
+    script: ClassVar[str] = ""
+    """The name under which the page knows how to draw it."""
+    follows_cursor: ClassVar[bool] = True
+    """Whether it shows the town as of the cursor; otherwise it is always about the present or the whole run."""
 
-    _key = traitlets.Unicode().tag(sync=True)
-    """The key by which the page's input comm finds this panel; set once."""
-    _target = traitlets.Unicode(TARGET).tag(sync=True)
-    """The input comm's target; set once."""
-    _aside = traitlets.Bool(False).tag(sync=True)
-    """Whether a head line beside it already states why the data is not current; set once."""
-
-    def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
-        super().__init__(_key=uuid.uuid4().hex, **kwargs)
+    def __init__(
+        self, refresher: Refresher, *, cursor: Cursor | None = None, host: Host | None = None, place: str = ""
+    ) -> None:
+        self.cursor = cursor
+        self.moment: RowMoment | None = None
+        """The moment that the last snapshot was made for; `None` for the present."""
+        self.host = host
         self.flow = Flow()
-        self._refresher = refresher
         self._seen: Any = None
         self._failure: str | None = None  # what the pages were told
         self._logged: str | None = None
         self._stood: Standing | None = None  # what the pages were told of the session
+        self._pointed = 0  # the version of the cursor that the pages were told
         self._said_at = 0.0
-        self._inputs = InputComms(self._key, self._hear)
-        self.on_msg(lambda _widget, content, _buffers: self._hear(content))
+        key = uuid.uuid4().hex
+        self.part = Part(key, self.script, self.title, place)
+        super().__init__(refresher, [self.part], key=key)
         refresher.add(self)
+
+    def open(self) -> None:
+        """Open the panel's own comms; one in a dashboard has none until it is shown alone too."""
+        if self.host is None:
+            super().open()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            PageWidget.open(self)
+        return super()._repr_mimebundle_(**kwargs)
+
+    def send(self, content: Any, buffers: list[bytes | memoryview] | None = None) -> None:
+        """Send a message to every page that shows the panel."""
+        if self.host is not None:
+            self.host.send(content, buffers)
+        super().send(content, buffers)
 
     # --- defined by a subclass ----------------------------------------------------------------------------------
 
     def version(self) -> Any:
         """Return a cheap value that differs if there is something new to show."""
         return None
+
+    def past_version(self) -> Any:
+        """Return what `version` returns while an earlier moment is shown, which new events do not change."""
+        return 0
 
     def snapshot(self) -> Update:
         """Return everything to show; `changes` counts from here."""
@@ -106,8 +124,10 @@ class Panel(anywidget.AnyWidget):
         return self._send_update(update, now)
 
     def _next(self) -> Update | None:
-        version = self.version()
-        whole = self.flow.wants_full
+        moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
+        whole = self.flow.wants_full or moment != self.moment
+        self.moment = moment
+        version = self.version() if moment is None else self.past_version()
         if not whole and self._failure is None and version is not None and version == self._seen:
             return None
         self._seen = version
@@ -120,7 +140,8 @@ class Panel(anywidget.AnyWidget):
         body = encode_body(update.body)
         whole = self.flow.wants_full
         buffers = [body, *update.buffers]
-        self._say("update", now, buffers, n=self.flow.sent(now), full=whole)
+        moment = None if self.moment is None else moment_body(self.moment)
+        self._say("update", now, buffers, n=self.flow.sent(now), full=whole, moment=moment)
         return ENVELOPE + sum(len(buffer) if isinstance(buffer, bytes) else buffer.nbytes for buffer in buffers)
 
     def _fail(self, error: Exception, now: float) -> int:
@@ -135,8 +156,10 @@ class Panel(anywidget.AnyWidget):
         return ENVELOPE + len(text)
 
     def beat(self, now: float) -> None:
-        """See `View`: a beat each second, and at once if the standing has changed."""
-        if self.flow.watched and (now - self._said_at >= BEAT_S or self._refresher.standing() != self._stood):
+        """See `View`: a beat each second, and at once if the standing or the cursor has changed."""
+        pointed = 0 if self.cursor is None else self.cursor.version
+        news = self._refresher.standing() != self._stood or pointed != self._pointed
+        if self.flow.watched and (news or now - self._said_at >= BEAT_S):
             self._say("beat", now)
 
     def _say(self, kind: str, now: float, buffers: list[bytes | memoryview] | None = None, **more: Any) -> None:
@@ -144,11 +167,24 @@ class Panel(anywidget.AnyWidget):
         standing = None if self._stood is None else self._stood._asdict()
         if standing is not None:
             standing["what"] = visible(shorten(standing["what"], 500))  # it may contain an error from the wire
-        self.send({"kind": kind, "standing": standing, **more}, buffers)
+        self.send(
+            {"panel": self.part.key, "kind": kind, "standing": standing, "cursor": self._point(), **more}, buffers
+        )
+
+    def _point(self) -> dict[str, Any] | None:
+        if self.cursor is None:
+            return None
+        self._pointed, moment, selection = self.cursor.version, self.cursor.moment, self.cursor.selection
+        return {
+            "moment": None if moment is None else moment_body(moment),
+            "character": selection.character_id,
+            "row": selection.row,
+        }
 
     # --- input --------------------------------------------------------------------------------------------------
 
-    def _hear(self, content: Any) -> None:
+    def take(self, content: Any) -> None:
+        """See `PageWidget`."""
         self._refresher.post(lambda: self._handle(content))
 
     def _handle(self, content: Any) -> None:
@@ -158,18 +194,31 @@ class Panel(anywidget.AnyWidget):
         match content.get("kind"):
             case "ack":
                 self.flow.acknowledge(client, int(content.get("n", 0)))
+                if self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment:
+                    self._poke()  # the cursor went on meanwhile
             case "show" | "hole":
                 self.flow.show(client)
                 self._failure = None  # the new page does not show it yet
                 self.refresh(now)
             case "hide":
                 self.flow.hide(client)
+            case "point":
+                self._move(content.get("content"), now)
             case "input":
                 try:
                     self.received(content.get("content"))
                 except Exception as error:  # noqa: BLE001 — as in refresh
                     self._fail(error, now)
                 self.refresh_soon()
+
+    def _move(self, content: Any, now: float) -> None:
+        """Move the cursor or select, as a page asks; what cannot be shown is a failure in the panel."""
+        if self.cursor is None or not isinstance(content, dict):
+            return
+        try:
+            point(self.cursor, content)
+        except (ValueError, KeyError) as error:
+            self._fail(error, now)
 
     def refresh_soon(self) -> None:
         """Refresh soon, from any thread: a reaction to a user's action should not wait for the next turn."""
@@ -185,10 +234,28 @@ class Panel(anywidget.AnyWidget):
     def close(self) -> None:
         """Remove the panel from every page and release everything. Idempotent."""
         self._refresher.remove(self)
-        self._inputs.close()
-        layout = self.layout
         super().close()
-        layout.close()
+
+
+def point(cursor: Cursor, content: dict[str, Any]) -> None:
+    """Move a cursor as a page says: `live`, `row`, `tick`, `time` (seconds), `select` (a character, a row)."""
+    if content.get("live"):
+        cursor.back_to_live()
+    if isinstance(chosen := content.get("select"), dict):
+        who, row = chosen.get("character"), chosen.get("row")
+        cursor.select(who if isinstance(who, str) else None, row if isinstance(row, int) else None)
+    moved: dict[str, Any] = {
+        name: value
+        for name in ("row", "tick", "time")
+        if isinstance(value := content.get(name), int | float) and not isinstance(value, bool)
+    }
+    if moved:
+        cursor.at(**moved)
+
+
+def moment_body(moment: RowMoment) -> dict[str, Any]:
+    """Return a moment as the page has it, its time in seconds."""
+    return {"row": moment.row, "tick": moment.tick, "time": moment.time / 1e9}
 
 
 def encode_body(body: dict[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .characters import CharactersPanel
 from .connection_panel import ConnectionPanel
@@ -29,6 +29,7 @@ class Panels:
         commands: PanelCommands,
         refresher: Refresher,
         cursor: Cursor,
+        run: Any,
         traffic: PanelTraffic | None = None,
     ) -> None:
         self._traffic = traffic
@@ -37,6 +38,8 @@ class Panels:
         self._commands = commands
         self._refresher = refresher
         self._cursor = cursor
+        self._run = run
+        cursor.listen(refresher.poke)
 
     def characters(self) -> CharactersPanel:
         """Show every character now in a table that sorts and filters.
@@ -51,7 +54,7 @@ class Panels:
         >>> panel = session.panel.characters()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return CharactersPanel(self._reader, self._refresher)
+        return CharactersPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def timeline(self) -> TimelinePanel:
         """Show who was in which state when.
@@ -66,7 +69,7 @@ class Panels:
         >>> panel = session.panel.timeline()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return TimelinePanel(self._reader, self._refresher)
+        return TimelinePanel(self._reader, self._refresher, cursor=self._cursor)
 
     def events(self) -> EventsPanel:
         """Show the newest events as they come.
@@ -81,7 +84,7 @@ class Panels:
         >>> panel = session.panel.events()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return EventsPanel(self._reader, self._refresher)
+        return EventsPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def rates(self) -> RatesPanel:
         """Show events per second by type.
@@ -96,7 +99,7 @@ class Panels:
         >>> panel = session.panel.rates()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return RatesPanel(self._reader, self._refresher)
+        return RatesPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def errors(self) -> ErrorsPanel:
         """Show errors over time.
@@ -111,7 +114,7 @@ class Panels:
         >>> panel = session.panel.errors()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return ErrorsPanel(self._reader, self._refresher)
+        return ErrorsPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def errors_table(self) -> ErrorsTable:
         """Show the newest errors with their texts.
@@ -126,7 +129,7 @@ class Panels:
         >>> panel = session.panel.errors_table()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return ErrorsTable(self._reader, self._refresher)
+        return ErrorsTable(self._reader, self._refresher, cursor=self._cursor)
 
     def connection(self) -> ConnectionPanel:
         """Show the state of the connection.
@@ -181,7 +184,7 @@ class Panels:
         >>> panel = session.panel.llm()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return LlmPanel(self._reader, self._refresher)
+        return LlmPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def console(self) -> ConsolePanel:
         """Show a console for the commands that the simulation offers.
@@ -211,4 +214,4 @@ class Panels:
         >>> panel = session.panel.dashboard()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return Dashboard(self._reader, self._status, self._commands, self._refresher)
+        return Dashboard(self._reader, self._status, self._commands, self._refresher, self._cursor, self._run)

@@ -110,6 +110,10 @@ class Refresher:
                 self._thread = threading.Thread(target=run, args=(self._run,), name="degentcivil-views", daemon=True)
                 self._thread.start()
 
+    def poke(self) -> None:
+        """Draw every view that a page shows at once, from any thread: somebody moved the cursor and waits for it."""
+        self.post(self._draw_now)
+
     def close(self) -> None:
         """Draw the last state of the visible views, stop, and return when the thread has ended. Idempotent.
 
@@ -156,6 +160,15 @@ class Refresher:
                 self.tick(views, self._clock())
             except Exception:  # the last resort: a bug must not stop every panel
                 logger.exception("a turn of the views failed")
+
+    def _draw_now(self) -> None:
+        with self._lock:
+            views = list(self._views)
+        for view in views:
+            view.flow.due = 0.0
+            self._do(partial(view.beat, self._clock()), "say where the cursor is")
+            if view.flow.ready():
+                self._refresh(view, self._clock())
 
     def _draw_last(self, views: list[View]) -> None:
         """Draw the final state of the visible views."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .cells import detail_text
 from .packing import Column, ColumnPacker, Values, pack_places, pack_values
-from .panel import SHARED, Panel, Update, compose
+from .panel import Panel, Update
 from .refresh import Refresher
-
-TABLE_SCRIPT: Final = compose(*SHARED, "cells.js", "grid.js", "table.js")
-TABLE_STYLE: Final = compose("panel.css", "table.css")
 
 Cells = dict[str, Values]
 """The values of each column by its name."""
@@ -22,9 +19,7 @@ Cells = dict[str, Values]
 class TablePanel(Panel):
     """A panel that shows a table, with the details of a row on a click."""
 
-    _esm = TABLE_SCRIPT
-    _css = TABLE_STYLE
-
+    script: ClassVar[str] = "table"
     empty: ClassVar[str] = "Nothing here yet."
     """The text of an empty table: what would fill it."""
     follows: ClassVar[bool] = False
@@ -39,6 +34,10 @@ class TablePanel(Panel):
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a row's title and details; `KeyError` if it is no longer held."""
         raise NotImplementedError
+
+    def detail_body(self, value: Any) -> dict[str, Any]:
+        """Return details as the page shows them: by default as text."""
+        return {"text": detail_text(value)}
 
     def content_version(self) -> Any:
         """Return what `version` returns for the table alone."""
@@ -56,13 +55,17 @@ class TablePanel(Panel):
         """See `Panel`: the table, and requested details."""
         return self.content_version(), self._asked
 
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return self._asked
+
     def snapshot(self) -> Update:
         """See `Panel`."""
         return self._with_detail(self.whole())
 
     def changes(self) -> Update | None:
         """See `Panel`."""
-        update = self.parts()
+        update = self.parts() if self.moment is None else None
         if update is None and self._told != self._asked:
             update = Update({})
         return None if update is None else self._with_detail(update)
@@ -73,10 +76,9 @@ class TablePanel(Panel):
             self._asked += 1
             try:
                 title, value = self.detail(key)
-                text = detail_text(value)
             except (KeyError, ValueError):
-                title, text = key, "This row is no longer held."
-            self._detail = {"key": key, "title": title, "text": text}
+                title, value = key, "This row is no longer held."
+            self._detail = {"key": key, "title": title, **self.detail_body(value)}
 
     def _with_detail(self, update: Update) -> Update:
         if self._told != self._asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -18,6 +19,8 @@ class TrafficPanel(LogPanel):
     """The last thousand frames in both directions, without tokens; it follows the newest."""
 
     title: ClassVar[str] = "traffic"
+    follows_cursor: ClassVar[bool] = False
+    picks: ClassVar[str] = ""
     empty: ClassVar[str] = "No frames yet. They appear while session.traffic.enabled is True."
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",
@@ -36,12 +39,18 @@ class TrafficPanel(LogPanel):
         """See `TablePanel`."""
         return self._traffic.statistics().recorded
 
-    def rows(self, start: int, limit: int) -> tuple[pd.DataFrame, int]:
+    def numbers(self, start: int = 0) -> Any:
+        """See `LogPanel`: the numbers of the frames held."""
+        held = self._traffic.frames().index.to_numpy()
+        return held[held >= start]
+
+    def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
-        frame = self._traffic.frames(last=limit)
-        frame = frame.loc[frame.index >= start]
-        skipped = int(frame.index[0]) - max(start, 1) if len(frame) else 0
-        return frame, skipped
+        frames = self._traffic.frames()
+        return frames.loc[frames.index.isin(rows)]
+
+    def _with_gaps(self, frame: pd.DataFrame, rows: Any) -> pd.DataFrame:
+        return frame  # the gaps of the stream are none of the frames
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a whole frame; `KeyError` if it is no longer held."""

@@ -10,7 +10,6 @@ of the kernel's WebSocket, all panels and the head line together, as the page ta
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -53,7 +52,7 @@ def cell(url: str) -> str:
 
 def show(book: Notebook, tab: str) -> None:
     page = book.page
-    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile(f"^{tab}$")).click()
+    page.get_by_role("tab", name=tab, exact=True).click()
     place = ".dc-grid:visible .dc-body .dc-row" if tab in ("characters", "events") else ".js-plotly-plot:visible"
     page.locator(place).first.wait_for(timeout=30_000)
     page.wait_for_timeout(SETTLE_MS)  # what a tab needs once is not what it costs

@@ -53,7 +53,7 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
     assert unique == "True"
     assert int(count) >= 1
 
-    page.get_by_role("tab", name="rates").click()
+    page.get_by_role("tab", name="charts").click()
     page.wait_for_function(
         "[...document.querySelectorAll('.js-plotly-plot')].some(f => (f.layout?.shapes ?? []).length > 0)",
         timeout=20_000,

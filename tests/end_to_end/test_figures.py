@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests.end_to_end.conftest import Notebook, OpenNotebook
@@ -83,7 +81,7 @@ def test_figures_take_the_room_there_is(notebook: OpenNotebook) -> None:
     book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", height=1000, width=1600)
     book.run(0)
     page = book.page
-    page.locator(".jupyter-widgets .lm-TabBar-tab", has_text=re.compile("^rates$")).click()
+    page.get_by_role("tab", name="charts").click()
     figure = page.locator(".dc-figure.js-plotly-plot:visible")
     figure.wait_for(timeout=30_000)
     fits = """floor => {

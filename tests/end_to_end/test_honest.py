@@ -74,7 +74,7 @@ def is_said(
         book.theme(f"JupyterLab {theme}")
         page.wait_for_timeout(200)
         book.picture(f"honest_{name}_{theme.lower()}")
-    page.get_by_role("tab", name="characters").click()
+    page.get_by_role("tab", name="town").click()
     expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible()
     page.locator(".dc-filter:visible").fill("move")  # what needs no kernel goes on working
 

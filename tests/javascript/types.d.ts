@@ -19,11 +19,12 @@ type Kernel = {
   connectionStatusChanged?: Signal<string>;
   disposed?: Signal<void>;
 };
+type PartFields = [key: string, script: string, title: string, place: string];
 type Model = {
-  get(name: "_key" | "_target"): string;
-  get(name: "_aside"): boolean;
-  on(name: "msg:custom", call: (message: Message, buffers: DataView<ArrayBuffer>[]) => void): void;
-  off(name: "msg:custom", call: (message: Message, buffers: DataView<ArrayBuffer>[]) => void): void;
+  get(name: "_key" | "_target" | "_code" | "_kind"): string;
+  get(name: "_parts"): PartFields[];
+  on(name: "msg:custom", call: (message: Message, buffers: Buffers) => void): void;
+  off(name: "msg:custom", call: (message: Message, buffers: Buffers) => void): void;
   send(content: unknown): Promise<unknown> | undefined;
   widget_manager?: { kernel?: Kernel };
 };
@@ -33,26 +34,76 @@ declare var Jupyter: { notebook?: { events?: ClassicEvents } } | undefined;
 // --- what every panel is told (widgets/panel.py) and what it says --------------------------------------------------
 
 type Standing = { what: string; todo: string; since: number | null; over: boolean; sign?: string; kernel?: boolean };
-type Message =
-  | { kind: "update"; n: number; full: boolean; standing: Standing | null }
-  | { kind: "failure"; n: number; standing: Standing | null }
-  | { kind: "beat"; standing: Standing | null };
-type Said = { kind: "show" | "hide" | "hole" | "ack" | "input"; client: string; n?: number; content?: Input };
+type Moment = { row: number; tick: number | null; time: number };
+type Pointed = { moment: Moment | null; character: string | null; row: number | null };
+type Envelope = { panel: string; standing: Standing | null; cursor: Pointed | null };
+type UpdateMessage =
+  | (Envelope & { kind: "update"; n: number; full: boolean; moment: Moment | null })
+  | (Envelope & { kind: "failure"; n: number; full?: undefined; moment?: undefined });
+type Message = UpdateMessage | (Envelope & { kind: "beat" }) | { kind: "code" };
+type Said = {
+  kind: "show" | "hide" | "hole" | "ack" | "input" | "point" | "code";
+  client?: string;
+  panel?: string;
+  n?: number;
+  content?: Input | Pointing;
+};
+type Pointing = {
+  live?: true;
+  row?: number;
+  tick?: number;
+  time?: number;
+  select?: { character: string | null; row: number | null };
+};
 type Input =
   | { command: string; id: string; at: number; ticks?: number }
   | { line: string; id: string }
   | { reconnect: true }
   | { detail: string }
+  | { page: "earlier" | "later" | "newest" }
+  | { search: string }
+  | { step: 1 | -1 }
+  | { jump: 1 | -1; to: string }
   | { want: "script" };
 type Buffers = DataView<ArrayBuffer>[];
-type ViewTools = { send: (content: Input) => void; standing: () => Standing | null; signal: AbortSignal };
-type View<Body> = { draw(body?: Body, buffers?: Buffers, full?: boolean): unknown; stand?(): void };
+type ViewTools = {
+  send: (content: Input) => void;
+  go: (content: Pointing) => void;
+  standing: () => Standing | null;
+  cursor: () => Pointed;
+  moment: () => Moment | null;
+  signal: AbortSignal;
+};
+type View<Body> = { draw(body?: Body, buffers?: Buffers, full?: boolean): unknown; stand?(): void; point?(): void };
 type Script<State, Body> = {
   receive(state: State, body: Body, buffers: Buffers, full: boolean): void;
   render(state: State, el: HTMLElement, tools: ViewTools): View<Body>;
 };
-type Shown = { visible: boolean; draw(...update: [] | [any, Buffers, boolean]): void; fail(text: string): void; stand(): void };
+type Shown = {
+  visible: boolean;
+  draw(...update: [] | [any, Buffers, boolean]): void;
+  fail(text: string): void;
+  stand(): void;
+  point(): void;
+};
+type Tools = {
+  standing: () => Standing | null;
+  cursor: () => Pointed;
+  say(panel: string, kind: Said["kind"], more?: Partial<Said>): void;
+  wake(): void;
+};
 type Wire = { send(content: Said): void; close(): void };
+type Line = Wire & { trouble: (name: string) => void; troubles: string[]; reopen(): void; host?: Host };
+type Host = { render(el: HTMLElement, signal?: AbortSignal): () => void; close(): void };
+type Code = { open(model: Model, line: Line): Host };
+type Slot = {
+  asked: number;
+  here: boolean;
+  promise: Promise<Code>;
+  resolve(code: Code): void;
+  reject(error: unknown): void;
+};
+declare const STYLE: string; // all style sheets, put in front of the scripts by page_widget.py
 type Life = {
   tell(name: string): void;
   heard(): void;
@@ -60,6 +111,25 @@ type Life = {
   problem(): Standing | null;
   close(): void;
 };
+
+// --- the time bar (widgets/time_bar.py) ----------------------------------------------------------------------------
+
+type Marks = [count: number, marks: [time: number, text: string][]];
+type SearchStatus = { text: string; problem: string; hits: number; busy: boolean; judged: number; held: number };
+type TimeBarBody = { search: SearchStatus; said: string; held: number; marks?: Record<string, Marks> } & (
+  | { first: null }
+  | {
+      first: number;
+      last: number;
+      ticks: [number | null, number | null];
+      width: number;
+      starts: number[];
+      counts: number[];
+      errors: number[];
+      marks: Record<string, Marks>;
+    }
+);
+type TimeBarState = { body?: TimeBarBody };
 
 // --- commands (widgets/command_log.py) -----------------------------------------------------------------------------
 
@@ -122,6 +192,8 @@ type PackedTexts = { u: (string | null)[]; c: Place; colours?: string[] };
 type Packed = PackedNumbers | PackedTimes | PackedTexts;
 type PackedPlaces = { at: Place } | { among: Place };
 type Detail = { key: string; title: string; text: string };
+type DetailView = { el: HTMLElement; wait(key: string): void; show(detail: Detail): void };
+type RowWindow = { all: number; earlier: number; later: number; searched: boolean; tail: boolean };
 type TableBody = {
   columns?: Column[];
   set?: Record<string, Packed & PackedPlaces>;
@@ -132,6 +204,8 @@ type TableBody = {
   follow?: boolean;
   tones?: string;
   detail?: Detail;
+  picks?: string;
+  window?: RowWindow;
 };
 type Cell = string | number | bigint | null;
 type Cells = Map<string, Cell[]>;
@@ -145,6 +219,8 @@ type TableState = {
   note?: string;
   follow?: boolean;
   tones?: string;
+  picks?: string;
+  window?: RowWindow;
 };
 type Sort = { name: string; direction: 1 | -1 };
 type GridRow = {
@@ -157,6 +233,7 @@ type GridSource = {
   value(row: number, name: string): Cell;
   colour(text: Cell): string;
   tone(row: number): string;
+  mark(row: number): string;
 };
 
 // --- figures (widgets/live_figure.py) ------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Page:
         self.columns: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.cells: dict[str, list[Any]] = {}
-        panel.send = self._take
+        panel.send = self._take  # type: ignore[method-assign]
 
     # --- what a page says ---------------------------------------------------------------------------------------
 
@@ -48,13 +48,13 @@ class Page:
 
     # --- what it shows ------------------------------------------------------------------------------------------
 
-    def _take(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+    def _take(self, content: Any, buffers: list[bytes | memoryview] | None = None) -> None:
         self.standing = content["standing"]
         if content["kind"] == "beat":
             self.beats += 1
             return
         assert buffers is not None
-        body = json.loads(buffers[0])
+        body = json.loads(bytes(buffers[0]))
         self.messages.append(content)
         self.say("ack", n=content["n"])
         self.bodies.append(body)

@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from degentcivil_nb.store.controls import ControlRow
+from degentcivil_nb.store.moments import RowMoment
 from degentcivil_nb.widgets.interfaces import Standing
 
 COLUMNS = ("time", "tick", "type", "character_id", "state", "location", "event_type", "code", "message")
+
+NUMBERS = ("latency_s", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
 @dataclass
@@ -92,7 +96,54 @@ class Run:
     def __len__(self) -> int:
         return len(self.log)
 
-    def characters(self) -> pd.DataFrame:
+    @property
+    def first_row(self) -> int:
+        return 0
+
+    @property
+    def next_row(self) -> int:
+        return len(self.log)
+
+    def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]:
+        rows = range(max(0, start), max(start, 0, len(self.log) if stop is None else min(stop, len(self.log))))
+        return rows if types is None else [row for row in rows if self.log[row]["type"] in types]
+
+    def rows_where(self, where: str, start: int, stop: int) -> npt.NDArray[np.int64]:
+        rows = range(max(start, 0), min(stop, len(self.log)))
+        return np.array([row for row in rows if where == self.log[row]["type"]], np.int64)
+
+    def frame_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        return self._rows([int(row) for row in rows])
+
+    def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        frame = self.frame_of(rows)
+        for name in ("prompt_type", "prompt", "response", "model", "error", *NUMBERS):
+            frame[name] = [self.payloads[row].get(name) for row in frame.index]
+        return frame
+
+    def row_at(self, *, tick: int | None = None, at: Any = None) -> int | None:
+        column, limit = ("tick", tick) if at is None else ("time", pd.Timestamp(at))
+        return next((row for row in reversed(range(len(self.log))) if self.log[row][column] <= limit), None)
+
+    def moment_of(self, row: int) -> RowMoment:
+        return RowMoment(row, self.log[row]["tick"], self.log[row]["time"].value)
+
+    def past_columns(self, row: int) -> Present:
+        return self.present_columns()
+
+    def control_rows(self, start: int, stop: int) -> list[ControlRow]:
+        return []
+
+    def row_of(self, epoch: str | None, seq: int) -> int | None:
+        return None
+
+    def places(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def llm_totals(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def characters(self, *, row: int | None = None) -> pd.DataFrame:
         rows = [
             {"state": held["state"], "location": held["location"], **held["attributes"]} for held in self.town.values()
         ]
@@ -123,7 +174,7 @@ class Run:
     def errors(self) -> pd.DataFrame:
         return self._rows([row for row, event in enumerate(self.log) if event["type"] == "error"])
 
-    def events(self, type: Any = None, *, last: int | None = None) -> pd.DataFrame:
+    def events(self, type: Any = None, **more: Any) -> pd.DataFrame:
         return self._rows(range(len(self.log)))
 
     def payload(self, row: int) -> Any:

@@ -18,6 +18,7 @@ from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.interfaces import Standing
 from degentcivil_nb.widgets.live_figure import Shape, difference, whole
 from degentcivil_nb.widgets.panel import Panel, encode_body
+from degentcivil_nb.widgets.time_bar import TimeBar
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
 
@@ -54,6 +55,7 @@ def test_what_panels_send_is_what_the_page_declares(tmp_path: Path) -> None:
         ("TableBody", lambda run: CharactersPanel(run, Prompt()), [{"detail": "emma"}]),
         ("TableBody", lambda run: EventsPanel(run, Prompt()), [{"detail": "0"}]),
         ("TableBody", lambda run: ErrorsTable(run, Prompt()), []),
+        ("TimeBarBody", lambda run: TimeBar(run, Prompt()), [{"search": "error"}, {"jump": 1, "to": "error"}]),
         ("HeadlineBody", lambda run: Headline(run, run, Prompt()), [{"command": "pause", "id": "a", "at": 1}]),
         ("ConnectionBody", lambda run: ConnectionPanel(run, Prompt()), []),
         ("ConsoleBody", lambda run: ConsolePanel(run, Prompt()), [{"line": "help", "id": "a"}]),

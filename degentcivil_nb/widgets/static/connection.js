@@ -122,4 +122,4 @@ function renderConnection(state, el, { send, standing }) {
   };
 }
 
-export default panel({ receive: receiveConnection, render: renderConnection });
+PANELS.set("connection", { receive: receiveConnection, render: renderConnection });

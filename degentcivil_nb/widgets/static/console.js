@@ -117,4 +117,4 @@ function renderConsole(state, el, { send, standing }) {
   };
 }
 
-export default panel({ receive: receiveConsole, render: renderConsole });
+PANELS.set("console", { receive: receiveConsole, render: renderConsole });

@@ -260,4 +260,4 @@ function renderFigure(state, el, { send, signal }) {
   return { draw: (body, buffers) => (body?.changes && buffers ? extend(body, buffers) : draw()) };
 }
 
-export default panel({ receive: receiveFigure, render: renderFigure });
+PANELS.set("figure", { receive: receiveFigure, render: renderFigure });

@@ -1,14 +1,14 @@
 // A grid of many rows of which only those in sight exist: recycled rows, text nodes only, whole by keyboard.
 //
 // makeGrid({source, onOpen, signal}) -> {el, setColumns, setRows, refresh, ...}; `source` answers for a row number:
-//   key(row), value(row, name), colour(text), tone(row).
+//   key(row), value(row, name), colour(text), tone(row), mark(row).
 
 const ROW_HEIGHT = 24;
 const OVERSCAN = 6;
 let gridCount = 0;
 
-/** @param {{source: GridSource, onOpen: (key: string) => void, onSort: (name: string) => void, signal: AbortSignal}} given */
-function makeGrid({ source, onOpen, onSort, signal }) {
+/** @param {{source: GridSource, onOpen: (key: string) => void, onPick: (key: string) => void, onSort: (name: string) => void, signal: AbortSignal}} given */
+function makeGrid({ source, onOpen, onPick, onSort, signal }) {
   const id = `dc-grid-${++gridCount}-${Math.random().toString(36).slice(2, 7)}`;
   const el = make("div", "dc-grid");
   el.tabIndex = 0;
@@ -56,7 +56,15 @@ function makeGrid({ source, onOpen, onSort, signal }) {
         cell.setAttribute("role", "columnheader");
         cell.setAttribute("aria-colindex", String(i + 1));
         const label = make("button", "dc-sort", visible(column.label || column.name));
-        label.tabIndex = -1;
+        label.tabIndex = i === 0 ? 0 : -1;
+        label.addEventListener("keydown", (event) => {
+          const to = { ArrowRight: i + 1, ArrowLeft: i - 1 }[event.key];
+          const other = to === undefined ? null : head.children[to]?.querySelector("button");
+          if (!(other instanceof HTMLElement)) return;
+          other.focus();
+          event.preventDefault();
+          event.stopPropagation();
+        });
         label.title = `Sort by ${visible(column.name)}`;
         label.addEventListener("click", () => onSort(column.name));
         cell.append(label, make("span", "dc-arrow"));
@@ -125,6 +133,7 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     }
     row.el.setAttribute("aria-selected", String(selected.has(key)));
     row.el.dataset.tone = source.tone(number);
+    row.el.dataset.mark = source.mark(number);
     columns.forEach((column, i) => {
       const cell = row.cells[i];
       const value = source.value(number, column.name);
@@ -257,8 +266,10 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     if (next) {
       const [place, column] = active.key === null ? [0, 0] : next;
       move(place, column, { extend: event.shiftKey, keep: control && !event.shiftKey });
-    } else if (event.key === "Enter" && active.key !== null) onOpen(active.key);
-    else if (event.key === " " && active.key !== null) move(active.place, active.column, { toggle: true });
+    } else if (event.key === "Enter" && active.key !== null) {
+      onOpen(active.key);
+      onPick(active.key);
+    } else if (event.key === " " && active.key !== null) move(active.place, active.column, { toggle: true });
     else if (control && event.key.toLowerCase() === "a") {
       for (const row of rows) selected.add(source.key(row));
       refresh();
@@ -274,7 +285,9 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     if (!at) return;
     move(at.place, at.column, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
     const cut = around(event, ".dc-cell")?.textContent?.endsWith("…");
-    if ((cut || event.detail === 2) && active.key !== null) onOpen(active.key);
+    if (active.key === null) return;
+    if (cut || event.detail === 2) onOpen(active.key);
+    if (event.detail < 2 && !event.shiftKey && !event.ctrlKey && !event.metaKey) onPick(active.key);
   });
   el.addEventListener("mouseover", (event) => {
     const at = placeOf(event);
@@ -314,6 +327,16 @@ function makeGrid({ source, onOpen, onSort, signal }) {
     setSort(next) {
       sort = next;
       showSort();
+    },
+    /** @param {string} key */
+    show(key) {
+      const place = rows.findIndex((row) => source.key(row) === key);
+      if (place < 0) return false;
+      const above = place * ROW_HEIGHT;
+      const room = el.clientHeight - head.offsetHeight;
+      if (above < el.scrollTop || above + ROW_HEIGHT > el.scrollTop + room) el.scrollTop = above - room / 2;
+      refresh();
+      return true;
     },
     atEnd: () => el.scrollTop + el.clientHeight >= el.scrollHeight - ROW_HEIGHT,
     toEnd() {

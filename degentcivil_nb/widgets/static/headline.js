@@ -104,7 +104,8 @@ function renderHeadline(state, el, { send, standing, signal }) {
 
   /** @param {string} command */
   function press(command) {
-    if (standing()?.over) return; // the buttons look so, and the keyboard must not do more
+    const pressed = { pause, step, resume }[command];
+    if (standing()?.over || pressed?.disabled || buttons.hidden) return; // the keyboard must not do more than a hand
     const id = Math.random().toString(36).slice(2);
     /** @type {{command: string, id: string, at: number, ticks?: number}} */
     const content = { command, id, at: Date.now() };
@@ -116,6 +117,21 @@ function renderHeadline(state, el, { send, standing, signal }) {
     }, QUEUED_AFTER_MS);
     send(content);
   }
+
+  el.closest(".dc-widget")?.addEventListener(
+    "keydown",
+    (event) => {
+      if (!(event instanceof KeyboardEvent) || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey)
+        return;
+      if (event.target instanceof HTMLButtonElement) return; // which has its own use for the keys
+      if (event.key === " ") press(state.run_state === "paused" ? "resume" : "pause");
+      else if (event.key === "ArrowRight") press("step");
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    { signal },
+  );
 
   /**
    * @param {string} text
@@ -245,4 +261,4 @@ function renderHeadline(state, el, { send, standing, signal }) {
   return { draw, stand: draw };
 }
 
-export default panel({ receive: receiveHeadline, render: renderHeadline });
+PANELS.set("headline", { receive: receiveHeadline, render: renderHeadline });

@@ -47,7 +47,8 @@ function receiveTable(state, body, buffers) {
     for (const cells of state.cells.values()) cells.splice(0, over);
   }
   const { empty = state.empty, note = state.note, follow = state.follow, tones = state.tones } = body;
-  Object.assign(state, { empty, note, follow, tones });
+  const { picks = state.picks, window = state.window } = body;
+  Object.assign(state, { empty, note, follow, tones, picks, window });
 }
 
 /**
@@ -60,7 +61,19 @@ function push(list, more) {
 }
 
 /** @type {Script<TableState, TableBody>["render"]} */
-function renderTable(state, el, { send, standing, signal }) {
+function renderTable(state, el, tools) {
+  return makeTable(state, el, tools, makeDetail());
+}
+
+// A table with its toolbar; `detail` shows the whole of a row.
+/**
+ * @param {TableState} state
+ * @param {HTMLElement} el
+ * @param {ViewTools} tools
+ * @param {DetailView} detail
+ * @returns {View<TableBody>}
+ */
+function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
   const bar = make("div", "dc-bar");
   const filter = make("input", "dc-filter");
   filter.type = "search";
@@ -76,10 +89,14 @@ function renderTable(state, el, { send, standing, signal }) {
   columnsButton.append(choices);
   const copy = make("button", "dc-copy", "copy");
   copy.title = "Copy the selected rows, or all that are shown, as tab-separated text";
-  bar.append(filter, count, jump, columnsButton, copy);
   const empty = make("div", "dc-empty");
-  const detail = makeDetail();
   const note = make("div", "dc-note dc-dim");
+  const pages = make("span", "dc-pages");
+  const earlier = pageButton("earlier");
+  const later = pageButton("later");
+  const newest = pageButton("newest");
+  pages.append(earlier, later, newest);
+  bar.append(filter, count, jump, pages, columnsButton, copy);
 
   /** @type {Set<string>} */
   const hiddenColumns = new Set();
@@ -102,9 +119,44 @@ function renderTable(state, el, { send, standing, signal }) {
     value: (row, name) => columnOf(state, name)[row],
     colour: (text) => state.colours.get(typeof text === "string" ? text : null) ?? "transparent",
     tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
+    mark: markOf,
   };
-  const grid = makeGrid({ source, signal, onOpen: open, onSort: sortBy });
+  const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onSort: sortBy });
   el.append(bar, grid.el, empty, detail.el, note);
+
+  /** @param {"earlier" | "later" | "newest"} page */
+  function pageButton(page) {
+    const button = make("button", `dc-${page}`, page);
+    button.addEventListener("click", () => send({ page }));
+    return button;
+  }
+
+  // The row that the cursor stands at, the rows after it, and those of the character that is selected.
+  /** @param {number} row */
+  function markOf(row) {
+    const { moment, character } = cursor();
+    const key = state.keys[row];
+    const mine = character !== null && whoOf(row) === character;
+    if (state.picks === "row" && moment !== null && /^\d+$/.test(key)) {
+      if (Number(key) === moment.row) return mine ? "at chosen" : "at";
+      if (Number(key) > moment.row) return mine ? "later chosen" : "later";
+    }
+    return mine ? "chosen" : "";
+  }
+
+  /** @param {number} row */
+  function whoOf(row) {
+    const who = state.cells.get("character_id")?.[row];
+    return typeof who === "string" ? who : null;
+  }
+
+  /** @param {string} key */
+  function pick(key) {
+    if (state.picks === "character") go({ select: { character: key, row: null } });
+    if (state.picks !== "row" || !/^\d+$/.test(key)) return;
+    const character = whoOf(state.keys.indexOf(key));
+    go({ select: { character, row: Number(key) }, row: Number(key) });
+  }
 
   /** @param {string} key */
   function open(key) {
@@ -174,10 +226,15 @@ function renderTable(state, el, { send, standing, signal }) {
     dropped = state.dropped;
     grid.setRows(rows);
     if (stays && following) grid.toEnd();
+    if (!state.follow) following = false;
     const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");
-    count.textContent = test
-      ? `${numbers(rows.length)} of ${numbers(total)} rows`
-      : `${numbers(total)} row${total === 1 ? "" : "s"}`;
+    const all = state.window ? state.window.all : total;
+    const held = `${numbers(all)} ${state.window?.searched ? "found" : `row${all === 1 ? "" : "s"}`}`;
+    const here = all > total ? `${numbers(total)} shown of ${held}` : held;
+    count.textContent = test ? `${numbers(rows.length)} with these words, ${here}` : here;
+    earlier.hidden = !state.window?.earlier;
+    later.hidden = !state.window?.later;
+    newest.hidden = state.window === undefined || state.window.tail || cursor().moment !== null;
     const fresh = state.dropped + total - shownCount;
     jump.hidden = !(stays && !following);
     jump.textContent = fresh > 0 ? `↓ ${numbers(fresh)} newer` : "↓ follow";
@@ -221,12 +278,24 @@ function renderTable(state, el, { send, standing, signal }) {
     grid.toEnd();
   });
 
+  let at = -1; // the row that the table was scrolled to
+  function follow() {
+    const row = cursor().moment?.row ?? -1;
+    if (row === at || !state.columns) return;
+    if (state.picks !== "row" || row < 0 || grid.show(String(row))) at = row;
+  }
+
   return {
+    point() {
+      grid.refresh();
+      follow();
+    },
     draw(body) {
       if (!state.columns) return;
       if (known !== state.columns) chooseColumns();
       else if (performance.now() - measured > MEASURE_MS) layOut(false);
       arrange();
+      follow();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
     },
   };
@@ -256,6 +325,7 @@ function roughWidth(text) {
 }
 
 // The whole of one row, as text.
+/** @returns {DetailView} */
 function makeDetail() {
   const el = make("section", "dc-detail");
   el.setAttribute("aria-label", "All of the row");
@@ -276,13 +346,12 @@ function makeDetail() {
   });
   return {
     el,
-    /** @param {string} key */
     wait(key) {
       title.textContent = visible(key);
       text.textContent = "…";
       el.hidden = false;
+      el.scrollIntoView({ block: "nearest" });
     },
-    /** @param {Detail} detail */
     show(detail) {
       title.textContent = visible(detail.title);
       text.textContent = visibleLines(detail.text);
@@ -290,4 +359,4 @@ function makeDetail() {
   };
 }
 
-export default panel({ receive: receiveTable, render: renderTable });
+PANELS.set("table", { receive: receiveTable, render: renderTable });

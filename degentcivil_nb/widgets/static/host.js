@@ -1,0 +1,344 @@
+// The page side of one widget: its links to the panels in Python, flow control, and the frame around each panel.
+//
+// A panel's own script registers itself: `PANELS.set(name, {receive, render})`, where
+//   receive(state, body, buffers, full)  takes an update into the panel's state (an empty object at first)
+//   render(state, el, tools)             builds one view in `el` and returns {draw(body, buffers, full), stand(), point()};
+//                                        draw() without arguments draws the whole state; stand() says that `standing()`
+//                                        changed, point() that the cursor or the selection did
+// `body` is the update's JSON, `buffers` the DataViews beside it. What travels is declared in tests/javascript/types.d.ts.
+
+/** @type {Map<string, Script<any, any>>} */
+const PANELS = new Map();
+const decoder = new TextDecoder();
+const LIVE = { moment: null, character: null, row: null };
+
+// One host a model and page: it lives as long as the model, whatever is shown of it.
+/**
+ * @param {Model} model
+ * @param {Line} line
+ * @returns {Host}
+ */
+function makeHost(model, line) {
+  const client = crypto.randomUUID?.() ?? Math.random().toString(36).slice(2);
+  /** @type {Map<string, ReturnType<typeof makeLink>>} */
+  const links = new Map();
+  /** @type {Standing | null} */
+  let said = null; // what Python says of the session: why what is shown is no longer so
+  /** @type {Pointed} */
+  let cursor = LIVE;
+  let showing = false;
+
+  const stand = () => {
+    for (const link of links.values()) link.stand();
+  };
+  const life = watchLiveness(model, {
+    changed: stand,
+    ask(anew) {
+      if (anew) line.reopen();
+      for (const link of links.values()) link.ask();
+    },
+  });
+  line.trouble = life.tell;
+  for (const name of line.troubles) life.tell(name);
+
+  const wake = () => {
+    const any = [...links.values()].some((link) => link.showing());
+    if (any !== showing) {
+      showing = any;
+      life.showing(any && !said?.over); // who has said the last word need not speak again
+    }
+  };
+  /** @type {(message: Message, buffers: Buffers) => void} */
+  const onMessage = (message, buffers) => {
+    if (message.kind === "code") return;
+    const link = links.get(message.panel);
+    if (!link) return;
+    life.heard();
+    const words = message.standing ?? null;
+    if (JSON.stringify(words) !== JSON.stringify(said)) {
+      said = words;
+      life.showing(showing && !said?.over);
+      stand();
+    }
+    if (message.cursor && JSON.stringify(message.cursor) !== JSON.stringify(cursor)) {
+      cursor = message.cursor;
+      for (const each of links.values()) each.point();
+    }
+    if (message.kind !== "beat") link.take(message, buffers);
+  };
+  model.on("msg:custom", onMessage);
+
+  /** @type {Tools} */
+  const tools = {
+    standing: () => life.problem() ?? said,
+    cursor: () => cursor,
+    say: (panel, kind, more) => line.send({ kind, client, panel, ...more }),
+    wake,
+  };
+  for (const [key, script] of model.get("_parts")) {
+    const known = PANELS.get(script);
+    if (known) links.set(key, makeLink(key, known, tools));
+  }
+  return {
+    render(el, signal) {
+      el.classList.add("dc-widget");
+      el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab must not take our keys for its own
+      adoptStyle(el);
+      const ended = new AbortController();
+      const dashboard = model.get("_kind") === "dashboard";
+      const end = () => ended.abort();
+      signal?.addEventListener("abort", end);
+      el.replaceChildren();
+      /** @type {(place: HTMLElement, part: PartFields) => void} */
+      const put = (place, [key, , , name]) => {
+        const link = links.get(key);
+        if (link) showPanel(link, place, { inside: dashboard, states: name === "head", signal: ended.signal, tools });
+      };
+      if (dashboard) renderDashboard(el, model.get("_parts"), put, ended.signal);
+      else put(el, model.get("_parts")[0]);
+      return end;
+    },
+    close() {
+      model.off("msg:custom", onMessage);
+      life.close();
+    },
+  };
+}
+
+// One link a panel: its state, its views, what was drawn, and what the page says of that.
+/**
+ * @param {string} key
+ * @param {Script<any, any>} script
+ * @param {Tools} tools
+ */
+function makeLink(key, script, tools) {
+  /** @type {any} */
+  const state = {};
+  /** @type {Set<Shown>} */
+  const views = new Set();
+  let number = 0; // of the last update taken in
+  let whole = false; // whether the state is complete and follows `number`
+  let asked = false; // whether a full update is on its way
+  let showing = false;
+  /** @type {Moment | null} */
+  let moment = null; // that the state is about
+
+  /** @type {(kind: Said["kind"], more?: Partial<Said>) => void} */
+  const say = (kind, more) => tools.say(key, kind, more);
+  const stand = () => {
+    for (const view of views) view.stand();
+  };
+  const look = () => {
+    const any = [...views].some((view) => view.visible);
+    if (any === showing) return;
+    showing = any;
+    whole = false;
+    asked = any;
+    tools.wake();
+    say(any ? "show" : "hide");
+  };
+  return {
+    key,
+    state,
+    script,
+    stand,
+    moment: () => moment,
+    showing: () => showing,
+    blank: () => number === 0,
+    point() {
+      for (const view of views) view.point();
+    },
+    ask() {
+      if (!showing) return;
+      whole = false;
+      asked = true;
+      say("show");
+    },
+    /** @type {(message: UpdateMessage, buffers: Buffers) => void} */
+    take(message, buffers) {
+      if (!showing) {
+        whole = false;
+        return;
+      }
+      const body = JSON.parse(decoder.decode(buffers[0]));
+      const first = number === 0;
+      const rest = buffers.slice(1);
+      if (message.kind === "failure") {
+        number = message.n;
+        whole = false; // what comes next is a full one
+        for (const view of views) view.fail(body.text);
+      } else {
+        if (!message.full && (!whole || message.n !== number + 1)) {
+          if (!asked) {
+            whole = false;
+            asked = true;
+            say("hole");
+          }
+          return;
+        }
+        if (message.full) asked = false;
+        number = message.n;
+        whole = true;
+        const moved = JSON.stringify(moment) !== JSON.stringify(message.moment ?? null);
+        moment = message.moment ?? null;
+        script.receive(state, body, rest, message.full);
+        for (const view of views) if (view.visible) view.draw(body, rest, message.full);
+        if (moved) stand();
+      }
+      if (first) stand(); // it is blank no longer
+      const { n } = message;
+      requestAnimationFrame(() => {
+        if (showing) say("ack", { n }); // when it had time to draw it
+      });
+    },
+    /** @param {Input} content */
+    input: (content) => say("input", { content }),
+    /** @param {Pointing} content */
+    go: (content) => say("point", { content }),
+    /** @param {Shown} view */
+    attach: (view) => views.add(view),
+    /** @param {Shown} view */
+    detach: (view) => {
+      views.delete(view);
+      look();
+    },
+    /**
+     * @param {Shown} view
+     * @param {boolean} on
+     */
+    setVisible(view, on) {
+      if (on === view.visible) return;
+      view.visible = on;
+      if (on && showing && whole) view.draw(); // shown twice: the state is here already
+      look();
+    },
+  };
+}
+
+// The frame around a panel: why it is not current, what failed, and which moment it shows.
+/**
+ * @param {ReturnType<typeof makeLink>} link
+ * @param {HTMLElement} place
+ * @param {{inside: boolean, states: boolean, signal: AbortSignal, tools: Tools}} given
+ */
+function showPanel(link, place, { inside, states, signal, tools }) {
+  const el = make("div", "dc-panel");
+  const failure = make("div", "dc-failure");
+  failure.setAttribute("role", "alert");
+  failure.hidden = true;
+  const banner = make("div", "dc-standing");
+  banner.setAttribute("role", "status");
+  banner.hidden = true;
+  const past = make("div", "dc-past");
+  past.setAttribute("role", "status");
+  past.hidden = true;
+  const content = make("div", "dc-content");
+  el.append(banner, failure, past, content);
+  place.append(el);
+  const view = link.script.render(link.state, content, {
+    send: link.input,
+    go: link.go,
+    standing: tools.standing,
+    cursor: tools.cursor,
+    moment: link.moment,
+    signal,
+  });
+  /** @type {Shown} */
+  const shown = {
+    visible: false,
+    draw: (...update) => {
+      failure.hidden = true;
+      view.draw(...update);
+    },
+    fail: (text) => {
+      failure.textContent = `This panel could not be drawn: ${visible(text)}. It tries again when something changes.`;
+      failure.hidden = false;
+    },
+    point: () => view.point?.(),
+    stand: () => {
+      const standing = tools.standing();
+      el.toggleAttribute("data-stale", standing !== null);
+      const blank = link.blank(); // a tab that is opened when it is too late
+      banner.hidden = standing === null || (inside && !states && !blank); // in a dashboard the head line says it
+      content.hidden = blank && standing?.kernel === true && standing.over;
+      const text = standing === null ? "" : standingText(standing, blank);
+      if (banner.textContent !== text) banner.replaceChildren(icon("warning"), document.createTextNode(text));
+      const moment = link.moment();
+      past.hidden = moment === null;
+      el.toggleAttribute("data-past", moment !== null);
+      if (moment !== null) past.replaceChildren(icon("clock"), document.createTextNode(`as of ${momentText(moment)}`));
+      if (moment !== null && !inside) past.append(backButton(() => link.go({ live: true })));
+      view.stand?.();
+    },
+  };
+  link.attach(shown);
+  shown.stand();
+  let onScreen = false;
+  const look = () => link.setVisible(shown, onScreen && document.visibilityState !== "hidden");
+  const observer = new IntersectionObserver((entries) => {
+    onScreen = entries[entries.length - 1].isIntersecting;
+    if (onScreen) adoptStyle(el);
+    look();
+  });
+  observer.observe(el);
+  document.addEventListener("visibilitychange", look);
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    document.removeEventListener("visibilitychange", look);
+    link.detach(shown);
+  });
+}
+
+/** @param {() => void} act */
+function backButton(act) {
+  const button = make("button", "dc-live", "back to live");
+  button.addEventListener("click", act);
+  return button;
+}
+
+/** @param {Moment} moment */
+function momentText({ row, tick, time }) {
+  const where = tick === null ? `row ${row.toLocaleString("en-US")}` : `tick ${tick.toLocaleString("en-US")}`;
+  return `${where}, ${localTime(time).replace(/\.\d+$/, "")}`;
+}
+
+/**
+ * @param {Standing} standing
+ * @param {boolean} blank
+ */
+function standingText({ what, since, todo, kernel }, blank) {
+  const when = since === null ? "" : localTime(since).replace(/\.\d+$/, "");
+  const shown =
+    blank && kernel
+      ? " This was not open before, so there is nothing to show."
+      : when && ` What is shown is as of ${when}.`;
+  return `${visible(what)}.${shown} ${visible(todo)}`;
+}
+
+// The style, once in each tree of the page that shows a panel: marimo puts widgets into shadow roots.
+/** @type {CSSStyleSheet | null} */
+let sheet = null;
+/** @param {HTMLElement} el */
+function adoptStyle(el) {
+  if (!sheet) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+  }
+  const root = el.getRootNode();
+  for (const tree of [document, root]) {
+    if ((tree instanceof Document || tree instanceof ShadowRoot) && !tree.adoptedStyleSheets.includes(sheet))
+      tree.adoptedStyleSheets.push(sheet);
+  }
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+function make(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
