@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .characters import AttributeNames, CharacterColumns
+from .links import own_values
 from .llm import read_calls
 from .questions import Questions
 from .schema import Ints
@@ -26,6 +27,7 @@ def part_of(view: View, start: int, stop: int | None = None) -> View:
         {name: values[held] for name, values in view.masks.items()},
         view.dictionaries,
         view.frame.iloc[held],
+        links=view.links,
     )
 
 
@@ -60,13 +62,14 @@ class RowQuestions:
         view = self._ask.view()
         numbers = np.asarray(rows, dtype=np.int64)
         held = numbers[(numbers >= view.first_row) & (numbers < view.next_row)]
-        return view.frame.iloc[held - view.first_row]
+        return own_values(view.frame.iloc[held - view.first_row], view.links)
 
     def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
         """Return the calls of language models of ascending row numbers, as `llm_calls` lists them."""
         frame = self.frame_of(rows)
         calls = read_calls(frame["type"].tolist(), self._ask.take_payloads(frame.index.to_list()))
-        return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls)
+        links = {name: frame[name] for name in ("event_id", "cause")}
+        return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
 
     def past_columns(self, row: int) -> CharacterColumns:
         """Return the characters as they were after a row; `ValueError` where that is not held any more."""
