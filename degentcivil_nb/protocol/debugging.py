@@ -41,8 +41,18 @@ class WatchRows(Struct, frozen=True):
     watches: list[WatchRow]
 
 
+class ControlWord(Struct, frozen=True, omit_defaults=True):
+    """The word on who alone may change the run (`None`: everybody), and who asks for that."""
+
+    holder: ClientInfo | None
+    asker: ClientInfo | None = None
+    answer_within_s: float | None = None
+    """How long the asker waits at most."""
+
+
 LISTS: Final[dict[str, Any]] = {
     MessageTypes.BREAKPOINTS: BreakpointRows,
     MessageTypes.WATCHES: WatchRows,
+    MessageTypes.CONTROL: ControlWord,
 }
 """Control messages of which the last one says all there is, so that newcomers are sent it."""

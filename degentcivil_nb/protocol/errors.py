@@ -17,6 +17,7 @@ CODE_NAMES: Mapping[int, str] = {
     1104: "TIMEOUT",
     1105: "WRONG_RUN_STATE",
     1106: "CAPACITY",
+    1107: "NOT_IN_CONTROL",
 }
 RETRYABLE = frozenset({1003, 1004, 1104, 1106})
 """Codes after which the same request may succeed later, unless the sender states otherwise."""
@@ -47,6 +48,7 @@ class WebSocketError(DegentCivilError):
     TIMEOUT: ClassVar[int] = 1104
     WRONG_RUN_STATE: ClassVar[int] = 1105
     CAPACITY: ClassVar[int] = 1106
+    NOT_IN_CONTROL: ClassVar[int] = 1107
 
     create_error_message: ClassVar[Callable[..., Any]]
     """`error_message` of `messages.py` under the guide's name; that module sets it, since it imports this one."""

@@ -45,12 +45,13 @@ class MessageTypes:
     RUN_STATE: Final = "run_state"
     BREAKPOINTS: Final = "breakpoints"
     WATCHES: Final = "watches"
+    CONTROL: Final = "control"
     COMMAND: Final = "command"
     COMMAND_RESULT: Final = "command_result"
     WITHDRAW: Final = "withdraw"
 
 
-NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS, MessageTypes.WATCHES})
+NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS, MessageTypes.WATCHES, MessageTypes.CONTROL})
 """Control types that only clients are sent which name them among their capabilities."""
 
 ORDERED_CONTROL: Final = NEWER_CONTROL | {MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE}

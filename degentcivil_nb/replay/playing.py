@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, refusal
 from ..protocol.control_payloads import RunState
+from ..protocol.debugging import ControlWord
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import MessageTypes
 from ..server.simulation_websocket import SimulationWebSocket
+from ..simulation.lease import ControlLease
 from ..simulation.request import Reply, Request, over
 from .player import Player
 from .tape import Playhead, Tape, span
@@ -32,6 +34,7 @@ class PlayingLoop:
     _head: Playhead
     _tape: Tape
     _player: Player
+    _lease: ControlLease
     _server: SimulationWebSocket
     _commands: CommandTable
     _state: RunState
@@ -97,6 +100,9 @@ class PlayingLoop:
         log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
         self._enter(self._state.state, "silence")
 
+    def _tell_control(self, word: ControlWord) -> None:
+        self._server.publish(MessageTypes.CONTROL, word)
+
     def _later(self, delay_s: float, function: Callable[[], None]) -> None:
         self._loop.call_later(delay_s, function)
 
@@ -126,6 +132,8 @@ class PlayingLoop:
             declared, arguments = self._commands.check(command)
             if self._state.state in ("finished", "dead"):
                 raise over()
+            if (refused := self._lease.refusal(declared.spec, command.client)) is not None:
+                raise refused
         except WebSocketError as error:
             reply(refusal(error))
             return

@@ -20,6 +20,7 @@ from ..protocol.control_payloads import RunState
 from ..protocol.run_commands import run_commands
 from ..server.entrance.auth import WebSocketAuth
 from ..server.simulation_websocket import SimulationWebSocket
+from ..simulation.lease import ControlLease
 from ..simulation.request import Request
 from .commands import ReplayCommands
 from .player import Player
@@ -162,7 +163,12 @@ class Replay(ReplayCommands):
             run_id=None if manifest is None else manifest.run_id,
         )
         self._player = Player(self._tape, self._server, self._head, self._say_shortened, self._later)
-        self._commands.add(DeclaredCommand(self._player.breakpoints.set_breakpoints))
+        self._lease = ControlLease(
+            tell=self._tell_control, present=self._server.client_ids, later=self._later, clock=clock
+        )
+        shared = self._player.breakpoints.set_breakpoints, self._lease.take_control, self._lease.release_control
+        for declare in shared:
+            self._commands.add(DeclaredCommand(declare))
         logs.install_filters()
         for problem in self._tape.folder.problems:
             log.warning("%s: %s", self.path, problem)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long an answer is waited for: breakpoints are set at once, on a thread of the probe, and not at a checkpoint."""
+EVERYBODY: Final = "everybody"
 TOLD_S: Final = 2.0
 """How long the list that everybody is told may be on its way behind an answer."""
 
@@ -36,6 +37,7 @@ class Stop:
 
     `matched` is the row of the event that met the condition; `None` at a checkpoint, where none did, and where the
     store does not hold it. `tick` is where the run stands. `also` names the other breakpoints that were met.
+    `may_resume` is the name of the notebook that has control of the run, or "everybody".
     """
 
     reason: str
@@ -45,15 +47,17 @@ class Stop:
     character_id: str | None = None
     matched: int | None = None
     also: list[dict[str, Any]] = field(default_factory=list)
+    may_resume: str = EVERYBODY
 
     def __str__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
+        only = "" if self.may_resume == EVERYBODY else f"; {visible(self.may_resume)} may resume it"
         if self.breakpoint is None:
-            return f"stopped{at}: {visible(self.reason)}"
+            return f"stopped{at}: {visible(self.reason)}{only}"
         whose = "" if self.character_id is None else f" of {visible(self.character_id)}"
         row = "at the checkpoint" if self.matched is None else f"by row {self.matched}"
         more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
-        return f"stopped{at} by {self.breakpoint!r} ({visible(self.condition)}), met {row}{whose}{more}"
+        return f"stopped{at} by {self.breakpoint!r} ({visible(self.condition)}), met {row}{whose}{more}{only}"
 
     def __repr__(self) -> str:
         return f"<Stop: {self}>"

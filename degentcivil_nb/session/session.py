@@ -26,10 +26,12 @@ from ..recordings.save import restore_into
 from ..store.event_store import EventStore
 from .breakpoints import SessionBreakpoints
 from .commands import SessionCommands
+from .lease import SessionLease
 from .methods.breakpoints import BreakpointMethods
 from .methods.commands import CommandMethods
 from .methods.control import ControlMethods
 from .methods.events import EventMethods
+from .methods.lease import LeaseMethods
 from .methods.recording import RecordingMethods
 from .methods.seeing import SeeingMethods
 from .methods.traces import TraceMethods
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from ..widgets.panels import Panels
     from ..widgets.refresh import Refresher
 
+LEAVE_S: Final = 2.0
+"""How long closing waits for control to be given back."""
 SILENT_S: Final = 20.0
 """After so long without a message, a session reports silence: two pings of a server without heartbeats."""
 
@@ -50,6 +54,7 @@ logger = logging.getLogger("degentcivil_nb.session")
 
 class Session(
     ControlMethods,
+    LeaseMethods,
     BreakpointMethods,
     WatchMethods,
     CommandMethods,
@@ -122,6 +127,9 @@ class Session(
             self._commands, self._store, self._client.info, lambda: (self._client.run_state, self._client.tick)
         )
         self._watches = SessionWatches(self._commands, self._store, self._client.info)
+        self._lease = SessionLease(
+            self._commands, self._store, self._client.info, lambda: self._client.epoch, self._journal.note
+        )
         self._connections = 0
         self._closed = False
         self._status = SessionStatus(
@@ -173,6 +181,7 @@ class Session(
             return
         self._closed = True
         self._subscriptions.close()
+        self._leave_control()
         try:
             self._portal.call(self._client.close, timeout=5)
         except (TimeoutError, DegentCivilError) as error:
@@ -184,6 +193,15 @@ class Session(
             finally:
                 if "_refresher" in self.__dict__:
                     self._refresher.close()  # last, so that visible panels show that the session has ended
+
+    def _leave_control(self) -> None:
+        """Give control back, so that nobody has to wait until the holder is known to be gone."""
+        left = self._lease.leave() if self._client.state == "live" else None
+        if left is not None:
+            try:
+                left.result(LEAVE_S)
+            except (DegentCivilError, TimeoutError, RuntimeError) as error:
+                logger.info("control was not given back: %s; it ends by itself", error)
 
     def reconnect(self) -> None:
         """Try to connect now, without waiting for the next attempt. A session that is live stays as it is.
@@ -218,7 +236,7 @@ class Session(
         run = run_as_stored(self._store, self._client)
         live = self._client.state == "live"
         tone = tone_of_run(run.state) if live else "over" if self._closed else "bad"
-        stop = self._breakpoints.stopped() if live else None
+        stop = self.stopped() if live else None
         more = {
             "stands": None if stop is None or stop.breakpoint is None else str(stop),
             "breakpoints": len(self._store.breakpoints) or None,
@@ -235,6 +253,7 @@ class Session(
             "dialect": "" if client.dialect == "v1" else f"{client.dialect} dialect",
             "run": (run.state or "") + ("" if run.tick is None or not run.state else f" at tick {run.tick}"),
             "quiet": self._status.quiet(),
+            "control": "" if (control := self._lease.state).holder is None else str(control),
             "events": counted(len(self), "event"),
             "characters": counted(self._store.stats().characters, "character"),
             "gaps": counted(gaps, "gap") if (gaps := len(self.gaps())) else "",

@@ -19,7 +19,7 @@ from ..core.wakeup import Wakeup
 from ..protocol.breakpoints import BreakpointHit
 from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
-from ..protocol.control_payloads import RunState
+from ..protocol.control_payloads import ClientInfo, RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Links
 from ..protocol.run_commands import run_commands
@@ -49,6 +49,8 @@ _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=
 Hit = tuple[BreakpointHit, Receipt | None]
 """A match of a breakpoint, and the receipt of the message at which it matched."""
 
+Refusal = Callable[[CommandSpec, ClientInfo | None], WebSocketError | None]
+
 
 class Control:
     """The state of the run and its commands, which any thread may submit and the checkpoint executes.
@@ -76,6 +78,8 @@ class Control:
         """What the envelope of everything published now says: the model's own clock, and a command's handler."""
         self.judge: Callable[[int], None] = _nothing
         """Called with the tick when the simulation has come to a checkpoint; it may `stop`."""
+        self.refusal: Refusal = _refuse_nobody
+        """Says why a client may not run a command now; `None` if it may."""
         self._hits: dict[tuple[str, str], Hit] = {}  # the first match of each that was not stopped at yet
         self._model_clock = ModelClock()
         self._alive = alive
@@ -156,7 +160,7 @@ class Control:
         deadline = math.inf if seconds is None else self._clock() + seconds
         request = Request(id, declared, arguments, deadline, reply, command.client)
         with self._run.lock:
-            refused = self._impossible(declared)
+            refused = self._impossible(declared) or self.refusal(declared.spec, command.client)
             if refused is None:
                 if seconds is not None:
                     self._queue.limit(request, seconds)
@@ -379,6 +383,10 @@ class Control:
                 "checkpoint() was called on a running event loop and would block it: it does nothing, so the run "
                 "cannot be paused. Use `await probe.acheckpoint(tick)` there"
             )
+
+
+def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
+    """Let everybody run every command."""
 
 
 def _nothing(tick: int) -> None:

@@ -7,6 +7,7 @@ import logging
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,12 +20,13 @@ from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.control_payloads import RunState
-from ..protocol.messages import Links
+from ..protocol.messages import Links, MessageTypes
 from ..server.entrance.auth import WebSocketAuth
 from ..server.stream.publishing import Receipt
 from .barrier import Barrier
 from .breakpoints import Breakpoints
 from .control import Control
+from .lease import ControlLease
 from .methods.capturing import CapturingMethods
 from .methods.checkpoints import CheckpointMethods
 from .methods.commands import CommandMethods
@@ -156,7 +158,15 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
             later=self._later,
         )
         """What the notebooks watch."""
-        self.control.judge = self._judge
+        self.lease = ControlLease(
+            tell=partial(self._publish_control, MessageTypes.CONTROL),
+            present=lambda: self._server.client_ids(),  # noqa: PLW0108 — as above
+            later=self._later,
+        )
+        """Who alone may change the run, if anybody."""
+        self.control.judge, self.control.refusal = self._judge, self.lease.refusal
+        for word in (self.lease.take_control, self.lease.release_control):
+            self.control.commands.add(DeclaredCommand(word, anytime=True))
         self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))
         self.control.commands.add(DeclaredCommand(self.watches.set_watches, anytime=True))
         self._stream_commands = StreamCommands(self, self.control.answer, clock)

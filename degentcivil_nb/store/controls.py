@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
-from ..protocol.debugging import WatchRow
+from ..protocol.debugging import ControlWord, WatchRow
 from ..protocol.messages import MessageTypes
 from .schema import SECOND, Ints, timestamps
 
@@ -61,6 +62,10 @@ class Controls:
         """All there are, as the simulation said last."""
         self.watches: list[WatchRow] = []
         """All there are, as the simulation said last."""
+        self.control: tuple[ControlWord, str | None] = (ControlWord(None), None)
+        """Who may change the run, as the simulation said last, and the epoch in which it did."""
+        self.on_control: Callable[[ControlWord], None] = _nothing
+        """Called with each such word, on the writer's thread."""
         self.run_state_epoch: str | None = None
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """The commands that changed the run's state, and the states; the newest last."""
@@ -132,6 +137,10 @@ class Controls:
     def gap_rows(self) -> Ints:
         """Return the rows that gaps come before, in order."""
         return np.array([gap.row for gap in self.gaps], np.int64)
+
+
+def _nothing(word: ControlWord) -> None:
+    """Do nothing."""
 
 
 def _by_stream(time: int, first: int, received: int) -> int:

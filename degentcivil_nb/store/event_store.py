@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import RunState
-from ..protocol.debugging import WatchRow
+from ..protocol.debugging import ControlWord, WatchRow
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
@@ -93,6 +93,15 @@ class EventStore:
     def breakpoints(self) -> list[BreakpointRow]:
         """The breakpoints of all clients, as the simulation said last."""
         return self.parts.controls.breakpoints
+
+    def control_in(self, epoch: str | None) -> ControlWord:
+        """Return who may change the run of an epoch, as the simulation said last."""
+        word, said_in = self.parts.controls.control
+        return word if said_in == epoch else ControlWord(None)
+
+    def on_control(self, function: Callable[[ControlWord], None]) -> None:
+        """Call a function on the writer's thread whenever it is told who may change the run."""
+        self.parts.controls.on_control = function
 
     @property
     def watches(self) -> list[WatchRow]:

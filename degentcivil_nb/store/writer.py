@@ -13,7 +13,7 @@ from msgspec import Raw
 from ..protocol.breakpoints import BreakpointRows
 from ..protocol.codec import malformed
 from ..protocol.control_payloads import Gap, RunState, Snapshot
-from ..protocol.debugging import LISTS, WatchRows
+from ..protocol.debugging import LISTS, ControlWord, WatchRows
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
@@ -216,6 +216,8 @@ class StoreWriter:
                 controls.breakpoints = payload.breakpoints
             elif isinstance(payload, WatchRows):
                 controls.watches = payload.watches
+            elif isinstance(payload, ControlWord):
+                controls.control = (payload, epoch)
             elif isinstance(payload, RunState):
                 controls.note_run_state(payload, epoch)
                 if payload.tick is not None:
@@ -223,6 +225,8 @@ class StoreWriter:
                 if payload.head is not None:
                     controls.account(epoch, payload.head)
             self._publish()
+        if isinstance(payload, ControlWord):
+            controls.on_control(payload)
 
     # --- retention --------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...store.arguments import whole
 from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
 from ..commands import SessionCommands, Timeout, timeout_s
+from ..lease import SessionLease
 
 
 class BreakpointMethods:
@@ -12,6 +15,7 @@ class BreakpointMethods:
 
     _commands: SessionCommands
     _breakpoints: SessionBreakpoints
+    _lease: SessionLease
 
     def break_when(
         self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
@@ -61,8 +65,8 @@ class BreakpointMethods:
         -------
         Stop or None
             `reason`, `tick` (where it stands), and at a breakpoint `breakpoint` (its name), `condition`,
-            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint) and `also` (others
-            that were met). `None` while the run goes on.
+            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint) `also` (others
+            that were met) and `may_resume` (who has control). `None` while the run goes on.
 
         Examples
         --------
@@ -71,7 +75,8 @@ class BreakpointMethods:
         >>> session.stopped().breakpoint
         'run_until'
         """
-        return self._breakpoints.stopped()
+        stop = self._breakpoints.stopped()
+        return None if stop is None else replace(stop, may_resume=self._lease.may_change)
 
     def run_until(self, condition: str | None = None, *, tick: int | None = None, timeout: Timeout = None) -> Stop:
         """Let the run go on until a condition is met, or until a tick, and stop there.

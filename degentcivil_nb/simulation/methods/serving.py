@@ -14,6 +14,7 @@ from ...server.stream.history import History
 from ...server.stream.publishing import Receipt
 from ..breakpoints import Breakpoints
 from ..control import Control
+from ..lease import ControlLease
 from ..watches import Watches
 from .publishing import PublishingMethods
 
@@ -29,6 +30,7 @@ class ServingMethods(PublishingMethods):
     control: Control
     breakpoints: Breakpoints
     watches: Watches
+    lease: ControlLease
     _server: SimulationWebSocket
     _portal: Portal
     _replacing: asyncio.Lock
@@ -192,6 +194,7 @@ class ServingMethods(PublishingMethods):
             for declared in (self.breakpoints, self.watches):
                 if declared.rows():
                     declared.tell()
+            self.lease.tell()
 
     def stats(self) -> dict[str, float | None]:
         """Count what was told, and what became of it.
