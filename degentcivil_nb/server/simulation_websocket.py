@@ -238,6 +238,11 @@ class SimulationWebSocket:
         """List the clients that are connected and said who they are; on the server's loop."""
         return {peer.client.id for peer in self._peers.values() if peer.client is not None}
 
+    def debuggers(self) -> int:
+        """Count the clients that may run every command; from any thread."""
+        peers = list(self._peers.values())
+        return sum(isinstance(peer, V1Peer) and peer.role == "debugger" for peer in peers)
+
     def offer_commands(self) -> None:
         """Send every client the current list of commands; on the server's loop."""
         for peer in self._peers.values():

@@ -80,6 +80,8 @@ class Control:
         """Called with the tick when the simulation has come to a checkpoint; it may `stop`."""
         self.refusal: Refusal = _refuse_nobody
         """Says why a client may not run a command now; `None` if it may."""
+        self.abandoned: Callable[[int | None], bool] = _never
+        """Asked each second while the run is paused, with its tick: whether it is to go on because nobody is there."""
         self._hits: dict[tuple[str, str], Hit] = {}  # the first match of each that was not stopped at yet
         self._model_clock = ModelClock()
         self._alive = alive
@@ -368,7 +370,10 @@ class Control:
         if self._run.word != "paused":
             return self._pace.remaining()
         if self._alive():
-            return _LOOK_S
+            if not self.abandoned(self._run.reached):
+                return _LOOK_S
+            self._run.change("running", "abandoned")
+            return 0
         log.warning("the server ended while the run was paused: the run continues, since nobody could resume it")
         self._run.change("running", "abandoned")
         return 0
@@ -383,6 +388,11 @@ class Control:
                 "checkpoint() was called on a running event loop and would block it: it does nothing, so the run "
                 "cannot be paused. Use `await probe.acheckpoint(tick)` there"
             )
+
+
+def _never(tick: int | None) -> bool:
+    """Wait for ever."""
+    return False
 
 
 def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:

@@ -26,6 +26,7 @@ from ..server.stream.publishing import Receipt
 from .barrier import Barrier
 from .breakpoints import Breakpoints
 from .control import Control
+from .desertion import ABANDONED_S, Desertion
 from .lease import ControlLease
 from .methods.capturing import CapturingMethods
 from .methods.checkpoints import CheckpointMethods
@@ -71,6 +72,9 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         What the probe is called in this process. It closes the probe that had the name, so a cell can be run again.
     history : int
         How many messages the server keeps for those who connect or come back, 64 MB of them at most.
+    abandoned_s : float or timedelta, optional
+        How long a paused run waits, in seconds, once its last debugger is gone; then it goes on. It says so beforehand
+        and afterwards, in the log and in the stream. `None`: for ever.
     clock : callable
         Gives the time in seconds since 1970.
 
@@ -122,6 +126,7 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         metrics_port: int | None = None,
         name: str | None = None,
         history: int = 100_000,
+        abandoned_s: float | None = ABANDONED_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
@@ -164,6 +169,11 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
             later=self._later,
         )
         """Who alone may change the run, if anybody."""
+        self.control.abandoned = Desertion(
+            debuggers=lambda: self._server.debuggers(),  # noqa: PLW0108 — as above
+            say=self._say_aloud,
+            after_s=None if abandoned_s is None else positive_number("abandoned_s", abandoned_s, "seconds"),
+        ).is_over
         self.control.judge, self.control.refusal = self._judge, self.lease.refusal
         for word in (self.lease.take_control, self.lease.release_control):
             self.control.commands.add(DeclaredCommand(word, anytime=True))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ...core.portal import Portal
 from ...protocol.control_payloads import SnapshotCharacter
+from ...protocol.messages import MessageTypes
 from ...server.simulation_websocket import SimulationWebSocket
 from ...server.stream.history import History
 from ...server.stream.publishing import Receipt
@@ -156,6 +157,11 @@ class ServingMethods(PublishingMethods):
         """Judge a checkpoint, before the run stops there."""
         self.breakpoints.checkpoint(tick)
         self.watches.checkpoint(tick)
+
+    def _say_aloud(self, text: str) -> None:
+        """Say what happens to the run by itself, in the simulation's log and in the stream."""
+        log.warning("%s", text)
+        self._server.publish(MessageTypes.LOG, {"text": text, "breakpoint": None}, self.control.reached)
 
     def _characters_now(self) -> list[SnapshotCharacter]:
         try:

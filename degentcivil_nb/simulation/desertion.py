@@ -1,0 +1,55 @@
+"""A paused run whose last debugger is gone: it goes on by itself after a while, and says so before and after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+ABANDONED_S: Final = 60.0
+"""How long a paused run waits for a debugger to come back."""
+
+
+class Desertion:
+    """The time since the last debugger of a paused run was there; asked about once a second while the run is paused.
+
+    `debuggers()` counts those that are connected. `say(text)` tells what will happen and what did. With `after_s` as
+    `None` the run waits for ever. A run that no debugger has seen yet waits for its first one.
+    """
+
+    def __init__(
+        self,
+        *,
+        debuggers: Callable[[], int],
+        say: Callable[[str], None],
+        after_s: float | None = ABANDONED_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._debuggers = debuggers
+        self._say = say
+        self._after_s = after_s
+        self._clock = clock
+        self._seen = False
+        self._gone_at: float | None = None
+
+    def is_over(self, tick: int | None) -> bool:
+        """Say whether a run that is paused at a tick has been left alone for so long that it is to go on."""
+        if self._after_s is None:
+            return False
+        if self._debuggers():
+            self._seen, self._gone_at = True, None
+            return False
+        if not self._seen:
+            return False
+        now = self._clock()
+        if self._gone_at is None:
+            self._gone_at = now
+            self._say(
+                f"the last debugger is gone while the run is paused at tick {tick}: "
+                f"it goes on by itself in {self._after_s:g} s, unless one comes back"
+            )
+        if now - self._gone_at < self._after_s:
+            return False
+        self._gone_at = None
+        self._say(f"no debugger came back in {self._after_s:g} s: the run goes on from tick {tick}")
+        return True
