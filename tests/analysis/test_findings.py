@@ -70,6 +70,13 @@ def test_a_state_that_nobody_leaves_is_no_place_to_be_stuck() -> None:
     assert healthy.findings("stuck").empty
 
 
+def test_in_a_town_that_came_to_rest_nobody_is_stuck() -> None:
+    """Models converge: when all stand still, none does it far longer than the others."""
+    rest = lives(a=to_and_fro(60), b=to_and_fro(50), c=to_and_fro(55), d=[*to_and_fro(400)][390:])
+    assert lives(a=to_and_fro(400), b=to_and_fro(50)).findings("stuck")["character_id"].to_list() == ["b"]
+    assert rest.findings("stuck").empty
+
+
 def test_what_is_over_says_until_when() -> None:
     run = lives(a=to_and_fro(400), b=[*to_and_fro(50), *to_and_fro(400, start=200)])
     stuck = run.findings("stuck").iloc[0]

@@ -156,6 +156,21 @@ class Evidence:
         )
         return table[known | is_open].reset_index(drop=True)
 
+    def goes_on_without(self, character_id: str, moment: float) -> bool:
+        """Whether at least a third of the other characters changed state or place after a moment.
+
+        In a town that came to rest as a whole, such as a model that converged, nobody is stuck.
+        """
+        last = self._last_changes
+        others = len(last) - (character_id in last.index)
+        changed = int((last > moment).sum()) - int(last.get(character_id, -1.0) > moment)
+        return others == 0 or changed >= AT_LEAST * others
+
+    @cached_property
+    def _last_changes(self) -> pd.Series:
+        stays = self.stays[~self.stays["character_id"].isin(self.gone)]
+        return stays.groupby("character_id", sort=False)["start"].max()
+
     def found(
         self,
         kind: str,
@@ -190,6 +205,8 @@ class Evidence:
         return f"{length:,.0f} ticks" if self.has_ticks else f"{length:,.3g} s"
 
 
+AT_LEAST: Final = 1 / 3
+"""In a town in which fewer of the others change any more, it is the town that rests."""
 RESTART: Final = 1
 """Ticks that the counter must fall back by more than, before it counts as restarted: threads may tell a tick late."""
 

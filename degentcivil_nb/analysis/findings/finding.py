@@ -72,3 +72,22 @@ def finding_table(findings: Iterable[Finding]) -> pd.DataFrame:
         },
         columns=list(COLUMNS),
     )
+
+
+CROWD: Final = 10
+"""Where more characters than this, and more than a tenth of all, show the same, it is told once."""
+
+
+def told_once(findings: Iterable[Finding], characters: int, what: str) -> list[Finding]:
+    """Join findings that more characters share than a person would read; `what` says what they share."""
+    found = list(findings)
+    whose = list(dict.fromkeys(one.character_id for one in found if one.character_id is not None))
+    if len(whose) <= max(CROWD, characters / 10):
+        return found
+    first = min(found, key=lambda one: one.since)
+    goes_on = any(one.until is None for one in found)
+    until = None if goes_on else max(one.until or 0 for one in found)
+    rows = list(dict.fromkeys(row for one in found for row in one.rows))
+    names = ", ".join(str(name) for name in whose[:5])
+    text = f"{len(whose):,} of {characters:,} characters {what}: {names} …"
+    return [replace(first, severity="info", character_id=None, until=until, rows=rows, text=text)]

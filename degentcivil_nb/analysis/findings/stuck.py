@@ -58,11 +58,17 @@ def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay
     """List the stays in a state that are far too long, and of characters without one, those in a place."""
     in_states = merged(evidence.stays, "state")
     found = [
-        _told(evidence, in_states, at, "state", limit) for at, limit in _too_long(in_states, "state", least, factor)
+        _told(evidence, in_states, at, "state", limit)
+        for at, limit in _too_long(in_states, "state", least, factor)
+        if _alone(evidence, in_states, at, limit)
     ]
     known = {stay.finding.character_id for stay in found}
     in_places = merged(evidence.stays.dropna(subset=["location"]), "location")
-    places = list(_too_long(in_places, None, least, factor))
+    places = [
+        found
+        for found in _too_long(in_places, None, least, factor)
+        if _alone(evidence, in_places, found.at, found.limit)
+    ]
     crowd = max(1.0, CROWD * in_places["character_id"].nunique())
     if len({in_places["character_id"].iat[at] for at, _ in places}) > crowd:
         return found
@@ -109,6 +115,12 @@ def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) 
             found = Outlier(found.at, max(found.limit, usual(lengths[others & (who == who[found.at])])))
         if lengths[found.at] > more * factor * found.limit:
             yield found
+
+
+def _alone(evidence: Evidence, stays: pd.DataFrame, at: int, limit: float) -> bool:
+    """Whether others went on while this stay lasted."""
+    stay = stays.iloc[at]
+    return not stay["open"] or evidence.goes_on_without(str(stay["character_id"]), float(stay["start"]) + limit)
 
 
 def _comes_back(others: Mask, who: npt.NDArray[np.object_], mine: str, *, own: bool) -> bool:
