@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .evidence import Evidence
-from .finding import Finding
+from .finding import Finding, told_once
 from .statistics import OVER, outliers, usual
 from .stuck import SLOW
 
@@ -56,8 +56,8 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
             found.append((at, limit))
     if len({who[at] for at, _ in found}) > max(1.0, CROWD * len(set(who))):
         return
-    for at, limit in found:
-        yield _told(evidence, table.iloc[at], limit)
+    told = [_told(evidence, table.iloc[at], limit) for at, limit in found]
+    yield from told_once(told, len(set(who)), "are silent for far longer than is usual")
 
 
 def _waits(evidence: Evidence, silence: pd.Series) -> bool:

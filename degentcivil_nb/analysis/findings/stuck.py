@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .evidence import SECOND, Evidence, Mask, nanoseconds
-from .finding import Finding
+from .finding import Finding, told_once
 from .statistics import OVER, Outlier, outliers, usual
 
 KIND: Final = "stuck"
@@ -30,9 +30,10 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
         How many times as long as a usual long stay in that state (the 95 % quantile) a stay must be. For stays that are
         over, both are twice as much.
     """
-    for stay in long_stays(evidence, least, factor):
-        if not stay.waiting:
-            yield stay.finding
+    found = [stay.finding for stay in long_stays(evidence, least, factor) if not stay.waiting]
+    yield from told_once(
+        found, evidence.stays["character_id"].nunique(), "stay far longer than is usual where they are"
+    )
 
 
 def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iterator[Finding]:
@@ -41,9 +42,8 @@ def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 
     That is known of a stay that a call explains by its latency. Of a stay that goes on it is derived: other stays in
     that state nearly always have a call of the character in them, and this one has none yet.
     """
-    for stay in long_stays(evidence, least, factor):
-        if stay.waiting:
-            yield stay.finding
+    found = [stay.finding for stay in long_stays(evidence, least, factor) if stay.waiting]
+    yield from told_once(found, evidence.stays["character_id"].nunique(), "wait for the model")
 
 
 class LongStay:
@@ -118,8 +118,11 @@ def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) 
 
 
 def _alone(evidence: Evidence, stays: pd.DataFrame, at: int, limit: float) -> bool:
-    """Whether others went on while this stay lasted."""
+    """Whether others went on while this stay lasted, and the character itself ever did anything else."""
     stay = stays.iloc[at]
+    only = int((stays["character_id"].to_numpy(object) == stay["character_id"]).sum()) == 1
+    if only and stay["start"] <= evidence.moments[0] + 1 and int(stay["since"]) >= int(evidence.times[0]):
+        return False  # such as an agent that nothing ever reaches; one of a snapshot has come to stand somewhere
     return not stay["open"] or evidence.goes_on_without(str(stay["character_id"]), float(stay["start"]) + limit)
 
 
