@@ -51,7 +51,9 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
         mine = done & (who == who[at])
         mine[at] = False
         limit = max(limit, usual(lengths[mine])) if mine.any() else limit
-        rests = not done[at] and not evidence.goes_on_without(who[at], float(table["moment"].iloc[at]) + limit)
+        rests = not done[at] and not evidence.goes_on_without(
+            who[at], float(table["moment"].iloc[at]) + lengths[at] / 2
+        )
         if lengths[at] > more * factor * limit and not rests and not _waits(evidence, table.iloc[at]):
             found.append((at, limit))
     if len({who[at] for at, _ in found}) > max(1.0, CROWD * len(set(who))):

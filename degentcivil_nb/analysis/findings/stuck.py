@@ -60,15 +60,11 @@ def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay
     found = [
         _told(evidence, in_states, at, "state", limit)
         for at, limit in _too_long(in_states, "state", least, factor)
-        if _alone(evidence, in_states, at, limit)
+        if _alone(evidence, in_states, at)
     ]
     known = {stay.finding.character_id for stay in found}
     in_places = merged(evidence.stays.dropna(subset=["location"]), "location")
-    places = [
-        found
-        for found in _too_long(in_places, None, least, factor)
-        if _alone(evidence, in_places, found.at, found.limit)
-    ]
+    places = [found for found in _too_long(in_places, None, least, factor) if _alone(evidence, in_places, found.at)]
     crowd = max(1.0, CROWD * in_places["character_id"].nunique())
     if len({in_places["character_id"].iat[at] for at, _ in places}) > crowd:
         return found
@@ -117,13 +113,15 @@ def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) 
             yield found
 
 
-def _alone(evidence: Evidence, stays: pd.DataFrame, at: int, limit: float) -> bool:
+def _alone(evidence: Evidence, stays: pd.DataFrame, at: int) -> bool:
     """Whether others went on while this stay lasted, and the character itself ever did anything else."""
     stay = stays.iloc[at]
     only = int((stays["character_id"].to_numpy(object) == stay["character_id"]).sum()) == 1
     if only and stay["start"] <= evidence.moments[0] + 1 and int(stay["since"]) >= int(evidence.times[0]):
         return False  # such as an agent that nothing ever reaches; one of a snapshot has come to stand somewhere
-    return not stay["open"] or evidence.goes_on_without(str(stay["character_id"]), float(stay["start"]) + limit)
+    return not stay["open"] or evidence.goes_on_without(
+        str(stay["character_id"]), float(stay["start"]) + float(stay["length"]) / 2
+    )
 
 
 def _comes_back(others: Mask, who: npt.NDArray[np.object_], mine: str, *, own: bool) -> bool:
