@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from .methods.causes import CauseQuestions
 from .methods.findings import FindingQuestions
 from .methods.society import SocietyQuestions
 from .methods.stops import StopQuestions
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 
-class Reader(FindingQuestions, SocietyQuestions, StopQuestions):
+class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
     """The questions about a run, answered by one store; every returned frame belongs to the caller."""
 
     _store: RunStore

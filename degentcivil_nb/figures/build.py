@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+from . import chains as figure_chains
 from . import llm_calls as figure_llm
 from . import over_time as figure_specs
 from . import series as figure_series
@@ -17,6 +19,11 @@ from .parts import Spec
 def figure_of(spec: Spec) -> go.Figure:
     """Convert a figure's plain data to a plotly figure."""
     return go.Figure(spec)
+
+
+def chain(table: pd.DataFrame, parents: Sequence[int | None], direction: str) -> go.Figure:
+    """Draw a chain of causes or effects; `parents` are the places in the table of what each is linked to."""
+    return figure_of(figure_chains.chain(table, parents, direction))
 
 
 def rates(counts: pd.DataFrame, *, every: Any = None, gaps: pd.DataFrame | None = None) -> go.Figure:

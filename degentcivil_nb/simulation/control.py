@@ -351,7 +351,7 @@ class Control:
         token = _inside.set(True)
         self._running = request
         links = self.links
-        self.links = (links or Links())._replace(intervention={"command_id": request.id})
+        self.links = (links or Links())._replace(intervention=_intervention(request))
         try:
             yield
         finally:
@@ -401,3 +401,10 @@ def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
 
 def _nothing(tick: int) -> None:
     """Judge nothing."""
+
+
+def _intervention(request: Request) -> dict[str, Any]:
+    """Say who changes the run, and by which command."""
+    if request.client is None:
+        return {"command_id": request.id}
+    return {"client": {"id": request.client.id, "name": request.client.name}, "command_id": request.id}

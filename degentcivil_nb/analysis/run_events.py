@@ -1,0 +1,118 @@
+"""Events as causes and effects see them: what they are linked to, what they say, and in a line what they are."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+
+from ..protocol.json_text import encode
+from ..protocol.messages import MessageTypes
+
+
+class RunEvent(NamedTuple):
+    row: int
+    event_id: str | None
+    causes: list[str]
+    intervention: dict[str, Any] | None
+    type: str
+    character_id: str | None
+    tick: int | None
+    time: pd.Timestamp
+    payload: Any
+
+
+COLUMNS: Final = ("event_id", "cause", "intervention", "type", "character_id", "tick", "time", "payload")
+
+
+def read_event(event: dict[str, Any]) -> RunEvent:
+    known: dict[str, Any] = {name: None if _is_na(event[name]) else event[name] for name in (*COLUMNS[:-1],)}
+    cause, tick = known["cause"], known["tick"]
+    return RunEvent(
+        event["row"],
+        known["event_id"],
+        [cause] if isinstance(cause, str) else list(cause or ()),
+        known["intervention"],
+        str(known["type"]),
+        known["character_id"],
+        None if tick is None else int(tick),
+        known["time"],
+        event["payload"],
+    )
+
+
+def _is_na(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def evidence_of(event: RunEvent) -> list[str]:
+    said = (
+        event.payload.get("evidence") if event.type == MessageTypes.THOUGHT and isinstance(event.payload, dict) else ()
+    )
+    return [str(one) for one in said if isinstance(one, (str, int))] if isinstance(said, list) else []
+
+
+def is_answered(call: RunEvent) -> bool:
+    payload = call.payload if isinstance(call.payload, dict) else {}
+    return payload.get("response") is not None and not payload.get("error")
+
+
+def said_text(event: RunEvent) -> str:
+    payload = event.payload if isinstance(event.payload, dict) else {}
+    return all_text(payload.get("content") if event.type == MessageTypes.CHAT_MESSAGE else payload.get("text")).strip()
+
+
+def reaches(event: RunEvent, character_id: str | None) -> bool:
+    """Return whether a character can know of a message or a thought."""
+    if character_id is None or event.character_id == character_id:
+        return True
+    receivers = event.payload.get("receivers") if isinstance(event.payload, dict) else None
+    return (
+        event.type == MessageTypes.CHAT_MESSAGE and isinstance(receivers, list) and character_id in map(str, receivers)
+    )
+
+
+def all_text(value: Any) -> str:
+    """Return all text of a value: of a prompt that is a list of messages, that of its messages."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return "\n".join(map(all_text, value.values()))
+    if isinstance(value, list):
+        return "\n".join(map(all_text, value))
+    return "" if value is None else str(value)
+
+
+def described(type: str, character_id: str | None, payload: Any) -> str:
+    """Say in a line what an event is."""
+    data = payload if isinstance(payload, dict) else {}
+    who = character_id or "somebody"
+    match type:
+        case MessageTypes.STATE_CHANGE:
+            place = f" at {_short(data['location'])}" if data.get("location") else ""
+            return f"{who} is in {_short(data.get('new_state'))}{place}"
+        case MessageTypes.LLM_CALL:
+            failed = f", failed: {_short(data['error'])}" if data.get("error") else ""
+            return f"{who} asks ({_short(data.get('prompt_type'))}): {_short(data.get('response'))}{failed}"
+        case MessageTypes.CHAT_MESSAGE:
+            receivers = data.get("receivers")
+            to = f" to {', '.join(map(_short, receivers[:3]))}" if isinstance(receivers, list) and receivers else ""
+            return f"{who} says{to}: {_short(data.get('content'))}"
+        case MessageTypes.THOUGHT:
+            return f"{who} thinks ({_short(data.get('kind'))}): {_short(data.get('text'))}"
+        case MessageTypes.TOOL_CALL:
+            return f"{who} uses {_short(data.get('name'))}: {_short(data.get('result'))}"
+        case MessageTypes.EVENT_NOTIFICATION:
+            return f"{_short(data.get('event_type'))}: {_short(data.get('data'))}"
+        case MessageTypes.ERROR:
+            return f"error {_short(data.get('code'))}: {_short(data.get('message'))}"
+        case MessageTypes.CHARACTER_UPDATE:
+            told = {key: value for key, value in data.items() if key != "character_id"}
+            return f"{who}: {_short(told)}"
+    return f"{_short(type)}: {_short(payload)}"
+
+
+def _short(value: Any, most: int = 100) -> str:
+    text = value if isinstance(value, str) else "nothing" if value is None else encode(value).decode()
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
