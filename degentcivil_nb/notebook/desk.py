@@ -24,8 +24,8 @@ _TICK: Final = re.compile(r"tick\s+(\d+)")
 class Desk:
     """Where the lines of one notebook are carried out, about one session at a time.
 
-    That is the one that `%dc connect` or `%dc use` named last while it is open, and otherwise the one opened last in
-    this process. `variables` are the notebook's own, `say` prints.
+    That is the one that `%dc connect` or `%dc use` named last, else the one in the variable `session`, else the one
+    opened last in this process; a closed one is none. `variables` are the notebook's own, `say` prints.
     """
 
     def __init__(self, variables: MutableMapping[str, Any], say: Callable[[str], object] = print) -> None:
@@ -44,7 +44,8 @@ class Desk:
         held = self.sessions()
         if not held:
             raise ValueError("there is no session yet: `%dc connect URL` opens one, and so does dc.connect(URL)")
-        return self._chosen if self._chosen in held and self._chosen is not None else held[0]
+        wanted = (self._chosen, self.variables.get("session"), held[0])
+        return next(one for one in wanted if isinstance(one, Session) and one in held)
 
     def choose(self, session: Session) -> Session:
         """Have the next lines be about a session."""

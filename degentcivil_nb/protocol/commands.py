@@ -30,6 +30,10 @@ def allows(role: str, required: str) -> bool:
     return role in ROLES and (required not in ROLES or ROLES.index(role) >= ROLES.index(required))
 
 
+OFFERED_BY: Final = {"inspect": "inspector", "set_attribute": "attributes", "ask": "asker"}
+"""Commands that a simulation offers with a word of the probe."""
+
+
 class DeclaredCommand:
     """A function declared as a command: its name, the role that may run it, and its arguments."""
 
@@ -145,10 +149,12 @@ def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
     """Return the error for an unknown command name, with a similar name or the list of commands."""
     names = sorted(known)
     there = f"there are {', '.join(names)}" if names else "this server offers none"
-    hint = did_you_mean(name, names)
+    text = f"there is no command {name[:80]!r}{did_you_mean(name, names) or '; ' + there}"
+    if name in OFFERED_BY:
+        text = f"this run does not offer {name!r}: in a simulation, a function under @probe.{OFFERED_BY[name]} does"
     return WebSocketError(
         WebSocketError.UNKNOWN_COMMAND,
-        f"there is no command {name[:80]!r}{hint or '; ' + there}",
+        text,
         details={"name": name[:80], "commands": names},
     )
 

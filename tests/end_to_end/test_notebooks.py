@@ -86,6 +86,30 @@ def test_the_notebook_of_recordings_survives_its_crash_and_leaves_no_thread(tmp_
     assert printed(notebook.cells[-1]) == "left: []\n"
 
 
+def test_the_notebook_of_debugging_finds_mends_and_proves_and_leaves_no_thread(tmp_path: Path) -> None:
+    left = 'print("left:", [t.name for t in threading.enumerate() if t.name.startswith("degentcivil")])'
+    notebook = execute(ROOT / "notebooks" / "02_debugging.ipynb", tmp_path, left)
+    cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+    warned = [name for name, cell in cells.items() if any(o.get("name") == "stderr" for o in cell.outputs)]
+    assert warned == []
+
+    def shown(name: str) -> str:
+        return str(cells[name].outputs[-1].data["text/plain"])
+
+    assert "by 'stuck' (stuck(12)), met at the checkpoint of omar" in shown("find")
+    assert "I wait for the oven. mia has it.' (the same before and after)" in shown("ask")
+    assert "'state': 'WAIT'" in shown("holder")
+    assert "'has_oven': True" in shown("holder")
+    matched = int(shown("matches").splitlines()[-1].split()[0])
+    assert f"met by row {matched} of mia" in shown("replay")
+    assert 'answered: {"loaves":' in printed(cells["calls"])
+    assert "by 'run_until' (tick >= " in shown("go-on")
+    assert re.fullmatch(r"[1-9]\d* answers were cut short since, and 0 bakers were stuck\n", printed(cells["proof"]))
+    assert re.fullmatch(r"stuck: 0  malformed: [1-9]\d*\n", printed(cells["compare"]))
+    assert "they part after" in shown("compare")
+    assert printed(notebook.cells[-1]) == "left: []\n"
+
+
 def test_the_readmes_tour_runs() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     namespace: dict[str, object] = {}

@@ -141,14 +141,19 @@ def test_a_fault_of_the_package_is_no_mistake_of_the_user(
     assert "Traceback" in capsys.readouterr().out
 
 
-def test_the_newest_session_is_meant_unless_another_was_chosen(server: dc.LocalServer) -> None:
+def test_a_chosen_session_is_meant_then_the_variable_then_the_newest(server: dc.LocalServer) -> None:
     desk = Desk({"session": "something else"})
     with dc.connect(server, name="first") as first, dc.connect(server, name="second") as second:
         assert desk.session is second
-        assert desk.run("use first") is first
+        desk.variables["session"] = first
+        assert desk.session is first
+        assert desk.run("use second") is second
+        assert desk.session is second
+        second.close()
         assert desk.session is first
         first.close()
-        assert desk.session is second
+        with pytest.raises(ValueError, match="no session"):
+            desk.run("pause")
 
 
 def test_help_lists_all_words_and_the_towns_own_commands(desk: Desk, said: list[str]) -> None:
