@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..core.names import nearest
 from ..expressions.conditions import compile_condition
-from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown
+from ..expressions.parser import TOTALS
+from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown, warn_user
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunStore
@@ -34,5 +36,17 @@ def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
         warn_unknown("column or key of a payload", sorted(missing), known | keys)
 
 
+def warn_misspelt(store: RunStore, condition: str) -> None:
+    """Warn of names in a breakpoint's condition that are nearly a known one; any other may yet come."""
+    known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
+    missing = sorted(compile_condition(condition).names - known)
+    keys = known | store.payload_keys(SCANNED) if missing else known
+    for name in missing:
+        if name not in keys and (meant := nearest(name, keys, NEARLY)) is not None:
+            warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
+
+
+NEARLY: Final = 0.8
+"""How similar a name must be for a slip: `mony` and `money` are, `money` and `mood` are not."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""

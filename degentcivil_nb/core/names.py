@@ -10,11 +10,11 @@ MOST_COMPARED: Final = 5_000
 """How many known names are compared at most: more would take over 50 ms."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to another, or `None` if none is similar."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that is most similar to another, or `None` if none is similar enough (1: the same)."""
     near = [word for word in known if abs(len(word) - len(name)) <= max(3, len(name) // 2)]
     folded = {word.casefold(): word for word in reversed(near[:MOST_COMPARED])}
-    found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    found = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 

@@ -106,7 +106,7 @@ def test_the_notebook_of_debugging_finds_mends_and_proves_and_leaves_no_thread(t
     assert "by 'run_until' (tick >= " in shown("go-on")
     assert re.fullmatch(r"[1-9]\d* answers were cut short since, and 0 bakers were stuck\n", printed(cells["proof"]))
     assert re.fullmatch(r"stuck: 0  malformed: [1-9]\d*\n", printed(cells["compare"]))
-    assert "they part after" in shown("compare")
+    assert "they differ after" in shown("compare")
     assert printed(notebook.cells[-1]) == "left: []\n"
 
 

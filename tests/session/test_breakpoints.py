@@ -209,3 +209,19 @@ def test_more_breakpoints_than_there_may_be_are_refused(session: Session) -> Non
                     {"breakpoints": [{"name": f"{one}-{n}", "condition": "money > 3"} for n in range(90)]},
                 )
     assert stop_of(session).tick == 0
+
+
+def test_a_name_that_is_nearly_a_known_one_is_warned_of_and_a_new_one_is_not(session: Session) -> None:
+    session.run_until(tick=3)
+    with pytest.warns(UserWarning, match="'mony' was seen so far; did you mean 'money'"):
+        point = session.break_when("mony > 3")
+    assert point.verified
+    with pytest.warns(UserWarning, match="did you mean 'money'"):
+        session.matches("mony > 3")
+    session.break_when("karma > 3 or total_cost > 5 or stuck(100)")
+
+
+def test_a_tick_that_is_past_is_refused(session: Session) -> None:
+    session.run_until(tick=3)
+    with pytest.raises(ValueError, match="at tick 3 already"):
+        session.run_until(tick=3)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ...store.interfaces import RunStore
 from ..stops import breakpoint_table, matching_rows, stop_table
+from ..unknown_names import warn_misspelt
 
 
 class StopQuestions:
@@ -66,6 +67,11 @@ class StopQuestions:
         ValueError
             For a mistake in the condition, at which it points.
 
+        Warns
+        -----
+        UserWarning
+            If the condition has a name that was never seen, and is nearly one that was.
+
         Examples
         --------
         >>> moved = session.matches("entered('MOVE')")
@@ -73,5 +79,6 @@ class StopQuestions:
         True
         """
         rows = matching_rows(self._store, condition)
+        warn_misspelt(self._store, condition)
         frame = self._store.events()
         return frame.loc[frame.index.isin(rows)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...analysis.unknown_names import warn_misspelt
 from ...store.arguments import whole
+from ...store.event_store import EventStore
 from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
 from ..commands import SessionCommands, Timeout, timeout_s
 from ..lease import SessionLease
@@ -16,6 +18,7 @@ class BreakpointMethods:
     _commands: SessionCommands
     _breakpoints: SessionBreakpoints
     _lease: SessionLease
+    _store: EventStore
 
     def break_when(
         self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
@@ -49,6 +52,11 @@ class BreakpointMethods:
         CommandError
             Where the server takes no breakpoints.
 
+        Warns
+        -----
+        UserWarning
+            If the condition has a name that was never seen, and is nearly one that was.
+
         Examples
         --------
         >>> rich = session.break_when("money >= 1_000_000", name="rich")
@@ -56,7 +64,9 @@ class BreakpointMethods:
         <Breakpoint 'rich': money >= 1_000_000 (0 hits)>
         >>> rich.remove()
         """
-        return self._breakpoints.add(condition, hits=whole(hits, "`hits`"), log=log, once=once, name=name)
+        point = self._breakpoints.add(condition, hits=whole(hits, "`hits`"), log=log, once=once, name=name)
+        warn_misspelt(self._store, condition)
+        return point
 
     def stopped(self) -> Stop | None:
         """Say why the run stands.
@@ -102,7 +112,7 @@ class BreakpointMethods:
         TimeoutError
             When the time is over. The run goes on.
         ValueError
-            For a mistake in the condition, at which it points.
+            For a mistake in the condition, at which it points, and for a tick that the run has reached already.
 
         Examples
         --------
@@ -111,10 +121,21 @@ class BreakpointMethods:
         """
         if (condition is None) == (tick is None):
             raise ValueError("give either a condition or a tick to run until")
-        wanted = condition if condition is not None else f"tick >= {whole(tick, '`tick`', least=0)}"
+        if condition is not None:
+            wanted = condition
+            warn_misspelt(self._store, condition)
+        else:
+            wanted = f"tick >= {self._ahead(whole(tick, '`tick`', least=0))}"
         return self._breakpoints.run_until(
             wanted,
             at_checkpoint=tick is not None,
             resume=lambda: self._commands.resume(None),
             timeout=timeout_s(timeout),
         )
+
+    def _ahead(self, tick: int) -> int:
+        """Return a tick that is still to come."""
+        now = self._store.tick
+        if now is not None and tick <= now:
+            raise ValueError(f"the run is at tick {now} already; a replay goes back with command('seek', tick={tick})")
+        return tick
