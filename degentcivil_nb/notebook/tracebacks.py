@@ -44,7 +44,8 @@ def shorten(shell: Any) -> None:
 
     @wraps(original)
     def structured_traceback(etype: Any, evalue: Any = None, etb: Any = None, *more: Any, **options: Any) -> list[str]:
-        users = users_part(evalue, etb) if shows.mode != WHOLE else None
+        chained = not isinstance(etb, TracebackType)
+        users = None if chained or shows.mode == WHOLE else users_part(evalue, etb)
         if users is None:
             return original(etype, evalue, etb, *more, **options)
         before = evalue.__cause__, evalue.__suppress_context__
