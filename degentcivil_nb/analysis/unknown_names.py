@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..core.names import nearest
 from ..expressions.conditions import compile_condition
 from ..expressions.parser import TOTALS
-from ..store.unknown import STANDARD_KEYS, STANDARD_TYPES, warn_unknown, warn_user
+from ..store.unknown import NEARLY, STANDARD_KEYS, STANDARD_TYPES, warn_unknown, warn_user
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunStore
@@ -46,7 +46,5 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
             warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
 
 
-NEARLY: Final = 0.8
-"""How similar a name must be for a slip: `mony` and `money` are, `money` and `mood` are not."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""

@@ -18,7 +18,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return folded[found[0]] if found else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return the end of a sentence that suggests a similar known name; empty if there is none."""
-    meant = nearest(name[:200], known)
+    meant = nearest(name[:200], known, cutoff)
     return "" if meant is None else f"; did you mean {meant[:80]!r}?"

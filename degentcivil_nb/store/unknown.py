@@ -11,10 +11,12 @@ from typing import Any, Final, cast
 from msgspec.structs import fields
 
 from ..core.names import did_you_mean
-from ..protocol.messages import MessageTypes
+from ..protocol.messages import CONTROL, MessageTypes
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .schema import EVENT_COLUMNS
 
+NEARLY: Final = 0.8
+"""How similar a name must be for a slip, where others may yet come: `mony` is to `money`, `weather` not to `watch`."""
 PACKAGE: Final = __name__.partition(".")[0]
 STANDARD_TYPES: Final = frozenset(
     value for name, value in vars(MessageTypes).items() if name.isupper() and isinstance(value, str)
@@ -39,7 +41,11 @@ def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more:
 def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:
     """Warn of each type to receive that resembles one of the protocol; a simulation may have types of its own."""
     for name in types:
-        if name not in STANDARD_TYPES and name not in seen and (hint := did_you_mean(name, STANDARD_TYPES)):
+        if (
+            name not in STANDARD_TYPES
+            and name not in seen
+            and (hint := did_you_mean(name, STANDARD_TYPES - CONTROL, NEARLY))
+        ):
             warn_user(f"the protocol has no type {name[:80]!r}{hint}")
 
 
