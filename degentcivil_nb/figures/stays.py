@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..core.counting import counted
 from .colours import state_colour
+from .map_layout import ring, spots_of
 from .parts import (
     INK,
     OTHER,
@@ -122,14 +123,14 @@ def timeline(
 
 def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Spec:
     """Draw places and characters by their `x` and `y`; a character without them is drawn around its place."""
-    spots = _spots(places)
+    spots = spots_of(places)
     if not len(characters) and not spots:
         return empty("No characters yet. They appear with their attributes x and y, or at their location.")
     shown = characters.iloc[:MAX_DOTS]
     x, y = column(shown, "x").copy(), column(shown, "y").copy()
     where = texts(shown, "location", "")
     if not spots and np.isnan(x).any():
-        spots = _ring(sorted({place for place in where if place}))
+        spots = ring(sorted({place for place in where if place}))
     crowd: dict[str, int] = {}
     for place in np.flatnonzero(np.isnan(x) | np.isnan(y)).tolist():
         spot = spots.get(where[place])
@@ -180,23 +181,6 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
             annotations=[footnote(f"without a known place: {hidden:,}")] if hidden else [],
         ),
     }
-
-
-def _spots(places: pd.DataFrame | None) -> dict[str, tuple[float, float]]:
-    if places is None or not len(places):
-        return {}
-    x, y = column(places, "x"), column(places, "y")
-    names = texts(places, "name" if "name" in places else "id")
-    return {
-        name: (float(at), float(up))
-        for name, at, up in zip(names, x, y, strict=True)
-        if not np.isnan(at) and not np.isnan(up)
-    } or _ring(list(dict.fromkeys(names)))
-
-
-def _ring(names: list[str]) -> dict[str, tuple[float, float]]:
-    around = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
-    return {name: (10 * float(np.cos(at)), 10 * float(np.sin(at))) for name, at in zip(names, around, strict=True)}
 
 
 def spread(spots: dict[str, tuple[float, float]]) -> float:

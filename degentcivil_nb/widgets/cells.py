@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -69,6 +69,11 @@ def cell_text(value: Any) -> str | None:
 def shorten(text: str, cap: int = CAP) -> str:
     """Cut a text that is too long, with an ellipsis at the end."""
     return text if len(text) <= cap else text[:cap] + "…"
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """Give the rows of a frame one by one, each with its columns as attributes, and `Index`."""
+    yield from frame.itertuples()
 
 
 def detail_text(value: Any) -> str:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .character_page import CharacterPage
 from .characters import CharactersPanel
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
 from .cursor import Cursor
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
-from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from .headline import Headline
 from .interfaces import PanelCommands, PanelReader, PanelStatus
 from .llm_table import LlmTable
+from .map_panel import MapPanel
 from .page_widget import PageWidget
 from .panel import Panel
 from .refresh import Refresher
 from .search import Search
 from .time_bar import TimeBar
+from .timeline import TimelinePanel
 
 
 class Dashboard(PageWidget):
@@ -48,6 +51,7 @@ class Dashboard(PageWidget):
         panels: list[Panel] = [
             self.headline,
             TimeBar(reader, refresher, search=search, run=run, **give("bar")),
+            MapPanel(reader, refresher, **give("town")),
             CharactersPanel(reader, refresher, **give("town")),
             TimelinePanel(reader, refresher, **give("timeline")),
             EventsPanel(reader, refresher, search=search, **give("events")),
@@ -58,6 +62,7 @@ class Dashboard(PageWidget):
             RatesPanel(reader, refresher, **give("charts")),
             ConnectionPanel(status, refresher, **give("connection")),
             ConsolePanel(commands, refresher, **give("console")),
+            CharacterPage(reader, status, commands, refresher, **give("side")),
         ]
         self.panels = {panel.title: panel for panel in panels}
         self._takers: dict[str, Callable[[Any], None]] = {panel.part.key: panel.take for panel in panels}

@@ -8,11 +8,9 @@ import pandas as pd
 
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
-from ..figures import stays as figure_stays
 from ..figures.parts import Spec, times_of
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
-from .recent_stays import RecentStays
 from .refresh import Refresher
 
 WINDOW: Final = "10min"
@@ -62,28 +60,6 @@ class ErrorsPanel(FigurePanel):
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
         return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known, every=ERRORS_EVERY)
-
-
-class TimelinePanel(FigurePanel):
-    """The states of the first thirty characters in the last minute."""
-
-    title: ClassVar[str] = "timeline"
-    period_s: ClassVar[float] = 1.0
-
-    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
-        self._stays = RecentStays(reader)
-        super().__init__(reader, refresher, **kwargs)
-
-    def spec(self) -> Spec:
-        """See `FigurePanel`."""
-        frame, start = self._stays.read(), self._stays.start
-        spec = figure_stays.timeline(
-            frame, self.gaps_since(start), now=self._stays.now, more=self._stays.more, max_stays=300
-        )
-        if len(frame):
-            first = max(start, frame["start"].min())
-            spec["layout"]["xaxis"]["range"] = [str(time) for time in times_of([first, self._stays.now])]
-        return spec
 
 
 class LlmPanel(FigurePanel):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..store.arguments import name_of
+from .character_page import CharacterPage
 from .characters import CharactersPanel
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
 from .dashboard import Dashboard
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
-from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
+from .llm_table import LlmTable
+from .map_panel import MapPanel
+from .timeline import TimelinePanel
 from .traffic import TrafficPanel
 
 if TYPE_CHECKING:
@@ -56,13 +61,66 @@ class Panels:
         """
         return CharactersPanel(self._reader, self._refresher, cursor=self._cursor)
 
+    def character(self, character_id: str | int | None = None) -> CharacterPage:
+        """Show one character: its state, attributes with their histories, last events, calls and messages.
+
+        Parameters
+        ----------
+        character_id : str or int, optional
+            Whose page it is. Left out, it shows the character that was selected last.
+
+        Returns
+        -------
+        CharacterPage
+            A page that follows the run, or shows the moment of the cursor.
+
+        Examples
+        --------
+        >>> panel = session.panel.character("emma")  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        who = None if character_id is None else name_of(character_id)
+        return CharacterPage(
+            self._reader, self._status, self._commands, self._refresher, cursor=self._cursor, character_id=who
+        )
+
+    def map(self) -> MapPanel:
+        """Show every character where it is.
+
+        Returns
+        -------
+        MapPanel
+            A dot for each character at its `x` and `y`, or around its place; its colour is its state.
+
+        Examples
+        --------
+        >>> panel = session.panel.map()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        return MapPanel(self._reader, self._refresher, cursor=self._cursor)
+
+    def llm_calls(self) -> LlmTable:
+        """Show the calls of language models to be read one by one.
+
+        Returns
+        -------
+        LlmTable
+            A table over all calls, the totals of the whole run, and each call with what changed in its prompt.
+
+        Examples
+        --------
+        >>> panel = session.panel.llm_calls()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        return LlmTable(self._reader, self._refresher, cursor=self._cursor)
+
     def timeline(self) -> TimelinePanel:
         """Show who was in which state when.
 
         Returns
         -------
         TimelinePanel
-            A live figure of the last minutes, one line for each character.
+            A lane for every character over the whole run, with gaps and errors; zoom, order and filter.
 
         Examples
         --------

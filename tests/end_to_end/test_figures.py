@@ -12,12 +12,12 @@ TOWN = """
 import time, threading
 import ipywidgets
 import degentcivil_nb as dc
-from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from degentcivil_nb.widgets.refresh import Refresher
 server = dc.start_local_server(characters=12, seed=1)
 session = dc.connect(server)
 refresher = Refresher()
-panels = [panel(session._store, refresher) for panel in (RatesPanel, ErrorsPanel, TimelinePanel, LlmPanel)]
+panels = [panel(session._store, refresher) for panel in (RatesPanel, ErrorsPanel, LlmPanel)]
 ipywidgets.VBox(panels)
 """
 HOSTILE = """
@@ -42,7 +42,7 @@ def points(book: Notebook, which: int = 0) -> int:
 def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> None:
     book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", "time.sleep(4)", height=1900)
     book.run(0)
-    book.page.wait_for_function("document.querySelectorAll('.dc-figure.js-plotly-plot').length === 4", timeout=30_000)
+    book.page.wait_for_function("document.querySelectorAll('.dc-figure.js-plotly-plot').length === 3", timeout=30_000)
     before = points(book)
     book.page.wait_for_function("n => document.querySelectorAll('.dc-figure')[0].data[0].x.length > n + 2", arg=before)
     book.run(1)

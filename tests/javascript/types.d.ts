@@ -64,7 +64,9 @@ type Input =
   | { search: string }
   | { step: 1 | -1 }
   | { jump: 1 | -1; to: string }
-  | { want: "script" };
+  | { want: "script" }
+  | { inspect: true }
+  | { sight: Sight };
 type Buffers = DataView<ArrayBuffer>[];
 type ViewTools = {
   send: (content: Input) => void;
@@ -191,7 +193,7 @@ type PackedTimes = { t: Place; base: number };
 type PackedTexts = { u: (string | null)[]; c: Place; colours?: string[] };
 type Packed = PackedNumbers | PackedTimes | PackedTexts;
 type PackedPlaces = { at: Place } | { among: Place };
-type Detail = { key: string; title: string; text: string };
+type Detail = { key: string; title: string; text: string; call?: Call; before?: Call | null };
 type DetailView = { el: HTMLElement; wait(key: string): void; show(detail: Detail): void };
 type RowWindow = { all: number; earlier: number; later: number; searched: boolean; tail: boolean };
 type TableBody = {
@@ -206,6 +208,7 @@ type TableBody = {
   detail?: Detail;
   picks?: string;
   window?: RowWindow;
+  spots?: [name: string, x: number, y: number][];
 };
 type Cell = string | number | bigint | null;
 type Cells = Map<string, Cell[]>;
@@ -235,6 +238,105 @@ type GridSource = {
   tone(row: number): string;
   mark(row: number): string;
 };
+
+// --- the map (widgets/map_panel.py) -------------------------------------------------------------------------------
+
+type MapState = TableState & { spots?: Map<string, [number, number]> };
+
+// --- the timeline (widgets/timeline.py) ----------------------------------------------------------------------------
+
+type Sight = {
+  start: number | null;
+  end: number | null;
+  first: number;
+  count: number;
+  pixels: number;
+  order: string;
+  words: string;
+};
+type TimelineBody = {
+  all: number;
+  total: number;
+  first: number;
+  lanes: string[];
+  chosen: number | null;
+  span: [first: number, last: number];
+  start: number;
+  end: number;
+  gaps: [time: number, text: string][];
+  errors: [lane: number, time: number, text: string, row: number][];
+  states: string[];
+  colours: string[];
+  places: string[];
+  lane: Place;
+  from: Place;
+  to: Place;
+  state: Place;
+  place: Place;
+  many: Place;
+  open: Place;
+};
+type StayLists = Record<"lane" | "from" | "to" | "state" | "place" | "many" | "open", ArrayLike<number>>;
+type TimelineState = { body?: TimelineBody; stays?: StayLists };
+
+// --- calls of language models (widgets/llm_table.py) ---------------------------------------------------------------
+
+type Call = {
+  row: number;
+  time: number | null;
+  tick: number | null;
+  latency_s: number | null;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
+  cost_usd: number | null;
+  character_id: string | null;
+  prompt_type: string | null;
+  model: string | null;
+  error: string | null;
+  prompt: unknown;
+  response: unknown;
+};
+type CallTotals = [
+  model: string,
+  calls: number,
+  errors: number,
+  prompt: number,
+  completion: number,
+  latency: number | null,
+  cost: number | null,
+];
+type CallsBody = TableBody & { totals?: CallTotals[] };
+type CallsState = TableState & { totals?: CallTotals[] };
+
+// --- the page of a character (widgets/character_page.py) -----------------------------------------------------------
+
+type Tree = { of: string; state: "sent" | "done" | "error"; value: unknown; text: string };
+type CharacterBody = {
+  character: string | null;
+  own: boolean;
+  known?: boolean;
+  tree: Tree | null;
+  can_inspect: boolean;
+  state: string | null;
+  location: string | null;
+  since: number | null;
+  since_tick: number | null;
+  seen: number | null;
+  attributes: [name: string, text: string | null, series: number[] | null][];
+  more: number;
+  events: [row: number, time: number | null, tick: number | null, text: string][];
+  calls: [
+    row: number,
+    time: number | null,
+    kind: string | null,
+    model: string | null,
+    latency: number | null,
+    error: string | null,
+    response: string | null,
+  ][];
+  chat: [row: number, time: number | null, speaker: string | null, to: string, text: string][];
+};
+type CharacterState = { body?: CharacterBody };
 
 // --- figures (widgets/live_figure.py) ------------------------------------------------------------------------------
 

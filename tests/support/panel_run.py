@@ -174,8 +174,16 @@ class Run:
     def errors(self) -> pd.DataFrame:
         return self._rows([row for row, event in enumerate(self.log) if event["type"] == "error"])
 
-    def events(self, type: Any = None, **more: Any) -> pd.DataFrame:
-        return self._rows(range(len(self.log)))
+    def events(
+        self, type: Any = None, *, character_id: Any = None, last: int | None = None, **more: Any
+    ) -> pd.DataFrame:
+        rows = [
+            row
+            for row, event in enumerate(self.log)
+            if (type is None or event["type"] in type) and character_id in (None, event.get("character_id"))
+        ]
+        frame = self._rows(rows[-(last or len(rows)) :] if rows else rows)
+        return frame.assign(payload=[self.payloads[row] for row in frame.index])
 
     def payload(self, row: int) -> Any:
         return self.payloads[row]

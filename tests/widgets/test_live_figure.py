@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from degentcivil_nb.figures import over_time as figure_specs
-from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, TimelinePanel
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from degentcivil_nb.widgets.live_figure import LiveFigure, Shape, difference, plotly_script, whole
 from degentcivil_nb.widgets.panel import Update
-from degentcivil_nb.widgets.recent_stays import RecentStays
 from degentcivil_nb.widgets.refresh import Refresher
 
 START = pd.Timestamp("2026-01-01 12:00", tz="UTC")
@@ -169,29 +168,7 @@ class Run:
         return pd.DataFrame()
 
 
-def test_recent_stays_are_followed_row_by_row() -> None:
-    run = Run()
-    stays = RecentStays(run, window_s=60, characters=2)  # type: ignore[arg-type]
-    run.say(0, "emma", "MOVE")
-    run.say(1, "ann", "ACT")
-    run.say(2, "late", "ACT")
-    assert stays.read()["character_id"].tolist() == ["emma", "ann"]
-    assert stays.more == 1
-    run.say(5, "emma", "MOVE")
-    run.say(10, "emma", "ACT")
-    run.say(20, None, None, "gap")
-    run.say(21, "emma", "ACT")
-    frame = stays.read()
-    emma = frame[frame["character_id"] == "emma"]
-    assert emma["state"].tolist() == ["MOVE", "ACT", "ACT"]
-    assert emma["end"].isna().tolist() == [False, True, True]
-    run.say(75, "ann", "MOVE")
-    frame = stays.read()
-    assert frame["start"].min() == START + pd.Timedelta(seconds=1), "what ended before the window is forgotten"
-    assert stays.read().equals(frame)
-
-
-@pytest.mark.parametrize("panel", [RatesPanel, ErrorsPanel, TimelinePanel, LlmPanel])
+@pytest.mark.parametrize("panel", [RatesPanel, ErrorsPanel, LlmPanel])
 def test_a_panel_of_an_empty_run_says_what_would_fill_it(panel: type[RatesPanel]) -> None:
     refresher = Refresher()
     live = panel(Run(), refresher)  # type: ignore[arg-type]

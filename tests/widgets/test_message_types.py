@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from degentcivil_nb.widgets.character_page import CharacterPage
 from degentcivil_nb.widgets.characters import CharactersPanel
 from degentcivil_nb.widgets.connection_panel import ConnectionPanel
 from degentcivil_nb.widgets.console import ConsolePanel
@@ -17,8 +18,11 @@ from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.interfaces import Standing
 from degentcivil_nb.widgets.live_figure import Shape, difference, whole
+from degentcivil_nb.widgets.llm_table import LlmTable
+from degentcivil_nb.widgets.map_panel import MapPanel
 from degentcivil_nb.widgets.panel import Panel, encode_body
 from degentcivil_nb.widgets.time_bar import TimeBar
+from degentcivil_nb.widgets.timeline import TimelinePanel
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
 
@@ -56,6 +60,10 @@ def test_what_panels_send_is_what_the_page_declares(tmp_path: Path) -> None:
         ("TableBody", lambda run: EventsPanel(run, Prompt()), [{"detail": "0"}]),
         ("TableBody", lambda run: ErrorsTable(run, Prompt()), []),
         ("TimeBarBody", lambda run: TimeBar(run, Prompt()), [{"search": "error"}, {"jump": 1, "to": "error"}]),
+        ("CallsBody", lambda run: LlmTable(run, Prompt()), [{"detail": "1"}]),
+        ("TableBody", lambda run: MapPanel(run, Prompt()), []),
+        ("TimelineBody", lambda run: TimelinePanel(run, Prompt()), [{"sight": {"first": 0, "order": "name"}}]),
+        ("CharacterBody", lambda run: CharacterPage(run, run, run, Prompt(), character_id="emma"), [{"inspect": True}]),
         ("HeadlineBody", lambda run: Headline(run, run, Prompt()), [{"command": "pause", "id": "a", "at": 1}]),
         ("ConnectionBody", lambda run: ConnectionPanel(run, Prompt()), []),
         ("ConsoleBody", lambda run: ConsolePanel(run, Prompt()), [{"line": "help", "id": "a"}]),
@@ -63,6 +71,7 @@ def test_what_panels_send_is_what_the_page_declares(tmp_path: Path) -> None:
         run = Run()
         run.put("emma", "IDLE", money=1, name="Emma")
         run.happen(state="MOVE")
+        run.happen("llm_call", {"prompt": "p", "response": "{}"}, character_id="emma")
         run.lines, run.reasons = [(1.0, "connected")], ["it is slow"]
         messages, bodies = told(make(run), run, *inputs)
         assert len(bodies) >= 2

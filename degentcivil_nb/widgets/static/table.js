@@ -292,8 +292,11 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
     },
     draw(body) {
       if (!state.columns) return;
-      if (known !== state.columns) chooseColumns();
-      else if (performance.now() - measured > MEASURE_MS) layOut(false);
+      if (known !== state.columns) {
+        chooseColumns();
+        at = -1; // other rows stand here now
+      }
+      if (performance.now() - measured > MEASURE_MS) layOut(false);
       arrange();
       follow();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);

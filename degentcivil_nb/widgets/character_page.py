@@ -1,0 +1,214 @@
+"""The page of the selected character: as it is now, or as it was at the moment that is shown."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future
+from typing import Any, ClassVar, Final
+
+import pandas as pd
+
+from ..protocol.messages import MessageTypes
+from ..store.questions import LLM_TYPES
+from .cells import NO_TIME_NS, cell_text, detail_text, records, shorten
+from .characters import is_number
+from .command_log import describe_error
+from .interfaces import CharactersNow, PanelCommands, PanelReader, PanelStatus
+from .panel import Panel, Update
+from .refresh import Refresher
+
+PERIOD_S: Final = 1.0
+EVENTS: Final = 12
+CALLS: Final = 6
+MESSAGES: Final = 8
+HISTORY: Final = 400
+"""How many of a character's updates its sparklines are drawn from."""
+LOOKED_BACK: Final = 20_000
+"""How many chat messages are searched for the last ones with a character."""
+MOST_ATTRIBUTES: Final = 60
+UPDATES: Final = (MessageTypes.CHARACTER_UPDATE,)
+SECOND: Final = 1_000_000_000
+
+
+class CharacterPage(Panel):
+    """One character: its state since when, attributes with their histories, last events, calls and messages.
+
+    It shows the character that is selected, or always the one that it was made for.
+    """
+
+    title: ClassVar[str] = "character"
+    script: ClassVar[str] = "character"
+
+    def __init__(
+        self,
+        reader: PanelReader,
+        status: PanelStatus,
+        commands: PanelCommands,
+        refresher: Refresher,
+        *,
+        character_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(refresher, **kwargs)
+        self._reader = reader
+        self._status = status
+        self._commands = commands
+        self._own = character_id
+        self._drawn_at = -math.inf
+        self._drawn_for: Any = None
+        self._asked = 0
+        self._tree: dict[str, Any] | None = None
+
+    @property
+    def who(self) -> str | None:
+        """Return whose page it is."""
+        return self._own if self._own is not None or self.cursor is None else self.cursor.selection.character_id
+
+    def version(self) -> Any:
+        """See `Panel`."""
+        return self._reader.version, self.who, self._asked
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return self.who, self._asked
+
+    def refresh(self, now: float) -> int:
+        """See `Panel`; drawn once a second, and at once for another character."""
+        about = (self.who, self._asked, None if self.cursor is None else self.cursor.moment)
+        if not self.flow.wants_full and about == self._drawn_for and now - self._drawn_at < PERIOD_S:
+            return 0
+        self._drawn_at, self._drawn_for = now, about
+        return super().refresh(now)
+
+    def snapshot(self) -> Update:
+        """See `Panel`."""
+        who, reader = self.who, self._reader
+        if who is None:
+            return Update({"character": None, "own": self._own is not None})
+        present = reader.present_columns() if self.moment is None else reader.past_columns(self.moment.row)
+        body: dict[str, Any] = {"character": who, "own": self._own is not None, "known": who in present.character_id}
+        tree = self._tree if self._tree is not None and self._tree["of"] == who else None
+        metrics = self._status.metrics()
+        body |= {"tree": tree, "can_inspect": metrics.get("connection") == "live" and metrics.get("dialect") == "v1"}
+        if body["known"]:
+            body |= self._state(present, present.character_id.index(who))
+        stop = reader.next_row if self.moment is None else self.moment.row + 1
+        body |= {"events": self._events(who), "calls": self._calls(who, stop), "chat": self._chat(who, stop)}
+        return Update(body)
+
+    def received(self, content: Any) -> None:
+        """Ask the simulation for everything that it knows of the character."""
+        who = self.who
+        if not isinstance(content, dict) or not content.get("inspect") or who is None:
+            return
+        self._tree = {"of": who, "state": "sent", "value": None, "text": "asking …"}
+        self._asked += 1
+        future = self._commands.submit("inspect", {"character_id": who})
+        future.add_done_callback(lambda done: self._inspected(who, done))
+
+    def _inspected(self, who: str, done: Future[Any]) -> None:
+        try:
+            value = done.result()
+        except Exception as error:  # noqa: BLE001 — shown where it was asked for
+            self._tree = {"of": who, "state": "error", "value": None, "text": describe_error(error)}
+        else:
+            text = detail_text(value)
+            self._tree = {"of": who, "state": "done", "value": value if len(text) < 100_000 else None, "text": text}
+        self._asked += 1
+        self.refresh_soon()
+
+    def _state(self, present: CharactersNow, at: int) -> dict[str, Any]:
+        since, seen = int(present.since[at]), int(present.last_seen[at])
+        reader = self._reader
+        tick = None
+        if since != NO_TIME_NS and reader.next_row > reader.first_row:
+            row = reader.row_at(at=pd.Timestamp(since, unit="ns", tz="UTC"))
+            tick = None if row is None else reader.moment_of(row).tick
+        attributes = present.attributes[at]
+        series = self._histories(present.character_id[at])
+        shown = list(attributes.items())[:MOST_ATTRIBUTES]
+        changing = sorted(shown, key=lambda item: -len(set(map(str, series.get(item[0], ())))))
+        return {
+            "state": present.state[at],
+            "location": present.location[at],
+            "since": None if since == NO_TIME_NS else since / SECOND,
+            "since_tick": tick,
+            "seen": None if seen == NO_TIME_NS else seen / SECOND,
+            "attributes": [[name, cell_text(value), _numbers(series.get(name, []))] for name, value in changing],
+            "more": max(0, len(attributes) - MOST_ATTRIBUTES),
+        }
+
+    def _until(self) -> dict[str, Any]:
+        """Return the filter for events up to the moment shown."""
+        if self.moment is None:
+            return {}
+        return {"until": pd.Timestamp(self.moment.time + 1_000, unit="ns", tz="UTC")}
+
+    def _histories(self, who: str) -> dict[str, list[Any]]:
+        frame = self._reader.events(UPDATES, character_id=who, last=HISTORY, payload=True, **self._until())
+        found: dict[str, list[Any]] = {}
+        for payload in frame["payload"]:
+            for name, value in payload.items() if isinstance(payload, dict) else ():
+                found.setdefault(name, []).append(value)
+        return found
+
+    def _events(self, who: str) -> list[list[Any]]:
+        frame = self._reader.events(character_id=who, last=EVENTS, payload=False, **self._until())
+        rows = []
+        for event in records(frame.iloc[::-1]):
+            words = [event.type, event.state, event.event_type, event.message]
+            text = " ".join(str(word) for word in words if not pd.isna(word))
+            rows.append([int(event.Index), _time(event.time), _whole(event.tick), shorten(text, 200)])
+        return rows
+
+    def _calls(self, who: str, stop: int) -> list[list[Any]]:
+        mine = self._mine(LLM_TYPES, who, stop)[-CALLS:]
+        calls = self._reader.calls_of(mine)
+        return [
+            [
+                int(call.Index), _time(call.time), cell_text(call.prompt_type), cell_text(call.model),
+                _real(call.latency_s), cell_text(call.error), cell_text(call.response),
+            ]
+            for call in records(calls.iloc[::-1])
+        ]  # fmt: skip
+
+    def _mine(self, types: Any, who: str, stop: int) -> list[int]:
+        rows = self._reader.rows_of(types, 0, stop)[-LOOKED_BACK:]
+        frame = self._reader.frame_of(rows)
+        mine: list[int] = frame.index[frame["character_id"].eq(who).to_numpy(dtype=bool)].tolist()
+        return mine
+
+    def _chat(self, who: str, stop: int) -> list[list[Any]]:
+        rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), 0, stop)[-2_000:]
+        frame = self._reader.frame_of(rows)
+        found: list[list[Any]] = []
+        for event in records(frame.iloc[::-1]):
+            payload = self._reader.payload(int(event.Index))
+            said = payload if isinstance(payload, dict) else {}
+            to = said.get("receivers") or []
+            names = [str(name) for name in to] if isinstance(to, list) else [str(to)]
+            speaker = None if pd.isna(event.character_id) else str(event.character_id)
+            if who == speaker or who in names:
+                text = cell_text(said.get("content")) or ""
+                found.append([int(event.Index), _time(event.time), speaker, shorten(", ".join(names), 200), text])
+            if len(found) == MESSAGES:
+                break
+        return found
+
+
+def _numbers(values: list[Any]) -> list[float] | None:
+    """Return a history for a sparkline; `None` where it is no series of numbers that differ."""
+    numbers = [float(value) for value in values if is_number(value)]
+    return numbers[-120:] if len(numbers) > 1 and len(numbers) == len(values) and len(set(numbers)) > 1 else None
+
+
+def _time(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value.timestamp())
+
+
+def _whole(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _real(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

@@ -1,0 +1,241 @@
+"""The timeline: a lane for every character over the whole run, of which a page is sent what it has in sight."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..figures.colours import state_colour
+from ..protocol.messages import MessageTypes
+from .cells import NO_TIME_NS, records, shorten
+from .interfaces import PanelReader
+from .packing import ColumnPacker, pack_integers
+from .panel import Panel, Update
+from .refresh import Refresher
+
+LANES: Final = 80
+"""The most lanes of one update; a page asks for those in sight."""
+PIXELS: Final = 4_000
+PERIOD_S: Final = 1.0
+ORDERS: Final = ("first seen", "name", "stuck longest", "errors")
+SECOND: Final = 1_000_000_000
+Ints = npt.NDArray[np.int64]
+
+
+class Sight(NamedTuple):
+    """What a page has in sight: a span of time (seconds, `None` for the whole run), lanes, and pixels."""
+
+    start: float | None = None
+    end: float | None = None
+    first: int = 0
+    most: int = 40
+    pixels: int = 800
+    order: str = ORDERS[0]
+    words: str = ""
+
+
+class Stays(NamedTuple):
+    """All stays of a run as columns, each with an end: the next stay, a gap, or the newest event."""
+
+    who: Ints
+    state: Ints
+    place: Ints
+    start: Ints
+    end: Ints
+    is_open: npt.NDArray[np.bool_]
+    characters: list[str]
+    states: list[str]
+    places: list[str]
+    first: int
+    last: int
+
+
+class TimelinePanel(Panel):
+    """Who was in which state when: a lane for each character, drawn as far as in sight."""
+
+    title: ClassVar[str] = "timeline"
+    script: ClassVar[str] = "timeline"
+
+    def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(refresher, **kwargs)
+        self._reader = reader
+        self._sight = Sight()
+        self._asked = 0
+        self._drawn_at = -math.inf
+        self._drawn_for = -1
+        self._lock = threading.Lock()
+        self._stays: tuple[int, Stays] | None = None
+
+    def version(self) -> Any:
+        """See `Panel`."""
+        return self._reader.version, self._asked
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return self._asked
+
+    def refresh(self, now: float) -> int:
+        """See `Panel`; drawn once a second, and at once for a page that looks elsewhere."""
+        if not self.flow.wants_full and self._asked == self._drawn_for and now - self._drawn_at < PERIOD_S:
+            return 0
+        self._drawn_at, self._drawn_for = now, self._asked
+        return super().refresh(now)
+
+    def snapshot(self) -> Update:
+        """See `Panel`."""
+        sight, stays = self._sight, self.stays()
+        everybody = self._ordered(stays, sight.order)
+        words = sight.words.lower().split()
+        chosen = [who for who in everybody if all(word in stays.characters[who].lower() for word in words)]
+        first = max(0, min(sight.first, len(chosen) - 1))
+        lanes = chosen[first : first + min(sight.most, LANES)]
+        start = stays.first if sight.start is None else int(sight.start * SECOND)
+        end = max(stays.last if sight.end is None else int(sight.end * SECOND), start + 1_000_000)
+        packer = ColumnPacker()
+        body: dict[str, Any] = {
+            "all": len(stays.characters),
+            "total": len(chosen),
+            "first": first,
+            "lanes": [stays.characters[who] for who in lanes],
+            "chosen": chosen.index(self._selected(stays)) if self._selected(stays) in chosen else None,
+            "span": [stays.first / SECOND, stays.last / SECOND],
+            "start": start / SECOND,
+            "end": end / SECOND,
+            "gaps": self._gaps(start, end),
+            "errors": self._errors(lanes, stays, start, end),
+            **_segments(stays, lanes, start, end, min(sight.pixels, PIXELS), packer),
+        }
+        return Update(body, [packer.buffer()])
+
+    def received(self, content: Any) -> None:
+        """Look at another part of the run."""
+        asked = content.get("sight") if isinstance(content, dict) else None
+        if not isinstance(asked, dict):
+            return
+        number = {name: value for name, value in asked.items() if isinstance(value, int | float)}
+        start, end = number.get("start"), number.get("end")
+        order, words = asked.get("order"), asked.get("words")
+        self._sight = Sight(
+            None if start is None else max(0.0, float(start)),
+            None if end is None else max(0.0, float(end)),
+            max(0, int(number.get("first", 0))),
+            max(1, min(LANES, int(number.get("count", 40)))),
+            max(50, int(number.get("pixels", 800))),
+            order if order in ORDERS else ORDERS[0],
+            words[:200] if isinstance(words, str) else "",
+        )
+        self._asked += 1
+
+    def stays(self) -> Stays:
+        """Return all stays as of now."""
+        with self._lock:
+            version = self._reader.version
+            if self._stays is None or (self._stays[0] != version and self.moment is None):
+                self._stays = (version, stays_of(self._reader))
+            return self._stays[1]
+
+    def _selected(self, stays: Stays) -> int:
+        who = None if self.cursor is None else self.cursor.selection.character_id
+        return stays.characters.index(who) if who in stays.characters else -1
+
+    def _ordered(self, stays: Stays, order: str) -> list[int]:
+        count = len(stays.characters)
+        if order == "name":
+            return sorted(range(count), key=lambda who: stays.characters[who])
+        if order == "stuck longest":
+            since = np.full(count, stays.last)
+            since[stays.who[stays.is_open]] = stays.start[stays.is_open]
+            return [int(who) for who in np.argsort(since, kind="stable")]
+        if order == "errors":
+            errors = self._reader.frame_of(self._reader.rows_of((MessageTypes.ERROR,)))["character_id"].value_counts()
+            counts = np.array([-int(errors.get(name, 0)) for name in stays.characters])
+            return [int(who) for who in np.argsort(counts, kind="stable")]
+        return list(range(count))
+
+    def _gaps(self, start: int, end: int) -> list[list[Any]]:
+        gaps = self._reader.gaps()
+        if not len(gaps):
+            return []
+        times = gaps["time"].to_numpy("M8[ns]").astype(np.int64)
+        near = np.flatnonzero((times >= start) & (times <= end))
+        return [
+            [times[place] / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)] for place in near[-200:].tolist()
+        ]
+
+    def _errors(self, lanes: list[int], stays: Stays, start: int, end: int) -> list[list[Any]]:
+        rows = self._reader.rows_of((MessageTypes.ERROR,))
+        if not len(rows):
+            return []
+        frame = self._reader.frame_of(rows)
+        times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
+        lane = {stays.characters[who]: place for place, who in enumerate(lanes)}
+        held = frame[(times >= start) & (times <= end) & frame["character_id"].isin(list(lane)).to_numpy()].tail(500)
+        return [
+            [lane[str(error.character_id)], error.time.timestamp(), shorten(str(error.message), 200), int(error.Index)]
+            for error in records(held)
+        ]
+
+
+def stays_of(reader: PanelReader) -> Stays:
+    """Read all stays of a run; one without an end ends at the gap that follows it, or at the newest event."""
+    frame = reader.timeline()
+    newest = reader.moment_of(reader.next_row - 1).time if reader.next_row > reader.first_row else 0
+    if not len(frame):
+        none = np.zeros(0, np.int64)
+        return Stays(none, none, none, none, none, none.astype(bool), [], [], [], newest, newest)
+    codes: dict[str, Ints] = {}
+    words: dict[str, list[str]] = {}
+    for name in ("character_id", "state", "location"):
+        numbers, found = pd.factorize(frame[name].astype(object), sort=False)
+        codes[name], words[name] = numbers.astype(np.int64), [str(word) for word in found]
+    start = frame["start"].to_numpy("M8[ns]").astype(np.int64)
+    end = frame["end"].to_numpy("M8[ns]").astype(np.int64)
+    last = max(newest, int(start.max()), int(end.max()))
+    gaps = reader.gaps()
+    bounds = np.sort(gaps["time"].to_numpy("M8[ns]").astype(np.int64)) if len(gaps) else np.zeros(0, np.int64)
+    cut = np.append(bounds, last)[np.searchsorted(bounds, start, side="left")]
+    unknown = end == NO_TIME_NS
+    is_open = unknown & (cut == last)
+    end = np.maximum(np.where(unknown, cut, end), start)
+    return Stays(
+        codes["character_id"], codes["state"], codes["location"], start, end, is_open,
+        words["character_id"], words["state"], words["location"], int(start.min()), last,
+    )  # fmt: skip
+
+
+def _segments(
+    stays: Stays, lanes: list[int], start: int, end: int, pixels: int, packer: ColumnPacker
+) -> dict[str, Any]:
+    """Pack the stays of some lanes within a span; of those in one pixel the longest stands for all, with the count."""
+    lane_of = np.full(len(stays.characters) + 1, -1, np.int64)
+    lane_of[lanes] = np.arange(len(lanes))
+    lane = lane_of[stays.who] if len(stays.who) else stays.who
+    seen = np.flatnonzero((lane >= 0) & (stays.end >= start) & (stays.start <= end))
+    lane, from_, to = lane[seen], stays.start[seen], stays.end[seen]
+    pixel = ((np.maximum(from_, start) - start) * pixels // max(1, end - start)).astype(np.int64)
+    cell = lane * (pixels + 1) + pixel
+    order = np.lexsort((from_ - to, cell))  # the longest of a cell first
+    first = np.ones(len(order), bool)
+    first[1:] = cell[order][1:] != cell[order][:-1]
+    kept = np.sort(order[first])
+    many = np.bincount(np.searchsorted(np.sort(cell[kept]), cell), minlength=len(kept)) if len(kept) else kept
+    counts = np.zeros(len(kept), np.int64)
+    counts[np.argsort(cell[kept], kind="stable")] = many
+    rows = seen[kept]
+    return {
+        "states": stays.states,
+        "colours": [state_colour(state) for state in stays.states],
+        "places": stays.places,
+        "lane": packer.add(pack_integers(lane[kept], len(lanes) + 1)),
+        "from": packer.add((from_[kept] - start) / SECOND),
+        "to": packer.add((to[kept] - start) / SECOND),
+        "state": packer.add(pack_integers(stays.state[rows], len(stays.states) + 1)),
+        "place": packer.add(pack_integers(stays.place[rows] + 1, len(stays.places) + 2)),
+        "many": packer.add(pack_integers(np.minimum(counts, 65_535), 65_536)),
+        "open": packer.add(stays.is_open[rows].astype(np.uint8)),
+    }
