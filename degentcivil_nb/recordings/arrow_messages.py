@@ -19,7 +19,7 @@ from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, linke
 from ..store.schema import LATEST_S, NOWHERE, Ints
 
 if TYPE_CHECKING:
-    from ..store.ingest import Ingested
+    from ..store.ingested import Ingested
 
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
 SCHEMA: Final = pa.schema(

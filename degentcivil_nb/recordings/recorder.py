@@ -24,7 +24,7 @@ from .segment_writer import SegmentWriter
 
 if TYPE_CHECKING:
     from ..monitoring.interfaces import Monitor
-    from ..store.ingest import Ingested
+    from ..store.ingested import Ingested
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import Raw
 
 from ..protocol.codec import character_of
-from ..protocol.json_text import FOREIGN
 from ..protocol.messages import Links, MessageTypes, RawMessage, link_id, link_ids, linked
-from ..protocol.repairing import repair
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
-from .changes import NO_CODES, CharacterLists
+from .changes import CharacterLists
 from .characters import AttributeNames
 from .columns import Dictionary
+from .ingested import Ingested, put_codes
+from .payload_reader import PayloadReader
 from .schema import NOWHERE, Codes, Ints, Mask, times_of
 from .table import Array, Batch
+from .word_codes import codes_of, kinds_in, number
 
 T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
@@ -43,94 +42,6 @@ class _Whose(msgspec.Struct, gc=False):
     cause: Any = None
 
 
-@dataclass(slots=True)
-class ColumnWords:
-    """Words of one column from messages of one type, in order: a row and a word (`None` for none) each."""
-
-    column: str
-    rows: Array
-    words: list[Any]
-    codes: Codes = field(default_factory=lambda: NO_CODES)
-    """Their codes, once all types were read."""
-
-
-@dataclass(slots=True)
-class Ingested:
-    """A run of messages as columns, with everything that affects more than their own rows."""
-
-    batch: Batch
-    payloads: Sequence[Any]
-    lengths: Ints
-    seqs: Ints
-    codes: tuple[Array, Array] | None = None
-    """Rows of errors and their codes."""
-    updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
-    """Row of the batch, character, attributes; in order."""
-    lists: CharacterLists | None = None
-    places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
-    calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
-    """Row of the batch, call; in order."""
-    links: list[tuple[int, Links]] = field(default_factory=list)
-    """Row of the batch, what its envelope says beside type, time and tick, or its payload of id and cause; in order."""
-    payload_links: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    """Id and cause in the payload, by row of the batch."""
-    bad: dict[int, str] = field(default_factory=dict)
-    """Rows whose payload does not have the shape of its type, and why."""
-    column_words: list[ColumnWords] = field(default_factory=list)
-    later: list[Callable[[], None]] = field(default_factory=list)
-    """Functions to call once the words have their codes."""
-
-    @property
-    def malformed(self) -> int:
-        """Return the number of rows whose payload does not have the shape of its type."""
-        return len(self.bad)
-
-    def collect(self, column: str, rows: Array, words: list[Any]) -> ColumnWords:
-        """Collect words of rows; they get their codes once all types were read."""
-        column_words = ColumnWords(column, rows, words)
-        self.column_words.append(column_words)
-        return column_words
-
-    def put(self, column: str, rows: Array, words: list[Any]) -> None:
-        """Collect words of rows, to be written into their column."""
-        column_words = self.collect(column, rows, words)
-        self.later.append(lambda: _put(self, column, rows, column_words.codes))
-
-
-class _Reader:
-    """A decoder of payloads of one type: all at once, or one by one if any is invalid."""
-
-    def __init__(self, type: Any) -> None:
-        decoder = msgspec.json.Decoder(type)
-        self._one, self._many = decoder.decode, decoder.decode_lines
-
-    def __call__(self, raws: Sequence[Raw]) -> tuple[list[Any], dict[int, str]]:
-        """Return the decoded payloads, and the reasons by index for the invalid ones."""
-        try:
-            read: list[Any] = self._many(b"\n".join(raws))
-            if len(read) == len(raws):
-                return read, {}
-        except FOREIGN:
-            pass  # decoded one by one below
-        read, reasons = [], {}
-        for position, raw in enumerate(raws):
-            try:
-                read.append(self._read(raw))
-            except FOREIGN as error:
-                reasons[position] = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return read, reasons
-
-    def _read(self, raw: Raw) -> Any:
-        try:
-            return self._one(raw)
-        except FOREIGN:
-            try:
-                return self._one(repair(bytes(raw)))
-            except FOREIGN:
-                pass
-            raise
-
-
 class Ingest:
     """A converter of messages to columns with one store's words; pure except for the words and names that it adds.
 
@@ -143,16 +54,16 @@ class Ingest:
         self._names = names
         if [dictionaries["time_source"][word] for word in ("sent", "received")] != [SENT, RECEIVED]:
             raise ValueError("the words are not those of a new store")
-        self._kinds: dict[str, tuple[_Reader, Callable[[Ingested, Array, list[Any]], None]]] = {
-            MessageTypes.STATE_CHANGE: (_Reader(StateChange), self._state_changes),
-            MessageTypes.CHARACTER_UPDATE: (_Reader(dict[str, Any]), self._updates),
-            MessageTypes.EVENT_NOTIFICATION: (_Reader(EventNotification), self._notifications),
-            MessageTypes.ERROR: (_Reader(ErrorPayload), self._errors),
-            MessageTypes.LLM_CALL: (_Reader(LlmCall), self._calls),
-            MessageTypes.CHARACTER_UPDATE_LLM: (_Reader(GameLlmCall), self._game_calls),
-            MessageTypes.ALL_CHARACTERS: (_Reader(list[Any]), self._lists),
-            MessageTypes.ALL_BUILDINGS: (_Reader(list[Any]), self._buildings),
-            **{kind: (_Reader(_Whose), self._named) for kind in _LENIENT},
+        self._kinds: dict[str, tuple[PayloadReader, Callable[[Ingested, Array, list[Any]], None]]] = {
+            MessageTypes.STATE_CHANGE: (PayloadReader(StateChange), self._state_changes),
+            MessageTypes.CHARACTER_UPDATE: (PayloadReader(dict[str, Any]), self._updates),
+            MessageTypes.EVENT_NOTIFICATION: (PayloadReader(EventNotification), self._notifications),
+            MessageTypes.ERROR: (PayloadReader(ErrorPayload), self._errors),
+            MessageTypes.LLM_CALL: (PayloadReader(LlmCall), self._calls),
+            MessageTypes.CHARACTER_UPDATE_LLM: (PayloadReader(GameLlmCall), self._game_calls),
+            MessageTypes.ALL_CHARACTERS: (PayloadReader(list[Any]), self._lists),
+            MessageTypes.ALL_BUILDINGS: (PayloadReader(list[Any]), self._buildings),
+            **{kind: (PayloadReader(_Whose), self._named) for kind in _LENIENT},
         }
 
     def __call__(
@@ -180,7 +91,7 @@ class Ingest:
             lengths=np.fromiter([*map(len, raws)], np.int64, size),
             seqs=seqs,
         )
-        codes, rows_of = _kinds_in(types, self._types)
+        codes, rows_of = kinds_in(types, self._types)
         for kind, rows in rows_of.items():
             if kind not in self._kinds:
                 continue
@@ -195,7 +106,7 @@ class Ingest:
                 rows = np.delete(rows, list(reasons)) if reasons else rows
             take(found, rows, payloads)
         self._note_bad(found, types, codes)
-        _number(found.column_words, self._words)
+        number(found.column_words, self._words)
         for finish in found.later:
             finish()
         found.later.clear()  # they refer to `found`: a cycle that would keep all payloads until garbage collection
@@ -231,7 +142,7 @@ class Ingest:
         whose = found.collect("character_id", rows, names)
 
         def finish() -> None:
-            _put(found, "character_id", rows, whose.codes)
+            put_codes(found, "character_id", rows, whose.codes)
             them = zip(rows.tolist(), whose.codes.tolist(), payloads, strict=True)
             found.updates += [update for update in them if update[1] >= 0]
 
@@ -305,14 +216,14 @@ class Ingest:
         """Set the types; a row whose payload does not have the shape of its type becomes an `error`."""
         columns, words = found.batch.columns, self._types
         if not found.bad:
-            columns["type"] = _codes(words, types) if codes is None else codes
+            columns["type"] = codes_of(words, types) if codes is None else codes
             return
         texts = [f"not a valid {types[row]}: {reason}" for row, reason in found.bad.items()]
         at = np.array([*found.bad], np.int64)
         _put_errors(found, at, INVALID)
         found.put("message", at, texts)
         final = [MessageTypes.ERROR if row in found.bad else kind for row, kind in enumerate(types)]
-        columns["type"] = _codes(words, final)
+        columns["type"] = codes_of(words, final)
 
 
 def _note_links(found: Ingested, rows: Array, payloads: Sequence[EventNotification | LlmCall | _Whose]) -> None:
@@ -363,40 +274,6 @@ def _pop_state_and_location(attributes: dict[str, Any]) -> tuple[str | None, str
     )
 
 
-def _kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[str, Array]]:
-    """Return the codes of types, unless one of them is new, and the rows of each type, in order of appearance."""
-    size = len(types)
-    if types.count(types[0]) == size:
-        code = words.get(types[0])
-        return None if code is None else np.full(size, code, np.int32), {types[0]: np.arange(size)}
-    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
-    codes = _known(words, types)
-    if codes is None:
-        numbers = np.fromiter(map(kinds.__getitem__, types), np.int32, size)
-        return None, {kind: np.flatnonzero(numbers == number) for kind, number in kinds.items()}
-    return codes, {kind: np.flatnonzero(codes == words[kind]) for kind in kinds}
-
-
-def _number(column_words: list[ColumnWords], dictionaries: dict[str, Dictionary]) -> None:
-    """Set the codes of all words; new words are numbered in the order of their rows, across types."""
-    columns: dict[str, list[ColumnWords]] = {}
-    for part in column_words:
-        columns.setdefault(part.column, []).append(part)
-    for column, parts in columns.items():
-        words = dictionaries[column]
-        if len(parts) == 1:
-            parts[0].codes = _codes(words, parts[0].words)
-            continue
-        known = [_known(words, part.words) for part in parts]
-        if any(codes is None for codes in known):
-            together = [word for part in parts for word in part.words]
-            for place in np.argsort(np.concatenate([part.rows for part in parts]), kind="stable").tolist():
-                words[together[place]]
-            known = [_codes(words, part.words) for part in parts]
-        for part, codes in zip(parts, known, strict=True):
-            part.codes = NO_CODES if codes is None else codes
-
-
 def _put_errors(found: Ingested, rows: Array, codes: Any) -> None:
     columns, size = found.batch.columns, found.batch.size
     if found.codes is None:
@@ -405,29 +282,6 @@ def _put_errors(found: Ingested, rows: Array, codes: Any) -> None:
         found.codes = (columns["code"], found.batch.masks["code"])
     columns["code"][rows] = codes
     found.batch.masks["code"][rows] = False
-
-
-def _put(found: Ingested, column: str, rows: Any, values: Codes) -> None:
-    """Write values into rows of a column of the batch, creating it if necessary."""
-    columns, size = found.batch.columns, found.batch.size
-    if column not in columns:
-        if len(values) == size:
-            columns[column] = values
-            return
-        columns[column] = np.full(size, -1, np.int32)
-    columns[column][rows] = values
-
-
-def _codes(words: Dictionary, column: list[Any]) -> Codes:
-    return np.fromiter(map(words.__getitem__, column), np.int32, len(column))
-
-
-def _known(words: Dictionary, column: list[Any]) -> Codes | None:
-    """Return the codes of words, or `None` if one of them is new."""
-    try:
-        return np.fromiter(map(words.get, column), np.int32, len(column))
-    except TypeError:
-        return None
 
 
 def _whole(values: list[Any], least: int) -> tuple[Ints, Mask]:

@@ -20,7 +20,7 @@ from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
 from .arguments import Moment, moment_ns
 from .controls import ControlRow, StreamPosition
 from .derived_state import WAITING_ROWS
-from .ingest import Ingested
+from .ingested import Ingested
 from .parts import StoreParts
 from .schema import NAT, NOWHERE, SECOND, Ints, to_ns
 

@@ -1,0 +1,80 @@
+"""Messages as columns, before they are in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..protocol.messages import Links
+from ..protocol.stream_payloads import GameLlmCall, LlmCall
+from .changes import NO_CODES, CharacterLists
+from .schema import Codes, Ints
+from .table import Array, Batch
+
+
+@dataclass(slots=True)
+class ColumnWords:
+    """Words of one column from messages of one type, in order: a row and a word (`None` for none) each."""
+
+    column: str
+    rows: Array
+    words: list[Any]
+    codes: Codes = field(default_factory=lambda: NO_CODES)
+    """Their codes, once all types were read."""
+
+
+@dataclass(slots=True)
+class Ingested:
+    """A run of messages as columns, with everything that affects more than their own rows."""
+
+    batch: Batch
+    payloads: Sequence[Any]
+    lengths: Ints
+    seqs: Ints
+    codes: tuple[Array, Array] | None = None
+    """Rows of errors and their codes."""
+    updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    """Row of the batch, character, attributes; in order."""
+    lists: CharacterLists | None = None
+    places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
+    calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
+    """Row of the batch, call; in order."""
+    links: list[tuple[int, Links]] = field(default_factory=list)
+    """Row of the batch, what its envelope says beside type, time and tick, or its payload of id and cause; in order."""
+    payload_links: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """Id and cause in the payload, by row of the batch."""
+    bad: dict[int, str] = field(default_factory=dict)
+    """Rows whose payload does not have the shape of its type, and why."""
+    column_words: list[ColumnWords] = field(default_factory=list)
+    later: list[Callable[[], None]] = field(default_factory=list)
+    """Functions to call once the words have their codes."""
+
+    @property
+    def malformed(self) -> int:
+        """Return the number of rows whose payload does not have the shape of its type."""
+        return len(self.bad)
+
+    def collect(self, column: str, rows: Array, words: list[Any]) -> ColumnWords:
+        """Collect words of rows; they get their codes once all types were read."""
+        column_words = ColumnWords(column, rows, words)
+        self.column_words.append(column_words)
+        return column_words
+
+    def put(self, column: str, rows: Array, words: list[Any]) -> None:
+        """Collect words of rows, to be written into their column."""
+        column_words = self.collect(column, rows, words)
+        self.later.append(lambda: put_codes(self, column, rows, column_words.codes))
+
+
+def put_codes(found: Ingested, column: str, rows: Any, values: Codes) -> None:
+    """Write values into rows of a column of the batch, creating it if necessary."""
+    columns, size = found.batch.columns, found.batch.size
+    if column not in columns:
+        if len(values) == size:
+            columns[column] = values
+            return
+        columns[column] = np.full(size, -1, np.int32)
+    columns[column][rows] = values
