@@ -376,14 +376,14 @@ def test_every_command_from_the_simulations_own_thread_is_refused_at_once(probe:
     with dc.connect(probe) as session:
         probe.checkpoint(0)
         for call in every_command(session):
-            refused(call, "this is the thread that calls checkpoint")
+            refused(call, "the thread that calls checkpoint")
 
 
 async def test_every_command_from_the_simulations_own_loop_is_refused_at_once(probe: SimulationProbe) -> None:
     with dc.connect(probe) as session:
         await probe.acheckpoint(0)
         for call in every_command(session):
-            refused(call, "this is the thread that calls checkpoint")
+            refused(call, "the thread that calls checkpoint")
 
 
 def test_a_command_from_inside_a_handler_is_refused_at_once(probe: SimulationProbe) -> None:
