@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +20,7 @@ pytest.register_assert_rewrite("tests.support", "tests.soak")  # their asserts h
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # both judge the machine, which may be busy
+settings.register_profile("quick", settings.get_profile("any machine"), max_examples=20)
 
 collect_ignore = ["frameworks"]
 """Each foreign framework has an environment of its own: `.ci/nightly frameworks`."""
@@ -27,10 +29,16 @@ PATIENCE_S = 5.0
 SLOW = (
     "adapters/",
     "benchmarks/",
+    "cli/test_cli.py::test_a_pipe",
+    "cli/test_cli.py::test_demo",
+    "cli/test_cli.py::test_help",
+    "cli/test_cli.py::test_lab_passes_on",
+    "cli/test_cli.py::test_tail_without",
     "cli/test_cli_recordings.py",
     "end_to_end/",
     "notebook/test_short_tracebacks.py",
     "protocol/test_receiver_properties.py",
+    "recordings/test_export.py::test_importing",
     "recordings/test_export.py::test_the_benchmark",
     "recordings/test_index.py::test_a_bit_that_flips_anywhere",
     "recordings/test_index.py::test_what_was_kept_answers",
@@ -41,20 +49,34 @@ SLOW = (
     "server/test_exhaustion.py",
     "server/test_reconnect_storm.py",
     "soak/",
-    "store/test_model.py",
-    "session/test_session_commands.py::test_an_injected_event",
     "recordings/test_recording_dialects.py",
+    "session/test_hanging.py",
+    "session/test_session_commands.py::test_an_injected_event",
+    "store/test_model.py",
+    "store/test_same_answers.py::test_neither",
 )
 """Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
 QUICK = (
     "adapters/test_traces.py",
     "end_to_end/test_guide.py",
-    "end_to_end/test_packaging.py",
     "end_to_end/test_tasks.py",
 )
 """What is quick all the same."""
 SLOW_TIMEOUT_S = 600.0
 """What a slow test may take, also beside others' work; `timeout` in pyproject.toml is for the quick ones."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property in the quick part, `pytest -m "not slow"`."""
+    if config.getoption("markexpr") == "not slow":
+        settings.load_profile("quick")
+        os.environ.setdefault("DC_SCALE", "0.2")  # before tests/support/sizes.py reads it
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests out of later collections, of which `nothing_leaks` makes two for each test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

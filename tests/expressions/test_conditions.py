@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from degentcivil_nb.expressions.columns import Whole, Words
 from degentcivil_nb.expressions.conditions import compile_condition, scope_of
 from degentcivil_nb.expressions.parser import ConditionError
+from tests.support.sizes import examples
 
 SCOPE: dict[str, Any] = {
     "character_id": "emma",
@@ -253,7 +254,7 @@ def _combine(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(NAMES | LITERALS, _combine, max_leaves=8)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(EXPRESSIONS, st.lists(ROW, max_size=6))
 def test_a_mask_says_what_each_row_says(text: str, rows: list[dict[str, Any]]) -> None:
     try:

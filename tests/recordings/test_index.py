@@ -29,7 +29,8 @@ from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of
-from tests.support.recording_helpers import EPOCH, SCALE, assert_same_answers, entries_of, message_at, opened, written
+from tests.support.recording_helpers import EPOCH, assert_same_answers, entries_of, message_at, opened, written
+from tests.support.sizes import examples
 
 HELD = 3
 
@@ -78,7 +79,7 @@ def assert_same_towns(one: Recording, other: Recording) -> None:
     pd.testing.assert_frame_equal(one._store.llm_totals(), other._store.llm_totals())
 
 
-@settings(max_examples=round(25 * SCALE), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(STEPS, st.integers(1, 12), st.booleans())
 def test_what_was_kept_answers_as_what_is_read(steps: list[Any], segment: int, close: bool) -> None:
     entries = [RecordedMessage(batch, 1_500.0 + at, EPOCH) for at, batch in enumerate(batches_of(steps)) if batch]
@@ -198,7 +199,7 @@ def test_a_bit_that_flips_anywhere_is_noticed(kept: Path, tmp_path: Path) -> Non
     expected = opened(kept)
     whole = (kept / INDEX_NAME).read_bytes()
     folder = Path(shutil.copytree(kept, tmp_path / "run"))
-    for place in [*range(0, 120, 7), *range(120, len(whole), max(1, len(whole) // round(40 * SCALE)))]:
+    for place in [*range(0, 120, 7), *range(120, len(whole), max(1, len(whole) // examples(40)))]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << place % 8
         (folder / INDEX_NAME).write_bytes(damaged)

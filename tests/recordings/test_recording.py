@@ -30,7 +30,6 @@ from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of
 from tests.support.recording_helpers import (
     EPOCH,
-    SCALE,
     assert_same_answers,
     entries_of,
     message_at,
@@ -38,6 +37,7 @@ from tests.support.recording_helpers import (
     read_back,
     written,
 )
+from tests.support.sizes import examples
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def told(batches: list[list[RawMessage]]) -> tuple[EventStore, list[RecordedMess
 # --- round trips -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=round(25 * SCALE), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(STEPS, st.integers(1, 12), st.booleans())
 def test_every_question_is_answered_as_by_the_session(steps: list[Any], segment: int, close: bool) -> None:
     store, entries = told(batches_of(steps))
@@ -84,7 +84,7 @@ HISTORY_BELOW_A_FIRST_SNAPSHOT: list[Any] = [
 """A segment begins with a snapshot, and an event that lies before its position follows."""
 
 
-@settings(max_examples=round(12 * SCALE), deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(STEPS, st.integers(1, 12))
 @example(HISTORY_BELOW_A_SNAPSHOT, 1)
 @example(HISTORY_BELOW_A_FIRST_SNAPSHOT, 1)
@@ -109,7 +109,7 @@ def test_a_long_recording_answers_as_one_in_memory(steps: list[Any], segment: in
             pd.testing.assert_frame_equal(found, expected, check_like=True, check_categorical=False)
 
 
-@settings(max_examples=round(25 * SCALE), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(STEPS)
 def test_what_is_saved_answers_as_the_session(steps: list[Any]) -> None:
     store, _ = told(batches_of(steps))
@@ -137,7 +137,7 @@ def test_whatever_a_message_is_it_comes_back_as_it_was(message: RawMessage) -> N
     assert list(from_batch(to_batch([entry], 0))) == [entry]
 
 
-@settings(max_examples=round(25 * SCALE), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(STEPS)
 def test_what_a_store_made_of_messages_is_as_good_as_they_are(steps: list[Any]) -> None:
     store = EventStore()

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT, SUPPORT
-from tests.support.recording_helpers import SCALE, message_at, read_back
+from tests.support.recording_helpers import message_at, read_back
+from tests.support.sizes import examples
 
-KILLS = round(20 * SCALE)
+KILLS = examples(20)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills want fork")

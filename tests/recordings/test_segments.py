@@ -22,7 +22,8 @@ from degentcivil_nb.recordings.framing import HEADER_BYTES, Record, read_records
 from degentcivil_nb.recordings.manifest import LOCK, Manifest, SegmentStats, digest_of, read_manifest, write_manifest
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
-from tests.support.recording_helpers import EPOCH, SCALE, entries_of, is_damage, message_at, read_back, written
+from tests.support.recording_helpers import EPOCH, entries_of, is_damage, message_at, read_back, written
+from tests.support.sizes import examples
 
 COUNT = 12
 
@@ -89,7 +90,7 @@ def test_a_cut_at_every_byte_is_noticed(tmp_path: Path) -> None:
 def test_no_flipped_bit_goes_unnoticed(recording: Path) -> None:
     randomness = random.Random(5)
     before = read_back(recording)[1].problems
-    for _ in range(round(100 * SCALE)):  # for each of the two recordings: 200, and 10,000 at full size
+    for _ in range(examples(100)):  # for each of the two recordings: 200, and 10,000 at full size
         path = randomness.choice(files_of(recording))
         whole = path.read_bytes()
         flipped = bytearray(whole)

@@ -16,6 +16,7 @@ from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.session.breakpoints import Stop
 from tests.support.run_helpers import record_town, told, write_recording
+from tests.support.sizes import examples
 
 PATIENCE_S = 20.0
 STATES = ("IDLE", "MOVE", "BARGAIN")
@@ -152,7 +153,7 @@ def runs(draw: st.DrawFn) -> list[RawMessage]:
     return run
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(run=runs(), condition=st.sampled_from(CONDITIONS), by_steps=st.booleans())
 def test_a_replay_stops_where_matches_says(run: list[RawMessage], condition: str, by_steps: bool) -> None:
     with TemporaryDirectory() as folder:

@@ -25,7 +25,8 @@ from degentcivil_nb.replay.seek_index import SeekIndex, SeekTarget
 from degentcivil_nb.replay.tape import ReplayState, Tape
 from degentcivil_nb.server.stream.snapshot import SnapshotBuilder
 from tests.store.test_model import STEPS, batches_of
-from tests.support.recording_helpers import EPOCH, SCALE, entries_of, written
+from tests.support.recording_helpers import EPOCH, entries_of, written
+from tests.support.sizes import examples
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -56,7 +57,7 @@ def wound(tape: Tape, target: SeekTarget, state: ReplayState, ahead: list[Any], 
     return skipped, [*rest, *tape.read(1_000)]
 
 
-@settings(max_examples=round(30 * SCALE), deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(STEPS, st.integers(1, 6), st.integers(0, 12), st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=3))
 def test_seeks_come_to_what_winding_comes_to(
     steps: list[Any], segment: int, told: int, goals: list[tuple[bool, int]]

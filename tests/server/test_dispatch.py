@@ -24,6 +24,7 @@ from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.publishing import Receipt
+from tests.support.sizes import examples
 
 EPOCH = "e1"
 SPECS = [CommandSpec("inspect", role="viewer"), CommandSpec("pause"), CommandSpec("boom")]
@@ -359,7 +360,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(_STEPS)
 def test_at_most_once_whatever_happens(steps: list[tuple[str, str, int]]) -> None:
     async def play() -> None:

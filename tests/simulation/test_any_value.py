@@ -31,6 +31,7 @@ from degentcivil_nb.simulation.methods.capturing import CapturingMethods
 from degentcivil_nb.simulation.methods.thoughts import ThoughtMethods
 from tests.core.test_plain import EXPECTED, VALUES, Hidden, Level, Mood, Unshowable
 from tests.support.client_helpers import following
+from tests.support.sizes import examples
 
 
 class Fault(enum.Enum):
@@ -205,7 +206,7 @@ class Queue:
         self.teller = Publisher(self.publisher.publish, self, lambda: 5.0)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=3))
 def test_published_is_arrived_and_declared(values: list[tuple[Any, Any, Any]]) -> None:
     queue = Queue()

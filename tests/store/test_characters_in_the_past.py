@@ -15,6 +15,7 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store import checkpoints
 from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of, plain
+from tests.support.sizes import examples
 from tests.support.store_model import Model
 
 
@@ -32,7 +33,7 @@ def change(name: str, state: str, seq: int, tick: int | None = None) -> RawMessa
     return message("state_change", {"character_id": name, "new_state": state}, seq, tick)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=STEPS, part=st.floats(0, 1))
 def test_after_any_row_it_is_what_the_model_was_then(steps: list[Any], part: float) -> None:
     steps = [step for step in steps if step[0] != "snapshot"]

@@ -15,6 +15,7 @@ from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store import writer
 from degentcivil_nb.store.event_store import EventStore
+from tests.support.sizes import examples
 from tests.support.store_model import Model
 
 NAMES = st.sampled_from(["emma", "bob", "zoe"])
@@ -107,7 +108,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): plain(value) for key, value in row.items()} for row in frame.reset_index().to_dict("records")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=STEPS, max_rows=st.sampled_from([5, 1_000]))
 def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: int) -> None:
     store, model = EventStore(max_rows=max_rows), Model(max_rows)
@@ -177,7 +178,7 @@ def test_every_question_is_answered_as_by_the_model(steps: list[Any], max_rows: 
     assert store.has_accounted("e", model.accounted) and not store.has_accounted("e", model.accounted + 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(steps=STEPS, max_rows=st.sampled_from([5, 1_000]), waiting=st.sampled_from([1, 7]))
 def test_whoever_asks_in_between_changes_no_answer(steps: list[Any], max_rows: int, waiting: int) -> None:
     asked, silent = EventStore(max_rows=max_rows), EventStore(max_rows=max_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,11 +19,6 @@ from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 
-SCALE = float(os.environ.get("DC_SCALE", "1"))
-"""1 is a fiftieth of the sizes in docs/promises.md, for every change; at full size it is
-
-DC_SCALE=50 python -m pytest tests/recordings --timeout=0
-"""
 EPOCH = "epoch-1"
 QUESTIONS = ("events", "characters", "timeline", "transitions", "errors", "llm_calls", "places", "gaps")
 
