@@ -1,4 +1,4 @@
-"""What all tests share: a watch over threads, descriptors and tasks that must not outlive what made them."""
+"""Fixtures of all tests: they fail a test that leaves threads, descriptors or tasks behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, and no circle between any two files, imports for types included."""
+"""The layers: who may import whom, and no circle between any two files, imports for types included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces out and in: what is exported is valid OTLP and comes back whole, and files from elsewhere are read or told."""
+"""Export and import of traces: valid OTLP, the same run after a round trip, and errors for what cannot be read."""
 
 from __future__ import annotations
 

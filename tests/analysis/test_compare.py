@@ -1,4 +1,4 @@
-"""Two runs side by side: the same, parted at one event, differently long, full of gaps and hostile names."""
+"""Comparison of two runs: equal ones, a first difference, different lengths, gaps, hostile names."""
 
 from __future__ import annotations
 

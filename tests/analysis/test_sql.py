@@ -1,4 +1,4 @@
-"""SQL answers over the session's own tables, and reaches nothing else."""
+"""SQL over the tables of one session: the answers, and nothing else that can be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell's words: what they print, how they end, and with which exit code."""
+"""The shell command: what it prints, how it ends, and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell's words about recordings: what they write and print, how they end, and what a kill leaves."""
+"""The shell's commands for recordings: files, output, exit codes, and what remains after a kill."""
 
 from __future__ import annotations
 

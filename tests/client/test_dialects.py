@@ -1,4 +1,4 @@
-"""The client speaks all three dialects without being told which, and the guide's own way of using it works."""
+"""The client recognizes all three dialects by itself, and can be used as the guide does."""
 
 from __future__ import annotations
 

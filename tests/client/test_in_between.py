@@ -1,4 +1,4 @@
-"""What stands between a client and its server: redirects, proxies, busy gates. Named for what it is, and outlived."""
+"""Redirects, proxies and overloaded gateways between client and server: named in errors, and survived."""
 
 from __future__ import annotations
 

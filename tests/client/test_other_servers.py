@@ -1,4 +1,4 @@
-"""Other servers are not ours: what they write and how they restart costs no message, no town and no news."""
+"""Servers other than ours: their restarts and messages lose no event, no character and no notice."""
 
 from __future__ import annotations
 

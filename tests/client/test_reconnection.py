@@ -1,4 +1,4 @@
-"""A cut, a restart, a dead peer: the client comes back by itself, holds everything once, or says why it gives up."""
+"""Reconnection after cuts, restarts and dead peers: every event once, or the reason why the client gives up."""
 
 from __future__ import annotations
 

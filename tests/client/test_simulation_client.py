@@ -1,4 +1,4 @@
-"""The client opens with the present in hand, says why it cannot, reads every kind of frame, and carries commands."""
+"""Connecting: the snapshot is there when `open` returns, failures say why, frames are read, commands are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that cannot deceive: the same escapes in Python, on the page, in JSON lines and in logs."""
+"""Escaping of text: the same in Python, on the page, in JSON lines and in logs."""
 
 from __future__ import annotations
 

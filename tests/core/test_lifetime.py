@@ -1,4 +1,4 @@
-"""What is open is closed at the exit, last opened first, and is not a forked child's to close."""
+"""What is open is closed at exit, the last opened first; a forked child closes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logs can be lived with: repeats are counted, secrets withheld, context is fields, terminals are safe."""
+"""Log records: repeats are counted, secrets withheld, fields added, control characters escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever waits for more than a second sees how far it is: below the cell, on the terminal, or in the log."""
+"""Progress of anything that takes over a second: below the cell, on the terminal, or in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A token is in no log, repr, error, traceback, figure, panel, recording or URL that anybody may see."""
+"""Tokens appear in no log, repr, error, traceback, figure, panel, recording or URL."""
 
 from __future__ import annotations
 

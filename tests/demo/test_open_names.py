@@ -1,4 +1,4 @@
-"""A cell that is run again: what it opens under a name takes the place of what it opened before."""
+"""A cell that is run again: what it opens under a name replaces what it opened before."""
 
 from __future__ import annotations
 

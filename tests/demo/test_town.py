@@ -1,4 +1,4 @@
-"""The demo town: the same from the same seed, alive, plausible, and ignorant of who watches."""
+"""The demo town: the same run for the same seed, plausible, and not influenced by clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a process ends, peers are told or notice, recordings are whole, and no thread holds it up."""
+"""The end of a process in any way: peers are told or notice, recordings are complete, no thread delays it."""
 
 from __future__ import annotations
 

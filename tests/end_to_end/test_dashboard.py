@@ -1,4 +1,4 @@
-"""The dashboard in a real JupyterLab: alive while a cell blocks, whole by keyboard, and text that stays text."""
+"""The dashboard in a real JupyterLab: updates while a cell blocks, keyboard, and text shown as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dashboard never says what is not so: each way in which it can be cut off is said on it, and its buttons look so."""
+"""Every way in which a dashboard can be cut off is shown on it, also by its buttons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All is well, or there are reasons, in sentences."""
+"""The health of a session: no problems, or the reasons as sentences."""
 
 from __future__ import annotations
 

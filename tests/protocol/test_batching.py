@@ -1,4 +1,4 @@
-"""Messages go together when they are many or have waited long enough, in order, and none is lost."""
+"""Batches by number and by time: in order, without loss."""
 
 from __future__ import annotations
 

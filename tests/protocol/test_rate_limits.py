@@ -1,4 +1,4 @@
-"""Nobody sends more than is allowed in any window, and whoever is refused knows how long to wait."""
+"""Rate limits hold in every window, and a refusal says how long to wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording answers as the session did, whenever it was opened, and a recorder never holds anybody up."""
+"""A recording answers as the session did, whenever it is opened, and recording delays nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorder whose folder is gone or whose disk is full says so, and writes anew what it holds (issue 10, row 16)."""
+"""A recorder whose folder is gone or whose disk is full says so, and writes once it can (issue 10)."""
 
 from __future__ import annotations
 

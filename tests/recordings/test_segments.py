@@ -1,4 +1,4 @@
-"""A damaged recording is never silently wrong: cuts, flipped bits, lost files, and files made to harm."""
+"""Damaged recordings: cuts, flipped bits, lost files and malicious files are always noticed."""
 
 from __future__ import annotations
 

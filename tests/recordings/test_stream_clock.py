@@ -1,4 +1,4 @@
-"""A stream has one clock: gaps, summaries and seeks are in its own time (issue 10, row 11)."""
+"""Gaps, summaries and seeks use the clock of the stream (issue 10, row 11)."""
 
 from __future__ import annotations
 

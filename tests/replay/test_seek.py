@@ -1,4 +1,4 @@
-"""A seek over a long recording begins at the segment that has the place, and comes to what winding there comes to."""
+"""A seek begins at the segment that contains its target, with the same result as reading from the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets in, what they may do, and when they have to go: seen over real connections."""
+"""Admission over real connections: who may connect, what they may do, and when they are disconnected."""
 
 from __future__ import annotations
 

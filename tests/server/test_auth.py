@@ -1,4 +1,4 @@
-"""Tokens let in, say what their bearer may do, end, and are never seen."""
+"""Tokens: they admit, carry a role, expire, and are never shown."""
 
 from __future__ import annotations
 

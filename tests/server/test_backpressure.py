@@ -1,4 +1,4 @@
-"""Caps everywhere, and seen: who is slow is told what it misses or is closed, and nobody else pays for it."""
+"""Slow clients: they are told what they miss, or are closed, and nobody else is affected."""
 
 from __future__ import annotations
 

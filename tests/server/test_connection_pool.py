@@ -1,4 +1,4 @@
-"""The pool holds who is here, and refuses who is one too many."""
+"""The connection pool: who is connected, and a refusal beyond its limit."""
 
 from __future__ import annotations
 

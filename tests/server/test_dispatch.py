@@ -1,4 +1,4 @@
-"""Each command is answered once and done once, however often, by whomever and whenever it is sent."""
+"""Commands are executed at most once and answered exactly once, whoever sends them, however often."""
 
 from __future__ import annotations
 

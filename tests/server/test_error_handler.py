@@ -1,4 +1,4 @@
-"""Whoever errs is told, once and without our secrets, is served on, and goes if it errs without end."""
+"""Errors are answered to the client that caused them, without secrets; endless ones close its connection."""
 
 from __future__ import annotations
 

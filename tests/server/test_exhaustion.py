@@ -1,4 +1,4 @@
-"""Nobody can use the server up: what is endless, huge, slow or many ends with its sender, and the others are served."""
+"""No client can exhaust the server: what is endless, huge, slow or too many is ended, and others are served."""
 
 from __future__ import annotations
 

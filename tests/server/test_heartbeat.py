@@ -1,4 +1,4 @@
-"""Both sides show that they live, say where they are, and notice within two intervals that the other does not."""
+"""Heartbeats in both directions, and notice of a dead peer within two intervals."""
 
 from __future__ import annotations
 

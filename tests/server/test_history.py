@@ -1,4 +1,4 @@
-"""The one history: positions and places, what goes first, and the frames that are cut from it."""
+"""The history: positions, eviction, and the frames that are cut from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foreign pages and rebound names are kept out; Python clients and this machine's own pages come in."""
+"""Foreign pages and rebound host names are refused; Python clients and pages of this machine are not."""
 
 from __future__ import annotations
 

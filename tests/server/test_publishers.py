@@ -1,4 +1,4 @@
-"""The guide's publishers tell every client, and one broken client costs no other its message."""
+"""The guide's publishers reach every client, and a broken client costs the others nothing."""
 
 from __future__ import annotations
 

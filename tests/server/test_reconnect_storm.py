@@ -1,4 +1,4 @@
-"""Many at once: reconnect storms, stalled replays, and connections that come and go without a trace."""
+"""Many connections at once: reconnect storms, stalled replays, and no trace of connections that ended."""
 
 from __future__ import annotations
 

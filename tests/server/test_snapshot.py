@@ -1,4 +1,4 @@
-"""The town's present, as newcomers are told it."""
+"""The snapshot of the characters that new clients are sent."""
 
 from __future__ import annotations
 

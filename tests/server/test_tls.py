@@ -1,4 +1,4 @@
-"""wss:// on this machine by one word, and refusals that explain themselves."""
+"""TLS on this machine with one option, and refusals that say what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulation that hangs does not look well: for how long nothing was heard of it stands wherever one looks."""
+"""A simulation that hangs is reported: the time since its last checkpoint is in repr, metrics and health."""
 
 from __future__ import annotations
 

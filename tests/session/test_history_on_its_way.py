@@ -1,4 +1,4 @@
-"""`connect(history=…)` returns when the past is there, or says how much of it is still on its way."""
+"""`connect(history=…)` returns when past events are there, or says how many are missing."""
 
 from __future__ import annotations
 

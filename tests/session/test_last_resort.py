@@ -1,4 +1,4 @@
-"""No thread and no task dies unseen: a bug costs one turn, is logged, and the rest goes on."""
+"""A bug in a thread or task is logged, costs one turn, and ends nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of the run is one answer wherever one looks, and it is as of what the store holds."""
+"""The state of the run is the same in repr, metrics and panels, and as of what the store holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session answers, waits, calls back, commands and ends as its words promise, against a real town over a socket."""
+"""Sessions with a real town over a socket: questions, waiting, callbacks, commands, closing."""
 
 from __future__ import annotations
 

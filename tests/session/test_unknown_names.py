@@ -1,4 +1,4 @@
-"""A name that was never seen is said at the line that asks for it, with the name that may be meant."""
+"""Unknown names are warned of at the user's line, with a similar known name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoint: where commands happen, and where a run stands while it is paused."""
+"""The checkpoint, where commands are executed and a paused run waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held while a run is paused, and ticks of many coroutines."""
+"""What waits while a run is paused, and ticks of many coroutines."""
 
 from __future__ import annotations
 

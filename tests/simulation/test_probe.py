@@ -1,4 +1,4 @@
-"""The probe in a simulation: what it tells, that it never disturbs, and that it lives and dies in order."""
+"""The probe: what it publishes, that it never disturbs the simulation, and its life."""
 
 from __future__ import annotations
 

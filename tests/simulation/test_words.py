@@ -1,4 +1,4 @@
-"""The words of the probe beside states and events: what each puts on the wire, and that a run goes on as before."""
+"""The probe's further methods: what each publishes, and that the simulation continues whatever it is given."""
 
 from __future__ import annotations
 

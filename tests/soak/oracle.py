@@ -1,4 +1,4 @@
-"""What knows everything that was ever published, and compares it with what a client says it has."""
+"""The oracle: it knows everything that was published, and checks what a client has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaps, snapshots and states of the run stand in order between the events, and are none."""
+"""Gaps, snapshots and run states keep their order between the events, and are no events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that the wire can carry stops the store; what is bad costs one row."""
+"""No message can stop the store; a bad one costs one row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the store leaves at its start, and every question then is about the rest."""
+"""Eviction of the oldest events, and the answers about those that remain."""
 
 from __future__ import annotations
 

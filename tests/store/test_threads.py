@@ -1,4 +1,4 @@
-"""One thread writes while others ask, wait, and scribble into what they were given."""
+"""One thread writes while others ask and wait; returned frames are the caller's own."""
 
 from __future__ import annotations
 

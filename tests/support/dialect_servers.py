@@ -1,4 +1,4 @@
-"""Servers that never heard of v1, each on a thread of its own: DegentCivil's own kind, and the guide's.
+"""Servers of the other dialects, each on a thread of its own: DegentCivil's, and the guide's.
 
 with GameServer() as server:            # lists, no timestamps, no ids, silent until the bare text `start`
     session = dc.connect(server.url)

@@ -1,4 +1,4 @@
-"""A page for the views to be shown on, without a browser: it takes updates in as `panel.js` and `table.js` do."""
+"""A page without a browser, which applies updates as the panels' scripts do."""
 
 from __future__ import annotations
 

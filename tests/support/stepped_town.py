@@ -1,4 +1,4 @@
-"""A small run on a thread of its own, paused at its start, in which everybody knows what each tick brings."""
+"""A small run on a thread of its own, paused at its start, with known events in each tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store as one would write it without a thought of speed: a list of dicts and plain pandas, for comparison."""
+"""A naive store of dicts and plain pandas, for comparison."""
 
 from __future__ import annotations
 

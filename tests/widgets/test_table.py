@@ -1,4 +1,4 @@
-"""The table: what a page shows after any changes is what the store holds, in few bytes and as harmless text."""
+"""Tables: the page shows what the store holds, in few bytes, as harmless text."""
 
 from __future__ import annotations
 

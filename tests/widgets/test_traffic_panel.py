@@ -1,4 +1,4 @@
-"""The traffic as a panel: frames as they come, the whole of one a click away, no token in sight."""
+"""The traffic panel: frames as they come, each whole on a click, no token."""
 
 from __future__ import annotations
 
