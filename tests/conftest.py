@@ -113,6 +113,8 @@ def nothing_leaks() -> Iterator[Callable[[], None]]:
         return found + ([f"{more} descriptors, among {process.net_connections()}"] if more > 0 else [])
 
     def check() -> None:
+        if not left():
+            return
         gc.collect()
         deadline = time.monotonic() + PATIENCE_S
         while (found := left()) and time.monotonic() < deadline:

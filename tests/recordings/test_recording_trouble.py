@@ -58,7 +58,10 @@ def test_the_first_messages_are_on_the_disk_at_once(tmp_path: Path) -> None:
 
 
 def delete_folder(path: Path) -> None:
-    shutil.rmtree(path)
+    """Delete a folder in one step: the recorder may write into it meanwhile."""
+    deleted = path.with_name("deleted")
+    path.rename(deleted)
+    shutil.rmtree(deleted)
 
 
 def delete_files(path: Path) -> None:

@@ -258,19 +258,18 @@ async def test_tokens_have_roles() -> None:
                 await client.request("pause", {})
             assert caught.value.code == 1103
         async with following(probe.url, token="boss") as (client, _):
-            asking = asyncio.create_task(client.request("pause", {}))
-            while not asking.done():
-                await asyncio.to_thread(_one_look, probe)
-            assert (await asking).result["state"] == "paused"
+            asked = threading.Event()
+            threading.Thread(target=_look_until, args=(probe, asked), daemon=True).start()
+            assert (await client.request("pause", {})).result["state"] == "paused"
+            asked.set()
         with pytest.raises(ConnectFailed):
             async with following(probe.url, token="thief"):
                 pass
 
 
-def _one_look(probe: SimulationProbe) -> None:
-    looking = threading.Thread(target=probe.checkpoint, daemon=True)
-    looking.start()
-    looking.join(0.05)
+def _look_until(probe: SimulationProbe, asked: threading.Event) -> None:
+    while not asked.is_set():
+        probe.checkpoint()
 
 
 # --- its life ----------------------------------------------------------------------------------------------------
