@@ -105,7 +105,7 @@ def new_errors(errors: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
     known = key(errors[~late])
     fresh = errors[late]
     pairs = zip(fresh["code"].tolist(), fresh["message"].astype("object").tolist(), strict=True)
-    return fresh[[pair not in known for pair in pairs]]
+    return fresh[np.array([pair not in known for pair in pairs], np.bool_)]
 
 
 def _column(values: list[Any], dtype: str, index: pd.Index) -> pd.Series:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from ..core.names import did_you_mean
 from ..store.characters import json_column
 from ..store.unknown import warn_user
 from .kinds import attributes_table
@@ -40,6 +41,7 @@ SUM: Final = (
     "create temp macro sum(x interval) as to_microseconds(cast(system.main.sum(epoch_us(x)) as bigint)), "
     "(x hugeint) as system.main.sum(x), (x double) as system.main.sum(x)"
 )
+_MISSING: Final = re.compile(r"^Catalog Error: Table with name (.+?) does not exist!")
 WIDE: Final = ("HUGEINT", "UHUGEINT")
 """Types of whole numbers that DuckDB returns as doubles, including sums."""
 
@@ -91,8 +93,13 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 warnings.filterwarnings("ignore", "The inplace keyword")  # raised by DuckDB's conversion of times
                 return _frame(_answered(database, text, duckdb.Error))
         except duckdb.Error as error:
-            known = ", ".join(name for name in (*tables, *views) if not name.startswith("_"))
-            raise ValueError(f"{error}\nThe tables are {known}.") from error
+            known = [name for name in (*tables, *views) if not name.startswith("_")]
+            listed = f"the tables are {', '.join(known)}"
+            missing = _MISSING.search(str(error))
+            if missing is not None:  # DuckDB would suggest one of its own tables
+                name = missing[1]
+                raise ValueError(f"there is no table {name!r}{did_you_mean(name, known) or ';'} {listed}") from error
+            raise ValueError(f"{error}\nT{listed[1:]}.") from error
 
 
 _NAMED_ONLY: Final = pd.DataFrame({"row": pd.Series([], dtype="int64")})

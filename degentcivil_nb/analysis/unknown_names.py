@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..core.names import nearest
+from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
 from ..expressions.parser import TOTALS
-from ..store.unknown import NEARLY, STANDARD_KEYS, STANDARD_TYPES, warn_unknown, warn_user
+from ..protocol.messages import STANDARD_TYPES
+from ..store.unknown import NOUNS, STANDARD_KEYS, warn_unknown, warn_unknown_values, warn_user
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunStore
-
-NAMED: Final = {"type": "event of type", "character_id": "character", "event_type": "event_type"}
 
 
 def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> None:
@@ -20,13 +19,18 @@ def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> N
     for column, names in asked.items():
         if names:
             more = STANDARD_TYPES if column == "type" else ()
-            warn_unknown(NAMED[column], names, store.words[column], *more)
+            warn_unknown(NOUNS[column], names, store.words[column], *more)
 
 
-def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
-    """Warn of names in a condition that are neither columns nor keys of any searched payload."""
-    known = STANDARD_KEYS | store.names.said | store.names.known
-    missing = compile_condition(where).names - known
+def warn_unknown_keys(store: RunStore, where: str, matched: list[int], *, coming: bool = False) -> None:
+    """Warn of names in a condition that are neither columns nor keys of any searched payload, and of unknown values.
+
+    `coming`: the condition is about events that are still to come.
+    """
+    condition = compile_condition(where)
+    warn_unknown_values(condition.compared, store.words, coming=coming)
+    known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
+    missing = {name for name in condition.names - known if name.isidentifier()}
     if not missing:
         return
     payloads = [store.payload(row) for row in matched]
@@ -37,7 +41,8 @@ def warn_unknown_keys(store: RunStore, where: str, matched: list[int]) -> None:
 
 
 def warn_misspelt(store: RunStore, condition: str) -> None:
-    """Warn of names in a breakpoint's condition that are nearly a known one; any other may yet come."""
+    """Warn of names and values in a breakpoint's condition that are nearly a known one; any other may yet come."""
+    warn_unknown_values(compile_condition(condition).compared, store.words, coming=True)
     known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)
     keys = known | store.payload_keys(SCANNED) if missing else known

@@ -12,9 +12,10 @@ import msgspec
 
 from ..client.simulation_client import SimulationClient
 from ..core.escaping import visible, visible_json
+from ..core.names import NEARLY, did_you_mean
 from ..protocol.errors import ConnectFailed
 from ..protocol.json_text import FOREIGN, encode
-from ..protocol.messages import MessageTypes, RawMessage
+from ..protocol.messages import ORDERED_CONTROL, STANDARD_TYPES, MessageTypes, RawMessage
 from .arguments import Unread, put
 
 CAP: Final = 400
@@ -69,6 +70,13 @@ async def follow(
     `ValueError` for an invalid URL. A slow terminal slows the reading down; the server then declares the missed
     messages as a gap, which is printed.
     """
+    for name in types:
+        if name not in STANDARD_TYPES | ORDERED_CONTROL:
+            own = (
+                did_you_mean(name, STANDARD_TYPES, NEARLY)
+                or "; only messages that a simulation itself calls so are shown"
+            )
+            put(notices, f"the protocol has no type {visible(name)!r}{own}\n")
     line = json_line if form == "json" else text_line
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

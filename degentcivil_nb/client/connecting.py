@@ -15,10 +15,12 @@ from websockets.typing import Subprotocol
 
 from ..core.address import is_loopback
 from ..core.redaction import redacted
+from ..core.websockets_version import OWN_READER
 from ..protocol.errors import ConnectFailed
 from .failures import explain
 from .frame_connection import FrameConnection
 from .proxies import proxy_for, shown
+from .received_connection import ReceivedConnection
 from .redirects import Handshake
 
 SUBPROTOCOL: Final = Subprotocol("degentcivil.v1")
@@ -30,6 +32,10 @@ PLAIN_SILENCE_S: Final = 300.0
 Its loop may be busy for a minute, and each cut is a gap (DegentCivil's server needs 8 s a character and 40 s an
 update).
 """
+
+
+CONNECTION: Final = FrameConnection if OWN_READER else ReceivedConnection
+"""The class of connections that goes with the installed version of websockets."""
 
 
 class _NoSecrets(logging.Filter):
@@ -93,7 +99,7 @@ class Connector:
 
     async def connect(self) -> FrameConnection:
         """Connect and offer the v1 protocol; `ConnectFailed` states what failed."""
-        connection = await self._connect(create_connection=FrameConnection, subprotocols=[SUBPROTOCOL])
+        connection = await self._connect(create_connection=CONNECTION, subprotocols=[SUBPROTOCOL])
         assert isinstance(connection, FrameConnection)
         return connection
 

@@ -13,11 +13,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
+from ..core.websockets_version import MAX_FRAGMENTS
+
 COLLECT_S: Final = 0.005
 """How long frames are collected before they are passed on: too short for a person to notice."""
 COLLECT_BYTES: Final = 1 << 18
 """How many bytes are collected at most, plus one read, so that one turn of the loop takes a few milliseconds."""
-MAX_FRAGMENTS: Final = 4096  # of one message; the library limits their bytes, but not their number
 WHOLE_TEXT: Final = 0x81
 """The first byte of an unfragmented, uncompressed text frame (RFC 6455, 5.2)."""
 

@@ -9,6 +9,9 @@ from typing import Final
 MOST_COMPARED: Final = 5_000
 """How many known names are compared at most: more would take over 50 ms."""
 
+NEARLY: Final = 0.8
+"""How similar a name must be for a slip, where others may yet come: `mony` is to `money`, `weather` not to `watch`."""
+
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that is most similar to another, or `None` if none is similar enough (1: the same)."""

@@ -83,7 +83,7 @@ class Portal:
         self._refuse_own_thread("call() would wait for its own thread; await the coroutine, or use submit()")
         future = self.submit(function, *args)
         try:
-            return future.result(timeout)
+            return future.result(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         except concurrent.futures.CancelledError:
             raise RuntimeError("the connection was closed while this call waited") from None
         except TimeoutError:

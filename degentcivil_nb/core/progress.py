@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from .arguments import function
+
 logger = logging.getLogger("degentcivil_nb.core")
 
 PATIENCE_S: Final = 1.0
@@ -23,7 +25,7 @@ Clock = Callable[[], float]
 def following(what: str, progress: Progress | None = None, *, clock: Clock = time.monotonic) -> Iterator[Progress]:
     """Yield a callback for the progress of `what` (such as `reading runs/a`): `progress` itself if it is given."""
     if progress is not None:
-        yield progress
+        yield function("progress", progress)
     elif is_in_notebook() or is_terminal():
         bar = Bar(what, clock)
         try:

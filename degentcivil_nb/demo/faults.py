@@ -12,6 +12,8 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from ..core.arguments import flag, number, positive_number, whole_number
+from ..core.names import did_you_mean
 from ..server.simulation_websocket import SimulationWebSocket
 from ..simulation.probe import SimulationProbe
 
@@ -100,8 +102,8 @@ class Flood:
         event = self._probe.event
         while self._published < self.total and not self._stopping.is_set():
             due = min(int((self._clock() - started) * self._rate) + 1, self.total)
-            for number in range(self._published, due):
-                event("flood", {"n": number})
+            for position in range(self._published, due):
+                event("flood", {"n": position})
             self._published = due
             self._stopping.wait(_BURST_S)
 
@@ -121,8 +123,41 @@ class Flood:
         self._thread.join()
 
 
+OPTIONS: Final[dict[str, dict[str, Callable[[str, Any], Any]]]] = {
+    "malformed": {
+        "kinds": lambda _, value: chosen_kinds(value),
+        "count": lambda name, value: whole_number(name, value, 0),
+    },
+    "disconnect": {
+        "which": lambda name, value: None if value is None else whole_number(name, value, 0),
+        "clean": flag,
+        "code": lambda name, value: whole_number(name, value, 1000),
+    },
+    "stall": {"seconds": lambda name, value: number(name, value, 0, "seconds")},
+    "flood": {"rate": positive_number, "seconds": positive_number, "wait": flag},
+    "restart": {},
+}
+"""What each fault may be told, and how that is checked."""
+
+
+def checked_options(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a fault's options as they are needed; an error names the one that is unknown or cannot be."""
+    known = OPTIONS[kind]
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"the fault {kind!r} has no option {name!r}{did_you_mean(name, known) or ';'} "
+                f"it takes {', '.join(known) or 'none'}"
+            )
+    return {name: known[name](name, value) for name, value in options.items()}
+
+
 def chosen_kinds(kinds: str | Sequence[str] | None) -> list[str]:
     """Return the requested kinds of malformed frames; `ValueError` lists them."""
+    if kinds is not None and not isinstance(kinds, str | list | tuple | set | frozenset):
+        raise ValueError(
+            f"kinds must be names of malformed frames, not {kinds!r:.80}; there are {', '.join(MALFORMED)}"
+        )
     chosen = list(MALFORMED) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
     unknown: list[Any] = [kind for kind in chosen if kind not in MALFORMED]
     if unknown:

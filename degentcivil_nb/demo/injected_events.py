@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..core.arguments import text, whole_number, word, word_or_none
 from ..protocol.messages import WebSocketMessage
 from ..simulation.injections import Injection, Injections
 from ..simulation.probe import SimulationProbe
@@ -49,7 +50,8 @@ class EventInjection:
         ...     message.type, message.data["data"]
         ('event_notification', {'bread': 3})
         """
-        return self._publish(self._injections.event(event_type, data, character_id))
+        kind, whose = word("event_type", event_type), word_or_none("character_id", character_id)
+        return self._publish(self._injections.event(kind, data, whose))
 
     def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> WebSocketMessage:
         """Put a change of state into the stream, as if the town had told it. The town's own character does not change.
@@ -80,7 +82,8 @@ class EventInjection:
         ...     message.data["previous_state"], message.data["new_state"]
         ('IDLE', 'BARGAIN')
         """
-        return self._publish(self._injections.state_change(character_id, new_state, location))
+        whose, state = word("character_id", character_id), word("new_state", new_state)
+        return self._publish(self._injections.state_change(whose, state, word_or_none("location", location)))
 
     def inject_character_update(self, character_id: str, **attributes: Any) -> WebSocketMessage:
         """Put attributes of a character into the stream, as if the town had told them.
@@ -108,7 +111,7 @@ class EventInjection:
         ...     town.inject_character_update("emma", money=12, mood="calm").data
         {'character_id': 'emma', 'money': 12, 'mood': 'calm'}
         """
-        return self._publish(self._injections.character_update(character_id, attributes))
+        return self._publish(self._injections.character_update(word("character_id", character_id), attributes))
 
     def inject_error(self, code: int, message: str, *, character_id: str | None = None) -> WebSocketMessage:
         """Put an error into the stream, as if the town had told it.
@@ -139,7 +142,8 @@ class EventInjection:
         ...     message.data["code"], message.data["message"]
         (1004, 'planner failed')
         """
-        return self._publish(self._injections.error(code, message, character_id))
+        code, message = whole_number("code", code), text("message", message)
+        return self._publish(self._injections.error(code, message, word_or_none("character_id", character_id)))
 
     def inject_llm_call(
         self, character_id: str | None = None, *, prompt_type: str = "TEST", **details: Any
@@ -172,7 +176,8 @@ class EventInjection:
         ...     message.data["response"], message.data["latency_s"]
         ('sleep', 0.4)
         """
-        return self._publish(self._injections.llm_call(character_id, prompt_type, details))
+        whose, kind = word_or_none("character_id", character_id), word("prompt_type", prompt_type)
+        return self._publish(self._injections.llm_call(whose, kind, details))
 
     @property
     def _injections(self) -> Injections:

@@ -64,10 +64,11 @@ class FaultInjection(EventInjection):
             "flood": self._flood,
             "restart": self._restart,
         }
-        if kind not in handlers:
-            raise ValueError(f"there is no fault {kind!r}; there are {', '.join(handlers)}")
+        if not isinstance(kind, str) or kind not in handlers:
+            raise ValueError(f"there is no fault {kind!r:.80}; there are {', '.join(handlers)}")
+        checked = faults.checked_options(kind, options)
         self._require_running()
-        return handlers[kind](**options)
+        return handlers[kind](**checked)
 
     def _malformed(self, *, kinds: str | Sequence[str] | None = None, count: int = 1) -> int:
         chosen = faults.chosen_kinds(kinds)

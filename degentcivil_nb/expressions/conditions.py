@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from .compared import Compared
 from .parser import BEFORE, CHANGED, TOTALS, ConditionError, Detector, Lookup, Parsed, mistake, parse
 from .values import in_payload, plain
 
@@ -60,6 +61,11 @@ class Condition:
     def detectors(self) -> tuple[Detector, ...]:
         """List what it asks about stretches of ticks: `silent`, `stuck`, `loops`."""
         return self._parsed.detectors
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """List which names are compared with values that stand there."""
+        return self._parsed.compared
 
     @property
     def at_checkpoint(self) -> bool:
@@ -139,6 +145,11 @@ class Condition:
                     f"{name} is an attribute of characters, and its value as of a row is not kept; "
                     f'payload["{name}"] is what a message itself says of it',
                 )
+        texts = {one.name for one in self._parsed.compared if isinstance(one.value, str)}
+        numbers = {name for name in texts if _holds_numbers(columns(name))}
+        for one in self._parsed.compared:
+            if (problem := one.problem(numbers)) is not None:
+                raise mistake(self.text, one.at, problem)
         from .columns import mask_of  # needs numpy, which a simulation may not have
 
         return mask_of(self._parsed.root, columns, rows, payload)
@@ -166,6 +177,10 @@ class Condition:
             del self._last[next(iter(self._last))]  # the least recently seen
         self._last[key] = value
         return before
+
+
+def _holds_numbers(column: Any) -> bool:
+    return column is not None and not hasattr(column, "words")
 
 
 def compile_condition(text: str) -> Condition:

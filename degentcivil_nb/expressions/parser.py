@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from . import values
+from .compared import Compared, compared, time_of
 
 MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 60
@@ -110,7 +111,8 @@ class Detector(NamedTuple):
 class Parsed:
     """A checked condition: its tree, the first offset of each name, and the names that `changed` watches.
 
-    `moved_at` is where it first asks for a state entered or left, if it does, `detectors` what it asks at checkpoints.
+    `moved_at` is where it first asks for a state entered or left, if it does, `detectors` what it asks at checkpoints,
+    `compared` which names it compares with values that stand there.
     """
 
     root: Node
@@ -118,6 +120,7 @@ class Parsed:
     changed: tuple[str, ...]
     moved_at: int | None = None
     detectors: tuple[Detector, ...] = ()
+    compared: tuple[Compared, ...] = ()
 
 
 def _as_id(node: Node) -> Node:
@@ -162,6 +165,7 @@ class _Parser:
         self.changed: dict[str, None] = {}
         self.moved_at: int | None = None
         self.detectors: dict[str, Detector] = {}
+        self.compared: list[Compared] = []
 
     def parse(self) -> Parsed:
         indent = len(self.text) - len(self.text.lstrip())
@@ -178,7 +182,14 @@ class _Parser:
         self.indent = indent
         root = self.node(tree.body, 0)
         self.refuse_two_moments()
-        return Parsed(root, self.places, tuple(self.changed), self.moved_at, tuple(self.detectors.values()))
+        return Parsed(
+            root,
+            self.places,
+            tuple(self.changed),
+            self.moved_at,
+            tuple(self.detectors.values()),
+            tuple(self.compared),
+        )
 
     def refuse_two_moments(self) -> None:
         """Refuse a condition that is about one event and about a checkpoint at once: it would never hold."""
@@ -226,7 +237,9 @@ class _Parser:
         if value is not None and not isinstance(value, (str, bool, int, float)):
             raise self.wrong(node, f"a value of the type {type(value).__name__} has no place in a condition")
         if isinstance(value, (int, float)) and abs(value) > (MAX_INTEGER if isinstance(value, int) else 1e308):
-            raise self.wrong(node, "this number is too large")
+            raise self.wrong(
+                node, "this number is too large: whole numbers go up to 2 to the power of 63, others up to 1e308"
+            )
         return _constant(value)
 
     def name(self, node: ast.Name) -> Node:
@@ -298,12 +311,27 @@ class _Parser:
                 right = _as_id(right)
             elif right.names == _ID:
                 left = _as_id(left)
+            at = self.at(node.comparators[position] if left.name else node.left)
+            left, right = self.checked(symbol, left, right, at), self.checked(symbol, right, left, at)
             links.append(_compare(symbol, left, right))
         if len(links) == 1:
             return links[0]
         runs = tuple(link.run for link in links)
         needs = tuple(need for link in links for need in link.needs)
         return Node(_all_of(runs), _names(operands), "and", tuple(links), needs=needs)
+
+    def checked(self, symbol: str, fixed: Node, named: Node, at: int) -> Node:
+        """Note what a name is compared with; a text beside a number is refused, but for a time, which is read."""
+        if named.name is None or fixed.names:
+            return fixed
+        value = fixed.run(_nothing)
+        if named.name == "time" and isinstance(value, str) and (seconds := time_of(value)) is not None:
+            return _constant(seconds)
+        for one in (found := compared(named.name, symbol, value, at)):
+            if (problem := one.problem()) is not None:
+                raise mistake(self.text, at, problem)
+        self.compared += found
+        return fixed
 
     def call(self, node: ast.Call, depth: int) -> Node:
         if not isinstance(node.func, ast.Name):

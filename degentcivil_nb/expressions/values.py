@@ -62,7 +62,9 @@ def plain(value: Any) -> Any:
     if item is None or getattr(value, "ndim", 1) != 0:
         return None
     got = item()
-    return plain(got) if isinstance(got, (str, bool, int, float)) else None
+    if isinstance(got, int) and getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
+        return got / 1e9 if got >= 0 else None  # a time in nanoseconds, which Python has no type for
+    return plain(got) if isinstance(got, (str, bool, int, float, datetime)) else None
 
 
 def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:

@@ -72,6 +72,14 @@ CONTROL: Final = ORDERED_CONTROL | {
 
 _LARGEST: Final = 1.7e308
 """A whole number beyond it has no float."""
+
+STANDARD_TYPES: Final = frozenset(
+    value
+    for name, value in vars(MessageTypes).items()
+    if name.isupper() and isinstance(value, str) and value not in CONTROL
+)
+"""Types of the protocol's events: asking for them before any has arrived is not a mistake."""
+
 MOST: Final = 2**53
 """The largest whole number that every JSON reader preserves."""
 Seq = Annotated[int, Meta(ge=1, le=MOST)]

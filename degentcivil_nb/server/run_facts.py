@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sized
-from importlib.metadata import version
 
+from ..core.version import __version__
 from ..protocol.command_payloads import NO_DEADLINE, WITHDRAW
 from ..protocol.control_payloads import Heartbeat, Hello, RunState
 from .stream.history import History
@@ -44,7 +44,7 @@ class RunFacts:
             epoch=self._epoch,
             head=self._history.head,
             oldest=self._history.oldest,
-            server={"name": "degentcivil_nb", "version": version("degentcivil_nb")},
+            server={"name": "degentcivil_nb", "version": __version__},
             run_id=self._run_id,
             run_state=state.state,
             tick=state.tick,

@@ -177,7 +177,7 @@ class SessionBreakpoints:
             self._specs[name] = spec
             try:
                 self._declare()
-            except CommandError:
+            except (CommandError, TypeError, ValueError):
                 if before is None:
                     del self._specs[name]
                 else:

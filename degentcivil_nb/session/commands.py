@@ -19,6 +19,7 @@ from ..protocol.command_payloads import CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown
 from ..simulation.probe import calls_checkpoints_here
 from ..store.arguments import wait_s
+from .sendable import refuse_not_finite
 
 if TYPE_CHECKING:
     from ..client.simulation_client import SimulationClient
@@ -85,6 +86,8 @@ class SessionCommands:
         """
         seconds = timeout_s(timeout)
         self._refuse_own_thread(name)
+        for argument, value in arguments.items():
+            refuse_not_finite(argument, value)
         future = self._request(name, arguments, seconds)
         with interrupt_says(f"{name} is withdrawn, unless it has begun", future.cancel):
             answer = _wait(future, None if seconds is None else seconds + GRACE_S)

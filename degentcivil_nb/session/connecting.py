@@ -7,8 +7,10 @@ import ssl as ssl_module
 from typing import Any
 
 from ..core import lifetime
-from ..store.arguments import LongTime, Names, names_of, wait_s, whole
-from ..store.unknown import warn_mistyped
+from ..core.arguments import instance, text_or_none
+from ..core.arguments import path as checked_path
+from ..store.arguments import MOST, LongTime, Names, names_of, wait_s, whole
+from ..store.unknown import warn_mistyped, warn_unknown
 from .session import Session
 
 
@@ -72,8 +74,11 @@ def connect(
     ...     errors.events()["code"].to_list()
     [2001, 2001, 2002, 2001]
     """
-    url, asked = _url_of(target), names_of(types)
-    history, retention, timeout = whole(history, "`history`"), whole(retention, "`retention`"), wait_s(timeout)
+    url, asked, wanted = _url_of(target), names_of(types), names_of(characters)
+    history, retention = min(whole(history, "`history`"), MOST), whole(retention, "`retention`", least=1)
+    token, name, timeout = text_or_none("token", token), text_or_none("name", name), wait_s(timeout, "`timeout`")
+    ssl = instance("ssl", ssl, ssl_module.SSLContext, "an ssl.SSLContext")
+    record = None if record is None else checked_path("record", record)
     if not isinstance(target, str):
         token = token or getattr(target, "token", None)
         ssl = ssl or getattr(target, "client_ssl", None)
@@ -84,7 +89,7 @@ def connect(
         history=history,
         retention=retention,
         types=asked,
-        characters=names_of(characters),
+        characters=wanted,
         record=record,
         ssl=ssl,
         timeout=timeout,
@@ -93,6 +98,8 @@ def connect(
     session._start(timeout)
     session._say_what_is_on_its_way()
     warn_mistyped(asked or (), session._store.words["type"])
+    if session._client.dialect == "v1":  # whose snapshot has every one of these characters that is there
+        warn_unknown("character", wanted or (), session._store.words["character_id"])
     return session
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..analysis.reader import Reader
 from ..core.arguments import path as checked_path
+from ..core.arguments import whole_number
 from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
@@ -108,6 +109,7 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         self._read = 0
         self._closed = False
         self._progress = progress
+        memory_rows = whole_number("memory_rows", memory_rows, 0)
         size = sum(segment.stats.data_bytes for segment in self._folder.segments)
         self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
         """Whether the whole recording was read into memory."""

@@ -14,10 +14,12 @@ import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from ..analysis.sql import answer
+from ..core.arguments import flag, instance
 from ..core.arguments import path as checked_path
 from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
+from ..core.names import did_you_mean
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
 from ..recordings.arrow_messages import LINKED_SCHEMA, with_links
@@ -83,7 +85,8 @@ class Runs:
     def __init__(
         self, folder: str | os.PathLike[str], *, filesystem: pafs.FileSystem | None = None, verify: bool = True
     ) -> None:
-        self._verify = verify
+        self._verify = flag("verify", verify)
+        filesystem = instance("filesystem", filesystem, pafs.FileSystem, "a pyarrow.fs.FileSystem")
         folder = checked_path("folder", folder) if filesystem is None else os.fspath(folder)
         self._local = filesystem is None and "://" not in folder
         if filesystem is not None:
@@ -186,6 +189,9 @@ class Runs:
         """
         if not self._local:
             raise ValueError("only recordings on this machine can be opened; copy the folder here first")
+        if not isinstance(run, str) or run not in self._runs:
+            hint = did_you_mean(run, self._runs) if isinstance(run, str) else ""
+            raise KeyError(f"there is no run {run!r:.80}{hint}")
         return open_recording(self._runs[run].path)
 
     def table(self, *, characters: bool = True) -> pd.DataFrame:
@@ -215,7 +221,7 @@ class Runs:
         >>> runs.table().loc["saved", ["characters", "errors", "last_tick"]].to_list()
         [12, 4, 60]
         """
-        counted = self._count_characters() if characters else {}
+        counted = self._count_characters() if flag("characters", characters) else {}
         rows = []
         for run in self._runs.values():
             facts = summary(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl as ssl_module
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core import lifetime, logs
-from ..core.arguments import flag, positive_number, text, text_or_none
+from ..core.arguments import flag, instance, positive_number, text, text_or_none, whole_number
+from ..core.arguments import port as checked_port
 from ..core.cards import card, tone_of_run
 from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
@@ -129,7 +131,11 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         abandoned_s: float | None = ABANDONED_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._history = history
+        self._history = min(whole_number("history", history, 1), sys.maxsize)
+        run_id = text_or_none("run_id", run_id)
+        metrics_port = None if metrics_port is None else checked_port("metrics_port", metrics_port)
+        compression = None if compression is None else flag("compression", compression)
+        ssl = instance("ssl", ssl, ssl_module.SSLContext, "an ssl.SSLContext")
         self._barrier: Barrier | None = None
         host = text("host", host)
         self.name = text_or_none("name", name)
@@ -237,7 +243,9 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         ...         session.metrics()["run_state"]
         'finished'
         """
-        self.control.finish(state, reason)
+        if state not in ("finished", "dead"):
+            raise ValueError(f"a run ends as 'finished' or 'dead', not {state!r:.80}")
+        self.control.finish(state, text_or_none("reason", reason))
 
     def close(self) -> None:
         """Tell that the run is over, and end the server and its thread. A second call does nothing.
@@ -302,6 +310,8 @@ def calls_checkpoints_here(epoch: str | None) -> bool:
 
 
 def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocketAuth | None:
+    if tokens is not None and not isinstance(tokens, Mapping):
+        raise TypeError(f"tokens must be a mapping of tokens to roles, not {type(tokens).__name__}")
     known: dict[str, str] = dict(tokens or {})
     if token is not None:
         known[token] = "debugger"

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from .schema import NAT, SECOND, to_ns
+from .schema import LATEST_S, NAT, SECOND, to_ns
 
 Names = Any
 """One name, any list-like of names, or `None` for all."""
@@ -26,6 +26,8 @@ Moment = Any
 LongTime = Any
 """Seconds, a timedelta, or a text such as `"5min"`."""
 
+MOST: Final = 1 << 53
+"""The largest whole number that every reader of JSON keeps exact: more than there are messages or ticks."""
 _AGO: Final = re.compile(r"\s*ago$", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"[+-]?\s*(\d|P).*[a-z:].*", re.IGNORECASE)
 """A duration as text: it begins with a number and names a unit; a bare number is none."""
@@ -48,6 +50,8 @@ def _plain(value: Any) -> Any:
 def name_of(value: Any) -> str:
     """Return a name as text: ids compare as text, an Enum becomes its name, a whole float loses its point."""
     value = _plain(value)
+    if isinstance(value, bytes) or _is_missing(value) or getattr(type(value), "__repr__", None) is object.__repr__:
+        raise ValueError(f"{value!r:.200} is not a name; pass a text, or a number that stands for it")
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Enum):
@@ -119,7 +123,7 @@ def wait_s(value: LongTime, what: str = "a timeout") -> float:
 def bucket_s(value: LongTime, what: str) -> int:
     """Return a duration in whole seconds, at least one; raise `ValueError` otherwise."""
     seconds = seconds_of(value, what)
-    if not (seconds >= 1 and math.isfinite(seconds) and seconds % 1 == 0):
+    if not (1 <= seconds < LATEST_S and seconds % 1 == 0):
         raise ValueError(f"{what} of {value!r} is not possible: it must be whole seconds, at least one")
     return int(seconds)
 

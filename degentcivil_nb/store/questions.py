@@ -221,7 +221,7 @@ class Questions:
         `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
         that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
         """
-        if by not in self._parts.derived.tallies:
+        if not isinstance(by, str) or by not in self._parts.derived.tallies:
             raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._parts.derived.tallies)}")
         with self._parts.changed:
             self._parts.derived.catch_up()

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from types import FrameType
 from typing import Any, Final, cast
 
 from msgspec.structs import fields
 
-from ..core.names import did_you_mean
-from ..protocol.messages import CONTROL, MessageTypes
+from ..core.names import NEARLY, did_you_mean
+from ..expressions.compared import Compared
+from ..protocol.messages import STANDARD_TYPES
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .schema import EVENT_COLUMNS
 
-NEARLY: Final = 0.8
-"""How similar a name must be for a slip, where others may yet come: `mony` is to `money`, `weather` not to `watch`."""
 PACKAGE: Final = __name__.partition(".")[0]
-STANDARD_TYPES: Final = frozenset(
-    value for name, value in vars(MessageTypes).items() if name.isupper() and isinstance(value, str)
-)
-"""Types of the protocol: asking for them before any has arrived is not a mistake."""
+NAMED: Final = {
+    "type": "type",
+    "character_id": "character_id",
+    "event_type": "event_type",
+    "state": "state",
+    "previous_state": "state",
+    "location": "location",
+}
+"""Names of a condition whose values are words of a column."""
+NOUNS: Final = {
+    "type": "event of type",
+    "character_id": "character",
+    "event_type": "event_type",
+    "state": "state",
+    "location": "location",
+}
 STANDARD_KEYS: Final = frozenset(
     field.encode_name
     for kind in (StateChange, EventNotification, ErrorPayload, LlmCall, GameLlmCall)
@@ -38,14 +49,29 @@ def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more:
             warn_user(f"no {what} {name[:80]!r} was seen so far{hint}")
 
 
+def warn_unknown_values(
+    compared: Iterable[Compared], words: Mapping[str, Collection[Any]], *, coming: bool = False
+) -> None:
+    """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`.
+
+    Where the condition is about what is still `coming`, only of those that resemble a known one.
+    """
+    for one in compared:
+        column = NAMED.get(one.name)
+        if column is None or one.value is None:
+            continue
+        known = [word for word in words[column] if word is not None] + list(STANDARD_TYPES if column == "type" else ())
+        if not isinstance(one.value, str):
+            if column != "character_id":  # an id equals a number and its text alike
+                warn_user(f"{one.name} is a text, so it is never {one.value!r:.80}; write it in quotes")
+        elif not coming or did_you_mean(one.value, known, NEARLY):
+            warn_unknown(NOUNS[column], [one.value], known)
+
+
 def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:
     """Warn of each type to receive that resembles one of the protocol; a simulation may have types of its own."""
     for name in types:
-        if (
-            name not in STANDARD_TYPES
-            and name not in seen
-            and (hint := did_you_mean(name, STANDARD_TYPES - CONTROL, NEARLY))
-        ):
+        if name not in STANDARD_TYPES and name not in seen and (hint := did_you_mean(name, STANDARD_TYPES, NEARLY)):
             warn_user(f"the protocol has no type {name[:80]!r}{hint}")
 
 

@@ -292,6 +292,19 @@ async def test_tail_shows_only_the_types_asked_for(server: SimulationWebSocket) 
         await task
 
 
+async def test_tail_says_when_a_type_is_none_of_the_protocol(server: SimulationWebSocket) -> None:
+    notices = Lines()
+    task = asyncio.create_task(follow(server.url, io.StringIO(), notices, types=["eror", "wether", "error"]))
+    assert await notices.until("live")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert notices.getvalue().splitlines()[:2] == [
+        "the protocol has no type 'eror'; did you mean 'error'?",
+        "the protocol has no type 'wether'; only messages that a simulation itself calls so are shown",
+    ]
+
+
 async def test_tail_ends_quietly_when_nobody_reads_any_more(server: SimulationWebSocket) -> None:
     out = Lines(enough=1)
     task = asyncio.create_task(follow(server.url, out, io.StringIO()))

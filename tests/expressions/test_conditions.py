@@ -66,9 +66,6 @@ SCOPE: dict[str, Any] = {
         ("missing < 3", False),
         ("missing + 3", None),
         ("not missing", True),
-        ('tick == "12"', False),
-        ('tick != "12"', False),
-        ('tick < "12"', False),
         ("happy == True", True),
         ("happy == 1", False),
         ("happy + 1", None),
@@ -96,6 +93,12 @@ def test_a_condition_means_what_it_says(text: str, value: Any) -> None:
         ("wealth.real > 3", 0, "dot"),
         ("().__class__", 0, "dot"),
         ("tick > 3 and __import__('os')", 13, "no function"),
+        ("tick < '12'", 7, "tick is a number, so it cannot be compared with a text"),
+        ("'late' == code", 0, "code is a number"),
+        ("5 < tick != '7'", 12, "tick is a number"),
+        ("code in [1004, 'late']", 8, "code is a number"),
+        ("time >= 'noon'", 8, "write it like '2026-01-31 12:00'"),
+        ("wealth == 18446744073709551616", 10, "whole numbers go up to 2 to the power of 63"),
         ("__builtins__ == 1", 0, "underscores"),
         ("eval('1')", 0, "no function eval"),
         ("data['x'](3)", 0, "function's name"),
@@ -381,3 +384,14 @@ def test_a_condition_says_what_it_can_be_found_by() -> None:
     assert compile_condition("left('A')").needs == {"previous_state": "A"}
     assert compile_condition("type == 'a' or x > 3").needs == {}
     assert compile_condition("not type == 'a'").needs == {}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [pd.Timestamp("2026-01-31 12:00"), pd.Timestamp("2026-01-31 21:00", tz="Asia/Tokyo"),
+     np.datetime64("2026-01-31T12:00"), np.datetime64("2026-01-31T12:00", "ns"), 1_769_860_800],
+)  # fmt: skip
+def test_a_time_is_compared_with_its_text_and_a_naive_one_is_utc(moment: Any) -> None:
+    for text in ("time == '2026-01-31 12:00'", "'2026-01-31T13:00+01:00' == time", "time < '2026-01-31 12:00:01'"):
+        assert compile_condition(text).test({"time": moment})
+    assert not compile_condition("time > '2026-01-31 12:00'").test({"time": moment})

@@ -93,3 +93,60 @@ def test_a_run_at_almost_no_speed_stands_still_and_can_be_set_going(
         before = session.metrics()["tick"]
         until(lambda: session.metrics()["tick"] >= before + 3)
     assert "the probe failed" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("type == 'state_chnage'", "no event of type 'state_chnage' was seen so far; did you mean 'state_change'?"),
+        ("money > 1 and 'state_chnage' != type", "no event of type 'state_chnage' was seen so far"),
+        ("new_state in ['MOVE', 'MOEV']", "no state 'MOEV' was seen so far; did you mean 'MOVE'?"),
+        ("character_id == 'emam'", "no character 'emam' was seen so far; did you mean 'emma'?"),
+        ("event_type == 'trad' and data['price'] == 3", "no event_type 'trad' was seen so far; did you mean 'trade'?"),
+        ("state == 5", "state is a text, so it is never 5; write it in quotes"),
+    ],
+)
+def test_a_condition_about_a_value_that_never_was_is_said(session: dc.Session, where: str, says: str) -> None:
+    asks: list[Callable[[], Any]] = [lambda: session.events(where=where), lambda: session.matches(where)]
+    for ask in asks:
+        with pytest.warns(UserWarning) as told:
+            ask()
+        assert says in [str(one.message)[: len(says)] for one in told]
+        assert {one.filename for one in told} == {__file__}
+
+
+def test_a_condition_about_what_may_come_warns_of_a_likely_typo_only(session: dc.Session) -> None:
+    with pytest.raises(TimeoutError):
+        session.wait_for(where="new_state == 'BARGAIN' and type != 'weather'", timeout=0.01)  # a warning is an error
+    with pytest.warns(UserWarning, match="did you mean 'state_change'"), pytest.raises(TimeoutError):
+        session.wait_for(where="type == 'state_chnage'", timeout=0.01)
+
+
+def test_columns_of_numbers_are_not_compared_with_texts(session: dc.Session) -> None:
+    for where in ("tick == '1'", "seq == '1'", "row in ['0']", "'x' < received"):
+        with pytest.raises(ValueError, match="so it cannot be compared with a text; leave the quotes out"):
+            session.events(where=where)
+    assert len(session.events(where="time >= '2020-01-01' and time < '2262-01-01 00:00+09:00'")) == len(session)
+
+
+def test_a_mistyped_column_in_matches_is_said(session: dc.Session) -> None:
+    with pytest.warns(
+        UserWarning, match="no column or key of a payload 'monney' was seen so far; did you mean 'money'"
+    ):
+        session.matches("monney > 3")
+
+
+def test_a_character_that_is_not_in_the_town_is_said_by_the_one_who_asks_for_it(town: dc.SimulationProbe) -> None:
+    with pytest.warns(UserWarning, match="no character 'emam' was seen so far") as told:
+        dc.connect(town, characters=["emma", "emam"]).close()
+    assert [one.filename for one in told] == [__file__]
+    dc.connect(town, characters="emma").close()
+
+
+def test_a_mistyped_table_in_sql_names_ours(session: dc.Session) -> None:
+    with pytest.raises(
+        ValueError, match=r"^there is no table 'evnts'; did you mean 'events'\? the tables are events, "
+    ):
+        session.sql("select * from evnts")
+    with pytest.raises(ValueError, match=r"^there is no table 'weather'; the tables are events, characters"):
+        session.sql("select * from weather")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...core.arguments import flag
 from ...store.arguments import LongTime, Moment, Names, names_of
 from ..kinds import chosen, new_errors
 from ..unknown_names import warn_unknown_keys, warn_unknown_names
@@ -75,6 +76,7 @@ class EventQuestions(Asking):
         ['state_change']
         """
         asked = {"type": names_of(type), "character_id": names_of(character_id), "event_type": names_of(event_type)}
+        payload = flag("payload", payload)
         found = self._store.events(
             asked["type"],
             character_id=asked["character_id"],

@@ -60,6 +60,9 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
         from ..findings.evidence import Evidence
 
         evidence = Evidence(self, silent_s=self._quiet_s(), pauses=pauses(self._store))
+        inner = list(thresholds.values()) if isinstance(thresholds, Mapping) else [thresholds]
+        if thresholds is not None and not all(isinstance(one, Mapping) for one in inner):
+            raise TypeError(f"thresholds must be a mapping of kinds to mappings, not {thresholds!r:.80}")
         return findings_of(evidence, kind, since=since, thresholds=thresholds)
 
     def _quiet_s(self) -> float:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ...store.interfaces import RunStore
 from ..stops import breakpoint_table, matching_rows, stop_table
-from ..unknown_names import warn_misspelt
+from ..unknown_names import warn_unknown_keys
 
 
 class StopQuestions:
@@ -79,6 +79,6 @@ class StopQuestions:
         True
         """
         rows = matching_rows(self._store, condition)
-        warn_misspelt(self._store, condition)
+        warn_unknown_keys(self._store, condition, rows[:16])
         frame = self._store.events()
         return frame.loc[frame.index.isin(rows)]

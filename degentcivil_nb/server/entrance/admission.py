@@ -15,6 +15,7 @@ from ...protocol.errors import WebSocketError
 from ..peers.closing import close_with_error
 from .auth import WebSocketAuth, bearer_token
 from .connection_pool import FULL, ConnectionPool
+from .counted_connection import connection_class
 from .origins import Gate
 
 log = logging.getLogger("degentcivil_nb.server")
@@ -46,7 +47,7 @@ class Admission:
 
     def create_connection(self, *args: Any, **options: Any) -> ServerConnection:
         """Create a connection and record it: the library lists it only once it is open."""
-        connection = ServerConnection(*args, **options)
+        connection = connection_class()(*args, **options)
         self.connections.add(connection)
         return connection
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, cast
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from ...core.address import is_loopback
+from ...core.arguments import port as checked_port
 from ...protocol.errors import ConnectFailed
 from ..library_log import library_log
 from .admission import Admission
@@ -33,6 +34,8 @@ class Listener(Protocol):
 
 def require_safe(host: str, *, guarded: bool) -> None:
     """Raise `ValueError` for a server without a token that others in the network could reach."""
+    if not isinstance(host, str):
+        raise ValueError(f"host must be a text, not {host!r:.80}")
     if not guarded and not is_loopback(host.strip("[]")):
         raise ValueError(
             f"without a token the server binds to this machine only, not to {host!r}: "
@@ -74,8 +77,7 @@ def addresses(host: str, port: int) -> str | list[str]:
 
     Raises `ValueError` for an invalid port.
     """
-    if isinstance(port, bool) or not hasattr(port, "__index__") or not 0 <= port <= 65535:
-        raise ValueError(f"a port must be a number from 1 to 65535, or 0 for a free one, not {port!r}")
+    checked_port("a port", port)
     if host.lower() != LOCALHOST:
         return host.strip("[]")
     return ["127.0.0.1", "::1"] if port and _has_ipv6_loopback() else "127.0.0.1"

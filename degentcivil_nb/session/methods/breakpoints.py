@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...analysis.unknown_names import warn_misspelt
-from ...store.arguments import whole
+from ...core.arguments import flag, text_or_none
+from ...store.arguments import MOST, whole
 from ...store.event_store import EventStore
 from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
 from ..commands import SessionCommands, Timeout, timeout_s
@@ -64,7 +65,9 @@ class BreakpointMethods:
         <Breakpoint 'rich': money >= 1_000_000 (0 hits)>
         >>> rich.remove()
         """
-        point = self._breakpoints.add(condition, hits=whole(hits, "`hits`"), log=log, once=once, name=name)
+        hits, once = min(whole(hits, "`hits`", least=1), MOST), flag("once", once)
+        log, name = text_or_none("log", log), text_or_none("name", name)
+        point = self._breakpoints.add(condition, hits=hits, log=log, once=once, name=name)
         warn_misspelt(self._store, condition)
         return point
 
@@ -125,7 +128,7 @@ class BreakpointMethods:
             wanted = condition
             warn_misspelt(self._store, condition)
         else:
-            wanted = f"tick >= {self._ahead(whole(tick, '`tick`', least=0))}"
+            wanted = f"tick >= {self._ahead(min(whole(tick, '`tick`', least=0), MOST))}"
         return self._breakpoints.run_until(
             wanted,
             at_checkpoint=tick is not None,

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...client.simulation_client import SimulationClient
+from ...core.arguments import text
 from ...core.portal import Portal
 from ...protocol.messages import WebSocketMessage
 from ...store.arguments import name_of
@@ -128,7 +129,7 @@ class CommandMethods:
         ...     other.payload(row)["money"], other.characters().loc["emma", "money"].item()
         (100, 100.0)
         """
-        arguments = {"character_id": name_of(character_id), "name": name, "value": value}
+        arguments = {"character_id": name_of(character_id), "name": name_of(name), "value": value}
         return self._commands.change("set_attribute", arguments, timeout=timeout)
 
     def inject_event(
@@ -211,7 +212,10 @@ class CommandMethods:
         >>> session.command("inspect", character_id="emma")["state"]
         'CHATING'
         """
-        return self._commands.call(name, {**(arguments or {}), **more}, timeout=timeout)
+        given = {} if arguments is None else arguments
+        if not isinstance(given, Mapping):
+            raise TypeError(f"arguments must be a mapping of names to values, not {given!r:.80}")
+        return self._commands.call(text("name", name), {**given, **more}, timeout=timeout)
 
     def commands(self) -> pd.DataFrame:
         """List the commands that the simulation offers.

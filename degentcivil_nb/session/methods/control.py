@@ -101,7 +101,7 @@ class ControlMethods:
         ...     other.step(5), other.metrics()["tick"]
         ('paused', 5)
         """
-        return self._commands.step(whole(ticks, "`ticks`"), timeout)
+        return self._commands.step(whole(ticks, "`ticks`", least=1), timeout)
 
     def set_speed(self, factor: float, timeout: Timeout = None) -> str:
         """Run at that many times the simulation's own pace.

@@ -88,7 +88,7 @@ class EventMethods:
         """
         types = self._types(type)
         if where is not None:
-            warn_unknown_keys(self._store, where, [])
+            warn_unknown_keys(self._store, where, [], coming=True)
         with interrupt_says("no such event had come yet"):
             return wait_for(
                 self._store,

@@ -114,7 +114,8 @@ class RecordingMethods:
         >>> len(dc.open_recording(new_path)) == len(session)
         True
         """
-        return save(self._store, path, position=self._client.position, run_id=self._run_id(), url=self.url)
+        folder = checked_path("path", path)
+        return save(self._store, folder, position=self._client.position, run_id=self._run_id(), url=self.url)
 
     async def _begin_recording(self, recorder: Recorder) -> None:
         """Record the past and a snapshot first; runs on the portal's thread, so that nothing arrives in between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...core.arguments import text_or_none
 from ...expressions.standing import compile_standing
 from ...store.arguments import name_of
 from ...store.event_store import EventStore
@@ -69,4 +70,4 @@ class WatchMethods:
             measures = self._store.events("measure", payload=True)["payload"]
             known = {payload.get("name") for payload in measures if isinstance(payload, dict)}
             warn_unknown("attribute or measure", unseen, {*attributes, *known})
-        return self._watches.add(expression, name, whose)
+        return self._watches.add(expression, text_or_none("name", name), whose)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from ...core.arguments import function as function_of
 from ..acting import acting, carry
 from ..guarding import EventLogHandler, guarded, tell_loop_exceptions
 from ..llm_capture import LlmCapture, capture_function
@@ -67,7 +68,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         ...     pool.submit(probe.carry(lambda: probe.event("woke up", id="dawn"))).result()
         'dawn'
         """
-        return carry(function)
+        return carry(function_of("function", function))
 
     def llm(self, character_id: Any = None, **details: Any) -> LlmCapture:
         """Measure a call of a model in a `with` block, and tell it at the end, also where it fails.
@@ -122,7 +123,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         >>> ask("What now?")
         'sleep'
         """
-        return capture_function(self, function, character_id, **details)
+        return capture_function(self, function_of("function", function), character_id, **details)
 
     def guard(self, function: _F, character_id: Any = None) -> _F:
         """Return a function whose exceptions are told as `error` events, and raised on as before.
@@ -145,7 +146,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         >>> halve(12)
         6
         """
-        return guarded(self, function, character_id)
+        return guarded(self, function_of("function", function), character_id)
 
     def log_handler(self, level: int = logging.WARNING) -> logging.Handler:
         """Return a handler for `logging` that tells records as `error` events. Records of this package are left out.
@@ -197,4 +198,6 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         ...         session.errors()["message"].to_list()
         ['a task died']
         """
+        if not isinstance(loop, asyncio.AbstractEventLoop):
+            raise TypeError(f"loop must be an event loop, not {type(loop).__name__}")
         tell_loop_exceptions(self, loop)

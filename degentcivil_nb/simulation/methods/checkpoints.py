@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from ...core.arguments import function as function_of
 from ..barrier import Barrier
 from ..continuing import continuing
 from ..control import Control
@@ -127,7 +128,7 @@ class CheckpointMethods(CharacterMethods):
         ...     act("go")
         'GO'
         """
-        return continuing(self.control, function)
+        return continuing(self.control, function_of("function", function))
 
     def _fail(self, error: Exception) -> None:
         self.left_behind += 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from ...protocol.commands import DeclaredCommand, Role
+from ...core.arguments import flag, text_or_none
+from ...core.arguments import function as function_of
+from ...protocol.commands import ROLES, DeclaredCommand, Role
 from ..stream_commands import StreamCommands
 from .serving import ServingMethods
 
@@ -79,8 +81,12 @@ class CommandMethods(ServingMethods):
         ...         session.command("give_money", character_id="emma", amount=2)
         5
         """
+        anytime, name = flag("anytime", anytime), text_or_none("name", name)
+        if not isinstance(role, str) or role not in ROLES:
+            raise ValueError(f"role must be one of {', '.join(ROLES)}, not {role!r:.80}")
 
         def offer(function: _Function) -> _Function:
+            function_of("function", function)
             declared = DeclaredCommand(function, name=name, role=role, anytime=anytime)
             if declared.name in self._own:
                 raise ValueError(f"{declared.name!r} is a command of the probe itself; give yours another name")
@@ -126,9 +132,10 @@ class CommandMethods(ServingMethods):
         ...         session.inspect("emma")
         {'money': 3}
         """
+        anytime = flag("anytime", anytime)
 
         def offer(function: _Function) -> _Function:
-            self._stream_commands.inspector = function
+            self._stream_commands.inspector = function_of("function", function)
             self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer", anytime=anytime))
             return function
 
@@ -172,9 +179,10 @@ class CommandMethods(ServingMethods):
         >>> people
         {'emma': {'money': 100}}
         """
+        anytime = flag("anytime", anytime)
 
         def offer(function: _Function) -> _Function:
-            self._stream_commands.setter = function
+            self._stream_commands.setter = function_of("function", function)
             self._offer(DeclaredCommand(self._stream_commands.set_attribute, anytime=anytime))
             return function
 
@@ -205,7 +213,7 @@ class CommandMethods(ServingMethods):
         ...     def ask(character_id: str, question: str) -> str:
         ...         return f"{character_id} says: I do not know"
         """
-        self._stream_commands.asker = function
+        self._stream_commands.asker = function_of("function", function)
         self._offer(DeclaredCommand(self._stream_commands.ask))
         return function
 

@@ -1,0 +1,213 @@
+"""A wrong value for any parameter of any public method is answered where it is typed, by one sentence (issue 10)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import degentcivil_nb as dc
+from tests.support.wrong_values import ALLOWED, INTERNAL, NAMES, REFUSED, WRONG
+
+GIVEN: dict[str, Any] = {
+    "character_id": "emma", "condition": "tick > 1_000_000_000", "row": 0, "query": "select 1", "path": "", "before": 0,
+    "event_type": "x", "data": None, "value": 3, "message": "x", "callback": len, "type": None, "new_state": "MOVE",
+    "code": 1004, "kind": "stall", "function": print, "text": "x", "question": "x", "expression": "money",
+    "name": "money", "loop": None, "n": 1, "run": "one", "ticks": 1, "factor": 1, "time": None,
+}  # fmt: skip
+"""What is given for a parameter that must be there, while another is tried."""
+BRIEFLY: dict[str, dict[str, Any]] = {
+    "wait_for": {"after": -1, "timeout": 0.01},
+    "run_until": {"condition": "tick > 1_000_000_000", "timeout": 0.01},
+    "step": {"timeout": 0.01},
+    "inject_fault": {"kind": "stall", "seconds": 0},
+}
+"""Further arguments, so that nothing is waited for."""
+LEFT_OUT = {
+    "close", "stop", "reconnect", "refresh", "stop_recording", "publish",  # take nothing, or anything
+    "submit", "withdraw", "specs",  # what the server calls, not a person
+    "record", "save",  # their path has a test of its own
+}  # fmt: skip
+OPTIONS = {
+    "malformed": ("kinds", "count"),
+    "disconnect": ("which", "clean", "code"),
+    "stall": ("seconds",),
+    "restart": (),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("runs")
+    with dc.start_local_server(characters=3, paused=True, seed=1) as server, dc.connect(server) as session:
+        session.step(3)
+        session.save(folder / "one")
+        with dc.open_recording(folder / "one") as recording, dc.SimulationProbe(port=0) as probe:
+            runs = dc.open_runs(folder)
+            yield {"Session": session, "Recording": recording, "Runs": runs, "LocalServer": server, "Probe": probe,
+                   "folder": folder, "plot": session.plot}  # fmt: skip
+
+
+def methods(kind: type) -> list[str]:
+    found = [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
+    return [name for name in found if name not in LEFT_OUT]
+
+
+def complaints(call: Callable[..., Any], parameter: str, base: dict[str, Any], *, any_name: bool = False) -> list[str]:
+    """Try every wrong value for a parameter; list what is not as it should be."""
+    found, kind = [], NAMES.get(parameter, "")
+    kind = "" if any_name and kind == "names" else kind
+    for shown, value in WRONG.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a warning of an unknown name is an answer, too
+            try:
+                made = call(**{**base, parameter: value})
+            except ALLOWED as error:
+                said = str(error)
+                if INTERNAL.search(said) or len(said) > 700 or not said or said.count("\n") > 4:
+                    found.append(f"{shown}: {type(error).__name__}: {said}")
+            except Exception as error:  # noqa: BLE001 — that is what is looked for
+                found.append(f"{shown}: {type(error).__name__}: {error}")
+            else:
+                if shown in REFUSED.get(kind, ()):
+                    found.append(f"{shown} is accepted: {made!r:.80}")
+                if isinstance(made, dc.Session | dc.Recording | dc.SimulationProbe):
+                    made.close()
+                elif isinstance(made, dc.LocalServer | dc.Replay):
+                    made.stop()
+    return found
+
+
+def tried(call: Callable[..., Any], base: dict[str, Any]) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any]]]:
+    """Give each parameter of a function with what else it needs."""
+    given = inspect.signature(call).parameters.values()
+    flexible = [one for one in given if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    positional = [one.name for one in flexible if one.kind is one.POSITIONAL_ONLY]
+    needed = {
+        one.name: GIVEN.get(one.name, "x") for one in flexible if one.default is one.empty and one.name not in base
+    }
+
+    def named(**arguments: Any) -> Any:
+        return call(*[arguments.pop(name) for name in positional if name in arguments], **arguments)
+
+    for one in flexible:
+        yield one.name, named if positional else call, {**needed, **base}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *[("Session", name) for name in methods(dc.Session)],
+        *[("Recording", name) for name in methods(dc.Recording)],
+        *[("Runs", name) for name in methods(dc.Runs)],
+        *[("LocalServer", name) for name in methods(dc.LocalServer)],
+        *[("plot", name) for name in ("errors", "rates", "timeline", "transitions")],
+        *[("Probe", name) for name in ("command", "inspector", "attributes", "asker", "guard", "llm_function", "carry",
+                                       "when_running", "loop_exceptions", "barrier")],
+    ],
+)  # fmt: skip
+def test_a_method_says_what_is_wrong_with_an_argument(run: dict[str, Any], kind: str, name: str) -> None:
+    call = getattr(run[kind], name)
+    for parameter, function, base in tried(call, BRIEFLY.get(name, {})):
+        if name == "run_until":
+            if parameter == "timeout":
+                continue  # as long as it takes is what None means
+            base = {one: value for one, value in base.items() if one != "condition" or parameter != "tick"}
+        any_name = kind == "Probe"  # which takes whatever a simulation calls its characters
+        assert complaints(function, parameter, base, any_name=any_name) == [], f"{kind}.{name}({parameter}=…)"
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIONS.items())
+def test_a_fault_says_what_is_wrong_with_an_option(run: dict[str, Any], kind: str, options: tuple[str, ...]) -> None:
+    fault = partial(run["LocalServer"].inject_fault, kind)
+    for option in options:
+        wrong = {"kinds": "names", "which": "row", "clean": "flag", "count": "row", "code": "row", "seconds": "seconds"}
+        for shown in REFUSED[wrong[option]]:
+            with pytest.raises((ValueError, TypeError), match=rf"{option}|no malformed frame"):
+                fault(**{option: WRONG[shown]})
+    with pytest.raises(TypeError, match=rf"the fault '{kind}' has no option 'sekonds'"):
+        fault(sekonds=1)
+
+
+OPENED: dict[Callable[..., Any], tuple[str, ...]] = {
+    dc.connect: ("target", "token", "history", "retention", "types", "characters", "name", "ssl", "timeout"),
+    dc.open_recording: ("path", "memory_rows", "progress"),
+    dc.open_runs: ("folder", "filesystem", "verify"),
+    dc.compare: ("a", "b", "ignore", "progress"),
+    dc.start_replay: ("path", "port", "speed", "host", "paused", "token", "longest_silence_s", "name"),
+    dc.start_local_server: ("port", "host", "characters", "tick_s", "seed", "paused", "token", "tls", "name"),
+    dc.SimulationProbe: ("host", "port", "token", "tokens", "ssl", "tick_s", "paused", "run_id", "compression",
+                         "metrics_port", "name", "history"),
+}  # fmt: skip
+HUGE = {"characters", "port", "metrics_port"}
+"""Parameters for which a large number would be carried out."""
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter"), [(function, parameter) for function, names in OPENED.items() for parameter in names]
+)
+def test_what_opens_something_says_what_is_wrong_with_an_argument(
+    run: dict[str, Any], tmp_path: Path, function: Callable[..., Any], parameter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a text is a path
+    recording = run["Recording"]
+    base: dict[Callable[..., Any], dict[str, Any]] = {
+        dc.connect: {"target": run["LocalServer"], "timeout": 10, "history": 3},
+        dc.open_recording: {"path": run["folder"] / "one"},
+        dc.open_runs: {"folder": run["folder"]},
+        dc.compare: {"a": recording, "b": recording},
+        dc.start_replay: {"path": run["folder"] / "one", "paused": True},
+        dc.start_local_server: {"characters": 2, "paused": True},
+        dc.SimulationProbe: {"port": 0},
+    }
+    if parameter in HUGE:
+        function = partial(_small, function, parameter)
+    given = next((value for key, value in base.items() if key is getattr(function, "args", (function,))[0]), None)
+    assert given is not None
+    assert complaints(function, parameter, given) == []
+
+
+def _small(function: Callable[..., Any], parameter: str, **arguments: Any) -> Any:
+    value = arguments[parameter]
+    small = not isinstance(value, int) or isinstance(value, bool) or value < 1
+    return function(**arguments) if small else None
+
+
+@pytest.mark.parametrize("name", ["record", "save"])
+def test_a_path_that_is_none_is_refused(run: dict[str, Any], name: str) -> None:
+    for shown in REFUSED["path"]:
+        with pytest.raises((TypeError, ValueError), match=r"^path must be a path"):
+            getattr(run["Session"], name)(WRONG[shown])
+    with pytest.raises(TypeError, match=r"^record must be a path, not 3"):
+        dc.connect(run["LocalServer"], record=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1, {"x": float("inf")}], np.float32("nan"), np.array([[1.0, np.nan]]),
+                                   pd.Series([1.0, np.nan])])  # fmt: skip
+def test_a_number_that_json_lacks_is_refused_instead_of_becoming_null(run: dict[str, Any], value: Any) -> None:
+    session = run["Session"]
+    for call in (
+        partial(session.set_attribute, "emma", "money", value),
+        partial(session.command, "set_attribute", character_id="emma", name="money", value=value),
+    ):
+        with pytest.raises(ValueError, match=r"^the argument 'value' holds (nan|inf), which cannot be sent; pass None"):
+            call()
+    with pytest.raises(ValueError, match=r"^the argument 'data' holds"):
+        session.inject_event("x", value)
+
+
+def test_what_a_breakpoint_was_refused_does_not_spoil_the_next_one(run: dict[str, Any]) -> None:
+    session = run["Session"]
+    with pytest.raises(ValueError, match=re.escape("log must be a text that is not empty, not 3")):
+        session.break_when("money > 3", log=3)
+    point = session.break_when("money > 1_000_000", once=np.True_, name="rich")
+    assert point.verified
+    point.remove()
