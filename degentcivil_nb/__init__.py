@@ -116,7 +116,10 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import_module(".core.logs", __name__).install_filters()  # whatever is used, its log holds no secret
-    value = getattr(import_module(home, __name__), name)
+    try:
+        value = getattr(import_module(home, __name__), name)
+    except ModuleNotFoundError as error:
+        raise import_module(".core.extras", __name__).missing(f"{__name__}.{name}", error) from error
     globals()[name] = value
     return value
 

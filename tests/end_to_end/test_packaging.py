@@ -73,7 +73,8 @@ def test_the_readme_has_one_command_for_each_purpose(extra: str) -> None:
 def test_the_first_command_brings_what_the_notebooks_ask() -> None:
     asked = [path.name for path in (ROOT / "notebooks").glob("*.ipynb") if ".sql(" in path.read_text(encoding="utf-8")]
     assert asked, "then `lab` need not bring DuckDB"
-    assert "degentcivil-nb[sql]" in PROJECT["optional-dependencies"]["lab"]
+    assert "degentcivil-nb[notebook]" in PROJECT["optional-dependencies"]["lab"]
+    assert "degentcivil-nb[sql]" in PROJECT["optional-dependencies"]["notebook"]
 
 
 def test_ci_takes_its_test_command_from_the_readme() -> None:
@@ -90,8 +91,9 @@ def test_binder_pins_what_its_image_has_too_old() -> None:
     lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pins = {Requirement(line).name: Requirement(line) for line in lines if "==" in line}
     assert set(pins) == {"ipykernel", "ipywidgets", "jupyterlab"}
-    assert "." in lines
-    wanted = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lab"]]
+    assert ".[lab]" in lines
+    extras = PROJECT["optional-dependencies"]
+    wanted = [Requirement(line) for line in PROJECT["dependencies"] + extras["notebook"] + extras["lab"]]
     for requirement in wanted:
         if requirement.name in pins:
             (pin,) = pins[requirement.name].specifier
