@@ -38,6 +38,7 @@ from .methods.traces import TraceMethods
 from .methods.watches import WatchMethods
 from .status import Journal, SessionStatus, run_as_stored
 from .subscriptions import Subscriptions
+from .unanswered import Unanswered
 from .watches import SessionWatches
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Session(
         self._lease = SessionLease(
             self._commands, self._store, self._client.info, lambda: self._client.epoch, self._journal.note
         )
+        self._unanswered = Unanswered(lambda: self._store.next_row, self._journal.note)
         self._connections = 0
         self._closed = False
         self._status = SessionStatus(
@@ -140,6 +142,7 @@ class Session(
             self.reconnect,
             self._recording_stats,
             closed=lambda: self._closed,
+            unanswered=self._unanswered.sentence,
         )
 
     def _start(self, timeout: float) -> None:
@@ -260,6 +263,7 @@ class Session(
             "recording": "" if recorded is None else "recording",
             "awaited": f"{client.on_their_way:,} past messages on their way" if client.on_their_way else "",
             "silence": "",
+            "unanswered": self._unanswered.sentence() or "",
             "error": client.last_error if client.state != "live" else "",
         }
         if recorded is not None and recorded.state != "writing":

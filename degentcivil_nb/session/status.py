@@ -78,7 +78,9 @@ class SessionStatus:
         recorder: Callable[[], RecorderStats | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         closed: Callable[[], bool] = lambda: False,
+        unanswered: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._unanswered = unanswered
         self._closed = closed
         self._client = client
         self._store = store
@@ -143,7 +145,8 @@ class SessionStatus:
         now = self._clock()
         if now - self._earlier[0][0] >= RECENT_S:
             self._earlier = (self._earlier[1], (now, figures))
-        return judge(figures, self._earlier[0][1]).reasons
+        unanswered = self._unanswered()
+        return [*([] if unanswered is None else [unanswered]), *judge(figures, self._earlier[0][1]).reasons]
 
     def quiet(self) -> str | None:
         """Return for how many seconds a run that should be going on has been quiet; `None` while that is short."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from ..core.python_text import readable
 from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes
 from ..protocol.repairing import repair
@@ -117,4 +118,5 @@ def _read(type: str | None, payload: bytes) -> LlmCall:
         game = _game_call(payload)
     except FOREIGN:  # impossible for a payload that was stored as a call, but a table must not fail for one row
         return LlmCall()
-    return LlmCall(prompt_type=game.latest_prompt_type, prompt=game.latest_prompt, response=game.latest_response)
+    response = readable(game.latest_response)  # its lists arrive as the text of Python lists
+    return LlmCall(prompt_type=game.latest_prompt_type, prompt=game.latest_prompt, response=response)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.counting import counted
+from ..protocol.messages import MessageTypes
 from .cells import cell_text, seconds_of
 from .interfaces import CharactersNow, PanelReader
 from .packing import Column, Kind, Values, number_values
@@ -17,6 +18,13 @@ from .refresh import Refresher
 from .table import Cells, KeyedTable, TablePanel
 
 MAX_ATTRIBUTES: Final = 60
+LOOKED_AT: Final = 200
+"""Events that are looked at in order to say why there are no characters."""
+SILENT: Final = "Nothing has come so far; DegentCivil's own server is silent until session.send('start')."
+UNNAMED: Final = (
+    "No characters: this server reports calls of models (character_update_llm) without saying whose they are, and no "
+    "states. Run the town with `python -m degentcivil_nb.adapters.degentcivil main.py` to see who acts."
+)
 FIRST: Final = (Column("character_id", "text", "character"), Column("state", "state"), Column("location", "text"))
 LAST: Final = (Column("since", "time"), Column("last_seen", "time", "last seen"))
 OWN: Final = frozenset({"character_id", "state", "location", "since", "last_seen"})
@@ -37,6 +45,7 @@ class CharactersPanel(TablePanel):
         self._present_version = 0
         self._kinds: dict[str, Kind] = {}
         self._left_out: set[str] = set()
+        self._reason = ""
 
     def content_version(self) -> Any:
         """See `TablePanel`."""
@@ -56,14 +65,24 @@ class CharactersPanel(TablePanel):
         note = f"{more} not shown here: session.characters() has them." if over else ""
         middle = [Column(column_name(name), kind, name) for name, kind in self._kinds.items()]
         columns = [*FIRST, *middle, *LAST]
+        self._reason = "" if present.character_id else self._why_empty()
         return self._table.whole(
-            columns, present.character_id, self._cells(present), note=note, empty=self.empty, picks="character"
+            columns, present.character_id, self._cells(present), note=note, empty=self._reason, picks="character"
         )
+
+    def _why_empty(self) -> str:
+        """Return what would fill the table, or why what has come does not."""
+        types = set(self._reader.events(last=LOOKED_AT)["type"].tolist())
+        if not types:
+            return f"{self.empty} {SILENT}"
+        return UNNAMED if MessageTypes.CHARACTER_UPDATE_LLM in types else self.empty
 
     def parts(self) -> Update | None:
         """See `TablePanel`."""
         present = self._reader.present_columns(self._present_version)
         if not self._present_version or present.replaced or self._outgrown(present.attributes):
+            return self.whole()
+        if self._reason and (present.character_id or self._why_empty() != self._reason):
             return self.whole()
         self._present_version = present.version
         return self._table.changed(present.character_id, self._cells(present)) if present.character_id else None

@@ -78,6 +78,7 @@ def importing(found: dict[str, Any]) -> list[Row]:
 
 
 PROGRAMS = (
+    Program("adapters", "--agents 50 --steps 3 --updates 20 --rounds 1", "--agents 1000 --rounds 5", same),
     Program("client", "--messages 300 --rounds 1", "--messages 200000 --rounds 3", same),
     Program(
         "store",

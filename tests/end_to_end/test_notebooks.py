@@ -110,6 +110,23 @@ def test_the_notebook_of_debugging_finds_mends_and_proves_and_leaves_no_thread(t
     assert printed(notebook.cells[-1]) == "left: []\n"
 
 
+def test_the_notebook_of_ones_own_simulation_runs_and_leaves_no_thread(tmp_path: Path) -> None:
+    pytest.importorskip("pydantic_ai", reason="its last cell shows a framework")
+    notebook = execute(ROOT / "notebooks" / "04_your_own_simulation.ipynb", tmp_path, LEFT)
+    cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+    warned = [name for name, cell in cells.items() if any(o.get("name") == "stderr" for o in cell.outputs)]
+    assert warned == []
+    assert cells["town"].source in (ROOT / "examples" / "town.py").read_text(encoding="utf-8")
+    assert "emma" in str(cells["connect"].outputs[0].data)
+    assert "application/vnd.jupyter.widget-view+json" in cells["dashboard"].outputs[0].data
+    assert printed(cells["stop"]).startswith("paused at tick ")
+    assert "100" in str(cells["inspect"].outputs[0].data)
+    assert "PLAN" in str(cells["asyncio"].outputs[0].data)
+    assert "RICH" in printed(cells["mesa"])
+    assert "A loaf, please." in printed(cells["framework"])
+    assert printed(notebook.cells[-1]) == "left: []\n"
+
+
 def test_the_readmes_tour_runs() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     namespace: dict[str, object] = {}

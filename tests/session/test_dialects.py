@@ -15,6 +15,7 @@ from websockets.sync.server import ServerConnection, serve
 
 import degentcivil_nb as dc
 from tests.support.dialect_servers import GameServer, GuideServer
+from tests.support.waiting import until
 
 PATIENCE_S = 10
 
@@ -126,3 +127,52 @@ def test_malformed_frames_are_rows_in_errors_and_nothing_else_happens() -> None:
         assert list(session.errors()["code"]) == [1001] * 5
         assert session.metrics()["connection"] == "live"
         assert session.metrics()["reconnects"] == 0
+
+
+def test_lists_that_the_games_server_sends_as_python_text_are_read_when_they_are_asked_for() -> None:
+    emotions = "[{'emotion': 'joy', 'change': 2, 'explanation': 'why'}]"
+    call = {"latest_prompt_type": "EMOTION", "latest_prompt": "?", "latest_response": {"emotions": emotions}}
+    with GameServer() as server, dc.connect(server.url, timeout=5) as session:
+        session.send("start")
+        session.wait_for("character_update_llm", after=-1, timeout=PATIENCE_S)
+        server.send("character_update_llm", call)
+        assert soon(session, partial(holds, session, 4))
+        read = session.llm_calls()["response"].iloc[-1]
+        assert read == {"emotions": [{"emotion": "joy", "change": 2, "explanation": "why"}]}
+        assert session.payload(3) == call  # nothing was changed on the way in
+
+
+def test_a_start_that_leads_to_nothing_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def nothing(socket: ServerConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                socket.recv()
+
+    with serve(nothing, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        with dc.connect(f"ws://127.0.0.1:{port}/ws", timeout=5) as session:
+            assert "nothing has followed" not in repr(session)
+            session._unanswered.patience_s = 0.05
+            session.send("start")
+            until(lambda: "a second 'start' does nothing" in repr(session))
+            assert "nothing has followed 'start'" in session._status.health()[0]
+            assert any("nothing has followed" in line for _, line in session._journal.lines())
+            panel = session.panel.characters()
+            until(lambda: panel._reason != "")
+            assert "silent until session.send('start')" in panel._reason
+            panel.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_an_empty_table_of_characters_says_why_that_is() -> None:
+    with GameServer(characters=[]) as server, dc.connect(server.url, timeout=5) as session:
+        session.send("start")
+        session.wait_for("character_update_llm", after=-1, timeout=PATIENCE_S)
+        panel = session.panel.characters()
+        update = panel.whole()
+        assert "without saying whose they are" in update.body["empty"]
+        assert session._unanswered.sentence() is None
+        panel.close()

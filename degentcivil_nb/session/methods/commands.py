@@ -15,6 +15,7 @@ from ...store.arguments import name_of
 from ...store.event_store import EventStore
 from ..commands import SessionCommands, Timeout
 from ..interview import Interview, interview_row
+from ..unanswered import Unanswered
 
 
 class CommandMethods:
@@ -24,6 +25,7 @@ class CommandMethods:
     _portal: Portal
     _commands: SessionCommands
     _store: EventStore
+    _unanswered: Unanswered
 
     def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
         """Give everything that the simulation itself knows of a character.
@@ -236,6 +238,8 @@ class CommandMethods:
     def send(self, message: str | WebSocketMessage) -> None:
         """Send a frame as it is, for servers that take no commands.
 
+        If nothing follows a text frame within 15 seconds, the session's `repr`, its journal and the log say so.
+
         Parameters
         ----------
         message : str or WebSocketMessage
@@ -253,4 +257,9 @@ class CommandMethods:
         ...     other.wait_for("error", where="code == 1001", after=-1)["code"]
         1001
         """
-        self._portal.call(self._client.send, message, timeout=10)
+        self._portal.call(self._send, message, timeout=10)
+
+    async def _send(self, message: str | WebSocketMessage) -> None:
+        await self._client.send(message)
+        if isinstance(message, str) and self._client.dialect != "v1":
+            self._unanswered.sent(message)
