@@ -160,8 +160,7 @@ def test_a_start_that_leads_to_nothing_says_so(caplog: pytest.LogCaptureFixture)
             assert "nothing has followed 'start'" in session._status.health()[0]
             assert any("nothing has followed" in line for _, line in session._journal.lines())
             panel = session.panel.characters()
-            until(lambda: panel._reason != "")
-            assert "silent until session.send('start')" in panel._reason
+            assert "silent until session.send('start')" in panel.whole().body["empty"]
             panel.close()
         server.shutdown()
         thread.join()
