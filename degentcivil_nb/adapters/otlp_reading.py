@@ -23,6 +23,10 @@ _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NESTED: Final = frozenset({"llm", "gen_ai", "openinference", "input", "output", "tool", "agent", "graph", "session"})
 """Names under which some exports nest attributes as objects, instead of writing `llm.model_name`."""
 _ERROR: Final = frozenset({"2", "ERROR", "STATUS_CODE_ERROR", "StatusCode.ERROR"})
+_GROUP_KEYS: Final = frozenset(
+    {"resource", "schemaUrl", "schema_url", "scopeSpans", "scope_spans", "scopeLogs", "scope_logs"}
+)
+"""What a group of spans or logs may hold beside older names."""
 _MOST_PROBLEMS: Final = 1_000
 _EXCERPT: Final = 60
 
@@ -178,7 +182,10 @@ def _take(value: Any, resource: Mapping[str, Any], where: str, contents: Content
     if not isinstance(value, Mapping):
         contents.note(f"{where}: a span is an object, and this is {text_of(value)[:_EXCERPT]!r}")
         return
-    groups = [*values.items(value, "resourceSpans"), *values.items(value, "resourceLogs")]
+    groups = [
+        *_objects(value, where, contents, "resourceSpans"),
+        *_objects(value, where, contents, "resourceLogs"),
+    ]
     metrics = len(list(values.items(value, "resourceMetrics")))
     if groups or metrics:
         contents.left_out["metrics"] += metrics
@@ -188,29 +195,37 @@ def _take(value: Any, resource: Mapping[str, Any], where: str, contents: Content
         contents.spans.append(_span(value, where, contents))
     elif isinstance(value.get("spans"), list):
         _take(value["spans"], resource, where, contents)
-    elif value.keys() & {"resourceSpans", "resource_spans", "resourceLogs", "resourceMetrics"}:
-        _refuse_odd_group(value, where, contents)
-    else:
+    elif not value.keys() & {"resourceSpans", "resource_spans", "resourceLogs", "resource_logs", "resourceMetrics"}:
         contents.note(f"{where}: no span: an object with {', '.join(map(text_of, list(value)[:5])) or 'nothing'}")
 
 
-def _refuse_odd_group(value: Mapping[str, Any], where: str, contents: Contents) -> None:
-    for name, inner in value.items():
-        if inner not in ([], None):
-            contents.note(f"{where}: {text_of(name)} should be a list of objects, not {text_of(inner)[:_EXCERPT]!r}")
-
-
 def _take_group(group: Mapping[str, Any], where: str, contents: Contents) -> None:
-    for scope in values.items(group, "scopeSpans", "instrumentationLibrarySpans"):
+    scopes = _objects(group, where, contents, "scopeSpans", "instrumentationLibrarySpans")
+    logs = _objects(group, where, contents, "scopeLogs", "instrumentationLibraryLogs")
+    if not scopes and not logs and group.keys() - _GROUP_KEYS:
+        contents.note(f"{where}: no scopeSpans, but {', '.join(map(text_of, list(group)[:5]))}")
+    for scope in scopes:
         spans = values.field(scope, "spans")
         for span in spans if isinstance(spans, list) else [spans] if spans is not None else []:
             if isinstance(span, Mapping):
                 contents.spans.append(_span(span, where, contents))
             else:
                 contents.note(f"{where}: a span is an object, and this is {text_of(span)[:_EXCERPT]!r}")
-    for scope in values.items(group, "scopeLogs", "instrumentationLibraryLogs"):
+    for scope in logs:
         for record in values.items(scope, "logRecords"):
             _take_log(record, contents)
+
+
+def _objects(thing: Mapping[str, Any], where: str, contents: Contents, *names: str) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; anything else in it is a problem."""
+    found = list(values.items(thing, *names))
+    listed = values.field(thing, *names)
+    odd = len(listed) - len(found) if isinstance(listed, list) else int(listed is not None)
+    if odd and found:
+        contents.note(f"{where}: {odd:,} items of {names[0]} are no objects")
+    elif odd:
+        contents.note(f"{where}: {names[0]} should be a list of objects, not {text_of(listed)[:_EXCERPT]!r}")
+    return found
 
 
 def _take_log(record: Mapping[str, Any], contents: Contents) -> None:

@@ -94,11 +94,16 @@ def test_dialogues_plans_monologues_trades_and_messages_of_the_game_are_told(tow
     assert {message["character_id"] for message in arrivals} <= PEOPLE
 
 
-def test_a_character_whose_arrival_was_dropped_is_named_two_updates_later(town: dc.Session) -> None:
-    dropped = errors(town, "ARRIVAL_DROPPED")
-    assert dropped
-    for error in dropped:
-        assert town.characters().loc[error["character_id"], "state"] == "MOVE"
+def test_a_character_whose_arrival_was_dropped_is_named_within_a_tick(town: dc.Session) -> None:
+    told = town.events(["error", "event_notification"], payload=True)
+    dropped = told[[payload.get("code_name") == "ARRIVAL_DROPPED" for payload in told["payload"]]]
+    assert len(dropped)
+    arrivals = told[[isinstance(data, dict) and data.get("id") == 2001 for data in told["data"]]]
+    for row, error in dropped.iterrows():
+        name = error["character_id"]
+        assert town.characters().loc[name, "state"] == "MOVE"
+        before = arrivals[(arrivals["character_id"] == name) & (arrivals.index < row)]
+        assert error["tick"] - before["tick"].iloc[-1] <= 1
 
 
 def test_a_character_is_inspected_with_memory_plan_emotion_and_dialogue(town: dc.Session) -> None:

@@ -306,6 +306,8 @@ def test_other_spans_are_counted_and_what_is_missing_is_said(tmp_path: Path) -> 
         ("[1, null]", "a span is an object"),
         ('{"resourceSpans": {"x": 1}}', "should be a list"),
         (line("text"), "a span is an object"),
+        ('{"resourceSpans": [1, {"scopeSpans": [2]}]}', "are no objects|should be a list of objects"),
+        ('{"resourceSpans": [{"ScopeSpans": []}]}', "no scopeSpans, but ScopeSpans"),
         ("[" * 5_000, "nested too deeply|no JSON"),
         ('{"n": ' + "9" * 5_000 + "}", "no JSON"),
         (line({"name": "chat", "attributes": []}), "has no ids"),

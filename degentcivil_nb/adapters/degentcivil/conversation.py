@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...simulation.acting import who_acts
 from ...simulation.probe import SimulationProbe
-from .facts import name_of, read, tick_of, word
+from .facts import items_of, name_of, read, tick_of, word
 from .lives import Lives
 from .seams import Function, Seam, Seams, after, quietly
 
@@ -37,6 +37,7 @@ class Conversation:
         return [
             Seam("SimsAgent", "_process_received_message", after(self._received), "dialogues"),
             Seam("", "check_balance_and_trade", self._trading, "trades"),
+            Seam("Simulation", "filter_out_msg", after(self._filtered), "arrivals that are dropped, at once"),
         ]
 
     def bind(self, seams: Seams, module: ModuleType) -> None:
@@ -91,21 +92,37 @@ class Conversation:
         told = {"direction": direction, "id": number, "content": content}
         self.probe.event("game_message", told, character_id=name_of(character))
 
+    def _filtered(
+        self, result: Any, simulation: Any, messages: Any, manager: Any, *arguments: Any, **more: Any
+    ) -> None:
+        """Tell of an arrival that `filter_out_msg` was given and did not hand on to the character."""
+        owner = read(manager, "character")
+        character = manager if owner is None else owner
+        guid = str(read(character, "guid"))
+        if _arrives(result, guid) or word(read(character, "state")) != "MOVE":
+            return
+        if any(_arrives(message, guid) for message in items_of(messages)):
+            self._arrived.pop(read(character, "guid"), None)
+            self._tell_dropped(character)
+
     def look(self) -> None:
-        """Tell of those whose arrival was told and dropped: they stay in MOVE, where nothing ends it."""
+        """Tell of those whose arrival was told and dropped, where no `filter_out_msg` shows it at once."""
         for guid, since in list(self._arrived.items()):
             character = self._by_guid(guid)
             if character is None or word(read(character, "state")) != "MOVE":
                 del self._arrived[guid]
             elif self._updates() >= since + _PATIENCE:
                 del self._arrived[guid]
-                name = name_of(character)
-                self.probe.error(
-                    "ARRIVAL_DROPPED",
-                    f"the game told in update {since} that {name} has arrived, and the town did not take it "
-                    "in (filter_out_msg looks at one arrival an update): the character stays in MOVE",
-                    character_id=name,
-                )
+                self._tell_dropped(character)
+
+    def _tell_dropped(self, character: Any) -> None:
+        name = name_of(character)
+        self.probe.error(
+            "ARRIVAL_DROPPED",
+            f"the game told that {name} has arrived, and the town did not take it in (filter_out_msg looks at one "
+            "arrival an update): the character stays in MOVE",
+            character_id=name,
+        )
 
     def _updates(self) -> int:
         return tick_of(self._lives.simulation) or 0
@@ -141,6 +158,14 @@ def _read(item: Any) -> tuple[Any, Any]:
         with contextlib.suppress(ValueError):
             content = json.loads(content)
     return int(number) if isinstance(number, str) and number.isdecimal() else number, content
+
+
+def _arrives(message: Any, guid: str) -> bool:
+    """Return whether a message, or its content, says that this character has arrived."""
+    number, content = _read(message)
+    if not isinstance(content, dict) or str(content.get("agent_guid")) != guid:
+        return False
+    return number == _ARRIVED or (number is None and "cur_pos" in content)
 
 
 def _without_map(value: Any) -> Any:
