@@ -8,10 +8,10 @@ import functools
 import pdb
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FrameType, ModuleType, TracebackType
+from types import FrameType, MappingProxyType, ModuleType, TracebackType
 from typing import Any, Final
 
 from ...core.text_of import class_name, text_of
@@ -72,19 +72,19 @@ class Failures:
         @functools.wraps(original)
         def execute(*arguments: Any, **more: Any) -> Any:
             heard: set[int] = set()
-            with _set(_owner, _owner_among(arguments) or who_acts()), _set(_heard, heard):
+            with _set(_owner, _owner_among(arguments, more) or who_acts()), _set(_heard, heard):
                 result = original(*arguments, **more)
                 if not asyncio.iscoroutine(result):
                     quietly(self._executed, result, heard)
                     return result
-            return self._chained(result, arguments)
+            return self._chained(result, arguments, more)
 
         return execute
 
-    async def _chained(self, chain: Any, arguments: tuple[Any, ...]) -> Any:
+    async def _chained(self, chain: Any, arguments: tuple[Any, ...], more: dict[str, Any]) -> Any:
         """Await a chain that is a coroutine, and tell what it swallows."""
         heard: set[int] = set()
-        with _set(_owner, _owner_among(arguments) or who_acts()), _set(_heard, heard):
+        with _set(_owner, _owner_among(arguments, more) or who_acts()), _set(_heard, heard):
             result = await chain
             quietly(self._executed, result, heard)
         return result
@@ -218,9 +218,9 @@ def _stack(frame: FrameType | None) -> TracebackType | None:
     return found
 
 
-def _owner_among(values: Any) -> str | None:
+def _owner_among(values: Iterable[Any], more: Mapping[str, Any] = MappingProxyType({})) -> str | None:
     """Give the character of the first among these that has one."""
-    return next((name_of(value) for value in values if read(value, "character") is not None), None)
+    return next((name_of(value) for value in (*values, *more.values()) if read(value, "character") is not None), None)
 
 
 def _owner_in_closure(callback: Any) -> str | None:
