@@ -23,6 +23,13 @@ simulation.stop() if hasattr(simulation, "stop") else None
 print("left:", [t.name for t in threading.enumerate() if t.name.startswith("degentcivil")])
 """
 
+END = """
+stopped.set()
+thread.join()
+probe.close()
+simulation = None
+"""
+
 
 @pytest.fixture(autouse=True)
 def no_simulation_but_the_notebooks_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +119,7 @@ def test_the_notebook_of_debugging_finds_mends_and_proves_and_leaves_no_thread(t
 
 def test_the_notebook_of_ones_own_simulation_runs_and_leaves_no_thread(tmp_path: Path) -> None:
     pytest.importorskip("pydantic_ai", reason="its last cell shows a framework")
-    notebook = execute(ROOT / "notebooks" / "04_your_own_simulation.ipynb", tmp_path, "simulation = None" + LEFT)
+    notebook = execute(ROOT / "notebooks" / "04_your_own_simulation.ipynb", tmp_path, END + LEFT)
     cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
     warned = [name for name, cell in cells.items() if any(o.get("name") == "stderr" for o in cell.outputs)]
     assert warned == []
