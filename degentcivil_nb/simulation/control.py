@@ -12,42 +12,37 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
-from msgspec import to_builtins
 from msgspec.structs import replace
 
 from ..core.wakeup import Wakeup
-from ..protocol.breakpoints import BreakpointHit
 from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.control_payloads import ClientInfo, RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import Links
 from ..protocol.run_commands import run_commands
-from ..server.stream.publishing import Matched, Receipt
 from .anytime import AnytimeWorker
+from .breakpoint_stops import BreakpointStops, Hit
 from .command_queue import CommandQueue, Later
 from .current_run import CurrentRun
 from .event_loops import in_a_cell, on_running_loop
 from .model_clock import ModelClock
 from .ownership import Owner
 from .pace import Pace
+from .refusals import deserted, too_late
 from .request import Reply, Request, over
 from .run_commands import RunCommands
-from .stepping import Stepping, answer_short_step
+from .stepping import Stepping
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
 DEADLINE_S: Final = 10.0
 """How long a command waits for a checkpoint when it does not say."""
-MAX_HITS: Final = 100
-"""Matches that one stop names at most."""
 _LOOK_S: Final = 1.0
 """How often a paused run looks whether there is still a server that could resume it."""
 
 _inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
 
-Hit = tuple[BreakpointHit, Receipt | None]
-"""A match of a breakpoint, and the receipt of the message at which it matched."""
 
 Refusal = Callable[[CommandSpec, ClientInfo | None], WebSocketError | None]
 
@@ -82,7 +77,6 @@ class Control:
         """Says why a client may not run a command now; `None` if it may."""
         self.abandoned: Callable[[int | None], bool] = _never
         """Asked each second while the run is paused, with its tick: whether it is to go on because nobody is there."""
-        self._hits: dict[tuple[str, str], Hit] = {}  # the first match of each that was not stopped at yet
         self._model_clock = ModelClock()
         self._alive = alive
         self._clock = clock
@@ -94,6 +88,7 @@ class Control:
         self._wakeup = Wakeup()
         self._run = CurrentRun(publish, changed=self._wake, speed=lambda: self._pace.factor, paused=paused)
         self._stepping = Stepping()
+        self._stops = BreakpointStops(self._run, self._stepping)
         self.run_commands = RunCommands(
             self._run,
             self._stepping,
@@ -106,8 +101,10 @@ class Control:
             self._owner,
             later=later,
             clock=clock,
-            too_late=self._too_late,
-            deserted=self._deserted,
+            too_late=lambda name: too_late(
+                name, self._run.reached, self._checkpoint_age_s() or 0.0, on_a_loop=self._on_a_loop
+            ),
+            deserted=lambda: deserted(self._owner, self._run.reached),
             dropped=self.run_commands.end_unwanted_pause,
         )
         self._anytime = AnytimeWorker(_inside)
@@ -179,7 +176,7 @@ class Control:
         if self.ended:
             return over()
         if self._owner.has_ended and not declared.spec.anytime:
-            return self._deserted()
+            return deserted(self._owner, self._run.reached)
         return None
 
     def _accept(self, request: Request) -> None:
@@ -189,30 +186,9 @@ class Control:
         elif not self.run_commands.accept(request):
             self._queue.put(request)
 
-    def _deserted(self) -> WebSocketError:
-        return WebSocketError(
-            WebSocketError.WRONG_RUN_STATE,
-            f"the run is over: {self._owner} that called checkpoint() has ended, after tick {self._run.reached}; "
-            "a simulation that ends says so with probe.close()",
-        )
-
-    def _too_late(self, name: str) -> WebSocketError:
-        if self._on_a_loop:
-            advice = "it calls checkpoint() on a running event loop; there it has to `await probe.acheckpoint(tick)`"
-        elif self._run.reached is None:
-            advice = "it has never reached one; call probe.checkpoint(tick) once a tick"
-        else:
-            ago = self._checkpoint_age_s() or 0.0
-            advice = f"the last one was tick {self._run.reached}, {ago:.1f} s ago; is it busy, or stopped elsewhere?"
-        return WebSocketError(
-            WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
-        )
-
     def stop(self, hit: Hit) -> None:
         """Have the run stop at its next checkpoint because a breakpoint was met; from any thread."""
-        point = hit[0]
-        with self._run.lock:
-            self._hits.setdefault((point.owner.id, point.name), hit)
+        self._stops.add(hit)
 
     # --- the simulation's side -----------------------------------------------------------------------------------
 
@@ -310,27 +286,13 @@ class Control:
         self._reach(tick)
         self._present = True
         self.judge(self.tick)
-        if self._hits:
-            self._stop_at_breakpoints()
+        self._stops.stop()
         if not self._stepping.under_way:
             return
         with self._run.lock:
             complete = self._stepping.count()
         if complete is not None:
             complete.succeed(self._run.change("paused", "step", complete.id))
-
-    def _stop_at_breakpoints(self) -> None:
-        with self._run.lock:
-            hits, self._hits = list(self._hits.values())[:MAX_HITS], {}
-            if self.ended:
-                return
-            step = self._stepping.stop_at_breakpoint()
-            matched = Matched([receipt for _, receipt in hits])
-            state = self._run.enter_breakpoints(
-                [to_builtins(hit) for hit, _ in hits], matched, None if step is None else step.request.id
-            )
-        if step is not None:
-            answer_short_step(step, state)
 
     def _reach(self, tick: Any) -> None:
         number = self._model_clock.read(tick)
