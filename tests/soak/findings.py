@@ -75,7 +75,7 @@ def run(step: Callable[[], None], probe: dc.SimulationProbe | None, ticks: int) 
         if probe is not None:
             probe.checkpoint(tick)
         if tick % 50 == 0:
-            time.sleep(0.05)  # nobody announces this condition
+            time.sleep(0.05)  # so that the reader keeps up
 
 
 def settled(session: dc.Session, probe: dc.SimulationProbe) -> dc.Session:
