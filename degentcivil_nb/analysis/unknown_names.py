@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
-from ..expressions.parser import TOTALS
+from ..expressions.nodes import TOTALS
 from ..protocol.messages import STANDARD_TYPES
 from ..store.unknown import NOUNS, STANDARD_KEYS, warn_unknown, warn_unknown_values, warn_user
 

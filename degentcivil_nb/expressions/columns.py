@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .parser import Node
+from .nodes import Node
 from .values import EXACT, in_payload
 
 Mask = npt.NDArray[np.bool_]

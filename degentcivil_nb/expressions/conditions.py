@@ -19,7 +19,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from .compared import Compared
-from .parser import BEFORE, CHANGED, TOTALS, ConditionError, Detector, Lookup, Parsed, mistake, parse
+from .mistakes import ConditionError, mistake
+from .nodes import BEFORE, CHANGED, TOTALS, Detector, Lookup
+from .parser import Parsed, parse
 from .values import in_payload, plain
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .conditions import Condition
 from .detectors import Trail
-from .parser import BEFORE, TOTALS
+from .nodes import BEFORE, TOTALS
 from .values import EVENT_NOTIFICATION
 
 _T = TypeVar("_T")

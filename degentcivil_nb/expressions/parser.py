@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from . import values
+from .calls import CallParser
 from .compared import Compared, compared, time_of
+from .mistakes import mistake
+from .nodes import (
+    TOTALS,
+    Detector,
+    Node,
+    all_of,
+    as_id,
+    comparison,
+    constant,
+    names_of,
+    nothing,
+    numbers,
+    over_columns,
+)
 
 MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 60
 MAX_INTEGER: Final = 1 << 63
 
-Lookup = Callable[[str], Any]
-"""The value of a name during evaluation; `None` if it is missing."""
-Operators = Mapping[str, Callable[[Any, Any], Any]]
-Vector = Callable[[Lookup, Operators], Any]
-"""The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double.
-
-The operators over arrays are handed in, so that a condition can be read and evaluated without numpy.
-"""
-
-CHANGED: Final = "changed({})"
-"""The name with which `changed(name)` calls the lookup."""
-BEFORE: Final = "previous_state()"
-"""The name under which `entered` and `left` ask for the state before."""
-DETECTOR: Final = "{}({})"
-"""The name under which `silent(…)`, `stuck(…)` and `loops(…)` ask; in brackets the character, if one is named."""
-DETECTORS: Final = ("silent", "stuck", "loops")
-TOTALS: Final = frozenset({"total_cost", "total_calls"})
-_MEMORY: Final = ("changed", "entered", "left", *DETECTORS)
-MAX_ARGUMENTS: Final = 100
 
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _SAME: Final = {"new_state": "state"}
@@ -68,43 +63,8 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 }
 
 
-_TEXTS: Final = frozenset({str})
-_NUMBERS: Final = frozenset({int, float})
 _ID: Final = frozenset({"character_id"})
 """The name for an id: ids are compared as text, so that 5 equals "5"."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """A part of a condition: `run` evaluates it, `names` are the names it uses.
-
-    `children` are the parts of an `and`, `or` or `not` (`kind` states which; else it is a comparison, `test`, or
-    `leaf`). `vector` is set if the part can be calculated over numeric columns at once.
-    """
-
-    run: Callable[[Lookup], Any]
-    names: frozenset[str] = frozenset()
-    kind: str = "leaf"
-    children: tuple[Node, ...] = ()
-    vector: Vector | None = None
-    name: str | None = None
-    """The name, where it is nothing but one."""
-    gives: str | None = None
-    """The kind of its value, where that is known before."""
-    needs: tuple[tuple[str, str], ...] = ()
-    """Names with the texts that they must have, else it is false; `previous_state` among them."""
-
-
-class Detector(NamedTuple):
-    """A question about a stretch of ticks: the name that it asks the lookup for, which it is, and whose, if said.
-
-    `at` is its position in the text.
-    """
-
-    asks: str
-    function: str
-    character_id: str | None
-    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +83,6 @@ class Parsed:
     compared: tuple[Compared, ...] = ()
 
 
-def _as_id(node: Node) -> Node:
-    """Return a node's value with whole numbers as text, for comparison with an id."""
-    return Node(lambda look: values.id_text(node.run(look)), node.names)
-
-
-class ConditionError(ValueError):
-    """A mistake in a condition; `at` is the position of the character that is wrong, from 0."""
-
-    def __init__(self, message: str, at: int) -> None:
-        super().__init__(message)
-        self.at = at
-
-
-def mistake(text: str, at: int, message: str) -> ConditionError:
-    """Return an error that shows the text with a caret under the mistake."""
-    start = max(0, min(at - 40, len(text) - 80))
-    shown = "".join(c if c.isprintable() else "?" for c in text[start : start + 80])
-    lead, tail = "…" * (start > 0), "…" * (start + 80 < len(text))
-    return ConditionError(f"{message}\n  {lead}{shown}{tail}\n  {' ' * (at - start + len(lead))}^", at)
-
-
 def parse(text: str) -> Parsed:
     """Check a condition and build its tree; `ValueError` points at the mistake."""
     if not isinstance(text, str):
@@ -158,7 +97,7 @@ def parse(text: str) -> Parsed:
     return _Parser(text).parse()
 
 
-class _Parser:
+class _Parser(CallParser):
     def __init__(self, text: str) -> None:
         self.text = text
         self.places: dict[str, int] = {}
@@ -240,14 +179,14 @@ class _Parser:
             raise self.wrong(
                 node, "this number is too large: whole numbers go up to 2 to the power of 63, others up to 1e308"
             )
-        return _constant(value)
+        return constant(value)
 
     def name(self, node: ast.Name) -> Node:
         name = node.id
         if name.startswith("__"):
             raise self.wrong(node, "names with two underscores are refused")
         if name in _WORDS:
-            return _constant(_WORDS[name])
+            return constant(_WORDS[name])
         if name in values.FUNCTIONS or name == "changed":
             raise self.wrong(node, f"{name} is a function; write {name}(…)")
         name = _SAME.get(name, name)
@@ -264,12 +203,12 @@ class _Parser:
         runs = tuple(child.run for child in children)
         if isinstance(node.op, ast.And):
             needs = tuple(need for child in children for need in child.needs)
-            return Node(_all_of(runs), _names(children), "and", children, needs=needs)
-        return Node(lambda look: any(run(look) for run in runs), _names(children), "or", children)
+            return Node(all_of(runs), names_of(children), "and", children, needs=needs)
+        return Node(lambda look: any(run(look) for run in runs), names_of(children), "or", children)
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Node:
         child = self.node(node.operand, depth + 1)
-        run, vector = child.run, _numbers(child)
+        run, vector = child.run, numbers(child)
         if isinstance(node.op, ast.Not):
             return Node(lambda look: not run(look), child.names, "not", (child,), gives="truth value")
         if isinstance(node.op, ast.Invert):
@@ -294,8 +233,8 @@ class _Parser:
         calculate = values.arithmetic(symbol)
         return Node(
             lambda look: calculate(left(look), right(look)),
-            _names(children),
-            vector=_over_columns(symbol, children),
+            names_of(children),
+            vector=over_columns(symbol, children),
             gives=None if symbol == "+" else "number",
         )
 
@@ -308,220 +247,40 @@ class _Parser:
                 raise self.wrong(node.comparators[position], "no `is`; write == or !=")
             left, right = operands[position], operands[position + 1]
             if left.names == _ID:
-                right = _as_id(right)
+                right = as_id(right)
             elif right.names == _ID:
-                left = _as_id(left)
+                left = as_id(left)
             at = self.at(node.comparators[position] if left.name else node.left)
             left, right = self.checked(symbol, left, right, at), self.checked(symbol, right, left, at)
-            links.append(_compare(symbol, left, right))
+            links.append(comparison(symbol, left, right))
         if len(links) == 1:
             return links[0]
         runs = tuple(link.run for link in links)
         needs = tuple(need for link in links for need in link.needs)
-        return Node(_all_of(runs), _names(operands), "and", tuple(links), needs=needs)
+        return Node(all_of(runs), names_of(operands), "and", tuple(links), needs=needs)
 
     def checked(self, symbol: str, fixed: Node, named: Node, at: int) -> Node:
         """Note what a name is compared with; a text beside a number is refused, but for a time, which is read."""
         if named.name is None or fixed.names:
             return fixed
-        value = fixed.run(_nothing)
+        value = fixed.run(nothing)
         if named.name == "time" and isinstance(value, str) and (seconds := time_of(value)) is not None:
-            return _constant(seconds)
+            return constant(seconds)
         for one in (found := compared(named.name, symbol, value, at)):
             if (problem := one.problem()) is not None:
                 raise mistake(self.text, at, problem)
         self.compared += found
         return fixed
 
-    def call(self, node: ast.Call, depth: int) -> Node:
-        if not isinstance(node.func, ast.Name):
-            raise self.wrong(node.func, "only a function's name can be called")
-        name = node.func.id
-        if name not in _MEMORY and name not in values.FUNCTIONS:
-            known = ", ".join(sorted([*values.FUNCTIONS, *_MEMORY]))
-            raise self.wrong(node.func, f"there is no function {name[:40]}; there are {known}")
-        if name in DETECTORS:
-            return self.call_detector(node, name)
-        if node.keywords:
-            raise self.wrong(node.keywords[0], "arguments have no names here")
-        if name == "changed":
-            return self.call_changed(node)
-        if name in ("entered", "left"):
-            return self.call_move(node, name, depth)
-        function, takes, gives, more = values.FUNCTIONS[name]
-        fewest = len(takes)
-        if not fewest <= len(node.args) <= (fewest if more is None else MAX_ARGUMENTS):
-            raise self.wrong(node, f"{name} takes {fewest if more is None else f'{fewest} or more'} argument(s)")
-        children = tuple(self.node(argument, depth + 1) for argument in node.args)
-        kinds = [*takes, *[more or ()] * (len(children) - fewest)]
-        for argument, child, wanted in zip(node.args, children, kinds, strict=True):
-            if wanted and child.gives is not None and child.gives not in (*wanted, "null"):
-                raise self.wrong(argument, f"{name} takes {_either(wanted)} here, and this is a {child.gives}")
-        runs = tuple(child.run for child in children)
-        vector = _numbers(children[0])
-        if len(runs) == 1:
-            (run,) = runs
-            absolute = name == "abs" and vector is not None
-            return Node(
-                lambda look: function(run(look)),
-                children[0].names,
-                vector=(lambda columns, operators: abs(vector(columns, operators))) if absolute and vector else None,
-                gives=gives,
-            )
-        return Node(lambda look: function(*[run(look) for run in runs]), _names(children), gives=gives)
-
-    def call_move(self, node: ast.Call, name: str, depth: int) -> Node:
-        if len(node.args) != 1:
-            raise self.wrong(node, f"{name} takes one state: {name}('BARGAIN')")
-        wanted = self.node(node.args[0], depth + 1)
-        if wanted.gives not in (None, "text"):
-            raise self.wrong(node.args[0], f"{name} takes a state, which is a text, and this is a {wanted.gives}")
-        self.moved_at = self.at(node) if self.moved_at is None else self.moved_at
-        same, run = values.compare("=="), wanted.run
-
-        def entered(look: Lookup) -> bool:
-            state = run(look)
-            return same(look("state"), state) and not same(look(BEFORE), state)
-
-        def left(look: Lookup) -> bool:
-            state, now = run(look), look("state")
-            return same(look(BEFORE), state) and isinstance(now, str) and not same(now, state)
-
-        fixed = run(_nothing) if not wanted.names else None
-        need = "state" if name == "entered" else "previous_state"
-        return Node(
-            entered if name == "entered" else left,
-            wanted.names | {"state", BEFORE},
-            gives="truth value",
-            needs=((need, fixed),) if isinstance(fixed, str) else (),
-        )
-
-    def call_detector(self, node: ast.Call, name: str) -> Node:
-        unit = "times" if name == "loops" else "ticks"
-        for keyword in node.keywords:
-            if keyword.arg != "character_id":
-                raise self.wrong(keyword.value, f"{name} takes {unit} and, if you like, character_id=")
-        if len(node.args) != 1:
-            raise self.wrong(node, f"{name} takes a number of {unit}: {name}(50)")
-        wanted = self.literal(node.args[0])
-        if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
-            raise self.wrong(node.args[0], f"{name} takes a whole number of {unit}, at least 1")
-        whose = None
-        for keyword in node.keywords:
-            given = self.literal(keyword.value)
-            if not isinstance(given, (str, int)) or isinstance(given, bool):
-                raise self.wrong(keyword.value, "character_id= takes the id of a character")
-            whose = str(given)
-        asks = DETECTOR.format(name, "" if whose is None else whose)
-        self.detectors.setdefault(asks, Detector(asks, name, whose, self.at(node)))
-
-        def held(look: Lookup) -> bool:
-            value = look(asks)
-            return value is not None and value >= wanted
-
-        return Node(held, frozenset({asks}), gives="truth value")
-
-    def literal(self, node: ast.AST) -> Any:
-        """Return a value that stands there as it is; `None` for what has to be calculated."""
-        return node.value if isinstance(node, ast.Constant) else None
-
-    def call_changed(self, node: ast.Call) -> Node:
-        if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
-            raise self.wrong(node, "changed takes one name: changed(mood)")
-        (name,) = self.name(node.args[0]).names or (None,)
-        if name is None:
-            raise self.wrong(node.args[0], "this never changes")
-        self.changed[name] = None
-        asked = CHANGED.format(name)
-        return Node(lambda look: bool(look(asked)), frozenset({name, asked}), gives="truth value")
-
     def subscript(self, node: ast.Subscript, depth: int) -> Node:
         children = (self.node(node.value, depth + 1), self.node(node.slice, depth + 1))
         container, key = (child.run for child in children)
-        return Node(lambda look: values.subscript(container(look), key(look)), _names(children))
+        return Node(lambda look: values.subscript(container(look), key(look)), names_of(children))
 
     def items(self, node: ast.List | ast.Tuple, depth: int) -> Node:
         children = tuple(self.node(item, depth + 1) for item in node.elts)
         runs = tuple(child.run for child in children)
-        if not _names(children):
-            fixed = [run(_nothing) for run in runs]
+        if not names_of(children):
+            fixed = [run(nothing) for run in runs]
             return Node(lambda look: fixed, gives="list")
-        return Node(lambda look: [run(look) for run in runs], _names(children), gives="list")
-
-
-def _constant(value: Any) -> Node:
-    number = values.number(value)  # `None` for an inexact double, which is compared row by row
-    vector = None if number is None else lambda columns, _: number
-    return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
-
-
-def _compare(symbol: str, left: Node, right: Node) -> Node:
-    return Node(
-        _quick(symbol, left, right) or _general(symbol, left.run, right.run),
-        left.names | right.names,
-        "test",
-        vector=_over_columns(symbol, (left, right)),
-        gives="truth value",
-        needs=_needs(left, right) + _needs(right, left) if symbol == "==" else (),
-    )
-
-
-def _all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
-    if len(runs) != 2:
-        return lambda look: all(run(look) for run in runs)
-    one, other = runs
-    return lambda look: bool(one(look) and other(look))
-
-
-def _either(kinds: tuple[str, ...]) -> str:
-    return " or ".join(f"{'an' if kind[0] == 'o' else 'a'} {kind}" for kind in kinds)
-
-
-def _general(symbol: str, one: Callable[[Lookup], Any], other: Callable[[Lookup], Any]) -> Callable[[Lookup], Any]:
-    test = values.compare(symbol)
-    return lambda look: test(one(look), other(look))
-
-
-def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | None:
-    """Compare a name with what stands there, in one call where the value is plain: it is done at each message."""
-    name, general = left.name, _general(symbol, left.run, right.run)
-    if name is None or right.names or (apply := values.QUICK.get(symbol)) is None:
-        return None
-    fixed = right.run(_nothing)
-    kinds = {"text": _TEXTS, "number": _NUMBERS}.get(values.kind_of(fixed))
-    if kinds is None:
-        return None
-
-    def test(look: Lookup) -> Any:
-        value = look(name)
-        if value.__class__ in kinds:
-            return apply(value, fixed)
-        return False if value is None else general(look)
-
-    return test
-
-
-def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
-    """Return which text a name must have where it is compared with one that stands there."""
-    if named.name is None or fixed.names or not isinstance(text := fixed.run(_nothing), str):
-        return ()
-    return ((named.name, text),)
-
-
-def _over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
-    left, right = (_numbers(operand) for operand in operands)
-    if symbol not in values.ELEMENTWISE or left is None or right is None:
-        return None
-    return lambda columns, operators: operators[symbol](left(columns, operators), right(columns, operators))
-
-
-def _numbers(node: Node) -> Vector | None:
-    return None if node.kind == "test" else node.vector
-
-
-def _names(nodes: tuple[Node, ...] | list[Node]) -> frozenset[str]:
-    return frozenset().union(*(node.names for node in nodes))
-
-
-def _nothing(name: str) -> None:
-    return None
+        return Node(lambda look: [run(look) for run in runs], names_of(children), gives="list")

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from ..core.escaping import visible
 from ..expressions.command_line import read_value
-from ..expressions.parser import DETECTORS, TOTALS
+from ..expressions.nodes import DETECTORS, TOTALS
 from ..expressions.values import FUNCTIONS
 from ..figures.colours import STATE_COLOURS
 from ..session.session import Session

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from ..core.text_of import text_of
 from ..expressions.conditions import Condition, compile_condition
 from ..expressions.judge import Judge, Match, Rule
-from ..expressions.parser import TOTALS, ConditionError
+from ..expressions.mistakes import ConditionError
+from ..expressions.nodes import TOTALS
 from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter

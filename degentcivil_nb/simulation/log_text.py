@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..core.text_of import text_of
 from ..expressions.conditions import Condition, compile_condition
-from ..expressions.parser import ConditionError
+from ..expressions.mistakes import ConditionError
 
 MAX_TEXT: Final = 1_000
 MAX_VALUE: Final = 200

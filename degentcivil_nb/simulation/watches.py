@@ -14,7 +14,7 @@ from ..core.plain import plain
 from ..core.shortening import shortened
 from ..core.text_of import text_of
 from ..expressions.conditions import Condition
-from ..expressions.parser import ConditionError
+from ..expressions.mistakes import ConditionError
 from ..expressions.standing import compile_standing
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo

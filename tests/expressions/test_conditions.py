@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from degentcivil_nb.expressions.columns import Whole, Words
 from degentcivil_nb.expressions.conditions import compile_condition, scope_of
-from degentcivil_nb.expressions.parser import ConditionError
+from degentcivil_nb.expressions.mistakes import ConditionError
 from tests.support.sizes import examples
 
 SCOPE: dict[str, Any] = {

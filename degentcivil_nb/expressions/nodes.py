@@ -1,0 +1,139 @@
+"""The parts of a checked condition, and how each is evaluated: for one message, or over columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from . import values
+
+Lookup = Callable[[str], Any]
+"""The value of a name during evaluation; `None` if it is missing."""
+Operators = Mapping[str, Callable[[Any, Any], Any]]
+Vector = Callable[[Lookup, Operators], Any]
+"""The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double.
+The operators over arrays are handed in, so that a condition can be read and evaluated without numpy.
+"""
+CHANGED: Final = "changed({})"
+"""The name with which `changed(name)` calls the lookup."""
+BEFORE: Final = "previous_state()"
+"""The name under which `entered` and `left` ask for the state before."""
+DETECTOR: Final = "{}({})"
+"""The name under which `silent(…)`, `stuck(…)` and `loops(…)` ask; in brackets the character, if one is named."""
+DETECTORS: Final = ("silent", "stuck", "loops")
+TOTALS: Final = frozenset({"total_cost", "total_calls"})
+_TEXTS: Final = frozenset({str})
+_NUMBERS: Final = frozenset({int, float})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """A part of a condition: `run` evaluates it, `names` are the names it uses.
+
+    `children` are the parts of an `and`, `or` or `not` (`kind` states which; else it is a comparison, `test`, or
+    `leaf`). `vector` is set if the part can be calculated over numeric columns at once.
+    """
+
+    run: Callable[[Lookup], Any]
+    names: frozenset[str] = frozenset()
+    kind: str = "leaf"
+    children: tuple[Node, ...] = ()
+    vector: Vector | None = None
+    name: str | None = None
+    """The name, where it is nothing but one."""
+    gives: str | None = None
+    """The kind of its value, where that is known before."""
+    needs: tuple[tuple[str, str], ...] = ()
+    """Names with the texts that they must have, else it is false; `previous_state` among them."""
+
+
+class Detector(NamedTuple):
+    """A question about a stretch of ticks: the name that it asks the lookup for, which it is, and whose, if said.
+
+    `at` is its position in the text.
+    """
+
+    asks: str
+    function: str
+    character_id: str | None
+    at: int
+
+
+def as_id(node: Node) -> Node:
+    """Return a node's value with whole numbers as text, for comparison with an id."""
+    return Node(lambda look: values.id_text(node.run(look)), node.names)
+
+
+def constant(value: Any) -> Node:
+    number = values.number(value)  # `None` for an inexact double, which is compared row by row
+    vector = None if number is None else lambda columns, _: number
+    return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
+
+
+def comparison(symbol: str, left: Node, right: Node) -> Node:
+    return Node(
+        _quick(symbol, left, right) or _general(symbol, left.run, right.run),
+        left.names | right.names,
+        "test",
+        vector=over_columns(symbol, (left, right)),
+        gives="truth value",
+        needs=_needs(left, right) + _needs(right, left) if symbol == "==" else (),
+    )
+
+
+def all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
+    if len(runs) != 2:
+        return lambda look: all(run(look) for run in runs)
+    one, other = runs
+    return lambda look: bool(one(look) and other(look))
+
+
+def _general(symbol: str, one: Callable[[Lookup], Any], other: Callable[[Lookup], Any]) -> Callable[[Lookup], Any]:
+    test = values.compare(symbol)
+    return lambda look: test(one(look), other(look))
+
+
+def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | None:
+    """Compare a name with what stands there, in one call where the value is plain: it is done at each message."""
+    name, general = left.name, _general(symbol, left.run, right.run)
+    if name is None or right.names or (apply := values.QUICK.get(symbol)) is None:
+        return None
+    fixed = right.run(nothing)
+    kinds = {"text": _TEXTS, "number": _NUMBERS}.get(values.kind_of(fixed))
+    if kinds is None:
+        return None
+
+    def test(look: Lookup) -> Any:
+        value = look(name)
+        if value.__class__ in kinds:
+            return apply(value, fixed)
+        return False if value is None else general(look)
+
+    return test
+
+
+def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
+    """Return which text a name must have where it is compared with one that stands there."""
+    if named.name is None or fixed.names or not isinstance(text := fixed.run(nothing), str):
+        return ()
+    return ((named.name, text),)
+
+
+def over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
+    left, right = (numbers(operand) for operand in operands)
+    if symbol not in values.ELEMENTWISE or left is None or right is None:
+        return None
+    return lambda columns, operators: operators[symbol](left(columns, operators), right(columns, operators))
+
+
+def numbers(node: Node) -> Vector | None:
+    return None if node.kind == "test" else node.vector
+
+
+def names_of(nodes: tuple[Node, ...] | list[Node]) -> frozenset[str]:
+    return frozenset().union(*(node.names for node in nodes))
+
+
+def nothing(name: str) -> None:
+    return None
