@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -119,6 +120,17 @@ def test_the_map_in_the_repository_shows_the_same_list() -> None:
     block = text.split("```layers\n", 1)[1].split("```", 1)[0]
     rows = [line.split("  ", 1)[0] for line in block.splitlines() if line and not line.startswith(" ")]
     assert [tuple(name.rstrip("/") for name in row.split()) for row in rows] == list(LAYERS)
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_file_that_the_map_names_is_there(page: str) -> None:
+    text = (ROOT.parent / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)*(?:\.(?:py|md|toml)|/))`", text))
+    names = {path.name for path in ROOT.rglob("*.py")}
+    assert [
+        name for name in named if not ((ROOT / name).exists() or (ROOT.parent / name).exists() or name in names)
+    ] == []
+    assert named
 
 
 def test_the_simulations_side_imports_nothing_of_the_notebooks() -> None:
