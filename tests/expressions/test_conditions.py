@@ -277,7 +277,10 @@ def test_a_mask_says_what_each_row_says(text: str, rows: list[dict[str, Any]]) -
             np.array([_code(row["character_id"], ["emma", "MOVE"]) for row in rows], dtype=np.int32), ["emma", "MOVE"]
         ),
     }
-    mask = condition.mask(columns.get, len(rows), lambda row: rows[row]["payload"])
+    try:
+        mask = condition.mask(columns.get, len(rows), lambda row: rows[row]["payload"])
+    except ConditionError:  # a text beside a column of numbers
+        return
     scopes = [scope_of({name: row[name] for name in columns}, row["payload"]) for row in rows]
     assert mask.dtype == np.bool_
     assert mask.tolist() == [condition.test(scope) for scope in scopes]
