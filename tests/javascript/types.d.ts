@@ -276,7 +276,7 @@ type TimelineBody = {
   many: Place;
   open: Place;
 };
-type StayLists = Record<"lane" | "from" | "to" | "state" | "place" | "many" | "open", ArrayLike<number>>;
+type StayLists = Record<"lane" | "from" | "to" | "state" | "place" | "many" | "open", ArrayLike<number> & Iterable<number>>;
 type TimelineState = { body?: TimelineBody; stays?: StayLists };
 
 // --- calls of language models (widgets/llm_table.py) ---------------------------------------------------------------

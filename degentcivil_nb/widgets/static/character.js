@@ -10,11 +10,7 @@ function receiveCharacter(state, body) {
 /** @type {Script<CharacterState, CharacterBody>["render"]} */
 function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
   const page = make("div", "dc-person");
-  const none = make(
-    "div",
-    "dc-empty",
-    "Click a character, in a table, on the map or in the timeline: its page is here.",
-  );
+  const none = make("div", "dc-empty", NOBODY);
   el.append(page, none);
   const side = el.closest(".dc-side");
   const close = make("button", "", "close");
