@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 from .character_page import CharacterPage
 from .characters import CharactersPanel
+from .chat_table import ChatTable
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
 from .cursor import Cursor
+from .debug_panel import DebugPanel
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
 from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
+from .findings_panel import FindingsNow, FindingsPanel
 from .headline import Headline
 from .interfaces import PanelCommands, PanelReader, PanelStatus
 from .llm_table import LlmTable
@@ -47,10 +50,11 @@ class Dashboard(PageWidget):
         def give(place: str) -> dict[str, Any]:
             return {"cursor": self.cursor, "host": self, "place": place}
 
+        findings = FindingsNow(run)
         self.headline = Headline(status, commands, refresher, **give("head"))
         panels: list[Panel] = [
             self.headline,
-            TimeBar(reader, refresher, search=search, run=run, **give("bar")),
+            TimeBar(reader, refresher, search=search, run=run, findings=findings, **give("bar")),
             MapPanel(reader, refresher, **give("town")),
             CharactersPanel(reader, refresher, **give("town")),
             TimelinePanel(reader, refresher, **give("timeline")),
@@ -59,14 +63,32 @@ class Dashboard(PageWidget):
             ErrorsTable(reader, refresher, search=search, **give("errors")),
             LlmTable(reader, refresher, search=search, **give("LLM calls")),
             LlmPanel(reader, refresher, **give("LLM calls")),
+            ChatTable(reader, refresher, search=search, **give("chat")),
             RatesPanel(reader, refresher, **give("charts")),
             ConnectionPanel(status, refresher, **give("connection")),
             ConsolePanel(commands, refresher, **give("console")),
+            *self._of_runs(run, findings, reader, refresher, give),
             CharacterPage(reader, status, commands, refresher, **give("side")),
         ]
         self.panels = {panel.title: panel for panel in panels}
         self._takers: dict[str, Callable[[Any], None]] = {panel.part.key: panel.take for panel in panels}
         super().__init__(refresher, [panel.part for panel in panels])
+
+    @staticmethod
+    def _of_runs(
+        run: Any,
+        findings: FindingsNow,
+        reader: PanelReader,
+        refresher: Refresher,
+        give: Callable[[str], dict[str, Any]],
+    ) -> list[Panel]:
+        """Make the panels that ask a session or a recording, and not its store alone."""
+        if run is None:
+            return []
+        return [
+            FindingsPanel(findings, lambda: reader.version, refresher, **give("findings")),
+            DebugPanel(run, lambda: reader.version, refresher, **give("debug")),
+        ]
 
     def take(self, content: Any) -> None:
         """See `PageWidget`: a message is for one of the panels."""

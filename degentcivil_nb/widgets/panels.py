@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from ..store.arguments import name_of
 from .character_page import CharacterPage
 from .characters import CharactersPanel
+from .chat_table import ChatTable
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
 from .dashboard import Dashboard
+from .debug_panel import DebugPanel
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
 from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
+from .findings_panel import FindingsNow, FindingsPanel
 from .llm_table import LlmTable
 from .map_panel import MapPanel
 from .timeline import TimelinePanel
@@ -83,6 +86,53 @@ class Panels:
         return CharacterPage(
             self._reader, self._status, self._commands, self._refresher, cursor=self._cursor, character_id=who
         )
+
+    def chat(self) -> ChatTable:
+        """Show what characters say to each other.
+
+        Returns
+        -------
+        ChatTable
+            One row for each message, with those between whom it was said; it reaches every message held.
+
+        Examples
+        --------
+        >>> panel = session.panel.chat()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        return ChatTable(self._reader, self._refresher, cursor=self._cursor)
+
+    def findings(self) -> FindingsPanel:
+        """Show what is wrong in the run.
+
+        Returns
+        -------
+        FindingsPanel
+            One row for each finding, the severest first; a click shows the moment of its first row.
+
+        Examples
+        --------
+        >>> panel = session.panel.findings()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        reader = self._reader
+        return FindingsPanel(FindingsNow(self._run), lambda: reader.version, self._refresher, cursor=self._cursor)
+
+    def breakpoints(self) -> DebugPanel:
+        """Show the breakpoints of all notebooks, where they stopped the run, and the watches.
+
+        Returns
+        -------
+        DebugPanel
+            Tables of them, and a form that makes a breakpoint.
+
+        Examples
+        --------
+        >>> panel = session.panel.breakpoints()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        reader = self._reader
+        return DebugPanel(self._run, lambda: reader.version, self._refresher, cursor=self._cursor)
 
     def map(self) -> MapPanel:
         """Show every character where it is.

@@ -13,6 +13,7 @@ from ..analysis.stops import stop_table
 from ..protocol.messages import MessageTypes
 from .cells import shorten
 from .cursor import Cursor
+from .findings_panel import FindingsNow
 from .interfaces import PanelReader
 from .panel import Panel, Update
 from .refresh import Refresher
@@ -43,6 +44,7 @@ class TimeBar(Panel):
         cursor: Cursor | None = None,
         search: Search | None = None,
         run: Any = None,
+        findings: FindingsNow | None = None,
         **kwargs: Any,
     ) -> None:
         self.at = cursor or Cursor(reader)
@@ -50,6 +52,7 @@ class TimeBar(Panel):
         self._reader = reader
         self._search = search or Search(reader)
         self._run = run
+        self._findings = findings or FindingsNow(run)
         self._drawn_at = -np.inf
         self._said = ""
         self._told: Any = None
@@ -163,10 +166,15 @@ class TimeBar(Panel):
     def _noted(self, kind: str) -> list[tuple[int, str]]:
         """List bookmarks or findings with their first row, where the run knows of such."""
         ask = getattr(self._run, f"{kind}s", None)
-        if ask is None:
-            return []
-        found = []
-        for note in ask().reset_index().to_dict("records"):
+        if kind == "finding":
+            self._findings.look(self._reader.version, self.refresh_soon)
+            table = self._findings.table
+        else:
+            table = None if ask is None else ask()
+        found: list[tuple[int, str]] = []
+        if table is None:
+            return found
+        for note in table.reset_index().to_dict("records"):
             rows = note.get("rows", note.get("row"))
             first = rows[0] if isinstance(rows, list) and rows else rows
             if isinstance(first, int | np.integer) and not isinstance(first, bool):

@@ -66,6 +66,9 @@ type Input =
   | { jump: 1 | -1; to: string }
   | { want: "script" }
   | { inspect: true }
+  | { break: string; hits: number; once: boolean }
+  | { name: string; enable: boolean }
+  | { name: string; remove: true }
   | { sight: Sight };
 type Buffers = DataView<ArrayBuffer>[];
 type ViewTools = {
@@ -238,6 +241,27 @@ type GridSource = {
   tone(row: number): string;
   mark(row: number): string;
 };
+
+// --- the debugger (widgets/debug_panel.py) -------------------------------------------------------------------------
+
+type DebugBody = {
+  breakpoints: (string | null)[][];
+  stops: [
+    time: number | null,
+    tick: string | null,
+    name: string | null,
+    character: string | null,
+    row: number | null,
+  ][];
+  all_stops: number;
+  watches: (string | null)[][];
+  watch_columns: string[];
+  stopped: string;
+  can: boolean;
+  said: { text: string; failed: boolean };
+  busy: boolean;
+};
+type DebugState = { body?: DebugBody };
 
 // --- the map (widgets/map_panel.py) -------------------------------------------------------------------------------
 

@@ -15,9 +15,12 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.session.recording import open_recording
 from degentcivil_nb.widgets.character_page import CharacterPage
 from degentcivil_nb.widgets.characters import CharactersPanel
+from degentcivil_nb.widgets.chat_table import ChatTable
 from degentcivil_nb.widgets.cursor import Cursor
+from degentcivil_nb.widgets.debug_panel import DebugPanel
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
+from degentcivil_nb.widgets.findings_panel import FindingsNow, FindingsPanel
 from degentcivil_nb.widgets.growing_table import KEPT
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.map_panel import MapPanel
@@ -237,3 +240,30 @@ def test_pages_move_the_cursor_and_select_and_bad_moves_are_said() -> None:
         page.say("point", content=content)
     page.say("point", content={"live": True})
     assert cursor.at() is None
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, Any], name: str) -> None:
+    run = runs[name]
+    said = run.chat()
+    page = opened(ChatTable(run._store, Prompt(), cursor=Cursor(run._store)))
+    assert page.keys == [str(row) for row in said.index[-KEPT:]]
+    assert [row["content"] for row in page.rows().values()] == [str(text) for text in said["content"][-KEPT:]]
+    findings = FindingsNow(run)
+    page = opened(FindingsPanel(findings, lambda: run._store.version, Prompt()))
+    until(lambda: findings.table is not None)
+    page.panel.refresh(1.0)
+    found = run.findings()
+    assert [(row["kind"], row["text"]) for row in page.rows().values()] == list(
+        found[["kind", "text"]].itertuples(index=False, name=None)
+    )
+    page = opened(DebugPanel(run, lambda: run._store.version, Prompt()))
+    assert page.bodies[-1]["can"] is (name == "session")
+    if name == "session":
+        page.do({"break": "tick >="})
+        until(lambda: page.bodies[-1]["said"]["failed"])
+        page.do({"break": "character_id == 'emma' and new_state == 'MOVE'", "hits": 2})
+        until(lambda: len(run.breakpoints()) == 1 and len(page.bodies[-1]["breakpoints"]) == 1)
+        assert page.bodies[-1]["breakpoints"][0][1] == "character_id == 'emma' and new_state == 'MOVE'"
+        page.do({"name": page.bodies[-1]["breakpoints"][0][0], "remove": True})
+        until(lambda: len(run.breakpoints()) == 0)

@@ -153,6 +153,12 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
   /** @param {string} key */
   function pick(key) {
     if (state.picks === "character") go({ select: { character: key, row: null } });
+    if (state.picks === "evidence") {
+      const place = state.keys.indexOf(key);
+      const first = Number(state.cells.get("row")?.[place] ?? NaN);
+      const row = Number.isNaN(first) ? null : first;
+      go({ select: { character: whoOf(place), row }, ...(row === null ? {} : { row }) });
+    }
     if (state.picks !== "row" || !/^\d+$/.test(key)) return;
     const character = whoOf(state.keys.indexOf(key));
     go({ select: { character, row: Number(key) }, row: Number(key) });

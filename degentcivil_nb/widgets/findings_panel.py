@@ -1,0 +1,126 @@
+"""The findings of a run in a table, looked for on a thread of their own: that takes long in a long run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import pandas as pd
+
+from .cells import column_of
+from .packing import Column, Kind
+from .panel import Update
+from .refresh import Refresher
+from .table import Cells, KeyedTable, TablePanel
+
+EVERY_S: Final = 5.0
+SHARE: Final = 0.1
+"""The largest part of the time that is spent on looking for findings."""
+COLUMNS: Final[dict[str, Kind]] = {
+    "severity": "text",
+    "kind": "text",
+    "character_id": "text",
+    "since": "time",
+    "since_tick": "number",
+    "text": "text",
+    "row": "number",
+}
+
+
+class FindingsNow:
+    """The findings of a run as they were looked for last. `version` grows when they are others."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run if hasattr(run, "findings") else None
+        self._lock = threading.Lock()
+        self._looking = False
+        self._due = 0.0
+        self._judged = -1
+        self.table: pd.DataFrame | None = None
+        self.problem = ""
+        self.version = 0
+
+    def look(self, judged: int, told: Callable[[], None]) -> None:
+        """Look again if it is time, and if the run, whose version is `judged`, went on. Returns at once."""
+        with self._lock:
+            if self._run is None or self._looking or judged == self._judged or time.monotonic() < self._due:
+                return
+            self._looking = True
+        threading.Thread(target=self._look, args=(judged, told), name="degentcivil-findings", daemon=True).start()
+
+    def _look(self, judged: int, told: Callable[[], None]) -> None:
+        started = time.monotonic()
+        try:
+            found = self._run.findings()  # type: ignore[union-attr]  # it is asked for only where there is one
+        except Exception as error:  # noqa: BLE001 — shown in the panel; a thread must not die unseen
+            self.problem = f"{type(error).__name__}: {error}"
+        else:
+            self.problem = ""
+            if self.table is None or not found.astype(str).equals(self.table.astype(str)):
+                self.table = found
+        took = time.monotonic() - started
+        with self._lock:
+            self._judged, self._looking = judged, False
+            self._due = time.monotonic() + max(EVERY_S, took / SHARE)
+            self.version += 1
+        told()
+
+
+class FindingsPanel(TablePanel):
+    """What is wrong in the whole run, the severest first; a click shows the moment of its first row."""
+
+    title: ClassVar[str] = "findings"
+    follows_cursor: ClassVar[bool] = False
+    empty: ClassVar[str] = "Nothing was found: nobody is stuck, silent or goes in circles, and nothing is missing."
+
+    def __init__(self, findings: FindingsNow, version: Callable[[], int], refresher: Refresher, **kwargs: Any) -> None:
+        super().__init__(refresher, **kwargs)
+        self._findings = findings
+        self._run_version = version
+        self._table = KeyedTable()
+        self._drawn = -1
+
+    def content_version(self) -> Any:
+        """See `TablePanel`."""
+        self._findings.look(self._run_version(), self.refresh_soon)
+        return self._findings.version
+
+    def whole(self) -> Update:
+        """See `TablePanel`."""
+        self._drawn = self._findings.version
+        if self._findings.problem:
+            raise RuntimeError(self._findings.problem)
+        found = self._findings.table
+        frame = pd.DataFrame({name: [] for name in (*COLUMNS, "rows")}) if found is None else found
+        columns = [Column(name, kind, "first row" if name == "row" else "") for name, kind in COLUMNS.items()]
+        keys = [str(number) for number in range(len(frame))]
+        empty = "Looking …" if found is None else self.empty
+        return self._table.whole(columns, keys, _cells(frame), empty=empty, picks="evidence", tones="severity")
+
+    def parts(self) -> Update | None:
+        """See `TablePanel`."""
+        return self.whole() if self._drawn != self._findings.version else None
+
+    def detail(self, key: str) -> tuple[str, Any]:
+        """Return a finding with its evidence."""
+        found = self._findings.table
+        if found is None or not key.isdigit() or int(key) >= len(found):
+            raise KeyError(key)
+        row = found.iloc[int(key)]
+        return f"{row['kind']}, {row['severity']}", {"text": row["text"], "rows": row["rows"]}
+
+
+def _cells(frame: pd.DataFrame) -> Cells:
+    cells: Cells = {}
+    for name, kind in COLUMNS.items():
+        if name == "row":
+            firsts = [rows[0] if isinstance(rows, list) and rows else np.nan for rows in frame["rows"]]
+            cells[name] = np.array(firsts, dtype=np.float64)
+        elif not len(frame):
+            cells[name] = np.zeros(0) if kind in ("number", "time") else np.zeros(0, dtype=object)
+        else:
+            cells[name] = column_of(frame[name], None if kind in ("number", "time") else kind)[1]
+    return cells
