@@ -55,8 +55,8 @@ class Dashboard(PageWidget):
         panels: list[Panel] = [
             self.headline,
             TimeBar(reader, refresher, search=search, run=run, findings=findings, **give("bar")),
-            MapPanel(reader, refresher, **give("town")),
             CharactersPanel(reader, refresher, **give("town")),
+            MapPanel(reader, refresher, **give("town")),
             TimelinePanel(reader, refresher, **give("timeline")),
             EventsPanel(reader, refresher, search=search, **give("events")),
             ErrorsPanel(reader, refresher, **give("errors")),
