@@ -82,4 +82,4 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         """
         from .sql import query as run  # DuckDB is imported when first used
 
-        return run(self, query)
+        return run(self, self._store, query)

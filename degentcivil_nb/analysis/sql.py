@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..core.names import did_you_mean
+from ..protocol.messages import MessageTypes
 from ..store.characters import json_column
 from ..store.unknown import warn_user
+from .event_source import EventView, events_of, quoted
 from .kinds import attributes_table
+from .plain_columns import plain
 
 if TYPE_CHECKING:
-    from ..store.interfaces import RunReader
+    from ..store.interfaces import RunReader, RunStore
 
 TABLES: Final = (
     *("events", "characters", "timeline", "errors", "llm_calls", "chat", "tool_calls", "thoughts", "measures"),
@@ -26,12 +29,11 @@ TABLES: Final = (
 """The tables, each of which is the answer of the method of its name; `attributes` are the histories of all of them."""
 ADVICE: Final = "SQL needs DuckDB; get it with: pip install 'degentcivil-nb[sql]'"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "enable_external_access": "false",  # a query must not read files
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "python_enable_replacements": "false",  # nor variables of this process
+    "python_enable_replacements": "false",  # a query must not read variables of this process
 }
-SETTINGS: Final = ("set TimeZone = 'UTC'", "set lock_configuration = true")
+SETTINGS: Final = ("set TimeZone = 'UTC'", "set enable_external_access = false", "set lock_configuration = true")
 """Settings in the order in which they are applied: a naive time in a query is UTC, not the machine's own zone."""
 CATALOGUE: Final = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
 """What asks which tables there are."""
@@ -46,16 +48,24 @@ WIDE: Final = ("HUGEINT", "UHUGEINT")
 """Types of whole numbers that DuckDB returns as doubles, including sums."""
 
 
-def query(reader: RunReader, text: str) -> pd.DataFrame:
+def query(reader: RunReader, store: RunStore, text: str) -> pd.DataFrame:
     """Answer one SELECT over the tables of a run (`TABLES`).
 
-    Times are UTC. `events` has the columns `payload` and `data` as JSON text for a query that names one of them.
+    Times are UTC. `events` has the columns `payload`, as it was sent, and `data`, its inner value as JSON text, for a
+    query that names one of them.
 
     Raises `ValueError` with DuckDB's own message for an invalid query and for anything but one SELECT; `ImportError`
     states how to install DuckDB.
     """
-    whole = isinstance(text, str) and (_mentions(text, "payload") or _mentions(text, "data"))
-    return answer(text, {name: partial(_table, reader, name, whole) for name in TABLES})
+    tables: dict[str, Callable[[], Any]] = {name: partial(table_of, reader, store, name) for name in TABLES}
+    payload = names_payload(text)
+    tables["events"] = lambda: EventView([(None, events_of(store, payload=payload))], payload=payload)
+    return answer(text, tables)
+
+
+def names_payload(text: str) -> bool:
+    """Return whether a query names a column of payloads."""
+    return isinstance(text, str) and (_mentions(text, "payload") or _mentions(text, "data"))
 
 
 def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -72,8 +82,6 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
         if _mentions(wanted, name):
             wanted += f"\n{definition}"
     with duckdb.connect(":memory:", config=CONFIG) as database:
-        for setting in SETTINGS:
-            database.execute(setting)
         try:
             statements = database.extract_statements(text)
             if len(statements) != 1 or statements[0].type not in (
@@ -81,10 +89,15 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 duckdb.StatementType.EXPLAIN,
             ):
                 raise ValueError("sql() takes one SELECT; the store is not written through it")
-            for name, make in tables.items():
-                if _mentions(wanted, name):
-                    database.register(name, _distinct(make(), text))
-                elif CATALOGUE.search(text) and not name.startswith("_"):
+            made = {name: make() for name, make in tables.items() if _mentions(wanted, name)}
+            _close(database, made.values())
+            for name, table in made.items():
+                if isinstance(table, EventView):
+                    table.create(database, name)
+                else:
+                    database.register(name, _arrow(_distinct(table, text)))
+            for name in tables.keys() - made.keys() if CATALOGUE.search(text) else ():
+                if not name.startswith("_"):
                     database.register(name, _NAMED_ONLY)  # to be listed; nobody asks for its rows
             for name, definition in views.items():
                 if _mentions(wanted, name):
@@ -135,6 +148,19 @@ def _distinct(table: Any, text: str) -> Any:
     return table.rename(columns=changed) if changed else table
 
 
+def _close(database: Any, tables: Iterable[Any]) -> None:
+    """Let a query read nothing but the files of the tables."""
+    files = [file for table in tables if isinstance(table, EventView) for file in table.files]
+    database.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
+    for setting in SETTINGS:
+        database.execute(setting)
+
+
+def _arrow(table: Any) -> Any:
+    """Return a frame as Arrow data, whose words are texts to DuckDB and no enumeration with an order of its own."""
+    return pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table
+
+
 def _frame(answer: Any) -> pd.DataFrame:
     """Return an answer as a frame whose whole numbers are exact."""
     wide = [name for name, kind in zip(answer.columns, answer.types, strict=True) if str(kind) in WIDE]
@@ -153,32 +179,13 @@ def _mentions(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text, re.IGNORECASE) is not None
 
 
-def _table(reader: RunReader, name: str, whole: bool) -> pd.DataFrame:
-    if name == "events" and whole:
-        frame = reader.events(payload=True)
-        frame["payload"] = pd.array([_json(value) for value in frame["payload"]], dtype="str")
-        frame["data"] = pd.array([None if value is None else _json(value) for value in frame["data"]], dtype="str")
-    elif name == "attributes":
-        frame = attributes_table(reader.events(payload=True))
+def table_of(reader: RunReader, store: RunStore, name: str) -> pd.DataFrame:
+    """Return the answer to a question as a table for SQL."""
+    if name == "attributes":
+        frame = attributes_table(store.events(MessageTypes.CHARACTER_UPDATE, payload=True))
     else:
         frame = getattr(reader, name)()
     return plain(frame if frame.index.name is None else frame.reset_index())
-
-
-def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert a column of mixed values to JSON text, since SQL needs one type for a column."""
-    for name in [name for name, kind in frame.dtypes.items() if pd.api.types.is_object_dtype(kind)]:
-        if pd.api.types.infer_dtype(frame[name], skipna=True) not in ("string", "floating", "integer", "boolean"):
-            frame[name] = frame[name].map(_text, na_action="ignore").astype("str")
-    return frame
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _duckdb() -> Any:

@@ -41,7 +41,7 @@ from .arguments import (
     say,
 )
 from .findings import findings
-from .recordings import export, info, record, replay
+from .recordings import export, info, migrate, record, replay
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "TOKEN_VARIABLE", "USAGE", "Failure", "WrongUsage", "main", "read_token"]
 
@@ -176,7 +176,7 @@ def tail(
 
 # --- the app -------------------------------------------------------------------------------------------------------
 
-COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, findings, export)
+COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, findings, export, migrate)
 
 
 def build_app() -> App:

@@ -1,4 +1,4 @@
-"""The shell commands about recordings: `record`, `replay`, `info` and `export`."""
+"""The shell commands about recordings: `record`, `replay`, `info`, `export` and `migrate`."""
 
 from __future__ import annotations
 
@@ -206,6 +206,21 @@ def export(
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     say(f"{_shown(out)}: {lines:,} lines")
+    return OK
+
+
+def migrate(path: RecordingPath, /) -> int:
+    """Rewrite a recording of an older format in the current one, whose questions are answered at once.
+
+    Every message is compared before the new recording takes the place of the old one.
+    """
+    from ..recordings.migrate import migrate_recording
+
+    try:
+        messages = migrate_recording(path)
+    except (ValueError, BlockingIOError, FileExistsError) as error:
+        raise Failure(str(error)) from None
+    say(f"{_shown(path)}: {messages:,} messages")
     return OK
 
 

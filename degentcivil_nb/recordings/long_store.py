@@ -23,7 +23,7 @@ from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import AttributeNames
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
-from ..store.questions import LLM_TYPES
+from ..store.llm import LLM_TYPES
 from ..store.schema import CATEGORIES, NAT, SECOND
 from ..store.table import View
 from ..store.timeline import Extra, stay_table
@@ -144,6 +144,15 @@ class LongStore(LongRows):
         if number < 0 or row >= self._pages[number].next_row:
             raise KeyError(row)
         return self._store(number).payload(row - self._pages[number].first_row)
+
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
+        """Return the payloads of ascending rows."""
+        found: list[bytes] = []
+        for number, start in enumerate(self._starts):
+            held = [row - start for row in rows if start <= row < self._pages[number].next_row]
+            if held:
+                found += self._store(number).take_payloads(held)
+        return found
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:
         """Return the links of those rows that have any."""

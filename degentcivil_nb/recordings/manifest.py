@@ -21,7 +21,9 @@ from ..protocol.messages import MessageTypes
 from ..store.schema import NEAR_S
 from .arrow_messages import event_times, sent_times
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+FORMATS: Final = (1, FORMAT)
+"""Formats that can be read; a recording of the first goes on in it until it is migrated."""
 MANIFEST: Final = "manifest.json"
 UNFINISHED: Final = f"{MANIFEST}.tmp"
 LOCK: Final = "recording.lock"
@@ -150,7 +152,7 @@ def _end_of_gap(data: bytes) -> tuple[str, int] | None:
 class Manifest(Struct, omit_defaults=True):
     """The origin of a recording, whether it was finished, and what its sealed segments contain."""
 
-    format: int = FORMAT
+    format: int = FORMATS[0]  # which named none
     run_id: str | None = None
     url: str | None = None
     started: float | None = None
@@ -191,8 +193,8 @@ def parse_manifest(text: bytes) -> Manifest:
         manifest = decode(Manifest, sealed.recording)
     except WebSocketError as error:
         raise ValueError(error.message) from error
-    if manifest.format != FORMAT:
-        raise ValueError(f"its format is {manifest.format}, and this version reads {FORMAT}")
+    if manifest.format not in FORMATS:
+        raise ValueError(f"its format is {manifest.format}, and this version reads up to {FORMAT}")
     return manifest
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
@@ -259,6 +261,17 @@ def verify(filesystem: pafs.FileSystem, sealed: Sealed) -> str | None:
     except OSError as error:
         return str(error)
     return None if sound else "its checksum does not match"
+
+
+def copied(filesystem: pafs.FileSystem, path: str, folder: Path) -> str:
+    """Copy a run from elsewhere to a folder on this machine, once, and return the folder."""
+    if not folder.exists():
+        beside = folder.with_suffix(".part")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        pafs.copy_files(path, str(beside), source_filesystem=filesystem, destination_filesystem=pafs.LocalFileSystem())
+        beside.rename(folder)
+    return str(folder)
 
 
 def summary(run: RunFiles) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..store.schema import NEAR_S
 from .arrow_messages import SCHEMAS, WORD, RecordedMessage, from_batch, sent_times, without_null_words
+from .columns import CLOCKS, COLUMNS, to_clocks, to_messages
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
@@ -119,8 +120,12 @@ class SegmentFolder:
         if not segment.sealed or segment.path is None:
             return [batch.select(columns) for _, batch in segment.batches]
         try:
-            with pa.OSFile(os.fsencode(segment.path)) as file:
-                batches: list[pa.RecordBatch] = pq.ParquetFile(file).read(columns=columns).to_batches()
+            with pa.OSFile(os.fsencode(segment.path)) as source:
+                file = pq.ParquetFile(source)
+                if file.schema_arrow.remove_metadata() == COLUMNS:
+                    batches: list[pa.RecordBatch] = to_clocks(file.read(columns=list(CLOCKS))).to_batches()
+                else:
+                    batches = file.read(columns=columns).to_batches()
         except (OSError, ValueError, pa.ArrowException):  # reported when the segment is read
             return []
         return [batch.select(columns) for batch in batches if batch.schema.field("timestamp").type == pa.float64()]
@@ -182,7 +187,7 @@ class SegmentFolder:
     def _own_stats(self, path: Path, number: int, digest: str) -> SegmentStats | None:
         """Read the statistics inside a sealed segment that no manifest lists."""
         try:
-            metadata = pq.read_schema(pa.BufferReader(_sound_bytes(path, digest))).metadata or {}
+            metadata = pq.read_schema(pa.BufferReader(sound_bytes(path, digest))).metadata or {}
             stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
         except (ValueError, OSError, pa.ArrowException, WebSocketError) as error:
             self._note(path.name, f"damaged: {error}")
@@ -270,7 +275,7 @@ class SegmentFolder:
             yield from segment.batches
             return
         try:
-            table = _read_table(_sound_bytes(segment.path, segment.stats.digest or ""), segment.stats)
+            table = _read_table(sound_bytes(segment.path, segment.stats.digest or ""), segment.stats)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(str(error)) from error
         ordinal = segment.stats.ordinal
@@ -335,12 +340,12 @@ def _is_ours(path: Path) -> bool:
 
 def _is_sound(segment: Segment) -> bool:
     try:
-        return segment.path is not None and _sound_bytes(segment.path, segment.stats.digest or "").size > 0
+        return segment.path is not None and sound_bytes(segment.path, segment.stats.digest or "").size > 0
     except (OSError, ValueError):  # reported when the segment is read
         return False
 
 
-def _sound_bytes(path: Path, digest: str) -> pa.Buffer:
+def sound_bytes(path: Path, digest: str) -> pa.Buffer:
     """Read a file into Arrow's memory: with Python's, Arrow's threads may release it too late and abort the process."""
     if path.stat().st_size > MAX_SEGMENT_BYTES:
         raise ValueError("it is too large for a segment")
@@ -358,10 +363,13 @@ def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if size > MAX_SEGMENT_BYTES or metadata.num_rows != stats.messages:
         raise ValueError("its size does not match its statistics")
-    if file.schema_arrow.remove_metadata() not in SCHEMAS:
+    schema = file.schema_arrow.remove_metadata()
+    if schema not in (*SCHEMAS, COLUMNS):
         raise ValueError("its columns are not those of a recording")
     table = file.read()
     table.validate(full=True)
+    if schema == COLUMNS:
+        table = to_messages(table)
     if any(table.column(name).null_count for name in ("received", "type", "data")):
         raise ValueError("required values are missing")
     return table

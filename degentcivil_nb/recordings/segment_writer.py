@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..protocol.json_text import encode
 from ..store.schema import BLOCK_ROWS
@@ -17,10 +16,10 @@ from .arrow_messages import SCHEMA, Packed, RecordedMessage, to_batch, with_link
 from .folder_lock import FolderLock
 from .framing import BATCH, END, Record, write_record
 from .manifest import (
+    FORMAT,
     LOCK,
     MANIFEST,
     OPEN_NAME,
-    STATS_KEY,
     UNFINISHED,
     Manifest,
     SegmentStats,
@@ -29,6 +28,8 @@ from .manifest import (
     write_manifest,
     write_whole,
 )
+from .segment_files import columns_file, messages_file
+from .segment_following import SegmentFollowing
 from .segment_reader import SegmentFolder
 
 SEGMENT_BYTES: Final = 64 << 20  # of payloads, at which a segment is sealed
@@ -58,6 +59,7 @@ class SegmentWriter:
         package: str | None = None,
         segment_messages: int = BLOCK_ROWS,
         segment_bytes: int = SEGMENT_BYTES,
+        format: int = FORMAT,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
@@ -77,7 +79,8 @@ class SegmentWriter:
         self.bytes_written = 0
         self.position: tuple[str, int] | None = None
         """Epoch and `seq` of the last position accounted for."""
-        self.manifest = Manifest(run_id=run_id, url=url, started=clock(), package=package)
+        self._following: SegmentFollowing | None = None
+        self.manifest = Manifest(format, run_id=run_id, url=url, started=clock(), package=package)
         try:
             for beside in folder.glob("*.tmp"):  # left by a writer that was killed
                 beside.unlink()
@@ -92,11 +95,15 @@ class SegmentWriter:
         try:
             held = SegmentFolder(self.folder, live=True)
         except FileNotFoundError:
+            if self.manifest.format == FORMAT:
+                self._following = SegmentFollowing(self.folder)
             self._begin_segment(0)
             return False
         if held.manifest is not None:
             self.manifest = held.manifest
             self.manifest.closed = False
+        if self.manifest.format == FORMAT:
+            self._following = SegmentFollowing.going_on(held)
         self.manifest.segments = [segment.stats for segment in held.segments if segment.sealed]
         self._ordinal, self._row = held.messages, held.rows
         self.position = held.position
@@ -113,6 +120,8 @@ class SegmentWriter:
         self._number = number
         self._batches, self._records, self._flushed, self._offset = [], 0, 0, 0
         self._stats = SegmentStats(number, self._ordinal, self._row)
+        if self._following is not None:
+            self._following.begin_segment(self._row)
 
     @property
     def messages(self) -> int:
@@ -129,6 +138,8 @@ class SegmentWriter:
         parts = [part for part in parts if not isinstance(part, RecordedMessage) or part.messages]
         if parts:
             self._add_batch(to_batch(parts, self._row))
+            if self._following is not None:
+                self._following.append(self._batches[-1].batch, self._row)
 
     def _add_batch(self, batch: pa.RecordBatch) -> None:
         self._batches.append(_NumberedBatch(batch, self._ordinal, self._row))
@@ -208,7 +219,10 @@ class SegmentWriter:
         write_manifest(self.folder, self.manifest)
         self._is_doubtful = False
         self.commit()
-        return sum(stats.messages for stats in self.manifest.segments if not (self.folder / stats.name).exists())
+        lost = [stats.messages for stats in self.manifest.segments if not (self.folder / stats.name).exists()]
+        if lost and self._following is not None:
+            self._following.give_up_index()
+        return sum(lost)
 
     def _refuse_other(self) -> None:
         try:
@@ -218,37 +232,34 @@ class SegmentWriter:
         if (other.started, other.run_id) != (self.manifest.started, self.manifest.run_id):
             raise FileExistsError(f"{self.folder} now contains another recording")
 
-    def seal(self) -> None:
-        """Convert the open segment to Parquet and begin the next; everything written is then safe."""
+    def seal(self, *, last: bool = False) -> None:
+        """Convert the open segment to Parquet and begin the next; everything written is then safe.
+
+        After the `last` one the index has the characters at the end.
+        """
         if not self._batches:
             return
         if self._flushed:  # a segment that filled up at once needs no open file
             self.flush()
             self._append(Record(END, self._number, self._records, self._ordinal, self._row, 0, b""))
-        self._seal()
+        self._seal(last)
         self._begin_segment(self._number + 1)
 
-    def _seal(self) -> None:
+    def _seal(self, last: bool = False) -> None:
         stats = self._stats
         stats.digest = None  # left by an attempt that failed on the disk
         batches = [batch for batch, _, _ in self._batches]
         if any(batch.schema != SCHEMA for batch in batches):
             batches = [*map(with_links, batches)]
         table = pa.Table.from_batches(batches).unify_dictionaries()
-        table = table.replace_schema_metadata({STATS_KEY: encode(stats)})
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table,
-            sink,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["epoch", "type"],
-            row_group_size=table.num_rows,
-        )
-        data = sink.getvalue()
+        following = self._following
+        columns = None if following is None else following.columns(table)
+        data = messages_file(table, encode(stats)) if columns is None else columns_file(columns, encode(stats))
         stats.digest = digest_of(data)
         write_whole(self.folder / stats.name, data)
         self.bytes_written += len(data)
+        if columns is not None and following is not None:
+            self.bytes_written += following.write_summary(stats, last=last)
         if stats not in self.manifest.segments[-1:]:
             self.manifest.segments.append(stats)
         write_manifest(self.folder, self.manifest)
@@ -257,10 +268,13 @@ class SegmentWriter:
             self._file = None
         self._open_path.unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def close(self, *, finished: bool = True) -> None:
         """Seal the rest and mark the recording as finished."""
-        self.seal()
-        self.manifest.closed = True
+        if self._batches:
+            self.seal(last=True)
+        elif self._following is not None:
+            self.bytes_written += self._following.write_town(self._number)
+        self.manifest.closed = finished
         write_manifest(self.folder, self.manifest)
         self.abandon()
 

@@ -21,6 +21,8 @@ from ..store.timeline import Extra
 from .manifest import Count
 
 HELD_ROWS: Final = 65_536  # the last events, for questions about the present
+EVERYTHING: Final = 1 << 40
+"""More rows than any store can hold."""
 PENDING: Final = ("pending.who", "pending.state", "pending.location", "pending.since")
 
 
@@ -63,8 +65,8 @@ class IndexState(Struct):
 class WholeRun(EventStore):
     """A store that counts all events and holds the last ones."""
 
-    def __init__(self) -> None:
-        super().__init__(max_rows=HELD_ROWS, keep_all=True)
+    def __init__(self, max_rows: int | None = None) -> None:
+        super().__init__(max_rows=HELD_ROWS if max_rows is None else max_rows, keep_all=True)
 
     def town(self) -> tuple[bytes, str | None]:
         """Return the present as a list of snapshots, and their epoch.
@@ -105,22 +107,26 @@ class WholeRun(EventStore):
 
     # --- saving and restoring -----------------------------------------------------------------------------------------
 
+    def begin_at(self, row: int) -> None:
+        """Set the row of the first event, before anything was appended."""
+        self.parts.table.begin(row)
+        self.parts.payloads.begin(row)
+        self.parts.derived.caught_up_to = self.parts.derived.counted_from = row
+
     def keep(self) -> tuple[IndexState, dict[str, Ints]]:
         """Return the whole state except the events, for `restore`."""
         self.parts.derived.catch_up()
         row, controls, at = self.next_row, self.parts.controls, self.parts.snapshot
-        now = self.present_columns()
-        lists = (now.character_id, now.state, now.location, now.since.tolist(), now.last_seen.tolist(), now.attributes)
         kept = IndexState(
             row,
             {name: words.words for name, words in self.parts.table.dictionaries.items()},
             self.parts.derived.codes.words,
             sorted(self.parts.names.known),
             sorted(self.parts.names.said),
-            [IndexHead(*one) for one in zip(*lists, strict=True)],
+            index_heads(self.present_columns()),
             None if at is None else (at.epoch, at.seq),
             controls.parts,
-            [(one.row, one.type, one.time, one.epoch, one.data) for one in controls.rows if one.row >= row],
+            [one for one in self.kept_controls() if one[0] >= row],
             [(gap.row, gap.gap, gap.time) for gap in controls.gaps],
             controls.missing,
             controls.run_state,
@@ -141,6 +147,10 @@ class WholeRun(EventStore):
             arrays |= dict(zip(PENDING, self.parts.snapshot_states, strict=True))
         return kept, arrays
 
+    def kept_controls(self) -> list[tuple[int, str, int, str | None, bytes]]:
+        """Return all ordered control messages, as `keep` does those behind the last event."""
+        return [(one.row, one.type, one.time, one.epoch, one.data) for one in self.parts.controls.rows]
+
     def restore(self, kept: IndexState, arrays: dict[str, Ints]) -> None:
         """Set the state that `keep` returned, before anything was appended; `ValueError` if it is invalid.
 
@@ -150,10 +160,8 @@ class WholeRun(EventStore):
             self.parts.table.dictionaries[name].restore(kept.words.get(name, []))
         self.parts.derived.codes.restore(kept.codes)
         words = {name: len(dictionary.words) for name, dictionary in self.parts.table.dictionaries.items()}
-        self.parts.table.begin(kept.row)
-        self.parts.payloads.begin(kept.row)
-        self.parts.derived.caught_up_to = self.parts.derived.counted_from = kept.row
-        self.parts.derived.present.restore(_columns(kept.characters))
+        self.begin_at(kept.row)
+        self.parts.derived.present.restore(present_of(kept.characters))
         self.parts.names.known.update(kept.names)
         self.parts.names.said.update(kept.said)
         for by, tally in self.parts.derived.tallies.items():
@@ -189,7 +197,14 @@ class WholeRun(EventStore):
         self.parts.derived.checkpoints = Checkpoints(self.parts.derived.present.copy(), kept.row)
 
 
-def _columns(known: list[IndexHead]) -> CharacterColumns:
+def index_heads(present: CharacterColumns) -> list[IndexHead]:
+    """Return the characters of a present, as an index keeps them."""
+    lists = (present.character_id, present.state, present.location, present.since.tolist(), present.last_seen.tolist())
+    return [IndexHead(*one) for one in zip(*lists, present.attributes, strict=True)]
+
+
+def present_of(known: list[IndexHead]) -> CharacterColumns:
+    """Return the present that `index_heads` returned."""
     return CharacterColumns(
         0,
         True,

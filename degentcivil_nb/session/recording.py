@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,12 +24,17 @@ from ..core.progress import Progress, following
 from ..protocol.errors import CommandError, RecordingWarning
 from ..protocol.messages import RawMessage
 from ..recordings.arrow_messages import RecordedMessage
+from ..recordings.column_state import NotInColumns
+from ..recordings.column_store import ColumnStore
 from ..recordings.index_file import INDEX_NAME
 from ..recordings.long_store import LongStore
-from ..recordings.manifest import span_of
+from ..recordings.manifest import FORMAT, span_of
 from ..recordings.run_files import is_readable_name
+from ..recordings.sealed_columns import DamagedSegment
 from ..recordings.segment_reader import SegmentFolder
+from ..recordings.summaries import SUMMARIES_NAME
 from ..store.event_store import EventStore
+from ..store.interfaces import RunStore
 from ..store.schema import to_ns
 from ..widgets.interfaces import Standing
 from .methods.seeing import SeeingMethods
@@ -38,8 +44,12 @@ if TYPE_CHECKING:
     from ..widgets.panels import Panels
     from ..widgets.refresh import Refresher
 
+logger = logging.getLogger("degentcivil_nb.session")
+
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
+BESIDE: Final = (INDEX_NAME, SUMMARIES_NAME)
+"""Files that follow from the others, and can be made again."""
 CLOSED: Final = Standing("This recording is closed", "What is shown is all that was read of it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
@@ -109,22 +119,39 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         self._read = 0
         self._closed = False
         self._progress = progress
-        memory_rows = whole_number("memory_rows", memory_rows, 0)
-        size = sum(segment.stats.data_bytes for segment in self._folder.segments)
-        self.in_memory = self._folder.rows <= memory_rows and size <= MEMORY_BYTES
+        self._memory_rows = whole_number("memory_rows", memory_rows, 0)
+        self.in_memory = False
         """Whether the whole recording was read into memory."""
         self._load()
         if self.problems:
             warnings.warn(self._complaint(), RecordingWarning, stacklevel=3)
 
     def _load(self) -> None:
+        folder = self._folder
+        if folder.manifest is not None and folder.manifest.format == FORMAT:
+            try:
+                with self._following() as progress:
+                    self._store = ColumnStore(folder, self._read_messages, progress)
+                self._read = folder.messages
+                return
+            except (NotInColumns, DamagedSegment) as error:
+                logger.info("%s is read message by message: %s", visible(str(self.path)), error)
+        self._store = self._read_messages()
+
+    def _read_messages(self) -> RunStore:
+        """Read the messages themselves: of a recording of format 1, and of one that is damaged."""
+        size = sum(segment.stats.data_bytes for segment in self._folder.segments)
+        self.in_memory = self._folder.rows <= self._memory_rows and size <= MEMORY_BYTES
+        store: EventStore | LongStore
         if self.in_memory:
-            self._store = store = EventStore(max_rows=EVERYTHING)
+            self._read = 0
+            store = EventStore(max_rows=EVERYTHING)
             self._fill(store)
-            return
+            return store
         with self._following() as progress:
-            self._store = LongStore(self._folder, progress)
+            store = LongStore(self._folder, progress)
         self._read = self._folder.messages
+        return store
 
     def _following(self) -> AbstractContextManager[Progress]:
         return following(f"reading {visible(str(self.path))}", self._progress)
@@ -261,7 +288,7 @@ class Recording(SeeingMethods, TraceMethods, Reader):
                 "gaps": len(self.gaps()),
                 "segments": len(stats),
                 "bytes": sum(
-                    one.stat().st_size for one in self.path.iterdir() if one.is_file() and one.name != INDEX_NAME
+                    one.stat().st_size for one in self.path.iterdir() if one.is_file() and one.name not in BESIDE
                 ),
                 "problems": len(folder.problems),
                 "package": None if manifest is None else manifest.package,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final, TypeVar
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
-import pyarrow.dataset as pds  # type: ignore[import-untyped]
-import pyarrow.fs as pafs  # type: ignore[import-untyped]
+import pyarrow.fs as pafs  # type: ignore[import-untyped]  # it has no types
 
-from ..analysis.sql import answer
+from ..analysis.event_source import EventSource, EventView, events_of
+from ..analysis.plain_columns import plain
+from ..analysis.sql import TABLES, answer, names_payload, table_of
 from ..core.arguments import flag, instance
 from ..core.arguments import path as checked_path
 from ..core.cards import card
@@ -22,20 +27,12 @@ from ..core.escaping import visible
 from ..core.names import did_you_mean
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
-from ..recordings.arrow_messages import LINKED_SCHEMA, with_links
-from ..recordings.run_files import RunFiles, find_runs, is_readable_name, local, summary, verify
+from ..recordings.run_files import RunFiles, copied, find_runs, is_readable_name, local, summary, verify
 from .recording import Recording, open_recording
-from .run_views import VIEWS
 
+T = TypeVar("T")
 _MOST_SHOWN: Final = 20
 """How many runs a notebook shows of a folder."""
-_COLUMNS: Final = pa.schema(
-    [("run", pa.string())]
-    + [(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type) for field in LINKED_SCHEMA]
-)
-
-
-_CHARACTERS: Final = "select run, count(distinct character_id) as n from events group by run"
 
 
 def open_runs(
@@ -96,7 +93,8 @@ class Runs:
         else:
             self._filesystem, self._folder = pafs.FileSystem.from_uri(folder)
         self._sound: dict[str, str | None] = {}
-        self._characters: dict[tuple[Any, ...], int] = {}
+        self._facts: dict[tuple[Any, ...], dict[str, int]] = {}
+        self._copies: Path | None = None
         self._runs: dict[str, RunFiles] = {}
         self.refresh()
 
@@ -200,8 +198,7 @@ class Runs:
         Parameters
         ----------
         characters : bool
-            Count the characters of each run, which reads all its events once and needs DuckDB. With `False` the column
-            `characters` is NA.
+            Open each run once, which its characters, errors and gaps need. With `False` these columns are NA.
 
         Returns
         -------
@@ -211,27 +208,20 @@ class Runs:
             `characters`, `errors`, `gaps`, `first_tick`, `last_tick`, `epochs`, `bytes` and `problems` are Int64, NA
             where a recording does not say; `finished` is bool.
 
-        Raises
-        ------
-        ImportError
-            If DuckDB is missing and `characters` is wanted; the message says how to get it.
-
         Examples
         --------
         >>> runs.table().loc["saved", ["characters", "errors", "last_tick"]].to_list()
         [12, 4, 60]
         """
-        counted = self._count_characters() if flag("characters", characters) else {}
+        if flag("characters", characters):
+            self._open_new()
         rows = []
         for run in self._runs.values():
-            facts = summary(run)
+            facts = {**summary(run), **(self._facts[run.key] if characters else dict.fromkeys(_ASKED))}
             rows.append(
                 {
                     "run": run.name,
-                    **{name: facts[name] for name in ("run_id", "started", "duration", "events")},
-                    "characters": counted.get(run.key),
-                    **{name: facts[name] for name in ("errors", "gaps", "first_tick", "last_tick", "epochs")},
-                    **{name: facts[name] for name in ("finished", "bytes")},
+                    **{name: facts[name] for name in _TABLE if name not in ("run", "problems")},
                     "problems": len(run.problems),
                 }
             )
@@ -242,22 +232,19 @@ class Runs:
         frame["duration"] = pd.to_timedelta(frame["duration"])
         return frame.set_index("run")
 
-    def _count_characters(self) -> dict[tuple[Any, ...], int]:
-        new = [run for run in self._runs.values() if run.key not in self._characters]
-        if new:
-            found = answer(_CHARACTERS, self._tables(new), VIEWS)
-            counts = dict(zip(found["run"].tolist(), found["n"].tolist(), strict=True))
-            self._characters |= {run.key: counts.get(run.name, 0) for run in new}
-        return self._characters
+    def _open_new(self) -> None:
+        """Ask what the table needs of the runs that were not asked yet."""
+        new = [run for run in self._runs.values() if run.key not in self._facts]
+        for run, facts in self._each(_facts_of, new):
+            self._facts[run.key] = facts
 
     def sql(self, query: str) -> pd.DataFrame:
         """Answer one SELECT over all runs.
 
-        The tables are `events`, `gaps` and `messages`, each with a column `run`, and `runs`, which is `table()` without
-        the characters. `events` has the columns of a recording's `events()` except `time_source`, read from what was
-        sent, and two of JSON text: `payload`, all that was sent, and `data`, the inner value of an event notification,
-        as in ``json_extract(data, '$.price')``. Times are UTC. A query reaches nothing else: no file, no network, no
-        variable.
+        The tables are those of a recording, each with a first column `run`, and `runs`, which is `table()`. `events`
+        has two more columns for a query that names one of them: `payload`, as it was sent, and `data`, the inner value
+        of an event notification as JSON text, as in ``json_extract(data, '$.price')``. Times are UTC. A query reaches
+        nothing else: no other file, no network, no variable.
 
         Parameters
         ----------
@@ -283,13 +270,48 @@ class Runs:
         0      state_change  154
         1  character_update  110
         """
-        return answer(query, {**self._tables(list(self._runs.values())), "runs": self._plain_table}, VIEWS)
+        payload = names_payload(query)
+        tables: dict[str, Callable[[], Any]] = {name: partial(self._asked, name) for name in TABLES}
+        tables["events"] = lambda: EventView(self._events(payload), payload=payload, runs=True)
+        return answer(query, {**tables, "runs": lambda: self.table().reset_index()})
 
-    def _plain_table(self) -> pd.DataFrame:
-        return self.table(characters=False).drop(columns="characters").reset_index()
+    def _events(self, payload: bool) -> list[tuple[str | None, EventSource]]:
+        """Return the events of each run."""
+        asked = self._each(lambda one: events_of(one._store, payload=payload), list(self._runs.values()))
+        return [(run.name, source) for run, source in asked]
 
-    def _tables(self, runs: list[RunFiles]) -> dict[str, Any]:
-        return {"_sealed": partial(self._sealed, runs), "_open": partial(_open, runs)}
+    def _asked(self, name: str) -> pd.DataFrame:
+        """Return the answers of all runs to a question, with their names."""
+        frames = []
+        for run, frame in self._each(lambda one: table_of(one, one._store, name), list(self._runs.values())):
+            frame.insert(0, "run", pd.Series(run.name, frame.index, dtype="str"))
+            frames.append(frame)
+        if not frames:
+            return pd.DataFrame({"run": pd.array([], dtype="str")})
+        filled = [frame for frame in frames if len(frame)] or frames[:1]
+        return plain(pd.concat([_plain_words(frame) for frame in filled], ignore_index=True))
+
+    def _each(self, ask: Callable[[Recording], T], runs: list[RunFiles]) -> Iterator[tuple[RunFiles, T]]:
+        """Ask runs in turn, and give what each answers."""
+        if self._verify:
+            self._verify_all(runs)
+        with following(f"reading {counted(len(runs), 'run')} of {visible(self._folder)}") as progress:
+            for done, run in enumerate(runs, 1):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RecordingWarning)  # of what is damaged `problems` tells
+                    recording = Recording(self._path(run))
+                yield run, ask(recording)
+                recording.close()
+                progress(done, len(runs))
+
+    def _path(self, run: RunFiles) -> str:
+        """Return the folder of a run on this machine, where it is copied to if it lies elsewhere."""
+        if self._local:
+            return run.path
+        if self._copies is None:
+            self._copies = Path(mkdtemp(prefix="degentcivil-runs-"))
+            weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
+        return copied(self._filesystem, run.path, self._copies / sha256(repr(run.key).encode()).hexdigest())
 
     def _verify_all(self, runs: list[RunFiles]) -> None:
         """Compare the segments that were not verified yet with their checksums."""
@@ -303,32 +325,19 @@ class Runs:
                     warnings.warn(f"{visible(run.name)}: {said}", RecordingWarning, stacklevel=2)
                 progress(done, len(new))
 
-    def _sealed(self, runs: list[RunFiles]) -> pds.Dataset:
-        """Return the sealed segments as one dataset, read as needed."""
-        kind = pds.ParquetFileFormat()
-        fragments = []
-        if self._verify:
-            self._verify_all(runs)
-        for run in runs:
-            for one in run.sealed:
-                if self._sound.get(one.path) is None:
-                    whose = pds.field("run") == run.name
-                    fragments.append(kind.make_fragment(one.path, self._filesystem, partition_expression=whose))
-        return pds.FileSystemDataset(fragments, _COLUMNS, kind, self._filesystem)
+
+def _facts_of(recording: Recording) -> dict[str, int]:
+    stats = recording._store.stats()
+    facts = {"characters": stats.characters, "errors": stats.errors, "gaps": stats.gaps}
+    return {**facts, "events": len(recording)}
 
 
-def _open(runs: list[RunFiles]) -> pa.Table:
-    """Return the messages of segments that are not sealed."""
-    tables = [_COLUMNS.empty_table()]
-    for run in runs:
-        for batch in run.tail:
-            batch = with_links(batch)
-            columns = [batch.column(field.name).cast(field.type) for field in _COLUMNS if field.name != "run"]
-            names = pa.repeat(pa.scalar(run.name, pa.string()), batch.num_rows)
-            tables.append(pa.table([names, *columns], schema=_COLUMNS))
-    return pa.concat_tables(tables)
+def _plain_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with texts for categories, which differ from run to run."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, "str"))
 
 
+_ASKED: Final = ("characters", "errors", "gaps")
 _NUMBERS: Final = ("events", "characters", "errors", "gaps", "first_tick", "last_tick", "epochs", "bytes", "problems")
 _TABLE: Final = [
     "run",

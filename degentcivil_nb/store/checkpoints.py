@@ -28,18 +28,30 @@ class Checkpoints:
     def __init__(self, first: CharacterTable, row: int = 0) -> None:
         self._rows = [row]
         self._presents = [first]
+        self._snapshots: set[int] = set()  # rows of copies that a snapshot made: no event before them tells as much
 
     def due(self, row: int, characters: int) -> bool:
         """Return whether another copy is due."""
         return row - self._rows[-1] >= max(EVERY_ROWS, ROWS_A_CHARACTER * characters)
 
-    def add(self, row: int, present: CharacterTable) -> None:
+    def add(self, row: int, present: CharacterTable, *, from_snapshot: bool = False) -> None:
         """Store a copy of the present as of before event `row`."""
+        if from_snapshot:
+            self._snapshots.add(row)
         if self._rows and self._rows[-1] == row:
             self._presents[-1] = present.copy()
         else:
             self._rows.append(row)
             self._presents.append(present.copy())
+
+    def restart(self, row: int, present: CharacterTable) -> None:
+        """Drop all copies but one of the present as of before event `row`."""
+        self._rows, self._presents = [row], [present.copy()]
+        self._snapshots.clear()
+
+    def from_snapshots(self) -> list[tuple[int, CharacterTable]]:
+        """Return the copies that snapshots made, with their rows."""
+        return [pair for pair in zip(self._rows, self._presents, strict=True) if pair[0] in self._snapshots]
 
     def forget(self, first_row: int) -> None:
         """Drop the copies whose following events are no longer held."""

@@ -72,7 +72,7 @@ class Tally:
         self._tail.append((keys, counts * sign))
         self._tail_size += len(keys)
         if self._tail_size > max(TAIL, len(self._keys) // 2):
-            self._keys, self._counts = _merged(*self._pieces())
+            self._keys, self._counts = merged_counts(*self._pieces())
             self._tail = []
             self._tail_size = 0
 
@@ -84,11 +84,12 @@ class Tally:
 
     def merged(self) -> tuple[Ints, Ints]:
         """Return the pairs in order, as `restore` takes them, with their counts."""
-        return _merged(*self._pieces()) if self._tail else (self._keys, self._counts)
+        return merged_counts(*self._pieces()) if self._tail else (self._keys, self._counts)
 
     def restore(self, keys: Ints, counts: Ints) -> None:
         """Continue from what `merged` returned."""
         self._keys, self._counts = keys, counts
+        self._tail, self._tail_size = [], 0
 
     def freeze(self) -> tuple[list[Ints], list[Ints]]:
         """Return the current counts for `counts_of`, which needs no lock."""
@@ -106,7 +107,8 @@ def counts_of(frozen: tuple[list[Ints], list[Ints]]) -> tuple[Ints, Ints, Ints]:
     return keys >> CODE_BITS, keys & ((1 << CODE_BITS) - 1), counts
 
 
-def _merged(keys: list[Ints], counts: list[Ints]) -> tuple[Ints, Ints]:
+def merged_counts(keys: list[Ints], counts: list[Ints]) -> tuple[Ints, Ints]:
+    """Return keys in order, each once, with the sums of their counts; sums of zero are left out."""
     all_keys, all_counts = np.concatenate(keys), np.concatenate(counts)
     order = np.argsort(all_keys, kind="stable")
     all_keys, all_counts = all_keys[order], all_counts[order]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,9 +18,18 @@ def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
     A message with an invalid payload is an error with its payload unchanged: its excerpt is the payload's first 500
     bytes. For a frame that was not a message, the payload already contains the excerpt.
     """
+    tracebacks, excerpts = error_details(rows["code"].tolist(), payloads(rows.index.to_list()))
+    table = rows.drop(columns=["state", "location", "event_type", "type"])
+    table["traceback"] = pd.array(tracebacks, dtype="str")
+    table["excerpt"] = pd.array(excerpts, dtype="str")
+    return table
+
+
+def error_details(codes: Sequence[int], payloads: Sequence[bytes]) -> tuple[list[str | None], list[str | None]]:
+    """Return tracebacks and excerpts of errors from their codes and payloads, as `error_table` does."""
     tracebacks: list[str | None] = []
     excerpts: list[str | None] = []
-    for text, code in zip(payloads(rows.index.to_list()), rows["code"].tolist(), strict=True):
+    for text, code in zip(payloads, codes, strict=True):
         data = read_payload(text)
         if isinstance(data, dict) and data.get("code") == code and isinstance(data.get("message"), str):
             tracebacks.append(_text(data.get("traceback")))
@@ -27,10 +37,7 @@ def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
         else:
             tracebacks.append(None)
             excerpts.append(excerpt(text))
-    table = rows.drop(columns=["state", "location", "event_type", "type"])
-    table["traceback"] = pd.array(tracebacks, dtype="str")
-    table["excerpt"] = pd.array(excerpts, dtype="str")
-    return table
+    return tracebacks, excerpts
 
 
 def _text(value: Any) -> str | None:

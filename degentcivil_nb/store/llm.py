@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pandas as pd
@@ -14,6 +14,9 @@ from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes
 from ..protocol.repairing import repair
 from ..protocol.stream_payloads import GameLlmCall, LlmCall
+
+LLM_TYPES: Final = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
+"""The types of messages that are calls."""
 
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode

@@ -21,6 +21,8 @@ class StoreParts:
 
     def __init__(self, max_rows: int, *, keep_all: bool = False) -> None:
         self.changed = threading.Condition()
+        self.keep_all = keep_all
+        """Whether counts and control messages stay when events are dropped."""
         self.table = Table(max_rows)
         self.names = AttributeNames()
         self.ingest = Ingest(self.table.dictionaries, self.names)

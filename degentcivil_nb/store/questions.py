@@ -12,10 +12,10 @@ from ..protocol.messages import Links, MessageTypes
 from .arguments import LongTime, Moment, Names, moment_ns, whole
 from .characters import CharacterTable
 from .checkpoints import last_where, replay
-from .controls import ControlRow, gap_table
+from .controls import ControlRow, GapRow, gap_table
 from .errors import error_table
 from .links import links_of, own_values
-from .llm import read_calls, totals_table
+from .llm import LLM_TYPES, read_calls, totals_table
 from .moments import RowMoment, moment_of, row_at
 from .parts import StoreParts
 from .payloads import inner_value, read_payload
@@ -26,8 +26,6 @@ from .selection import decoded, select
 from .table import View
 from .timeline import Extra, stay_table
 from .transitions import transition_table
-
-LLM_TYPES = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 
 
 class Questions:
@@ -136,20 +134,7 @@ class Questions:
         first = int(frame.index[0])
         with self._parts.changed:
             gaps = [gap for gap in self._parts.controls.gaps if first <= gap.row < view.next_row]
-        if not gaps:
-            return frame
-        marks = pd.DataFrame(
-            {
-                "epoch": [gap.gap.epoch for gap in gaps],
-                "time": pd.DatetimeIndex(np.array([gap.time for gap in gaps]).astype("M8[ns]")).tz_localize("UTC"),
-                "type": MessageTypes.GAP,
-                "message": [_gap_text(gap.gap.start, gap.gap.end, gap.gap.reason) for gap in gaps],
-            },
-            index=pd.Index([gap.row for gap in gaps], name="row"),
-        ).reindex(columns=frame.columns)
-        plain = frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, "object"))
-        marks = marks.astype(plain.dtypes.to_dict())
-        return pd.concat([marks, plain]).sort_index(kind="stable")
+        return with_gaps(frame, gaps)
 
     def characters(self, at: Moment = None, *, row: int | None = None, tick: int | None = None) -> pd.DataFrame:
         """Return the characters now, or after the last event up to a time or tick, or after a row.
@@ -297,6 +282,24 @@ class Questions:
         """List the ordered control messages before the events from `start` to before `stop`."""
         with self._parts.changed:
             return [control for control in self._parts.controls.rows if start <= control.row < stop]
+
+
+def with_gaps(frame: pd.DataFrame, gaps: Sequence[GapRow]) -> pd.DataFrame:
+    """Return events with the gaps before them; a gap has the row of the event that it comes before."""
+    if not gaps:
+        return frame
+    marks = pd.DataFrame(
+        {
+            "epoch": [gap.gap.epoch for gap in gaps],
+            "time": pd.DatetimeIndex(np.array([gap.time for gap in gaps]).astype("M8[ns]")).tz_localize("UTC"),
+            "type": MessageTypes.GAP,
+            "message": [_gap_text(gap.gap.start, gap.gap.end, gap.gap.reason) for gap in gaps],
+        },
+        index=pd.Index([gap.row for gap in gaps], name="row"),
+    ).reindex(columns=frame.columns)
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, "object"))
+    marks = marks.astype(plain.dtypes.to_dict())
+    return pd.concat([marks, plain]).sort_index(kind="stable")
 
 
 def _gap_text(start: int | None, end: int | None, reason: str) -> str:

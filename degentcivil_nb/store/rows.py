@@ -14,7 +14,7 @@ from .llm import read_calls
 from .questions import Questions
 from .schema import Ints
 from .selection import has_word, select
-from .table import View
+from .table import Array, LazyColumns, View
 
 
 def part_of(view: View, start: int, stop: int | None = None) -> View:
@@ -23,12 +23,16 @@ def part_of(view: View, start: int, stop: int | None = None) -> View:
     return View(
         view.first_row + held.start,
         view.first_row + held.stop,
-        {name: values[held] for name, values in view.columns.items()},
-        {name: values[held] for name, values in view.masks.items()},
+        view.columns.part(held) if isinstance(view.columns, LazyColumns) else _part(view.columns, held),
+        view.masks.part(held) if isinstance(view.masks, LazyColumns) else _part(view.masks, held),
         view.dictionaries,
         view.frame.iloc[held],
         links=view.links,
     )
+
+
+def _part(columns: dict[str, Array], held: slice) -> dict[str, Array]:
+    return {name: values[held] for name, values in columns.items()}
 
 
 class RowQuestions:

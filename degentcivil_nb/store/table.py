@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pandas as pd
 from .columns import Dictionary, code_dtype, number_dtype
 from .links import LinkCells, LinkTable, LinkView
 from .numbers import StoreIntegers
-from .schema import CATEGORIES, EVENT_COLUMNS
+from .schema import CATEGORIES, EVENT_COLUMNS, timestamps
 
 Array = npt.NDArray[Any]
 NUMBERS: Final = ("seq", "tick", "code")
@@ -130,6 +131,48 @@ def _protect(frame: pd.DataFrame) -> None:
     """
     for block in frame._mgr.blocks:
         block.refs.add_index_reference(_ANCHOR)
+
+
+LINK_TEXTS: Final = ("event_id", "cause", "intervention")
+
+
+def event_frame(
+    columns: Mapping[str, Array], masks: Mapping[str, Array], words: Mapping[str, Dictionary], index: pd.Index
+) -> pd.DataFrame:
+    """Return the frame of `events()` from columns that are the caller's own."""
+    made: dict[str, Any] = {}
+    for name in EVENT_COLUMNS:
+        if name in TIMES:
+            made[name] = timestamps(columns[name])
+        elif name in NUMBERS:
+            made[name] = pd.arrays.IntegerArray(columns[name], masks[name])
+        elif name == "sim_time":
+            made[name] = pd.arrays.FloatingArray(columns[name], masks[name])
+        elif name in LINK_TEXTS:
+            made[name] = pd.Series(columns[name], index, dtype=object, copy=False)
+        else:
+            dtype = words[name].dtype(len(words[name].words))
+            made[name] = pd.Categorical.from_codes(columns[name], dtype=dtype, validate=False)
+    return pd.DataFrame(made, index=index, copy=False)
+
+
+class LazyColumns(dict[str, Array]):
+    """Columns by name, each read when it is first asked for."""
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Array]) -> None:
+        super().__init__()
+        self._names, self._read = names, read
+
+    def __missing__(self, name: str) -> Array:
+        array = self[name] = self._read(name)
+        return array
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def part(self, rows: slice) -> LazyColumns:
+        """Return the columns of some rows."""
+        return LazyColumns(self._names, lambda name: self[name][rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +296,14 @@ class Table:
         rows = {name: array[start - first : stop - first] for name, array in self._buffers.arrays.items()}
         rows["code_missing"] = self._buffers.masks["code"][start - first : stop - first]
         return rows
+
+    def arrays(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the columns and masks of the rows held."""
+        held = slice(self.first_row - self._buffers.first_row, self.next_row - self._buffers.first_row)
+        return (
+            {name: array[held] for name, array in self._buffers.arrays.items()},
+            {name: mask[held] for name, mask in self._buffers.masks.items()},
+        )
 
     def view(self, links: LinkView = NO_LINKS) -> View:
         """Return the published rows; cheap unless there are new words."""

@@ -110,7 +110,9 @@ class TransitionTracker:
             column.extend(columns[name])
         self._state = arrays["stays.state"].astype(np.int32)
         moves = (arrays[f"moves.{name}"].tolist() for name in ("was", "now", "count"))
-        self._counts = Counter({(was, now): count for was, now, count in zip(*moves, strict=True)})
+        self._counts = Counter()
+        for was, now, count in zip(*moves, strict=True):
+            self._counts[was, now] += count
 
     def unknown(self, characters: Codes) -> Mask:
         """Return a mask of the characters without a known state since the last gap."""
@@ -123,6 +125,12 @@ class TransitionTracker:
         if gone > 1_024 and gone > self.extra_rows.size // 2:
             for column in self._extra().values():
                 column.drop(gone)
+
+    def forget_counts(self) -> None:
+        """Drop the counts and the changes noted; the states stay."""
+        self._counts.clear()
+        for column in self._extra().values():
+            column.drop(column.size)
 
     def counts(self) -> dict[tuple[int, int], int]:
         """Copy the counts by pair of codes, for `transition_table`."""

@@ -182,7 +182,7 @@ class StoreWriter:
         """Let the stream go on from the snapshot whose position it has reached."""
         if self._parts.snapshot_states is not None:
             self._parts.derived.catch_up()
-            self._parts.derived.checkpoints.add(row, self._parts.derived.present)
+            self._parts.derived.checkpoints.add(row, self._parts.derived.present, from_snapshot=True)
             self._parts.derived.transitions.restore_snapshot(row, *self._parts.snapshot_states)
             self._parts.snapshot_states = None
 
@@ -233,19 +233,20 @@ class StoreWriter:
     def _retain(self, now_ns: int) -> None:
         table = self._parts.table
         if len(table) > table.max_rows:
-            self._evict(len(table) - table.max_rows)
+            self.evict(len(table) - table.max_rows)
         if self._max_age_s is not None and len(table):
             received = table.oldest(len(table))["received"]
-            self._evict(int(np.searchsorted(received, now_ns - int(self._max_age_s * SECOND))))
+            self.evict(int(np.searchsorted(received, now_ns - int(self._max_age_s * SECOND))))
         if self._max_bytes is not None:
             while len(table) > 1 and (over := self._held_bytes() - self._max_bytes) > 0:
-                self._evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
+                self.evict(min(len(table) - 1, max(1, over * len(table) // self._held_bytes())))
 
     def _held_bytes(self) -> int:
         beside = self._parts.payloads.nbytes + self._parts.links.memory_bytes
         return len(self._parts.table) * (self._parts.table.row_bytes + 2) + beside
 
-    def _evict(self, count: int) -> None:
+    def evict(self, count: int) -> None:
+        """Drop the oldest events."""
         if not count:
             return
         self._parts.derived.catch_up_before(self._parts.table.first_row + count, 0)
@@ -253,7 +254,8 @@ class StoreWriter:
         first_row = self._parts.table.first_row
         self._parts.payloads.evict(first_row)
         self._parts.links.evict(first_row)
-        self._parts.controls.forget(first_row)
+        if not self._parts.keep_all:
+            self._parts.controls.forget(first_row)
         self._parts.derived.forget(first_row)
 
     def forget(self, *, before: Moment) -> int:
@@ -264,7 +266,7 @@ class StoreWriter:
         with self._parts.changed:
             late = self._parts.table.oldest(len(self._parts.table))["time"] >= moment
             count = int(np.argmax(late)) if late.any() else len(self._parts.table)
-            self._evict(count)
+            self.evict(count)
             self._publish()
         return count
 

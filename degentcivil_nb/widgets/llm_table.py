@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
-from ..store.questions import LLM_TYPES
+from ..store.llm import LLM_TYPES
 from .cells import DETAIL_CAP, cell_text
 from .growing_table import LogPanel
 from .packing import Kind

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of
-from tests.support.recording_helpers import EPOCH, assert_same_answers, entries_of, message_at, opened, written
+from tests.support import recording_helpers
+from tests.support.recording_helpers import EPOCH, assert_same_answers, entries_of, message_at, opened
 from tests.support.sizes import examples
 
 HELD = 3
+written = partial(recording_helpers.written, format=1)
+"""Recordings of format 1, which have no columns and are followed when they are opened."""
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -239,7 +239,7 @@ def test_messages_stream_from_any_place(tmp_path: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    folder = written(tmp_path / "run", entries_of(20, 5), close=True)
+    folder = written(tmp_path / "run", entries_of(20, 5), close=True, format=1)
     open_recording(folder, progress=lambda done, total: steps.append((done, total)))
     assert steps == [(5, 20), (10, 20), (15, 20), (20, 20)]
 

@@ -15,7 +15,7 @@ from degentcivil_nb.protocol.messages import MessageTypes
 from degentcivil_nb.recordings.long_store import LongStore
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.store.event_store import EventStore
-from degentcivil_nb.store.questions import LLM_TYPES
+from degentcivil_nb.store.llm import LLM_TYPES
 from tests.recordings.test_recording import told
 from tests.store.test_model import STEPS, batches_of
 from tests.support.recording_helpers import written

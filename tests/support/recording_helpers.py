@@ -15,6 +15,7 @@ from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.lost_messages import DAMAGED
+from degentcivil_nb.recordings.manifest import FORMAT
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
@@ -39,9 +40,18 @@ def entries_of(count: int, size: int, first: int = 1) -> list[RecordedMessage]:
     ]
 
 
-def written(folder: Path, entries: Iterable[RecordedMessage], *, close: bool, segment_messages: int = 65_536) -> Path:
+def written(
+    folder: Path,
+    entries: Iterable[RecordedMessage],
+    *,
+    close: bool,
+    segment_messages: int = 65_536,
+    format: int = FORMAT,
+) -> Path:
     """Write a recording, one record an entry; without `close` it is left as a kill would leave it."""
-    writer = SegmentWriter(folder, run_id="run", segment_messages=segment_messages, clock=lambda: 1_000.0)
+    writer = SegmentWriter(
+        folder, run_id="run", segment_messages=segment_messages, format=format, clock=lambda: 1_000.0
+    )
     for entry in entries:
         writer.write([entry])
         if writer.full:

@@ -1,0 +1,179 @@
+"""The events of a recording in parts, sealed segments and what follows them, and reading them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.messages import MessageTypes
+from ..store.arguments import moment_ns
+from ..store.columns import Dictionary, number_dtype
+from ..store.links import causes_between, interventions_between, sim_times
+from ..store.schema import CATEGORIES, NAT, SECOND, Ints
+from ..store.table import NUMBERS, TIMES, Array, View, event_frame
+from ..store.timeline import Extra, stay_table
+from .link_columns import LINK_COLUMNS
+from .manifest import SegmentStats
+from .sealed_columns import NO_FRAME, SealedColumns
+from .whole_run import WholeRun
+
+THREADS: Final = 4
+"""Segments read at a time: decompression leaves the interpreter to others."""
+WORTH_THREADS: Final = 8
+"""Fewer segments than that are read sooner than threads start."""
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Tail:
+    """The events behind the sealed segments, in a store, with what is asked of a segment."""
+
+    stats: SegmentStats | None = None
+
+    def __init__(self, run: WholeRun) -> None:
+        self._run = run
+
+    @property
+    def first_row(self) -> int:
+        """Return the row of the first event."""
+        return self._run.first_row
+
+    @property
+    def next_row(self) -> int:
+        """Return the row that the next event will have."""
+        return self._run.next_row
+
+    def view(self) -> View:
+        """Return the events."""
+        return self._run.view()
+
+    def links(self, places: Array) -> dict[str, Array]:
+        """Return the columns of links of events, given by their places; where `sim_time` is missing too."""
+        view = self._run.view()
+        rows = np.asarray(places, np.int64) + view.first_row
+        codes, texts = view.links.ids.codes(rows)
+        times = sim_times(view.links, rows)
+        return {
+            "event_id": np.array([*texts, None], object)[codes],
+            "cause": causes_between(view.links.causes, rows),
+            "intervention": interventions_between(view.links.interventions, rows),
+            "sim_time": np.nan_to_num(times),
+            "sim_time missing": np.isnan(times),
+        }
+
+    def rows_with(self, name: str, words: Collection[str]) -> dict[str, list[int]]:
+        """Return the rows that have each of some ids as `event_id`, or among those of `cause`."""
+        return self._run.rows_named(words) if name == "event_id" else self._run.rows_caused(words)
+
+    def payloads(self, places: Array) -> list[bytes]:
+        """Return payloads of events, given by their places."""
+        return self._run.take_payloads((np.asarray(places, np.int64) + self.first_row).tolist())
+
+
+Part = SealedColumns | Tail
+Chosen = tuple[Part, Array]
+"""A part, and the places of events in it."""
+
+
+def each(parts: Sequence[S], work: Callable[[S], T]) -> list[T]:
+    """Return what work gives for each part, in order; several are read at a time."""
+    if len(parts) < WORTH_THREADS:
+        return [work(part) for part in parts]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, parts))
+
+
+def can_have(part: Part, errors: int, types: Collection[str] | None, since: Any = None, until: Any = None) -> bool:
+    """Return whether a part can have events of these types (`errors`: how many errors it has) and times."""
+    stats = part.stats
+    if stats is None:
+        return True
+    if stats.time is not None:
+        if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:
+            return False
+        if until is not None and stats.time[0] * SECOND > moment_ns(until) + 1_000:
+            return False
+    if types is None or stats.types is None:
+        return True
+    return any(name in stats.types or (name == MessageTypes.ERROR and errors > 0) for name in types)
+
+
+def frame_of(chosen: Sequence[Chosen], words: Mapping[str, Dictionary], codes: Dictionary) -> pd.DataFrame:
+    """Return the frame of `events()` for chosen events; `codes` are those of all errors of the run."""
+    pieces = each(chosen, _pieces)
+    columns = {name: _together([piece[name] for piece in pieces]) for name in (*CATEGORIES, *NUMBERS, *TIMES)}
+    masks = {name: _together([piece[f"{name} missing"] for piece in pieces], np.bool_) for name in NUMBERS}
+    widest = max((abs(int(code)) for code in codes.words if code.lstrip("-").isdigit()), default=0)
+    for name in LINK_COLUMNS:
+        columns[name] = _together([piece[name] for piece in pieces], np.float64 if name == "sim_time" else object)
+    masks["sim_time"] = _together([piece["sim_time missing"] for piece in pieces], np.bool_)
+    columns["code"] = columns["code"].astype(number_dtype(widest))
+    rows = _together([places + part.first_row for part, places in chosen])
+    return event_frame(columns, masks, words, pd.Index(rows, name="row"))
+
+
+def _pieces(chosen: Chosen) -> dict[str, Array]:
+    part, places = chosen
+    view = part.view()
+    found = {name: view.columns[name][places] for name in (*CATEGORIES, *NUMBERS, *TIMES)}
+    return found | {f"{name} missing": view.masks[name][places] for name in NUMBERS} | part.links(places)
+
+
+def _together(arrays: list[Array], kind: Any = np.int64) -> Array:
+    return np.concatenate(arrays) if arrays else np.zeros(0, kind)
+
+
+def payloads_of(chosen: Sequence[Chosen]) -> list[bytes]:
+    """Return the payloads of chosen events."""
+    return [data for found in each(chosen, lambda one: one[0].payloads(one[1])) for data in found]
+
+
+def _merged(rows: Ints, more: Ints) -> Ints:
+    """Return ascending rows with more of them, each once."""
+    if not len(more):
+        return rows
+    together = np.sort(np.concatenate([rows, more]), kind="stable")
+    kept: Ints = together[np.concatenate([[True], together[1:] != together[:-1]])]
+    return kept
+
+
+def told_in(part: Part, characters: Sequence[int] | None) -> dict[str, Array]:
+    """Return the changes of state or place in a part, of all characters or of some: rows, codes and times."""
+    view = part.view()
+    columns = view.columns
+    if characters is None:
+        places = np.flatnonzero((columns["state"] >= 0) | (columns["location"] >= 0))
+    else:  # most segments need not be read further where few are asked for
+        places = np.flatnonzero(np.isin(columns["character_id"], characters))
+        if len(places):
+            told = (columns["state"][places] >= 0) | (columns["location"][places] >= 0)
+            places = places[told]
+    if not len(places):
+        return {"row": places}
+    names = ("character_id", "state", "location", "time")
+    return {"row": places + view.first_row, **{name: columns[name][places] for name in names}}
+
+
+def stays_of(
+    parts: Sequence[Part], extra: Extra, gap_rows: Ints, words: dict[str, Dictionary], names: list[str] | None
+) -> pd.DataFrame:
+    """Return the frame of `timeline()` from the parts, and from the changes that no row names."""
+    characters = None if names is None else [words["character_id"].get(name, -2) for name in names]
+    told = [piece for piece in each(parts, lambda part: told_in(part, characters)) if len(piece["row"])]
+    told_rows = _together([piece["row"] for piece in told])
+    # an index for each row that matters, which keeps their order
+    rows = _merged(told_rows, np.concatenate([extra.rows, gap_rows]))
+    at = np.searchsorted(rows, told_rows)
+    columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in ("character_id", "state", "location")}
+    columns["time"] = np.full(len(rows), NAT)
+    for name, values in columns.items():
+        if told:
+            values[at] = np.concatenate([piece[name] for piece in told])
+    placed = Extra(np.searchsorted(rows, extra.rows), extra.characters, extra.states, extra.locations, extra.times)
+    view = View(0, len(rows), columns, {}, words, NO_FRAME)
+    return stay_table(view, placed, np.searchsorted(rows, gap_rows), names)

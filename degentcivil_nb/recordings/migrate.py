@@ -1,0 +1,93 @@
+"""Rewriting a recording of an older format in the current one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from ..core.escaping import visible
+from ..core.progress import Progress, following
+from .folder_lock import FolderLock
+from .manifest import FORMAT, sync_folder
+from .segment_reader import SegmentFolder
+from .segment_writer import SegmentWriter
+
+Compared = tuple[Any, ...]
+
+
+def migrate_recording(path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+    """Rewrite a recording in the current format, compare it message by message, and put it in the place of the old one.
+
+    Returns the number of messages; nothing is done for a recording of the current format. A recording that is damaged
+    keeps what can be read of it, with gaps for the rest. Raises `FileNotFoundError` if there is no recording,
+    `BlockingIOError` if it is being recorded, `FileExistsError` if an earlier attempt left its folder beside it, and
+    `ValueError` if the new recording is not the same; then the old one is left as it was.
+    """
+    old = Path(path)
+    folder = SegmentFolder(old, live=False)
+    if folder.manifest is not None and folder.manifest.format == FORMAT:
+        return folder.messages
+    new, before = old.with_name(f"{old.name}.migrating"), old.with_name(f"{old.name}.format-1")
+    if before.exists():
+        raise FileExistsError(f"{before} is in the way; move it elsewhere, or delete it")
+    shutil.rmtree(new, ignore_errors=True)
+    lock = FolderLock(old)
+    try:
+        with following(f"migrating {visible(old)}", progress) as told:
+            _write(folder, new, told)
+            messages = _compare(folder, SegmentFolder(new, live=False), told)
+        old.rename(before)
+        new.rename(old)
+        sync_folder(old.absolute().parent)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    finally:
+        lock.release()
+    shutil.rmtree(before)
+    return messages
+
+
+def _write(folder: SegmentFolder, new: Path, progress: Progress) -> None:
+    manifest = folder.manifest
+    writer = SegmentWriter(
+        new,
+        run_id=None if manifest is None else manifest.run_id,
+        url=None if manifest is None else manifest.url,
+        package=None if manifest is None else manifest.package,
+    )
+    try:
+        if manifest is not None:
+            writer.manifest.started = manifest.started
+        for entry in folder.entries():
+            writer.write([entry])
+            if writer.full:
+                writer.seal()
+            progress(writer.messages, 2 * folder.messages)
+        writer.close(finished=folder.finished)
+    finally:
+        writer.abandon()
+
+
+def _compare(old: SegmentFolder, new: SegmentFolder, progress: Progress) -> int:
+    """Count the messages of both, which must be the same."""
+    count = 0
+    for one, other in zip_longest(_messages(old), _messages(new)):
+        if one != other:
+            raise ValueError(f"message {count:,} is another one after the migration; the recording is left as it was")
+        count += 1
+        if count % 16_384 == 0:
+            progress(old.messages + count, 2 * old.messages)
+    return count
+
+
+def _messages(folder: SegmentFolder) -> Iterator[Compared]:
+    """Yield what must stay of each message; times as text, since not every float equals itself."""
+    for entry in folder.entries():
+        for message in entry.messages:
+            times = repr((message.timestamp, entry.received))
+            yield message.type, bytes(message.data), times, message.seq, message.tick, message.id, entry.epoch

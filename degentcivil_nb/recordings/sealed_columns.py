@@ -1,0 +1,317 @@
+"""The columns of one sealed segment, each read when a question needs it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from ..protocol.json_text import encode
+from ..store.columns import Dictionary, code_dtype
+from ..store.links import TextView
+from ..store.schema import CATEGORIES, NAT, Codes, Ints, Mask
+from ..store.table import NUMBERS, TIMES, Array, LazyColumns, View
+from .columns import COLUMNS, FORMAT_KEY, FORMAT_VERSION, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
+from .link_columns import LINK_COLUMNS, LINK_READERS
+from .segment_reader import Segment, sound_bytes
+
+CACHED_BYTES: Final = 256 << 20
+NO_FRAME: Final = pd.DataFrame()
+BROKEN: Final = (OSError, ValueError, pa.ArrowException)
+
+
+class DamagedSegment(Exception):
+    """What a question found: a segment is not what its recorder wrote."""
+
+
+class ColumnCache:
+    """Columns that were read, the last ones first, up to a number of bytes."""
+
+    def __init__(self, most: int = CACHED_BYTES) -> None:
+        self._most = most
+        self._held: OrderedDict[tuple[int, str], Any] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, str]) -> Any:
+        """Return what is held under a key, `None` if nothing is."""
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[int, str], value: Any) -> None:
+        """Hold an array under a key."""
+        with self._lock:
+            if key in self._held:
+                return
+            self._held[key] = value
+            self._size += int(value.nbytes)
+            while self._size > self._most and len(self._held) > 1:
+                self._size -= int(self._held.popitem(last=False)[1].nbytes)
+
+
+class _LazyLinks:
+    """A `LinkView` of a segment, each part read when it is first asked for."""
+
+    def __init__(self, part: SealedColumns) -> None:
+        self._part = part
+
+    @cached_property
+    def _columns(self) -> dict[str, Array]:
+        return self._part.links(np.arange(len(self._part)))
+
+    @cached_property
+    def ids(self) -> TextView:
+        return self._texts("event_id")
+
+    @cached_property
+    def causes(self) -> TextView:
+        return self._texts("cause")
+
+    @cached_property
+    def interventions(self) -> TextView:
+        cells = self._columns["intervention"]
+        told = np.flatnonzero([cell is not None for cell in cells])
+        return self._view(told.tolist(), [encode(cell).decode() for cell in cells[told]], [True] * len(told))
+
+    @cached_property
+    def time_rows(self) -> Ints:
+        rows: Ints = np.flatnonzero(~self._columns["sim_time missing"]) + self._part.first_row
+        return rows
+
+    @cached_property
+    def times(self) -> Array:
+        times: Array = self._columns["sim_time"][~self._columns["sim_time missing"]]
+        return times
+
+    def _texts(self, name: str) -> TextView:
+        places: list[int] = []
+        texts: list[str] = []
+        alone: list[bool] = []
+        for place, cell in enumerate(self._columns[name].tolist()):
+            if cell is not None:
+                said = [cell] if isinstance(cell, str) else cell
+                places += [place] * len(said)
+                texts += said
+                alone += [isinstance(cell, str)] * len(said)
+        return self._view(places, texts, alone)
+
+    def _view(self, places: list[int], texts: list[str], alone: list[bool]) -> TextView:
+        rows = np.array(places, np.int64) + self._part.first_row
+        return TextView(rows, np.array([*map(hash, texts)], np.int64), np.array(alone, np.bool_), texts, 0)
+
+
+class SealedColumns:
+    """The events of a sealed segment, with the words of the whole run.
+
+    Its file is compared with its checksum before anything is read of it. Raises `DamagedSegment` if it is damaged.
+    """
+
+    def __init__(self, segment: Segment, words: Mapping[str, Dictionary], cache: ColumnCache) -> None:
+        self.stats = segment.stats
+        self.first_row, self.next_row = segment.stats.row, segment.stats.row + segment.stats.rows
+        self.path = segment.path
+        self._words = words
+        self._cache = cache
+        self._sound = False
+        self._file_metadata: Any = None
+
+    @property
+    def size(self) -> int:
+        """Return the size of the file."""
+        try:
+            return 0 if self.path is None else self.path.stat().st_size
+        except OSError as error:
+            raise DamagedSegment(f"{self.stats.name}: {error}") from error
+
+    def __len__(self) -> int:
+        return self.next_row - self.first_row
+
+    def view(self) -> View:
+        """Return the segment as rows of a store."""
+        return View(
+            self.first_row,
+            self.next_row,
+            LazyColumns((*CATEGORIES, *NUMBERS, *TIMES), self.column),
+            LazyColumns(NUMBERS, self.mask),
+            self._words,  # type: ignore[arg-type]  # read only
+            NO_FRAME,
+            links=_LazyLinks(self),  # type: ignore[arg-type]  # what is read of it, when it is read
+        )
+
+    def column(self, name: str) -> Array:
+        """Return a column as a store has it: codes of words, whole numbers, or nanoseconds."""
+        return self._cached(name, lambda: self._load(name))
+
+    def mask(self, name: str) -> Array:
+        """Return where a column of numbers has none."""
+        self.column(name)
+        return self._cached(f"{name} missing", lambda: self._load(name, mask=True))
+
+    def _cached(self, name: str, load: Callable[[], Array]) -> Array:
+        key = (self.stats.number, name)
+        found = self._cache.get(key)
+        if found is None:
+            found = load()
+            self._cache.put(key, found)
+        return found  # type: ignore[no-any-return]
+
+    def _load(self, name: str, *, mask: bool = False) -> Array:
+        values = self.read([name], words=name in CATEGORIES)[name]
+        if name in CATEGORIES:
+            return self._codes(name, values)
+        missing: Mask = values.is_null().to_numpy(zero_copy_only=False)
+        if mask:
+            return missing
+        if name in TIMES:
+            nanoseconds: Ints = values.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) * 1_000
+            nanoseconds[missing] = NAT
+            return nanoseconds
+        numbers: Ints = values.fill_null(0).to_numpy(zero_copy_only=False)
+        return numbers
+
+    def _codes(self, name: str, values: pa.DictionaryArray) -> Codes:
+        words = self._words[name]
+        known = np.array([*(words[word] for word in values.dictionary.to_pylist()), -1], np.int32)
+        codes: Codes = known[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return codes.astype(code_dtype(len(words.words)), copy=False)
+
+    def texts(self, name: str, rows: Array) -> list[str | None]:
+        """Return texts of events, given by their places in the segment."""
+        found: list[str | None] = self.read([name])[name].take(pa.array(rows)).to_pylist()
+        return found
+
+    def numbers(self, name: str, rows: Array) -> pa.Array:
+        """Return numbers of events, given by their places in the segment."""
+        return self.read([name])[name].take(pa.array(rows))
+
+    def links(self, places: Array) -> dict[str, Array]:
+        """Return the columns of links of events, given by their places; where `sim_time` is missing too."""
+        column = self.read(list(LINK_COLUMNS)) if self._has_links else {}
+        at = pa.array(places)
+        found: dict[str, Array] = {}
+        for name, read in LINK_READERS.items():
+            cells = found[name] = np.full(len(places), None, object)
+            texts = column[name].take(at).to_pylist() if name in column else []
+            if texts:
+                cells[:] = np.fromiter(map(read, texts), object, len(texts))
+        times = column["sim_time"].take(at) if column else pa.nulls(len(places), pa.float64())
+        found["sim_time missing"] = times.is_null().to_numpy(zero_copy_only=False)
+        found["sim_time"] = times.fill_null(0.0).to_numpy(zero_copy_only=False)
+        return found
+
+    @property
+    def _has_links(self) -> bool:
+        self.verify()
+        return any(not self._is_empty(name) for name in LINK_COLUMNS)
+
+    def _is_empty(self, name: str) -> bool:
+        """Return whether a column is known to have no values."""
+        statistics = self._file_metadata.row_group(0).column(COLUMNS.get_field_index(name)).statistics
+        return statistics is not None and bool(statistics.null_count == self.stats.messages)
+
+    def rows_with(self, name: str, words: Collection[str]) -> dict[str, list[int]]:
+        """Return the rows that have each of some ids as `event_id`, or among those of `cause`."""
+        self.verify()
+        if self._is_empty(name):
+            return {}
+        column = self.read([name])[name]
+        sought = pc.is_in(column, pa.array(list(words), pa.string()))
+        if name == "cause":
+            sought = pc.or_(sought, pc.fill_null(pc.starts_with(column, "["), False))
+        found: dict[str, list[int]] = {}
+        places = np.flatnonzero(sought.to_numpy(zero_copy_only=False))
+        for place, text in zip(places.tolist(), column.take(pa.array(places)).to_pylist(), strict=True):
+            said = LINK_READERS[name](text)
+            for word in dict.fromkeys([said] if isinstance(said, str) else said):
+                if word in words:
+                    found.setdefault(word, []).append(place + self.first_row)
+        return found
+
+    def payloads(self, rows: Array) -> list[bytes]:
+        """Return payloads of events, given by their places in the segment, from the columns that have them."""
+        rows = np.asarray(rows, np.int64)
+        types = self.column("type")[rows]
+        found = np.empty(len(rows), object)
+        left = np.ones(len(rows), np.bool_)
+        for name, kinds in PAYLOAD_OF.items():
+            codes = [self._words["type"].get(kind, -2) for kind in kinds]
+            here = np.isin(types, codes)
+            if here.any():
+                found[here] = self._bytes(name, rows[here])
+                left &= ~here
+        if left.any():
+            found[left] = self._bytes(PAYLOAD, rows[left])
+        if not self._is_empty(PAYLOAD_BYTES):
+            exact = self._bytes(PAYLOAD_BYTES, rows)
+            known = np.array([data is not None for data in exact], np.bool_)
+            found[known] = exact[known]
+        if any(data is None for data in found):
+            raise DamagedSegment(f"{self.stats.name}: payloads are missing")
+        listed: list[bytes] = found.tolist()
+        return listed
+
+    def _bytes(self, name: str, rows: Array) -> Any:
+        column = self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))
+        values: Any = np.empty(len(rows), object)
+        values[:] = column.take(pa.array(rows)).to_pylist()
+        return values
+
+    # --- the file -----------------------------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Compare the file with its checksum, once."""
+        if self._sound:
+            return
+        if self.path is None:
+            raise DamagedSegment(f"{self.stats.name}: the file is missing")
+        try:
+            self._file_metadata = pq.read_metadata(pa.BufferReader(sound_bytes(self.path, self.stats.digest or "")))
+        except BROKEN as error:
+            raise DamagedSegment(f"{self.stats.name}: {error}") from error
+        self._sound = True
+
+    def read(self, names: list[str], *, words: bool = False) -> dict[str, pa.Array]:
+        """Read columns of the events; with `words` they are dictionaries."""
+        self.verify()
+        wanted = names if self.stats.rows == self.stats.messages else ["row", *names]
+        try:
+            with pa.OSFile(os.fsencode(self.path or "")) as source:
+                file = pq.ParquetFile(
+                    source, metadata=self._file_metadata, read_dictionary=names if words else [], pre_buffer=False
+                )
+                table = file.read(columns=wanted, use_threads=False)
+            if wanted is not names:
+                table = table.filter(table.column("row").is_valid())
+            if table.num_rows != len(self):
+                raise ValueError("its size does not match its statistics")
+            columns = {name: _one(table.column(name)) for name in names}
+        except BROKEN as error:
+            raise DamagedSegment(f"{self.stats.name}: {error}") from error
+        return columns
+
+
+def has_columns(segment: Segment) -> bool:
+    """Return whether a sealed segment is of format 2."""
+    with pa.OSFile(os.fsencode(segment.path or "")) as source:
+        metadata = pq.read_schema(source).metadata or {}
+    return bool(metadata.get(FORMAT_KEY) == FORMAT_VERSION)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.combine_chunks() if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,92 @@
+"""What a writer of format 2 does beside the messages: the columns of each segment, and the index."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+
+from .arrow_messages import from_batch
+from .column_state import NotInColumns, SealedRun
+from .columns import to_columns
+from .follower import Follower
+from .manifest import SegmentStats
+from .sealed_columns import DamagedSegment
+from .segment_reader import SegmentFolder
+from .summaries import append_records, records_of, town_record
+
+logger = logging.getLogger("degentcivil_nb.recordings")
+
+
+class SegmentFollowing:
+    """The columns and the index of a recording that is being written.
+
+    A fault here must not cost a message: then segments are written without columns, which readers follow themselves.
+    """
+
+    def __init__(self, folder: Path, follower: Follower | None = None, *, has_index: bool = True) -> None:
+        self._folder = folder
+        self._follower = Follower() if follower is None else follower
+        self._has_index = has_index
+        self._failed = False
+
+    @classmethod
+    def going_on(cls, held: SegmentFolder) -> SegmentFollowing:
+        """Go on with a recording; without its index if that cannot be made, since messages are missing."""
+        try:
+            return cls(held.path, Follower(SealedRun(held).run))
+        except (NotInColumns, DamagedSegment) as error:
+            logger.info("the recording in %s goes on without an index: %s", held.path, error)
+            return cls(held.path, has_index=False)
+
+    def give_up_index(self) -> None:
+        """Write no summaries any more: earlier ones were deleted."""
+        self._has_index = False
+
+    def begin_segment(self, row: int) -> None:
+        """Begin a segment with an event; rows before it may be missing."""
+        try:
+            self._follower.begin_segment()
+            if self._follower.next_row != row:
+                self._follower = Follower.at(row)
+                self._has_index = self._has_index and row == 0
+            self._failed = False
+        except Exception:  # a boundary: see the class
+            logger.exception("the columns of %s cannot be made", self._folder)
+            self._failed = True
+
+    def append(self, batch: pa.RecordBatch, next_row: int) -> None:
+        """Follow messages, behind which the next event has a row."""
+        if self._failed:
+            return
+        try:
+            self._follower.append(from_batch(batch))
+            if self._follower.next_row != next_row:
+                raise ValueError(f"event {next_row:,} is number {self._follower.next_row:,} to the store")
+        except Exception:  # a boundary: see the class
+            logger.exception("the columns of a segment of %s cannot be made", self._folder)
+            self._failed = True
+
+    def columns(self, messages: pa.Table) -> pa.Table | None:
+        """Return the columns of a segment's messages; `None` if they cannot be made."""
+        if not self._failed:
+            try:
+                return to_columns(messages, self._follower.events())
+            except Exception:  # a boundary: see the class
+                logger.exception("the columns of a segment of %s cannot be made", self._folder)
+                self._failed = True
+        self._has_index = False
+        return None
+
+    def write_summary(self, stats: SegmentStats, *, last: bool) -> int:
+        """Write the summary of a sealed segment; return its bytes."""
+        if not self._has_index:
+            return 0
+        summary = self._follower.summary(stats.number, stats.digest or "", stats.ordinal + stats.messages)
+        return append_records(self._folder, records_of(summary, self._follower.towns(last=last)))
+
+    def write_town(self, number: int) -> int:
+        """Write the town at the end of a recording; return its bytes."""
+        towns = self._follower.towns(last=True) if self._has_index and not self._failed else []
+        return append_records(self._folder, [piece for town in towns for piece in town_record(number, town)])
