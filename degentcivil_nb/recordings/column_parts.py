@@ -142,21 +142,27 @@ def _merged(rows: Ints, more: Ints) -> Ints:
     return kept
 
 
-def told_in(part: Part, characters: Sequence[int] | None) -> dict[str, Array]:
-    """Return the changes of state or place in a part, of all characters or of some: rows, codes and times."""
+def told_in(part: Part, characters: Sequence[int] | None, listed: Ints) -> dict[str, Array]:
+    """Return what a part tells of stays: rows with codes, times and ticks, of all characters or of some.
+
+    The `listed` rows, which tell of several characters, are among them with their times and ticks.
+    """
     view = part.view()
     columns = view.columns
     if characters is None:
-        places = np.flatnonzero((columns["state"] >= 0) | (columns["location"] >= 0))
-    else:  # most segments need not be read further where few are asked for
-        places = np.flatnonzero(np.isin(columns["character_id"], characters))
-        if len(places):
-            told = (columns["state"][places] >= 0) | (columns["location"][places] >= 0)
-            places = places[told]
-    if not len(places):
+        departed = columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
+        told = (columns["state"] >= 0) | (columns["location"] >= 0) | departed
+    else:
+        told = np.isin(columns["character_id"], characters)
+    mine = listed[(listed >= view.first_row) & (listed < view.next_row)]
+    places = _merged(np.flatnonzero(told), mine - view.first_row)
+    if not len(places):  # most of a long run is not read further where few characters are asked for
         return {"row": places}
-    names = ("character_id", "state", "location", "time")
-    return {"row": places + view.first_row, **{name: columns[name][places] for name in names}}
+    found = {"row": places + view.first_row, "no_tick": view.masks["tick"][places]}
+    return found | {name: columns[name][places] for name in (*TOLD_WORDS, "time", "tick")}
+
+
+TOLD_WORDS: Final = ("character_id", "state", "location", "type")
 
 
 def stays_of(
@@ -164,16 +170,18 @@ def stays_of(
 ) -> pd.DataFrame:
     """Return the frame of `timeline()` from the parts, and from the changes that no row names."""
     characters = None if names is None else [words["character_id"].get(name, -2) for name in names]
-    told = [piece for piece in each(parts, lambda part: told_in(part, characters)) if len(piece["row"])]
+    listed = np.unique(extra.rows).astype(np.int64)
+    told = [piece for piece in each(parts, lambda part: told_in(part, characters, listed)) if len(piece["row"])]
     told_rows = _together([piece["row"] for piece in told])
     # an index for each row that matters, which keeps their order
     rows = _merged(told_rows, np.concatenate([extra.rows, gap_rows]))
     at = np.searchsorted(rows, told_rows)
-    columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in ("character_id", "state", "location")}
-    columns["time"] = np.full(len(rows), NAT)
+    columns: dict[str, Any] = {name: np.full(len(rows), -1, np.int32) for name in TOLD_WORDS}
+    columns |= {"time": np.full(len(rows), NAT), "tick": np.zeros(len(rows), np.int64)}
+    columns["no_tick"] = np.ones(len(rows), np.bool_)
     for name, values in columns.items():
         if told:
             values[at] = np.concatenate([piece[name] for piece in told])
     placed = Extra(np.searchsorted(rows, extra.rows), extra.characters, extra.states, extra.locations, extra.times)
-    view = View(0, len(rows), columns, {}, words, NO_FRAME)
+    view = View(0, len(rows), columns, {"tick": columns["no_tick"]}, words, NO_FRAME)
     return stay_table(view, placed, np.searchsorted(rows, gap_rows), names)

@@ -6,7 +6,7 @@ import os
 import shutil
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,8 @@ from tempfile import mkdtemp
 from typing import Any, Final, TypeVar
 
 import pandas as pd
-import pyarrow.fs as pafs  # type: ignore[import-untyped]  # it has no types
+import pyarrow.dataset as pds  # type: ignore[import-untyped]  # it has no types
+import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
 from ..analysis.event_source import EventSource, EventView, events_of
 from ..analysis.plain_columns import plain
@@ -29,6 +30,7 @@ from ..core.progress import following
 from ..protocol.errors import RecordingWarning
 from ..recordings.run_files import RunFiles, copied, find_runs, is_readable_name, local, summary, verify
 from .recording import Recording, open_recording
+from .run_dataset import dask_frame, dataset_of
 
 T = TypeVar("T")
 _MOST_SHOWN: Final = 20
@@ -274,6 +276,53 @@ class Runs:
         tables: dict[str, Callable[[], Any]] = {name: partial(self._asked, name) for name in TABLES}
         tables["events"] = lambda: EventView(self._events(payload), payload=payload, runs=True)
         return answer(query, {**tables, "runs": lambda: self.table().reset_index()})
+
+    def arrow(self) -> pds.Dataset:
+        """Hand over the events of all runs as a dataset of pyarrow, which reads what is asked of it.
+
+        Returns
+        -------
+        pyarrow.dataset.Dataset
+            The columns of `docs/recording_format.md` and `run`, by which it is partitioned. Rows whose `row` is null
+            are control messages. Files are not compared with their checksums.
+
+        Warns
+        -----
+        UserWarning
+            If a run is left out because it is of format 1, or in part because it is being recorded.
+
+        Examples
+        --------
+        >>> import pyarrow.compute as pc
+        >>> runs.arrow().count_rows(filter=pc.field("type") == "error")
+        8
+        """
+        return dataset_of(list(self._runs.values()), self._filesystem)
+
+    def dask(self, columns: Sequence[str] | None = None) -> Any:
+        """Hand over the events of all runs as a Dask DataFrame, for a cluster that sees the same files.
+
+        Parameters
+        ----------
+        columns : list of str, optional
+            Only these columns of `docs/recording_format.md`, and `run` if it is named.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            One partition for each segment.
+
+        Raises
+        ------
+        ImportError
+            If Dask is missing; the message says how to get it.
+
+        Examples
+        --------
+        >>> costs = runs.dask(["run", "prompt_type", "cost_usd"])  # doctest: +SKIP
+        >>> costs.groupby("prompt_type").cost_usd.sum().compute()  # doctest: +SKIP
+        """
+        return dask_frame(self.arrow(), columns)
 
     def _events(self, payload: bool) -> list[tuple[str | None, EventSource]]:
         """Return the events of each run."""
