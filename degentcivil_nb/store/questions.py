@@ -15,7 +15,8 @@ from .checkpoints import last_where, replay
 from .controls import ControlRow, GapRow, gap_table
 from .errors import error_table
 from .links import links_of, own_values
-from .llm import LLM_TYPES, read_calls, totals_table
+from .llm import LLM_TYPES as LLM_TYPES  # also found here
+from .llm import read_calls, totals_table
 from .moments import RowMoment, moment_of, row_at
 from .parts import StoreParts
 from .payloads import inner_value, read_payload

@@ -92,12 +92,15 @@ def rows_of(figures: Figures) -> list[Row]:
 
 
 def write_markdown(figures: Figures, target: str) -> None:
-    """Print the table of targets, or put it between the two marks of a file."""
+    """Print the table of targets, or put it between the two marks of a file, which is made if there is none."""
     text = f"{markdown(rows_of(figures))}\n"
     if target == "-":
         print(text)
         return
     file = Path(target)
+    if not file.exists():
+        file.write_text(f"<!-- benchmarks: {figures.machine} -->\n{text}<!-- /benchmarks -->\n", encoding="utf-8")
+        return
     found, count = MARKED.subn(lambda mark: f"{mark[1]}{text}{mark[2]}", file.read_text(encoding="utf-8"))
     if count != 1:
         raise SystemExit(f"{file} has no place for the table: <!-- benchmarks: … --> and <!-- /benchmarks -->")

@@ -1,0 +1,93 @@
+"""Questions about a recording larger than one reads: ours, beside DuckDB over the very same Parquet files.
+
+    python -m tests.benchmarks.bench_questions --events 3000000
+    python -m tests.benchmarks.bench_questions --folder RECORDING
+
+Each question is asked `--rounds` times of a recording that was just opened, DuckDB with one connection; the median counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+import degentcivil_nb as dc
+from tests.benchmarks.made_recording import make
+from tests.benchmarks.report import Row, at_most, finish, parser
+
+WHO = "c7"
+SLACK_S = 0.1
+
+
+def median(ask: Callable[[], Any], rounds: int) -> tuple[float, tuple[float, ...]]:
+    """Give the median of some runs in seconds, and all of them."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        ask()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), tuple(times)
+
+
+def questions(folder: Path, rounds: int) -> list[Row]:
+    database = duckdb.connect()
+    files = f"read_parquet('{folder}/segment-*.parquet')"
+    is_event, stays = "row is not null", f"character_id = '{WHO}' and (state is not null or location is not null)"
+
+    def theirs(query: str) -> Callable[[], Any]:
+        return lambda: database.sql(query).df()
+
+    def ours(ask: Callable[[dc.Recording], Any]) -> Callable[[], Any]:
+        return lambda: ask(recording)
+
+    took, each = median(lambda: dc.open_recording(folder).close(), rounds)
+    recording = dc.open_recording(folder)
+    events, tick = len(recording), int(recording.info()["last_tick"] * 0.6)
+    limits = [0.5] if events <= 3_000_000 else [2.0] if events <= 10_000_000 else [10.0]
+    rows = [Row(f"open {events:,} events", "s", took, target=at_most(limits[0]), each=each)]
+    columns = "row, epoch, seq, tick, time, character_id"
+    errors = f"select {columns}, received, code, message, traceback, excerpt from {files} where type = 'error'"
+    stay = f"select row, time, tick, state, location from {files} where {stays}"
+    count = f"select type, count(*) as n from {files} where {is_event} group by type"
+    calls = f"select {columns}, prompt_type, model, prompt_tokens, latency_s, cost_usd, payload_call from {files} "
+    by_type = "select type, count(*) as n from events group by type"
+    asked: list[tuple[str, Callable[[dc.Recording], Any], str, float]] = [
+        ("errors()", lambda one: one.errors(), errors, 2.0),
+        (f'timeline("{WHO}")', lambda one: one.timeline(WHO), stay, 2.0),
+        ("sql: count by type", lambda one: one.sql(by_type), count, 1.5),
+        ("llm_calls()", lambda one: one.llm_calls(), f"{calls} where type = 'llm_call'", 3.0),
+    ]
+    for name, ask, query, factor in asked:
+        took, each = median(ours(ask), rounds)
+        peer, _ = median(theirs(query), rounds)
+        rows.append(Row(name, "s", took, peer, "DuckDB", target=at_most(factor * peer + SLACK_S), each=each))
+    for name, ask, limit in (
+        ("characters(tick=…)", lambda one: one.characters(tick=tick), 0.3),
+        ("payload(row)", lambda one: one.payload(events // 2), None),
+        ("events(last=100)", lambda one: one.events(last=100), None),
+        ('rates(by="character_id")', lambda one: one.rates("1min", by="character_id"), None),
+    ):
+        took, each = median(ours(ask), rounds)
+        rows.append(Row(name, "s", took, target=None if limit is None else at_most(limit), each=each))
+    return rows
+
+
+def main(made: Path) -> None:
+    options = parser(__doc__)
+    options.add_argument("--events", type=int, default=3_000_000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--folder", type=Path, help="a recording that is there")
+    chosen = options.parse_args()
+    folder = chosen.folder or make(made / "run", chosen.events)
+    finish(questions(folder, chosen.rounds), chosen.out)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="bench-questions-") as name:
+        main(Path(name))
