@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_questions --events 3000000
     python -m tests.benchmarks.bench_questions --folder RECORDING
 
-Each question is asked `--rounds` times of a recording that was just opened, DuckDB with one connection; the median counts.
+Each question is asked `--rounds` times of one recording, and of DuckDB with one connection; the median counts.
 """
 
 from __future__ import annotations
