@@ -294,8 +294,9 @@ class Runs:
         Examples
         --------
         >>> import pyarrow.compute as pc
-        >>> runs.arrow().count_rows(filter=pc.field("type") == "error")
-        8
+        >>> one = dc.open_runs(folder / "saved").arrow()
+        >>> one.count_rows(filter=pc.field("type") == "error")
+        4
         """
         return dataset_of(list(self._runs.values()), self._filesystem)
 
