@@ -65,7 +65,7 @@ def matcher(desk: Desk) -> Any:
         found = candidates(desk, context.text_until_cursor)
         if found is None:
             return {"completions": []}
-        texts = [SimpleCompletion(text) for text in found.texts]
+        texts = [SimpleCompletion(text, type="keyword") for text in found.texts]
         return {"completions": texts, "matched_fragment": found.piece, "suppress": True, "ordered": True}
 
     return complete

@@ -52,5 +52,7 @@ def test_the_notebook_of_debugging_reads_well_and_tab_completes(notebook: OpenNo
     page.keyboard.type("%dc insp")
     page.wait_for_selector(".jp-mod-completer-enabled")  # before that, Tab indents
     page.keyboard.press("Tab")
+    expect(page.locator(".jp-Completer")).to_contain_text("inspect", timeout=20_000)
+    page.keyboard.press("Enter")
     expect(page.locator(".jp-Cell").nth(cells["breaks"]).locator(".cm-content")).to_contain_text("%dc inspect")
     assert book.problems == []
