@@ -71,4 +71,9 @@ class LlmPanel(FigurePanel):
     def spec(self) -> Spec:
         """See `FigurePanel`."""
         calls = self._reader.llm_calls(last=CALLS)
-        return figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))
+        spec = figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))
+        if len(calls) == CALLS:  # how many are drawn, of how many in the whole run (issue 16)
+            total = int(self._reader.llm_totals()["calls"].sum())
+            first = spec["layout"]["annotations"][0]
+            first["text"] = f"the last {CALLS:,} of {total:,} calls are drawn: {first['text']}"
+        return spec

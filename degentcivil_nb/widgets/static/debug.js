@@ -10,17 +10,17 @@ function receiveDebug(state, body) {
 
 /** @type {Script<DebugState, DebugBody>["render"]} */
 function renderDebug(state, el, { send, go, standing }) {
-  const stopped = make("div", "dc-health");
+  const stopped = make("div", "dc-stopped");
   stopped.setAttribute("role", "status");
   const form = make("form", "dc-bar");
-  const condition = make("input", "dc-search");
+  const condition = make("input", "dc-condition");
   Object.assign(condition, {
     type: "text",
     placeholder: "entered('MOVE') and character_id == 'emma'",
     spellcheck: false,
   });
   condition.setAttribute("aria-label", "Condition of a new breakpoint");
-  const hits = make("input", "dc-steps dc-number");
+  const hits = make("input", "dc-number dc-hits");
   Object.assign(hits, { type: "number", min: "1", value: "1", title: "stop from which match on" });
   hits.setAttribute("aria-label", "from which match on it stops");
   const once = make("input");
@@ -29,7 +29,7 @@ function renderDebug(state, el, { send, go, standing }) {
   onceLabel.append(once, " once");
   const add = make("button", "dc-break", "break");
   add.type = "submit";
-  const said = make("span", "dc-feedback");
+  const said = make("span", "dc-refusal");
   said.setAttribute("role", "status");
   form.append(condition, make("span", "dc-dim", "at match"), hits, onceLabel, add, said);
   const breakpoints = make("table", "dc-list");
