@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pandas as pd
 
+from ..expressions.candidates import Rule
 from ..expressions.conditions import compile_condition
-from ..expressions.judge import Judge, Rule, ticks_ended
+from ..expressions.judge import Judge, ticks_ended
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import RunState, Snapshot
 from ..protocol.errors import WebSocketError

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from .candidates import CHARACTER_UPDATE, STATE_CHANGE, Candidates, Rule, Runs, candidates
 from .conditions import Condition
 from .detectors import Trail
 from .nodes import BEFORE, TOTALS
-from .values import EVENT_NOTIFICATION
 
 _T = TypeVar("_T")
 
-STATE_CHANGE: Final = "state_change"
-CHARACTER_UPDATE: Final = "character_update"
 CHARACTER_LEFT: Final = "character_left"
 MEASURE: Final = "measure"
-MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
-"""The types of message that say in which state a character is."""
 COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
 """What a condition may name beside type, tick, time and payload; null where a message does not have it."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
 _INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
 
 
+NOTHING_FOUND: Final[list[Any]] = []
+"""The answer where no condition holds; nobody writes into it."""
 _MOST_TICKS: Final = 1_000
 """Of ticks without a message so many are judged, and the last: a clock may jump."""
 
@@ -34,33 +32,6 @@ class Match(NamedTuple, Generic[_T]):
     rule: _T
     character_id: str | None
     scope: Mapping[str, Any]
-
-
-class Rule(NamedTuple, Generic[_T]):
-    """A condition to be judged, and what it belongs to."""
-
-    condition: Condition
-    owner: _T
-    at_checkpoint: bool = False
-    """Judged at each checkpoint, whatever it is about."""
-    names: frozenset[str] = frozenset()
-    """What else of a character is to be known where it holds."""
-
-
-class _Bucket(Generic[_T]):
-    """The rules about one type of message, by what that message must say."""
-
-    def __init__(self) -> None:
-        self.always: list[Rule[_T]] = []
-        self.by: dict[str, dict[str, list[Rule[_T]]]] = {}
-
-    def add(self, rule: Rule[_T]) -> None:
-        needs = rule.condition.needs
-        for name in ("character_id", "state", "previous_state"):
-            if name in needs and (name == "character_id" or not rule.condition.remembers):
-                self.by.setdefault(name, {}).setdefault(needs[name], []).append(rule)
-                return
-        self.always.append(rule)
 
 
 class Judge(Generic[_T]):
@@ -77,7 +48,8 @@ class Judge(Generic[_T]):
     ) -> None:
         self._totals = totals
         self._broken = broken
-        self._buckets: dict[str | None, _Bucket[_T]] = {}
+        self._candidates: dict[str | None, Candidates[_T]] = {}
+        self._others: Candidates[_T] = Candidates(None, ())
         self._at_checkpoint: list[Rule[_T]] = []
         self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
         self._attributes: dict[str, dict[str, Any]] = {}
@@ -91,7 +63,7 @@ class Judge(Generic[_T]):
     def set_rules(self, rules: Iterable[Rule[_T]], also: frozenset[str] | None = None) -> None:
         """Judge these from now on; what is known of characters stays. `also` are further names that are asked for."""
         self._also = self._also if also is None else also - _INTERESTING
-        buckets: dict[str | None, _Bucket[_T]] = {}
+        at_messages: list[Rule[_T]] = []
         names: set[str] = {*self._also}
         held, self._held = self._held, {}
         self._at_checkpoint = []
@@ -101,12 +73,10 @@ class Judge(Generic[_T]):
             if condition.at_checkpoint or rule.at_checkpoint:
                 self._at_checkpoint.append(rule)
                 self._held[id(condition)] = held.get(id(condition), set())
-                continue
-            kind = condition.needs.get("type")
-            kinds = (kind,) if kind is not None else MOVES if condition.moves and _needs_state(condition) else (None,)
-            for type in kinds:
-                buckets.setdefault(type, _Bucket()).add(rule)
-        self._buckets = buckets
+            else:
+                at_messages.append(rule)
+        self._candidates = candidates(at_messages)
+        self._others = self._candidates[None]
         self.names = frozenset(names)
 
     def seed(
@@ -131,64 +101,87 @@ class Judge(Generic[_T]):
     def event(self, type: str, payload: Any, tick: int | None, time: float | None) -> list[Match[_T]]:
         """Take a message, and give the conditions that hold of it."""
         if not isinstance(payload, dict):
-            return self._matches(type, None, {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload})
+            return self._matches(type, {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload})
         whose = payload.get("character_id")
         name = whose if whose is None or whose.__class__ is str else str(whose)
-        state = location = before = trail = None
+        state = location = before = known = None
         if name is not None:
-            trail = self._trails.get(name)
             if type == STATE_CHANGE:
                 state, location = payload.get("new_state"), payload.get("location")
+                if state.__class__ is not str or location.__class__ is not str:
+                    state, location = _text(state), _text(location)
             elif type == CHARACTER_UPDATE:
                 state, location = _text(payload.get("state")), _text(payload.get("location"))
+            trail = self._trails.get(name)
             if state is not None:
                 before = payload.get("previous_state")
                 if before is None and trail is not None:
                     before = trail.state
-            if type == CHARACTER_LEFT:
-                self._trails.pop(name, None)
-                self._attributes.pop(name, None)
-            else:
-                at = tick or 0
-                if trail is None:
-                    trail = self._trails[name] = Trail(at)
-                trail.note(at, state, location)
-            known = self._keep(name, type, payload)
-        else:
-            known = None
-            if type == MEASURE and (measure := payload.get("name")) in self.names:
-                known = {measure: payload.get("value")}
-                self._measures.update(known)
-        found: list[Rule[_T]] = []
-        for bucket in (self._buckets.get(type), self._buckets.get(None)):
-            if bucket is not None:
-                found += bucket.always
-                if bucket.by:
-                    for column, value in (("character_id", name), ("state", state), ("previous_state", before)):
-                        if value is not None and (rules := bucket.by.get(column)) is not None:
-                            found += rules.get(value, ())
+            known = self._note(name, trail, type, payload, tick or 0, state, location)
+        elif type == MEASURE and (measure := _text(payload.get("name"))) in self.names:
+            known = {str(measure): payload.get("value")}
+            self._measures.update(known)
+        about = self._candidates.get(type, self._others)
+        found = self._found(about, type, payload, name, state, before, location)
         if not found:
-            return []
-        scope = {**known, **payload, **_NOTHING} if known else {**payload, **_NOTHING}
+            return NOTHING_FOUND
+        scope = {**known, **payload} if known else payload.copy()
         scope["type"], scope["tick"], scope["time"], scope["payload"] = type, tick, time, payload
         scope["character_id"], scope["state"], scope["location"] = name, state, location or None
-        if before is not None or type not in MOVES:
+        if before is not None:
             scope["previous_state"] = scope[BEFORE] = before
-        if type not in MOVES:
-            scope["event_type"], scope["code"] = payload.get("event_type"), payload.get("code")
-            scope["message"] = payload.get("message") if type == "error" else None
-            scope["data"] = payload.get("data") if type == EVENT_NOTIFICATION else None
+        for hidden in about.hidden:
+            scope[hidden] = None
         return self._test(found, name, scope)
 
-    def _matches(self, type: str, name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
-        found: list[Rule[_T]] = []
-        for bucket in (self._buckets.get(type), self._buckets.get(None)):
-            if bucket is not None:
-                found += bucket.always
-        return self._test(found, name, scope)
+    def _found(
+        self,
+        about: Candidates[_T],
+        type: str,
+        payload: dict[str, Any],
+        name: str | None,
+        state: str | None,
+        before: Any,
+        location: str | None,
+    ) -> Runs[_T]:
+        """List the rules that can hold; `about.always` itself where there are no others."""
+        found = about.always
+        if name is not None and about.by_name and (more := about.by_name.get(name)):
+            found = found + more
+        if state is not None:
+            if about.by_state and (more := about.by_state.get(state)):
+                found = found + more
+            if about.by_before and before.__class__ is str and (more := about.by_before.get(before)):
+                found = found + more
+        if location is not None:
+            if about.by_location and (more := about.by_location.get(location)):
+                found = found + more
+        elif about.by_event and (more := about.by_event.get(_text(payload.get("event_type")) or "")):
+            found = found + more
+        return found
 
-    def _keep(self, name: str, type: str, payload: dict[str, Any]) -> dict[str, Any] | None:
-        """Keep those attributes that conditions name; give what is known of the character."""
+    def _matches(self, type: str, scope: dict[str, Any]) -> list[Match[_T]]:
+        return self._test(self._candidates.get(type, self._others).always, None, scope)
+
+    def _note(
+        self,
+        name: str,
+        trail: Trail | None,
+        type: str,
+        payload: dict[str, Any],
+        tick: int,
+        state: str | None,
+        location: str | None,
+    ) -> dict[str, Any] | None:
+        """Take note of a message of a character, and of those attributes that conditions name; give what is known."""
+        if type == CHARACTER_LEFT:
+            self._trails.pop(name, None)
+            return self._attributes.pop(name, None)
+        if trail is None:
+            trail = self._trails[name] = Trail(tick)
+        trail.heard = tick
+        if (state is not None and state != trail.state) or location is not None:
+            trail.note(tick, state, location)
         known = self._attributes.get(name)
         if type == CHARACTER_UPDATE and (told := self.names & payload.keys()):
             if known is None:
@@ -197,12 +190,13 @@ class Judge(Generic[_T]):
                 known[key] = payload[key]
         return known
 
-    def _test(self, rules: list[Rule[_T]], name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
-        matches = []
-        for rule in rules:
+    def _test(self, rules: Runs[_T], name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
+        matches = NOTHING_FOUND
+        look = scope.get
+        for run, rule in rules:
             try:
-                if rule.condition.test(scope):
-                    matches.append(Match(rule.owner, name, scope))
+                if run(look):
+                    matches = [*matches, Match(rule.owner, name, scope)]
             except Exception as error:  # noqa: BLE001 — told in the rule's own row: it must not disturb the rest
                 self._broken(rule.owner, error)
         return matches
@@ -286,8 +280,3 @@ def ticks_ended(last: int | None, now: int | None) -> Sequence[int]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _needs_state(condition: Condition) -> bool:
-    """Say whether it can hold only of a message that says in which state a character is."""
-    return not {"state", "previous_state"}.isdisjoint(condition.needs)

@@ -12,8 +12,9 @@ from msgspec import Meta, to_builtins
 from msgspec.structs import replace
 
 from ..core.text_of import text_of
+from ..expressions.candidates import Rule
 from ..expressions.conditions import Condition, compile_condition
-from ..expressions.judge import Judge, Match, Rule
+from ..expressions.judge import Judge, Match
 from ..expressions.mistakes import ConditionError
 from ..expressions.nodes import TOTALS
 from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
@@ -263,7 +264,10 @@ class Breakpoints:
         """Judge a message, on the thread that publishes it, and pass it on; nothing is raised from here."""
         met = NOTHING_MET
         try:
-            met = self.meet(type, data, tick, timestamp)
+            with self._lock:
+                found = self._judge.event(type, data, tick, timestamp)
+                if found and not self._ticking.handles_command():  # what a command does is no behaviour
+                    met = self._take(found, tick)
         except Exception:  # the boundary to the simulation
             log.exception("breakpoints could not be judged at a message of type %.80r", type)
         forward = self._forward()

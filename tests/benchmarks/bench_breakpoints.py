@@ -1,0 +1,124 @@
+"""What breakpoints cost the simulation, in microseconds of its own thread an event.
+
+A town of many characters tells changes of state, attributes and events, in the mix of a run. Once with no breakpoint,
+once with many, some of which are evaluated at each change of state and never hold. Beside it: the evaluation of one
+condition by itself, and a checkpoint with no breakpoint. Times are those of the thread (`time.thread_time_ns`), the
+least of some rounds, so that a busy machine does not count. Prints a table, and writes it as JSON with `--out`.
+
+    python -m tests.benchmarks.bench_breakpoints --characters 5000 --events 100000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import degentcivil_nb as dc
+from degentcivil_nb.expressions.conditions import compile_condition
+from degentcivil_nb.protocol.breakpoints import BreakpointSpec
+from degentcivil_nb.simulation import SimulationProbe
+
+TICKS: Final = 1_000
+STATES: Final = ("IDLE", "MOVE", "PLAN", "ACT", "TRADE", "BARGAIN")
+EVERYWHERE: Final = (
+    "new_state == 'MOVE' and wealth > 1e9",
+    "type == 'state_change' and wealth > 1e9",
+    "location == 'Atlantis' and type == 'state_change'",
+    "type == 'state_change' and tick > 1_000_000_000",
+    "previous_state == 'DEAD' or type == 'state_change' and wealth < 0",
+    "type == 'state_change' and wealth > 2e9 and mood == 'calm'",
+)
+"""Conditions of which at least five are evaluated at each change of state."""
+
+
+def conditions(count: int) -> list[str]:
+    """Give that many conditions: those about every change of state, and others about one character or one kind each."""
+    others = [
+        (
+            f"character_id == 'c{n}' and new_state == 'DEAD'",
+            f"event_type == 'kind-{n}' and data['price'] > 1e9",
+            f"type == 'error' and code == {n}",
+            f"entered('STATE-{n}')",
+        )[n % 4]
+        for n in range(count)
+    ]
+    return [*EVERYWHERE, *others][:count]
+
+
+def tell(probe: SimulationProbe, characters: int, events: int) -> None:
+    """Tell events in the mix of a run: five changes of state, three attributes, two events."""
+    for number in range(events):
+        whose, kind = f"c{number * 7919 % characters}", number % 10
+        if kind < 5:
+            probe.state_change(whose, STATES[number // 10 % 6], location="Park")
+        elif kind < 8:
+            probe.character_update(whose, wealth=number, mood="calm")
+        else:
+            probe.event("trade", {"price": 3, "with": "emma"}, character_id=whose)
+
+
+def least(work: Callable[[], object], rounds: int) -> int:
+    """Run something in some rounds; give the least time of this thread in ns."""
+    found = []
+    for _ in range(rounds):
+        began = time.thread_time_ns()
+        work()
+        found.append(time.thread_time_ns() - began)
+    return min(found)
+
+
+def measure(characters: int, breakpoints: int, events: int, rounds: int) -> list[dict[str, Any]]:
+    rows = []
+    with SimulationProbe(port=0, history=10_000) as probe, dc.connect(probe, history=0, types="nothing") as session:
+
+        def told() -> None:
+            tell(probe, characters, events)
+            probe.flush()
+
+        told()
+        bare = least(told, rounds) / events / 1e3
+
+        def stand() -> None:
+            for _ in range(TICKS):
+                probe.checkpoint()
+
+        stop = least(stand, rounds) / TICKS / 1e3
+        for number, condition in enumerate(conditions(breakpoints)):
+            session._breakpoints._specs[f"b{number}"] = BreakpointSpec(f"b{number}", condition)
+        session._breakpoints._declare()
+        told()
+        judged = least(told, rounds) / events / 1e3
+        rows.append({"what": "an event, no breakpoint", "us": round(bare, 2)})
+        rows.append({"what": f"an event, {breakpoints} breakpoints", "us": round(judged, 2)})
+        rows.append({"what": "… of that the breakpoints", "us": round(judged - bare, 2)})
+        rows.append({"what": "a checkpoint, no breakpoint", "us": round(stop, 2)})
+    scope = {"type": "state_change", "state": "MOVE", "wealth": 12, "tick": 3, "location": "Park"}
+    tests = [compile_condition(text).test for text in EVERYWHERE]
+    times = events // 10
+    one = least(lambda: [test(scope) for _ in range(times) for test in tests], rounds) / times / len(tests) / 1e3
+    rows.append({"what": "an evaluation", "us": round(one, 2)})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--characters", type=int, default=200)
+    parser.add_argument("--breakpoints", type=int, default=100)
+    parser.add_argument("--events", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="write the table as JSON")
+    args = parser.parse_args()
+    rows = measure(args.characters, args.breakpoints, args.events, args.rounds)
+    print(f"{'µs':>8}  what")
+    for row in rows:
+        print(f"{row['us']:>8}  {row['what']}")
+    if args.out:
+        args.out.write_text(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
