@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 import pandas as pd
 
-from ..protocol.json_text import FOREIGN
+from ..core.json_answers import LEAST, USUAL, is_json
 
 JUDGED: Final = 1_000
 """So many of the newest calls at least say what is usual."""
 EVERY: Final = 1 << 62
-USUAL: Final = 0.3
-"""The share of answers that are JSON from which on it is usual for a kind of prompt."""
-LEAST: Final = 2
-"""How many answers have to be JSON for it to be usual."""
-_FENCED: Final = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-_decode = msgspec.json.Decoder().decode
-
-
-def is_json(answer: Any) -> bool:
-    """Return whether an answer is an object or a list, as JSON text or as data; a code fence around it is allowed."""
-    if isinstance(answer, (dict, list)):
-        return True
-    if not isinstance(answer, str):
-        return False
-    fenced = _FENCED.match(answer)
-    text = (fenced[1] if fenced else answer).strip()
-    if not text.startswith(("{", "[")):
-        return False
-    try:
-        _decode(text)
-    except FOREIGN:
-        return False
-    return True
 
 
 def with_malformed(calls: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from ..core.json_answers import AnswerCounts
 from .candidates import CHARACTER_UPDATE, STATE_CHANGE, Candidates, Rule, Runs, candidates
 from .conditions import Condition
 from .detectors import Trail
@@ -14,6 +15,8 @@ _T = TypeVar("_T")
 
 CHARACTER_LEFT: Final = "character_left"
 MEASURE: Final = "measure"
+LLM_CALL: Final = "llm_call"
+ERROR: Final = "error"
 COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
 """What a condition may name beside type, tick, time and payload; null where a message does not have it."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
@@ -50,11 +53,13 @@ class Judge(Generic[_T]):
         self._broken = broken
         self._candidates: dict[str | None, Candidates[_T]] = {}
         self._others: Candidates[_T] = Candidates(None, ())
+        self._asked: frozenset[str] = frozenset()
         self._at_checkpoint: list[Rule[_T]] = []
         self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
         self._attributes: dict[str, dict[str, Any]] = {}
         self._trails: dict[str, Trail] = {}
         self._measures: dict[str, Any] = {}
+        self._answers = AnswerCounts()
         self._also: frozenset[str] = frozenset()
         self.names: frozenset[str] = frozenset()
         """The attributes and measures that are kept, because a condition names them."""
@@ -78,6 +83,7 @@ class Judge(Generic[_T]):
         self._candidates = candidates(at_messages)
         self._others = self._candidates[None]
         self.names = frozenset(names)
+        self._asked = frozenset().union(*(rule.condition.names | rule.names for rule in at_messages))
 
     def seed(
         self, name: str, state: str | None, location: str | None, attributes: Mapping[str, Any], tick: int
@@ -121,6 +127,11 @@ class Judge(Generic[_T]):
         elif type == MEASURE and (measure := _text(payload.get("name"))) in self.names:
             known = {str(measure): payload.get("value")}
             self._measures.update(known)
+        malformed = (
+            type == LLM_CALL
+            and "malformed" in self._asked
+            and self._answers.is_malformed(payload.get("prompt_type"), payload.get("response"))
+        )
         about = self._candidates.get(type, self._others)
         found = self._found(about, type, payload, name, state, before, location)
         if not found:
@@ -130,6 +141,10 @@ class Judge(Generic[_T]):
         scope["character_id"], scope["state"], scope["location"] = name, state, location or None
         if before is not None:
             scope["previous_state"] = scope[BEFORE] = before
+        if type == LLM_CALL:
+            scope["malformed"] = malformed
+        elif type == ERROR:
+            scope["exception"] = bool(payload.get("traceback"))
         for hidden in about.hidden:
             scope[hidden] = None
         return self._test(found, name, scope)

@@ -29,6 +29,8 @@ MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 60
 MAX_INTEGER: Final = 1 << 63
 
+_KINDS: Final = {"exception": (("type", "error"),), "malformed": (("type", "llm_call"),)}
+"""Truth values that only messages of one type have."""
 
 _WORDS: Final = {"null": None, "true": True, "false": False}
 _SAME: Final = {"new_state": "state"}
@@ -196,6 +198,7 @@ class _Parser(CallParser):
             frozenset({name}),
             vector=lambda columns, _: columns(name),
             name=name,
+            needs=_KINDS.get(name, ()),
         )
 
     def bool_op(self, node: ast.BoolOp, depth: int) -> Node:

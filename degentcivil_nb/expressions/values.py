@@ -257,4 +257,6 @@ def kind_of(value: Any) -> str:
     """Name the kind of a plain value, as a message to people does."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else "truth value"
+    if isinstance(value, dict):
+        return "object"
     return "text" if isinstance(value, str) else "number" if isinstance(value, (int, float)) else "list"

@@ -7,6 +7,8 @@ import inspect
 import logging
 import queue
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Final
 
@@ -22,10 +24,12 @@ class AnytimeWorker:
     """The thread for commands offered with `anytime=True`; it starts with the first of them.
 
     Their author guarantees that they may race the model. `inside` is set there, so that a checkpoint does nothing.
+    What a handler publishes is marked as an intervention within `marking()`.
     """
 
-    def __init__(self, inside: ContextVar[bool]) -> None:
+    def __init__(self, inside: ContextVar[bool], marking: Callable[[], AbstractContextManager[None]]) -> None:
         self._inside = inside
+        self._marking = marking
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -50,9 +54,10 @@ class AnytimeWorker:
             if not request.claim():
                 continue
             try:
-                if inspect.iscoroutinefunction(request.command.function):
-                    asyncio.run(request.run_async())
-                else:
-                    request.run()
+                with self._marking():
+                    if inspect.iscoroutinefunction(request.command.function):
+                        asyncio.run(request.run_async())
+                    else:
+                        request.run()
             except BaseException:  # the thread's last resort: an interrupt in a handler was answered as its failure
                 log.exception("%s was ended by an interrupt", request.command.name)

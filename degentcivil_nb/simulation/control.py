@@ -70,7 +70,9 @@ class Control:
         self.tick = 0
         """The tick of events published now: after a checkpoint, the following one."""
         self.links: Links | None = None
-        """What the envelope of everything published now says: the model's own clock, and a command's handler."""
+        """What the envelope of everything published now says: the model's own clock, and that a handler is running."""
+        self._links_lock = threading.Lock()
+        self._handlers = 0
         self.judge: Callable[[int], None] = _nothing
         """Called with the tick when the simulation has come to a checkpoint; it may `stop`."""
         self.refusal: Refusal = _refuse_nobody
@@ -107,7 +109,7 @@ class Control:
             deserted=lambda: deserted(self._owner, self._run.reached),
             dropped=self.run_commands.end_unwanted_pause,
         )
-        self._anytime = AnytimeWorker(_inside)
+        self._anytime = AnytimeWorker(_inside, self._marking)
         self._on_a_loop = False
         for command in run_commands(self.run_commands):
             self.commands.add(command)
@@ -272,8 +274,8 @@ class Control:
     def disarm(self) -> None:
         """Do nothing from now on: in a forked child, locks may be held by threads that do not exist there."""
         self._run.disarm()
-        self._turn, self._wakeup = threading.Lock(), Wakeup()
-        self._anytime = AnytimeWorker(_inside)
+        self._turn, self._wakeup, self._links_lock = threading.Lock(), Wakeup(), threading.Lock()
+        self._anytime = AnytimeWorker(_inside, self._marking)
 
     def _wake(self) -> None:
         """Wake whoever waits in a checkpoint, or for the run to continue."""
@@ -297,7 +299,8 @@ class Control:
     def _reach(self, tick: Any) -> None:
         number = self._model_clock.read(tick)
         sim_time = self._model_clock.time
-        self.links = None if sim_time is None else Links(sim_time)
+        with self._links_lock:
+            self._mark(Links(sim_time))
         if number is None:
             number = 0 if self._run.reached is None else self._run.reached + 1
         self._run.reached = self.tick = number
@@ -312,14 +315,32 @@ class Control:
     def _handling(self, request: Request) -> Iterator[None]:
         token = _inside.set(True)
         self._running = request
-        links = self.links
-        self.links = (links or Links())._replace(intervention=_intervention(request))
+        try:
+            with self._marking():
+                yield
+        finally:
+            self._running = None
+            _inside.reset(token)
+
+    @contextmanager
+    def _marking(self) -> Iterator[None]:
+        """Have publishing look whose handler it is called in, here and on the thread of commands at any time."""
+        with self._links_lock:
+            self._handlers += 1
+            self._mark(self.links)
         try:
             yield
         finally:
-            self.links = links
-            self._running = None
-            _inside.reset(token)
+            with self._links_lock:
+                self._handlers -= 1
+                self._mark(self.links)
+
+    def _mark(self, links: Links | None) -> None:
+        sim_time = None if links is None else links.sim_time
+        if self._handlers:
+            self.links = Links(sim_time, intervention={})
+        else:
+            self.links = None if sim_time is None else Links(sim_time)
 
     def handles_command(self) -> bool:
         """Return whether this thread, or this task, is inside a command's handler."""
@@ -363,10 +384,3 @@ def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
 
 def _nothing(tick: int) -> None:
     """Judge nothing."""
-
-
-def _intervention(request: Request) -> dict[str, Any]:
-    """Say who changes the run, and by which command."""
-    if request.client is None:
-        return {"command_id": request.id}
-    return {"client": {"id": request.client.id, "name": request.client.name}, "command_id": request.id}

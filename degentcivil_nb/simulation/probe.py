@@ -186,6 +186,7 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))
         self.control.commands.add(DeclaredCommand(self.watches.set_watches, anytime=True))
         self._stream_commands = StreamCommands(self, self.control.answer, clock)
+        self._stream_commands.told_of = self._told_of
         for function in self._stream_commands.always:
             self.control.commands.add(DeclaredCommand(function))
         self._own = frozenset(command.name for command in self.control.commands) | {"inspect", "set_attribute", "ask"}

@@ -37,10 +37,18 @@ DEFERRED: Final = object()
 
 _asking: ContextVar[ClientInfo | None] = ContextVar("degentcivil_asking", default=None)
 
+_command_id: ContextVar[str] = ContextVar("degentcivil_command_id", default="")
+
 
 def who_asks() -> ClientInfo | None:
     """Give the client whose command is being carried out here, if it said who it is."""
     return _asking.get()
+
+
+def intervention() -> dict[str, Any]:
+    """Say who changes the run here, and by which command; called inside a command's handler."""
+    said, client = {"command_id": _command_id.get()}, _asking.get()
+    return said if client is None else {"client": {"id": client.id, "name": client.name}, **said}
 
 
 def over() -> WebSocketError:
@@ -82,6 +90,7 @@ class Request:
     def run(self) -> None:
         """Call the handler and answer with its result or its failure."""
         _asking.set(self.client)
+        _command_id.set(self.id)
         try:
             result = self.command.function(**self._arguments)
             if inspect.iscoroutine(result):
@@ -100,6 +109,7 @@ class Request:
     async def run_async(self) -> None:
         """Call the handler, which may be a coroutine function, and answer with its result or its failure."""
         _asking.set(self.client)
+        _command_id.set(self.id)
         try:
             result = self.command.function(**self._arguments)
             if inspect.isawaitable(result):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from ..core.names import did_you_mean
 from ..core.plain import plain
+from ..expressions.values import kind_of
 from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
@@ -42,13 +44,18 @@ class StreamCommands:
         self._injections = Injections(events, clock)
         self.inspector: Callable[[Any], Any] | None = None
         self.asker: Callable[[Any, str], Any] | None = None
+        self.told_of: Callable[[str], Mapping[str, Any]] = lambda character_id: {}
+        """Returns the attributes published last of a character."""
         self.setter: Callable[[Any, str, Any], Any] | None = None
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
 
-    def inspect(self, character_id: CharacterId) -> Any:
-        """Return everything the simulation knows of a character."""
+    def inspect(self, character_id: CharacterId, branch: list[str | int] | None = None) -> Any:
+        """Return everything the simulation knows of a character, or the branch of it that these keys lead to."""
         assert self.inspector is not None
-        return self._ask(character_id, self.inspector)
+        whole = self._ask(character_id, self.inspector)
+        if not branch:
+            return whole
+        return _branch_later(whole, branch) if inspect.isawaitable(whole) else branch_of(plain(whole), branch)
 
     def ask(self, character_id: CharacterId, question: str) -> Any:
         """Ask a character a question, and see that the simulation is the same afterwards."""
@@ -83,12 +90,19 @@ class StreamCommands:
         assert self.setter is not None
         if name == "character_id":
             raise wrong_argument("name", "the id of a character cannot be changed")
+        self._require_kind(name, self.told_of(str(character_id)).get(name), value)
         setter = self.setter
         try:
             self._ask(character_id, lambda own_id: setter(own_id, name, value))
         except (TypeError, ValueError, AttributeError) as error:
             raise wrong_argument("name" if isinstance(error, AttributeError) else "value", str(error)) from error
         return self._publish(self._injections.character_update(character_id, {name: value}))
+
+    def _require_kind(self, name: str, before: Any, value: Any) -> None:
+        """Refuse a value of another kind than the one that the simulation told last; null goes with every kind."""
+        was, new = kind_of(before), kind_of(value)
+        if "null" not in (was, new) and was != new:
+            raise wrong_argument("value", f"{name} is a {was} ({str(plain(before))[:40]}), and this is a {new}")
 
     def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
         """Make the simulation tell an event."""
@@ -146,3 +160,19 @@ def _differences(before: Any, after: Any) -> dict[str, Any]:
         return {"value": [before, after]}
     names = dict.fromkeys([*before, *after])
     return {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
+
+
+async def _branch_later(whole: Awaitable[Any], branch: list[str | int]) -> Any:
+    return branch_of(plain(await whole), branch)
+
+
+def branch_of(value: Any, branch: list[str | int]) -> Any:
+    """Follow keys and indexes into plain data; `WebSocketError` 1102 says where they lead nowhere."""
+    for depth, key in enumerate(branch):
+        try:
+            value = value[int(key)] if isinstance(value, list) else value[str(key)]
+        except (LookupError, TypeError, ValueError):
+            keys = list(value) if isinstance(value, dict) else []
+            place = "/".join(map(str, branch[: depth + 1]))
+            raise wrong_argument("branch", f"there is nothing at {place}{did_you_mean(str(key), keys)}") from None
+    return value

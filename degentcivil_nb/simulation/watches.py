@@ -174,8 +174,9 @@ class Watches:
                 news = watch.news(self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0))
             except Exception as error:  # noqa: BLE001 — told in its own row: it must not disturb the simulation
                 news, watch.problem = [], f"it failed at run time: {text_of(error)[:200]}"
+            links = self._ticking.links and self._ticking.links._replace(intervention=None)
             for told in news:
-                self._forward()(MessageTypes.WATCH, told, tick, None, None, self._ticking.links)
+                self._forward()(MessageTypes.WATCH, told, tick, None, None, links)
             if watch.problem != before:
                 self.tell()
 

@@ -153,7 +153,7 @@ def test_sql_says_which_column_is_which_where_only_case_differs(run: Any) -> Non
 
 
 def test_what_else_an_answer_may_be(run: Any) -> None:
-    from degentcivil_nb.analysis.answers import is_json
+    from degentcivil_nb.core.json_answers import is_json
 
     assert is_json('```json\n{"a": 1}\n```') and is_json([1]) and is_json(" [1] ")
     assert not is_json("12") and not is_json('{"a": ') and not is_json(None) and not is_json("[" * 100_000)

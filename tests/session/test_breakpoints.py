@@ -225,3 +225,25 @@ def test_a_tick_that_is_past_is_refused(session: Session) -> None:
     session.run_until(tick=3)
     with pytest.raises(ValueError, match="at tick 3 already"):
         session.run_until(tick=3)
+
+
+def test_the_run_stops_at_an_error_an_exception_and_a_malformed_answer(town: SteppedTown, session: Session) -> None:
+    def boom() -> None:
+        raise RuntimeError("no path")
+
+    guarded = town.probe.guard(boom)
+    point = {name: session.break_when(name, name=name) for name in ("type == 'error'", "exception", "malformed")}
+    for answer in ('{"a": 1}', '{"a": 2}', "[]"):
+        town.probe.llm_call("emma", prompt_type="ACT", prompt="?", response=answer)
+    assert not any(one.hits for one in point.values())
+    town.probe.error(2001, "a door is locked")
+    town.probe.llm_call("emma", prompt_type="CHAT", prompt="?", response="good morning")
+    town.probe.llm_call("emma", prompt_type="ACT", prompt="?", response="I cannot say")
+    with pytest.raises(RuntimeError):
+        guarded()
+    session.resume()
+    stop = wait_stopped(session)
+    assert {stop.breakpoint, *(hit["name"] for hit in stop.also)} == set(point)
+    assert {name: one.hits for name, one in point.items()} == {"type == 'error'": 2, "exception": 1, "malformed": 1}
+    assert session.matches("malformed")["type"].tolist() == ["llm_call"]
+    assert len(session.matches("exception")) == 1

@@ -31,6 +31,7 @@ class BreakpointMethods:
         condition : str
             Judged at each event as it is published: `money > 3`, `entered("BARGAIN")`, `changed(mood)`; or, with
             `silent(ticks)`, `stuck(ticks)`, `loops(times)`, `total_cost` or `total_calls`, at each checkpoint.
+            `type == "error"`, `exception` and `malformed` (an answer of a model) stop where something goes wrong.
         hits : int
             At which match it begins to stop; it stops at each one after that, too.
         log : str, optional

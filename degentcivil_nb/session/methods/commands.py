@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,10 +27,14 @@ class CommandMethods:
     _store: EventStore
     _unanswered: Unanswered
 
-    def inspect(self, character_id: str | int, timeout: Timeout = None) -> Any:
+    def inspect(
+        self, character_id: str | int, timeout: Timeout = None, *, branch: str | int | Sequence[str | int] | None = None
+    ) -> Any:
         """Give everything that the simulation itself knows of a character.
 
-        It answers at once where the simulation offered it with ``anytime=True``, and otherwise at its next checkpoint.
+        What is too large for an answer (a megabyte) ends with a text that says its size; its branches are asked for by
+        themselves. It answers at once where the simulation offered it with ``anytime=True``, and otherwise at its next
+        checkpoint.
 
         Parameters
         ----------
@@ -38,6 +42,8 @@ class CommandMethods:
             Whose.
         timeout : float or timedelta, optional
             Seconds to wait for the answer; `None` waits as long as it takes.
+        branch : str, int or sequence of them, optional
+            Only the part that these keys and indexes lead to, such as ``["memories", 3]``.
 
         Returns
         -------
@@ -56,7 +62,10 @@ class CommandMethods:
         >>> session.inspect("emma")["home"]
         'Home 1'
         """
-        return self.command("inspect", timeout=timeout, character_id=name_of(character_id))
+        arguments: dict[str, Any] = {"character_id": name_of(character_id)}
+        if branch is not None:
+            arguments["branch"] = [branch] if isinstance(branch, (str, int)) else list(branch)
+        return self._commands.call("inspect", arguments, timeout=timeout)
 
     def ask(self, character_id: str | int, question: str, timeout: Timeout = None) -> Interview:
         """Ask a character a question, where the simulation offers that, and see whether asking changed it.

@@ -16,6 +16,7 @@ from ...protocol.messages import Links, MessageTypes
 from ...server.stream.publishing import Receipt
 from .. import payloads
 from ..acting import who_acts
+from ..request import intervention
 from ..totals import Totals
 from ..values import Known, causes_of, id_of
 
@@ -119,8 +120,9 @@ class PublishingMethods:
 
     def _links(self, id: Any, cause: Any) -> Links | None:
         links = self._ticking.links
-        if links is not None and links.intervention is not None and not self._ticking.handles_command():
-            links = links._replace(intervention=None)  # another thread's command did not cause this event
+        if links is not None and links.intervention is not None:
+            inside = self._ticking.handles_command()  # another thread's command did not cause this event
+            links = links._replace(intervention=intervention() if inside else None)
         if id is None and cause is None:
             return links
         return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...core.portal import Portal
@@ -152,6 +152,10 @@ class ServingMethods(PublishingMethods):
         except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
             log.warning("the server at %s did not answer: %s", self.url, error)
         return self._server.feed.present.names()
+
+    def _told_of(self, character_id: str) -> Mapping[str, Any]:
+        told = self._server.feed.present.character(character_id)
+        return {} if told is None else told.attributes
 
     def _judge(self, tick: int) -> None:
         """Judge a checkpoint, before the run stops there."""

@@ -1,0 +1,49 @@
+"""Answers of language models: which of them are JSON, and where JSON is usual."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+USUAL: Final = 0.3
+"""The share of answers that are JSON from which on it is usual for a kind of prompt."""
+LEAST: Final = 2
+"""How many answers have to be JSON for it to be usual."""
+_FENCED: Final = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_decode = msgspec.json.Decoder().decode
+
+
+def is_json(answer: Any) -> bool:
+    """Return whether an answer is an object or a list, as JSON text or as data; a code fence around it is allowed."""
+    if isinstance(answer, (dict, list)):
+        return True
+    if not isinstance(answer, str):
+        return False
+    fenced = _FENCED.match(answer)
+    text = (fenced[1] if fenced else answer).strip()
+    if not text.startswith(("{", "[")):
+        return False
+    try:
+        _decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
+
+
+class AnswerCounts:
+    """How many answers to each kind of prompt were JSON so far, so that one that is not can be told."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Any, list[int]] = {}
+
+    def is_malformed(self, prompt_type: Any, answer: Any) -> bool:
+        """Count an answer; return whether it is no JSON where JSON is usual. No answer is not malformed."""
+        if answer is None or answer == "":
+            return False
+        count = self._counts.setdefault(str(prompt_type), [0, 0])
+        good = is_json(answer)
+        count[0] += 1
+        count[1] += good
+        return not good and count[1] >= max(LEAST, USUAL * count[0])
