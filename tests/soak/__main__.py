@@ -1,4 +1,4 @@
-"""Run the promises 1, 2, 4, 7, 8 and 15 at any size: `python -m tests.soak --scale 1`.
+"""Run the promises 1, 2, 4, 7, 8, 12 and 15 at any size: `python -m tests.soak --scale 1`.
 
 Prints a table and writes the figures as JSON; fails when one of them does not hold. `--only` names some of them.
 At full size they take a quarter of an hour on two cores. The `4`s time how long messages take, so nothing else may
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from degentcivil_nb.server.stream.feed import BATCH_S, CROWDED_S
-from tests.soak import between, commands, crowd, cuts, leaks
+from tests.soak import between, commands, crowd, cuts, leaks, stops
 from tests.soak.oracle import Tally
 
 COLUMNS = {
@@ -63,6 +63,8 @@ def promises(scale: float) -> dict[str, Callable[[], Tally]]:
         "8 connections": lambda: asyncio.run(leaks.connections(many(10_000, 200))),
         "8 dashboards": lambda: leaks.dashboards(many(1_000, 20)),
         "8 servers": lambda: leaks.servers(many(200, 4)),
+        "12 stops": lambda: stops.stops(many(1_000, 20), many(5_000, 100)),
+        "12 reconnects": lambda: stops.reconnects(many(500, 10)),
         "15 between": lambda: asyncio.run(between.transient(scale)),
     }
 

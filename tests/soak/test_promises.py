@@ -1,4 +1,4 @@
-"""The promises 1, 2, 4, 7, 8 and 15 at a fiftieth of their size, and what was found on the way.
+"""The promises 1, 2, 4, 7, 8, 12 and 15 at a fiftieth of their size, and what was found on the way.
 
 At full size, with a table of the figures: `python -m tests.soak --scale 1`. Promise 3, at 20,000 runs:
 `DC_STREAM_EXAMPLES=20000 pytest --timeout 0 tests/protocol/test_receiver_properties.py`.
@@ -17,7 +17,7 @@ from degentcivil_nb.client.incoming import V1
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.control_payloads import Hello
 from degentcivil_nb.server.stream.history import History
-from tests.soak import between, commands, crowd, cuts, leaks
+from tests.soak import between, commands, crowd, cuts, leaks, stops
 from tests.soak.oracle import Tally
 from tests.support.client_helpers import frame
 from tests.support.server_helpers import serving, shape, v1
@@ -179,3 +179,18 @@ async def test_a_hello_that_comes_after_its_connection_was_given_up_is_forgotten
             incoming.end()
         incoming.receive([frame("hello", Hello(epoch)).encode()], 0)
     assert incoming.receiver.epoch == "next" and incoming.receiver.violations == 0
+
+
+# --- 12 ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_breakpoint_stops_in_the_very_tick_once_under_load() -> None:
+    tally = stops.stops(20, characters=100)
+    holds(tally)
+    assert tally.stored == 20 and tally.events > 2_000
+
+
+def test_whoever_comes_and_goes_during_a_stop_learns_why_and_changes_nothing() -> None:
+    tally = stops.reconnects(10)
+    holds(tally)
+    assert tally.cuts == 10

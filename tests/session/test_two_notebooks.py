@@ -1,0 +1,186 @@
+"""Two notebooks debug one run together, and simulations that end badly: real processes, real clients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.protocol.errors import CommandError, OutcomeUnknown
+from degentcivil_nb.session.session import Session
+from tests.support.stand_in import free_port, shown
+from tests.support.waiting import until
+
+RUN = """
+import os, sys, threading, time, signal
+from degentcivil_nb.simulation import SimulationProbe
+
+how, port = sys.argv[1], int(sys.argv[2])
+probe = SimulationProbe(port=port, paused=True)
+probe.checkpoint(0)
+for tick in range(1, 10_000):
+    probe.character_update("emma", money=tick)
+    if tick == 5 and how == "fork":
+        child = os.fork()
+        if child == 0:  # the child's probe is inert: it neither stops nor tells
+            for more in range(100):
+                probe.character_update("emma", money=-more)
+                probe.checkpoint(more)
+            os._exit(0)
+        os.waitpid(child, 0)
+    if tick == 5 and how == "hang":
+        time.sleep(3_600)
+    probe.checkpoint(tick)
+    if tick == 5 and how == "end":
+        probe.close()
+        break
+"""
+
+
+@contextmanager
+def simulated(how: str) -> Iterator[tuple[subprocess.Popen[bytes], Session]]:
+    """Give a run in a process of its own that comes to a bad end in tick 5, and a session that is connected to it."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN, how, str(port)])
+    try:
+        sessions: list[Session] = []
+
+        def connected() -> bool:
+            try:
+                sessions.append(dc.connect(f"ws://127.0.0.1:{port}", name="first"))
+            except ConnectionError:
+                return False
+            return True
+
+        until(connected)
+        with sessions[0] as session:
+            yield process, session
+    finally:
+        process.kill()
+        process.wait()
+
+
+def together(one: Session, other: Session, condition: str, field: str) -> None:
+    """Let two notebooks debug a run: each sets its own, sees the other's, and both see the same stop."""
+    mine = one.break_when(condition, name="mine", once=True)
+    clock = other.watch("tick", "clock")
+    until(lambda: one.breakpoints()["name"].tolist() == other.breakpoints()["name"].tolist() == ["mine"])
+    other.resume()
+    for session in (one, other):
+        until(partial(lambda session: getattr(session.stopped(), "breakpoint", None) == "mine", session))
+    stop, seen = one.stopped(), other.stopped()
+    assert stop is not None and seen is not None
+    assert (stop.tick, stop.condition, stop.character_id) == (seen.tick, seen.condition, seen.character_id)
+    assert one.payload(stop.matched or 0) == other.payload(seen.matched or 0)
+    assert field in one.payload(stop.matched or 0)
+    assert mine.hits == 1
+    one.take_control()
+    with pytest.raises(CommandError, match="has control"):
+        other.step(1)
+    assert one.step(2) == "paused"
+    one.release_control()
+    assert other.step(1) == "paused"
+    until(lambda: clock.value == other.metrics()["tick"] == one.metrics()["tick"] == (stop.tick or 0) + 3)
+    assert other.watches("clock")["value"].is_monotonic_increasing
+    for session in (one, other):
+        assert session.metrics()["gaps"] == 0
+
+
+def test_two_notebooks_debug_the_demo_town() -> None:
+    with (
+        dc.start_local_server(characters=6, tick_s=0.001, paused=True) as town,
+        dc.connect(town, name="first", history=100_000) as one,
+        dc.connect(town, name="second", history=100_000) as other,
+    ):
+        together(one, other, "entered('MOVE') and tick > 3", "new_state")
+
+
+def test_two_notebooks_debug_the_stand_in_of_degentcivil() -> None:
+    with shown("--paused") as one, dc.connect(one.url, name="second", history=100_000) as other:
+        together(one, other, "type == 'state_change' and new_state == 'ACT'", "new_state")
+
+
+def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever() -> None:
+    with simulated("killed") as (process, session):
+        session.break_when("money == 3", name="three")
+        session.resume()
+        until(lambda: session.stopped() is not None and session.stopped().tick == 3)  # type: ignore[union-attr]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        until(lambda: session.metrics()["connection"] != "live")
+        with pytest.raises((CommandError, OutcomeUnknown)):
+            session.resume(timeout=0.5)
+        assert session.breakpoints()["name"].tolist() == ["three"]  # what was is still there to be asked
+
+
+def test_a_run_that_hangs_in_a_tick_is_waited_for_and_lets_its_debugger_go() -> None:
+    with simulated("hang") as (_, session):
+        session.break_when("money == 4", name="four")
+        session.resume()
+        until(lambda: session.stopped() is not None and session.stopped().tick == 4)  # type: ignore[union-attr]
+        session.resume()
+        assert session.pause(timeout=0.5) == "pausing"
+        with pytest.raises(CommandError, match=r"came to no checkpoint in time|withdrawn") as caught:
+            session.inject_event("rain", timeout=0.5)
+        assert caught.value.code == CommandError.TIMEOUT
+        assert session.break_when("money == 7").verified  # set at once, without a checkpoint
+        assert session.take_control().mine
+        assert session.resume() == "running"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_the_child_of_a_run_that_forks_neither_stops_nor_tells() -> None:
+    with simulated("fork") as (_, session):
+        session.break_when("money <= 0", name="child")
+        stop = session.run_until("money == 8")
+        assert (stop.breakpoint, stop.tick) == ("run_until", 8)
+        told = session.attribute("money", "emma")["value"].to_list()
+        assert told == [*range(1, 9)]
+
+
+def test_a_run_that_ends_at_a_stop_lets_its_debugger_know() -> None:
+    with simulated("end") as (process, session):
+        stop = session.run_until("money == 5")
+        assert stop.tick == 5
+        session.resume()
+        process.wait()
+        until(lambda: session.metrics()["run_state"] == "finished")
+        with pytest.raises(CommandError) as caught:
+            session.step(1, timeout=5)
+        assert caught.value.code == CommandError.WRONG_RUN_STATE
+
+
+@pytest.mark.parametrize("step", ["asked", "paused", "stepping", "in control"])
+def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(step: str) -> None:
+    code = """
+import sys, os, degentcivil_nb as dc
+session = dc.connect(sys.argv[1])
+step = sys.argv[2]
+session.break_when("money == 3", name="theirs")
+if step == "asked":
+    session._commands.submit("resume", {})
+elif step == "stepping":
+    session._commands.submit("step", {"ticks": 50})
+elif step == "in control":
+    session.take_control()
+os._exit(0)
+"""
+    with simulated("vanish") as (_, session):
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code, session.url, step], check=True, timeout=60)
+        until(lambda: "theirs" in session.breakpoints()["name"].to_list())
+        if step != "in control":
+            session.pause()  # wherever it was left
+        if step == "in control":
+            with pytest.raises(CommandError, match="has control"):
+                session.resume()
+            assert session.take_control(timeout=30).mine  # unanswered, or its holder is gone: it passes
+        before = session.metrics()["tick"]
+        assert session.step(1) == "paused"
+        assert session.metrics()["tick"] == before + 1
