@@ -34,7 +34,8 @@ class ReceivedConnection(FrameConnection):
         try:
             while True:
                 frame = await self.recv(decode=False)
-                handler([frame], len(frame))
+                size, self._collected = self._collected, 0
+                handler([frame], size)
         except ConnectionClosed:
             return
         except Exception:  # a bug here must not end in silence; a new connection starts clean
@@ -52,6 +53,7 @@ class ReceivedConnection(FrameConnection):
     def data_received(self, data: bytes) -> None:
         """Note that something arrived; the library parses it."""
         self.last_data = self.loop.time()
+        self._collected += len(data)
         ClientConnection.data_received(self, data)
 
     def process_event(self, event: Event) -> None:
