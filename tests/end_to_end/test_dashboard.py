@@ -62,7 +62,7 @@ def tab(page: Page, name: str) -> None:
 
 
 def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNotebook) -> None:
-    book = notebook(SETUP + TOWN + SHOW, LIVE, BLOCK, LATENCY, CLOSED)
+    book = notebook(SETUP + TOWN + SHOW, LIVE, BLOCK, LATENCY, CLOSED, height=2400)  # all of it stays on view
     page = book.page
     book.run(0)
     expect(rows(page).first).to_be_visible(timeout=20_000)
