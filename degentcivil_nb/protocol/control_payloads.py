@@ -24,6 +24,7 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     capabilities: list[str] = []
     heartbeat_s: float = 5.0
     max_message_bytes: int = 1 << 20
+    parameters: Any = None
 
 
 class ClientInfo(Struct, frozen=True, omit_defaults=True):

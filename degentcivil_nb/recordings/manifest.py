@@ -154,6 +154,7 @@ class Manifest(Struct, omit_defaults=True):
 
     format: int = FORMATS[0]  # which named none
     run_id: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
     url: str | None = None
     started: float | None = None
     package: str | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..client.simulation_client import SimulationClient
+from ..core.parameters import known_parameters
 from ..protocol.errors import ConnectFailed
 from ..protocol.messages import RawMessage
 from .recorder import Recorder, RecorderStats
@@ -86,7 +87,8 @@ class StreamRecorder:
         elif recorder.existed and recorder.position is None:  # what was sent in between cannot be requested
             recorder.put(declare_gap_between(None, None), time.time())
         if self._client.hello is not None:
-            recorder.run_id = self._client.hello.run_id
+            hello = self._client.hello
+            recorder.note_run(hello.run_id, known_parameters(hello.parameters))
         for messages, received, epoch in self._early:
             recorder.put(messages, received, epoch)
         self._early = []

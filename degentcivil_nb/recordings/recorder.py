@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..core import lifetime
 from ..core.redaction import redacted
@@ -147,6 +147,12 @@ class Recorder:
     def run_id(self, run_id: str | None) -> None:
         if self._writer.manifest.run_id is None:
             self._writer.manifest.run_id = run_id
+
+    def note_run(self, run_id: str | None, parameters: dict[str, Any]) -> None:
+        """Note what the run is called and was started with; what was noted first stays."""
+        self.run_id = run_id
+        if parameters and not self._writer.manifest.parameters:
+            self._writer.manifest.parameters = parameters
 
     @property
     def position(self) -> tuple[str, int] | None:

@@ -290,6 +290,7 @@ def summary(run: RunFiles) -> dict[str, Any]:
     started, ended = (None, None) if span is None else map(_moment, span)
     return {
         "run_id": manifest.run_id,
+        "parameters": manifest.parameters,
         "url": manifest.url,
         "started": started,
         "duration": None if started is None or ended is None else ended - started,

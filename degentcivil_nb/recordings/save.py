@@ -75,19 +75,26 @@ def save(
     position: Position = None,
     run_id: str | None = None,
     url: str | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> Path:
     """Write what a store holds as a finished recording; `FileExistsError` if the folder is not empty."""
-    return write_entries(Path(path), held_entries(store, position), run_id=run_id, url=url)
+    return write_entries(Path(path), held_entries(store, position), run_id=run_id, url=url, parameters=parameters)
 
 
 def write_entries(
-    folder: Path, entries: Iterable[RecordedMessage], *, run_id: str | None = None, url: str | None = None
+    folder: Path,
+    entries: Iterable[RecordedMessage],
+    *,
+    run_id: str | None = None,
+    url: str | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> Path:
     """Write messages as a finished recording; `FileExistsError` if the folder is not empty."""
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; a new recording is written, so pass another name")
     url = None if url is None else redacted(url)
     writer = SegmentWriter(folder, run_id=run_id, url=url, package=__version__)
+    writer.manifest.parameters = parameters or {}
     try:
         for entry in entries:
             writer.write([entry])

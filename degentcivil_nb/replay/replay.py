@@ -161,6 +161,7 @@ class Replay(ReplayCommands):
             commands=self,
             status=self.status,
             run_id=None if manifest is None else manifest.run_id,
+            parameters={} if manifest is None else manifest.parameters,
         )
         self._player = Player(self._tape, self._server, self._head, self._say_shortened, self._later)
         self._lease = ControlLease(

@@ -18,6 +18,7 @@ from .entrance.connection_pool import ConnectionPool
 from .interfaces import CommandHandler
 from .peers.error_handler import ErrorHandler
 from .stream.history import History
+from .workers import Workers
 
 INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
@@ -89,6 +90,10 @@ class RunOptions:
     """A function that returns the state of the run."""
     run_id: str | None = None
     """The name of the run."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the run was started with: configuration, seed, model, version."""
+    workers: Workers | None = None
+    """The worker processes that tell the same stream."""
 
 
 class ServerOptions(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
+from typing import Any
 
 from ..core.version import __version__
 from ..protocol.command_payloads import NO_DEADLINE, WITHDRAW
@@ -22,6 +23,7 @@ class RunFacts:
         status: Callable[[], RunState],
         clients: Sized,
         run_id: str | None,
+        parameters: Mapping[str, Any],
         takes_commands: bool,
         heartbeat_s: float,
         max_message_bytes: int,
@@ -31,6 +33,7 @@ class RunFacts:
         self._status = status
         self._clients = clients
         self._run_id = run_id
+        self._parameters = dict(parameters)
         self._capabilities = ["batch", "filter", "snapshot"]
         if takes_commands:
             self._capabilities += ["commands", NO_DEADLINE, WITHDRAW]
@@ -52,6 +55,7 @@ class RunFacts:
             capabilities=list(self._capabilities),
             heartbeat_s=self._heartbeat_s,
             max_message_bytes=self._max_message_bytes,
+            parameters=self._parameters or None,
         )
 
     def heartbeat(self, head: int) -> Heartbeat:

@@ -63,6 +63,7 @@ class SimulationWebSocket:
         self.monitor = peers.monitor
         self._entrance = entrance
         self._commands = run.commands
+        self._workers = run.workers
         self._pool = entrance.pool
         self._traffic = peers.traffic
         self._resume_s = peers.resume_s
@@ -95,6 +96,7 @@ class SimulationWebSocket:
             status=run.status,
             clients=self.clients,
             run_id=run.run_id,
+            parameters=run.parameters,
             takes_commands=run.commands is not None,
             heartbeat_s=self.heartbeat_s,
             max_message_bytes=self.max_message_bytes,
@@ -154,7 +156,9 @@ class SimulationWebSocket:
         handler = accepting_one_argument(self.handle_connection)  # a subclass's method may still take the path
 
         async def let_in(websocket: ServerConnection) -> None:
-            if await self._admission.admits(websocket):  # before the handler, which a subclass may replace
+            if self._workers is not None and self._workers.claims(websocket):
+                await self._workers.serve(websocket)
+            elif await self._admission.admits(websocket):  # before the handler, which a subclass may replace
                 await handler(websocket)
 
         self._server = await listen(
@@ -233,6 +237,12 @@ class SimulationWebSocket:
         Raises `WebSocketError` 1001 for data without a JSON form and for the server's own types.
         """
         return replace(message, seq=self.publisher.enter(message))
+
+    def backlog(self) -> int:
+        """Count the messages that the peer farthest behind has not been sent; from any thread."""
+        end, waiting = self.history.end, self.publisher.depth
+        peers = [peer for peer in list(self._peers.values()) if not peer.leaving]
+        return waiting + max((end - peer.offset for peer in peers), default=0)
 
     def client_ids(self) -> set[str]:
         """List the clients that are connected and said who they are; on the server's loop."""

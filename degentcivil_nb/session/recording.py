@@ -20,6 +20,7 @@ from ..core.arguments import whole_number
 from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
+from ..core.parameters import in_short
 from ..core.progress import Progress, following
 from ..protocol.errors import CommandError, RecordingWarning
 from ..protocol.messages import RawMessage
@@ -257,10 +258,10 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         Returns
         -------
         pandas.Series
-            `path`, `run_id`, `url`, `state` (``"recording"``, ``"finished"`` or ``"unfinished"``), `messages`,
-            `events`, `first` and `last` (times of the first and last message, UTC), `first_tick`, `last_tick`,
-            `epochs`, `gaps`, `segments`, `bytes`, `problems` (how many) and `package` (the version that wrote it). What
-            is unknown is missing.
+            `path`, `run_id`, `parameters` (dict), `url`, `state` (``"recording"``, ``"finished"`` or
+            ``"unfinished"``), `messages`, `events`, `first` and `last` (times of the first and last message, UTC),
+            `first_tick`, `last_tick`, `epochs`, `gaps`, `segments`, `bytes`, `problems` (how many) and `package` (the
+            version that wrote it). What is unknown is missing.
 
         Examples
         --------
@@ -276,6 +277,7 @@ class Recording(SeeingMethods, TraceMethods, Reader):
             {
                 "path": str(self.path) if is_readable_name(str(self.path)) else visible(self.path),
                 "run_id": None if manifest is None else manifest.run_id,
+                "parameters": {} if manifest is None else manifest.parameters,
                 "url": None if manifest is None else manifest.url,
                 "state": "recording" if folder.live else "finished" if folder.finished else "unfinished",
                 "messages": folder.messages,
@@ -332,12 +334,15 @@ class Recording(SeeingMethods, TraceMethods, Reader):
     def __repr__(self) -> str:
         info = self.info()
         held = f"{counted(len(self), 'event')}, {counted(info['gaps'], 'gap')}"
-        return f"<Recording {visible(str(self.path))}: {info['state']}, {held}>"
+        told = visible(in_short(info["parameters"]))
+        return f"<Recording {visible(str(self.path))}: {info['state']}, {held}{', ' if told else ''}{told}>"
 
     def _repr_html_(self) -> str:
         info = self.info()
         wanted = ("state", "run_id", "first", "last", "first_tick", "last_tick", "events", "gaps", "problems")
         facts = {name.replace("_", " "): info[name] for name in wanted if not pd.isna(info[name])}
+        if info["parameters"]:
+            facts["parameters"] = in_short(info["parameters"])
         return card("Recording", self.path, facts, "good" if info["state"] == "finished" else "waiting")
 
 

@@ -29,6 +29,7 @@ from ..core.names import did_you_mean
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
 from ..recordings.run_files import RunFiles, copied, find_runs, is_readable_name, local, summary, verify
+from ..store.characters import json_column
 from .recording import Recording, open_recording
 from .run_dataset import dask_frame, dataset_of
 
@@ -208,7 +209,9 @@ class Runs:
             One row for each run, indexed by `run` (its name). `run_id` is what the simulation calls the run (object);
             `started` (datetime64, UTC) and `duration` (timedelta64) are of its first and last message; `events`,
             `characters`, `errors`, `gaps`, `first_tick`, `last_tick`, `epochs`, `bytes` and `problems` are Int64, NA
-            where a recording does not say; `finished` is bool.
+            where a recording does not say; `finished` is bool. After these comes a column for each parameter of the
+            runs, of a number type where all are numbers; one that is called as a column above has `parameters.` before
+            its name.
 
         Examples
         --------
@@ -218,8 +221,10 @@ class Runs:
         if flag("characters", characters):
             self._open_new()
         rows = []
+        parameters: list[dict[str, Any]] = []
         for run in self._runs.values():
             facts = {**summary(run), **(self._facts[run.key] if characters else dict.fromkeys(_ASKED))}
+            parameters.append(facts["parameters"])
             rows.append(
                 {
                     "run": run.name,
@@ -232,6 +237,9 @@ class Runs:
         frame = frame.astype(kinds)
         frame["started"] = pd.to_datetime(frame["started"], utc=True)
         frame["duration"] = pd.to_timedelta(frame["duration"])
+        for name in dict.fromkeys(name for told in parameters for name in told):
+            column = f"parameters.{name}" if name in _TABLE else name
+            frame[column] = json_column([told.get(name) for told in parameters], frame.index)
         return frame.set_index("run")
 
     def _open_new(self) -> None:

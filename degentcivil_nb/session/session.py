@@ -16,6 +16,8 @@ from ..client.simulation_client import SimulationClient
 from ..core import lifetime, logs
 from ..core.cards import card, tone_of_run
 from ..core.counting import counted
+from ..core.escaping import visible
+from ..core.parameters import in_short
 from ..core.portal import Portal
 from ..core.redaction import redacted
 from ..monitoring.connection_monitor import ConnectionMonitor
@@ -155,7 +157,7 @@ class Session(
             self.stop_recording()
             raise
         if self._recorder is not None:
-            self._recorder.run_id = self._run_id()
+            self._recorder.note_run(self._run_id(), self.parameters)
         lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=self.name)
 
     def _say_what_is_on_its_way(self) -> None:
@@ -254,6 +256,7 @@ class Session(
         said = {
             "connection": client.state,
             "dialect": "" if client.dialect == "v1" else f"{client.dialect} dialect",
+            "parameters": visible(in_short(self.parameters)),
             "run": (run.state or "") + ("" if run.tick is None or not run.state else f" at tick {run.tick}"),
             "quiet": self._status.quiet(),
             "control": "" if (control := self._lease.state).holder is None else str(control),

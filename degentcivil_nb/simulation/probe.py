@@ -16,6 +16,7 @@ from ..core import lifetime, logs
 from ..core.arguments import flag, instance, positive_number, text, text_or_none, whole_number
 from ..core.arguments import port as checked_port
 from ..core.cards import card, tone_of_run
+from ..core.parameters import plain_parameters
 from ..core.portal import Portal
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.prometheus import serve_metrics
@@ -25,6 +26,7 @@ from ..protocol.control_payloads import RunState
 from ..protocol.messages import Links, MessageTypes
 from ..server.entrance.auth import WebSocketAuth
 from ..server.stream.publishing import Receipt
+from ..server.workers import Workers
 from .barrier import Barrier
 from .breakpoints import Breakpoints
 from .control import Control
@@ -35,13 +37,14 @@ from .methods.checkpoints import CheckpointMethods
 from .methods.commands import CommandMethods
 from .methods.serving import CLOSE_S, nothing
 from .methods.thoughts import ThoughtMethods
+from .methods.workers import WorkerMethods
 from .stream_commands import StreamCommands
 from .watches import Watches
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
 
-class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, CommandMethods):
+class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, ThoughtMethods, CommandMethods):
     """What a simulation calls to be seen and steered, with the server that shows it on a thread of its own.
 
     The server listens when the constructor returns. After that nothing here raises into the simulation, and nothing but
@@ -65,6 +68,9 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         Stop at the first checkpoint.
     run_id : str, optional
         What the run is called.
+    parameters : mapping, optional
+        What the run was started with: configuration, seed, model, version, with values of any type. They stand in
+        recordings, as columns of `runs.table()`, and where a session or a recording is shown.
     compression : bool, optional
         Compress what is sent. Left out: not where only this machine can connect.
     metrics_port : int, optional
@@ -74,6 +80,10 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         What the probe is called in this process. It closes the probe that had the name, so a cell can be run again.
     history : int
         How many messages the server keeps for those who connect or come back, 64 MB of them at most.
+    keep_up_s : float or timedelta, optional
+        How long each checkpoint waits at most, in seconds, until those who are connected have been sent what they are
+        behind with, so that they miss nothing at full speed. Left out, the simulation never waits for them, and who
+        is too slow is told a gap.
     abandoned_s : float or timedelta, optional
         How long a paused run waits, in seconds, once its last debugger is gone; then it goes on. It says so beforehand
         and afterwards, in the log and in the stream. `None`: for ever.
@@ -124,10 +134,12 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         tick_s: float | None = None,
         paused: bool = False,
         run_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
         compression: bool | None = None,
         metrics_port: int | None = None,
         name: str | None = None,
         history: int = 100_000,
+        keep_up_s: float | None = None,
         abandoned_s: float | None = ABANDONED_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -136,6 +148,7 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         metrics_port = None if metrics_port is None else checked_port("metrics_port", metrics_port)
         compression = None if compression is None else flag("compression", compression)
         ssl = instance("ssl", ssl, ssl_module.SSLContext, "an ssl.SSLContext")
+        self._keep_up_s = None if keep_up_s is None else positive_number("keep_up_s", keep_up_s, "seconds")
         self._barrier: Barrier | None = None
         host = text("host", host)
         self.name = text_or_none("name", name)
@@ -201,6 +214,8 @@ class SimulationProbe(CheckpointMethods, CapturingMethods, ThoughtMethods, Comma
         self._options: dict[str, Any] = {
             "ssl": ssl,
             "run_id": run_id,
+            "parameters": plain_parameters(parameters),
+            "workers": Workers(self._tell_of_worker),
             "clock": clock,
             "auth": self.auth,
             "monitor": self.monitor,

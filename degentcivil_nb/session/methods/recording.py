@@ -6,11 +6,13 @@ import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from ...client.simulation_client import SimulationClient
 from ...core.arguments import path as checked_path
 from ...core.counting import counted
 from ...core.escaping import visible
+from ...core.parameters import known_parameters
 from ...core.portal import Portal
 from ...monitoring.connection_monitor import ConnectionMonitor
 from ...protocol.errors import RecordingWarning
@@ -57,7 +59,7 @@ class RecordingMethods:
             raise ValueError("the session is closed and receives no more events; save(path) writes what it holds")
         self.stop_recording()
         recorder = self._recorder_into(path)
-        recorder.run_id = self._run_id()
+        recorder.note_run(self._run_id(), self.parameters)
         self._portal.call(self._begin_recording, recorder, timeout=10)
 
     def stop_recording(self) -> None:
@@ -115,7 +117,14 @@ class RecordingMethods:
         True
         """
         folder = checked_path("path", path)
-        return save(self._store, folder, position=self._client.position, run_id=self._run_id(), url=self.url)
+        return save(
+            self._store,
+            folder,
+            position=self._client.position,
+            run_id=self._run_id(),
+            url=self.url,
+            parameters=self.parameters,
+        )
 
     async def _begin_recording(self, recorder: Recorder) -> None:
         """Record the past and a snapshot first; runs on the portal's thread, so that nothing arrives in between."""
@@ -133,6 +142,23 @@ class RecordingMethods:
     def _recording_stats(self) -> RecorderStats | None:
         recorder = self._recorder
         return None if recorder is None else recorder.stats()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Say what the run was started with.
+
+        Returns
+        -------
+        dict
+            As the simulation told it; empty if it told nothing.
+
+        Examples
+        --------
+        >>> with dc.SimulationProbe(port=0, parameters={"seed": 7}) as town, dc.connect(town) as other:
+        ...     other.parameters
+        {'seed': 7}
+        """
+        return {} if self._client.hello is None else known_parameters(self._client.hello.parameters)
 
     def _run_id(self) -> str | None:
         return None if self._client.hello is None else self._client.hello.run_id

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...core.arguments import function as function_of
+from ...server.simulation_websocket import SimulationWebSocket
 from ..barrier import Barrier
 from ..continuing import continuing
 from ..control import Control
 from .characters import CharacterMethods
 
+_FAR: Final = 5_000
+"""So many messages somebody has to be behind for a checkpoint to wait."""
+_NEAR: Final = 1_000
+"""So few they may be behind for it to go on."""
+_LOOK_S: Final = 0.002
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -20,6 +28,8 @@ class CheckpointMethods(CharacterMethods):
 
     control: Control
     _barrier: Barrier | None
+    _keep_up_s: float | None
+    _server: SimulationWebSocket
 
     def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
         """Let commands happen here, and stay while the run is paused. Call it once a tick, on the simulation's thread.
@@ -43,6 +53,7 @@ class CheckpointMethods(CharacterMethods):
         """
         self._look()
         try:
+            self._let_others_catch_up()
             self.control.checkpoint(tick, blocking=blocking)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._fail(error)
@@ -70,6 +81,7 @@ class CheckpointMethods(CharacterMethods):
         """
         self._look()
         try:
+            await self._let_others_catch_up_async()
             if self._barrier is None:
                 await self.control.acheckpoint(tick)
             else:
@@ -133,3 +145,21 @@ class CheckpointMethods(CharacterMethods):
     def _fail(self, error: Exception) -> None:
         self.left_behind += 1
         self._complain(error)
+
+    # --- waiting for those who are connected ---------------------------------------------------------------------
+
+    def _let_others_catch_up(self) -> None:
+        """Wait while somebody is far behind, `keep_up_s` at most, with the interpreter left to the other threads."""
+        for _ in self._behind():
+            time.sleep(_LOOK_S)
+
+    async def _let_others_catch_up_async(self) -> None:
+        for _ in self._behind():
+            await asyncio.sleep(_LOOK_S)
+
+    def _behind(self) -> Iterator[None]:
+        if self._keep_up_s is None or self._server.backlog() < _FAR:
+            return
+        deadline = time.monotonic() + self._keep_up_s
+        while self._server.backlog() > _NEAR and time.monotonic() < deadline:
+            yield

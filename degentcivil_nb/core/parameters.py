@@ -1,0 +1,40 @@
+"""What a run was started with, as plain data of a bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .plain import key_text, plain
+from .shortening import shortened
+
+MOST: Final = 64_000
+"""Bytes of all parameters; long values are shortened."""
+SHOWN: Final = 4
+_VALUE: Final = 40
+
+
+def plain_parameters(parameters: Any) -> dict[str, Any]:
+    """Return parameters of any type as JSON data; `ValueError` for what has no names."""
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"parameters= is a mapping of names to values, not {type(parameters).__name__}")
+    told = {key_text(name): plain(value) for name, value in parameters.items()}
+    return dict(shortened(told, MOST))
+
+
+def known_parameters(told: Any) -> dict[str, Any]:
+    """Return parameters as somebody else told them; empty for what is no mapping."""
+    return dict(told) if isinstance(told, dict) else {}
+
+
+def in_short(parameters: Mapping[str, Any]) -> str:
+    """Say the first parameters in a few words; empty where there are none."""
+    said = [f"{name}={_short(value)}" for name, value in list(parameters.items())[:SHOWN]]
+    return " ".join([*said, *(["…"] if len(parameters) > SHOWN else [])])
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
