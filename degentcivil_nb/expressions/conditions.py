@@ -188,7 +188,9 @@ class Condition:
 
 
 def _holds_numbers(column: Any) -> bool:
-    return column is not None and not hasattr(column, "words")
+    """Say whether all values of a column are numbers; causes and interventions are texts, lists and objects."""
+    kind = getattr(getattr(column, "dtype", None), "kind", None)
+    return column is not None and not hasattr(column, "words") and kind != "O"
 
 
 def compile_condition(text: str) -> Condition:

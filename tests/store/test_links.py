@@ -164,7 +164,7 @@ def test_a_recording_keeps_links_and_is_written_as_before_without_any(tmp_path: 
     found = runs.sql("select event_id, cause, intervention, sim_time from events where run = 'sealed' order by row")
     ids: Any = found["event_id"].astype("object")
     assert ids.where(ids.notna(), None).to_list() == [row[0] for row in EXPECTED]
-    assert found["cause"].to_list()[2:5] == ["a", '["a","b"]', '["a",5]']
+    assert found["cause"].to_list()[2:5] == ["a", '["a","b"]', '["a","5"]']
     export_recording(tmp_path / "sealed", tmp_path / "out.parquet")
     table = pd.read_parquet(tmp_path / "out.parquet")
     assert table["cause"].to_list()[2:4] == ["a", '["a","b"]'] and np.isclose(table["sim_time"][2], 0.5)
