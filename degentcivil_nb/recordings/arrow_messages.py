@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -90,6 +91,8 @@ class Packed(NamedTuple):
     """Indices of ordered control messages."""
     links: list[tuple[int, PackedLinks]]
     """What the envelopes of messages say beside type, time and tick, by their indices, in order."""
+    taken: Ingested | None = None
+    """What a store made of them, without the payloads, so that a follower need not read them again."""
 
     @property
     def size(self) -> int:
@@ -154,6 +157,7 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         b"".join(taken.payloads),
         [],
         envelope_links(messages) if taken.links else [],
+        replace(taken, payloads=()),
     )
 
 

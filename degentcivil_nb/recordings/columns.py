@@ -87,7 +87,8 @@ ENCODINGS: Final = {
 STATISTICS: Final = ("row", "seq", "tick", "type", "code", *TIMES, *LINK_COLUMNS, PAYLOAD_BYTES)
 """Columns by which row groups are skipped. Every group has every character, so statistics of others say nothing."""
 
-_state_change = msgspec.json.Decoder(StateChange).decode
+_decoder = msgspec.json.Decoder(StateChange)
+_state_change, _state_changes = _decoder.decode, _decoder.decode_lines
 
 
 class EventSlice(msgspec.Struct):
@@ -243,7 +244,17 @@ def _previous_states(rows: _Rows) -> pa.Array:
     texts = rows.payloads(at)
     if not any(b"previous_state" in text for text in texts):
         return pa.nulls(len(rows), pa.string())
-    return rows.column(at, pa.array([_previous(text) for text in texts], pa.string()))
+    return rows.column(at, pa.array(_previous_of(texts), pa.string()))
+
+
+def _previous_of(texts: list[bytes]) -> list[str | None]:
+    try:
+        read = _state_changes(b"\n".join(texts))  # all at once; a payload of several lines is no line
+        if len(read) == len(texts):
+            return [change.previous_state for change in read]
+    except FOREIGN:
+        pass  # one by one below
+    return [_previous(text) for text in texts]
 
 
 def _previous(text: bytes) -> str | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from ..store.characters import CharacterTable
+from ..store.columns import Dictionary
+from ..store.ingested import Ingested
+from ..store.schema import CATEGORIES, Codes
 from ..store.table import Array
-from .arrow_messages import RecordedMessage
+from .arrow_messages import Packed, RecordedMessage
 from .columns import EventSlice
 from .index_file import MEANING
 from .summaries import Summary, Town, packed_arrays
@@ -30,6 +34,7 @@ class Follower:
         self.run = WholeRun(EVERYTHING) if run is None else run
         self._town_row = self._told_town = self.run.next_row
         self._known: dict[str, int] = {}
+        self._translated: dict[str, tuple[Dictionary, Codes]] = {}
         self._codes = self._gaps = self._controls = 0
         self._names: set[str] = set()
         self._said: set[str] = set()
@@ -46,6 +51,58 @@ class Follower:
         """Follow messages."""
         for entry in entries:
             self.run.append(list(entry.messages), entry.received, entry.epoch)
+
+    def append_packed(self, part: Packed) -> bool:
+        """Follow messages that another store has read; return False if they must be read again."""
+        taken = part.taken
+        if taken is None or taken.lists is not None or len(part.came) != 1:
+            return False
+        _, received, epoch = part.came[0]
+        codes = {name: self._codes_of(name, taken.words[name]) for name in CATEGORIES if name != "time_source"}
+        columns = {
+            name: codes[name][values] if name in codes and name != "epoch" else values
+            for name, values in taken.batch.columns.items()
+        }
+        columns["epoch"] = np.int32(self.run.words["epoch"][epoch])  # type: ignore[assignment]  # one for all rows
+        who = codes["character_id"]
+        ends = np.cumsum(taken.lengths).tolist()
+        data = memoryview(part.data)
+        found = replace(
+            taken,
+            batch=replace(taken.batch, columns=columns),
+            payloads=[data[start:end] for start, end in zip([0, *ends], ends, strict=False)],
+            words=self.run.words,
+            updates=[(row, int(who[code]), attributes) for row, code, attributes in taken.updates],
+        )
+        self._learn(taken)
+        return self.run.writer.append_ingested(found, received, epoch)
+
+    def _codes_of(self, name: str, words: Dictionary) -> Codes:
+        """Return this store's codes of another store's words, the last one for none; words keep their order."""
+        known = self._translated.get(name)
+        if known is None or known[0] is not words:
+            known = self._translated[name] = (words, np.array([-1], np.int32))
+        codes = known[1]
+        count = len(words.words)
+        if count >= len(codes):
+            mine = self.run.words[name]
+            new = [mine[word] for word in words.words[len(codes) - 1 : count]]
+            codes = np.concatenate([codes[:-1], np.array([*new, -1], np.int32)])
+            self._translated[name] = (words, codes)
+        return codes
+
+    def _learn(self, taken: Ingested) -> None:
+        """Note the keys of updates, as reading the messages does."""
+        if not taken.updates:
+            return
+        said = self.run.parts.names.said
+        said.add("character_id")
+        rows = [row for row, _, _ in taken.updates]
+        for name in ("state", "location"):  # which are no attributes any more
+            if name in taken.batch.columns and (taken.batch.columns[name][rows] >= 0).any():
+                said.add(name)
+        for _, _, attributes in taken.updates:
+            said.update(attributes)
 
     @property
     def next_row(self) -> int:

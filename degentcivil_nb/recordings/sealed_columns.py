@@ -182,10 +182,15 @@ class SealedColumns:
         return numbers
 
     def _codes(self, name: str, values: pa.DictionaryArray) -> Codes:
-        words = self._words[name]
-        known = np.array([*(words[word] for word in values.dictionary.to_pylist()), -1], np.int32)
-        codes: Codes = known[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        return codes.astype(code_dtype(len(words.words)), copy=False)
+        words, known = self._words[name], values.dictionary.to_pylist()
+        places = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        mine = np.full(len(known) + 1, -1, np.int32)
+        used = np.zeros(len(known) + 1, np.bool_)
+        used[places] = True  # words of control messages alone are none of an event
+        for place in np.flatnonzero(used[:-1]).tolist():
+            mine[place] = words[known[place]]
+        codes: Codes = mine[places].astype(code_dtype(len(words.words)), copy=False)
+        return codes
 
     def texts(self, name: str, rows: Array) -> list[str | None]:
         """Return texts of events, given by their places in the segment."""

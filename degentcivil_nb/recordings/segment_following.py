@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
-from .arrow_messages import from_batch
+from .arrow_messages import Packed, RecordedMessage, from_batch
 from .column_state import NotInColumns, SealedRun
 from .columns import to_columns
 from .follower import Follower
@@ -17,6 +18,22 @@ from .segment_reader import SegmentFolder
 from .summaries import append_records, records_of, town_record
 
 logger = logging.getLogger("degentcivil_nb.recordings")
+
+
+def _runs(parts: Sequence[RecordedMessage | Packed]) -> Iterator[tuple[int, Packed | None]]:
+    """Yield where runs of messages end: those of one part that a store has read, and those between as one."""
+    stop = waiting = 0
+    for part in parts:
+        if isinstance(part, Packed) and part.taken is not None:
+            if waiting:
+                yield stop, None
+            stop, waiting = stop + part.size, 0
+            yield stop, part
+        else:
+            size = len(part.messages) if isinstance(part, RecordedMessage) else part.size
+            stop, waiting = stop + size, waiting + size
+    if waiting:
+        yield stop, None
 
 
 class SegmentFollowing:
@@ -56,12 +73,16 @@ class SegmentFollowing:
             logger.exception("the columns of %s cannot be made", self._folder)
             self._failed = True
 
-    def append(self, batch: pa.RecordBatch, next_row: int) -> None:
-        """Follow messages, behind which the next event has a row."""
+    def append(self, parts: Sequence[RecordedMessage | Packed], batch: pa.RecordBatch, next_row: int) -> None:
+        """Follow messages, given in parts and as one batch, behind which the next event has a row."""
         if self._failed:
             return
         try:
-            self._follower.append(from_batch(batch))
+            start = 0
+            for stop, part in _runs(parts):
+                if part is None or not self._follower.append_packed(part):
+                    self._follower.append(from_batch(batch.slice(start, stop - start)))
+                start = stop
             if self._follower.next_row != next_row:
                 raise ValueError(f"event {next_row:,} is number {self._follower.next_row:,} to the store")
         except Exception:  # a boundary: see the class

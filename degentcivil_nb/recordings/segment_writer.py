@@ -139,7 +139,7 @@ class SegmentWriter:
         if parts:
             self._add_batch(to_batch(parts, self._row))
             if self._following is not None:
-                self._following.append(self._batches[-1].batch, self._row)
+                self._following.append(parts, self._batches[-1].batch, self._row)
 
     def _add_batch(self, batch: pa.RecordBatch) -> None:
         self._batches.append(_NumberedBatch(batch, self._ordinal, self._row))

@@ -90,6 +90,7 @@ class Ingest:
             payloads=raws,
             lengths=np.fromiter([*map(len, raws)], np.int64, size),
             seqs=seqs,
+            words=self._words,
         )
         codes, rows_of = kinds_in(types, self._types)
         for kind, rows in rows_of.items():

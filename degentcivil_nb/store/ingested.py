@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..protocol.messages import Links
 from ..protocol.stream_payloads import GameLlmCall, LlmCall
 from .changes import NO_CODES, CharacterLists
+from .columns import Dictionary
 from .schema import Codes, Ints
 from .table import Array, Batch
 
@@ -34,6 +35,8 @@ class Ingested:
     payloads: Sequence[Any]
     lengths: Ints
     seqs: Ints
+    words: Mapping[str, Dictionary]
+    """The words of the store that made it, by column."""
     codes: tuple[Array, Array] | None = None
     """Rows of errors and their codes."""
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)

@@ -107,6 +107,23 @@ class StoreWriter:
             self._control(run[0], received_ns, epoch)
             return None
         found = self._parts.ingest(run, received_ns, epoch, types)
+        self._append(found, received_ns, epoch)
+        return found
+
+    def append_ingested(self, found: Ingested, received: float, epoch: str | None) -> bool:
+        """Store what another store made of messages, in this one's words; return False if they must be read again."""
+        at = self._parts.snapshot
+        if at is not None and at.epoch == epoch:
+            live = (found.seqs <= 0) | (found.seqs > at.seq)
+            if live.any() and not live.all():
+                return False
+        received_ns = to_ns(received)
+        if received_ns == NAT:
+            return False
+        self._append(found, received_ns, epoch)
+        return True
+
+    def _append(self, found: Ingested, received_ns: int, epoch: str | None) -> None:
         with self._parts.changed:
             table = self._parts.table
             live = self._live(found.seqs, epoch)
@@ -125,7 +142,6 @@ class StoreWriter:
             self._account(found, epoch)
             self._retain(received_ns)
             self._publish()
-        return found
 
     def _publish(self) -> None:
         self._parts.version += 1
