@@ -30,8 +30,9 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
         "server.inject_fault('restart')",
         ONCE,
         "server.stop()",
+        width=1900,
         height=2200,
-    )  # so tall that the dashboard is on view whichever cell runs: a panel out of sight is told nothing
+    )  # so wide that the town's panels stand side by side, and so tall that all fits: one out of sight is told nothing
     page = book.page
     book.run(0)
     head = page.locator(".dc-headline")
@@ -46,6 +47,7 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
     expect(gaps).to_have_text("0")
 
     book.run(3)
+    expect(head).to_be_in_viewport()
     expect(gaps).not_to_have_text("0", timeout=20_000)
     expect(link).to_have_text("● live ↻2", timeout=20_000)
     book.run(4)
