@@ -53,5 +53,6 @@ def test_the_first_notebook_shows_a_town_that_can_be_paused_while_a_cell_blocks(
     expect(run).to_have_text("running")
 
     expect(head.locator(".dc-link .dc-value")).to_contain_text("closed", timeout=15_000)
-    expect(page.locator(".jp-OutputArea-output", has_text="Session ws://").last).to_contain_text("closed")
+    card = page.locator(".jp-OutputArea-output", has_text="Session first look ws://").last
+    expect(card.get_by_role("row", name="connection closed", exact=True)).to_be_visible()
     assert book.problems == []
