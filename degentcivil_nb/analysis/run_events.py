@@ -26,6 +26,7 @@ COLUMNS: Final = ("event_id", "cause", "intervention", "type", "character_id", "
 
 
 def read_event(event: dict[str, Any]) -> RunEvent:
+    """Read one event from a dict of its columns."""
     known: dict[str, Any] = {name: None if _is_na(event[name]) else event[name] for name in (*COLUMNS[:-1],)}
     cause, tick = known["cause"], known["tick"]
     return RunEvent(
@@ -46,6 +47,7 @@ def _is_na(value: Any) -> bool:
 
 
 def evidence_of(event: RunEvent) -> list[str]:
+    """Return the ids that a thought rests on."""
     said = (
         event.payload.get("evidence") if event.type == MessageTypes.THOUGHT and isinstance(event.payload, dict) else ()
     )
@@ -53,11 +55,13 @@ def evidence_of(event: RunEvent) -> list[str]:
 
 
 def is_answered(call: RunEvent) -> bool:
+    """Whether a call of a language model was answered."""
     payload = call.payload if isinstance(call.payload, dict) else {}
     return payload.get("response") is not None and not payload.get("error")
 
 
 def said_text(event: RunEvent) -> str:
+    """Return the text of a chat message or a thought."""
     payload = event.payload if isinstance(event.payload, dict) else {}
     return all_text(payload.get("content") if event.type == MessageTypes.CHAT_MESSAGE else payload.get("text")).strip()
 

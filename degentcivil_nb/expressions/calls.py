@@ -36,6 +36,7 @@ class CallParser:
         raise NotImplementedError
 
     def call(self, node: ast.Call, depth: int) -> Node:
+        """Parse a call of one of the language's functions."""
         if not isinstance(node.func, ast.Name):
             raise self.wrong(node.func, "only a function's name can be called")
         name = node.func.id
@@ -73,6 +74,7 @@ class CallParser:
         return Node(lambda look: function(*[run(look) for run in runs]), names_of(children), gives=gives)
 
     def call_move(self, node: ast.Call, name: str, depth: int) -> Node:
+        """Parse `entered(state)` or `left(state)`."""
         if len(node.args) != 1:
             raise self.wrong(node, f"{name} takes one state: {name}('BARGAIN')")
         wanted = self.node(node.args[0], depth + 1)
@@ -99,6 +101,7 @@ class CallParser:
         )
 
     def call_detector(self, node: ast.Call, name: str) -> Node:
+        """Parse a function that is judged at checkpoints, such as `stuck(ticks)`."""
         unit = "times" if name == "loops" else "ticks"
         for keyword in node.keywords:
             if keyword.arg != "character_id":
@@ -128,6 +131,7 @@ class CallParser:
         return node.value if isinstance(node, ast.Constant) else None
 
     def call_changed(self, node: ast.Call) -> Node:
+        """Parse `changed(name)`."""
         if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
             raise self.wrong(node, "changed takes one name: changed(mood)")
         (name,) = self.name(node.args[0]).names or (None,)

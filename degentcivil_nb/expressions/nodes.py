@@ -66,12 +66,14 @@ def as_id(node: Node) -> Node:
 
 
 def constant(value: Any) -> Node:
+    """Make the node of a value that is written down."""
     number = values.number(value)  # `None` for an inexact double, which is compared row by row
     vector = None if number is None else lambda columns, _: number
     return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
 
 
 def comparison(symbol: str, left: Node, right: Node) -> Node:
+    """Make the node that compares two others."""
     return Node(
         _quick(symbol, left, right) or _general(symbol, left.run, right.run),
         left.names | right.names,
@@ -83,6 +85,7 @@ def comparison(symbol: str, left: Node, right: Node) -> Node:
 
 
 def all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
+    """Join tests, of which all must hold."""
     if len(runs) != 2:
         return lambda look: all(run(look) for run in runs)
     one, other = runs
@@ -121,6 +124,7 @@ def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
 
 
 def over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
+    """Return an operation over whole columns, or `None` where it must go row by row."""
     left, right = (numbers(operand) for operand in operands)
     if symbol not in values.ELEMENTWISE or left is None or right is None:
         return None
@@ -128,12 +132,15 @@ def over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
 
 
 def numbers(node: Node) -> Vector | None:
+    """Return a node's values over columns, or `None` for a test."""
     return None if node.kind == "test" else node.vector
 
 
 def names_of(nodes: tuple[Node, ...] | list[Node]) -> frozenset[str]:
+    """Return the names that occur in nodes."""
     return frozenset().union(*(node.names for node in nodes))
 
 
 def nothing(name: str) -> None:
-    return None
+    """Look up nothing: every name is missing."""
+    return

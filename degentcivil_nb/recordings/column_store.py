@@ -469,7 +469,7 @@ class ColumnStore:
     @_noticing
     def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
         """Count the events in buckets of time, as `EventStore.rates` does."""
-        if by not in COUNTED:
+        if not isinstance(by, str) or by not in COUNTED:
             raise ValueError(f"rates by {by!r}? It must be one of {', '.join(COUNTED)}")
         derived = self._run.parts.derived
         derived.catch_up()

@@ -35,6 +35,8 @@ EPOCH = "bench"
 FLUSH = 1_400
 UNBOUNDED = 1 << 40
 PATIENCE_S = 100.0
+COLUMNS = ["type", "seq", "tick", "time", "payload"]
+"""What a reader of the files needs of state changes (docs/recording_format.md)."""
 
 
 def message(seq: int, start: float) -> RawMessage:
@@ -64,13 +66,14 @@ def record(folder: Path, events: int, start: float) -> Path:
 
 
 def read_tables(folder: Path) -> pd.DataFrame:
-    frames: list[pd.DataFrame] = [pq.read_table(path).to_pandas() for path in sorted(folder.glob("*.parquet"))]
+    paths = sorted(folder.glob("*.parquet"))
+    frames: list[pd.DataFrame] = [pq.read_table(path, columns=COLUMNS).to_pandas() for path in paths]
     return pd.concat(frames)
 
 
 def read_and_decode(folder: Path) -> pd.DataFrame:
     frame = read_tables(folder)
-    frame["data"] = [json.loads(text) for text in frame["data"]]
+    frame["data"] = [json.loads(text) for text in frame.pop("payload")]
     return frame
 
 
@@ -104,9 +107,10 @@ async def replay_of_theirs(folder: Path) -> float:
 
     async def handle(websocket: ServerConnection) -> None:
         for path in paths:
-            table = pq.read_table(path, columns=["type", "seq", "tick", "timestamp", "data"])
+            table = pq.read_table(path, columns=COLUMNS)
             for row in table.to_pylist():
-                await websocket.send(json.dumps({**row, "data": json.loads(row["data"])}))
+                data, now = json.loads(row.pop("payload")), row.pop("time").timestamp()
+                await websocket.send(json.dumps({**row, "timestamp": now, "data": data}))
 
     kept: list[Any] = []
     async with serve(handle, "127.0.0.1", 0, compression=None) as server:

@@ -127,7 +127,7 @@ def test_whatever_takes_long_tells_how_far_it_is(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(progress, "LogLines", Noted)
     monkeypatch.setattr(progress, "is_in_notebook", lambda: False)
-    path = written(tmp_path / "runs" / "one", entries_of(20, 5), close=True, segment_messages=10)
+    path = written(tmp_path / "runs" / "one", entries_of(20, 5), close=True, segment_messages=10, format=1)
     works: dict[str, Any] = {
         "reading": lambda: dc.open_recording(path),
         "comparing": lambda: dc.compare(dc.open_recording(path), dc.open_recording(path)),
@@ -138,7 +138,7 @@ def test_whatever_takes_long_tells_how_far_it_is(tmp_path: Path, monkeypatch: py
         work()
         assert told[-1] == (what, 20, 20)
     told.clear()
-    dc.open_recording(path, memory_rows=-1)
+    dc.open_recording(path, memory_rows=0)
     assert told[-1] == ("reading", 20, 20)
     told.clear()
     dc.open_runs(tmp_path / "runs").table()

@@ -51,6 +51,7 @@ async def test_hello_says_everything_a_client_must_know() -> None:
         "capabilities": ["batch", "filter", "snapshot"],
         "heartbeat_s": 4.0,
         "max_message_bytes": 1 << 20,
+        "parameters": None,
     }
 
 

@@ -74,6 +74,7 @@ class Model:
         row = self.next_row
         event: dict[str, Any] = {"row": row, "seq": seq, "tick": message.tick, "time": time, "type": message.type}
         event |= dict.fromkeys(("character_id", "state", "location", "event_type", "code", "message"))
+        event |= dict.fromkeys(("event_id", "cause", "intervention", "sim_time"))  # its messages have no envelope keys
         inner = data.get("data") if message.type == "event_notification" and isinstance(data, dict) else None
         event["payload"], event["data"] = data, inner
         moves: list[tuple[str, str | None, str | None, str | None, dict[str, Any], bool]] = []
@@ -131,7 +132,7 @@ class Model:
 
     def events(self) -> pd.DataFrame:
         columns = ["row", "seq", "tick", "time", "type", "character_id", "state", "location"]
-        columns += ["event_type", "code", "message", "payload", "data"]
+        columns += ["event_type", "code", "message", "event_id", "cause", "intervention", "sim_time", "payload", "data"]
         return pd.DataFrame(self.held(), columns=columns).set_index("row")
 
     def timeline(self, character_id: str | None = None) -> list[Stay]:

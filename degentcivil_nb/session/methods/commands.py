@@ -64,7 +64,7 @@ class CommandMethods:
         """
         arguments: dict[str, Any] = {"character_id": name_of(character_id)}
         if branch is not None:
-            arguments["branch"] = [branch] if isinstance(branch, (str, int)) else list(branch)
+            arguments["branch"] = _steps(branch)
         return self._commands.call("inspect", arguments, timeout=timeout)
 
     def ask(self, character_id: str | int, question: str, timeout: Timeout = None) -> Interview:
@@ -272,3 +272,12 @@ class CommandMethods:
         await self._client.send(message)
         if isinstance(message, str) and self._client.dialect != "v1":
             self._unanswered.sent(message)
+
+
+def _steps(branch: Any) -> list[str | int]:
+    """Return the steps of a branch: keys and numbers of items."""
+    steps = branch if isinstance(branch, list | tuple) else [branch]
+    for step in steps:
+        if isinstance(step, bool) or not isinstance(step, str | int):
+            raise ValueError(f"a branch is a key, the number of an item, or a list of them, not {branch!r:.80}")
+    return list(steps)
