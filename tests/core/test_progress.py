@@ -142,4 +142,4 @@ def test_whatever_takes_long_tells_how_far_it_is(tmp_path: Path, monkeypatch: py
     assert told[-1] == ("reading", 20, 20)
     told.clear()
     dc.open_runs(tmp_path / "runs").table()
-    assert told == [("reading", 1, 2), ("reading", 2, 2)]
+    assert [one for one in told if one[2] == 2] == [("reading", 1, 2), ("reading", 2, 2)]  # beside that of each run
