@@ -30,10 +30,13 @@ BUSY = "import time; print(time.process_time())"
 SETTLE_MS = 2_500
 MARKER_S = 0.15
 LATEST: dict[str, tuple[str, Target]] = {
-    "characters": ("the table of characters", at_most(400)),
+    "town": ("the table of characters", at_most(400)),
     "events": ("the table of events", at_most(400)),
-    "rates": ("the figure of rates", at_most(800)),
+    "charts": ("the figure of rates", at_most(800)),
 }
+ROWS = ".dc-grid:visible .dc-body .dc-row"
+PLACES = {"town": ROWS, "events": ROWS, "charts": ".js-plotly-plot:visible", "timeline": ".dc-lanes:visible canvas"}
+"""What a tab shows once it is drawn."""
 BYTES = at_most(200)
 
 
@@ -53,8 +56,7 @@ def cell(url: str) -> str:
 def show(book: Notebook, tab: str) -> None:
     page = book.page
     page.get_by_role("tab", name=tab, exact=True).click()
-    place = ".dc-grid:visible .dc-body .dc-row" if tab in ("characters", "events") else ".js-plotly-plot:visible"
-    page.locator(place).first.wait_for(timeout=30_000)
+    page.locator(PLACES[tab]).first.wait_for(timeout=30_000)
     page.wait_for_timeout(SETTLE_MS)  # what a tab needs once is not what it costs
 
 
@@ -94,7 +96,7 @@ def rows_of(tab: str, rate: float, seen: Seen, *, judged: bool = True) -> list[R
         p95 = f"publish to {what} at {rate:,.0f} events/s, p95"
         rows.append(Row(p95, "ms", cuts[18], target=target if judged else None, each=values))
     name = f"to the browser, {tab} open, {rate:,.0f} events/s"
-    rows.append(Row(name, "kB/s", seen.kbytes_per_s, target=BYTES, brief=tab == "characters"))
+    rows.append(Row(name, "kB/s", seen.kbytes_per_s, target=BYTES, brief=tab == "town"))
     rows.append(Row(f"… the kernel's CPU, {tab} open, {rate:,.0f} events/s", "s/s", seen.kernel_share))
     return rows
 
@@ -108,8 +110,8 @@ def look(book: Notebook, source: Source, rate: float, seconds: float, tabs: tupl
         show(book, tab)
         rows += rows_of(tab, rate, watch(book, source, tab, seconds))
     source.rate(3 * rate)
-    show(book, "characters")
-    rows += rows_of("characters", 3 * rate, watch(book, source, "characters", seconds), judged=False)
+    show(book, "town")
+    rows += rows_of("town", 3 * rate, watch(book, source, "town", seconds), judged=False)
     source.rate(0)
     if book.problems:
         raise RuntimeError(f"the page raised errors: {book.problems}")
@@ -129,7 +131,7 @@ def measure(rate: float, characters: int, seconds: float) -> list[Row]:
         with running_jupyter(Path(home), root) as jupyter, running_browser(chromium) as browser:
             book = open_notebook(jupyter, browser, cell(source.url), BUSY, height=2_000, script=SCRIPT)
             try:
-                return look(book, source, rate, seconds, ("characters", "events", "rates", "timeline"))
+                return look(book, source, rate, seconds, ("town", "events", "charts", "timeline"))
             finally:
                 book.close()
 

@@ -21,7 +21,7 @@
 
   // each gives how many markers what is on view includes
   const readers = {
-    characters(grid) {
+    town(grid) {
       const row = rowsOf(grid).find((row) => row.children[0].textContent === "marker");
       return row ? number(row.children[columnOf(grid, "n")]?.textContent ?? "") : 0;
     },
@@ -29,12 +29,12 @@
       const column = columnOf(grid, "tick");
       return rowsOf(grid).reduce((most, row) => Math.max(most, number(row.children[column].textContent)), 0);
     },
-    rates(plot) {
+    charts(plot) {
       const trace = plot.data?.find((trace) => trace.name === "event_notification");
       return trace ? trace.y.slice(0, -1).reduce((sum, y) => sum + y, 0) : 0; // the last edge repeats the last second
     },
   };
-  const places = { characters: ".dc-grid", events: ".dc-grid", rates: ".dc-figure.js-plotly-plot" };
+  const places = { town: ".dc-grid", events: ".dc-grid", charts: ".dc-figure.js-plotly-plot" };
 
   bench.watch = (name) => {
     bench.stop();

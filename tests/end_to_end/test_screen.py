@@ -16,7 +16,7 @@ def test_markers_are_seen_in_tables_and_figures_and_bytes_are_counted(jupyter: J
     with Source(characters=20, marker_s=0.1) as source:
         book = open_notebook(jupyter, browser, cell(source.url), BUSY, height=2_000, script=SCRIPT)
         try:
-            rows = look(book, source, 200, 3, ("events", "rates"))
+            rows = look(book, source, 200, 3, ("events", "charts"))
         finally:
             book.close()
     latencies = {row.what: row for row in rows if row.what.startswith("publish to")}
