@@ -220,14 +220,33 @@ session = dc.connect(probe.url)
 big = 9_007_199_254_740_993
 for i, name in enumerate(("constructor", "__proto__", "toString", "emma")):
     probe.character_update(name, money=big + i, **{"constructor": "a", "__proto__": "b", "toString": i, "valueOf": -5})
-    for state in ("hasOwnProperty", "MOVE"):
+    for state in ("MOVE", "hasOwnProperty"):
         probe.state_change(name, state, location="valueOf")
 time.sleep(2)  # they are stays of two seconds
 probe.state_change("emma", "IDLE")  # or all that came would be of one moment, and its bars without width
 probe.flush()
 session.dashboard()
 """
-FIGURE = "document.querySelector('.dc-figure.js-plotly-plot')"
+LANES = ("constructor", "__proto__", "toString", "emma")
+LANE_PX = 20
+WIDE_LANES = f"""(() => {{
+    const canvas = [...document.querySelectorAll('.dc-lanes canvas')].find((each) => each.clientWidth > 0);
+    if (!canvas || !canvas.width) return 0;
+    const scale = canvas.width / canvas.clientWidth;
+    const wide = (lane) => {{  // a bar of one colour just below its upper edge, where no text is
+        const y = Math.round((lane * {LANE_PX} + 4) * scale);
+        const left = Math.round(140 * scale);  // right of the names
+        if (y >= canvas.height) return false;
+        const row = new Uint32Array(canvas.getContext('2d').getImageData(left, y, canvas.width - left, 1).data.buffer);
+        let run = 0;
+        return row.some((colour, i) => {{
+            run = colour !== 0 && colour === row[i - 1] ? run + 1 : 0;
+            return run > 20 * scale;
+        }});
+    }};
+    return [0, 1, 2, 3, 4, 5].filter(wide).length;
+}})()"""
+"""How many lanes of the timeline have a bar with a width."""
 
 
 def test_words_of_javascript_are_words_and_large_whole_numbers_are_exact(notebook: OpenNotebook) -> None:
@@ -258,15 +277,21 @@ def test_words_of_javascript_are_words_and_large_whole_numbers_are_exact(noteboo
     assert "\t9007199254740996\t" in text
     assert "'-5" not in text
     page.get_by_role("tab", name="timeline").click()
-    wide = "[...document.querySelectorAll('.dc-figure .bars .point path')].some((bar) => bar.getBBox().width > 20)"
-    page.wait_for_function(wide, timeout=40_000)
-    drawn = page.evaluate(f"{FIGURE}._fullLayout.yaxis._categories.length")
-    assert drawn == 4
-    bars = page.locator(".dc-figure .bars .point path")
-    box = max((bar.bounding_box() for bar in bars.all()), key=lambda box: box["width"] if box else 0)
+    page.wait_for_function(f"({WIDE_LANES}) > 0", timeout=40_000)
+    assert page.evaluate(WIDE_LANES) == 4
+    expect(page.locator(".dc-legend:visible")).to_contain_text("hasOwnProperty")
+    lanes = page.locator(".dc-lanes:visible")
+    lanes.scroll_into_view_if_needed()
+    box = lanes.bounding_box()
     assert box
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
-    tip = page.locator(".dc-figure .hoverlayer .hovertext").first
-    expect(tip).to_contain_text(re.compile(r"\d\d:\d\d:\d\d\.\d+ to \d\d:\d\d:\d\d"), timeout=10_000)
-    assert "NaN" not in (tip.text_content() or "")
+    tip = page.locator(".dc-tip:visible")
+    clock = r"\d\d:\d\d:\d\d\.\d+"
+    for lane, (name, until) in enumerate(
+        [(name, "still going on") for name in LANES[:3]] + [(LANES[3], f"to {clock}")]
+    ):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + (lane + 0.5) * LANE_PX, steps=3)
+        expect(tip).to_have_text(
+            re.compile(rf"^{name}: hasOwnProperty in valueOf from {clock} {until} \([^)]*\)"), timeout=10_000
+        )
+        assert "NaN" not in (tip.text_content() or "")
     assert book.problems == []
