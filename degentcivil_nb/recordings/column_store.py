@@ -20,14 +20,11 @@ import pandas as pd
 
 from ..core.escaping import visible
 from ..core.progress import Progress
-from ..protocol.breakpoints import BreakpointRow, BreakpointRows
 from ..protocol.errors import RecordingWarning
-from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import LongTime, Moment, Names, moment_ns, names_of, whole
-from ..store.characters import AttributeNames, CharacterColumns, CharacterTable
+from ..store.characters import CharacterColumns, CharacterTable
 from ..store.checkpoints import last_where
-from ..store.columns import Dictionary
 from ..store.controls import ControlRow
 from ..store.counters import Seconds, Tally
 from ..store.derived_state import COUNTED
@@ -44,6 +41,7 @@ from ..store.selection import select
 from .column_parts import Chosen, Part, Tail, can_have, each, frame_of, payloads_of, stays_of
 from .column_state import SealedRun, replay_parts
 from .columns import ERROR_COLUMNS
+from .recorded_status import RecordedStatus
 from .sealed_columns import DamagedSegment, SealedColumns
 from .segment_reader import SegmentFolder
 
@@ -72,7 +70,7 @@ def _noticing(question: Callable[Concatenate[ColumnStore, P], T]) -> Callable[Co
     return ask  # type: ignore[return-value]  # a method, whose first argument has another name
 
 
-class ColumnStore:
+class ColumnStore(RecordedStatus):
     """The answers of an `EventStore`, read from columns; results belong to the caller.
 
     `read_messages` makes the store that answers instead once a segment turns out to be damaged. Raises `NotInColumns`
@@ -530,53 +528,8 @@ class ColumnStore:
         return replace(stats, rows=self.next_row, first_row=0, evicted=0, payload_bytes=stats.payload_bytes + size)
 
     @property
-    def breakpoints(self) -> list[BreakpointRow]:
-        """The breakpoints of all clients, as the simulation said last."""
-        told = [row.data for row in self.control_rows(0, self.next_row + 1) if row.type == MessageTypes.BREAKPOINTS]
-        return decode(BreakpointRows, told[-1]).breakpoints if told else []
-
-    @property
     def _now(self) -> RunStore:
         return self._run if self.instead is None else self.instead
-
-    def __len__(self) -> int:
-        """Return the number of events."""
-        return self.next_row - self.first_row
-
-    @property
-    def version(self) -> int:
-        """The number of changes so far."""
-        return self._now.version
-
-    @property
-    def first_row(self) -> int:
-        """The row number of the first event."""
-        return 0
-
-    @property
-    def next_row(self) -> int:
-        """The row number that the next event would have."""
-        return self._now.next_row
-
-    @property
-    def run_state(self) -> str | None:
-        """The last state of the run; `None` where none was recorded."""
-        return self._now.run_state
-
-    @property
-    def tick(self) -> int | None:
-        """The last tick that a message named."""
-        return self._now.tick
-
-    @property
-    def names(self) -> AttributeNames:
-        """The names of all attributes that ever occurred."""
-        return self._now.names
-
-    @property
-    def words(self) -> dict[str, Dictionary]:
-        """The words of each column, in the order of their first appearance."""
-        return self._now.words
 
 
 def _covers(span: tuple[int, int] | None, seq: int) -> bool:

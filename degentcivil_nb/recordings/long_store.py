@@ -16,12 +16,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ..protocol.breakpoints import BreakpointRow, BreakpointRows
-from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
-from ..store.characters import AttributeNames
-from ..store.columns import Dictionary
+from ..store.controls import ControlRow
 from ..store.event_store import EventStore
 from ..store.llm import LLM_TYPES
 from ..store.schema import CATEGORIES, NAT, SECOND
@@ -29,6 +26,7 @@ from ..store.table import View
 from ..store.timeline import Extra, stay_table
 from .index import RecordingIndex
 from .long_rows import LongRows, can_have
+from .recorded_status import RecordedStatus, RunSoFar
 from .segment_reader import SegmentFolder
 
 logger = logging.getLogger("degentcivil_nb.recordings")
@@ -37,7 +35,7 @@ PAGES: Final = 3
 """How many segments are in memory at a time."""
 
 
-class LongStore(LongRows):
+class LongStore(LongRows, RecordedStatus):
     """The answers of an `EventStore`, read from segments; results belong to the caller."""
 
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
@@ -50,7 +48,7 @@ class LongStore(LongRows):
         self._held: OrderedDict[int, EventStore] = OrderedDict()
         whole = self._whole  # what does not grow with the number of events is kept of all of them
         self.transitions, self.rates, self.llm_totals = whole.transitions, whole.rates, whole.llm_totals
-        self.places, self.gaps, self.control_rows = whole.places, whole.gaps, whole.control_rows
+        self.places, self.gaps = whole.places, whole.gaps
         self.stats, self.attribute, self.present_columns = whole.stats, whole.attribute, whole.present_columns
         self.rows_since, self.payload_keys = whole.rows_since, whole.payload_keys
 
@@ -273,53 +271,16 @@ class LongStore(LongRows):
                 for event in self._store(number).event_dicts(start - page.first_row, stop - page.first_row):
                     yield {**event, "row": event["row"] + page.first_row}
 
-    @property
-    def breakpoints(self) -> list[BreakpointRow]:
-        """The breakpoints of all clients, as the simulation said last."""
-        told = [row.data for row in self.control_rows(0, self.next_row + 1) if row.type == MessageTypes.BREAKPOINTS]
-        return decode(BreakpointRows, told[-1]).breakpoints if told else []
-
     def row_of(self, epoch: str | None, seq: int) -> int | None:
         """Give the row of a position in the stream; `None` if there is no event of it."""
         found = self.events(where=f"seq == {seq}")
         rows = found.index[found["epoch"] == epoch]
         return int(rows[-1]) if len(rows) else None
 
-    def __len__(self) -> int:
-        """Return the number of events."""
-        return self._whole.next_row
+    def control_rows(self, start: int, stop: int) -> list[ControlRow]:
+        """List the ordered control messages before the events from `start` to before `stop`."""
+        return self._whole.control_rows(start, stop)
 
     @property
-    def version(self) -> int:
-        """The number of changes so far."""
-        return self._whole.version
-
-    @property
-    def first_row(self) -> int:
-        """The row number of the first event."""
-        return 0
-
-    @property
-    def next_row(self) -> int:
-        """The row number that the next event would have."""
-        return self._whole.next_row
-
-    @property
-    def run_state(self) -> str | None:
-        """The last state of the run; `None` where none was recorded."""
-        return self._whole.run_state
-
-    @property
-    def tick(self) -> int | None:
-        """The last tick that a message named."""
-        return self._whole.tick
-
-    @property
-    def names(self) -> AttributeNames:
-        """The names of all attributes that ever occurred."""
-        return self._whole.names
-
-    @property
-    def words(self) -> dict[str, Dictionary]:
-        """The words of each column, in the order of their first appearance."""
-        return self._whole.words
+    def _now(self) -> RunSoFar:
+        return self._whole
