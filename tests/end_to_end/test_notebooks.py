@@ -131,7 +131,7 @@ def test_the_notebook_of_ones_own_simulation_runs_and_leaves_no_thread(tmp_path:
     assert "emma" in str(cells["connect"].outputs[0].data)
     assert "application/vnd.jupyter.widget-view+json" in cells["dashboard"].outputs[0].data
     assert printed(cells["stop"]).startswith("paused at tick ")
-    assert "100" in str(cells["inspect"].outputs[0].data)
+    assert printed(cells["inspect"]) == "100\n"
     assert "PLAN" in str(cells["asyncio"].outputs[0].data)
     assert "RICH" in printed(cells["mesa"])
     assert "A loaf, please." in printed(cells["framework"])
