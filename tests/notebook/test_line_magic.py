@@ -22,6 +22,13 @@ from degentcivil_nb.session.session import Session
 from degentcivil_nb.simulation import SimulationProbe
 
 
+@pytest.fixture(autouse=True)
+def no_session_of_another_test() -> None:
+    """Close what other tests in this process left open: words without a session mean the newest one."""
+    for session in Desk({}).sessions():
+        session.close()
+
+
 @pytest.fixture
 def server() -> Iterator[dc.LocalServer]:
     with dc.start_local_server(characters=4, seed=1, tick_s=0.005, paused=True) as server:
