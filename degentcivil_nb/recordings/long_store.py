@@ -237,7 +237,8 @@ class LongStore(LongRows, RecordedStatus):
         for number, page in enumerate(self._pages):
             view = self._store(number).view()
             departed = view.columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
-            told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0) | departed)
+            listed = np.isin(np.arange(page.first_row, page.next_row), extra.rows)  # for the ticks of those changes
+            told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0) | departed | listed)
             part: dict[str, Any] = {"row": told + page.first_row, "time": view.columns["time"][told]}
             part |= {"tick": view.columns["tick"][told], "no_tick": view.masks["tick"][told]}
             for name in names:
@@ -246,7 +247,7 @@ class LongStore(LongRows, RecordedStatus):
                 part[name] = codes[view.columns[name][told]]
             if character_id is not None:
                 wanted = [words["character_id"].get(name, -2) for name in character_id]
-                mine = np.isin(part["character_id"], wanted)
+                mine = np.isin(part["character_id"], wanted) | listed[told]
                 part = {name: values[mine] for name, values in part.items()}
             parts.append(part)
         told_rows = np.concatenate([part["row"] for part in parts]) if parts else np.zeros(0, np.int64)

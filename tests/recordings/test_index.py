@@ -97,6 +97,19 @@ def test_what_was_kept_answers_as_what_is_read(steps: list[Any], segment: int, c
         assert_same_towns(first, again)
 
 
+def test_a_stay_that_a_list_of_characters_told_knows_its_tick(tmp_path: Path) -> None:
+    told = [
+        ("all_characters", [{"name": "emma", "state": "MOVE"}]),
+        ("all_characters", [{"name": "emma", "state": "ACT"}]),
+    ]
+    steps = [step for tick, event in enumerate(told) for step in (("event", event, 1_000 + tick, tick), ("cut",))]
+    entries = [RecordedMessage(batch, 1_500.0, EPOCH) for batch in batches_of(steps) if batch]
+    folder = written(tmp_path / "run", entries, close=True, segment_messages=1)
+    for character_id in (None, "emma"):
+        stays = long(folder).timeline(character_id)
+        assert stays["start_tick"].to_list() == [0, 1]
+
+
 def test_the_second_opening_reads_only_the_last_events(tmp_path: Path, read: list[int]) -> None:
     folder = written(tmp_path / "run", entries_of(40, 5), close=True, segment_messages=5)
     first = long(folder)
