@@ -10,7 +10,7 @@ nox.options.default_venv_backend = "none"
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """Run the quick tests, in about two minutes."""
+    """Run the quick tests, in a few minutes."""
     session.run("pytest", "-q", "-m", "not slow", *session.posargs)
 
 
