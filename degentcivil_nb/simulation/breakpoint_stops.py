@@ -24,20 +24,21 @@ class BreakpointStops:
     def __init__(self, run: CurrentRun, stepping: Stepping) -> None:
         self._run = run
         self._stepping = stepping
-        self._hits: dict[tuple[str, str], Hit] = {}
+        self.hits: dict[tuple[str, str], Hit] = {}
+        """The matches, by owner and name."""
 
     def add(self, hit: Hit) -> None:
         """Have the run stop at its next checkpoint; from any thread."""
         point = hit[0]
         with self._run.lock:
-            self._hits.setdefault((point.owner.id, point.name), hit)
+            self.hits.setdefault((point.owner.id, point.name), hit)
 
     def stop(self) -> None:
         """Pause, if a breakpoint was met; a step under way ends there."""
-        if not self._hits:
+        if not self.hits:
             return
         with self._run.lock:
-            hits, self._hits = list(self._hits.values())[:MAX_HITS], {}
+            hits, self.hits = list(self.hits.values())[:MAX_HITS], {}
             if self._run.ended:
                 return
             step = self._stepping.stop_at_breakpoint()

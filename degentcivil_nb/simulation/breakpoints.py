@@ -160,6 +160,11 @@ class Breakpoints:
         self._looking = False
 
     @property
+    def declared(self) -> bool:
+        """Say whether any client has declared some, be they on or off."""
+        return bool(self._sets)
+
+    @property
     def any(self) -> bool:
         """Say whether there are any that messages have to pass."""
         return self._follows or any(point.is_on for point in self._sets)
@@ -305,8 +310,6 @@ class Breakpoints:
 
     def checkpoint(self, tick: int) -> None:
         """Judge what is about stretches of ticks, when the simulation has come to a checkpoint."""
-        if not self._sets:
-            return
         with self._lock:
             met = self._take(self._judge.checkpoint(tick), tick)
         for line in met.log:

@@ -43,7 +43,8 @@ class CommandQueue:
         self._too_late = too_late
         self._deserted = deserted
         self._dropped = dropped
-        self._requests: deque[Request] = deque()
+        self.requests: deque[Request] = deque()
+        """All that were queued and not taken out yet, the oldest first; some may have been claimed or refused."""
         self._lock = threading.Lock()  # around `_watching`
         self._watching = False  # whether a timer looks after those that wait without a deadline
 
@@ -53,7 +54,7 @@ class CommandQueue:
 
     def put(self, request: Request) -> None:
         """Queue a command for the next checkpoint."""
-        self._requests.append(request)
+        self.requests.append(request)
         if request.deadline < math.inf:
             return
         with self._lock:
@@ -65,7 +66,7 @@ class CommandQueue:
         """List the commands that have not begun: all, or those that call one function."""
         return [
             request
-            for request in self._requests.copy()
+            for request in self.requests.copy()
             if not request.claimed and (function is None or request.command.function == function)
         ]
 
@@ -73,7 +74,7 @@ class CommandQueue:
         """Claim the commands one after the other, oldest first; those whose time is over are refused."""
         while True:
             try:
-                request = self._requests.popleft()
+                request = self.requests.popleft()
             except IndexError:
                 return
             if self._clock() >= request.deadline:

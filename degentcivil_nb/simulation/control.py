@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -19,14 +18,13 @@ from ..protocol.command_payloads import Command, CommandSpec
 from ..protocol.commands import CommandTable, DeclaredCommand, refusal
 from ..protocol.control_payloads import ClientInfo, RunState
 from ..protocol.errors import WebSocketError
-from ..protocol.messages import Links
 from ..protocol.run_commands import run_commands
 from .anytime import AnytimeWorker
 from .breakpoint_stops import BreakpointStops, Hit
 from .command_queue import CommandQueue, Later
 from .current_run import CurrentRun
+from .envelope import INSIDE, Envelope
 from .event_loops import in_a_cell, on_running_loop
-from .model_clock import ModelClock
 from .ownership import Owner
 from .pace import Pace
 from .refusals import deserted, too_late
@@ -41,13 +39,10 @@ DEADLINE_S: Final = 10.0
 _LOOK_S: Final = 1.0
 """How often a paused run looks whether there is still a server that could resume it."""
 
-_inside: ContextVar[bool] = ContextVar("degentcivil_inside_checkpoint", default=False)
-
-
 Refusal = Callable[[CommandSpec, ClientInfo | None], WebSocketError | None]
 
 
-class Control:
+class Control(Envelope):
     """The state of the run and its commands, which any thread may submit and the checkpoint executes.
 
     `publish(type, data)` puts a message into the stream, and takes a receipt where there is one.
@@ -66,20 +61,14 @@ class Control:
         paused: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self.commands = CommandTable()
-        self.tick = 0
-        """The tick of events published now: after a checkpoint, the following one."""
-        self.links: Links | None = None
-        """What the envelope of everything published now says: the model's own clock, and that a handler is running."""
-        self._links_lock = threading.Lock()
-        self._handlers = 0
-        self.judge: Callable[[int], None] = _nothing
-        """Called with the tick when the simulation has come to a checkpoint; it may `stop`."""
+        self.judge: Callable[[int], None] | None = None
+        """Called with the tick at each checkpoint, if something is declared; it may `stop`."""
         self.refusal: Refusal = _refuse_nobody
         """Says why a client may not run a command now; `None` if it may."""
         self.abandoned: Callable[[int | None], bool] = _never
         """Asked each second while the run is paused, with its tick: whether it is to go on because nobody is there."""
-        self._model_clock = ModelClock()
         self._alive = alive
         self._clock = clock
         self._pace = Pace(tick_s, clock)
@@ -109,7 +98,7 @@ class Control:
             deserted=lambda: deserted(self._owner, self._run.reached),
             dropped=self.run_commands.end_unwanted_pause,
         )
-        self._anytime = AnytimeWorker(_inside, self._marking)
+        self._anytime = AnytimeWorker(INSIDE, self._marking)
         self._on_a_loop = False
         for command in run_commands(self.run_commands):
             self.commands.add(command)
@@ -132,12 +121,12 @@ class Control:
         """Return whether the calling thread is the one that calls checkpoints, or is inside one."""
         if self.ended:
             return False
-        return self._owner.is_here or (self._running is not None and _inside.get())
+        return self._owner.is_here or (self._running is not None and INSIDE.get())
 
     def _checkpoint_age_s(self) -> float | None:
-        if self.ended or self._left_at is None:
+        if self.ended or (self._left_at is None and not self._present):
             return None
-        return 0.0 if self._present else max(0.0, self._clock() - self._left_at)
+        return 0.0 if self._present or self._left_at is None else max(0.0, self._clock() - self._left_at)
 
     @property
     def ended(self) -> bool:
@@ -200,7 +189,7 @@ class Control:
         On a running event loop it warns once and does nothing, since it would block that loop; inside a handler it does
         nothing.
         """
-        if self.ended or _inside.get():
+        if self._run.ended or INSIDE.get():
             return
         if on_running_loop() and not blocking and not in_a_cell():
             self._warn_of_loop(tick)
@@ -208,28 +197,36 @@ class Control:
         with self._turn:
             self._arrive(tick)
             try:
-                while True:
-                    version = self._wakeup.version
-                    for request in self._queue.claimed():
-                        with self._handling(request):
-                            request.run()
-                    seconds = self._remaining()
-                    if seconds <= 0:
-                        return
-                    self._wakeup.wait(version, seconds)
+                if self._has_to_stay():
+                    self._stay()
             finally:
                 self._leave()
 
+    def _has_to_stay(self) -> bool:
+        """Return whether there is anything to do or to wait for; most checkpoints have nothing, and cost little."""
+        return bool(self._queue.requests) or self._run.word != "running" or self._pace.interval > 0
+
+    def _stay(self) -> None:
+        while True:
+            version = self._wakeup.version
+            for request in self._queue.claimed():
+                with self._handling(request):
+                    request.run()
+            seconds = self._remaining()
+            if seconds <= 0:
+                return
+            self._wakeup.wait(version, seconds)
+
     async def acheckpoint(self, tick: Any = None) -> None:
         """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
-        if self.ended or _inside.get():
+        if self.ended or INSIDE.get():
             return
         await asyncio.sleep(0)  # a loop of ticks must let other tasks run even if there is nothing to wait for
         while not self._turn.acquire(blocking=False):
             await self._wakeup.wait_async(self._wakeup.version, _LOOK_S)
         try:
             self._arrive(tick, asyncio.get_running_loop())
-            while True:
+            while self._has_to_stay():
                 version = self._wakeup.version
                 for request in self._queue.claimed():
                     with self._handling(request):
@@ -258,7 +255,7 @@ class Control:
                 await self._wakeup.wait_async(version, _LOOK_S)
 
     def _holds(self) -> bool:
-        return self._run.word == "paused" and not self.ended and not _inside.get() and self._alive()
+        return self._run.word == "paused" and not self.ended and not INSIDE.get() and self._alive()
 
     def finish(self, state: str, reason: str | None = None) -> None:
         """End the run (`finished` or `dead`): waiting commands are refused, and a paused simulation continues."""
@@ -275,7 +272,7 @@ class Control:
         """Do nothing from now on: in a forked child, locks may be held by threads that do not exist there."""
         self._run.disarm()
         self._turn, self._wakeup, self._links_lock = threading.Lock(), Wakeup(), threading.Lock()
-        self._anytime = AnytimeWorker(_inside, self._marking)
+        self._anytime = AnytimeWorker(INSIDE, self._marking)
 
     def _wake(self) -> None:
         """Wake whoever waits in a checkpoint, or for the run to continue."""
@@ -287,9 +284,11 @@ class Control:
         self._owner.arrive(loop)
         self._reach(tick)
         self._present = True
-        self.judge(self.tick)
-        self._stops.stop()
-        if not self._stepping.under_way:
+        if self.judge is not None:
+            self.judge(self.tick)
+        if self._stops.hits:
+            self._stops.stop()
+        if self._stepping.step is None:
             return
         with self._run.lock:
             complete = self._stepping.count()
@@ -297,54 +296,27 @@ class Control:
             complete.succeed(self._run.change("paused", "step", complete.id))
 
     def _reach(self, tick: Any) -> None:
-        number = self._model_clock.read(tick)
-        sim_time = self._model_clock.time
-        with self._links_lock:
-            self._mark(Links(sim_time))
+        number = self._read(tick)
         if number is None:
             number = 0 if self._run.reached is None else self._run.reached + 1
         self._run.reached = self.tick = number
-        self._left_at = self._clock()
 
     def _leave(self) -> None:
-        self._pace.leave()
-        self._left_at, self._present = self._clock(), False
+        self._left_at = now = self._clock()
+        self._present = False
+        self._pace.leave(now)
         self.tick += 1
 
     @contextmanager
     def _handling(self, request: Request) -> Iterator[None]:
-        token = _inside.set(True)
+        token = INSIDE.set(True)
         self._running = request
         try:
             with self._marking():
                 yield
         finally:
             self._running = None
-            _inside.reset(token)
-
-    @contextmanager
-    def _marking(self) -> Iterator[None]:
-        """Have publishing look whose handler it is called in, here and on the thread of commands at any time."""
-        with self._links_lock:
-            self._handlers += 1
-            self._mark(self.links)
-        try:
-            yield
-        finally:
-            with self._links_lock:
-                self._handlers -= 1
-                self._mark(self.links)
-
-    def _mark(self, links: Links | None) -> None:
-        sim_time = None if links is None else links.sim_time
-        if self._handlers:
-            self.links = Links(sim_time, intervention={})
-        else:
-            self.links = None if sim_time is None else Links(sim_time)
-
-    def handles_command(self) -> bool:
-        """Return whether this thread, or this task, is inside a command's handler."""
-        return _inside.get()
+            INSIDE.reset(token)
 
     def _remaining(self) -> float:
         """Return how many seconds this checkpoint lasts, at most."""
@@ -363,6 +335,7 @@ class Control:
 
     def _warn_of_loop(self, tick: Any) -> None:
         self._reach(tick)
+        self._left_at = self._clock()
         self.tick += 1
         if not self._on_a_loop:
             self._on_a_loop = True
@@ -380,7 +353,3 @@ def _never(tick: int | None) -> bool:
 
 def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
     """Let everybody run every command."""
-
-
-def _nothing(tick: int) -> None:
-    """Judge nothing."""

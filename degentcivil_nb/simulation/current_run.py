@@ -35,15 +35,12 @@ class CurrentRun:
         self.ended = False
         """Whether the run is over: then checkpoints do nothing, and commands are refused."""
         self._state = RunState("paused", "command") if paused else RunState("running")
+        self.word: str = self._state.state
+        """The name of the state, such as `running`."""
         self._matched = Matched()  # the positions of the events that the run stands at
         self._publish = publish
         self._changed = changed
         self._speed = speed
-
-    @property
-    def word(self) -> str:
-        """Return the name of the state, such as `running`."""
-        return self._state.state
 
     def answer(self) -> RunState:
         """Return the state as a command answers with it."""
@@ -73,7 +70,7 @@ class CurrentRun:
         return self.answer()
 
     def _enter(self, state: RunState, *receipts: Matched) -> None:
-        self._state = state
+        self._state, self.word = state, state.state
         self._publish(MessageTypes.RUN_STATE, state, *receipts)
         self._changed()
 

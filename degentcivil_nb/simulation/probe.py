@@ -193,7 +193,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             say=self._say_aloud,
             after_s=None if abandoned_s is None else positive_number("abandoned_s", abandoned_s, "seconds"),
         ).is_over
-        self.control.judge, self.control.refusal = self._judge, self.lease.refusal
+        self.control.refusal = self.lease.refusal
         for word in (self.lease.take_control, self.lease.release_control):
             self.control.commands.add(DeclaredCommand(word, anytime=True))
         self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))

@@ -23,33 +23,29 @@ class Stepping:
     """The step in progress, if there is one; used under the lock of the run's state."""
 
     def __init__(self) -> None:
-        self._step: Step | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Return whether there is a step."""
-        return self._step is not None
+        self.step: Step | None = None
+        """The step, if there is one."""
 
     def begin(self, request: Request, ticks: int) -> None:
         """Begin a step; its request is answered when it ends."""
-        self._step = Step(request, ticks, ticks)
+        self.step = Step(request, ticks, ticks)
 
     def count(self) -> Request | None:
         """Count a tick; return the request of a step that is complete with it."""
-        step = self._step
+        step = self.step
         if step is None:
             return None
-        self._step = step._replace(left=step.left - 1) if step.left > 1 else None
-        return None if self._step is not None else step.request
+        self.step = step._replace(left=step.left - 1) if step.left > 1 else None
+        return None if self.step is not None else step.request
 
     def stop_at_breakpoint(self) -> Step | None:
         """End the step at a breakpoint and return it; the tick of the breakpoint is counted."""
-        step, self._step = self._step, None
+        step, self.step = self.step, None
         return None if step is None else step._replace(left=step.left - 1)
 
     def cut(self, by: str) -> bool:
         """End the step early; its request fails. Return whether there was one."""
-        step, self._step = self._step, None
+        step, self.step = self.step, None
         if step is None:
             return False
         done = step.wanted - step.left

@@ -110,6 +110,11 @@ class Watches:
         self._sets: DeclaredSets[Watch] = DeclaredSets(clock)
         self._looking = False
 
+    @property
+    def declared(self) -> bool:
+        """Say whether any client has declared some."""
+        return bool(self._sets)
+
     def rows(self) -> list[WatchRow]:
         """List all of all clients."""
         with self._lock:
@@ -160,10 +165,9 @@ class Watches:
 
     def checkpoint(self, tick: int) -> None:
         """Tell the value of each, when the simulation has come to a checkpoint."""
-        if self._sets:
-            with self._lock:
-                by_spec: Mapping[WatchSpec, Watch] = {watch.spec: watch for watch in self._sets}
-            self._say(list(by_spec.values()), tick)
+        with self._lock:
+            by_spec: Mapping[WatchSpec, Watch] = {watch.spec: watch for watch in self._sets}
+        self._say(list(by_spec.values()), tick)
 
     def _say(self, watches: list[Watch], tick: int | None) -> None:
         for watch in watches:

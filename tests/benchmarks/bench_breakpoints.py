@@ -1,11 +1,12 @@
 """What breakpoints cost the simulation, in microseconds of its own thread an event.
 
 A town of many characters tells changes of state, attributes and events, in the mix of a run. Once with no breakpoint,
-once with many, some of which are evaluated at each change of state and never hold. Beside it: the evaluation of one
-condition by itself, and a checkpoint with no breakpoint. Times are those of the thread (`time.thread_time_ns`), the
-least of some rounds, so that a busy machine does not count. Prints a table, and writes it as JSON with `--out`.
+once with many, some of which are evaluated at each change of state and never hold; in one burst, and evenly at a rate.
+Beside it: the evaluation of one condition by itself, and a checkpoint with no breakpoint. Times are those of the thread
+(`time.thread_time_ns`), the least of some rounds, so that a busy machine does not count. Prints a table, and writes it
+as JSON with `--out`.
 
-    python -m tests.benchmarks.bench_breakpoints --characters 5000 --events 100000
+    python -m tests.benchmarks.bench_breakpoints --characters 5000 --events 100000 --rate 10000
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def conditions(count: int) -> list[str]:
     return [*EVERYWHERE, *others][:count]
 
 
-def tell(probe: SimulationProbe, characters: int, events: int) -> None:
+def tell(probe: SimulationProbe, characters: int, numbers: range) -> None:
     """Tell events in the mix of a run: five changes of state, three attributes, two events."""
-    for number in range(events):
+    for number in numbers:
         whose, kind = f"c{number * 7919 % characters}", number % 10
         if kind < 5:
             probe.state_change(whose, STATES[number // 10 % 6], location="Park")
@@ -71,34 +72,49 @@ def least(work: Callable[[], object], rounds: int) -> int:
     return min(found)
 
 
-def measure(characters: int, breakpoints: int, events: int, rounds: int) -> list[dict[str, Any]]:
-    rows = []
+def evenly(work: Callable[[range], None], events: int, rate: float) -> int:
+    """Tell events at a rate, in slices of 5 ms; give the time of this thread in ns, without the sleeps."""
+    slice_of, took, due = max(1, round(rate * 0.005)), 0, time.monotonic()
+    for first in range(0, events, slice_of):
+        began = time.thread_time_ns()
+        work(range(first, min(first + slice_of, events)))
+        took += time.thread_time_ns() - began
+        due += slice_of / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+    return took
+
+
+def measure(characters: int, breakpoints: int, events: int, rounds: int, rate: float) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     with SimulationProbe(port=0, history=10_000) as probe, dc.connect(probe, history=0, types="nothing") as session:
 
         def told() -> None:
-            tell(probe, characters, events)
+            tell(probe, characters, range(events))
             probe.flush()
-
-        told()
-        bare = least(told, rounds) / events / 1e3
 
         def stand() -> None:
             for _ in range(TICKS):
                 probe.checkpoint()
 
+        def costs() -> tuple[float, float]:
+            told()
+            even = min(evenly(lambda numbers: tell(probe, characters, numbers), events, rate) for _ in range(rounds))
+            return least(told, rounds) / events / 1e3, even / events / 1e3
+
+        bare = costs()
         stop = least(stand, rounds) / TICKS / 1e3
         for number, condition in enumerate(conditions(breakpoints)):
             session._breakpoints._specs[f"b{number}"] = BreakpointSpec(f"b{number}", condition)
         session._breakpoints._declare()
-        told()
-        judged = least(told, rounds) / events / 1e3
-        rows.append({"what": "an event, no breakpoint", "us": round(bare, 2)})
-        rows.append({"what": f"an event, {breakpoints} breakpoints", "us": round(judged, 2)})
-        rows.append({"what": "… of that the breakpoints", "us": round(judged - bare, 2)})
-        rows.append({"what": "a checkpoint, no breakpoint", "us": round(stop, 2)})
+        judged = costs()
+    for how, without, among in zip(("in a burst", f"at {rate:,.0f}/s"), bare, judged, strict=True):
+        rows.append({"what": f"an event {how}, no breakpoint", "us": round(without, 2)})
+        rows.append({"what": f"an event {how}, {breakpoints} breakpoints", "us": round(among, 2)})
+        rows.append({"what": f"… of that the breakpoints, {how}", "us": round(among - without, 2)})
+    rows.append({"what": "a checkpoint, no breakpoint", "us": round(stop, 2)})
     scope = {"type": "state_change", "state": "MOVE", "wealth": 12, "tick": 3, "location": "Park"}
     tests = [compile_condition(text).test for text in EVERYWHERE]
-    times = events // 10
+    times = max(1, events // 10)
     one = least(lambda: [test(scope) for _ in range(times) for test in tests], rounds) / times / len(tests) / 1e3
     rows.append({"what": "an evaluation", "us": round(one, 2)})
     return rows
@@ -110,9 +126,10 @@ def main() -> None:
     parser.add_argument("--breakpoints", type=int, default=100)
     parser.add_argument("--events", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--out", type=Path, help="write the table as JSON")
     args = parser.parse_args()
-    rows = measure(args.characters, args.breakpoints, args.events, args.rounds)
+    rows = measure(args.characters, args.breakpoints, args.events, args.rounds, args.rate)
     print(f"{'µs':>8}  what")
     for row in rows:
         print(f"{row['us']:>8}  {row['what']}")

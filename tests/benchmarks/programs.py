@@ -56,6 +56,11 @@ def publish(found: Found) -> list[Row]:
     return rows
 
 
+def breakpoints(found: Found) -> list[Row]:
+    targets = {"… of that the breakpoints": at_most(5), "an evaluation": at_most(2)}
+    return [Row(row["what"], "µs", row["us"], target=targets.get(row["what"].partition(", ")[0])) for row in found]
+
+
 def recording(found: dict[str, Any]) -> list[Row]:
     rate = {row["what"]: row["per_s"] for row in found["rows"]}
     limit = rate["ingest, not recorded"]
@@ -93,6 +98,12 @@ PROGRAMS = (
     Program("screen", "--rate 1000 --characters 50 --seconds 4", "--seconds 12", same),
     Program("import", "--runs 1", "--runs 15", importing, "--json"),
     Program("publish", "--clients 3 --messages 200", "--clients 100 --messages 3000", publish),
+    Program(
+        "breakpoints",
+        "--characters 50 --events 300 --rounds 1",
+        "--characters 5000 --events 30000 --rounds 5",
+        breakpoints,
+    ),
     Program(
         "fanout",
         "--clients 5 --rate 200 --seconds 0.5",

@@ -51,6 +51,16 @@ def test_what_a_publish_costs_the_simulation(tmp_path: Path, clients: int) -> No
     assert len(judged) == 2 * 3  # bursts and evenly: p50 without clients, p50 and p99 with them
 
 
+def test_what_breakpoints_cost_the_simulation(tmp_path: Path) -> None:
+    size = ("--characters", "20", "--breakpoints", "12", "--events", "100", "--rounds", "1")
+    rows = programs.breakpoints(measured("bench_breakpoints", tmp_path / "out.json", *size))
+    assert [row.what for row in rows if row.target is not None] == [
+        "… of that the breakpoints, in a burst",
+        "… of that the breakpoints, at 10,000/s",
+        "an evaluation",
+    ]
+
+
 def test_all_of_the_notebooks_side_in_one_table(tmp_path: Path) -> None:
     names = ["client", "store", "recording", "recorded", "kernel", "import"]
     out, readme = tmp_path / "out.json", tmp_path / "readme.md"

@@ -51,9 +51,11 @@ class CheckpointMethods(CharacterMethods):
         ...     town
         <SimulationProbe ws://127.0.0.1:...: running at tick 2>
         """
-        self._look()
         try:
-            self._let_others_catch_up()
+            if self._tracker:
+                self._look()
+            if self._keep_up_s is not None:
+                self._let_others_catch_up()
             self.control.checkpoint(tick, blocking=blocking)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._fail(error)
@@ -79,9 +81,11 @@ class CheckpointMethods(CharacterMethods):
         ...     town
         <SimulationProbe ws://127.0.0.1:...: running at tick 2>
         """
-        self._look()
         try:
-            await self._let_others_catch_up_async()
+            if self._tracker:
+                self._look()
+            if self._keep_up_s is not None:
+                await self._let_others_catch_up_async()
             if self._barrier is None:
                 await self.control.acheckpoint(tick)
             else:
@@ -158,8 +162,8 @@ class CheckpointMethods(CharacterMethods):
             await asyncio.sleep(_LOOK_S)
 
     def _behind(self) -> Iterator[None]:
-        if self._keep_up_s is None or self._server.backlog() < _FAR:
+        if self._server.backlog() < _FAR:
             return
-        deadline = time.monotonic() + self._keep_up_s
+        deadline = time.monotonic() + (self._keep_up_s or 0)
         while self._server.backlog() > _NEAR and time.monotonic() < deadline:
             yield

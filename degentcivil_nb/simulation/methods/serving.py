@@ -259,7 +259,11 @@ class ServingMethods(PublishingMethods):
         self._server.publish(type, state, None, self._clock(), receipt)
 
     def _route(self) -> None:
-        """Have messages pass the breakpoints, if there are any that are on, and otherwise go straight to the server."""
+        """Have messages pass the breakpoints, if there are any that are on, and otherwise go straight to the server.
+
+        Likewise checkpoints judge only where something is declared.
+        """
+        self.control.judge = self._judge if self.breakpoints.declared or self.watches.declared else None
         if not self.control.ended:
             self._publish = self.breakpoints.publish if self.breakpoints.any else self._server.publish
 

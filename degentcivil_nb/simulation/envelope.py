@@ -1,0 +1,62 @@
+"""What the envelope of everything published now says: the tick, the model's own time, and who changed the run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from ..protocol.messages import Links
+from .model_clock import ModelClock
+
+INSIDE: Final[ContextVar[bool]] = ContextVar("degentcivil_inside_checkpoint", default=False)
+"""Whether this thread, or this task, is inside a command's handler."""
+
+
+class Envelope:
+    """The tick and the links of what is published now."""
+
+    def __init__(self) -> None:
+        self.tick = 0
+        """The tick of events published now: after a checkpoint, the following one."""
+        self.links: Links | None = None
+        """What the envelope of everything published now says: the model's own clock, and that a handler is running."""
+        self._links_lock = threading.Lock()
+        self._handlers = 0
+        self._model_clock = ModelClock()
+
+    def handles_command(self) -> bool:
+        """Return whether this thread, or this task, is inside a command's handler."""
+        return INSIDE.get()
+
+    def _read(self, tick: Any) -> int | None:
+        """Take the tick of a checkpoint, or the model's own time; return a counted tick, if it is one."""
+        number = self._model_clock.read(tick)
+        sim_time = self._model_clock.time
+        # without a time the handlers set the links, and without handlers nothing is to be said
+        if sim_time is not None:
+            with self._links_lock:
+                self._mark(sim_time)
+        return number
+
+    @contextmanager
+    def _marking(self) -> Iterator[None]:
+        """Have publishing look whose handler it is called in, here and on the thread of commands at any time."""
+        self._count_handlers(1)
+        try:
+            yield
+        finally:
+            self._count_handlers(-1)
+
+    def _count_handlers(self, change: int) -> None:
+        with self._links_lock:
+            self._handlers += change
+            self._mark(self._model_clock.time)
+
+    def _mark(self, sim_time: float | None) -> None:
+        if self._handlers:
+            self.links = Links(sim_time, intervention={})
+        else:
+            self.links = None if sim_time is None else Links(sim_time)
