@@ -20,7 +20,7 @@ from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, linke
 from ..store.schema import LATEST_S, NOWHERE, Ints
 
 if TYPE_CHECKING:
-    from ..store.ingested import Ingested
+    from ..store.ingested import Ingested, Taken
 
 WORD: Final = pa.dictionary(pa.int32(), pa.string())
 SCHEMA: Final = pa.schema(
@@ -62,6 +62,13 @@ class RecordedMessage(NamedTuple):
     messages: Sequence[RawMessage]
     received: float
     epoch: str | None
+    taken: Taken = ()
+    """What a store made of them, so that a follower need not read them again."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of messages."""
+        return len(self.messages)
 
 
 class PackedLinks(NamedTuple):
@@ -91,8 +98,13 @@ class Packed(NamedTuple):
     """Indices of ordered control messages."""
     links: list[tuple[int, PackedLinks]]
     """What the envelopes of messages say beside type, time and tick, by their indices, in order."""
-    taken: Ingested | None = None
+    taken: Taken = ()
     """What a store made of them, without the payloads, so that a follower need not read them again."""
+
+    @property
+    def epoch(self) -> str | None:
+        """Return the server's epoch of the first list."""
+        return self.came[0][2]
 
     @property
     def size(self) -> int:
@@ -106,15 +118,17 @@ class _Words(dict[str | None, int]):
         return code
 
 
-def pack(entries: Sequence[RecordedMessage], taken: Ingested | None = None) -> Packed:
+def pack(entries: Sequence[RecordedMessage]) -> Packed:
     """Convert entries to columns; a message that does not fit, which no wire can carry, becomes an error.
 
-    `taken` is what a store made of a single entry that was one run of valid events; its columns are reused.
+    What a store made of a single entry is reused.
     """
     came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
     messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
+    taken = entries[0].taken if len(entries) == 1 else ()
     try:
-        return _packed(messages, came) if taken is None else _from_store(messages, came, taken)
+        packed = _from_store(messages, came, taken[0]) if len(taken) == 1 else _packed(messages, came)
+        return packed._replace(taken=tuple([replace(one, payloads=()) for one in taken]))
     except FOREIGN:
         return _packed([_fitted(message) for message in messages], came)
 
@@ -157,7 +171,6 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         b"".join(taken.payloads),
         [],
         envelope_links(messages) if taken.links else [],
-        replace(taken, payloads=()),
     )
 
 
@@ -361,6 +374,14 @@ def _json(text: str | None) -> Any:
         return None if text is None else decode(Any, text)
     except WebSocketError:
         return None
+
+
+def payloads_of(batch: pa.RecordBatch) -> memoryview:
+    """Return the payloads of a batch end to end, without a copy."""
+    column = batch.column("data")
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    return memoryview(data)[int(ends[0]) : int(ends[-1])]
 
 
 def event_times(batch: pa.RecordBatch) -> Any:

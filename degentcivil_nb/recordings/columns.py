@@ -17,11 +17,11 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes
-from ..protocol.stream_payloads import StateChange
+from ..protocol.stream_payloads import LlmCall, StateChange
 from ..store.columns import Dictionary
 from ..store.errors import error_details
-from ..store.llm import LLM_TYPES, read_calls
-from ..store.schema import CATEGORIES, EVENT_COLUMNS, NAT, Mask
+from ..store.llm import LLM_TYPES, call_numbers, decode_calls
+from ..store.schema import CATEGORIES, EVENT_COLUMNS, NAT, Codes, Mask
 from ..store.table import NUMBERS, TIMES, Array
 from .arrow_messages import LINKED_SCHEMA, LINKS, SCHEMA
 from .link_columns import LINK_COLUMNS, SENT_LINKS, link_columns, links_as_sent
@@ -87,6 +87,8 @@ ENCODINGS: Final = {
 STATISTICS: Final = ("row", "seq", "tick", "type", "code", *TIMES, *LINK_COLUMNS, PAYLOAD_BYTES)
 """Columns by which row groups are skipped. Every group has every character, so statistics of others say nothing."""
 
+UNREAD: Final = -2
+
 _decoder = msgspec.json.Decoder(StateChange)
 _state_change, _state_changes = _decoder.decode, _decoder.decode_lines
 
@@ -100,6 +102,8 @@ class EventSlice(msgspec.Struct):
     links: Any
     """A `LinkView`."""
     first_row: int
+    previous: Codes
+    """The codes of the previous states that events told; `UNREAD` where only the payload says it."""
 
 
 def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
@@ -132,7 +136,9 @@ def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
         made["received"] = pc.if_else(is_event, made["received"], _times(_micros(moments) * 1_000))
     made |= _as_sent(sent, made)
     rows = _Rows(made["type"], sent["data"])
-    made |= {"previous_state": _previous_states(rows)} | link_columns(events.links, events.first_row, messages, at)
+    told = _spread(events.previous, at, size, -1)
+    made["previous_state"] = _previous_states(rows, told, events.words["state"].words)
+    made |= link_columns(events.links, events.first_row, messages, at)
     made |= _calls(rows) | _errors(rows, made["code"]) | _payloads(rows)
     return pa.table([made[name] for name in COLUMNS.names], names=COLUMNS.names)
 
@@ -239,12 +245,14 @@ class _Rows:
         return values.take(pa.array(places, mask=places < 0))
 
 
-def _previous_states(rows: _Rows) -> pa.Array:
-    at = np.flatnonzero(rows.has_type(MessageTypes.STATE_CHANGE))
-    texts = rows.payloads(at)
-    if not any(b"previous_state" in text for text in texts):
-        return pa.nulls(len(rows), pa.string())
-    return rows.column(at, pa.array(_previous_of(texts), pa.string()))
+def _previous_states(rows: _Rows, told: Array, words: list[str]) -> pa.Array:
+    unread = told == UNREAD
+    if not unread.any():
+        return _words(told, words)
+    at = np.flatnonzero(unread & rows.has_type(MessageTypes.STATE_CHANGE))
+    read = rows.column(at, pa.array(_previous_of(rows.payloads(at)), pa.string()))
+    known = _words(np.where(unread, -1, told), words)
+    return pc.coalesce(_plain(known), read) if (told >= 0).any() else read
 
 
 def _previous_of(texts: list[bytes]) -> list[str | None]:
@@ -268,10 +276,14 @@ def _calls(rows: _Rows) -> dict[str, pa.Array]:
     at = np.flatnonzero(rows.has_type(*LLM_TYPES))
     if not len(at):
         return {name: pa.nulls(len(rows), kind) for name, kind in CALL_COLUMNS.items()}
-    calls = read_calls(rows.types(at), rows.payloads(at))
-    return {
-        name: rows.column(at, pa.array(calls[name], from_pandas=True).cast(kind)) for name, kind in CALL_COLUMNS.items()
-    }
+    calls = decode_calls(rows.types(at), rows.payloads(at))
+    return {name: rows.column(at, _call_column(calls, name, kind)) for name, kind in CALL_COLUMNS.items()}
+
+
+def _call_column(calls: list[LlmCall], name: str, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return pa.array([getattr(call, name) for call in calls], kind)
+    return pa.array(call_numbers(calls, name), kind)
 
 
 def _errors(rows: _Rows, codes: pa.Array) -> dict[str, pa.Array]:

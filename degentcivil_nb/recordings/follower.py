@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
 from ..store.characters import CharacterTable
-from ..store.columns import Dictionary
+from ..store.columns import MAX_TEXT, OTHER
 from ..store.ingested import Ingested
-from ..store.schema import CATEGORIES, Codes
+from ..store.schema import Codes
 from ..store.table import Array
-from .arrow_messages import Packed, RecordedMessage
-from .columns import EventSlice
+from .arrow_messages import RecordedMessage
+from .columns import UNREAD, EventSlice
 from .index_file import MEANING
 from .summaries import Summary, Town, packed_arrays
+from .taken import Translation, put_together
 from .whole_run import EVERYTHING, WholeRun, index_heads
 
 ROWS_A_CHARACTER: Final = 52
@@ -34,7 +34,8 @@ class Follower:
         self.run = WholeRun(EVERYTHING) if run is None else run
         self._town_row = self._told_town = self.run.next_row
         self._known: dict[str, int] = {}
-        self._translated: dict[str, tuple[Dictionary, Codes]] = {}
+        self._translation: Translation | None = None
+        self._previous: list[tuple[int, int, tuple[Array, Codes] | None]] = []
         self._codes = self._gaps = self._controls = 0
         self._names: set[str] = set()
         self._said: set[str] = set()
@@ -50,46 +51,26 @@ class Follower:
     def append(self, entries: Iterable[RecordedMessage]) -> None:
         """Follow messages."""
         for entry in entries:
-            self.run.append(list(entry.messages), entry.received, entry.epoch)
+            row = self.run.next_row
+            for found in self.run.take(list(entry.messages), entry.received, entry.epoch):
+                self._note_previous(row, found)
+                row += found.batch.size
 
-    def append_packed(self, part: Packed) -> bool:
-        """Follow messages that another store has read; return False if they must be read again."""
-        taken = part.taken
-        if taken is None or taken.lists is not None or len(part.came) != 1:
+    def append_taken(self, taken: Sequence[Ingested], epoch: str | None, payloads: memoryview) -> bool:
+        """Follow messages that another store has read; return False if they must be read again.
+
+        They are of one epoch, and their payloads are given end to end.
+        """
+        translate = self._translation
+        if translate is None or translate.theirs is not taken[0].words:
+            translate = self._translation = Translation(taken[0].words, self.run.words)
+        row = self.run.next_row
+        found = put_together(taken, self.run.words["epoch"][epoch], translate)
+        self._learn(found)
+        if not self.run.writer.append_ingested(found, payloads, epoch):
             return False
-        _, received, epoch = part.came[0]
-        codes = {name: self._codes_of(name, taken.words[name]) for name in CATEGORIES if name != "time_source"}
-        columns = {
-            name: codes[name][values] if name in codes and name != "epoch" else values
-            for name, values in taken.batch.columns.items()
-        }
-        columns["epoch"] = np.int32(self.run.words["epoch"][epoch])  # type: ignore[assignment]  # one for all rows
-        who = codes["character_id"]
-        ends = np.cumsum(taken.lengths).tolist()
-        data = memoryview(part.data)
-        found = replace(
-            taken,
-            batch=replace(taken.batch, columns=columns),
-            payloads=[data[start:end] for start, end in zip([0, *ends], ends, strict=False)],
-            words=self.run.words,
-            updates=[(row, int(who[code]), attributes) for row, code, attributes in taken.updates],
-        )
-        self._learn(taken)
-        return self.run.writer.append_ingested(found, received, epoch)
-
-    def _codes_of(self, name: str, words: Dictionary) -> Codes:
-        """Return this store's codes of another store's words, the last one for none; words keep their order."""
-        known = self._translated.get(name)
-        if known is None or known[0] is not words:
-            known = self._translated[name] = (words, np.array([-1], np.int32))
-        codes = known[1]
-        count = len(words.words)
-        if count >= len(codes):
-            mine = self.run.words[name]
-            new = [mine[word] for word in words.words[len(codes) - 1 : count]]
-            codes = np.concatenate([codes[:-1], np.array([*new, -1], np.int32)])
-            self._translated[name] = (words, codes)
-        return codes
+        self._note_previous(row, found)
+        return True
 
     def _learn(self, taken: Ingested) -> None:
         """Note the keys of updates, as reading the messages does."""
@@ -101,8 +82,24 @@ class Follower:
         for name in ("state", "location"):  # which are no attributes any more
             if name in taken.batch.columns and (taken.batch.columns[name][rows] >= 0).any():
                 said.add(name)
-        for _, _, attributes in taken.updates:
-            said.update(attributes)
+        said.update(*[attributes for _, _, attributes in taken.updates])
+
+    def _note_previous(self, row: int, found: Ingested) -> None:
+        """Note the previous states that events told, which begin at a row."""
+        self._previous.append((row, row + found.batch.size, found.previous))
+
+    def _previous_states(self) -> Codes:
+        """Return the code of the previous state that each event of the segment told; `UNREAD` where it is not known."""
+        first, words = self._first_row, self.run.words["state"].words
+        codes = np.full(self.run.next_row - first, UNREAD, np.int32)
+        for start, stop, told in self._previous:
+            codes[start - first : stop - first] = -1
+            if told is not None:
+                codes[told[0] + (start - first)] = told[1]
+        cut = [code for code, word in enumerate(words) if len(word) >= MAX_TEXT or word == OTHER]
+        if cut:  # only the payload has these whole
+            codes[np.isin(codes, cut)] = UNREAD
+        return codes
 
     @property
     def next_row(self) -> int:
@@ -112,7 +109,8 @@ class Follower:
     def events(self) -> EventSlice:
         """Return the events of the segment."""
         columns, masks = self.run.parts.table.arrays()
-        return EventSlice(columns, masks, self.run.words, self.run.parts.links.view(), self.run.first_row)
+        links = self.run.parts.links.view()
+        return EventSlice(columns, masks, self.run.words, links, self.run.first_row, self._previous_states())
 
     def begin_segment(self) -> None:
         """Forget the events and the counts, which the last segment has."""
@@ -124,6 +122,7 @@ class Follower:
         for tally in parts.derived.tallies.values():
             tally.restore(NO_NUMBERS, NO_NUMBERS)
         parts.derived.transitions.forget_counts()
+        self._previous.clear()
         self._first_row, self._town_row = self.run.next_row, self._told_town
         self._known = {name: len(words.words) for name, words in self.run.words.items()}
         self._codes = len(parts.derived.codes.words)

@@ -24,7 +24,7 @@ from .segment_writer import SegmentWriter
 
 if TYPE_CHECKING:
     from ..monitoring.interfaces import Monitor
-    from ..store.ingested import Ingested
+    from ..store.ingested import Taken
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
@@ -166,7 +166,7 @@ class Recorder:
         messages: list[RawMessage],
         received: float,
         epoch: str | None = None,
-        taken: Ingested | None = None,
+        taken: Taken = (),
     ) -> None:
         """Queue what a sink receives, without waiting or raising. The list must not be changed afterwards.
 
@@ -183,17 +183,17 @@ class Recorder:
             self._drop(messages, epoch)
             return
         if self._undeclared:
-            messages, taken = [*self._declared(received), *messages], None
-        self._add(RecordedMessage(messages, received, epoch), size, taken)
+            messages, taken = [*self._declared(received), *messages], ()
+        self._add(RecordedMessage(messages, received, epoch, taken), size)
         if pending + len(messages) >= BLOCK_ROWS or self._safe_at == -math.inf:
             self._wake.set()
 
-    def _add(self, entry: RecordedMessage, size: int, taken: Ingested | None = None) -> None:
+    def _add(self, entry: RecordedMessage, size: int) -> None:
         part: RecordedMessage | Packed = entry
         count = len(entry.messages)
         if count >= PACKED:
             try:
-                part = pack([entry], taken)
+                part = pack([entry])
             except Exception as error:  # noqa: BLE001 — a bug here must not reach the sink
                 logger.debug("%d messages are written one by one: %s", count, error)
         self._queue.append((part, count, size))

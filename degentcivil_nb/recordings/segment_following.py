@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
-from .arrow_messages import Packed, RecordedMessage, from_batch
+from ..store.ingested import Ingested
+from ..store.schema import NAT, to_ns
+from .arrow_messages import Packed, RecordedMessage, from_batch, payloads_of
 from .column_state import NotInColumns, SealedRun
 from .columns import to_columns
 from .follower import Follower
@@ -20,20 +24,30 @@ from .summaries import append_records, records_of, town_record
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 
-def _runs(parts: Sequence[RecordedMessage | Packed]) -> Iterator[tuple[int, Packed | None]]:
-    """Yield where runs of messages end: those of one part that a store has read, and those between as one."""
-    stop = waiting = 0
-    for part in parts:
-        if isinstance(part, Packed) and part.taken is not None:
-            if waiting:
-                yield stop, None
-            stop, waiting = stop + part.size, 0
-            yield stop, part
-        else:
-            size = len(part.messages) if isinstance(part, RecordedMessage) else part.size
-            stop, waiting = stop + size, waiting + size
-    if waiting:
-        yield stop, None
+class _Run(NamedTuple):
+    """Messages that follow each other."""
+
+    size: int
+    taken: list[Ingested]
+    """What one store made of them all, which are of one epoch; empty if they are to be read."""
+    epoch: str | None
+
+
+def _runs(parts: Sequence[RecordedMessage | Packed]) -> Iterator[_Run]:
+    """Yield the messages of parts in runs that are followed at once."""
+
+    def of(part: RecordedMessage | Packed) -> tuple[int, str | None]:
+        known = part.taken and all(one.lists is None for one in part.taken) and to_ns(_received(part)) != NAT
+        return (id(part.taken[0].words), part.epoch) if known else (0, None)
+
+    for (words, epoch), run in groupby(parts, of):
+        several = list(run)
+        taken = [one for part in several for one in part.taken] if words else []
+        yield _Run(sum(part.size for part in several), taken, epoch)
+
+
+def _received(part: RecordedMessage | Packed) -> float:
+    return part.received if isinstance(part, RecordedMessage) else part.came[0][1]
 
 
 class SegmentFollowing:
@@ -79,10 +93,11 @@ class SegmentFollowing:
             return
         try:
             start = 0
-            for stop, part in _runs(parts):
-                if part is None or not self._follower.append_packed(part):
-                    self._follower.append(from_batch(batch.slice(start, stop - start)))
-                start = stop
+            for run in _runs(parts):
+                some = batch.slice(start, run.size)
+                if not run.taken or not self._follower.append_taken(run.taken, run.epoch, payloads_of(some)):
+                    self._follower.append(from_batch(some))
+                start += run.size
             if self._follower.next_row != next_row:
                 raise ValueError(f"event {next_row:,} is number {self._follower.next_row:,} to the store")
         except Exception:  # a boundary: see the class

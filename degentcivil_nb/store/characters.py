@@ -154,13 +154,16 @@ class CharacterTable:
         self._last_seen[characters] = times
         self._versions[characters] = self.version
 
-    def update(self, character: int, attributes: dict[str, Any]) -> None:
-        """Merge attributes into those of a character."""
-        self._known[character] = True
-        if self._lent[character]:
-            self._attributes[character] = self._attributes[character].copy()
-            self._lent[character] = 0
-        self._attributes[character].update(attributes)
+    def update(self, updates: Sequence[tuple[int, int, dict[str, Any]]]) -> None:
+        """Merge attributes into those of characters; each update is a row, a character and attributes."""
+        held = self._attributes
+        for character in {character for _, character, _ in updates}:
+            self._known[character] = True
+            if self._lent[character]:
+                held[character] = held[character].copy()
+                self._lent[character] = 0
+        for _, character, attributes in updates:
+            held[character].update(attributes)
 
     def forget(self, characters: Codes) -> None:
         """Remove characters that have left the town."""

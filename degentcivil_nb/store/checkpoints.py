@@ -102,7 +102,7 @@ def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: I
         messages = [RawMessage(words[type], Raw(text)) for type, text in zip(types[told].tolist(), texts, strict=True)]
         found = ingest(messages, 0, None)
         for _, character, attributes in found.updates:
-            present.update(character, attributes)
+            present.update([(0, character, attributes)])
         if found.lists is not None:
             at = told.tolist()
             lists = CharacterLists(

@@ -75,15 +75,15 @@ class Controls:
         self.parts: list[SnapshotCharacter] = []
         """Characters of a snapshot whose other parts have not arrived."""
 
-    def note_sent(self, first: int, last: int, received: int) -> None:
-        """Record the times of new events with a sender's time; nanoseconds since 1970."""
+    def note_sent(self, sent: int, received: int) -> None:
+        """Record the times of an event with a sender's time; nanoseconds since 1970."""
         if self.clock is None and self.gaps:  # these gaps were dated before any time was known
-            self.gaps = [replace(gap, time=_by_stream(gap.time, first, received)) for gap in self.gaps]
+            self.gaps = [replace(gap, time=_by_stream(gap.time, sent, received)) for gap in self.gaps]
             self.rows = [
-                replace(row, time=_by_stream(row.time, first, received)) if row.type == MessageTypes.GAP else row
+                replace(row, time=_by_stream(row.time, sent, received)) if row.type == MessageTypes.GAP else row
                 for row in self.rows
             ]
-        self.clock = (last, received)
+        self.clock = (sent, received)
 
     def gap_time(self, gap: Gap, stamp: int | None, received: int) -> int:
         """Return when a gap begins by the stream's clock, which may differ from the receiver's (issue 10).

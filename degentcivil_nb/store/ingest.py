@@ -123,7 +123,12 @@ class Ingest:
         found.put("character_id", rows, [p.character_id for p in payloads])
         before = [p.previous_state for p in payloads]
         if before.count(None) != len(before):
-            found.collect("state", rows, before)  # the count of transitions may need these words later
+            said = found.collect("state", rows, before)  # the count of transitions may need these words later
+
+            def finish() -> None:
+                found.previous = (rows, said.codes)
+
+            found.later.append(finish)
         found.put("state", rows, [p.new_state for p in payloads])
         found.put("location", rows, [p.location for p in payloads])
 

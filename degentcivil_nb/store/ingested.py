@@ -33,12 +33,15 @@ class Ingested:
 
     batch: Batch
     payloads: Sequence[Any]
+    """Anything with the buffer protocol, one for each row."""
     lengths: Ints
     seqs: Ints
     words: Mapping[str, Dictionary]
     """The words of the store that made it, by column."""
     codes: tuple[Array, Array] | None = None
     """Rows of errors and their codes."""
+    previous: tuple[Array, Codes] | None = None
+    """Rows whose payload has a previous state, and its code; `None` if there are none."""
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Row of the batch, character, attributes; in order."""
     lists: CharacterLists | None = None
@@ -70,6 +73,10 @@ class Ingested:
         """Collect words of rows, to be written into their column."""
         column_words = self.collect(column, rows, words)
         self.later.append(lambda: put_codes(self, column, rows, column_words.codes))
+
+
+Taken = tuple[Ingested, ...]
+"""What a store made of a list of messages, if all were good events; empty otherwise."""
 
 
 def put_codes(found: Ingested, column: str, rows: Any, values: Codes) -> None:

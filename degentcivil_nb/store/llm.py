@@ -77,7 +77,7 @@ def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
 
 def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[str, Any]:
     """Decode the columns of calls from their payloads, of either type."""
-    calls = [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
+    calls = decode_calls(types, payloads)
     columns: dict[str, Any] = {
         "prompt_type": pd.array([call.prompt_type for call in calls], dtype="str"),
         "prompt": pd.Series([call.prompt for call in calls], dtype="object").array,
@@ -86,13 +86,23 @@ def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[s
         "error": pd.array([call.error for call in calls], dtype="str"),
     }
     for name in ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd"):
-        columns[name] = pd.array([_number(getattr(call, name)) for call in calls], dtype="Float64")
+        columns[name] = pd.array(call_numbers(calls, name), dtype="Float64")
     for name in ("prompt_tokens", "completion_tokens"):
         columns[name] = columns[name].astype("Int64")
     columns["provider"] = pd.array([_text(call.provider) for call in calls], dtype="str")
     columns["retries"] = pd.array([_count(call.retries) for call in calls], dtype="Int64")
     columns["rejected"] = pd.array([_text(call.rejected) for call in calls], dtype="str")
     return columns
+
+
+def decode_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> list[LlmCall]:
+    """Decode calls from their payloads, of either type."""
+    return [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
+
+
+def call_numbers(calls: Sequence[LlmCall], name: str) -> list[Any]:
+    """Return a number of each call; `None` where it is missing, or too large to be exact."""
+    return [_number(getattr(call, name)) for call in calls]
 
 
 def _text(value: Any) -> str | None:

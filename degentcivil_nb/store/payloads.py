@@ -39,20 +39,18 @@ class PayloadBlock:
 
     def __init__(self) -> None:
         self._data = b""
-        self._pieces: list[bytes] = []  # not yet joined to the data
+        self._pieces: list[bytes | memoryview] = []  # not yet joined to the data
         self.lengths: npt.NDArray[Any] = np.zeros(BLOCK_ROWS, np.uint8)
         self.count = 0
 
-    def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> int:
-        """Append payloads (anything with the buffer protocol); return their bytes."""
+    def extend(self, data: bytes | memoryview, lengths: npt.NDArray[np.int64]) -> None:
+        """Append payloads, given end to end."""
         longest = int(lengths.max())
         if longest > _LONGEST[self.lengths.dtype]:
             self.lengths = self.lengths.astype(next(width for width, most in _LONGEST.items() if longest <= most))
-        piece = b"".join(payloads)
-        self._pieces.append(piece)
-        self.lengths[self.count : self.count + len(payloads)] = lengths
-        self.count += len(payloads)
-        return len(piece)
+        self._pieces.append(data)
+        self.lengths[self.count : self.count + len(lengths)] = lengths
+        self.count += len(lengths)
 
     @property
     def data(self) -> bytes:
@@ -91,21 +89,23 @@ class Payloads:
             self._blocks[number] = PayloadBlock()
             self._blocks[number].count = within  # of no length
 
-    def extend(self, payloads: Sequence[Any], lengths: npt.NDArray[np.int64]) -> None:
-        """Append the payloads of the next rows."""
-        done = 0
-        while done < len(payloads):
+    def extend(self, data: bytes | memoryview, lengths: npt.NDArray[np.int64]) -> None:
+        """Append the payloads of the next rows, given end to end."""
+        self.nbytes += len(data)
+        while len(lengths):
             number, within = divmod(self._next_row, BLOCK_ROWS)
             block = self._blocks.get(number)
             if block is None:
                 block = self._blocks[number] = PayloadBlock()
-            count = min(BLOCK_ROWS - within, len(payloads) - done)
-            if count == len(payloads):
-                self.nbytes += block.extend(payloads, lengths)
+            count = min(BLOCK_ROWS - within, len(lengths))
+            if count == len(lengths):
+                block.extend(data, lengths)
             else:
-                self.nbytes += block.extend(payloads[done : done + count], lengths[done : done + count])
+                end = int(lengths[:count].sum())
+                block.extend(data[:end], lengths[:count])
+                data = data[end:]
             self._next_row += count
-            done += count
+            lengths = lengths[count:]
 
     def evict(self, first_row: int) -> None:
         """Drop the payloads before a row; memory is freed a block at a time."""

@@ -20,7 +20,7 @@ from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage
 from .arguments import Moment, moment_ns
 from .controls import ControlRow, StreamPosition
 from .derived_state import WAITING_ROWS
-from .ingested import Ingested
+from .ingested import Ingested, Taken
 from .parts import StoreParts
 from .schema import NAT, NOWHERE, SECOND, Ints, to_ns
 
@@ -59,13 +59,13 @@ class StoreWriter:
         """
         self.take(messages, received, epoch)
 
-    def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Ingested | None:
-        """Store messages as `append` does, and give the columns made of them, where all were one run of good events."""
+    def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Taken:
+        """Store messages as `append` does, and give the columns made of them, if all were good events."""
         received_ns = to_ns(received)
         if received_ns == NAT:
             received_ns = to_ns(self._clock())
         types = [message.type for message in messages]
-        found: Ingested | None = None
+        taken: list[Ingested] = []
         for start, stop in self._runs(messages, types, epoch):
             run = messages[start:stop]
             try:
@@ -74,8 +74,9 @@ class StoreWriter:
                 logger.warning("messages could not be stored as they are: %s", error, exc_info=error)
                 self._salvage(run, received_ns, epoch)
                 found = None
-        whole = found is not None and found.batch.size == len(messages) and not found.malformed
-        return found if whole else None
+            if found is not None and not found.malformed:
+                taken.append(found)
+        return tuple(taken) if sum([found.batch.size for found in taken]) == len(messages) else ()
 
     def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
         """Cut messages into runs of events, and ordered control messages by themselves.
@@ -107,23 +108,23 @@ class StoreWriter:
             self._control(run[0], received_ns, epoch)
             return None
         found = self._parts.ingest(run, received_ns, epoch, types)
-        self._append(found, received_ns, epoch)
+        self._append(found, b"".join(found.payloads), received_ns, epoch)
         return found
 
-    def append_ingested(self, found: Ingested, received: float, epoch: str | None) -> bool:
-        """Store what another store made of messages, in this one's words; return False if they must be read again."""
+    def append_ingested(self, found: Ingested, payloads: bytes | memoryview, epoch: str | None) -> bool:
+        """Store what another store made of messages, in this one's words; return False if they must be read again.
+
+        The payloads are given end to end.
+        """
         at = self._parts.snapshot
         if at is not None and at.epoch == epoch:
             live = (found.seqs <= 0) | (found.seqs > at.seq)
             if live.any() and not live.all():
                 return False
-        received_ns = to_ns(received)
-        if received_ns == NAT:
-            return False
-        self._append(found, received_ns, epoch)
+        self._append(found, payloads, int(found.batch.columns["received"][-1]), epoch)
         return True
 
-    def _append(self, found: Ingested, received_ns: int, epoch: str | None) -> None:
+    def _append(self, found: Ingested, payloads: bytes | memoryview, received_ns: int, epoch: str | None) -> None:
         with self._parts.changed:
             table = self._parts.table
             live = self._live(found.seqs, epoch)
@@ -135,7 +136,7 @@ class StoreWriter:
             self._parts.derived.catch_up_before(table.first_row, found.batch.size)
             first_row = table.next_row
             table.append(found.batch)
-            self._parts.payloads.extend(found.payloads, found.lengths)
+            self._parts.payloads.extend(payloads, found.lengths)
             self._note(found, first_row, live)
             if alone or table.next_row - self._parts.derived.caught_up_to >= WAITING_ROWS:
                 self._parts.derived.catch_up(found.lists, live)
@@ -160,8 +161,7 @@ class StoreWriter:
         """Take at once what the columns of new rows do not tell."""
         if live and found.updates:
             self._parts.derived.present.fit()
-            for _, character, attributes in found.updates:
-                self._parts.derived.present.update(character, attributes)
+            self._parts.derived.present.update(found.updates)
         for row, places in found.places:
             self._parts.places.update(places, first_row + row)
         self._parts.llm.add(call for _, call in found.calls)
@@ -170,13 +170,18 @@ class StoreWriter:
         if found.codes is not None:
             self._parts.errors += int(np.count_nonzero(~found.codes[1]))
             self._parts.malformed += found.malformed
-        times, unsaid = found.batch.columns["time"], found.batch.columns["time_source"]
-        said = times if unsaid is NOWHERE else times[~unsaid]
-        if len(said):
-            self._parts.controls.note_sent(int(said[0]), int(said[-1]), int(found.batch.columns["received"]))
+        self._note_times(found)
         last_tick = int(found.batch.columns["tick"][-1])
         if last_tick >= 0:
             self._parts.tick = last_tick
+
+    def _note_times(self, found: Ingested) -> None:
+        columns, size = found.batch.columns, found.batch.size
+        unsaid = columns["time_source"]
+        said = (0, size - 1) if unsaid is NOWHERE else np.flatnonzero(~unsaid)[[0, -1]] if not unsaid.all() else ()
+        received = np.broadcast_to(columns["received"], size)
+        for row in said:
+            self._parts.controls.note_sent(int(columns["time"][row]), int(received[row]))
 
     def _account(self, found: Ingested, epoch: str | None) -> None:
         last = int(found.seqs.max())

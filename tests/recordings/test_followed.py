@@ -6,24 +6,29 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import recorder as recording
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.column_store import ColumnStore
 from degentcivil_nb.recordings.recorder import Recorder
+from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of
-from tests.support.recording_helpers import EPOCH, assert_same_answers
+from tests.support.recording_helpers import EPOCH, assert_same_answers, message_at
 from tests.support.sizes import examples
 
 
 @settings(max_examples=examples(20), deadline=None)
-@given(STEPS, st.integers(1, 12))
-def test_what_was_taken_from_the_store_is_answered_as_by_it(steps: list[Any], segment: int) -> None:
+@given(STEPS, st.integers(1, 12), st.sampled_from([1, 256]))
+def test_what_was_taken_from_the_store_is_answered_as_by_it(steps: list[Any], segment: int, packed: int) -> None:
     store = EventStore()
-    before, recording.PACKED = recording.PACKED, 1  # type: ignore[misc]  # every list is packed with what was taken
+    before, recording.PACKED = recording.PACKED, packed  # type: ignore[misc]  # 1: every list is packed
     try:
         with tempfile.TemporaryDirectory() as name:
             recorder = Recorder(Path(name) / "run", segment_messages=segment)
@@ -39,3 +44,20 @@ def test_what_was_taken_from_the_store_is_answered_as_by_it(steps: list[Any], se
                     assert found._store.words[column].words == store.words[column].words
     finally:
         recording.PACKED = before  # type: ignore[misc]
+
+
+def test_a_recording_of_the_rest_of_a_run_has_only_its_own_words(tmp_path: Path) -> None:
+    store = EventStore()
+    store.append([RawMessage("party", Raw(b"{}"), 1.0, 1), message_at(2)], 1.0, EPOCH)
+    rest = [message_at(seq) for seq in range(9, 3, -1)]
+    taken = store.take(rest, 2.0, EPOCH)
+    assert taken
+    for number, entry in enumerate((RecordedMessage(rest, 2.0, EPOCH, taken), RecordedMessage(rest, 2.0, EPOCH))):
+        writer = SegmentWriter(tmp_path / str(number))
+        writer.write([entry])
+        writer.close()
+    told, read = (Recording(tmp_path / str(number)) for number in (0, 1))
+    for name, words in read._store.words.items():
+        assert told._store.words[name].words == words.words
+    assert "party" not in told.events()["type"].cat.categories
+    pd.testing.assert_frame_equal(told.events(), read.events())
