@@ -43,6 +43,12 @@ def javascript(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/site, which works from disk; a link that leads nowhere fails."""
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure: `nox -s benchmarks -- --only store client`."""
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
