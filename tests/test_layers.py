@@ -27,6 +27,7 @@ LAYERS = (
     ("replay",),
     ("analysis",),
     ("adapters",),
+    ("pages",),
     ("widgets",),
     ("demo",),
     ("session",),

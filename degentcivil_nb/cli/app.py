@@ -40,6 +40,7 @@ from .arguments import (
     remark,
     say,
 )
+from .case import case
 from .findings import findings
 from .recordings import export, info, migrate, record, replay
 
@@ -176,7 +177,18 @@ def tail(
 
 # --- the app -------------------------------------------------------------------------------------------------------
 
-COMMANDS: Final[tuple[Callable[..., int], ...]] = (lab, demo, tail, record, replay, info, findings, export, migrate)
+COMMANDS: Final[tuple[Callable[..., int], ...]] = (
+    lab,
+    demo,
+    tail,
+    record,
+    replay,
+    info,
+    findings,
+    case,
+    export,
+    migrate,
+)
 
 
 def build_app() -> App:

@@ -1,14 +1,18 @@
-"""Where places are on a map: at their coordinates, or, where they have none, on a ring."""
+"""Where places and characters are on a map: at their coordinates, or, where they have none, on a ring."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .parts import column, texts
 
+Spots = dict[str, tuple[float, float]]
+Doubles = npt.NDArray[np.float64]
 
-def spots_of(places: pd.DataFrame | None) -> dict[str, tuple[float, float]]:
+
+def spots_of(places: pd.DataFrame | None) -> Spots:
     """Return the coordinates of places by name; places without any are put on a ring in their order."""
     if places is None or not len(places):
         return {}
@@ -21,7 +25,31 @@ def spots_of(places: pd.DataFrame | None) -> dict[str, tuple[float, float]]:
     } or ring(list(dict.fromkeys(names)))
 
 
-def ring(names: list[str]) -> dict[str, tuple[float, float]]:
+def placed(characters: pd.DataFrame, places: pd.DataFrame | None) -> tuple[Doubles, Doubles, Spots]:
+    """Return where each character is, NaN where nobody knows, and where the places are."""
+    spots = spots_of(places)
+    x, y = column(characters, "x").copy(), column(characters, "y").copy()
+    where = texts(characters, "location", "")
+    if not spots and np.isnan(x).any():
+        spots = ring(sorted({place for place in where if place}))
+    x[~np.isfinite(x)] = y[~np.isfinite(y)] = np.nan
+    crowd: dict[str, int] = {}
+    for place in np.flatnonzero(np.isnan(x) | np.isnan(y)).tolist():
+        spot = spots.get(where[place])
+        if spot is not None:
+            count = crowd[where[place]] = crowd.get(where[place], 0) + 1
+            angle, distance = count * 2.4, spread(spots) * np.sqrt(count)  # a sunflower pattern, without overlaps
+            x[place], y[place] = spot[0] + distance * np.cos(angle), spot[1] + distance * np.sin(angle)
+    return x, y, spots
+
+
+def ring(names: list[str]) -> Spots:
     """Put names on a circle, evenly."""
     around = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     return {name: (10 * float(np.cos(at)), 10 * float(np.sin(at))) for name, at in zip(names, around, strict=True)}
+
+
+def spread(spots: Spots) -> float:
+    """Return the distance of characters that share a place: a small part of the town's size."""
+    points = np.array(list(spots.values()))
+    return float(np.ptp(points, axis=0).max() or 10.0) / 60

@@ -9,13 +9,12 @@ import pandas as pd
 
 from ..core.counting import counted
 from .colours import state_colour
-from .map_layout import ring, spots_of
+from .map_layout import placed
 from .parts import (
     INK,
     OTHER,
     Spec,
     axis,
-    column,
     empty,
     footnote,
     gap_shapes,
@@ -123,21 +122,11 @@ def timeline(
 
 def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Spec:
     """Draw places and characters by their `x` and `y`; a character without them is drawn around its place."""
-    spots = spots_of(places)
+    shown = characters.iloc[:MAX_DOTS]
+    x, y, spots = placed(shown, places)
     if not len(characters) and not spots:
         return empty("No characters yet. They appear with their attributes x and y, or at their location.")
-    shown = characters.iloc[:MAX_DOTS]
-    x, y = column(shown, "x").copy(), column(shown, "y").copy()
     where = texts(shown, "location", "")
-    if not spots and np.isnan(x).any():
-        spots = ring(sorted({place for place in where if place}))
-    crowd: dict[str, int] = {}
-    for place in np.flatnonzero(np.isnan(x) | np.isnan(y)).tolist():
-        spot = spots.get(where[place])
-        if spot is not None:
-            count = crowd[where[place]] = crowd.get(where[place], 0) + 1
-            angle, distance = count * 2.4, spread(spots) * np.sqrt(count)  # a sunflower pattern, without overlaps
-            x[place], y[place] = spot[0] + distance * np.cos(angle), spot[1] + distance * np.sin(angle)
     states = np.array(texts(shown, "state"), dtype=object)
     names = [plotly_text(name) for name in shown.index.tolist()]
     data: list[Spec] = [
@@ -153,10 +142,10 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
             "hovertemplate": "%{text}<extra></extra>",
         }
     ]
-    placed = ~(np.isnan(x) | np.isnan(y))
-    words = list(dict.fromkeys(states[placed].tolist()))
+    known = ~(np.isnan(x) | np.isnan(y))
+    words = list(dict.fromkeys(states[known].tolist()))
     for state, label in zip(words, distinct_texts(words, 30), strict=True):
-        mine = np.flatnonzero(placed & (states == state))
+        mine = np.flatnonzero(known & (states == state))
         data.append(
             {
                 "type": "scatter",
@@ -171,7 +160,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    hidden = len(characters) - int(placed.sum())
+    hidden = len(characters) - int(known.sum())
     return {
         "data": data,
         "layout": layout(
@@ -181,9 +170,3 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
             annotations=[footnote(f"without a known place: {hidden:,}")] if hidden else [],
         ),
     }
-
-
-def spread(spots: dict[str, tuple[float, float]]) -> float:
-    """Return the distance of characters that share a place: a small part of the town's size."""
-    points = np.array(list(spots.values()))
-    return float(np.ptp(points, axis=0).max() or 10.0) / 60

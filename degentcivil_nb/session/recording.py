@@ -38,6 +38,7 @@ from ..store.event_store import EventStore
 from ..store.interfaces import RunStore
 from ..store.schema import to_ns
 from ..widgets.interfaces import Standing
+from .methods.case import CaseMethods
 from .methods.seeing import SeeingMethods
 from .methods.traces import TraceMethods
 
@@ -97,7 +98,7 @@ def open_recording(
     return Recording(path, memory_rows=memory_rows, progress=progress)
 
 
-class Recording(SeeingMethods, TraceMethods, Reader):
+class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
     """A run that was recorded: it answers the questions of a session from disk. Made by `open_recording`.
 
     Attributes
@@ -304,6 +305,25 @@ class Recording(SeeingMethods, TraceMethods, Reader):
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
         return Refresher(standing=lambda: CLOSED if self._closed else None)
+
+    def _case_facts(self) -> tuple[str, dict[str, object]]:
+        info = self.info()
+        wanted = (
+            "state",
+            "run_id",
+            "first",
+            "last",
+            "first_tick",
+            "last_tick",
+            "events",
+            "gaps",
+            "problems",
+            "package",
+        )
+        facts = {name.replace("_", " "): info[name] for name in wanted if not pd.isna(info[name])}
+        facts["recorded with"] = facts.pop("package", None)
+        name = visible(self.path.resolve().name)
+        return f"Recording {name}", {"recording": name, "parameters": in_short(info["parameters"]), **facts}
 
     def _panels(self) -> Panels:
         from ..widgets.panels import Panels

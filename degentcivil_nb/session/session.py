@@ -30,6 +30,7 @@ from .breakpoints import SessionBreakpoints
 from .commands import SessionCommands
 from .lease import SessionLease
 from .methods.breakpoints import BreakpointMethods
+from .methods.case import CaseMethods
 from .methods.commands import CommandMethods
 from .methods.control import ControlMethods
 from .methods.events import EventMethods
@@ -64,6 +65,7 @@ class Session(
     EventMethods,
     RecordingMethods,
     SeeingMethods,
+    CaseMethods,
     TraceMethods,
     Reader,
 ):
@@ -305,6 +307,9 @@ class Session(
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
         return Refresher(standing=self._status.standing)
+
+    def _case_facts(self) -> tuple[str, dict[str, object]]:
+        return f"Session {self.name}", {"session": self.name, "simulation": self.url, **self._facts()}
 
     def _panels(self) -> Panels:
         from ..widgets.panels import Panels
