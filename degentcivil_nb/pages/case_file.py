@@ -18,7 +18,7 @@ from ..figures.colours import state_colour
 from ..store.interfaces import RunStore
 from ..store.moments import RowMoment
 from . import sections as said
-from .parts import CELL, Part, Picture, Remark, Section, Table, Text, cell, lines, one_line, records, stamp
+from .parts import CELL, Part, Picture, Remark, Section, Table, Text, cell, lines, number, one_line, records, stamp
 
 STYLE: Final = Path(__file__).with_name("case_file.css").read_text(encoding="utf-8")
 MOST_BYTES: Final = 3_000_000
@@ -69,7 +69,7 @@ def page_of(case: Case, run: CaseRun, store: RunStore) -> str:
         said.calls_around(store, row),
         said.chat_around(store, row),
         said.errors_until(store, row),
-        said.findings_of(run),
+        said.findings_of(run.findings()),
         said.gaps_of(gaps),
         said.stops_of(run),
     ]
@@ -101,7 +101,7 @@ def _chain(chain: Chain) -> list[Part]:
         return [Remark(f"{DIRECTIONS[chain.direction]}: nothing is known."), *map(Remark, chain.notes)]
     frame = chain.table().iloc[1:]
     rows = [
-        ["· " * min(int(link.depth), 12) + str(int(link.depth)), cell(link.row), cell(link.tick), cell(link.type),
+        ["· " * min(int(link.depth), 12) + str(int(link.depth)), number(link.row), cell(link.tick), cell(link.type),
          cell(link.grade), cell(link.text)]
         for link in records(frame.head(CHAIN))
     ]  # fmt: skip

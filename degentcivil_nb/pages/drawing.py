@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -42,6 +43,12 @@ class Drawing:
             "line",
             f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width:g}"',
         )
+
+    def path(self, points: Sequence[tuple[float, float]], colour: str, *, steps: bool = False) -> None:
+        """Draw a line through points, straight or in steps."""
+        (x, y), *rest = points
+        walk = "".join(f"H{right:.1f}V{up:.1f}" if steps else f"L{right:.1f} {up:.1f}" for right, up in rest)
+        self._put("path", f'd="M{x:.1f} {y:.1f}{walk or "h1"}" fill="none" stroke="{colour}" stroke-width="1.6"')
 
     def text(
         self,

@@ -14,6 +14,8 @@ from ..protocol.json_text import encode
 
 CELL: Final = 160
 """The most characters of a cell."""
+NAMES: Final = frozenset({"row", "code", "seq", "from_seq", "to_seq", "matched"})
+"""Columns whose numbers are names, which one copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,9 @@ def table_of(
     """Make a table of some columns of a frame; its index is the column `row` if that is wanted."""
     wanted = [name for name in columns if name in frame or name == frame.index.name]
     texts = [
-        [cell(value) for value in (frame.index if name == frame.index.name else frame[name]).tolist()]
-        for name in wanted
+        [number(value) if name in NAMES else cell(value) for value in _values(frame, name).tolist()] for name in wanted
     ]
-    numbers = frozenset(name for name in wanted if _is_number(frame.index if name == frame.index.name else frame[name]))
+    numbers = frozenset(name for name in wanted if _is_number(_values(frame, name)))
     rows = [list(row) for row in zip(*texts, strict=True)]
     return Table(wanted, rows, total, what, numbers, which, marked, frozenset({"state"}))
 
@@ -124,6 +125,16 @@ def table_of(
 def records(frame: pd.DataFrame) -> Iterator[Any]:
     """Give the rows of a frame one by one, each with its columns as attributes, and `Index`."""
     yield from frame.itertuples()
+
+
+def _values(frame: pd.DataFrame, name: str) -> Any:
+    return frame.index if name == frame.index.name else frame[name]
+
+
+def number(value: Any) -> str:
+    """Return a number that is a name, such as a row or a code, without separators."""
+    text = cell(value)
+    return text.replace(",", "") if not isinstance(value, str) else text
 
 
 def _is_number(values: Any) -> bool:

@@ -14,10 +14,10 @@ from ..figures.parts import bucket_s
 from ..protocol.errors import CODE_NAMES
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
-from ..store.interfaces import RunStore
 from ..store.llm import LLM_TYPES
+from ..store.moments import RowMoment
 from .lanes import lanes
-from .parts import Part, Picture, Remark, Section, Table, Text, cell, records, table_of
+from .parts import Part, Picture, Remark, Section, Table, Text, cell, number, records, table_of
 from .strip import BUCKETS, strip
 from .town_map import town_map
 
@@ -35,6 +35,24 @@ SPAN_S: Final = 60
 SECOND: Final = 1_000_000_000
 
 
+class Rows(Protocol):
+    """The rows of a run: a store, or what a panel reads."""
+
+    @property
+    def first_row(self) -> int: ...
+    @property
+    def next_row(self) -> int: ...
+    def moment_of(self, row: int) -> RowMoment: ...
+    def row_at(self, *, tick: int | None = None, at: Any = None) -> int | None: ...
+    def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]: ...
+    def frame_of(self, rows: Sequence[int]) -> pd.DataFrame: ...
+    def calls_of(self, rows: Sequence[int]) -> pd.DataFrame: ...
+    def payload(self, row: int) -> Any: ...
+    def rates(self, every: str = "1s", by: str = "type") -> pd.DataFrame: ...
+    def timeline(self) -> pd.DataFrame: ...
+    def gaps(self) -> pd.DataFrame: ...
+
+
 class Run(Protocol):
     """The questions that pages ask of a session or a recording beside those of its store."""
 
@@ -43,13 +61,13 @@ class Run(Protocol):
     def stops(self) -> pd.DataFrame: ...
 
 
-def whole_run(store: RunStore, moment: int | None) -> Section:
+def whole_run(store: Rows, moment: int | None) -> Section:
     """Draw the whole run as a strip, with a line at the moment (nanoseconds)."""
     if store.next_row <= store.first_row:
         return Section("The whole run", [Remark("No event yet.")])
     first, last = store.moment_of(store.first_row).time, store.moment_of(store.next_row - 1).time
     width = bucket_s(np.datetime64(first, "ns"), np.datetime64(last, "ns"), BUCKETS)
-    picture = strip(store.rates(width, "type"), width, store.gaps(), moment)
+    picture = strip(store.rates(f"{width}s", "type"), width, store.gaps(), moment)
     return Section("The whole run", [Remark("No event yet.") if picture is None else picture])
 
 
@@ -80,7 +98,7 @@ def town_table(characters: pd.DataFrame, most: int) -> list[Part]:
     return [table, Remark(f"{ATTRIBUTES} of {len(told):,} attributes are shown; session.characters() has all.")]
 
 
-def events_around(store: RunStore, row: int | None, most: int = BEFORE) -> Section:
+def events_around(store: Rows, row: int | None, most: int = BEFORE) -> Section:
     """List the events around a moment, or the newest ones."""
     first, stop = store.first_row, store.next_row
     last = stop - 1 if row is None else row
@@ -92,16 +110,14 @@ def events_around(store: RunStore, row: int | None, most: int = BEFORE) -> Secti
     return Section("Events", [Table(*table[:3], "event", table[3], "around this moment", marked)])
 
 
-def event_table(
-    store: RunStore, rows: Sequence[int], total: int
-) -> tuple[list[str], list[list[str]], int, frozenset[str]]:
+def event_table(store: Rows, rows: Sequence[int], total: int) -> tuple[list[str], list[list[str]], int, frozenset[str]]:
     """Return columns, rows, how many there are, and the columns of numbers: events, each with what it says."""
     frame = store.frame_of(rows)
     columns = ["row", "tick", "time", "type", "what"]
     payloads = {row: _payload(store, row) for row in frame.index.tolist()}
     listed = [
         [
-            cell(event.Index), cell(event.tick), cell(event.time), cell(event.type),
+            number(event.Index), cell(event.tick), cell(event.time), cell(event.type),
             described(str(event.type), cell(event.character_id) or None, payloads[event.Index]),
         ]
         for event in records(frame)
@@ -109,14 +125,14 @@ def event_table(
     return columns, listed, total, frozenset({"row", "tick"})
 
 
-def _payload(store: RunStore, row: int) -> Any:
+def _payload(store: Rows, row: int) -> Any:
     try:
         return store.payload(row)
     except KeyError:  # it was dropped from memory meanwhile
         return None
 
 
-def timeline_around(store: RunStore, row: int | None, first: Iterable[str], gaps: pd.DataFrame, most: int) -> Section:
+def timeline_around(store: Rows, row: int | None, first: Iterable[str], gaps: pd.DataFrame, most: int) -> Section:
     """Draw the states of characters some ticks before a moment, and what came next."""
     if store.next_row <= store.first_row:
         return Section("Timeline", [Remark("No stay yet.")])
@@ -129,7 +145,7 @@ def timeline_around(store: RunStore, row: int | None, first: Iterable[str], gaps
     return Section("Timeline", [Remark("No stay in this time.") if picture is None else picture])
 
 
-def _span(store: RunStore, tick: int | None, time: int) -> tuple[int, int]:
+def _span(store: Rows, tick: int | None, time: int) -> tuple[int, int]:
     """Return the times between which a timeline is drawn."""
     first, last = store.moment_of(store.first_row).time, store.moment_of(store.next_row - 1).time
     start, end = time - SPAN_S * SECOND, time + SPAN_S // 5 * SECOND
@@ -141,13 +157,13 @@ def _span(store: RunStore, tick: int | None, time: int) -> tuple[int, int]:
     return start, max(end, start + SECOND // 10)
 
 
-def _errors_between(store: RunStore, start: int, end: int) -> pd.DataFrame:
+def _errors_between(store: Rows, start: int, end: int) -> pd.DataFrame:
     frame = store.frame_of(store.rows_of((MessageTypes.ERROR,)))
     times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
     return frame[(times >= start) & (times <= end)].tail(300)
 
 
-def calls_around(store: RunStore, row: int | None, most: int = CALLS) -> Section:
+def calls_around(store: Rows, row: int | None, most: int = CALLS) -> Section:
     """List the calls of language models up to a moment, the newest last, each with its prompt and its answer."""
     stop = store.next_row if row is None else row + 1
     before = store.rows_of(LLM_TYPES, 0, stop)
@@ -186,7 +202,7 @@ def _pretty(value: Any) -> str:
     return msgspec.json.format(encode(value), indent=2).decode("utf-8", "backslashreplace")
 
 
-def chat_around(store: RunStore, row: int | None, most: int = NOTES) -> Section:
+def chat_around(store: Rows, row: int | None, most: int = NOTES) -> Section:
     """List what was said up to a moment."""
     rows = store.rows_of((MessageTypes.CHAT_MESSAGE,), 0, store.next_row if row is None else row + 1)
     if not len(rows):
@@ -196,7 +212,7 @@ def chat_around(store: RunStore, row: int | None, most: int = NOTES) -> Section:
     return Section("Chat", [Table(columns, listed, total, "message", numbers, "up to this moment")])
 
 
-def errors_until(store: RunStore, row: int | None, most: int = NOTES) -> Section:
+def errors_until(store: Rows, row: int | None, most: int = NOTES) -> Section:
     """List the errors up to a moment, and count those of the whole run by code."""
     rows = store.rows_of((MessageTypes.ERROR,), 0, store.next_row if row is None else row + 1)
     everything = store.rows_of((MessageTypes.ERROR,))
@@ -211,9 +227,8 @@ def errors_until(store: RunStore, row: int | None, most: int = NOTES) -> Section
     return Section("Errors", [table])
 
 
-def findings_of(run: Run, most: int = 100) -> Section:
+def findings_of(found: pd.DataFrame, most: int = 100) -> Section:
     """List what is wrong in the whole run."""
-    found = run.findings()
     if not len(found):
         return Section("Findings", [Remark("Nothing was found in the events held.")])
     frame = found.assign(rows=[", ".join(map(str, rows[:5])) for rows in found["rows"]])

@@ -304,7 +304,8 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
     def _refresher(self) -> Refresher:
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
-        return Refresher(standing=lambda: CLOSED if self._closed else None)
+        about = f"recording {visible(self.path.resolve().name)}"
+        return Refresher(standing=lambda: CLOSED if self._closed else None, about=about)
 
     def _case_facts(self) -> tuple[str, dict[str, object]]:
         info = self.info()

@@ -306,7 +306,7 @@ class Session(
     def _refresher(self) -> Refresher:
         from ..widgets.refresh import Refresher  # ipywidgets is imported when first used
 
-        return Refresher(standing=self._status.standing)
+        return Refresher(standing=self._status.standing, about=f"session {self.name}, {self.url}")
 
     def _case_facts(self) -> tuple[str, dict[str, object]]:
         return f"Session {self.name}", {"session": self.name, "simulation": self.url, **self._facts()}

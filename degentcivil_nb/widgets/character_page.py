@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..pages.parts import Remark, Section, Table, cell
+from ..pages.sections import event_table
 from ..protocol.messages import MessageTypes
 from ..store.questions import LLM_TYPES
 from .cells import NO_TIME_NS, cell_text, detail_text, records, shorten
@@ -95,6 +98,20 @@ class CharacterPage(Panel):
         stop = reader.next_row if self.moment is None else self.moment.row + 1
         body |= {"events": self._events(who), "calls": self._calls(who, stop), "chat": self._chat(who, stop)}
         return Update(body)
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        who, row = self.who, self.row_shown
+        if who is None:
+            return [Section(self.title, [Remark("Nobody is selected.")])]
+        town = self._reader.characters() if row is None else self._reader.characters(row=row)
+        if who not in town.index:
+            return [Section(self.title, [Remark(f"{who} is not known at this moment.")])]
+        facts = [[str(name), cell(value)] for name, value in town.loc[who].items() if cell(value)]
+        rows = [event[0] for event in reversed(self._events(who))]
+        columns, listed, _, numbers = event_table(self._reader, rows, len(rows))
+        events = Table(columns, listed, len(rows), "event", numbers, "newest")
+        return [Section(f"{self.title} {who}", [Table(("what", "value"), facts, len(facts), "value"), events])]
 
     def received(self, content: Any) -> None:
         """Ask the simulation for everything that it knows of the character."""

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..core.counting import counted
+from ..pages.parts import Remark, Section
+from ..pages.sections import town_table
 from ..protocol.messages import MessageTypes
 from .cells import cell_text, seconds_of
 from .interfaces import CharactersNow, PanelReader
@@ -18,6 +20,8 @@ from .refresh import Refresher
 from .table import Cells, KeyedTable, TablePanel
 
 MAX_ATTRIBUTES: Final = 60
+STILL: Final = 60
+"""The most characters of a static view."""
 LOOKED_AT: Final = 200
 """Events that are looked at in order to say why there are no characters."""
 SILENT: Final = "Nothing has come so far; DegentCivil's own server is silent until session.send('start')."
@@ -86,6 +90,13 @@ class CharactersPanel(TablePanel):
             return self.whole()
         self._present_version = present.version
         return self._table.changed(present.character_id, self._cells(present)) if present.character_id else None
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        row = self.row_shown
+        town = self._reader.characters() if row is None else self._reader.characters(row=row)
+        parts = town_table(town, STILL) if len(town) else [Remark(self._why_empty())]
+        return [Section(self.title, parts)]
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return everything that is known of a character."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+from ..pages.parts import Remark, Section, Table, cell
 from .cells import shorten
 from .headline import plain
 from .interfaces import PanelStatus
@@ -68,6 +70,17 @@ class ConnectionPanel(Panel):
             return None
         self._shown = state
         return Update(state)
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        state = self._state()
+        rows = [[cell(label), cell(value)] for _, label, value in state["rows"] if cell(value)]
+        told = Table(("figure", "value"), rows, len(rows), "figure")
+        return [
+            Section(
+                self.title, [told, *map(Remark, state["health"]), *(Remark(line) for _, line in state["journal"][-10:])]
+            )
+        ]
 
     def received(self, content: Any) -> None:
         """Reconnect, on a thread of its own since that may take long."""

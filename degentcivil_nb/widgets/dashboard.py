@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
 
+from ..pages.parts import Section
 from .character_page import CharacterPage
 from .characters import CharactersPanel
 from .chat_table import ChatTable
@@ -26,6 +27,11 @@ from .refresh import Refresher
 from .search import Search
 from .time_bar import TimeBar
 from .timeline import TimelinePanel
+
+STILL: Final = (
+    "head line", "time bar", "map", "characters", "timeline", "findings", "errors", "events", "calls", "chat", "debug",
+)  # fmt: skip
+"""The panels of a dashboard's static view."""
 
 
 class Dashboard(PageWidget):
@@ -94,6 +100,15 @@ class Dashboard(PageWidget):
         """See `PageWidget`: a message is for one of the panels."""
         if isinstance(content, dict) and isinstance(key := content.get("panel"), str) and key in self._takers:
             self._takers[key](content)
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        panels = [self.panels[name] for name in STILL if name in self.panels]
+        return [section for panel in panels for section in panel.still()]
+
+    def moment_shown(self) -> str:
+        """See `PageWidget`."""
+        return self.panels["characters"].moment_shown()
 
     def close(self) -> None:
         """Close every panel and the widget. Idempotent."""

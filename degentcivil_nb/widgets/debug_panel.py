@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..pages.parts import Section
+from ..pages.sections import stops_of
 from .cells import cell_text, records, shorten
 from .panel import Panel, Update
 from .refresh import Refresher
@@ -39,6 +41,10 @@ class DebugPanel(Panel):
     def snapshot(self) -> Update:
         """See `Panel`."""
         return Update(self._state())
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        return [stops_of(self._run, 30)]
 
     def changes(self) -> Update | None:
         """See `Panel`."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 
+from ..pages.parts import Remark, Section
+from ..pages.sections import findings_of
 from .cells import column_of
 from .packing import Column, Kind
 from .panel import Update
 from .refresh import Refresher
+from .still import MOST_ROWS
 from .table import Cells, KeyedTable, TablePanel
 
 EVERY_S: Final = 5.0
@@ -42,6 +45,13 @@ class FindingsNow:
         self.table: pd.DataFrame | None = None
         self.problem = ""
         self.version = 0
+
+    def findings(self) -> pd.DataFrame:
+        """Return what was found last; it is looked for now if it never was."""
+        if self.table is not None:
+            return self.table
+        found: pd.DataFrame = pd.DataFrame() if self._run is None else self._run.findings()
+        return found
 
     def look(self, judged: int, told: Callable[[], None]) -> None:
         """Look again if it is time, and if the run, whose version is `judged`, went on. Returns at once."""
@@ -103,6 +113,16 @@ class FindingsPanel(TablePanel):
     def parts(self) -> Update | None:
         """See `TablePanel`."""
         return self.whole() if self._drawn != self._findings.version else None
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        if self._findings.table is None and self._run_version() > MOST_ROWS:
+            return [
+                Section(
+                    self.title, [Remark("Not looked for yet: the run is long. session.findings() says what is wrong.")]
+                )
+            ]
+        return [findings_of(self._findings.findings(), 30)]
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a finding with its evidence."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.counting import counted
+from ..pages.parts import Remark, Section, table_of
 from .cells import column_of
 from .cursor import Cursor
 from .interfaces import PanelReader
@@ -21,6 +22,8 @@ from .table import TablePanel, pack_rows
 
 KEPT: Final = 1_000
 """The most rows on the page at once; buttons show the ones before and after them."""
+STILL: Final = 25
+"""The most rows of a static view."""
 BURST: Final = 150
 """The most rows of one update: more than anyone can read are counted instead."""
 
@@ -121,6 +124,18 @@ class LogPanel(TablePanel):
     def changes(self) -> Update | None:
         """See `Panel`: a search that found more changes a window too."""
         return self.snapshot() if self._searched != self._found() else super().changes()
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        numbers, row = self.numbers(), self.row_shown
+        stop = len(numbers) if row is None else bisect_left(numbers, row + 1)
+        rows = numbers[max(0, stop - STILL) : stop]
+        if not len(rows):
+            return [Section(self.title, [Remark(self.empty)])]
+        table = table_of(
+            self.frame(rows).rename_axis("row"), ["row", *self.columns], len(numbers), "row", which="newest"
+        )
+        return [Section(self.title, [table])]
 
     def received(self, content: Any) -> None:
         """Show earlier or later rows, or the newest again."""

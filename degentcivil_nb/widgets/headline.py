@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..pages.parts import Section, Table, cell
 from .command_log import CommandLog
 from .interfaces import PanelCommands, PanelStatus
 from .packing import EXACT
@@ -45,6 +47,11 @@ class Headline(Panel):
             return None
         self._shown, self._told = state, self._jobs.version
         return Update({**state, "jobs": self._jobs.since(told)})
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        facts = [[name, cell(value)] for name, value in self._state().items() if cell(value)]
+        return [Section(self.title, [Table(("figure", "value"), facts, len(facts), "figure")])]
 
     def received(self, content: Any) -> None:
         """Send the command of a button."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import unescape
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..figures.parts import Spec
+from ..pages.chart import chart
+from ..pages.parts import Remark, Section
 from .panel import Panel, Update
 from .refresh import Refresher
 
@@ -172,6 +175,13 @@ class LiveFigure(Panel):
     def _make(self) -> Spec:
         with self._building:
             return self._build()
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        spec = self._make()
+        picture = chart(spec)
+        notes = [unescape(str(note["text"])) for note in spec["layout"].get("annotations", ())]
+        return [Section(self.title, [*([] if picture is None else [picture]), *map(Remark, notes)])]
 
     def version(self) -> Any:
         """See `Panel`."""

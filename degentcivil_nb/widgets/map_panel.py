@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..figures.map_layout import spots_of
+from ..pages.parts import Remark, Section
+from ..pages.town_map import town_map
 from .cells import seconds_of
 from .characters import is_number, texts
 from .interfaces import CharactersNow, PanelReader
@@ -56,6 +59,13 @@ class MapPanel(TablePanel):
             return self.whole()
         self._present_version = present.version
         return self._table.changed(present.character_id, _cells(present)) if present.character_id else None
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        row = self.row_shown
+        town = self._reader.characters() if row is None else self._reader.characters(row=row)
+        picture = town_map(town, self._reader.places())
+        return [Section(self.title, [Remark(self.empty) if picture is None else picture])]
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return nothing more: a click selects the character, whose page says all."""

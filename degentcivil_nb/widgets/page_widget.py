@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any, ClassVar, Final, NamedTuple
 import anywidget
 import traitlets
 
+from ..pages.parts import Section
 from .input_comm import TARGET, InputComms
 from .refresh import Refresher
+from .still import Still
 
 STATIC: Final = Path(__file__).parent / "static"
 BOOT: Final = STATIC / "boot.js"
@@ -64,6 +67,8 @@ class PageWidget(anywidget.AnyWidget):
         key = key or uuid.uuid4().hex
         self._refresher = refresher
         self._inputs: InputComms | None = None
+        self.beside = Still(parts[0].title if len(parts) == 1 else "dashboard", lambda: refresher.about, self.still)
+        """The static view that a saved notebook keeps."""
         listed = [list(part) for part in parts]
         super().__init__(_key=key, _code=code()[0], _kind=self.layout_kind, _parts=listed)
 
@@ -73,6 +78,27 @@ class PageWidget(anywidget.AnyWidget):
             self._inputs = InputComms(self._key, self._hear)
             self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         super().open()
+
+    def still(self) -> Sequence[Section]:
+        """Return what a saved notebook shows of the widget."""
+        return ()
+
+    def moment_shown(self) -> str:
+        """Say which moment the widget shows."""
+        return "as of now"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        found = super()._repr_mimebundle_(**kwargs)
+        if found is None:
+            return None
+        data, metadata = found
+        return {**data, "text/plain": self.beside.line(), "text/html": self.beside.html(self.moment_shown())}, metadata
+
+    def _ipython_display_(self, **_: Any) -> None:
+        """Display the widget, and its static view as an output of its own."""
+        found = self._repr_mimebundle_()
+        if found is not None:
+            self.beside.show(found[0], found[1], self.moment_shown())
 
     def _hear(self, content: Any) -> None:
         """Take a message of a page, on the thread that delivers it."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
 from ..core.escaping import visible
 from ..core.text_of import clean
+from ..pages.parts import Section
 from ..store.moments import RowMoment
 from .cells import shorten
 from .cursor import Cursor
@@ -107,8 +109,22 @@ class Panel(PageWidget):
         """Return what changed since the last `snapshot` or `changes`; by default everything. `None`: nothing."""
         return self.snapshot()
 
+    def still(self) -> Sequence[Section]:
+        """Return what a saved notebook shows of the panel; called on any thread."""
+        return ()
+
     def received(self, content: Any) -> None:
         """Process a user's action without blocking. The panel is refreshed right after."""
+
+    @property
+    def row_shown(self) -> int | None:
+        """Return the row of the moment that the cursor stands at; `None` for the present."""
+        moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
+        return None if moment is None else moment.row
+
+    def moment_shown(self) -> str:
+        """See `PageWidget`."""
+        return "as of now" if self.row_shown is None else f"as of row {self.row_shown:,}"
 
     # --- drawing, on the refresher's thread ---------------------------------------------------------------------
 
@@ -161,6 +177,8 @@ class Panel(PageWidget):
         news = self._refresher.standing() != self._stood or pointed != self._pointed
         if self.flow.watched and (news or now - self._said_at >= BEAT_S):
             self._say("beat", now)
+        if self.host is None:
+            self.beside.update(self._refresher.standing(), now, self.moment_shown())
 
     def _say(self, kind: str, now: float, buffers: list[bytes | memoryview] | None = None, **more: Any) -> None:
         self._said_at, self._stood = now, self._refresher.standing()

@@ -70,8 +70,11 @@ class Refresher:
         main: MainThread | None = None,
         clock: Callable[[], float] = time.monotonic,
         standing: Callable[[], Standing | None] = lambda: None,
+        about: str = "",
     ) -> None:
         self.standing = standing
+        self.about = about
+        """The run that its views show, in a few words."""
         self._period = 1 / rate_hz
         self._bytes_per_s = bytes_per_s
         self._allowance = float(bytes_per_s)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.stops import stop_table
+from ..pages.parts import Section
+from ..pages.sections import whole_run
 from ..protocol.messages import MessageTypes
 from .cells import shorten
 from .cursor import Cursor
@@ -98,6 +100,10 @@ class TimeBar(Panel):
                 "marks": self._marks(),
             }
         )
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        return [whole_run(self._reader, None if self.at.moment is None else self.at.moment.time)]
 
     def received(self, content: Any) -> None:
         """Move by a tick, jump to a mark, or search."""

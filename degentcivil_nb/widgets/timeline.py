@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..figures.colours import state_colour
+from ..pages.parts import Section
+from ..pages.sections import timeline_around
 from ..protocol.messages import MessageTypes
 from .cells import NO_TIME_NS, records, shorten
 from .interfaces import PanelReader
@@ -20,6 +23,8 @@ from .refresh import Refresher
 
 LANES: Final = 80
 """The most lanes of one update; a page asks for those in sight."""
+STILL: Final = 30
+"""The most lanes of a static view."""
 PIXELS: Final = 4_000
 PERIOD_S: Final = 1.0
 ORDERS: Final = ("first seen", "name", "stuck longest", "errors")
@@ -111,6 +116,10 @@ class TimelinePanel(Panel):
             **_segments(stays, lanes, start, end, min(sight.pixels, PIXELS), packer),
         }
         return Update(body, [packer.buffer()])
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        return [timeline_around(self._reader, self.row_shown, (), self._reader.gaps(), STILL)]
 
     def received(self, content: Any) -> None:
         """Look at another part of the run."""

@@ -1,0 +1,82 @@
+"""The static view beside a widget: what a saved notebook shows of it, brought up to date while the page lives."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from ..core.escaping import visible
+from ..pages.parts import Remark, Section
+from ..pages.static_view import headline, static_view
+
+logger = logging.getLogger("degentcivil_nb.widgets")
+
+WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+EVERY_S: Final = 2.0
+"""The least time between two updates."""
+MOST_ROWS: Final = 500_000
+"""Of a longer run nothing is looked for that goes through all of it: showing a panel must not take seconds."""
+
+
+class Still:
+    """A static view of one widget: a second output below it, which the widget's own style hides while it lives.
+
+    In one output with the widget it would not be shown where the notebook is opened again and trusted.
+    """
+
+    def __init__(self, title: str, about: Callable[[], str], sections: Callable[[], Sequence[Section]]) -> None:
+        self._title = title
+        self._about = about
+        self._sections = sections
+        self._display_id = f"degentcivil-{uuid.uuid4().hex}"
+        self._shown = False
+        self._key: Any = None
+        self._updated_at = 0.0
+
+    def said(self, moment: str) -> str:
+        """Say what the view is, of what and of when."""
+        return headline(self._title, self._about(), moment, pd.Timestamp.now("UTC"))
+
+    def html(self, moment: str) -> str:
+        """Return the view as HTML; a failure is said in it."""
+        try:
+            sections = list(self._sections())
+        except Exception as error:  # the live widget must be shown whatever happens to what stands beside it
+            logger.warning("the static view of the %s failed", self._title, exc_info=True)
+            sections = [Section("Nothing to show", [Remark(f"{type(error).__name__}: {error}")])]
+        return static_view(self.said(moment), sections)
+
+    def line(self) -> str:
+        """Return the line that stands where a widget cannot be shown."""
+        about = self._about()
+        return visible(f"{self._title}{f' of {about}' if about else ''}: shown live by a widget")
+
+    def show(self, bundle: dict[str, Any], metadata: dict[str, Any], moment: str) -> None:
+        """Display a widget, and the view as an output of its own."""
+        from IPython.display import display
+
+        data = {name: value for name, value in bundle.items() if name != "text/html"}
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        self._publish(bundle["text/html"], moment, update=False)
+        self._shown = True
+
+    def update(self, key: Any, now: float, moment: str) -> None:
+        """Bring the view up to date if the run's state, its `key`, is another one; on the refresher's thread."""
+        if not self._shown or key == self._key or now - self._updated_at < EVERY_S:
+            return
+        first, self._key, self._updated_at = self._key is None, key, now
+        if not first:
+            self._publish(self.html(moment), moment, update=True)
+
+    def _publish(self, html: str, moment: str, *, update: bool) -> None:
+        from IPython.display import publish_display_data
+
+        data = {"text/html": html, "text/plain": visible(self.said(moment))}
+        try:
+            publish_display_data(data, transient={"display_id": self._display_id}, update=update)  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001 — a kernel that is shutting down takes no more output
+            logger.info("the static view of the %s was not brought up to date: %s", self._title, error)
