@@ -14,6 +14,8 @@ OWN_READER: Final = (17, 4) <= VERSION < (18,)
 """Whether the client's own reader of frames was tested with this version; if not, the library's `recv` is used."""
 MAX_FRAGMENTS: Final = 4096
 """How many pieces a message may have. The library limits their bytes, and from 17.4 on their number too."""
+IN_SEND: Final = "send_in_progress" if VERSION >= (16,) else "fragmented_send_waiter"
+"""The attribute of a connection that is set while it sends a message in pieces."""
 
 
 class FragmentCount:

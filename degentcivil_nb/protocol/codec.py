@@ -12,6 +12,7 @@ from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
 from .messages import MessageTypes, RawMessage, Seq, Tick
 from .repairing import repair
+from .salvaging import salvage
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 """The largest message in bytes, as JSON; the WebSocket library's own default for incoming messages."""
@@ -73,28 +74,30 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
         if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _unpack_valid_batch(frame)) is not None:
             messages.extend(opened)
             continue
-        try:
-            message = _decode_repaired(frame)
-        except FOREIGN as error:
-            append(malformed(frame, error))
-            continue
-        if message.type == "batch":
-            messages.extend(_unpack_batch(message, frame))
-        else:
-            append(message)
+        for message in _decode_repaired(frame):
+            if message.type == "batch":
+                messages.extend(_unpack_batch(message, frame))
+            else:
+                append(message)
     return messages
 
 
-def _decode_repaired(frame: bytes | str | Raw) -> RawMessage:
-    """Decode one message, repaired if the strict way fails; an error describes the frame as it was received."""
+def _decode_repaired(frame: bytes | str | Raw) -> list[RawMessage]:
+    """Decode one message: as it is, else repaired, else without the keys that make no sense, each an `error` after it.
+
+    What is no message even so is an `error` that shows the frame as it was received.
+    """
     try:
-        return _decode_raw(frame)
-    except FOREIGN:
+        return [_decode_raw(frame)]
+    except FOREIGN as error:
+        text = frame if isinstance(frame, str) else bytes(frame)
         try:
-            return _decode_raw(repair(frame if isinstance(frame, str) else bytes(frame)))
+            return [_decode_raw(repair(text))]
         except FOREIGN:
-            pass
-        raise
+            try:
+                return salvage(text)
+            except FOREIGN:
+                return [malformed(text, error)]
 
 
 def _unpack_valid_batch(frame: bytes | str) -> list[RawMessage] | None:
@@ -124,10 +127,7 @@ def _unpack_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
             return [*opened, malformed(frame, error)]
         # one invalid message must not affect the others
         for item in items:
-            try:
-                opened.append(_decode_repaired(item))
-            except FOREIGN as bad:
-                opened.append(malformed(bytes(item), bad))
+            opened.extend(_decode_repaired(item))
     # a list, since the membership test runs in C: every message passes here
     if "batch" in [message.type for message in opened if message.covers is None]:
         nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch must not contain a batch")

@@ -57,7 +57,10 @@ def _time(value: Raw) -> bytes:
     try:
         seconds = float(moment)
     except ValueError:
-        then = datetime.fromisoformat(moment)
+        try:
+            then = datetime.fromisoformat(moment)
+        except ValueError:
+            return bytes(value)
         seconds = (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
     return msgspec.json.encode(seconds)
 
@@ -69,12 +72,15 @@ def _count(value: Raw) -> bytes:
 
 def _text(value: Raw) -> bytes:
     number = msgspec.json.decode(value)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     return msgspec.json.encode(str(number)) if type(number) is int else bytes(value)
 
 
 _REPAIRED: Final[dict[str, Callable[[Raw], bytes]]] = {
     "timestamp": _time,
     "id": _text,
+    "character_id": _text,
     **dict.fromkeys(("tick", "seq", "head", "clients", "code", "prompt_tokens", "completion_tokens"), _count),
 }
 """The keys of envelopes and payloads whose values other senders write in another form."""

@@ -15,8 +15,10 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
+from ..protocol.errors import WebSocketError
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes
+from ..protocol.repairing import decode_repaired
 from ..protocol.stream_payloads import LlmCall, StateChange
 from ..store.columns import Dictionary
 from ..store.errors import error_details
@@ -89,8 +91,7 @@ STATISTICS: Final = ("row", "seq", "tick", "type", "code", *TIMES, *LINK_COLUMNS
 
 UNREAD: Final = -2
 
-_decoder = msgspec.json.Decoder(StateChange)
-_state_change, _state_changes = _decoder.decode, _decoder.decode_lines
+_state_changes = msgspec.json.Decoder(StateChange).decode_lines
 
 
 class EventSlice(msgspec.Struct):
@@ -267,8 +268,8 @@ def _previous_of(texts: list[bytes]) -> list[str | None]:
 
 def _previous(text: bytes) -> str | None:
     try:
-        return _state_change(text).previous_state
-    except FOREIGN:  # the store repaired it
+        return decode_repaired(StateChange, text).previous_state
+    except WebSocketError:  # what the store took for a state change it can read; a table must not fail for one row
         return None
 
 

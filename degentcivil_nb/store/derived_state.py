@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
-from ..protocol.json_text import FOREIGN
+from ..protocol.errors import WebSocketError
 from ..protocol.messages import MessageTypes
+from ..protocol.repairing import decode_repaired
 from ..protocol.stream_payloads import StateChange
 from .changes import CharacterLists, changes_in, departed, merged, named_in, no_previous_states
 from .characters import AttributeNames, CharacterTable
@@ -25,8 +25,6 @@ WAITING_ROWS: Final = 8_192
 
 COUNTED: Final = ("type", "code", "character_id", "state")
 """What counts by second are kept of."""
-
-_state_change = msgspec.json.Decoder(StateChange).decode
 
 
 class DerivedState:
@@ -119,6 +117,6 @@ class DerivedState:
 
     def _previous(self, text: bytes) -> int:
         try:
-            return self._table.dictionaries["state"][_state_change(text).previous_state]
-        except FOREIGN:  # the payload was evicted
+            return self._table.dictionaries["state"][decode_repaired(StateChange, text).previous_state]
+        except WebSocketError:  # the payload was evicted
             return -1

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from ..protocol.codec import character_of
+from ..protocol.listed import listed_characters, listed_places
 from ..protocol.messages import Links, MessageTypes, RawMessage, link_id, link_ids, linked
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .changes import CharacterLists
@@ -61,8 +62,8 @@ class Ingest:
             MessageTypes.ERROR: (PayloadReader(ErrorPayload), self._errors),
             MessageTypes.LLM_CALL: (PayloadReader(LlmCall), self._calls),
             MessageTypes.CHARACTER_UPDATE_LLM: (PayloadReader(GameLlmCall), self._game_calls),
-            MessageTypes.ALL_CHARACTERS: (PayloadReader(list[Any]), self._lists),
-            MessageTypes.ALL_BUILDINGS: (PayloadReader(list[Any]), self._buildings),
+            MessageTypes.ALL_CHARACTERS: (PayloadReader(Any), self._lists),
+            MessageTypes.ALL_BUILDINGS: (PayloadReader(Any), self._buildings),
             **{kind: (PayloadReader(_Whose), self._named) for kind in _LENIENT},
         }
 
@@ -158,15 +159,12 @@ class Ingest:
             found.put("state", np.array(at), list(states))
             found.put("location", np.array(at), list(locations))
 
-    def _lists(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
+    def _lists(self, found: Ingested, rows: Array, payloads: list[Any]) -> None:
         items: list[tuple[int, str, str | None, str | None, dict[str, Any]]] = []
-        for row, listed in zip(rows.tolist(), payloads, strict=True):
-            for attributes in _objects(found, row, listed):
-                # the game's lists have no id, so the name identifies a character
-                name = character_of(attributes) or attributes.get("name")
-                if isinstance(name, str):
-                    self._names.known.update(attributes)
-                    items.append((row, name, *_pop_state_and_location(attributes), attributes))
+        for row, told in zip(rows.tolist(), payloads, strict=True):
+            for name, attributes in _listed(found, row, listed_characters(told)):
+                self._names.known.update(attributes)
+                items.append((row, name, *_pop_state_and_location(attributes), attributes))
         at = np.array([row for row, *_ in items], np.int64)
         characters = found.collect("character_id", at, [name for _, name, *_ in items])
         states = found.collect("state", at, [state for _, _, state, _, _ in items])
@@ -215,8 +213,9 @@ class Ingest:
     def _game_calls(self, found: Ingested, rows: Array, payloads: list[GameLlmCall]) -> None:
         found.calls += zip(rows.tolist(), payloads, strict=True)
 
-    def _buildings(self, found: Ingested, rows: Array, payloads: list[list[Any]]) -> None:
-        found.places += [(row, _objects(found, row, items)) for row, items in zip(rows.tolist(), payloads, strict=True)]
+    def _buildings(self, found: Ingested, rows: Array, payloads: list[Any]) -> None:
+        for row, told in zip(rows.tolist(), payloads, strict=True):
+            found.places.append((row, _listed(found, row, listed_places(told))))
 
     def _note_bad(self, found: Ingested, types: list[str], codes: Codes | None) -> None:
         """Set the types; a row whose payload does not have the shape of its type becomes an `error`."""
@@ -262,12 +261,11 @@ def _row(item: tuple[Any, ...]) -> int:
     return row
 
 
-def _objects(found: Ingested, row: int, items: list[Any]) -> list[dict[str, Any]]:
-    """Return the objects of a list; other entries are ignored, and remain visible in the payload."""
-    objects = [item for item in items if isinstance(item, dict)]
-    if items and not objects:
+def _listed(found: Ingested, row: int, items: list[T] | None) -> list[T]:
+    """Return the items of a list; a list without any object is a bad one."""
+    if items is None:
         found.bad[row] = "none of its entries is an object"
-    return objects
+    return items or []
 
 
 def _pop_state_and_location(attributes: dict[str, Any]) -> tuple[str | None, str | None]:

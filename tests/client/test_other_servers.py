@@ -66,13 +66,38 @@ def test_a_count_with_a_point_an_id_that_is_a_number_and_a_bom_are_read() -> Non
     assert read('\ufeff{"type":"x"}').type == "x"
 
 
-@pytest.mark.parametrize(
-    "text", ["NaN", "[NaN]", '{"type":"x","tick":5.5}', '{"type":"x","timestamp":"soon"}', "\ufeff"]
-)
+@pytest.mark.parametrize("text", ["NaN", "[NaN]", '{"type":5,"tick":5}', '{"tick":5.5}', "\ufeff"])
 def test_what_makes_no_sense_even_so_is_an_error_that_shows_it_as_it_came(text: str) -> None:
     message = read(text)
     assert message.type == "error" and message.payload()["code"] == 1001
     assert message.payload()["excerpt"] == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("tick", "5.5", "`tick` of a x is no whole number from 0 on: 5.5; it was left out and kept as `sim_time`"),
+        ("tick", '"noon"', '`tick` of a x is no whole number from 0 on: "noon"; it was left out, the message was not'),
+        ("tick", "-1", "`tick` of a x is no whole number from 0 on: -1"),
+        ("tick", "true", "`tick` of a x"),
+        ("timestamp", '"soon"', '`timestamp` of a x is no time: "soon"'),
+        ("timestamp", "[1]", "`timestamp` of a x is no time: [1]"),
+        ("seq", "0", "`seq` of a x is no whole number from 1 on: 0"),
+        ("id", '{"a":1}', '`id` of a x is no text: {"a":1}'),
+    ],
+)
+def test_an_odd_key_of_an_envelope_costs_itself_and_not_the_message(key: str, value: str, said: str) -> None:
+    text = f'{{"type":"x","{key}":{value},"data":{{"money":NaN}}}}'
+    for sent in (text, text.encode(), f'{{"type":"batch","data":[{text}]}}'):
+        message, *errors = decode_frames([sent])
+        assert (message.type, message.payload()) == ("x", {"money": None})
+        assert message.sim_time == (float(value) if value in ("5.5", "-1") else None)
+        assert [error.payload()["message"][: len(said)] for error in errors] == [said]
+
+
+def test_numbers_written_as_text_are_numbers() -> None:
+    message = read('{"type":"x","timestamp":"60.5","tick":" 5.0 ","id":5.0}')
+    assert (message.timestamp, message.tick, message.id) == (60.5, 5, "5")
 
 
 def test_one_message_of_a_batch_costs_none_of_its_neighbours() -> None:
@@ -95,6 +120,24 @@ def test_a_town_with_a_nan_is_a_town() -> None:
         assert list(town.index) == ["Emma", "Li"] and list(town["age"]) == [31, 45]
         assert town["money"].isna().tolist() == [True, False]
         assert len(session.errors()) == 0
+
+
+@pytest.mark.parametrize("listed", ["by id", "in an object"])
+def test_characters_and_places_may_stand_in_an_object(listed: str) -> None:
+    people = {"emma": {"money": 3, "state": "IDLE", "name": "Emma"}, "li": {"money": 4, "location": "Park"}, "n": 2}
+    places = {"7": {"name": "Cafe", "x": 1}, "Park": {"x": 2}}
+    rows = [{"character_id": key, **one} for key, one in people.items() if isinstance(one, dict)]
+    with GuideServer() as server, dc.connect(server.url) as session:
+        server.send("all_characters", people if listed == "by id" else {"characters": rows, "count": 2})
+        server.send("all_buildings", places if listed == "by id" else {"buildings": list(places.values())})
+        session.wait_for("all_buildings")
+        town = session.characters()
+        assert list(town.index) == ["emma", "li"] and list(town["money"]) == [3, 4]
+        assert town["state"].iloc[0] == "IDLE" and town["location"].iloc[1] == "Park"
+        found = session.places()
+        assert list(found["name"])[:1] == ["Cafe"] and len(found) == (2 if listed == "by id" else 1)
+        assert len(session.errors()) == 0
+        assert session.payload(0) == (people if listed == "by id" else {"characters": rows, "count": 2})
 
 
 def test_payloads_may_carry_iso_times_and_counts_with_a_point() -> None:

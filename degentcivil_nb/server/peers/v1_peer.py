@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from ...core.websockets_version import IN_SEND
 from ...monitoring.interfaces import TrafficLog
 from ...protocol.command_payloads import CommandSpec
 from ...protocol.control_payloads import Gap, Resume, Resumed
@@ -94,7 +95,7 @@ class V1Peer(Peer):
             or self._wakeup.done()
             or websocket.protocol.state is not State.OPEN
             or websocket.protocol.extensions
-            or websocket.send_in_progress is not None
+            or getattr(websocket, IN_SEND) is not None
             or websocket.transport.get_write_buffer_size()
             or offset < self.feed.history.start
             or (self._traffic is not None and self._traffic.enabled)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from ...protocol.codec import character_of
 from ...protocol.control_payloads import SnapshotCharacter
 from ...protocol.json_text import FOREIGN, encode
+from ...protocol.listed import listed_characters
 from ...protocol.messages import CharacterId, MessageTypes
 from ...protocol.stream_payloads import StateChange
 
@@ -35,7 +36,7 @@ class _Updated(Struct, gc=False):
 
 
 class _Listed(Struct, gc=False):
-    data: list[dict[str, Any]]
+    data: Any
     timestamp: float | None = None
 
 
@@ -109,11 +110,8 @@ class SnapshotBuilder:
         return name
 
     def _list(self, seen: _Listed) -> None:
-        for attributes in seen.data:
-            # the game's lists have no id, so the name identifies a character
-            name = character_of(attributes) or attributes.get("name")
-            if isinstance(name, str):
-                self._merge(name, attributes, seen.timestamp)
+        for name, attributes in listed_characters(seen.data) or ():
+            self._merge(name, attributes, seen.timestamp)
 
     def _merge(self, name: str, attributes: dict[str, Any], timestamp: float | None) -> None:
         character = self._of(name, timestamp)

@@ -1,0 +1,42 @@
+"""Lists of characters and places, which some servers write as objects keyed by id or name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .codec import character_of
+
+
+def listed_characters(told: Any) -> list[tuple[str, dict[str, Any]]] | None:
+    """Return ids and attributes of the characters of `all_characters`; `None` if none of its entries is an object.
+
+    The game's lists have no id, so the name identifies a character; the key does in an object of objects.
+    """
+    entries = _entries(told)
+    if entries is None:
+        return None
+    named = [(character_of(one) or key or one.get("name"), one) for key, one in entries]
+    return [(name, one) for name, one in named if isinstance(name, str)]
+
+
+def listed_places(told: Any) -> list[dict[str, Any]] | None:
+    """Return the places of `all_buildings`; `None` if none of its entries is an object."""
+    found = _entries(told)
+    if found is None:
+        return None
+    return [one if key is None else {"id": key, "name": key, **one} for key, one in found]
+
+
+def _entries(told: Any) -> list[tuple[str | None, dict[str, Any]]] | None:
+    """Return the objects of a list, or those of an object with their keys; other entries stay in the payload alone."""
+    if isinstance(told, dict):
+        lists = [value for value in told.values() if isinstance(value, list)]
+        if len(lists) != 1:
+            return _objects(list(told.items()))
+        told = lists[0]  # a list inside an object, such as {"characters": […]}
+    return _objects([(None, value) for value in told]) if isinstance(told, list) else None
+
+
+def _objects(entries: list[tuple[str | None, Any]]) -> list[tuple[str | None, dict[str, Any]]] | None:
+    found = [(key, value) for key, value in entries if isinstance(value, dict)]
+    return found if found or not entries else None
