@@ -79,6 +79,8 @@ class Incoming:
         self.round_trip_s = 0.0
         self.lost_at: float | None = None
         """When a connection without seqs was lost, wall clock, until its gap is declared."""
+        self._v1_lost_at: float | None = None
+        """When the last connection of v1 was lost; if the next has no seqs, nobody else declares what is missing."""
         self.sink_failures = 0
         self.hello_received: asyncio.Future[None]
         """Done when `hello` has arrived."""
@@ -107,6 +109,8 @@ class Incoming:
         self.arrived.clear()
         self.server_error = None
         self.checkpoint = None
+        if subprotocol is not None:
+            self._v1_lost_at = None
         self._refusable = True
         self.event_at = time.monotonic()
         self.receiver.cut()  # the `hello` of an abandoned attempt may have arrived after its end
@@ -117,6 +121,8 @@ class Incoming:
         """End a connection; without seqs, what is said from now on is lost if it was live or had told anything."""
         if self.dialect != V1 and self.lost_at is None and (live or not self._refusable):
             self.lost_at = self._clock()
+        if self.dialect == V1 and self.receiver.position is not None:
+            self._v1_lost_at = self._clock()
         self.receiver.cut()
 
     def declare_loss(self) -> None:
@@ -175,6 +181,7 @@ class Incoming:
             kind = message.type
             if self.dialect == UNKNOWN and not (kind == MessageTypes.ERROR and message.timestamp is None):
                 self.dialect = GAME if message.timestamp is None else GUIDE
+                self._forget_v1()
                 self._changed()
             if kind == MessageTypes.HEARTBEAT:
                 controls.append(message)
@@ -188,6 +195,12 @@ class Incoming:
                 elif self._refusable:  # later errors are the simulation's, whatever their code
                     controls.append(message)
         return accepted, controls
+
+    def _forget_v1(self) -> None:
+        """Declare what is missing since a server of v1 whose place another one took; its run and commands are gone."""
+        if self._v1_lost_at is not None:
+            self.lost_at, self._v1_lost_at = self._v1_lost_at, None
+            self.run_state, self.tick, self.checkpoint, self.specs = None, None, None, []
 
     def _control(self, message: RawMessage, received: float) -> None:
         kind = message.type

@@ -226,6 +226,8 @@ class StoreWriter:
             if isinstance(payload, Gap):
                 controls.gap(row, payload, when)
                 self._parts.derived.transitions.interrupt()
+                if payload.reason == "restart":
+                    self._parts.tick = None  # the new run counts anew
             elif isinstance(payload, Snapshot):
                 whole = controls.snapshot(payload)
                 if whole is not None:

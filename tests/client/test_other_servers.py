@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 import degentcivil_nb as dc
 from degentcivil_nb.client.simulation_client import SimulationClient
@@ -16,6 +17,7 @@ from degentcivil_nb.protocol.control_payloads import Gap, Hello, Resume, Resumed
 from degentcivil_nb.protocol.errors import ConnectFailed
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.protocol.receiver import StreamReceiver
+from degentcivil_nb.server.peers.v1_peer import SUBPROTOCOL
 from tests.support.client_helpers import following, frame, greet, scripted, stay
 from tests.support.dialect_servers import CHARACTERS, GameServer, GuideServer
 from tests.support.waiting import eventually
@@ -216,6 +218,33 @@ async def test_the_same_epoch_with_a_smaller_head_is_a_restart() -> None:
         assert sink.gaps == [Gap("one", 6, None, "restart"), Gap("one", 1, 1, "window")]
         assert client.position == ("one", 4) and client.duplicates == 0
     assert [(one["history"], "epoch" in one, "seq" in one) for one in asked] == [(3, False, False)]
+
+
+async def test_a_server_without_seqs_in_the_place_of_one_with_them_is_a_gap() -> None:
+    async def ours(websocket: ServerConnection) -> None:
+        await greet(websocket)
+        await websocket.send(frame("x", 1, seq=1))
+        await websocket.close(1012)
+
+    async def the_guides(websocket: ServerConnection) -> None:
+        await websocket.send('{"type":"x","data":2,"timestamp":5.0}')
+        await stay(websocket)
+
+    def choose(connection: ServerConnection, offered: Any) -> Subprotocol | None:
+        return SUBPROTOCOL if not served and SUBPROTOCOL in offered else None
+
+    served: list[ServerConnection] = []
+
+    async def handle(websocket: ServerConnection) -> None:
+        served.append(websocket)
+        await (ours if len(served) == 1 else the_guides)(websocket)
+
+    async with serve(handle, "127.0.0.1", 0, select_subprotocol=choose) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with following(f"ws://127.0.0.1:{port}") as (client, sink):
+            await sink.until(lambda: len(sink.of("x")) == 2)
+            assert sink.gaps == [Gap(None)]
+            assert client.dialect == "guide" and client.run_state is None and client.tick is None
 
 
 def test_a_restart_that_is_cut_before_its_answer_is_still_one() -> None:

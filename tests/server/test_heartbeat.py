@@ -99,7 +99,7 @@ async def test_the_server_notices_a_dead_client_within_two_intervals_with_everyt
         (websocket,) = server.clients
 
         def is_full() -> bool:
-            server.publish("event_notification", {"event_type": "flood", "data": "x" * 100_000})
+            server.publish("event_notification", {"event_type": "flood", "data": "x" * 1_000_000})
             return websocket.transport.get_write_buffer_size() > 0
 
         await eventually(is_full)  # now no ping gets out, and none has to

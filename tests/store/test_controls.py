@@ -108,3 +108,12 @@ def test_accounted_is_what_was_stored_declared_missing_or_passed_by_the_run() ->
     assert store.has_accounted("e", 6)
     store.append([message("run_state", {"state": "paused", "head": 8})], 1.0, "e")  # 7 and 8 were filtered
     assert store.has_accounted("e", 8) and not store.has_accounted(None, 1)
+
+
+def test_the_tick_of_a_run_that_was_restarted_is_not_the_new_one_s() -> None:
+    store = EventStore()
+    store.append([RawMessage("x", Raw(b"1"), 1_000.0, 1, 50)], 1_000.0, "one")
+    store.append([message("gap", {"epoch": "one", "from": 2, "reason": "restart"})], 1_001.0, "two")
+    assert store.tick is None
+    store.append([RawMessage("x", Raw(b"1"), 1_002.0, 1, 3)], 1_002.0, "two")
+    assert store.tick == 3
