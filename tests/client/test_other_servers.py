@@ -117,7 +117,7 @@ def test_a_town_with_a_nan_is_a_town() -> None:
     rows: list[Any] = [{**CHARACTERS[0], "money": float("nan")}, {**CHARACTERS[1], "health": np.inf}, None, 7]
     with GameServer(characters=rows) as server, dc.connect(server.url) as session:
         session.send("start")
-        session.wait_for("character_update_llm")
+        session.wait_for("character_update_llm", after=-1)
         town = session.characters()
         assert list(town.index) == ["Emma", "Li"] and list(town["age"]) == [31, 45]
         assert town["money"].isna().tolist() == [True, False]
@@ -132,7 +132,7 @@ def test_characters_and_places_may_stand_in_an_object(listed: str) -> None:
     with GuideServer() as server, dc.connect(server.url) as session:
         server.send("all_characters", people if listed == "by id" else {"characters": rows, "count": 2})
         server.send("all_buildings", places if listed == "by id" else {"buildings": list(places.values())})
-        session.wait_for("all_buildings")
+        session.wait_for("all_buildings", after=-1)
         town = session.characters()
         assert list(town.index) == ["emma", "li"] and list(town["money"]) == [3, 4]
         assert town["state"].iloc[0] == "IDLE" and town["location"].iloc[1] == "Park"
@@ -154,7 +154,7 @@ def test_payloads_may_carry_iso_times_and_counts_with_a_point() -> None:
             "error": {"code": 1004.0, "message": "late"},
         }.items():
             server.send_text(json.dumps({"type": type, "data": data, "timestamp": now}))
-        session.wait_for("error")
+        session.wait_for("error", after=-1)
         events = session.events()
         assert list(events["type"]) == ["state_change", "event_notification", "llm_call", "error"]
         assert {str(time) for time in events["time"]} == {"2026-01-31 12:00:05+00:00"}
