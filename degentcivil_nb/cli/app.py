@@ -41,6 +41,7 @@ from .arguments import (
     say,
 )
 from .case import case
+from .compare import compare
 from .findings import findings
 from .recordings import export, info, migrate, record, replay
 
@@ -185,6 +186,7 @@ COMMANDS: Final[tuple[Callable[..., int], ...]] = (
     replay,
     info,
     findings,
+    compare,
     case,
     export,
     migrate,

@@ -102,7 +102,7 @@ def test_help_and_version_say_what_there_is() -> None:
     code, out, _ = run("--help")
     assert code == cli.OK
     assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")][:8] == [
-        "lab", "demo", "tail", "record", "replay", "info", "findings", "case",
+        "lab", "demo", "tail", "record", "replay", "info", "findings", "compare",
     ]  # fmt: skip
     assert "Exit codes: 0 success" in out
     assert run("--version")[1] == f"degentcivil-nb {__version__}\n"

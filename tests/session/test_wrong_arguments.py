@@ -142,7 +142,7 @@ OPENED: dict[Callable[..., Any], tuple[str, ...]] = {
     dc.connect: ("target", "token", "history", "retention", "types", "characters", "name", "ssl", "timeout"),
     dc.open_recording: ("path", "memory_rows", "progress"),
     dc.open_runs: ("folder", "filesystem", "verify"),
-    dc.compare: ("a", "b", "ignore", "progress"),
+    dc.compare: ("a", "b", "align", "ignore_interventions", "repeats", "ignore", "progress"),
     dc.start_replay: ("path", "port", "speed", "host", "paused", "token", "longest_silence_s", "name"),
     dc.start_local_server: ("port", "host", "characters", "tick_s", "seed", "paused", "token", "tls", "name"),
     dc.SimulationProbe: ("host", "port", "token", "tokens", "ssl", "tick_s", "paused", "run_id", "compression",
