@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "none"
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run the quick tests, in a few minutes."""
-    session.run("pytest", "-q", "-m", "not slow", *session.posargs)
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow", *session.posargs)
 
 
 @nox.session

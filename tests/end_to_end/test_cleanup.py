@@ -137,8 +137,8 @@ def test_a_kernel_that_is_shut_down_ends_by_itself_with_everything_open(tmp_path
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        client.execute(KERNEL.format(told=str(told), run=str(run)))
-        reply = client.get_shell_msg(timeout=60)
+        # the reply to this very cell: `wait_for_ready` may leave others on a busy machine
+        reply = client.execute(KERNEL.format(told=str(told), run=str(run)), reply=True, timeout=60)
         assert reply["content"]["status"] == "ok", reply["content"]
         manager.shutdown_kernel(now=False)
         assert told.read_text() == "[]"  # it has ended by itself: a kernel that a signal ends writes nothing

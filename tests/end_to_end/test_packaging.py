@@ -83,7 +83,7 @@ def test_ci_takes_its_test_command_from_the_readme() -> None:
     assert pattern is not None
     found = [line for line in README.splitlines() if re.search(pattern[1], line)]
     assert len(found) == 1
-    assert found[0].endswith("pytest")
+    assert found[0].endswith("pytest -n 2 --dist loadfile")
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 

@@ -86,7 +86,7 @@ def test_the_gate_and_the_hooks_run_the_same_linters() -> None:
         assert linter in hooks and linter in gate
     assert "tests/javascript run --silent check" in hooks
     assert "cd tests/javascript && npm ci --no-audit --no-fund && npm run check" in gate
-    assert 'TZ=Asia/Tokyo PYTHONOPTIMIZE=1 .venv/bin/pytest -q -m "not slow"' in gate
+    assert 'TZ=Asia/Tokyo PYTHONOPTIMIZE=1 .venv/bin/pytest -q -n 2 --dist loadfile -m "not slow"' in gate
 
 
 def test_what_is_called_slow_is_there() -> None:
