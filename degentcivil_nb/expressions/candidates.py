@@ -1,4 +1,8 @@
-"""Which of many conditions can hold of a message: found by its type and by the texts that it must say."""
+"""Which of many conditions can hold of a message: found by its type and by the texts that it must say.
+
+What the type of a message already answers is left out of a condition, and so is the text by which it was found: of
+`type == 'state_change' and new_state == 'MOVE' and wealth > 8` only the wealth is asked, and only where the rest holds.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .conditions import Condition
 from .nodes import Lookup
+from .residual import residual
 
 _T = TypeVar("_T")
 
@@ -16,11 +21,16 @@ MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
 """The types of message that say in which state a character is."""
 NOT_OF_MOVES: Final = ("event_type", "code", "message", "data")
 """Columns that these do not have, whatever keys their payload has."""
+NOT_OF_OTHERS: Final = ("message", "data", "previous_state")
+"""Columns that all others do not have, but for those of `OWN`."""
 OWN: Final = {"error": "message", "event_notification": "data"}
 """Columns that only messages of one type have."""
 INDEXED: Final = ("character_id", "state", "previous_state", "event_type", "location")
 """The columns by which a condition is found that asks for one text in it; the first of them counts."""
 
+_SIMPLIFIED: Final = frozenset({*MOVES, *OWN})
+"""The types whose messages a condition about any type is simplified for; the others share what is left of it."""
+_NONE: Final[frozenset[str]] = frozenset()
 _STATES: Final = frozenset({"state", "previous_state"})
 
 
@@ -36,13 +46,22 @@ class Rule(NamedTuple, Generic[_T]):
 
 
 Runs = list[tuple[Callable[[Lookup], Any], Rule[_T]]]
-"""Rules with the function that evaluates each."""
+"""Rules with the function that evaluates what is left of each."""
+
+
+class Placed(NamedTuple, Generic[_T]):
+    """A rule as it is judged at messages of one type: where it is found, and what is left of its condition."""
+
+    column: str | None
+    text: str
+    run: Callable[[Lookup], Any]
+    rule: Rule[_T]
 
 
 class Candidates(Generic[_T]):
     """The rules that can hold of messages of one type; each stands in exactly one of the lists."""
 
-    def __init__(self, type: str | None, rules: Iterable[Rule[_T]]) -> None:
+    def __init__(self, type: str | None, placed: Iterable[Placed[_T]]) -> None:
         self.always: Runs[_T] = []
         self.by_name: dict[str, Runs[_T]] = {}
         self.by_state: dict[str, Runs[_T]] = {}
@@ -53,27 +72,18 @@ class Candidates(Generic[_T]):
             zip(INDEXED, (self.by_name, self.by_state, self.by_before, self.by_event, self.by_location), strict=True)
         )
         asked: set[str] = set()
-        for rule in rules:
-            condition = rule.condition
-            asked |= condition.names | rule.names
-            needs = condition.needs
-            # a condition with `changed` has to see every message of a character
-            column = next((name for name in INDEXED[: 1 if condition.remembers else None] if name in needs), None)
-            found = self.always if column is None else indexes[column].setdefault(needs[column], [])
-            found.append((condition.run, rule))
-        if type in MOVES:
-            absent: tuple[str, ...] = NOT_OF_MOVES
-        else:
-            own = OWN.get(type or "")
-            absent = tuple(name for name in ("message", "data", "previous_state") if name != own)
-        self.hidden: tuple[str, ...] = tuple(name for name in absent if name in asked)
+        for column, text, run, rule in placed:
+            asked |= rule.condition.names | rule.names
+            found = self.always if column is None else indexes[column].setdefault(text, [])
+            found.append((run, rule))
+        self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in asked)
         """Columns that a condition asks for and that messages of the type do not have."""
 
 
 def candidates(rules: Iterable[Rule[_T]]) -> dict[str | None, Candidates[_T]]:
     """Sort rules by the type of message that they are about; under `None` those for all other types."""
-    by_type: dict[str | None, list[Rule[_T]]] = {type: [] for type in (None, *MOVES, *OWN)}
-    everywhere = by_type[None]
+    by_type: dict[str | None, list[Placed[_T]]] = {type: [] for type in (*_SIMPLIFIED, None)}
+    everywhere: list[Rule[_T]] = []
     for rule in rules:
         condition = rule.condition
         kind = condition.needs.get("type")
@@ -85,5 +95,43 @@ def candidates(rules: Iterable[Rule[_T]]) -> dict[str | None, Candidates[_T]]:
             everywhere.append(rule)
             continue
         for type in kinds:
-            by_type.setdefault(type, []).append(rule)
-    return {type: Candidates(type, about if type is None else [*about, *everywhere]) for type, about in by_type.items()}
+            by_type.setdefault(type, []).extend(_placed(type, rule))
+    others = [placed for rule in everywhere for placed in _placed(None, rule)]
+    for of_type, about in by_type.items():
+        simplified = of_type in _SIMPLIFIED
+        about += [placed for rule in everywhere for placed in _placed(of_type, rule)] if simplified else others
+    return {of_type: Candidates(of_type, about) for of_type, about in by_type.items()}
+
+
+def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
+    """Find the place of a rule among those about one type (or about all that are not simplified), if it can hold."""
+    condition = rule.condition
+    if condition.remembers or condition.moves:
+        # a condition with `changed` has to see every message of a character
+        column = next((name for name in INDEXED[: 1 if condition.remembers else None] if name in condition.needs), None)
+        return [Placed(column, condition.needs.get(column or "", ""), condition.run, rule)]
+    known: dict[str, str | None] = dict.fromkeys(_absent(type))
+    if type is not None:
+        known["type"] = type
+    if type not in MOVES:
+        known |= {"state": None, "location": None}
+    left = residual(condition.root, known, _NONE if type is not None else _SIMPLIFIED)
+    needs = {} if isinstance(left, bool) else dict(left.needs)
+    column = next((name for name in INDEXED if name in needs), None)
+    if column is not None and needs[column] and not isinstance(left, bool):  # an empty text is found where none is said
+        left = residual(left, {**known, column: needs[column]})
+    if left is False:
+        return []
+    return [Placed(column, needs.get(column or "", ""), _always if left is True else left.run, rule)]
+
+
+def _absent(type: str | None) -> tuple[str, ...]:
+    """List the columns that messages of a type do not have."""
+    if type in MOVES:
+        return NOT_OF_MOVES
+    own = OWN.get(type or "")
+    return tuple(name for name in NOT_OF_OTHERS if name != own)
+
+
+def _always(look: Lookup) -> bool:
+    return True

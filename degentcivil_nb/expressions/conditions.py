@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .compared import Compared
 from .mistakes import ConditionError, mistake
-from .nodes import BEFORE, CHANGED, TOTALS, Detector, Lookup
+from .nodes import BEFORE, CHANGED, TOTALS, Detector, Lookup, Node
 from .parser import Parsed, parse
 from .values import in_payload, plain
 
@@ -58,6 +58,11 @@ class Condition:
     def needs(self) -> dict[str, str]:
         """Return the texts that names must have, else the condition is false: what it can be indexed by."""
         return dict(self._parsed.root.needs)
+
+    @property
+    def root(self) -> Node:
+        """Return the tree of the condition, which says nothing of what `changed`, `entered` and `left` remember."""
+        return self._parsed.root
 
     @property
     def detectors(self) -> tuple[Detector, ...]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 LONGEST_LOOP: Final = 8
 """States that one round of a loop has at most; at least two, for staying in one state is `stuck`."""
 
 
 class Trail:
-    """What is remembered of one character: when it was last heard of, and how it went from state to state."""
+    """What is remembered of one character: when it was last heard of, its way from state to state, its attributes."""
 
-    __slots__ = ("_recent", "_repeats", "heard", "location", "since", "state")
+    __slots__ = ("_recent", "_repeats", "heard", "known", "location", "since", "state")
 
     def __init__(self, tick: int, state: str | None = None, location: str | None = None) -> None:
         self.heard = tick
@@ -21,24 +21,35 @@ class Trail:
         """The tick in which its state or its place last changed."""
         self.state = state
         self.location = location
+        self.known: dict[str, Any] = {}
+        """The attributes of the character that conditions name."""
         self._recent: deque[str] = deque(() if state is None else (state,), maxlen=LONGEST_LOOP)
-        self._repeats = [0] * (LONGEST_LOOP + 1)  # for each length of a round, how many states fit to the round before
+        # for each length of a round, how many states fit to the round before; `None` where nobody asks
+        self._repeats: list[int] | None = None
 
-    def note(self, tick: int, state: str | None = None, location: str | None = None) -> None:
-        """Take a message of the character; `None` says nothing of state or place, and "" that it left its place."""
+    def note(self, tick: int, state: str | None = None, location: str | None = None, *, loops: bool = True) -> None:
+        """Take a message of the character; `None` says nothing of state or place, and "" that it left its place.
+
+        Rounds are counted only where somebody asks for `loops`: that costs more than all else here.
+        """
         self.heard = tick
         if location is not None and (location or None) != self.location:
             self.location, self.since = location or None, tick
         if state is not None and state != self.state:
             self.state, self.since = state, tick
-            self._enter(state)
+            if loops:
+                self._enter(state)
+            else:
+                self._repeats = None
+                self._recent.append(state)
 
     def _enter(self, state: str) -> None:
         recent = self._recent
         known = len(recent)
+        repeats = self._repeats = self._repeats or [0] * (LONGEST_LOOP + 1)
         for length in range(2, LONGEST_LOOP + 1):
             fits = length <= known and recent[known - length] == state
-            self._repeats[length] = self._repeats[length] + 1 if fits else 0
+            repeats[length] = repeats[length] + 1 if fits else 0
         recent.append(state)
 
     def silent(self, tick: int) -> int:
@@ -51,5 +62,6 @@ class Trail:
 
     def loops(self) -> int:
         """Count how many times running it has gone through the same few states, the present round included if whole."""
-        rounds = (1 + fits // length for length, fits in enumerate(self._repeats) if length >= 2 and fits >= length)
+        repeats = enumerate(self._repeats or ())
+        rounds = (1 + fits // length for length, fits in repeats if length >= 2 and fits >= length)
         return max(rounds, default=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..core.json_answers import AnswerCounts
-from .candidates import CHARACTER_UPDATE, STATE_CHANGE, Candidates, Rule, Runs, candidates
+from .candidates import CHARACTER_UPDATE, MOVES, STATE_CHANGE, Candidates, Rule, Runs, candidates
 from .conditions import Condition
 from .detectors import Trail
 from .nodes import BEFORE, TOTALS
@@ -20,6 +20,7 @@ ERROR: Final = "error"
 COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
 """What a condition may name beside type, tick, time and payload; null where a message does not have it."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
+_NOBODY: Final[Mapping[str, Any]] = {}
 _INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
 
 
@@ -56,20 +57,23 @@ class Judge(Generic[_T]):
         self._asked: frozenset[str] = frozenset()
         self._at_checkpoint: list[Rule[_T]] = []
         self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
-        self._attributes: dict[str, dict[str, Any]] = {}
         self._trails: dict[str, Trail] = {}
         self._measures: dict[str, Any] = {}
         self._answers = AnswerCounts()
-        self._also: frozenset[str] = frozenset()
+        self._followed: Sequence[Condition] = ()
+        self._loops = False  # whether trails count how often a character goes round
         self.names: frozenset[str] = frozenset()
         """The attributes and measures that are kept, because a condition names them."""
         self.set_rules(rules)
 
-    def set_rules(self, rules: Iterable[Rule[_T]], also: frozenset[str] | None = None) -> None:
-        """Judge these from now on; what is known of characters stays. `also` are further names that are asked for."""
-        self._also = self._also if also is None else also - _INTERESTING
+    def set_rules(self, rules: Iterable[Rule[_T]], followed: Sequence[Condition] | None = None) -> None:
+        """Judge these from now on; what is known of characters stays.
+
+        `followed` are further conditions, whose `values` are asked for; left out, those of before.
+        """
+        self._followed = self._followed if followed is None else followed
         at_messages: list[Rule[_T]] = []
-        names: set[str] = {*self._also}
+        names = {name for condition in self._followed for name in condition.names} - _INTERESTING
         held, self._held = self._held, {}
         self._at_checkpoint = []
         for rule in rules:
@@ -80,6 +84,8 @@ class Judge(Generic[_T]):
                 self._held[id(condition)] = held.get(id(condition), set())
             else:
                 at_messages.append(rule)
+        conditions = [*self._followed, *(rule.condition for rule in self._at_checkpoint)]
+        self._loops = any(one.function == "loops" for condition in conditions for one in condition.detectors)
         self._candidates = candidates(at_messages)
         self._others = self._candidates[None]
         self.names = frozenset(names)
@@ -89,15 +95,14 @@ class Judge(Generic[_T]):
         self, name: str, state: str | None, location: str | None, attributes: Mapping[str, Any], tick: int
     ) -> None:
         """Take what is known of a character, unless a message has told of it meanwhile; its ticks count from here."""
-        if name not in self._trails:
-            self._trails[name] = Trail(tick, state, location)
-        known = self._attributes.setdefault(name, {})
+        trail = self._trails.get(name)
+        if trail is None:
+            trail = self._trails[name] = Trail(tick, state, location)
         for key in self.names & attributes.keys():
-            known.setdefault(key, attributes[key])
+            trail.known.setdefault(key, attributes[key])
 
     def forget(self) -> None:
         """Know nothing of any character."""
-        self._attributes.clear()
         self._trails.clear()
         for held in self._held.values():
             held.clear()
@@ -106,12 +111,16 @@ class Judge(Generic[_T]):
 
     def event(self, type: str, payload: Any, tick: int | None, time: float | None) -> list[Match[_T]]:
         """Take a message, and give the conditions that hold of it."""
+        about = self._candidates.get(type, self._others)
         if not isinstance(payload, dict):
-            return self._matches(type, {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload})
-        whose = payload.get("character_id")
-        name = whose if whose is None or whose.__class__ is str else str(whose)
-        state = location = before = known = None
+            scope = {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload}
+            return self._test(about.always, None, scope)
+        name = payload.get("character_id")
+        state = location = known = None
+        before = payload.get("previous_state") if type in MOVES else None
         if name is not None:
+            if name.__class__ is not str:
+                name = str(name)
             if type == STATE_CHANGE:
                 state, location = payload.get("new_state"), payload.get("location")
                 if state.__class__ is not str or location.__class__ is not str:
@@ -119,28 +128,34 @@ class Judge(Generic[_T]):
             elif type == CHARACTER_UPDATE:
                 state, location = _text(payload.get("state")), _text(payload.get("location"))
             trail = self._trails.get(name)
-            if state is not None:
-                before = payload.get("previous_state")
-                if before is None and trail is not None:
-                    before = trail.state
+            if before is None and state is not None and trail is not None:
+                before = trail.state
             known = self._note(name, trail, type, payload, tick or 0, state, location)
         elif type == MEASURE and (measure := _text(payload.get("name"))) in self.names:
             known = {str(measure): payload.get("value")}
             self._measures.update(known)
-        malformed = (
-            type == LLM_CALL
-            and "malformed" in self._asked
-            and self._answers.is_malformed(payload.get("prompt_type"), payload.get("response"))
-        )
-        about = self._candidates.get(type, self._others)
-        found = self._found(about, type, payload, name, state, before, location)
+        if type == LLM_CALL and "malformed" in self._asked:  # each answer counts, whether a condition can hold or not
+            malformed = self._answers.is_malformed(payload.get("prompt_type"), payload.get("response"))
+        else:
+            malformed = False
+        found = self._found(about, payload, name, state, before, location)
         if not found:
             return NOTHING_FOUND
-        scope = {**known, **payload} if known else payload.copy()
-        scope["type"], scope["tick"], scope["time"], scope["payload"] = type, tick, time, payload
-        scope["character_id"], scope["state"], scope["location"] = name, state, location or None
+        scope = {
+            **(known or _NOBODY),
+            **payload,
+            "type": type,
+            "tick": tick,
+            "time": time,
+            "payload": payload,
+            "character_id": name,
+            "state": state,
+            "location": location or None,
+        }
         if before is not None:
-            scope["previous_state"] = scope[BEFORE] = before
+            scope["previous_state"] = before
+            if state is not None:
+                scope[BEFORE] = before
         if type == LLM_CALL:
             scope["malformed"] = malformed
         elif type == ERROR:
@@ -152,7 +167,6 @@ class Judge(Generic[_T]):
     def _found(
         self,
         about: Candidates[_T],
-        type: str,
         payload: dict[str, Any],
         name: str | None,
         state: str | None,
@@ -163,20 +177,16 @@ class Judge(Generic[_T]):
         found = about.always
         if name is not None and about.by_name and (more := about.by_name.get(name)):
             found = found + more
-        if state is not None:
-            if about.by_state and (more := about.by_state.get(state)):
-                found = found + more
-            if about.by_before and before.__class__ is str and (more := about.by_before.get(before)):
-                found = found + more
+        if state is not None and about.by_state and (more := about.by_state.get(state)):
+            found = found + more
+        if before is not None and about.by_before and (more := about.by_before.get(_text(before) or "")):
+            found = found + more
         if location is not None:
             if about.by_location and (more := about.by_location.get(location)):
                 found = found + more
         elif about.by_event and (more := about.by_event.get(_text(payload.get("event_type")) or "")):
             found = found + more
         return found
-
-    def _matches(self, type: str, scope: dict[str, Any]) -> list[Match[_T]]:
-        return self._test(self._candidates.get(type, self._others).always, None, scope)
 
     def _note(
         self,
@@ -191,19 +201,17 @@ class Judge(Generic[_T]):
         """Take note of a message of a character, and of those attributes that conditions name; give what is known."""
         if type == CHARACTER_LEFT:
             self._trails.pop(name, None)
-            return self._attributes.pop(name, None)
+            return None if trail is None else trail.known
         if trail is None:
             trail = self._trails[name] = Trail(tick)
         trail.heard = tick
-        if (state is not None and state != trail.state) or location is not None:
-            trail.note(tick, state, location)
-        known = self._attributes.get(name)
-        if type == CHARACTER_UPDATE and (told := self.names & payload.keys()):
-            if known is None:
-                known = self._attributes[name] = {}
-            for key in told:
-                known[key] = payload[key]
-        return known
+        if (state is not None and state != trail.state) or (location is not None and location != trail.location):
+            trail.note(tick, state, location, loops=self._loops)
+        if type == CHARACTER_UPDATE:
+            for key in self.names:
+                if key in payload:
+                    trail.known[key] = payload[key]
+        return trail.known
 
     def _test(self, rules: Runs[_T], name: str | None, scope: dict[str, Any]) -> list[Match[_T]]:
         matches = NOTHING_FOUND
@@ -258,7 +266,7 @@ class Judge(Generic[_T]):
         trail = None if name is None else self._trails.get(name)
         return {
             **self._measures,
-            **(self._attributes.get(name or "") or {}),
+            **(_NOBODY if trail is None else trail.known),
             "character_id": name,
             "state": None if trail is None else trail.state,
             "location": None if trail is None else trail.location,

@@ -15,11 +15,12 @@ from .nodes import (
     TOTALS,
     Detector,
     Node,
-    all_of,
     as_id,
     comparison,
     constant,
+    joined,
     names_of,
+    negated,
     nothing,
     numbers,
     over_columns,
@@ -203,17 +204,13 @@ class _Parser(CallParser):
 
     def bool_op(self, node: ast.BoolOp, depth: int) -> Node:
         children = tuple(self.node(value, depth + 1) for value in node.values)
-        runs = tuple(child.run for child in children)
-        if isinstance(node.op, ast.And):
-            needs = tuple(need for child in children for need in child.needs)
-            return Node(all_of(runs), names_of(children), "and", children, needs=needs)
-        return Node(lambda look: any(run(look) for run in runs), names_of(children), "or", children)
+        return joined("and" if isinstance(node.op, ast.And) else "or", children)
 
     def unary(self, node: ast.UnaryOp, depth: int) -> Node:
         child = self.node(node.operand, depth + 1)
         run, vector = child.run, numbers(child)
         if isinstance(node.op, ast.Not):
-            return Node(lambda look: not run(look), child.names, "not", (child,), gives="truth value")
+            return negated(child)
         if isinstance(node.op, ast.Invert):
             raise self.wrong(node, "no ~; write `not`")
         if isinstance(node.op, ast.UAdd):
@@ -258,9 +255,7 @@ class _Parser(CallParser):
             links.append(comparison(symbol, left, right))
         if len(links) == 1:
             return links[0]
-        runs = tuple(link.run for link in links)
-        needs = tuple(need for link in links for need in link.needs)
-        return Node(all_of(runs), names_of(operands), "and", tuple(links), needs=needs)
+        return joined("and", tuple(links))
 
     def checked(self, symbol: str, fixed: Node, named: Node, at: int) -> Node:
         """Note what a name is compared with; a text beside a number is refused, but for a time, which is read."""

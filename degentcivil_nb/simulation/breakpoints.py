@@ -153,7 +153,7 @@ class Breakpoints:
         self._lock = threading.Lock()
         self._setting = threading.Lock()
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
-        self._followed = NO_NAMES  # what else of the town is asked for
+        self._followed: Sequence[Condition] = ()  # what else is asked of the town
         self._follows = False
         self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
         self._told = True  # whether all that changed is told or about to be
@@ -205,7 +205,7 @@ class Breakpoints:
         conditions = list(conditions)
         with self._setting:
             with self._lock:
-                self._followed = NO_NAMES.union(*(condition.names for condition in conditions))
+                self._followed = conditions
                 self._follows = any(condition.detectors or condition.names - TOTALS for condition in conditions)
                 self._install()
             self._begin()

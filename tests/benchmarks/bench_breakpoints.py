@@ -26,14 +26,14 @@ from degentcivil_nb.simulation import SimulationProbe
 TICKS: Final = 1_000
 STATES: Final = ("IDLE", "MOVE", "PLAN", "ACT", "TRADE", "BARGAIN")
 EVERYWHERE: Final = (
-    "new_state == 'MOVE' and wealth > 1e9",
+    "new_state != 'DEAD' and wealth > 1e9",
     "type == 'state_change' and wealth > 1e9",
-    "location == 'Atlantis' and type == 'state_change'",
+    "contains(location, 'Atlantis') and type == 'state_change'",
     "type == 'state_change' and tick > 1_000_000_000",
     "previous_state == 'DEAD' or type == 'state_change' and wealth < 0",
     "type == 'state_change' and wealth > 2e9 and mood == 'calm'",
 )
-"""Conditions of which at least five are evaluated at each change of state."""
+"""Conditions that are evaluated at each change of state: neither its type nor a text that it says decides them."""
 
 
 def conditions(count: int) -> list[str]:

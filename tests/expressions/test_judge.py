@@ -1,0 +1,125 @@
+"""Many conditions judged together: each is met by the messages that it is met by alone."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from degentcivil_nb.expressions.candidates import Rule
+from degentcivil_nb.expressions.conditions import compile_condition
+from degentcivil_nb.expressions.judge import Judge
+
+NAMES = (
+    *("type", "state", "previous_state", "location", "event_type", "character_id", "code", "message", "data", "mood"),
+    *("money", "tick", "time"),
+)
+TEXTS = ("A", "B", "x", "", "5", "state_change", "character_update", "event_notification", "error", "weather")
+VALUES: tuple[Any, ...] = (*TEXTS, None, 3, 2.5, True, [1], {"a": 1})
+TYPES = ("state_change", "state_change", "character_update", "event_notification", "error", "weather", "measure")
+ABSENT = {
+    "state_change": ("event_type", "code", "message", "data"),
+    "character_update": ("event_type", "code", "message", "data"),
+    "error": ("data", "previous_state"),
+    "event_notification": ("message", "previous_state"),
+}
+
+
+def condition(dice: random.Random, depth: int = 0) -> str:
+    """Make a condition out of comparisons, `and`, `or` and `not`."""
+    if depth > 3 or dice.random() < 0.4:
+        name, text = dice.choice(NAMES), repr(dice.choice(TEXTS))
+        if name == "time":
+            return dice.choice(["contains(location, 'A')", "startswith(type, 's')", "len(mood) > 0", "exception"])
+        if name in ("money", "tick", "code"):
+            return f"{name} {dice.choice(['>', '=='])} {dice.choice([0, 3])}"
+        return dice.choice(
+            [f"{name} == {text}", f"{name} != {text}", f"{text} == {name}", f"{name} in ['A', 'x']", name]
+        )
+    one, other = condition(dice, depth + 1), condition(dice, depth + 1)
+    return dice.choice([f"({one} and {other})", f"({one} or {other})", f"(not {one})"])
+
+
+def message(dice: random.Random) -> tuple[str, Any]:
+    """Make a message that may say anything."""
+    if dice.random() < 0.05:
+        return dice.choice(TYPES), dice.choice(VALUES[:-1])
+    keys = (
+        "new_state",
+        "state",
+        "location",
+        "previous_state",
+        "event_type",
+        "money",
+        "data",
+        "code",
+        "message",
+        "mood",
+    )
+    payload = {key: dice.choice(VALUES) for key in keys if dice.random() < 0.4}
+    if dice.random() < 0.8:
+        payload["character_id"] = dice.choice(["a", "b", 5, "x", None])
+    return dice.choice(TYPES), payload
+
+
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+class Alone:
+    """What each name means at a message, written down without any index."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str | None] = {}
+        self.money: dict[str, dict[str, Any]] = {}
+
+    def scope(self, type: str, payload: Any, tick: int) -> dict[str, Any]:
+        envelope = {"type": type, "tick": tick, "time": 1.0, "payload": payload}
+        if not isinstance(payload, dict):
+            return envelope
+        id = payload.get("character_id")
+        name = None if id is None else str(id)
+        moves = type in ("state_change", "character_update")
+        state = location = None
+        known: dict[str, Any] = {}
+        before = payload.get("previous_state") if moves else None
+        if name is not None:
+            known = self.money.setdefault(name, {})
+            if moves:
+                state = text(payload.get("new_state" if type == "state_change" else "state"))
+                location = text(payload.get("location"))
+            if state is not None:
+                before = self.states.get(name) if before is None else before
+                self.states[name] = state
+            if type == "character_update":
+                known.update({key: payload[key] for key in ("money", "mood") if key in payload})
+        scope = {**known, **payload, **envelope, "character_id": name, "state": state, "location": location or None}
+        scope |= {"previous_state": before, "exception": bool(payload.get("traceback")) if type == "error" else None}
+        absent = ABSENT.get(type, ("message", "data", "previous_state"))
+        return {**scope, **dict.fromkeys(absent)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_conditions_together_hold_of_the_messages_that_each_holds_of_alone(seed: int) -> None:
+    dice = random.Random(seed)
+    conditions = [compile_condition(condition(dice)).fresh() for _ in range(30)]
+    judge: Judge[str] = Judge(
+        [Rule(one, one.text) for one in conditions],
+        lambda: (0.0, 0),
+        lambda owner, error: pytest.fail(f"{owner}: {error}"),
+    )
+    alone, held = Alone(), 0
+    for tick in range(60):
+        type, payload = message(dice)
+        found = sorted(match.rule for match in judge.event(type, payload, tick, 1.0))
+        scope = alone.scope(type, payload, tick)
+        wanted = sorted(one.text for one in conditions if one.test(scope) and not _needs_another_type(one.text, type))
+        assert found == wanted, (type, payload)
+        held += len(found)
+    assert held > 0
+
+
+def _needs_another_type(text: str, type: str) -> bool:
+    """Say whether it asks for an exception, which only errors have, whatever their payload says."""
+    return compile_condition(text).needs.get("type", type) != type
