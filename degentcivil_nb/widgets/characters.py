@@ -49,6 +49,7 @@ class CharactersPanel(TablePanel):
         self._present_version = 0
         self._kinds: dict[str, Kind] = {}
         self._left_out: set[str] = set()
+        self._folded: set[str] = set()  # attributes that only say the id again
         self._reason = ""
 
     def content_version(self) -> Any:
@@ -61,9 +62,12 @@ class CharactersPanel(TablePanel):
         present = self._reader.present_columns() if self.moment is None else self._reader.past_columns(self.moment.row)
         self._present_version = present.version if now else 0
         names = list(dict.fromkeys(name for attributes in present.attributes for name in attributes))
-        shown = names[:MAX_ATTRIBUTES]
-        self._kinds = {name: kind_of(attributes.get(name) for attributes in present.attributes) for name in shown}
-        self._left_out = set(names[MAX_ATTRIBUTES:])
+        self._folded = {name for name in names if _always_the_id(name, present)}
+        names = [name for name in names if name not in self._folded]
+        kinds = {name: kind_of(attributes.get(name) for attributes in present.attributes) for name in names}
+        shown = sorted(names, key=lambda name: kinds[name] == "text")[:MAX_ATTRIBUTES]  # numbers first: they change
+        self._kinds = {name: kinds[name] for name in shown}
+        self._left_out = set(names) - set(shown)
         over = len(self._left_out)
         more = counted(over, "more attribute is", "more attributes are")
         note = f"{more} not shown here: session.characters() has them." if over else ""
@@ -84,7 +88,7 @@ class CharactersPanel(TablePanel):
     def parts(self) -> Update | None:
         """See `TablePanel`."""
         present = self._reader.present_columns(self._present_version)
-        if not self._present_version or present.replaced or self._outgrown(present.attributes):
+        if not self._present_version or present.replaced or self._outgrown(present):
             return self.whole()
         if self._reason and (present.character_id or self._why_empty() != self._reason):
             return self.whole()
@@ -106,10 +110,14 @@ class CharactersPanel(TablePanel):
         when = "now" if self.moment is None else f"after row {self.moment.row:,}"
         return f"{key}, {when}", {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
 
-    def _outgrown(self, town: Sequence[dict[str, Any]]) -> bool:
+    def _outgrown(self, present: CharactersNow) -> bool:
         """Return whether there is an attribute without a column, or one that its column cannot show."""
-        for attributes in town:
+        for who, attributes in zip(*_pairs(present), strict=True):
             for name, value in attributes.items():
+                if name in self._folded:
+                    if not _says_the_id(name, who, attributes):
+                        return True
+                    continue
                 kind = self._kinds.get(name)
                 if kind is None:
                     if name not in self._left_out and len(self._kinds) < MAX_ATTRIBUTES:
@@ -130,6 +138,21 @@ class CharactersPanel(TablePanel):
             values = [attributes.get(name) for attributes in present.attributes]
             cells[column_name(name)] = number_values(values) if kind == "number" else texts(values)
         return cells
+
+
+def _pairs(present: CharactersNow) -> tuple[list[str], list[dict[str, Any]]]:
+    return present.character_id, present.attributes
+
+
+def _always_the_id(name: str, present: CharactersNow) -> bool:
+    known = [(who, held) for who, held in zip(*_pairs(present), strict=True) if held.get(name) is not None]
+    return bool(known) and all(_says_the_id(name, who, held) for who, held in known)
+
+
+def _says_the_id(name: str, who: str, attributes: dict[str, Any]) -> bool:
+    """Return whether an attribute only says the character's id again, as `name` often does, or is missing."""
+    value = attributes.get(name)
+    return value is None or (isinstance(value, str) and value.casefold() == who.casefold())
 
 
 def column_name(attribute: str) -> str:

@@ -57,6 +57,7 @@ class Dashboard(PageWidget):
             return {"cursor": self.cursor, "host": self, "place": place}
 
         findings = FindingsNow(run)
+        takes_commands = run is None or hasattr(run, "break_when")  # a recording takes none
         self.headline = Headline(status, commands, refresher, **give("head"))
         panels: list[Panel] = [
             self.headline,
@@ -71,9 +72,9 @@ class Dashboard(PageWidget):
             LlmPanel(reader, refresher, **give("LLM calls")),
             ChatTable(reader, refresher, search=search, **give("chat")),
             RatesPanel(reader, refresher, **give("charts")),
-            ConnectionPanel(status, refresher, **give("connection")),
-            ConsolePanel(commands, refresher, **give("console")),
             *self._of_runs(run, findings, reader, refresher, give),
+            *([ConsolePanel(commands, refresher, **give("console"))] if takes_commands else []),
+            ConnectionPanel(status, refresher, **give("connection")),
             CharacterPage(reader, status, commands, refresher, **give("side")),
         ]
         self.panels = {panel.title: panel for panel in panels}

@@ -86,9 +86,14 @@ function makeGrid({ source, onOpen, onPick, onSort, signal }) {
     });
   }
 
-  /** @param {number[]} next */
-  function setRows(next) {
+  // The grid is as tall as all rows, within reason, so that what stands below does not jump while somebody filters.
+  /**
+   * @param {number[]} next
+   * @param {number} total
+   */
+  function setRows(next, total) {
     rows = next;
+    el.style.setProperty("--dc-rows", String(total));
     el.setAttribute("aria-rowcount", String(rows.length + 1));
     body.style.height = `${rows.length * ROW_HEIGHT}px`;
     if (active.key !== null && (rows[active.place] === undefined || source.key(rows[active.place]) !== active.key)) {

@@ -230,7 +230,7 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
     const stays = state.follow && !sort;
     if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);
     dropped = state.dropped;
-    grid.setRows(rows);
+    grid.setRows(rows, total);
     if (stays && following) grid.toEnd();
     if (!state.follow) following = false;
     const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");

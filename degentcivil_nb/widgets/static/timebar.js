@@ -62,7 +62,9 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
   const said = make("span", "dc-dim");
   const now = make("span", "dc-now");
   now.append(where, live);
-  row.append(search, found, previous, to, next, said, now);
+  const jumps = make("span", "dc-jumps");
+  jumps.append(previous, to, next);
+  row.append(search, found, jumps, said, now);
   el.append(strip, row);
   let sent = 0;
   /** @type {number | null} */
