@@ -110,6 +110,21 @@ class CharactersPanel(TablePanel):
         when = "now" if self.moment is None else f"after row {self.moment.row:,}"
         return f"{key}, {when}", {name: str(v) if isinstance(v, pd.Timestamp) else v for name, v in known.items()}
 
+    def row_of(self, key: str) -> int | None:
+        """See `TablePanel`: the character's last row."""
+        until: dict[str, Any] = (
+            {} if self.moment is None else {"until": pd.Timestamp(self.moment.time + 1_000, unit="ns", tz="UTC")}
+        )
+        rows = self._reader.events(character_id=key, last=1, **until).index
+        return int(rows[-1]) if len(rows) else None
+
+    def offers(self, key: str, row: int | None) -> list[list[str]]:
+        """See `TablePanel`."""
+        present = self._reader.present_columns()
+        if self.actions is None or key not in present.character_id:
+            return []
+        return self.actions.offers_of(key, present.state[present.character_id.index(key)])
+
     def _outgrown(self, present: CharactersNow) -> bool:
         """Return whether there is an attribute without a column, or one that its column cannot show."""
         for who, attributes in zip(*_pairs(present), strict=True):

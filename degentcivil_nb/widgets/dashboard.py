@@ -24,6 +24,7 @@ from .map_panel import MapPanel
 from .page_widget import PageWidget
 from .panel import Panel
 from .refresh import Refresher
+from .row_actions import RowActions
 from .search import Search
 from .time_bar import TimeBar
 from .timeline import TimelinePanel
@@ -56,23 +57,23 @@ class Dashboard(PageWidget):
         def give(place: str) -> dict[str, Any]:
             return {"cursor": self.cursor, "host": self, "place": place}
 
-        findings = FindingsNow(run)
+        findings, actions = FindingsNow(run), RowActions(run, reader)
         takes_commands = run is None or hasattr(run, "break_when")  # a recording takes none
         self.headline = Headline(status, commands, refresher, **give("head"))
         panels: list[Panel] = [
             self.headline,
             TimeBar(reader, refresher, search=search, run=run, findings=findings, **give("bar")),
-            CharactersPanel(reader, refresher, **give("town")),
+            CharactersPanel(reader, refresher, actions=actions, **give("town")),
             MapPanel(reader, refresher, **give("town")),
             TimelinePanel(reader, refresher, **give("timeline")),
-            EventsPanel(reader, refresher, search=search, **give("events")),
+            EventsPanel(reader, refresher, search=search, actions=actions, **give("events")),
+            ErrorsTable(reader, refresher, search=search, actions=actions, **give("errors")),
             ErrorsPanel(reader, refresher, **give("errors")),
-            ErrorsTable(reader, refresher, search=search, **give("errors")),
-            LlmTable(reader, refresher, search=search, **give("LLM calls")),
+            LlmTable(reader, refresher, search=search, actions=actions, **give("LLM calls")),
             LlmPanel(reader, refresher, **give("LLM calls")),
-            ChatTable(reader, refresher, search=search, **give("chat")),
+            ChatTable(reader, refresher, search=search, actions=actions, **give("chat")),
             RatesPanel(reader, refresher, **give("charts")),
-            *self._of_runs(run, findings, reader, refresher, give),
+            *self._of_runs(run, findings, actions, reader, refresher, give),
             *([ConsolePanel(commands, refresher, **give("console"))] if takes_commands else []),
             ConnectionPanel(status, refresher, **give("connection")),
             CharacterPage(reader, status, commands, refresher, **give("side")),
@@ -85,6 +86,7 @@ class Dashboard(PageWidget):
     def _of_runs(
         run: Any,
         findings: FindingsNow,
+        actions: RowActions,
         reader: PanelReader,
         refresher: Refresher,
         give: Callable[[str], dict[str, Any]],
@@ -93,7 +95,7 @@ class Dashboard(PageWidget):
         if run is None:
             return []
         return [
-            FindingsPanel(findings, lambda: reader.version, refresher, **give("findings")),
+            FindingsPanel(findings, lambda: reader.version, refresher, actions=actions, **give("findings")),
             DebugPanel(run, lambda: reader.version, refresher, **give("debug")),
         ]
 

@@ -26,9 +26,9 @@ COLUMNS: Final[dict[str, Kind]] = {
     "severity": "text",
     "kind": "text",
     "character_id": "text",
+    "text": "text",
     "since": "time",
     "since_tick": "number",
-    "text": "text",
     "row": "number",
 }
 
@@ -131,6 +131,16 @@ class FindingsPanel(TablePanel):
             raise KeyError(key)
         row = found.iloc[int(key)]
         return f"{row['kind']}, {row['severity']}", {"text": row["text"], "rows": row["rows"]}
+
+    def row_of(self, key: str) -> int | None:
+        """See `TablePanel`: the first row that the finding was concluded from."""
+        return next(iter(self.evidence(key)), None)
+
+    def evidence(self, key: str) -> list[int]:
+        """See `TablePanel`."""
+        found = self._findings.table
+        rows = found["rows"].iloc[int(key)] if found is not None and key.isdigit() and int(key) < len(found) else []
+        return [int(row) for row in rows] if isinstance(rows, list) else []
 
 
 def _cells(frame: pd.DataFrame) -> Cells:

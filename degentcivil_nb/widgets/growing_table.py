@@ -17,6 +17,7 @@ from .interfaces import PanelReader
 from .packing import Column, ColumnPacker, Kind, Values
 from .panel import Host, Update
 from .refresh import Refresher
+from .row_actions import RowActions
 from .search import Search
 from .table import TablePanel, pack_rows
 
@@ -53,8 +54,9 @@ class LogPanel(TablePanel):
         host: Host | None = None,
         place: str = "",
         search: Search | None = None,
+        actions: RowActions | None = None,
     ) -> None:
-        super().__init__(refresher, cursor=cursor, host=host, place=place)
+        super().__init__(refresher, actions=actions, cursor=cursor, host=host, place=place)
         self._reader = reader
         self._search = search
         self._searched = 0
@@ -181,6 +183,10 @@ class LogPanel(TablePanel):
         if not key.isdigit():
             return key, "These rows came faster than a log can show. session.events() has all of them."
         return f"row {int(key):,}", self._reader.payload(int(key))
+
+    def row_of(self, key: str) -> int | None:
+        """See `TablePanel`."""
+        return int(key) if key.isdigit() else None
 
     def _add(self, rows: Any, skipped: int) -> Update:
         frame = self._with_gaps(self.frame(rows), rows)

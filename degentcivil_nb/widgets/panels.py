@@ -18,6 +18,7 @@ from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from .findings_panel import FindingsNow, FindingsPanel
 from .llm_table import LlmTable
 from .map_panel import MapPanel
+from .row_actions import RowActions
 from .timeline import TimelinePanel
 from .traffic import TrafficPanel
 
@@ -47,6 +48,7 @@ class Panels:
         self._refresher = refresher
         self._cursor = cursor
         self._run = run
+        self._actions = RowActions(run, reader)
         cursor.listen(refresher.poke)
 
     def characters(self) -> CharactersPanel:
@@ -62,7 +64,7 @@ class Panels:
         >>> panel = session.panel.characters()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return CharactersPanel(self._reader, self._refresher, cursor=self._cursor)
+        return CharactersPanel(self._reader, self._refresher, actions=self._actions, cursor=self._cursor)
 
     def character(self, character_id: str | int | None = None) -> CharacterPage:
         """Show one character: its state, attributes with their histories, last events, calls and messages.
@@ -100,7 +102,7 @@ class Panels:
         >>> panel = session.panel.chat()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return ChatTable(self._reader, self._refresher, cursor=self._cursor)
+        return ChatTable(self._reader, self._refresher, actions=self._actions, cursor=self._cursor)
 
     def findings(self) -> FindingsPanel:
         """Show what is wrong in the run.
@@ -116,7 +118,9 @@ class Panels:
         >>> panel.close()
         """
         reader = self._reader
-        return FindingsPanel(FindingsNow(self._run), lambda: reader.version, self._refresher, cursor=self._cursor)
+        return FindingsPanel(
+            FindingsNow(self._run), lambda: reader.version, self._refresher, actions=self._actions, cursor=self._cursor
+        )
 
     def breakpoints(self) -> DebugPanel:
         """Show the breakpoints of all notebooks, where they stopped the run, and the watches.
@@ -162,7 +166,7 @@ class Panels:
         >>> panel = session.panel.llm_calls()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return LlmTable(self._reader, self._refresher, cursor=self._cursor)
+        return LlmTable(self._reader, self._refresher, actions=self._actions, cursor=self._cursor)
 
     def timeline(self) -> TimelinePanel:
         """Show who was in which state when.
@@ -192,7 +196,7 @@ class Panels:
         >>> panel = session.panel.events()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return EventsPanel(self._reader, self._refresher, cursor=self._cursor)
+        return EventsPanel(self._reader, self._refresher, actions=self._actions, cursor=self._cursor)
 
     def rates(self) -> RatesPanel:
         """Show events per second by type.
@@ -237,7 +241,7 @@ class Panels:
         >>> panel = session.panel.errors_table()  # the last line of a cell shows it
         >>> panel.close()
         """
-        return ErrorsTable(self._reader, self._refresher, cursor=self._cursor)
+        return ErrorsTable(self._reader, self._refresher, actions=self._actions, cursor=self._cursor)
 
     def connection(self) -> ConnectionPanel:
         """Show the state of the connection.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .cells import detail_text
+from .cells import detail_text, shorten
 from .packing import Column, ColumnPacker, Values, pack_places, pack_values
 from .panel import Panel, Update
 from .refresh import Refresher
+from .row_actions import RowActions
 
 Cells = dict[str, Values]
 """The values of each column by its name."""
@@ -25,15 +27,28 @@ class TablePanel(Panel):
     follows: ClassVar[bool] = False
     """Whether the newest row stays visible, as in a log."""
 
-    def __init__(self, refresher: Refresher, **kwargs: Any) -> None:
+    def __init__(self, refresher: Refresher, *, actions: RowActions | None = None, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
-        self._detail: dict[str, Any] | None = None
+        self.actions = actions
+        self._reply: dict[str, Any] = {}  # what pages asked for and are to be told: details, a chain, what a row offers
         self._asked = 0
         self._told = 0
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a row's title and details; `KeyError` if it is no longer held."""
         raise NotImplementedError
+
+    def row_of(self, key: str) -> int | None:
+        """Return the stored row that a row of the table is about, if it is about one."""
+        return None
+
+    def offers(self, key: str, row: int | None) -> list[list[str]]:
+        """Return conditions at which the run may stop, for a row of the table: words, and the condition."""
+        return [] if self.actions is None or row is None else self.actions.offers(row)
+
+    def evidence(self, key: str) -> list[int]:
+        """Return the rows that a row of the table was concluded from."""
+        return []
 
     def detail_body(self, value: Any) -> dict[str, Any]:
         """Return details as the page shows them: by default as text."""
@@ -71,19 +86,67 @@ class TablePanel(Panel):
         return None if update is None else self._with_detail(update)
 
     def received(self, content: Any) -> None:
-        """Answer a page that requests the details of a row."""
-        if isinstance(content, dict) and isinstance(key := content.get("detail"), str):
-            self._asked += 1
+        """Answer a page that asks for the details of a row, what can be done with it, or what led to it."""
+        if not isinstance(content, dict):
+            return
+        if isinstance(key := content.get("detail"), str):
             try:
                 title, value = self.detail(key)
             except (KeyError, ValueError):
                 title, value = key, "This row is no longer held."
-            self._detail = {"key": key, "title": title, **self.detail_body(value)}
+            self._answer(detail={"key": key, "title": title, **self.detail_body(value)})
+        elif isinstance(key := content.get("offers"), str):
+            self._answer(acts=self._acts(key))
+        elif isinstance(key := content.get("chain"), str):
+            to = "effects" if content.get("to") == "effects" else "causes"
+            self._act(lambda: {"chain": {"key": key, **self._chain(key, to)}})
+        elif isinstance(condition := content.get("again"), str):
+            self._act(lambda: {"said": {"text": self._break_when(condition[:2_000]), "failed": False}})
+
+    def _acts(self, key: str) -> dict[str, Any]:
+        row, actions = self.row_of(key), self.actions
+        chains = row is not None and actions is not None and actions.chains
+        return {
+            "key": key, "row": row, "chains": chains, "breaks": self.offers(key, row),
+            "can_break": actions is not None and actions.breaks,
+        }  # fmt: skip
+
+    def _chain(self, key: str, to: str) -> dict[str, Any]:
+        row = self.row_of(key)
+        if row is None or self.actions is None:
+            raise ValueError("nothing is known of what led to this row")
+        if to == "causes" and (rows := self.evidence(key)):
+            return self.actions.evidence("The evidence", rows)
+        return self.actions.chain(row, to)
+
+    def _break_when(self, condition: str) -> str:
+        if self.actions is None:
+            raise ValueError("this run takes no breakpoints")
+        return self.actions.break_when(condition)
+
+    def _act(self, work: Callable[[], dict[str, Any]]) -> None:
+        """Do what may take time on a thread of its own; what came of it is said beside the row."""
+
+        def run() -> None:
+            try:
+                reply = work()
+            except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
+                words = "This row is no longer held." if isinstance(error, KeyError) else str(error)
+                reply = {"said": {"text": shorten(words or type(error).__name__, 1_000), "failed": True}}
+            self._refresher.post(lambda: self._answer(**reply))
+            self.refresh_soon()
+
+        threading.Thread(target=run, name="degentcivil-rows", daemon=True).start()
+
+    def _answer(self, **reply: Any) -> None:
+        self._asked += 1
+        self._reply |= reply
 
     def _with_detail(self, update: Update) -> Update:
         if self._told != self._asked:
             self._told = self._asked
-            update.body["detail"] = self._detail
+            update.body.update(self._reply)
+            self._reply = {}
         return update
 
 

@@ -60,6 +60,9 @@ type Input =
   | { line: string; id: string }
   | { reconnect: true }
   | { detail: string }
+  | { offers: string }
+  | { chain: string; to: "causes" | "effects" }
+  | { again: string }
   | { page: "earlier" | "later" | "newest" }
   | { search: string }
   | { step: 1 | -1 }
@@ -198,6 +201,33 @@ type Packed = PackedNumbers | PackedTimes | PackedTexts;
 type PackedPlaces = { at: Place } | { among: Place };
 type Detail = { key: string; title: string; text: string; call?: Call; before?: Call | null };
 type DetailView = { el: HTMLElement; wait(key: string): void; show(detail: Detail): void };
+type RowActs = {
+  key: string;
+  row: number | null;
+  chains: boolean;
+  can_break: boolean;
+  breaks: [text: string, condition: string][];
+};
+type ChainLink = [
+  depth: number,
+  row: number | null,
+  time: number | null,
+  tick: number | null,
+  type: string | null,
+  character: string | null,
+  grade: string,
+  text: string,
+];
+type ChainBody = { title: string; links: ChainLink[]; notes: string[]; key?: string };
+type RowActsView = {
+  el: HTMLElement;
+  chain: HTMLElement;
+  choose(key: string): void;
+  ask(key: string, x: number, y: number, from: HTMLElement): void;
+  take(body: TableBody): void;
+  stand(): void;
+};
+type MenuItem = { text: string; title?: string; act?: () => void };
 type RowWindow = { all: number; earlier: number; later: number; searched: boolean; tail: boolean };
 type TableBody = {
   columns?: Column[];
@@ -209,6 +239,9 @@ type TableBody = {
   follow?: boolean;
   tones?: string;
   detail?: Detail;
+  acts?: RowActs;
+  chain?: ChainBody;
+  said?: { text: string; failed: boolean };
   picks?: string;
   window?: RowWindow;
   spots?: [name: string, x: number, y: number][];

@@ -7,8 +7,8 @@ const ROW_HEIGHT = 24;
 const OVERSCAN = 6;
 let gridCount = 0;
 
-/** @param {{source: GridSource, onOpen: (key: string) => void, onPick: (key: string) => void, onSort: (name: string) => void, signal: AbortSignal}} given */
-function makeGrid({ source, onOpen, onPick, onSort, signal }) {
+/** @param {{source: GridSource, onOpen: (key: string) => void, onPick: (key: string) => void, onMenu: RowActsView["ask"], onSort: (name: string) => void, signal: AbortSignal}} given */
+function makeGrid({ source, onOpen, onPick, onMenu, onSort, signal }) {
   const id = `dc-grid-${++gridCount}-${Math.random().toString(36).slice(2, 7)}`;
   const el = make("div", "dc-grid");
   el.tabIndex = 0;
@@ -293,6 +293,17 @@ function makeGrid({ source, onOpen, onPick, onSort, signal }) {
     if (active.key === null) return;
     if (cut || event.detail === 2) onOpen(active.key);
     if (event.detail < 2 && !event.shiftKey && !event.ctrlKey && !event.metaKey) onPick(active.key);
+  });
+  // A right click, the menu key and Shift+F10 all come as this event; those of the keyboard know no row of their own.
+  el.addEventListener("contextmenu", (event) => {
+    const at = placeOf(event);
+    if (at) move(at.place, at.column);
+    if (active.key === null) return;
+    const box = el.getBoundingClientRect();
+    const below = (active.place + 2) * ROW_HEIGHT - el.scrollTop;
+    onMenu(active.key, at ? event.clientX : box.left + 20, at ? event.clientY : box.top + below, el);
+    event.preventDefault();
+    event.stopPropagation();
   });
   el.addEventListener("mouseover", (event) => {
     const at = placeOf(event);

@@ -73,7 +73,8 @@ function renderTable(state, el, tools) {
  * @param {DetailView} detail
  * @returns {View<TableBody>}
  */
-function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
+function makeTable(state, el, tools, detail) {
+  const { send, go, standing, cursor, signal } = tools;
   const bar = make("div", "dc-bar");
   const filter = make("input", "dc-filter");
   filter.type = "search";
@@ -121,8 +122,9 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
     tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
     mark: markOf,
   };
-  const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onSort: sortBy });
-  el.append(bar, grid.el, empty, detail.el, note);
+  const acts = makeRowActs(tools, open);
+  const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onMenu: acts.ask, onSort: sortBy });
+  el.append(bar, acts.el, grid.el, empty, acts.chain, detail.el, note);
 
   /** @param {"earlier" | "later" | "newest"} page */
   function pageButton(page) {
@@ -152,6 +154,7 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
 
   /** @param {string} key */
   function pick(key) {
+    acts.choose(key);
     if (state.picks === "character") go({ select: { character: key, row: null } });
     if (state.picks === "evidence") {
       const place = state.keys.indexOf(key);
@@ -246,6 +249,7 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
     jump.textContent = fresh > 0 ? `↓ ${numbers(fresh)} newer` : "↓ follow";
     if (following) shownCount = state.dropped + total;
     empty.hidden = rows.length > 0;
+    acts.el.hidden = total === 0;
     grid.el.hidden = rows.length === 0;
     empty.classList.toggle("dc-tall", total > 0); // the page below must not jump while somebody types
     empty.textContent = total ? "No row has these words." : (state.empty ?? "");
@@ -306,7 +310,9 @@ function makeTable(state, el, { send, go, standing, cursor, signal }, detail) {
       arrange();
       follow();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
+      if (body) acts.take(body);
     },
+    stand: acts.stand,
   };
 }
 

@@ -1,0 +1,135 @@
+"""What can be done with a row of any table: follow what led to it or came of it, and stop where it happens again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from ..expressions.conditions import compile_condition
+from ..protocol.messages import MessageTypes
+from ..store.questions import LLM_TYPES
+from .cells import cell_text, shorten
+from .interfaces import PanelReader
+
+EVIDENCE: Final = 50
+"""The most rows of a finding that are listed."""
+NO_CAUSE: Final = "A link that is derived is influence at most; only an experiment tests a cause."
+
+Link = list[Any]
+"""A line of a chain: depth, row, time, tick, type, character, grade, text."""
+
+
+class RowActions:
+    """The actions for the rows of one run's tables. A recording takes no breakpoints; a bare store has no chains."""
+
+    def __init__(self, run: Any, reader: PanelReader) -> None:
+        self._run = run
+        self._reader = reader
+        self.chains = hasattr(run, "why")
+        self.breaks = hasattr(run, "break_when")
+
+    def chain(self, row: int, to: str) -> dict[str, Any]:
+        """Follow the causes or the effects of a row, as the page shows them."""
+        chain = self._run.why(row) if to == "causes" else self._run.effects(row)
+        links: list[Link] = [
+            [
+                link.depth, link.row, None if link.time is None else _time(link.time), link.tick, link.type,
+                link.character_id, link.grade, shorten(link.text, 600),
+            ]
+            for link in chain.links
+        ]  # fmt: skip
+        what = "What led to" if to == "causes" else "What came of"
+        nothing = ["No cause of it is known." if to == "causes" else "Nothing is known to have come of it."]
+        notes = [*chain.notes, NO_CAUSE] if len(links) > 1 else [*chain.notes, *nothing]
+        return {"title": f"{what} row {row:,}", "links": links, "notes": notes}
+
+    def evidence(self, title: str, rows: Sequence[int]) -> dict[str, Any]:
+        """List rows with what they say, as the page shows a chain."""
+        held = [row for row in rows if self._reader.first_row <= row < self._reader.next_row]
+        frame = self._reader.frame_of(sorted(held)[:EVIDENCE])
+        links: list[Link] = []
+        for row, event in zip(frame.index.tolist(), frame.to_dict("records"), strict=True):
+            words = [cell_text(event.get(name)) for name in ("state", "location", "event_type", "code", "message")]
+            text = " · ".join(word for word in words if word)
+            who, tick = cell_text(event.get("character_id")), event.get("tick")
+            links.append(
+                [0, int(row), _time(event["time"]), None if pd.isna(tick) else int(tick), event["type"], who, "", text]
+            )
+        left = len(rows) - len(links)
+        notes = [f"{left:,} more rows are evidence, or are no longer held."] if left else []
+        return {"title": title, "links": links, "notes": notes}
+
+    def offers(self, row: int) -> list[list[str]]:
+        """List conditions that this row meets, each with its words, the narrowest first."""
+        if not self.breaks:
+            return []
+        frame = self._reader.frame_of([row])
+        if not len(frame):
+            return []
+        event = {str(name): value for name, value in frame.iloc[0].to_dict().items()}
+        who = cell_text(event.get("character_id"))
+        return _known(_again(event, self._reader.payload(row)), who)
+
+    def offers_of(self, character_id: str, state: str | None) -> list[list[str]]:
+        """List conditions about a character as it is now."""
+        if not self.breaks:
+            return []
+        mine = f"character_id == {character_id!r}"
+        found = [] if state is None else [[f"{character_id} leaves {state}", f"left({state!r}) and {mine}"]]
+        found += [[f"the state of {character_id} changes", f"type == 'state_change' and {mine}"]]
+        found += [[f"an error of {character_id}", f"type == 'error' and {mine}"]]
+        found += [[f"anything happens to {character_id}", mine]]
+        return [offer for offer in found if _compiles(offer[1])]
+
+    def break_when(self, condition: str) -> str:
+        """Set a breakpoint and say so; waits for the simulation's answer."""
+        point = self._run.break_when(condition)
+        if point.problem:
+            return f"breakpoint {point.name}: {point.problem}"
+        return f"breakpoint {point.name} is set: {condition}"
+
+
+def _again(event: dict[str, Any], payload: Any) -> Iterator[tuple[str, str]]:
+    """Give what this event is, in words and as a condition, narrow ones first."""
+    kind, held = str(event["type"]), payload if isinstance(payload, dict) else {}
+    state, code, event_type = (cell_text(event.get(name)) for name in ("state", "code", "event_type"))
+    if kind == MessageTypes.STATE_CHANGE and state:
+        yield f"{state} is entered", f"entered({state!r})"
+    if kind == MessageTypes.ERROR and code and code.removesuffix(".0").isdigit():
+        number = code.removesuffix(".0")
+        yield f"error {number}", f"type == 'error' and code == {number}"
+    if kind in LLM_TYPES:
+        if held.get("malformed") is True:
+            yield "a malformed answer", "malformed"
+        if isinstance(asked := held.get("prompt_type"), str):
+            yield f"a call of kind {asked}", f"type == {kind!r} and prompt_type == {asked!r}"
+    if event_type:
+        yield event_type, f"type == {kind!r} and event_type == {event_type!r}"
+    yield f"any {kind}", f"type == {kind!r}"
+
+
+def _known(again: Iterator[tuple[str, str]], who: str | None) -> list[list[str]]:
+    found: list[list[str]] = []
+    mine = f"character_id == {who!r}"
+    for words, condition in again:
+        if who:
+            found.append([f"{words}, by {who}", f"{condition} and {mine}"])
+        found.append([f"{words}, by anybody" if who else words, condition])
+    if who:
+        found.append([f"anything happens to {who}", mine])
+    return [[shorten(words, 120), condition] for words, condition in found if _compiles(condition)]
+
+
+def _compiles(condition: str) -> bool:
+    """Return whether a condition can be said: a name from the wire may be too long for one."""
+    try:
+        compile_condition(condition)
+    except ValueError:
+        return False
+    return True
+
+
+def _time(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value.timestamp())
