@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pandas as pd
@@ -14,31 +14,33 @@ JUDGED: Final = 1_000
 EVERY: Final = 1 << 62
 
 
-def with_malformed(calls: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `malformed` to a table of calls; what is usual is judged by these calls."""
-    kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
-    answers = calls["response"].tolist()
-    given = [not _is_missing(answer) for answer in answers]
-    good = [is_json(answer) for answer in answers]
-    usual = _usual(kinds, given, good)
+def with_malformed(calls: pd.DataFrame, usual: set[Any] | None = None) -> pd.DataFrame:
+    """Add the column `malformed` to a table of calls; what is `usual` is judged by these calls if not given."""
+    usual = usual_kinds(calls) if usual is None else usual
     judged = [
-        (not is_good and kind in usual) if answered else None
-        for kind, answered, is_good in zip(kinds, given, good, strict=True)
+        (not is_json(answer) and kind in usual) if answered else None for kind, answer, answered in _answers(calls)
     ]
     calls["malformed"] = pd.array(judged, dtype="boolean")
     return calls
 
 
-def _is_missing(answer: Any) -> bool:
-    return answer is None or (isinstance(answer, float) and answer != answer) or answer == ""
-
-
-def _usual(kinds: Sequence[Any], given: Sequence[bool], good: Sequence[bool]) -> set[Any]:
+def usual_kinds(calls: pd.DataFrame) -> set[Any]:
     """Return the kinds of prompts whose answers usually are JSON."""
     counts: dict[Any, list[int]] = {}
-    for kind, answered, is_good in zip(kinds, given, good, strict=True):
+    for kind, answer, answered in _answers(calls):
         if answered:
             count = counts.setdefault(kind, [0, 0])
             count[0] += 1
-            count[1] += is_good
+            count[1] += is_json(answer)
     return {kind for kind, (of, json) in counts.items() if json >= max(LEAST, USUAL * of)}
+
+
+def _answers(calls: pd.DataFrame) -> Iterator[tuple[Any, Any, bool]]:
+    """Give the kind of each prompt, its answer, and whether there is one."""
+    kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
+    for kind, answer in zip(kinds, calls["response"].tolist(), strict=True):
+        yield kind, answer, not _is_missing(answer)
+
+
+def _is_missing(answer: Any) -> bool:
+    return answer is None or (isinstance(answer, float) and answer != answer) or answer == ""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..analysis.answers import JUDGED, usual_kinds, with_malformed
 from ..store.llm import LLM_TYPES
 from .cells import DETAIL_CAP, cell_text
 from .growing_table import LogPanel
@@ -29,22 +30,30 @@ class LlmTable(LogPanel):
         "tick": "number",
         "character_id": "text",
         "prompt_type": "text",
-        "model": "text",
-        "latency_s": "number",
-        "prompt_tokens": "number",
-        "completion_tokens": "number",
-        "cost_usd": "number",
         "malformed": "text",
         "error": "text",
         "response": "text",
+        "latency_s": "number",
+        "cost_usd": "number",
+        "prompt_tokens": "number",
+        "completion_tokens": "number",
+        "model": "text",
     }
+
+    _usual: set[Any] | None = None
+    _judged = 0  # how many calls there were when what is usual was judged
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
-        calls = self._reader.calls_of(rows)
-        if "malformed" in calls:
-            return calls.assign(malformed=calls["malformed"].map({True: "malformed", False: None}))
-        return calls
+        calls = with_malformed(self._reader.calls_of(rows), self._usual_kinds())
+        return calls.assign(malformed=calls["malformed"].map({True: "malformed", False: None}))
+
+    def _usual_kinds(self) -> set[Any]:
+        """Return the kinds of prompts that are usually answered with JSON, judged again when there are many more."""
+        rows = self._reader.rows_of(LLM_TYPES)
+        if self._usual is None or not self._judged <= len(rows) <= 1.2 * self._judged + 10:
+            self._usual, self._judged = usual_kinds(self._reader.calls_of(rows[-JUDGED:])), len(rows)
+        return self._usual
 
     def more(self) -> dict[str, Any]:
         """See `LogPanel`: the totals, by model, of the whole run."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from ..analysis.answers import JUDGED, usual_kinds, with_malformed
 from ..expressions.conditions import compile_condition
 from ..protocol.messages import MessageTypes
 from ..store.questions import LLM_TYPES
@@ -70,7 +71,14 @@ class RowActions:
             return []
         event = {str(name): value for name, value in frame.iloc[0].to_dict().items()}
         who = cell_text(event.get("character_id"))
-        return _known(_again(event, self._reader.payload(row)), who)
+        held = self._reader.payload(row)
+        return _known(_again(event, held if isinstance(held, dict) else {}, self._malformed(event, row)), who)
+
+    def _malformed(self, event: dict[str, Any], row: int) -> bool:
+        if event["type"] not in LLM_TYPES:
+            return False
+        usual = usual_kinds(self._reader.calls_of(self._reader.rows_of(LLM_TYPES)[-JUDGED:]))
+        return with_malformed(self._reader.calls_of([row]), usual)["malformed"].tolist() == [True]
 
     def offers_of(self, character_id: str, state: str | None) -> list[list[str]]:
         """List conditions about a character as it is now."""
@@ -91,9 +99,9 @@ class RowActions:
         return f"breakpoint {point.name} is set: {condition}"
 
 
-def _again(event: dict[str, Any], payload: Any) -> Iterator[tuple[str, str]]:
+def _again(event: dict[str, Any], held: dict[str, Any], malformed: bool) -> Iterator[tuple[str, str]]:
     """Give what this event is, in words and as a condition, narrow ones first."""
-    kind, held = str(event["type"]), payload if isinstance(payload, dict) else {}
+    kind = str(event["type"])
     state, code, event_type = (cell_text(event.get(name)) for name in ("state", "code", "event_type"))
     if kind == MessageTypes.STATE_CHANGE and state:
         yield f"{state} is entered", f"entered({state!r})"
@@ -101,7 +109,7 @@ def _again(event: dict[str, Any], payload: Any) -> Iterator[tuple[str, str]]:
         number = code.removesuffix(".0")
         yield f"error {number}", f"type == 'error' and code == {number}"
     if kind in LLM_TYPES:
-        if held.get("malformed") is True:
+        if malformed:
             yield "a malformed answer", "malformed"
         if isinstance(asked := held.get("prompt_type"), str):
             yield f"a call of kind {asked}", f"type == {kind!r} and prompt_type == {asked!r}"

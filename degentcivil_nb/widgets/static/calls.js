@@ -79,6 +79,7 @@ function makeCallDetail() {
       );
       el.replaceChildren(bar, facts(call), ...messages("prompt", call.prompt), ...answer(call));
       if (before) el.append(difference(before, call));
+      el.scrollIntoView({ block: "nearest" });
     },
   };
 }

@@ -370,6 +370,7 @@ function makeDetail() {
     show(detail) {
       title.textContent = visible(detail.title);
       text.textContent = visibleLines(detail.text);
+      el.scrollIntoView({ block: "nearest" });
     },
   };
 }
