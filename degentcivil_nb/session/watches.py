@@ -98,6 +98,10 @@ class SessionWatches:
             if self._specs.pop(name, None) is not None:
                 self._declare()
 
+    def names(self) -> list[str]:
+        """List those that are declared."""
+        return list(self._specs)
+
     def has(self, name: str) -> bool:
         """Say whether it is declared."""
         return name in self._specs

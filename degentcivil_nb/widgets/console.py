@@ -65,7 +65,13 @@ class ConsolePanel(Panel):
     def _offer(self) -> list[dict[str, Any]]:
         table = self._commands.table()
         rows = zip(table["name"], table["arguments"], table["doc"], strict=True)
-        return [{"name": n, "usage": usage(n, list(a.get("properties", {}))), "doc": d} for n, a, d in rows]
+        return [
+            {
+                "name": n, "usage": usage(n, list(a.get("properties", {}))), "doc": d,
+                "arguments": [_argument(name, schema, a) for name, schema in a.get("properties", {}).items()],
+            }
+            for n, a, d in rows
+        ]  # fmt: skip
 
     def _say_help(self, id: str, line: str, topic: str) -> None:
         offered = {each["name"]: each for each in self._offer()}
@@ -82,6 +88,12 @@ class ConsolePanel(Panel):
             hint = did_you_mean(topic, [*offered, *ALIASES])
             text = f"There is no command {topic[:80]!r} here{hint or '; `help` lists them.'}"
             self._jobs.say(id, line, text, failed=True)
+
+
+def _argument(name: str, schema: Any, whole: dict[str, Any]) -> list[Any]:
+    """Return an argument as a form has it: its name, its type in words, and whether it is needed."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    return [name, kind if isinstance(kind, str) else "", name in whole.get("required", ())]
 
 
 def _describe(offer: dict[str, Any]) -> str:

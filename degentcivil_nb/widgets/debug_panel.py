@@ -15,7 +15,9 @@ from .panel import Panel, Update
 from .refresh import Refresher
 
 STOPS: Final = 100
-SHOWN: Final = ("name", "condition", "owner", "enabled", "verified", "problem", "hits", "log", "last_tick")
+SHOWN: Final = ("name", "condition", "owner", "problem", "hits", "log", "last_tick", "last_character_id")
+LOOKED_BACK: Final = 20_000
+"""How many values of watches are looked at for the last of each."""
 
 
 class DebugPanel(Panel):
@@ -52,11 +54,11 @@ class DebugPanel(Panel):
         return None if state == before else Update(state)
 
     def _state(self) -> dict[str, Any]:
-        table, stops = self._run.breakpoints(), self._run.stops()
-        stopped = self._run.stopped() if hasattr(self._run, "stopped") else None
-        watches = self._run.watches() if hasattr(self._run, "watches") else pd.DataFrame()
+        run, table, stops = self._run, self._run.breakpoints(), self._run.stops()
+        stopped = run.stopped() if hasattr(run, "stopped") else None
+        mine = set(run._breakpoints.names()) if hasattr(run, "_breakpoints") else set()
         self._told = {
-            "breakpoints": [[cell_text(row.get(name)) for name in SHOWN] for row in table.to_dict("records")],
+            "breakpoints": [_breakpoint(row, mine) for row in table.to_dict("records")],
             "stops": [
                 [
                     None if pd.isna(stop.time) else float(stop.time.timestamp()), cell_text(stop.stopped),
@@ -66,28 +68,69 @@ class DebugPanel(Panel):
                 for stop in records(stops.tail(STOPS).iloc[::-1])
             ],
             "all_stops": len(stops),
-            "watches": [[str(row[0]), *map(cell_text, row[1:])] for row in watches.tail(50).itertuples(name=None)],
-            "watch_columns": [str(name) for name in watches.columns],
+            "watches": self._watches(),
+            "control": self._control(),
             "stopped": "" if stopped is None else str(stopped),
-            "can": hasattr(self._run, "break_when"),
+            "can": hasattr(run, "break_when"),
             "said": self._said,
             "busy": self._busy,
         }  # fmt: skip
         return self._told
 
+    def _watches(self) -> list[dict[str, Any]]:
+        """List what is watched: its last value for each character, and whether it is this notebook's."""
+        if not hasattr(self._run, "watches"):
+            return []
+        told = self._run.watches().tail(LOOKED_BACK)
+        last = told.groupby(["name", "character_id"], dropna=False, observed=True, sort=False).tail(1)
+        mine = self._run._watches.names() if hasattr(self._run, "_watches") else []
+        rows = [
+            {
+                "name": str(row.name), "character": cell_text(row.character_id), "value": cell_text(row.value),
+                "tick": cell_text(row.tick), "row": int(row.Index), "mine": row.name in mine,
+            }
+            for row in records(last.tail(STOPS))
+        ]  # fmt: skip
+        waiting = [name for name in mine if name not in {row["name"] for row in rows}]
+        nothing = {"character": None, "value": None, "tick": None, "row": None, "mine": True}
+        return [*rows, *({"name": name, **nothing} for name in waiting)]
+
+    def _control(self) -> dict[str, Any] | None:
+        """Return who may change the run, and what can be done about it here."""
+        if not hasattr(self._run, "take_control"):
+            return None
+        state = self._run._lease.state
+        return {"text": str(state), "mine": state.mine, "asked": state.mine and state.asker is not None}
+
     def received(self, content: Any) -> None:
-        """Make, switch or remove a breakpoint, on a thread of its own since the answer takes time."""
-        if not isinstance(content, dict) or not hasattr(self._run, "break_when") or self._busy:
+        """Make, change, switch or remove a breakpoint or a watch, ask for control or give it: each takes time."""
+        run = self._run
+        if not isinstance(content, dict) or not hasattr(run, "break_when") or self._busy:
             return
-        text, name = content.get("break"), content.get("name")
-        if isinstance(text, str):
-            hits = content.get("hits")
-            often = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits > 0 else 1
-            self._do(lambda: self._run.break_when(text[:2_000], hits=often, once=content.get("once") is True))
-        elif isinstance(name, str) and isinstance(content.get("enable"), bool):
-            self._do(lambda: self._run._breakpoints.enable(name, content["enable"]))
-        elif isinstance(name, str) and content.get("remove") is True:
-            self._do(lambda: self._run._breakpoints.remove(name))
+        match content:
+            case {"break": str(text)}:
+                self._do(lambda: self._set(text[:2_000], content))
+            case {"watch": str(text)}:
+                self._do(lambda: run.watch(text[:2_000]))
+            case {"unwatch": str(name)}:
+                self._do(lambda: run._watches.remove(name))
+            case {"control": "take"}:
+                self._do(run.take_control)
+            case {"control": "give"}:
+                self._do(run.release_control)
+            case {"name": str(name), "enable": bool(on)}:
+                self._do(lambda: run._breakpoints.enable(name, on))
+            case {"name": str(name), "remove": True}:
+                self._do(lambda: run._breakpoints.remove(name))
+
+    def _set(self, text: str, content: dict[str, Any]) -> None:
+        """Make a breakpoint, or change the one that is named."""
+        hits, name = content.get("hits"), content.get("name")
+        often = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits > 0 else 1
+        known = isinstance(name, str) and self._run._breakpoints.has(name)
+        log = self._run._breakpoints.spec(name).log if known else None
+        once = content.get("once") is True
+        self._run.break_when(text, hits=often, once=once, log=log, name=name if known else None)
 
     def _do(self, work: Callable[[], Any]) -> None:
         def run() -> None:
@@ -102,3 +145,9 @@ class DebugPanel(Panel):
 
         self._busy = True
         threading.Thread(target=run, name="degentcivil-breakpoints", daemon=True).start()
+
+
+def _breakpoint(row: dict[Any, Any], mine: set[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {name: cell_text(row.get(name)) for name in SHOWN}
+    flags = {name: bool(row.get(name)) for name in ("enabled", "verified", "once")}
+    return {**told, **flags, "stops_at": int(row.get("stops_at") or 1), "mine": told["name"] in mine}

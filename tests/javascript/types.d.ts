@@ -69,7 +69,10 @@ type Input =
   | { jump: 1 | -1; to: string }
   | { want: "script" }
   | { inspect: true }
-  | { break: string; hits: number; once: boolean }
+  | { break: string; hits: number; once: boolean; name?: string }
+  | { watch: string }
+  | { unwatch: string }
+  | { control: "take" | "give" }
   | { name: string; enable: boolean }
   | { name: string; remove: true }
   | { sight: Sight };
@@ -185,7 +188,8 @@ type ConnectionBody = {
 
 // --- the console (widgets/console.py) ------------------------------------------------------------------------------
 
-type Offer = { name: string; usage: string; doc: string };
+type Argument = [name: string, kind: string, needed: boolean];
+type Offer = { name: string; usage: string; doc: string; arguments: Argument[] };
 type ConsoleBody = { jobs?: Job[]; offered?: Offer[] };
 type ConsoleState = { jobs?: Map<number, Job>; offered?: Offer[] };
 
@@ -277,8 +281,31 @@ type GridSource = {
 
 // --- the debugger (widgets/debug_panel.py) -------------------------------------------------------------------------
 
+type BreakpointFields = {
+  name: string | null;
+  condition: string | null;
+  owner: string | null;
+  problem: string | null;
+  hits: string | null;
+  log: string | null;
+  last_tick: string | null;
+  last_character_id: string | null;
+  enabled: boolean;
+  verified: boolean;
+  once: boolean;
+  stops_at: number;
+  mine: boolean;
+};
+type WatchFields = {
+  name: string;
+  character: string | null;
+  value: string | null;
+  tick: string | null;
+  row: number | null;
+  mine: boolean;
+};
 type DebugBody = {
-  breakpoints: (string | null)[][];
+  breakpoints: BreakpointFields[];
   stops: [
     time: number | null,
     tick: string | null,
@@ -287,8 +314,8 @@ type DebugBody = {
     row: number | null,
   ][];
   all_stops: number;
-  watches: (string | null)[][];
-  watch_columns: string[];
+  watches: WatchFields[];
+  control: { text: string; mine: boolean; asked: boolean } | null;
   stopped: string;
   can: boolean;
   said: { text: string; failed: boolean };

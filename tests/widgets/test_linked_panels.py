@@ -264,6 +264,22 @@ def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, An
         until(lambda: page.bodies[-1]["said"]["failed"])
         page.do({"break": "character_id == 'emma' and new_state == 'MOVE'", "hits": 2})
         until(lambda: len(run.breakpoints()) == 1 and len(page.bodies[-1]["breakpoints"]) == 1)
-        assert page.bodies[-1]["breakpoints"][0][1] == "character_id == 'emma' and new_state == 'MOVE'"
-        page.do({"name": page.bodies[-1]["breakpoints"][0][0], "remove": True})
-        until(lambda: len(run.breakpoints()) == 0)
+        made = page.bodies[-1]["breakpoints"][0]
+        assert (made["condition"], made["stops_at"]) == ("character_id == 'emma' and new_state == 'MOVE'", 2)
+        assert (made["verified"], made["mine"]) == (True, True)
+        page.do({"break": "new_state == 'MOVE'", "hits": 1, "once": True, "name": made["name"]})  # in place
+        until(lambda: page.bodies[-1]["breakpoints"][0]["condition"] == "new_state == 'MOVE'")
+        assert run.breakpoints()[["name", "once"]].to_numpy().tolist() == [[made["name"], True]]
+        page.do({"name": made["name"], "remove": True})
+        until(lambda: len(run.breakpoints()) == 0 and not page.bodies[-1]["busy"])
+        page.do({"watch": "tick"})
+        until(lambda: page.bodies[-1]["watches"] and not page.bodies[-1]["busy"])
+        assert page.bodies[-1]["watches"][-1]["mine"] is True
+        page.do({"unwatch": "tick"})
+        until(lambda: not run._watches.names() and not page.bodies[-1]["busy"])
+        page.do({"control": "take"})
+        until(lambda: page.bodies[-1]["control"]["mine"] and not page.bodies[-1]["busy"])
+        page.do({"control": "give"})
+        until(lambda: not page.bodies[-1]["control"]["mine"])
+    else:
+        assert page.bodies[-1]["control"] is None

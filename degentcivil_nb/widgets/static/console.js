@@ -32,8 +32,14 @@ function renderConsole(state, el, { send, standing }) {
     autocomplete: "off",
     spellcheck: false,
   });
-  line.append(make("span", "dc-prompt", "›"), input, offers);
-  el.append(log, line);
+  const hint = make("div", "dc-hint dc-dim");
+  hint.setAttribute("role", "status");
+  const form = make("form", "dc-form");
+  form.hidden = true;
+  const fields = button("arguments", () => showForm());
+  fields.title = "Fill the arguments of the command into a form";
+  line.append(make("span", "dc-prompt", "›"), input, fields, offers);
+  el.append(log, line, hint, form);
   /** @type {Map<number, ReturnType<typeof entry>>} */
   const drawn = new Map();
   /** @type {string[]} */
@@ -42,17 +48,112 @@ function renderConsole(state, el, { send, standing }) {
   /** @type {Offer[] | undefined} */
   let offered;
 
+  /**
+   * @param {string} text
+   * @param {() => void} act
+   */
+  function button(text, act) {
+    const it = make("button", "", text);
+    it.type = "button";
+    it.addEventListener("click", act);
+    return it;
+  }
+
+  /** @param {string} text */
+  function say(text) {
+    if (history[history.length - 1] !== text) history.push(text);
+    at = history.length;
+    send({ line: text, id: Math.random().toString(36).slice(2) });
+  }
+
+  const first = () => input.value.trimStart().split(/\s/, 1)[0];
+  const meant = () => (state.offered ?? []).find((command) => command.name === first());
+
+  // What the command on the line takes, or which commands begin so.
+  function tell() {
+    const word = first();
+    const known = meant();
+    fields.hidden = !known?.arguments.length;
+    if (!known && !form.hidden) form.hidden = true;
+    const begins = word ? (state.offered ?? []).filter((command) => command.name.startsWith(word)) : [];
+    if (known) hint.textContent = visible(`${known.usage}  ${known.doc.split("\n", 1)[0]}`);
+    else hint.textContent = begins.length ? `Tab: ${begins.map((command) => visible(command.name)).join("  ")}` : "";
+  }
+
+  // Complete the command, or the name of an argument that is not there yet.
+  function complete() {
+    const known = meant();
+    const words = input.value.split(/\s+/);
+    const last = words[words.length - 1];
+    const names =
+      words.length > 1 && known
+        ? known.arguments
+            .map(([name]) => `${name}=`)
+            .filter((name) => !words.slice(1, -1).some((w) => w.startsWith(name)))
+        : [...(state.offered ?? []).map((command) => command.name), "help"];
+    const found = names.filter((name) => name.startsWith(last));
+    if (!found.length) return false;
+    let common = found[0];
+    for (const name of found) while (!name.startsWith(common)) common = common.slice(0, -1);
+    const end = found.length === 1 && !common.endsWith("=") ? " " : "";
+    input.value = `${input.value.slice(0, input.value.length - last.length)}${common}${end}`;
+    tell();
+    if (found.length > 1) hint.textContent = `Tab: ${found.map(visible).join("  ")}`;
+    return true;
+  }
+
+  // A field for each argument of the command on the line.
+  function showForm() {
+    const known = meant();
+    form.hidden = !known || !form.hidden;
+    if (!known || form.hidden) return;
+    const run = make("button", "", `run ${visible(known.name)}`);
+    run.type = "submit";
+    const inputs = known.arguments.map(([name, kind, needed]) => {
+      const label = make("label", "dc-field");
+      const field = make("input");
+      field.name = name;
+      field.required = needed;
+      field.placeholder = kind;
+      label.append(make("span", "dc-dim", `${visible(name)}${needed ? "" : " (optional)"}`), field);
+      return { name, kind, field, label };
+    });
+    form.replaceChildren(...inputs.map(({ label }) => label), run);
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      const given = inputs.filter(({ field }) => field.value !== "");
+      const parts = given.map(({ name, kind, field }) => {
+        const text = kind === "string" ? JSON.stringify(field.value) : field.value;
+        return `${name}=${text}`;
+      });
+      say([known.name, ...parts].join(" "));
+      form.hidden = true;
+      input.value = "";
+      tell();
+      input.focus();
+    };
+    inputs[0]?.field.focus();
+  }
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    form.hidden = true;
+    input.focus();
+    event.stopPropagation();
+  });
+
+  input.addEventListener("input", tell);
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
       const text = input.value.trim();
       if (!text) return;
-      if (history[history.length - 1] !== text) history.push(text);
-      at = history.length;
       input.value = "";
-      send({ line: text, id: Math.random().toString(36).slice(2) });
+      say(text);
+    } else if (event.key === "Tab" && !event.shiftKey && input.value !== "") {
+      if (!complete()) return; // nothing begins so: the key goes on to the next field
     } else if (event.key === "ArrowUp" && at > 0) input.value = history[--at];
     else if (event.key === "ArrowDown" && at < history.length) input.value = history[++at] ?? "";
     else return;
+    tell();
     event.preventDefault();
   });
 
@@ -69,7 +170,7 @@ function renderConsole(state, el, { send, standing }) {
 
   function stand() {
     const over = standing()?.over === true;
-    input.disabled = over;
+    input.disabled = fields.disabled = over;
     empty.hidden = over || (state.jobs?.size ?? 0) > 0; // it says that what is typed is sent
     for (const { outcome, box } of drawn.values()) {
       if (over && box.dataset.state === "sent")
@@ -96,6 +197,7 @@ function renderConsole(state, el, { send, standing }) {
           ? `What you type is sent to the simulation. It knows: ${known.map((command) => visible(command.name)).join(", ")}. Type help for more.`
           : "This server offers no commands (yet): only servers that speak degentcivil.v1 take them.";
       }
+      tell();
       const end = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
       for (const [number, { box }] of drawn) {
         if (!state.jobs.has(number)) {

@@ -1,7 +1,8 @@
-// The debugger: breakpoints made, switched and removed, the stops with a jump to their row, and watches.
+// The debugger: who may change the run, breakpoints made and edited in place, the stops with a jump, and watches.
 
-const BREAKPOINT_HEADS = ["name", "condition", "owner", "on", "verified", "problem", "hits", "log", "last tick"];
+const BREAKPOINT_HEADS = ["", "name", "condition", "hits", "last hit", "owner", ""];
 const STOP_HEADS = ["time", "tick", "breakpoint", "character", "row"];
+const WATCH_HEADS = ["name", "character", "value", "tick", ""];
 
 /** @type {Script<DebugState, DebugBody>["receive"]} */
 function receiveDebug(state, body) {
@@ -12,38 +13,77 @@ function receiveDebug(state, body) {
 function renderDebug(state, el, { send, go, standing }) {
   const stopped = make("div", "dc-stopped");
   stopped.setAttribute("role", "status");
-  const form = make("form", "dc-bar");
-  const condition = make("input", "dc-condition");
-  Object.assign(condition, {
-    type: "text",
-    placeholder: "entered('MOVE') and character_id == 'emma'",
-    spellcheck: false,
-  });
-  condition.setAttribute("aria-label", "Condition of a new breakpoint");
-  const hits = make("input", "dc-number dc-hits");
-  Object.assign(hits, { type: "number", min: "1", value: "1", title: "stop from which match on" });
-  hits.setAttribute("aria-label", "from which match on it stops");
-  const once = make("input");
-  once.type = "checkbox";
-  const onceLabel = make("label", "dc-dim");
-  onceLabel.append(once, " once");
-  const add = make("button", "dc-break", "break");
-  add.type = "submit";
-  const said = make("span", "dc-refusal");
+  const control = make("div", "dc-control");
+  const holder = make("span");
+  holder.setAttribute("role", "status");
+  const take = button("take control", () => send({ control: "take" }));
+  const give = button("give control back", () => send({ control: "give" }));
+  control.append(holder, take, give);
+  const form = breakForm("break", null, (given) => send(given));
+  const said = make("div", "dc-refusal");
   said.setAttribute("role", "status");
-  form.append(condition, make("span", "dc-dim", "at match"), hits, onceLabel, add, said);
   const breakpoints = make("table", "dc-list");
-  const none = make("div", "dc-dim", "No breakpoints.");
+  const none = make("div", "dc-dim", "No breakpoints. One is made here, or from any row of a table.");
   const stops = make("table", "dc-list");
   const noStops = make("div", "dc-dim", "No breakpoint has stopped the run.");
   const watches = make("table", "dc-list");
+  const watch = make("form", "dc-bar");
+  const watched = make("input", "dc-condition");
+  Object.assign(watched, { type: "text", placeholder: "money", spellcheck: false });
+  watched.setAttribute("aria-label", "Expression to watch");
+  const addWatch = make("button", "", "watch");
+  addWatch.type = "submit";
+  watch.append(watched, addWatch);
   const titles = ["breakpoints", "stops", "watches"].map((title) => make("h4", "", title));
-  el.append(stopped, form, titles[0], none, breakpoints, titles[1], noStops, stops, titles[2], watches);
-  form.addEventListener("submit", (event) => {
+  el.append(stopped, control, titles[0], form.el, said, none, breakpoints);
+  el.append(titles[1], noStops, stops, titles[2], watch, watches);
+  watch.addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = condition.value.trim();
-    if (text) send({ break: text, hits: Math.max(1, Math.round(Number(hits.value)) || 1), once: once.checked });
+    if (watched.value.trim()) send({ watch: watched.value.trim() });
   });
+  /** @type {{name: string, form: ReturnType<typeof breakForm>} | null} */
+  let editing = null;
+
+  /**
+   * @param {string} word
+   * @param {BreakpointFields | null} row
+   * @param {(given: {break: string, hits: number, once: boolean, name?: string}) => void} done
+   */
+  function breakForm(word, row, done) {
+    const box = make("form", "dc-bar");
+    const condition = make("input", "dc-condition");
+    Object.assign(condition, {
+      type: "text",
+      placeholder: "entered('MOVE') and character_id == 'emma'",
+      spellcheck: false,
+      value: row?.condition ?? "",
+    });
+    condition.setAttribute("aria-label", row ? `Condition of ${row.name}` : "Condition of a new breakpoint");
+    const hits = make("input", "dc-number dc-hits");
+    Object.assign(hits, {
+      type: "number",
+      min: "1",
+      value: String(row?.stops_at ?? 1),
+      title: "stop from which match",
+    });
+    hits.setAttribute("aria-label", "from which match on it stops");
+    const once = make("input");
+    once.type = "checkbox";
+    once.checked = row?.once ?? false;
+    const label = make("label", "dc-once");
+    label.append(once, "once");
+    const add = make("button", "dc-break", word);
+    add.type = "submit";
+    box.append(condition, make("span", "dc-dim", "at match"), hits, label, add);
+    box.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = condition.value.trim();
+      if (!text) return;
+      const often = Math.max(1, Math.round(Number(hits.value)) || 1);
+      done({ break: text, hits: often, once: once.checked, ...(row?.name ? { name: row.name } : {}) });
+    });
+    return { el: box, condition, add };
+  }
 
   /**
    * @param {HTMLTableElement} table
@@ -53,8 +93,8 @@ function renderDebug(state, el, { send, go, standing }) {
   function fill(table, heads, rows) {
     const head = make("tr");
     for (const name of heads) {
-      const cell = make("th", "dc-dim", visible(name));
-      cell.scope = "col";
+      const cell = make(name ? "th" : "td", "dc-dim", visible(name));
+      if (name) cell.setAttribute("scope", "col");
       head.append(cell);
     }
     const lines = rows.map((cells) => {
@@ -81,38 +121,112 @@ function renderDebug(state, el, { send, go, standing }) {
     return it;
   }
 
+  const shown = (/** @type {string | null} */ text) => visible(text ?? "");
+
+  // Whether the simulation has it, as a sign and a word.
+  /** @param {BreakpointFields} row */
+  function signOf(row) {
+    const [name, word] = !row.verified
+      ? ["warning", row.problem ?? "not verified yet"]
+      : row.enabled
+        ? ["recording", "on"]
+        : ["ring", "off"];
+    const sign = make("span", "dc-sign");
+    sign.dataset.tone = !row.verified ? "warn" : row.enabled ? "on" : "off";
+    sign.append(icon(name), visible(word));
+    return sign;
+  }
+
+  /** @param {BreakpointFields} row */
+  function conditionOf(row) {
+    if (editing !== null && row.mine && editing.name === row.name) return editing.form.el;
+    const box = make("span", "dc-code", shown(row.condition));
+    const notes = [row.stops_at > 1 ? `from match ${row.stops_at} on` : "", row.once ? "once" : ""];
+    if (row.log) notes.push(`tells: ${row.log}`);
+    const note = notes.filter(Boolean).join(", ");
+    if (note) box.append(make("span", "dc-dim", ` ${visible(note)}`));
+    return box;
+  }
+
+  /** @param {BreakpointFields} row */
+  function edit(row) {
+    editing = {
+      name: row.name ?? "",
+      form: breakForm("save", row, (given) => {
+        stopEditing();
+        send(given);
+      }),
+    };
+    const cancel = button("cancel", stopEditing);
+    cancel.type = "button";
+    editing.form.el.append(cancel);
+    editing.form.el.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      stopEditing();
+      event.stopPropagation();
+    });
+    draw();
+    editing.form.condition.focus();
+  }
+
+  function stopEditing() {
+    editing = null;
+    draw();
+  }
+
+  /** @param {BreakpointFields} row */
+  function actionsOf(row) {
+    const name = row.name ?? "";
+    const actions = make("span", "dc-pages");
+    if (!row.mine || !state.body?.can || editing?.name === name) return actions;
+    actions.append(
+      button(row.enabled ? "switch off" : "switch on", () => send({ name, enable: !row.enabled })),
+      button("edit", () => edit(row)),
+      button("remove", () => send({ name, remove: true })),
+    );
+    return actions;
+  }
+
+  /**
+   * @param {number | null} row
+   * @param {string | null} character
+   */
+  function jump(row, character) {
+    if (row === null) return "at a checkpoint";
+    return button(`row ${row.toLocaleString("en-US")}`, () => go({ row, select: { character, row } }));
+  }
+
   function draw() {
     const body = state.body;
     if (!body) return;
-    form.hidden = !body.can;
-    add.disabled = body.busy || standing() !== null;
-    said.textContent = visible(body.said.text);
-    said.dataset.tone = body.said.failed ? "error" : "";
+    const away = body.busy || standing() !== null;
+    form.el.hidden = watch.hidden = !body.can;
+    form.add.disabled = addWatch.disabled = away;
+    said.textContent = body.busy ? "asking the simulation …" : visible(body.said.text);
+    said.dataset.tone = body.said.failed && !body.busy ? "error" : "";
     stopped.hidden = !body.stopped;
     stopped.textContent = visible(body.stopped);
-    const shown = (/** @type {string | null} */ text) => visible(text ?? "");
+    control.hidden = body.control === null;
+    holder.textContent = visible(body.control?.text ?? "");
+    take.textContent = body.control?.asked ? "keep control" : body.control?.mine ? "take control" : "ask for control";
+    take.hidden = body.control?.mine === true && !body.control.asked;
+    give.hidden = body.control?.mine !== true;
+    take.disabled = give.disabled = away;
+    const focused = document.activeElement;
     fill(
       breakpoints,
-      body.can ? [...BREAKPOINT_HEADS, ""] : BREAKPOINT_HEADS,
-      body.breakpoints.map((row) => {
-        const name = row[0] ?? "";
-        const on = row[3] === "true";
-        const cells = row.map((text, i) =>
-          i === 3 ? (on ? "on" : "off") : i === 4 ? (text === "true" ? "yes" : "no") : shown(text),
-        );
-        if (!body.can) return cells;
-        const actions = make("span", "dc-pages");
-        actions.append(
-          button(on ? "switch off" : "switch on", () => send({ name, enable: !on })),
-          button("edit", () => {
-            condition.value = row[1] ?? "";
-            condition.focus();
-          }),
-          button("remove", () => send({ name, remove: true })),
-        );
-        return [...cells, actions];
-      }),
+      BREAKPOINT_HEADS,
+      body.breakpoints.map((row) => [
+        signOf(row),
+        shown(row.name),
+        conditionOf(row),
+        shown(row.hits),
+        row.last_tick === null ? "" : `tick ${shown(row.last_tick)} ${shown(row.last_character_id)}`,
+        row.mine ? "this notebook" : shown(row.owner),
+        actionsOf(row),
+      ]),
     );
+    if (focused instanceof HTMLElement && editing?.form.el.contains(focused)) focused.focus();
     none.hidden = body.breakpoints.length > 0;
     fill(
       stops,
@@ -122,9 +236,7 @@ function renderDebug(state, el, { send, go, standing }) {
         shown(tick),
         shown(name),
         shown(who),
-        row === null
-          ? "at a checkpoint"
-          : button(`row ${row.toLocaleString("en-US")}`, () => go({ row, select: { character: who, row } })),
+        jump(row, who),
       ]),
     );
     noStops.hidden = body.stops.length > 0;
@@ -134,10 +246,21 @@ function renderDebug(state, el, { send, go, standing }) {
         : "stops";
     fill(
       watches,
-      ["", ...body.watch_columns],
-      body.watches.map((row) => row.map(shown)),
+      WATCH_HEADS,
+      body.watches.map((row) => {
+        const actions = make("span", "dc-pages");
+        if (row.row !== null) actions.append(jump(row.row, row.character));
+        if (row.mine && body.can) actions.append(button("remove", () => send({ unwatch: row.name })));
+        return [
+          shown(row.name),
+          shown(row.character),
+          row.value === null ? "not told yet" : shown(row.value),
+          shown(row.tick),
+          actions,
+        ];
+      }),
     );
-    titles[2].hidden = body.watches.length === 0;
+    titles[2].hidden = !body.can && body.watches.length === 0;
   }
   return { draw, stand: draw };
 }
