@@ -38,7 +38,7 @@ class DebugPanel(Panel):
 
     def version(self) -> Any:
         """See `Panel`."""
-        return self._version(), self._changed
+        return self._version(), self._changed, self._control()
 
     def snapshot(self) -> Update:
         """See `Panel`."""

@@ -277,9 +277,14 @@ def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, An
         assert page.bodies[-1]["watches"][-1]["mine"] is True
         page.do({"unwatch": "tick"})
         until(lambda: not run._watches.names() and not page.bodies[-1]["busy"])
-        page.do({"control": "take"})
-        until(lambda: page.bodies[-1]["control"]["mine"] and not page.bodies[-1]["busy"])
-        page.do({"control": "give"})
-        until(lambda: not page.bodies[-1]["control"]["mine"])
+        for word, mine in (("take", True), ("give", False)):
+            page.do({"control": word})
+
+            def told(mine: bool = mine) -> bool:
+                page.panel.refresh(1.0)  # who has control may be told after the answer
+                body = page.bodies[-1]
+                return body["control"]["mine"] is mine and not body["busy"]
+
+            until(told)
     else:
         assert page.bodies[-1]["control"] is None
