@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
@@ -32,6 +33,8 @@ class DebugPanel(Panel):
         self._run = run
         self._version = version
         self._said: dict[str, Any] = {"text": "", "failed": False}
+        self._lock = threading.Lock()  # guards the next two
+        self._asked: deque[Callable[[], Any]] = deque()
         self._busy = False
         self._changed = 0
         self._told: dict[str, Any] | None = None
@@ -105,7 +108,7 @@ class DebugPanel(Panel):
     def received(self, content: Any) -> None:
         """Make, change, switch or remove a breakpoint or a watch, ask for control or give it: each takes time."""
         run = self._run
-        if not isinstance(content, dict) or not hasattr(run, "break_when") or self._busy:
+        if not isinstance(content, dict) or not hasattr(run, "break_when"):
             return
         match content:
             case {"break": str(text)}:
@@ -133,18 +136,28 @@ class DebugPanel(Panel):
         self._run.break_when(text, hits=often, once=once, log=log, name=name if known else None)
 
     def _do(self, work: Callable[[], Any]) -> None:
-        def run() -> None:
+        """Do this after what was asked before, on a thread: the answer of the simulation takes time."""
+        with self._lock:
+            self._asked.append(work)
+            if self._busy:
+                return
+            self._busy = True
+        threading.Thread(target=self._work, name="degentcivil-breakpoints", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                work = self._asked.popleft() if self._asked else None
+                self._busy = work is not None
+            self._changed += 1
+            self.refresh_soon()
+            if work is None:
+                return
             try:
                 work()
                 self._said = {"text": "", "failed": False}
             except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
                 self._said = {"text": shorten(str(error) or type(error).__name__, 1_000), "failed": True}
-            self._busy = False
-            self._changed += 1
-            self.refresh_soon()
-
-        self._busy = True
-        threading.Thread(target=run, name="degentcivil-breakpoints", daemon=True).start()
 
 
 def _breakpoint(row: dict[Any, Any], mine: set[str]) -> dict[str, Any]:
