@@ -22,8 +22,8 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")  # both judge the machine, which may be busy
 settings.register_profile("quick", settings.get_profile("any machine"), max_examples=20)
 
-collect_ignore = ["frameworks"]
-"""Each foreign framework has an environment of its own: `.ci/nightly frameworks`."""
+collect_ignore = ["cluster", "frameworks"]
+"""These have environments of their own: `.ci/nightly cluster frameworks`."""
 PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
 SLOW = (

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.made_recording FOLDER --events 3000000
 
 Of a hundred events 52 are changes of state, 26 updates, 15 event notifications, 3 calls of a language model, 2 errors
-and 2 chat messages.
+and 2 chat messages. After a stretch of 200,000 events the same is told again, with its own times, ticks and numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from msgspec import Raw
 from degentcivil_nb.core.progress import following
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings.arrow_messages import RecordedMessage
+from degentcivil_nb.recordings.arrow_messages import Packed, RecordedMessage, pack
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
+from degentcivil_nb.store.event_store import EventStore
+from degentcivil_nb.store.schema import times_of, to_ns
 
 STATES = ("IDLE", "MOVE", "PLAN", "WORK", "TRADE", "SLEEPING")
 PROMPTS = ("PLAN", "PERSPA", "BARGAIN", "REFLECT")
 EPOCH = "made"
 START = 1_700_000_000.0
-LIST = 4_096  # messages of a list
+LIST = 4_000  # messages of a list
+STRETCH = 200_000  # events until the same is told again
 WORDS = ("bread", "fish", "the weather", "an errand", "the market", "a letter")
 
 
@@ -61,22 +65,53 @@ def message(seq: int, chance: random.Random, characters: int, per_s: float) -> R
     return RawMessage(type, Raw(encode(data)), now_s, seq, int(seq / per_s))
 
 
-def lists(events: int, characters: int, per_s: float, seed: int = 0) -> Iterator[RecordedMessage]:
-    """Give the messages in lists."""
-    chance = random.Random(seed)
+def stretch(events: int, characters: int, per_s: float, seed: int) -> Iterator[Packed]:
+    """Give the messages of a stretch in lists, as a session hands them to a recorder."""
+    chance, store = random.Random(seed), EventStore(max_rows=LIST)
     for first in range(1, events + 1, LIST):
         last = min(first + LIST, events + 1)
         made = [message(seq, chance, characters, per_s) for seq in range(first, last)]
-        yield RecordedMessage(made, START + last / per_s, EPOCH)
+        received = START + last / per_s
+        yield pack([RecordedMessage(made, received, EPOCH, store.take(made, received, EPOCH))])
+
+
+def again(part: Packed, seqs: int, seconds: float) -> Packed:
+    """Give a list of messages as it is told later."""
+    ((count, received, epoch),) = part.came
+    (taken,) = part.taken
+    later = part._replace(
+        came=[(count, received + seconds, epoch)],
+        seqs=part.seqs + seqs,
+        ticks=part.ticks + int(seconds),
+        timestamps=part.timestamps + seconds,
+    )
+    received_ns = to_ns(received + seconds)
+    times, _ = times_of(later.timestamps, received_ns)
+    own = {"seq": later.seqs, "tick": later.ticks, "time": times, "received": received_ns}
+    batch = replace(taken.batch, columns={**taken.batch.columns, **own})
+    return later._replace(taken=(replace(taken, batch=batch, seqs=later.seqs),))
+
+
+def lists(events: int, characters: int, per_s: float, seed: int = 0) -> Iterator[Packed]:
+    """Give the messages in lists."""
+    first = list(stretch(min(events, STRETCH), characters, per_s, seed))
+    yield from first
+    for start in range(STRETCH, events, STRETCH):
+        left = events - start
+        for part in first:
+            if part.size > left:
+                return
+            left -= part.size
+            yield again(part, start, start / per_s)
 
 
 def make(folder: Path, events: int, *, characters: int = 200, per_s: float = 1_000.0, seed: int = 0) -> Path:
-    """Write a recording of so many events, and return its folder."""
+    """Write a recording of so many events (of more than a stretch, up to one list fewer), and return its folder."""
     writer = SegmentWriter(folder, run_id=f"made-{seed}")
     try:
         with following(f"making {folder.name}", None) as progress:
-            for entry in lists(events, characters, per_s, seed):
-                writer.write([entry])
+            for part in lists(events, characters, per_s, seed):
+                writer.write([part])
                 if writer.full:
                     writer.seal()
                 progress(writer.rows, events)
