@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -37,7 +38,7 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         Returns
         -------
         Plots
-            Each of its methods gives a figure as of the moment of the call.
+            Each of its methods gives a figure as of the moment of the call, or with ``live=True`` one that follows.
 
         Examples
         --------
@@ -46,7 +47,11 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         """
         from ..figures.plots import Plots  # plotly is imported when first used
 
-        return Plots(self)
+        return Plots(self, self._follow)
+
+    def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
+        """Make a live figure of what a function draws; what has no widgets has none."""
+        raise ValueError("a live figure needs a session or a recording")
 
     def sql(self, query: str) -> pd.DataFrame:
         """Answer one SELECT over this run.

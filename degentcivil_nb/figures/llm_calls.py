@@ -35,6 +35,8 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     colours = [PALETTE[place % len(PALETTE)] for place in range(len(kept))] + [OTHER]
     took, cost = column(calls, "latency_s"), column(calls, "cost_usd")
     failed = calls["error"].notna().to_numpy() if "error" in calls else np.zeros(len(calls), dtype=bool)
+    if "malformed" in calls:
+        failed = failed | calls["malformed"].eq(True).fillna(False).to_numpy(dtype=bool)
     times = times_of(calls["time"]) if "time" in calls else times_of([None] * len(calls))
 
     data: list[Spec] = []
@@ -66,24 +68,27 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
         ),
         _bars("failed", labels, [100 * float(failed[mine].mean()) for mine in members], 5, "4", "%"),
     ]
-    tokens = sum(_total(calls, name) for name in ("prompt_tokens", "completion_tokens"))
-    total = f"{counted(len(calls), 'call')}, {counted(tokens, 'token')}, "
+    told = [some for name in ("prompt_tokens", "completion_tokens") if (some := _total(calls, name)) is not None]
+    total = f"{counted(len(calls), 'call')}, {counted(sum(told), 'token') if told else 'tokens unknown'}, "
     total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
     by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
     costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
+    dots = int((recent & ~np.isnan(took)).sum())
+    if len(calls) > MAX_CALLS:
+        total += f"; the newest {MAX_CALLS:,} of {len(calls):,} calls are dots"
     others = f"<br>other: {plotly_text(', '.join(rest), 100)}" if rest else ""
     return {
         "data": data,
         "layout": layout(
             height=560,
             barmode="group",
-            margin={"l": 64, "r": 16, "t": 96, "b": 48},
-            xaxis=time_axis(domain=LEFT, anchor="y"),
-            yaxis=axis("latency of each call (s)", domain=UPPER, anchor="x", rangemode="tozero"),
+            margin={"l": 64, "r": 44, "t": 96, "b": 48},
+            xaxis=time_axis(times, domain=LEFT, anchor="y", **_span(times, dots)),
+            yaxis=_axis("latency of each call (s)", took.tolist(), domain=UPPER, anchor="x"),
             xaxis2=_names(RIGHT, "y2"),
-            yaxis2=axis("latency (s): median,<br>95 % hatched", domain=UPPER, anchor="x2", rangemode="tozero"),
+            yaxis2=_axis("latency (s): median,<br>95 % hatched", took.tolist(), domain=UPPER, anchor="x2"),
             xaxis3=_names(LEFT, "y3"),
-            yaxis3=axis("tokens: prompt,<br>completion hatched", domain=LOWER, anchor="x3", rangemode="tozero"),
+            yaxis3=_axis("tokens: prompt,<br>completion hatched", told, domain=LOWER, anchor="x3"),
             xaxis4=_names(RIGHT, "y4"),
             yaxis4=axis("failed or malformed (%)", domain=LOWER, anchor="x4", range=[0, 100]),
             shapes=[{**shape, "yref": "y domain"} for shape in gap_shapes(gaps, times, np.timedelta64(1, "s"))],
@@ -105,13 +110,15 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     }
 
 
-def _bars(name: str, labels: list[str], values: Sequence[float], place: int, which: str, unit: str) -> Spec:
+def _bars(name: str, labels: list[str], values: Sequence[float | None], place: int, which: str, unit: str) -> Spec:
     return {
         "type": "bar",
         "name": name,
         "x": labels,
         "y": np.array(values, dtype=np.float64),
-        "customdata": [f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" for value in values],
+        "customdata": [
+            "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" for value in values
+        ],
         "xaxis": f"x{which}",
         "yaxis": f"y{which}",
         "showlegend": False,
@@ -123,9 +130,25 @@ def _bars(name: str, labels: list[str], values: Sequence[float], place: int, whi
     }
 
 
-def _total(calls: pd.DataFrame, name: str) -> float:
-    """Add numbers up as Python does, for whom whole numbers have no end."""
-    return sum(pd.to_numeric(calls[name], errors="coerce").dropna().tolist()) if name in calls else 0
+def _total(calls: pd.DataFrame, name: str) -> float | None:
+    """Add numbers up as Python does, for whom whole numbers have no end; `None` where none is known."""
+    known = pd.to_numeric(calls[name], errors="coerce").dropna().tolist() if name in calls else []
+    return sum(known) if known else None
+
+
+def _axis(title: str, values: Sequence[float | None], **more: Any) -> Spec:
+    """Return an axis of bars; one without any says so, instead of numbers of nothing."""
+    if any(value is not None and value == value for value in values):
+        return axis(title, rangemode="tozero", **more)
+    return axis(f"{title}<br>not told", range=[0, 1], showticklabels=False, **more)
+
+
+def _span(times: Any, dots: int) -> Spec:
+    """Return the range of a time axis on which nothing is drawn: that of the calls."""
+    known = times[~np.isnat(times)]
+    if dots or len(known) < 2 or known.min() == known.max():
+        return {}
+    return {"range": [str(known.min()), str(known.max())]}
 
 
 def _names(domain: list[float], anchor: str) -> Spec:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..core.counting import counted
 from ..protocol.errors import CODE_NAMES
 from .colours import state_colour
 from .parts import (
@@ -39,12 +40,20 @@ TYPE_COLOURS: Final = {
 SECOND: Final = np.timedelta64(1000, "ms")
 
 
-def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None) -> Spec:
-    """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events."""
+def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None, until: Any = None) -> Spec:
+    """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events.
+
+    The bucket that holds `until`, the time of the newest event, is not over: it is left out, for it would look as if
+    the rate fell, and its events are counted in a note.
+    """
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
     by = str(wide.columns.name or "type")
-    times, width = times_of(wide.index), _width(wide, every)
+    width, left_out = _width(wide, every), 0
+    if until is not None and len(wide) > 1 and times_of([until])[0] < times_of(wide.index[-1:])[0] + width:
+        left_out = int(wide.iloc[-1].sum())
+        wide = wide.iloc[:-1]
+    times = times_of(wide.index)
     seconds = float(width / SECOND)
     # a bucket ends after its width: at the next one or, if rows are left out, at zero
     ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
@@ -75,6 +84,11 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
             yaxis=axis("events per second", rangemode="tozero"),
             hovermode="x",
             shapes=gap_shapes(gaps, known, width),
+            annotations=[
+                footnote(f"not drawn: {counted(left_out, 'event')} of the last {_duration(width)}, not over yet")
+            ]
+            if left_out
+            else [],
         ),
     }
 
@@ -164,7 +178,7 @@ def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     return {
         "data": data,
         "layout": layout(
-            xaxis=time_axis(),
+            xaxis=time_axis(at),
             yaxis=axis("from sent to received (ms)"),
             hovermode="x",
             shapes=gap_shapes(gaps, times, step * SECOND),
@@ -203,6 +217,8 @@ def transitions(table: pd.DataFrame) -> Spec:
         ],
         "layout": layout(
             height=max(300, 120 + 22 * len(rows)),
+            margin={"l": 64, "r": 16, "t": 40, "b": 48},
+            modebar={"orientation": "h"},
             xaxis=axis("to state", type="category", showgrid=False),
             yaxis=axis("from state", type="category", autorange="reversed", showgrid=False),
             annotations=[footnote(f"{left_out:,} rarer states not shown")] if left_out else [],

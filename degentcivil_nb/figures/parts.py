@@ -46,7 +46,8 @@ def layout(**more: Any) -> Spec:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": INK, "size": 12},
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 40, "b": 48},
+        "margin": {"l": 64, "r": 44, "t": 40, "b": 48},
+        "modebar": {"orientation": "v"},  # at the right, where neither the legend nor a line is
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "hoverlabel": {"namelength": -1},
         "uirevision": "kept",  # an update keeps zoom and pan
@@ -66,8 +67,16 @@ def axis(title: str, **more: Any) -> Spec:
     }
 
 
-def time_axis(**more: Any) -> Spec:
-    """Return an axis of wall clock time."""
+def time_axis(times: Times | None = None, **more: Any) -> Spec:
+    """Return an axis of wall clock time.
+
+    Where all `times` are one, it is a minute around it: plotly would choose an axis of its own, of years or of parts of
+    a millisecond.
+    """
+    known = np.unique(times[~np.isnat(times)]) if times is not None else times_of([])
+    if len(known) == 1:
+        half = np.timedelta64(30_000, "ms")
+        more = {"range": [str(known[0] - half), str(known[0] + half)], **more}
     return axis("time (UTC)", type="date", hoverformat="%Y-%m-%d %H:%M:%S.%L", **more)
 
 
@@ -156,6 +165,17 @@ def footnote(text: str) -> Spec:
         "yanchor": "bottom",
         "font": {"size": 10},
     }
+
+
+def footnoted(spec: Spec, text: str) -> Spec:
+    """Add a sentence to the notes of a figure that has data; none for an empty text."""
+    if text and spec["data"]:
+        notes = spec["layout"].setdefault("annotations", [])
+        if notes:
+            notes[0] = {**notes[0], "text": f"{notes[0]['text']}; {plotly_text(text, 200)}"}
+        else:
+            notes.append(footnote(plotly_text(text, 200)))
+    return spec
 
 
 def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timedelta64) -> list[Spec]:

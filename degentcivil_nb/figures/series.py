@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from .parts import CAP, DASHES, PALETTE, Spec, axis, column, empty, footnote, gap_shapes, layout, time_axis, times_of
+from .parts import (
+    CAP,
+    DASHES,
+    HEIGHT,
+    PALETTE,
+    Spec,
+    axis,
+    column,
+    empty,
+    footnote,
+    gap_shapes,
+    layout,
+    time_axis,
+    times_of,
+)
 from .plotly_text import distinct_texts, plotly_text
 
 NOBODY = ""
+MEASURES: Final = 8
+"""The most figures of a model that are drawn, one below the other."""
 
 
 def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) -> Spec:
@@ -49,17 +65,66 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) ->
                 "hovertemplate": "%{y} after tick %{customdata}<extra>%{fullData.name}</extra>",
             }
         )
-    notes = [footnote(f"{len(keys) - CAP:,} more characters are not drawn")] if len(keys) > CAP else []
+    notes = [footnote(f"{len(keys) - CAP:,} of {len(keys):,} characters are not drawn")] if len(keys) > CAP else []
     kind = {} if numbers is not None else {"type": "category"}
     return {
         "data": data,
         "layout": layout(
-            xaxis=time_axis(),
+            xaxis=time_axis(times),
             yaxis=axis(plotly_text(title), **kind),
             hovermode="x",
             showlegend=len(keys) > 1,
             annotations=notes,
             shapes=gap_shapes(gaps, times, np.timedelta64(1000, "ms")),
+        ),
+    }
+
+
+def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Draw a table of `time`, `tick`, `name` and `value`: a line for each name, with an axis of its own."""
+    names = list(dict.fromkeys(table["name"].tolist())) if len(table) else []
+    if not names:
+        return empty(
+            "No figures of the model yet. They appear as the simulation tells them: probe.measure(name, value)."
+        )
+    shown = names[:MEASURES]
+    times = times_of(table["time"])
+    room = 1 / len(shown)
+    data, axes = [], {}
+    for place, (key, title) in enumerate(zip(shown, distinct_texts(shown, 24), strict=True)):
+        mine = (table["name"] == key).to_numpy(dtype=np.bool_)
+        said = table["value"][mine]
+        numbers = _numbers(said)
+        which = "" if place == 0 else str(place + 1)
+        top = 1 - place * room
+        axes[f"yaxis{which}"] = axis(
+            title, domain=[top - 0.8 * room, top], **({} if numbers is not None else {"type": "category"})
+        )
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if mine.sum() < 200 else "lines",
+                "marker": {"size": 4},
+                "name": title,
+                "x": times[mine],
+                "y": [plotly_text(value) for value in said.tolist()] if numbers is None else numbers,
+                "yaxis": f"y{which}",
+                "line": {"color": PALETTE[place % len(PALETTE)], "width": 1.8, "shape": "hv"},
+                "customdata": [str(tick) for tick in table["tick"][mine].astype("object").tolist()],
+                "hovertemplate": "%{y} at tick %{customdata}<extra>%{fullData.name}</extra>",
+            }
+        )
+    left_out = len(names) - len(shown)
+    return {
+        "data": data,
+        "layout": layout(
+            height=max(HEIGHT, 110 + 120 * len(shown)),
+            xaxis=time_axis(times, anchor=f"y{len(shown)}" if len(shown) > 1 else "y"),
+            hovermode="x",
+            showlegend=False,
+            annotations=[footnote(f"{left_out:,} of {len(names):,} figures are not drawn")] if left_out else [],
+            shapes=gap_shapes(gaps, times, np.timedelta64(1000, "ms")),
+            **axes,
         ),
     }
 

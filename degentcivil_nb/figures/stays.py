@@ -160,13 +160,16 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    hidden = len(characters) - int(known.sum())
+    nowhere, beyond = len(shown) - int(known.sum()), len(characters) - len(shown)
+    notes = [f"without a known place: {nowhere:,}"] if nowhere else []
+    if beyond:
+        notes.append(f"{beyond:,} of {len(characters):,} characters are not drawn")
     return {
         "data": data,
         "layout": layout(
             height=480,
             xaxis=axis("x (the town's own unit)"),
             yaxis=axis("y (the town's own unit)", scaleanchor="x"),
-            annotations=[footnote(f"without a known place: {hidden:,}")] if hidden else [],
+            annotations=[footnote("; ".join(notes))] if notes else [],
         ),
     }

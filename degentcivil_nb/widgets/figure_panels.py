@@ -43,7 +43,9 @@ class RatesPanel(FigurePanel):
     def spec(self) -> Spec:
         """See `FigurePanel`."""
         counts = self._reader.rates("1s", "type", WINDOW)
-        return figure_specs.rates(counts, self.gaps_since(counts.index[0] if len(counts) else None), every="1s")
+        gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
+        newest = reader.moment_of(reader.next_row - 1).time if len(reader) else None
+        return figure_specs.rates(counts, gaps, every="1s", until=newest)
 
 
 class ErrorsPanel(FigurePanel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,12 @@ class SeeingMethods:
 
     def _panels(self) -> Panels:
         raise NotImplementedError
+
+    def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
+        """Make a live figure of what a function draws; see `session.plot`."""
+        from ...widgets.live_figure import LiveFigure  # ipywidgets is imported when first used
+
+        return LiveFigure(make, lambda: self._store.version, self._refresher)
 
     def at(self, *, tick: int | None = None, time: Moment = None, row: int | None = None) -> dict[str, Any] | None:
         """Show an earlier moment in all panels, as it was. Questions go on answering for the whole run.

@@ -1,0 +1,162 @@
+"""`session.plot`: every figure draws the answer of its question, live or as of now, of a session and of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.figures import llm_calls, over_time, series
+from degentcivil_nb.figures.parts import times_of
+from degentcivil_nb.widgets.live_figure import LiveFigure
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "rates": (), "errors": (), "timeline": (), "transitions": (), "latency": (), "map": (), "llm": (),
+    "attribute": ("money",), "measures": (), "watch": ("calls",),
+}  # fmt: skip
+START = pd.Timestamp("2026-01-01 12:00", tz="UTC")
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[dc.Session]:
+    with (
+        dc.start_local_server(characters=5, seed=1, tick_s=0.01, paused=True) as server,
+        dc.connect(server) as session,
+    ):
+        session.watch("total_calls", "calls")
+        session.step(60)
+        yield session
+
+
+@pytest.fixture(scope="module")
+def recording(session: dc.Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dc.Recording]:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    session.save(path)
+    with dc.open_recording(path) as recording:
+        yield recording
+
+
+@pytest.fixture(params=["session", "recording"])
+def run(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def as_json(figure: Any) -> Any:
+    return figure.to_json()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_live_figure_is_the_same_figure(run: Any, name: str) -> None:
+    drawn = getattr(run.plot, name)(*NAMES[name])
+    live = getattr(run.plot, name)(*NAMES[name], live=True)
+    assert isinstance(live, LiveFigure)
+    assert as_json(live.figure) == as_json(drawn)
+    assert drawn.data
+    live.close()
+
+
+def test_rates_are_the_answer_and_the_bucket_that_is_not_over_is_said(run: Any) -> None:
+    table = run.rates("1s")
+    figure = run.plot.rates("1s")
+    counted = sum(trace.y[:-1].sum() for trace in figure.data)
+    assert counted == table.iloc[:-1].to_numpy().sum()
+    assert f"not drawn: {table.iloc[-1].sum():,} events of the last 1 s" in figure.layout.annotations[0].text
+
+
+def test_an_attribute_is_the_answer(run: Any) -> None:
+    table = run.attribute("money")
+    drawn = {trace.name: trace.y.tolist() for trace in run.plot.attribute("money").data}
+    assert drawn == {str(who): told["value"].tolist() for who, told in table.groupby("character_id", observed=True)}
+
+
+def test_measures_are_the_answer_each_with_an_axis_of_its_own(run: Any) -> None:
+    figure, table = run.plot.measures(), run.measures()
+    assert {trace.name: trace.y.tolist() for trace in figure.data} == {
+        name: told["value"].tolist() for name, told in table.groupby("name")
+    }
+    assert len({trace.yaxis for trace in figure.data}) == table["name"].nunique()
+
+
+def test_latencies_are_those_of_the_events(run: Any) -> None:
+    events = run.events()
+    took = (times_of(events["received"]) - times_of(events["time"])) / np.timedelta64(1, "ms")
+    (median, high) = run.plot.latency().data
+    assert took.min() <= min(median.y) and max(high.y) <= took.max()
+    assert all(median.y <= high.y)
+
+
+def test_calls_are_the_answer(run: Any) -> None:
+    calls = run.llm_calls()
+    figure = run.plot.llm()
+    dots = [trace for trace in figure.data if trace.type == "scatter"]
+    assert sorted(y for trace in dots for y in trace.y) == sorted(calls["latency_s"].dropna().tolist())
+    bars = {trace.name: dict(zip(trace.x, trace.y, strict=True)) for trace in figure.data if trace.type == "bar"}
+    for kind, mine in calls.groupby("prompt_type"):
+        assert bars["prompt tokens"][kind] == mine["prompt_tokens"].sum()
+        failed = (mine["error"].notna() | mine["malformed"].eq(True).fillna(False)).mean()
+        assert bars["failed"][kind] == pytest.approx(100 * failed)
+
+
+def test_a_map_shows_the_town_as_it_was(run: Any) -> None:
+    then = run.characters(tick=10)
+    figure = run.plot.map(tick=10)
+    drawn = {trace.name: len(trace.x) for trace in figure.data if trace.name != "places"}
+    assert drawn == then["state"].astype(str).value_counts().to_dict()
+
+
+def test_a_live_figure_follows(session: dc.Session) -> None:
+    live = session.plot.errors(live=True)
+    before = sum(sum(trace.y) for trace in live.figure.data)
+    session.step(60)
+    assert sum(sum(trace.y) for trace in live.figure.data) == len(session.errors()) >= before
+    live.close()
+
+
+# --- looks: no axis of years or of nothing --------------------------------------------------------------------------
+
+
+def span_s(figure: Any, axis: str = "xaxis") -> float:
+    low, high = (pd.Timestamp(end) for end in figure["layout"][axis]["range"])
+    return (high - low).total_seconds()
+
+
+def test_a_single_moment_has_an_axis_of_a_minute() -> None:
+    told = pd.DataFrame({"time": [START], "tick": [1], "character_id": ["emma"], "value": [1.0], "name": ["gini"]})
+    events = pd.DataFrame({"time": [START], "received": [START], "time_source": ["sent"]})
+    calls = pd.DataFrame({"time": [START], "prompt_type": ["PLAN"], "latency_s": [1.0]})
+    for figure in (
+        series.values(told, "money"),
+        series.measures(told),
+        over_time.latency(events),
+        llm_calls.llm(calls),
+    ):
+        assert span_s(figure) == 60
+
+
+def test_calls_that_tell_no_figures_have_axes_that_say_so() -> None:
+    calls = pd.DataFrame({"time": pd.date_range(START, periods=3, freq="10s"), "prompt_type": ["PLAN"] * 3})
+    figure = llm_calls.llm(calls)
+    assert span_s(figure) == 20
+    for name in ("yaxis", "yaxis2", "yaxis3"):
+        assert figure["layout"][name]["title"]["text"].endswith("not told")
+    assert "tokens unknown" in figure["layout"]["annotations"][0]["text"]
+
+
+def test_of_many_calls_it_is_said_how_many_are_dots() -> None:
+    calls = pd.DataFrame({"time": pd.date_range(START, periods=3_000, freq="1s"), "latency_s": 1.0})
+    text = llm_calls.llm(calls)["layout"]["annotations"][0]["text"]
+    assert "the newest 2,000 of 3,000 calls are dots" in text
+
+
+def test_a_rate_does_not_fall_because_its_bucket_is_not_over() -> None:
+    table = pd.DataFrame({"a": [10, 10, 10, 2]}, index=pd.date_range(START, periods=4, freq="1s"))
+    under_way = over_time.rates(table, every=1, until=START + pd.Timedelta("3.1s"))
+    assert under_way["data"][0]["y"].tolist() == [10] * 4
+    over = over_time.rates(table, every=1, until=START + pd.Timedelta("4.1s"))
+    assert over["data"][0]["y"].tolist() == [10, 10, 10, 2, 2]
+    (alone,) = over_time.rates(table.iloc[:1], every=1, until=START)["data"]
+    assert alone["y"].tolist() == [10, 10]
