@@ -70,9 +70,9 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     ]
     told = [some for name in ("prompt_tokens", "completion_tokens") if (some := _total(calls, name)) is not None]
     total = f"{counted(len(calls), 'call')}, {counted(sum(told), 'token') if told else 'tokens unknown'}, "
-    total += f"{np.nansum(cost):,.4f} US$" if not np.isnan(cost).all() else "cost unknown"
-    by_cost = [f"{label} {np.nansum(cost[mine]):,.4f}" for label, mine in zip(labels, members, strict=True)]
-    costs = f" ({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
+    total += f"{_dollars(np.nansum(cost))} US$" if not np.isnan(cost).all() else "cost unknown"
+    by_cost = [f"{label} {_dollars(np.nansum(cost[mine]))}" for label, mine in zip(labels, members, strict=True)]
+    costs = f"<br>({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
     dots = int((recent & ~np.isnan(took)).sum())
     if len(calls) > MAX_CALLS:
         total += f"; the newest {MAX_CALLS:,} of {len(calls):,} calls are dots"
@@ -82,7 +82,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
         "layout": layout(
             height=560,
             barmode="group",
-            margin={"l": 64, "r": 44, "t": 96, "b": 48},
+            margin={"l": 64, "r": 44, "t": 110, "b": 48},
             xaxis=time_axis(times, domain=LEFT, anchor="y", **_span(times, dots)),
             yaxis=_axis("latency of each call (s)", took.tolist(), domain=UPPER, anchor="x"),
             xaxis2=_names(RIGHT, "y2"),
@@ -108,6 +108,10 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             ],
         ),
     }
+
+
+def _dollars(amount: float) -> str:
+    return f"{amount:,.4f}" if amount == 0 or abs(amount) >= 0.001 else f"{amount:.2g}"
 
 
 def _bars(name: str, labels: list[str], values: Sequence[float | None], place: int, which: str, unit: str) -> Spec:

@@ -37,6 +37,7 @@ TYPE_COLOURS: Final = {
     "llm_call": "#a45fc4",
     "error": "#d3544f",
 }
+TOP_LEFT: Final = {"x": 0, "y": 1, "yshift": 0, "xanchor": "left", "yanchor": "bottom"}
 SECOND: Final = np.timedelta64(1000, "ms")
 
 
@@ -122,7 +123,7 @@ def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: An
     return {
         "data": data,
         "layout": layout(
-            xaxis=time_axis(),
+            xaxis=time_axis(times + width / 2),
             yaxis=axis(f"errors per {_duration(width)}", rangemode="tozero"),
             barmode="stack",
             hovermode="x",
@@ -155,7 +156,10 @@ def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     sent = events if "time_source" not in events else events[events["time_source"] == "sent"]
     times, received = times_of(sent["time"]), times_of(sent["received"])
     took = (received - times) / SECOND
+    # what was sent well before anything was received came from the history: it waited for somebody to connect
     kept = ~np.isnan(took)
+    if kept.any():
+        kept &= times >= received[kept].min() - SECOND
     times, took = times[kept], took[kept]
     if not len(times):
         return empty(what)
@@ -218,10 +222,10 @@ def transitions(table: pd.DataFrame) -> Spec:
         "layout": layout(
             height=max(300, 120 + 22 * len(rows)),
             margin={"l": 64, "r": 16, "t": 40, "b": 48},
-            modebar={"orientation": "h"},
+            modebar={**layout()["modebar"], "orientation": "h"},
             xaxis=axis("to state", type="category", showgrid=False),
             yaxis=axis("from state", type="category", autorange="reversed", showgrid=False),
-            annotations=[footnote(f"{left_out:,} rarer states not shown")] if left_out else [],
+            annotations=[{**footnote(f"{left_out:,} rarer states not shown"), **TOP_LEFT}] if left_out else [],
         ),
     }
 

@@ -46,8 +46,15 @@ def layout(**more: Any) -> Spec:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": INK, "size": 12},
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 44, "t": 40, "b": 48},
-        "modebar": {"orientation": "v"},  # at the right, where neither the legend nor a line is
+        "margin": {"l": 64, "r": 44, "t": 40, "b": 64},
+        # at the right, where neither the legend nor a line is
+        "modebar": {
+            "orientation": "v",
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": INK,
+            "activecolor": "#2f86d6",
+            "remove": ["lasso2d", "select2d", "autoScale2d"],
+        },
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "hoverlabel": {"namelength": -1},
         "uirevision": "kept",  # an update keeps zoom and pan
@@ -153,16 +160,17 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 
 
 def footnote(text: str) -> Spec:
-    """Return an annotation under the figure for what is not shown; `text` must be plotly-safe."""
+    """Return an annotation under the time axis for what is not shown; `text` must be plotly-safe."""
     return {
         "text": text,
         "showarrow": False,
         "xref": "paper",
         "yref": "paper",
         "x": 1,
-        "y": 1.0,
+        "y": 0,
+        "yshift": -44,
         "xanchor": "right",
-        "yanchor": "bottom",
+        "yanchor": "top",
         "font": {"size": 10},
     }
 

@@ -25,6 +25,8 @@ from .parts import (
 from .plotly_text import distinct_texts, plotly_text
 
 NOBODY = ""
+SAID: Final = ("%{y}", "%{y:,.12~r}")
+"""A value in a tooltip: a text, or a number as it is and not as 16k."""
 MEASURES: Final = 8
 """The most figures of a model that are drawn, one below the other."""
 
@@ -42,7 +44,7 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) ->
     numbers = _numbers(table["value"])
     names = distinct_texts(str(key) if key != NOBODY else title for key in shown)
     times, ticks = times_of(table["time"]), table["tick"].astype("object").tolist()
-    data = []
+    data, said_as = [], SAID[numbers is not None]
     for position, (key, name) in enumerate(zip(shown, names, strict=True)):
         mine = (whose == key).to_numpy(dtype=np.bool_)
         said = [value for value, is_mine in zip(table["value"].tolist(), mine, strict=True) if is_mine]
@@ -62,7 +64,7 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) ->
                     "shape": "hv",
                 },
                 "customdata": [str(tick) for tick, is_mine in zip(ticks, mine, strict=True) if is_mine],
-                "hovertemplate": "%{y} after tick %{customdata}<extra>%{fullData.name}</extra>",
+                "hovertemplate": f"{said_as} after tick %{{customdata}}<extra>%{{fullData.name}}</extra>",
             }
         )
     notes = [footnote(f"{len(keys) - CAP:,} of {len(keys):,} characters are not drawn")] if len(keys) > CAP else []
@@ -100,6 +102,7 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
         axes[f"yaxis{which}"] = axis(
             title, domain=[top - 0.8 * room, top], **({} if numbers is not None else {"type": "category"})
         )
+        said_as = SAID[numbers is not None]
         data.append(
             {
                 "type": "scatter",
@@ -111,7 +114,7 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
                 "yaxis": f"y{which}",
                 "line": {"color": PALETTE[place % len(PALETTE)], "width": 1.8, "shape": "hv"},
                 "customdata": [str(tick) for tick in table["tick"][mine].astype("object").tolist()],
-                "hovertemplate": "%{y} at tick %{customdata}<extra>%{fullData.name}</extra>",
+                "hovertemplate": f"{said_as} at tick %{{customdata}}<extra>%{{fullData.name}}</extra>",
             }
         )
     left_out = len(names) - len(shown)

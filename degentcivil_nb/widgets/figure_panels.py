@@ -44,7 +44,7 @@ class RatesPanel(FigurePanel):
         """See `FigurePanel`."""
         counts = self._reader.rates("1s", "type", WINDOW)
         gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
-        newest = reader.moment_of(reader.next_row - 1).time if len(reader) else None
+        newest = reader.moment_of(reader.next_row - 1).time if len(counts) else None
         return figure_specs.rates(counts, gaps, every="1s", until=newest)
 
 
