@@ -82,6 +82,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
         "layout": layout(
             height=560,
             barmode="group",
+            legend={**layout()["legend"], "y": 1.08},
             margin={"l": 64, "r": 44, "t": 110, "b": 48},
             xaxis=time_axis(times, domain=LEFT, anchor="y", **_span(times, dots)),
             yaxis=_axis("latency of each call (s)", took.tolist(), domain=UPPER, anchor="x"),
