@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
 from ..store.arguments import whole
+from ..store.payloads import read_payload
 from .chain import Chain, ChainLink
 from .run_events import (
     COLUMNS,
@@ -33,6 +35,12 @@ MOST: Final = 500
 """How many events a chain has at most."""
 BEFORE: Final = 200
 """How many events before or after one, of the kinds in question, are searched for a derived link."""
+BLOCK: Final = 8_192
+"""Rows that are read together."""
+FEW: Final = 1_024
+"""So many events of a block are read together."""
+SEARCHED: Final = 200_000
+"""How many rows before or after an event are searched for a derived link, so that a long recording answers soon."""
 LEAST_TEXT: Final = 8
 """Shorter texts stand in a prompt by chance."""
 CALLS: Final = (MessageTypes.LLM_CALL,)
@@ -70,7 +78,8 @@ class _Walk:
         self._store = store
         self._forward = forward
         self._notes: list[str] = []
-        self._frames: dict[tuple[tuple[str, ...], str | None], pd.DataFrame] = {}
+        self._blocks: dict[tuple[tuple[str, ...], int], pd.DataFrame] = {}
+        self._all_thoughts: pd.DataFrame | None = None
         self._known: dict[int, RunEvent] = {}
 
     def chain(self, row: int) -> Chain:
@@ -179,7 +188,9 @@ class _Walk:
         yield from (found for found in self._derived_effects(event) if found.row not in seen)
 
     def _thoughts(self) -> Iterator[RunEvent]:
-        frame = self._all((MessageTypes.THOUGHT,))
+        if self._all_thoughts is None:
+            self._all_thoughts = self._store.events(MessageTypes.THOUGHT)
+        frame = self._all_thoughts
         return (self._at(frame, place) for place in range(len(frame)))
 
     # --- what is derived ----------------------------------------------------------------------------------------
@@ -210,10 +221,9 @@ class _Walk:
         """Give the last change by a command that a character's call came after."""
         if call.character_id is None:
             return
-        for one in self._before(call, ACTS, call.character_id):
-            if one.intervention is not None:
-                yield _Found(one.row, "derived", f"a command changed {call.character_id} before row {call.row}")
-                return
+        for one in self._before(call, ACTS, call.character_id, changed=True):
+            yield _Found(one.row, "derived", f"a command changed {call.character_id} before row {call.row}")
+            return
 
     def _derived_effects(self, event: RunEvent) -> Iterator[_Found]:
         if event.type in CALLS and event.character_id is not None and is_answered(event):
@@ -241,24 +251,52 @@ class _Walk:
     def _event(self, row: int) -> RunEvent | None:
         return next(map(read_event, self._store.event_dicts(row, row + 1)), None)
 
-    def _all(self, types: tuple[str, ...], character_id: str | None = None) -> pd.DataFrame:
-        """Return all events of these types, of one character or of all, asked once a walk."""
-        frame = self._frames.get((types, character_id))
-        if frame is None:
-            frame = self._frames[types, character_id] = self._store.events(types, character_id=character_id)
-        return frame
-
-    def _before(self, event: RunEvent, types: tuple[str, ...], character_id: str | None = None) -> Iterator[RunEvent]:
-        """Give the events of these types before one, newest first."""
-        frame = self._all(types, character_id)
-        stop = int(frame.index.searchsorted(event.row))
-        return (self._at(frame, place) for place in range(stop - 1, max(-1, stop - 1 - BEFORE), -1))
+    def _before(
+        self, event: RunEvent, types: tuple[str, ...], character_id: str | None = None, *, changed: bool = False
+    ) -> Iterator[RunEvent]:
+        """Give the events of these types before one, newest first; with `changed` those among them of commands."""
+        last, floor = max(0, event.row - 1) // BLOCK, max(self._store.first_row, event.row - SEARCHED)
+        blocks = range(last, floor // BLOCK - 1, -1)
+        found = (one for block in blocks for one in self._of_block(types, block, character_id, newest_first=True))
+        before = islice(((frame, place) for frame, place in found if frame.index[place] < event.row), BEFORE)
+        for frame, place in before:
+            if not changed or frame["intervention"].iat[place] is not None:
+                yield self._at(frame, place)
+        if floor > self._store.first_row:
+            self._note(f"links of row {event.row} were looked for in the {SEARCHED:,} events before it")
 
     def _after(self, event: RunEvent, types: tuple[str, ...], character_id: str | None = None) -> Iterator[RunEvent]:
         """Give the events of these types after one, oldest first."""
-        frame = self._all(types, character_id)
-        start = int(frame.index.searchsorted(event.row, side="right"))
-        return (self._at(frame, place) for place in range(start, min(len(frame), start + BEFORE)))
+        stop = min(self._store.next_row, event.row + SEARCHED)
+        blocks = range(event.row // BLOCK, (stop - 1) // BLOCK + 1)
+        found = (one for block in blocks for one in self._of_block(types, block, character_id))
+        after = islice(((frame, place) for frame, place in found if frame.index[place] > event.row), BEFORE)
+        yield from starmap(self._at, after)
+        if stop < self._store.next_row:
+            self._note(f"links of row {event.row} were looked for in the {SEARCHED:,} events after it")
+
+    def _of_block(
+        self, types: tuple[str, ...], block: int, character_id: str | None, *, newest_first: bool = False
+    ) -> Iterator[tuple[pd.DataFrame, int]]:
+        """Give the places of the events of these types in a block of rows, which is read once a walk."""
+        frame = self._blocks.get((types, block))
+        if frame is None:
+            rows = self._store.rows_of(types, block * BLOCK, (block + 1) * BLOCK)
+            frame = self._blocks[types, block] = self._store.frame_of(rows)
+            if 0 < len(frame) <= FEW:
+                self._read(frame)
+        places = range(len(frame))
+        if character_id is not None:
+            mine: Any = (frame["character_id"] == character_id).to_numpy(bool, na_value=False)
+            places = mine.nonzero()[0].tolist()
+        return ((frame, place) for place in (reversed(places) if newest_first else places))
+
+    def _read(self, frame: pd.DataFrame) -> None:
+        """Read all events of a frame at once, which takes far less than one by one."""
+        rows = frame.index.tolist()
+        payloads = map(read_payload, self._store.take_payloads(rows))
+        for row, *values in zip(rows, *(frame[name].tolist() for name in COLUMNS[:-1]), payloads, strict=True):
+            self._known[row] = read_event({"row": row, **dict(zip(COLUMNS, values, strict=True))})
 
     def _at(self, frame: pd.DataFrame, place: int) -> RunEvent:
         row = int(frame.index[place])
