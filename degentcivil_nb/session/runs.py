@@ -6,7 +6,7 @@ import os
 import shutil
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +29,7 @@ from ..core.names import did_you_mean
 from ..core.progress import following
 from ..protocol.errors import RecordingWarning
 from ..recordings.run_files import RunFiles, copied, find_runs, is_readable_name, local, summary, verify
+from ..store.arguments import Names, names_of
 from ..store.characters import json_column
 from .recording import Recording, open_recording
 from .run_dataset import dask_frame, dataset_of
@@ -285,6 +286,36 @@ class Runs:
         tables["events"] = lambda: EventView(self._events(payload), payload=payload, runs=True)
         return answer(query, {**tables, "runs": lambda: self.table().reset_index()})
 
+    def findings(
+        self, kind: Names = None, *, thresholds: Mapping[str, Mapping[str, float]] | None = None
+    ) -> pd.DataFrame:
+        """List what is wrong in any of the runs.
+
+        Parameters
+        ----------
+        kind : str or list-like of str, optional
+            Only these kinds, as in `Recording.findings`.
+        thresholds : mapping of mappings, optional
+            For a kind, keywords of its rule.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The rows of `Recording.findings` of each run, behind a first column `run` (str), its name.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind or threshold.
+
+        Examples
+        --------
+        >>> runs.findings("stuck")["run"].to_list()
+        []
+        """
+        kinds = names_of(kind)
+        return self._together(lambda one: one.findings(kinds, thresholds=thresholds), [*self._runs.values()])
+
     def arrow(self) -> pds.Dataset:
         """Hand over the events of all runs as a dataset of pyarrow, which reads what is asked of it.
 
@@ -340,14 +371,18 @@ class Runs:
 
     def _asked(self, name: str) -> pd.DataFrame:
         """Return the answers of all runs to a question, with their names."""
+        return plain(self._together(lambda one: table_of(one, one._store, name), [*self._runs.values()]))
+
+    def _together(self, ask: Callable[[Recording], pd.DataFrame], runs: list[RunFiles]) -> pd.DataFrame:
+        """Return the answers of runs below each other, with their names."""
         frames = []
-        for run, frame in self._each(lambda one: table_of(one, one._store, name), list(self._runs.values())):
+        for run, frame in self._each(ask, runs):
             frame.insert(0, "run", pd.Series(run.name, frame.index, dtype="str"))
             frames.append(frame)
         if not frames:
             return pd.DataFrame({"run": pd.array([], dtype="str")})
         filled = [frame for frame in frames if len(frame)] or frames[:1]
-        return plain(pd.concat([_plain_words(frame) for frame in filled], ignore_index=True))
+        return pd.concat([_plain_words(frame) for frame in filled], ignore_index=True)
 
     def _each(self, ask: Callable[[Recording], T], runs: list[RunFiles]) -> Iterator[tuple[RunFiles, T]]:
         """Ask runs in turn, and give what each answers."""

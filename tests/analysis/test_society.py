@@ -157,3 +157,34 @@ def test_what_else_an_answer_may_be(run: Any) -> None:
 
     assert is_json('```json\n{"a": 1}\n```') and is_json([1]) and is_json(" [1] ")
     assert not is_json("12") and not is_json('{"a": ') and not is_json(None) and not is_json("[" * 100_000)
+
+
+def test_changes_of_state_are_counted_of_characters_and_times(run: Any) -> None:
+    everything = run.transitions()
+    assert everything.loc["IDLE", "MOVE"] == 1 and everything.to_numpy().sum() == 1
+    pd.testing.assert_frame_equal(run.transitions(since=0), everything, check_dtype=False)
+    assert run.transitions("emma").loc["IDLE", "MOVE"] == 1
+    assert run.transitions(["noah", "mia"]).empty, "who left comes back without a state before"
+    moved = run.timeline("emma")["start"].iloc[1]
+    assert run.transitions(until=moved).empty and run.transitions(since=moved).loc["IDLE", "MOVE"] == 1
+    with pytest.warns(UserWarning, match="did you mean 'emma'"):
+        assert run.transitions("ema").empty
+
+
+def test_rates_are_told_by_what_events_and_calls_name(run: Any) -> None:
+    assert run.rates("1h", by="location").sum().to_dict() == {"Park": 2, "Cafe": 3}
+    assert run.rates("1h", by="event_type").sum().to_dict() == {"end": 1}
+    assert run.rates("1h", by="model").sum().to_dict() == {"m0": 3, "m1": 3}
+    assert run.rates("1min", by="prompt_type").to_numpy().tolist() == [[6, 2]]
+    with pytest.raises(ValueError, match=r"rates by 'moon'.*prompt_type"):
+        run.rates(by="moon")
+
+
+def test_figures_and_histories_have_the_filters_of_all_tables(run: Any) -> None:
+    told = run.attribute("money", "emma")
+    assert told["value"].to_list() == [3, "much"]
+    assert run.attribute("money", last=1)["value"].to_list() == ["much"]
+    assert not len(run.attribute("money", until=told["time"].iloc[0]))
+    measured = run.measures()["time"].iloc[0]
+    assert len(run.measures(since=measured)) == len(run.measures(last=1)) == 1
+    assert not len(run.measures(until=measured)) and not len(run.watches(since=measured, last=3))

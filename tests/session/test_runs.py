@@ -169,3 +169,13 @@ def test_no_folder_is_an_error_and_an_empty_one_a_table_without_rows(tmp_path: P
     assert len(runs) == 0
     assert runs.table().empty
     assert runs.sql("select count(*) as n from events")["n"][0] == 0
+
+
+def test_findings_of_all_runs_stand_below_each_other(runs: dc.Runs) -> None:
+    each = {name: runs.open(name).findings() for name in runs}
+    found = runs.findings()
+    assert found.columns.to_list() == ["run", *each["first"].columns]
+    assert found["run"].value_counts().to_dict() == {name: len(frame) for name, frame in each.items() if len(frame)}
+    assert set(runs.findings(["new_error"])["kind"]) <= {"new_error"}
+    with pytest.raises(ValueError, match="stuk"):
+        runs.findings("stuk")

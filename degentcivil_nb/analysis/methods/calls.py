@@ -176,13 +176,19 @@ class CallQuestions(EventQuestions):
         """
         return self._kind(MessageTypes.THOUGHT, character_id, since, until, last)
 
-    def measures(self, name: Names = None) -> pd.DataFrame:
+    def measures(
+        self, name: Names = None, *, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
         """List the model's own figures.
 
         Parameters
         ----------
         name : str or list-like of str, optional
             Only figures of these names.
+        since, until : datetime, str, number or timedelta, optional
+            Only figures told from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
 
         Returns
         -------
@@ -193,7 +199,7 @@ class CallQuestions(EventQuestions):
         Raises
         ------
         ValueError
-            If a name cannot be understood.
+            If a moment or a name cannot be understood.
 
         Examples
         --------
@@ -204,11 +210,12 @@ class CallQuestions(EventQuestions):
         ...         session.measures("gini")["value"].to_list()
         [0.25, 0.5]
         """
-        found = self._kind(MessageTypes.MEASURE, None, None, None, None)[["tick", "time", "name", "value"]]
+        found = self._kind(MessageTypes.MEASURE, None, since, until, None)[["tick", "time", "name", "value"]]
         names = names_of(name)
         if names is not None:
             warn_unknown("measure", names, found["name"].unique().tolist())
             found = found[found["name"].isin(names).to_numpy()]
+        found = found if last is None else found.tail(whole(last, "`last`"))
         return found.assign(value=json_column(found["value"].tolist(), found.index))
 
     def _kind(self, kind: str, character_id: Names, since: Moment, until: Moment, last: int | None) -> pd.DataFrame:
@@ -217,13 +224,19 @@ class CallQuestions(EventQuestions):
         warn_unknown_names(self._store, {"character_id": names})
         return kind_table(found, kind)
 
-    def watches(self, name: Names = None) -> pd.DataFrame:
+    def watches(
+        self, name: Names = None, *, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
         """List the values of what was watched, tick by tick.
 
         Parameters
         ----------
         name : str or list-like of str, optional
             Only watches of these names.
+        since, until : datetime, str, number or timedelta, optional
+            Only values told from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
 
         Returns
         -------
@@ -244,10 +257,11 @@ class CallQuestions(EventQuestions):
         ...     other.watches("clock")["value"].iloc[-2:].to_list()
         [1, 2]
         """
-        found = self._kind(MessageTypes.WATCH, None, None, None, None)
+        found = self._kind(MessageTypes.WATCH, None, since, until, None)
         found = found[["tick", "time", "name", "character_id", "value"]]
         names = names_of(name)
         if names is not None:
             warn_unknown("watch", names, found["name"].unique().tolist())
             found = found[found["name"].isin(names).to_numpy()]
+        found = found if last is None else found.tail(whole(last, "`last`"))
         return found.assign(value=json_column(found["value"].tolist(), found.index))

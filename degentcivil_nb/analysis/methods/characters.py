@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from ...protocol.messages import MessageTypes
-from ...store.arguments import Moment, Names, name_of, names_of
+from ...store.arguments import Moment, Names, name_of, names_of, whole
 from ...store.unknown import warn_unknown
 from ..kinds import attribute_table
+from ..moves import move_table, moves_of
 from ..unknown_names import warn_unknown_names
 from .asking import Asking
 
@@ -85,22 +86,60 @@ class CharacterQuestions(Asking):
             stays = stays[(stays["start"] < self._moment(until)).to_numpy()]
         return stays.reset_index(drop=True)
 
-    def transitions(self) -> pd.DataFrame:
+    def transitions(self, character_id: Names = None, *, since: Moment = None, until: Moment = None) -> pd.DataFrame:
         """Count the changes of state: from-states as rows, to-states as columns.
+
+        Parameters
+        ----------
+        character_id : str, int or list-like of them, optional
+            Only changes of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only changes from `since` on and before `until`; read as in `events`. With any of the three, only changes
+            among the events held are counted, else those of the whole run.
 
         Returns
         -------
         pandas.DataFrame
             int64; the state before as index `from`, the state after as columns `to`.
 
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
+        Warns
+        -----
+        UserWarning
+            If a character was never seen.
+
         Examples
         --------
         >>> session.transitions().loc["PLAN", "MOVE"].item()
         18
+        >>> int(session.transitions("emma", until="12:00:00").to_numpy().sum())
+        0
         """
-        return self._store.transitions()
+        if character_id is None and since is None and until is None:
+            return self._store.transitions()
+        names = names_of(character_id)
+        stays = self._store.timeline(names)
+        moves, states = moves_of(stays), stays["state"].cat.categories
+        warn_unknown_names(self._store, {"character_id": names})
+        if since is not None:
+            moves = moves[(moves["time"] >= self._moment(since)).to_numpy()]
+        if until is not None:
+            moves = moves[(moves["time"] < self._moment(until)).to_numpy()]
+        return move_table(moves, states)
 
-    def attribute(self, name: str, character_id: Names = None) -> pd.DataFrame:
+    def attribute(
+        self,
+        name: str,
+        character_id: Names = None,
+        *,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+    ) -> pd.DataFrame:
         """List the history of one attribute.
 
         Parameters
@@ -109,6 +148,10 @@ class CharacterQuestions(Asking):
             The attribute, as `character_update`s name it.
         character_id : str, int or list-like of them, optional
             Only of these characters.
+        since, until : datetime, str, number or timedelta, optional
+            Only values told from `since` on and before `until`; read as in `events`.
+        last : int, optional
+            Only so many of the newest.
 
         Returns
         -------
@@ -119,7 +162,7 @@ class CharacterQuestions(Asking):
         Raises
         ------
         ValueError
-            If a name cannot be understood.
+            If a moment or a name cannot be understood.
 
         Examples
         --------
@@ -127,10 +170,14 @@ class CharacterQuestions(Asking):
         [22.0, 19.0]
         """
         names = names_of(character_id)
-        told = self._store.events(MessageTypes.CHARACTER_UPDATE, character_id=names, payload=True)
+        told = self._store.events(
+            MessageTypes.CHARACTER_UPDATE, character_id=names, since=since, until=until, payload=True
+        )
         found = attribute_table(told, name_of(name))
+        if last is not None:
+            found = found.tail(whole(last, "`last`"))
         warn_unknown_names(self._store, {"character_id": names})
-        if not len(found):
+        if not len(found) and last != 0:
             warn_unknown("attribute", [name_of(name)], self._store.characters().columns)
         return found
 

@@ -9,6 +9,7 @@ import pandas as pd
 from ...core.arguments import flag
 from ...store.arguments import LongTime, Moment, Names, names_of
 from ..kinds import chosen, new_errors
+from ..rates_by import rates_by
 from ..unknown_names import warn_unknown_keys, warn_unknown_names
 from .asking import Asking
 
@@ -125,8 +126,8 @@ class EventQuestions(Asking):
         ----------
         every : str, number or timedelta
             Width of a bucket: a text such as ``"5min"``, or seconds; whole seconds, at least one.
-        by : {"type", "code", "character_id", "state"}
-            What a column stands for.
+        by : {"type", "code", "character_id", "state", "event_type", "location", "model", "prompt_type"}
+            What a column stands for; the last two count calls of language models.
         window : str, number or timedelta, optional
             Only the last so much of the run, such as ``"10min"``.
 
@@ -148,7 +149,7 @@ class EventQuestions(Asking):
         >>> counts.columns.to_list(), int(counts.to_numpy().sum())
         ([2001, 2002], 4)
         """
-        return self._store.rates(every, by, window)
+        return rates_by(self._store, every, by, window, self._newest)
 
     def errors(
         self,
