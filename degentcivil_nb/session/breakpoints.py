@@ -260,10 +260,13 @@ class SessionBreakpoints:
         self, condition: str, *, at_checkpoint: bool, resume: Callable[[], Any], timeout: float | None
     ) -> Stop:
         """Go on until a condition is met once, or anything else stops the run; gives why it stands."""
+        # as of before: the breakpoint may stop a run as soon as it is set, and a `resume` would let that stop pass
+        runs = self.stopped() is None and self._store.run_state != "pausing"
         point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)
         try:
             with interrupt_says(LEFT, self._commands.pause_soon):
-                resume()
+                if not runs:
+                    resume()
                 stands = self._store.wait(lambda: self._store.run_state in ("paused", "finished", "dead"), timeout)
             if not stands:
                 raise TimeoutError(f"{condition} was not met within {timeout:g} s; the run goes on")

@@ -116,6 +116,18 @@ def test_run_until_a_condition_and_until_a_tick(session: Session) -> None:
         session.run_until()
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_run_until_what_is_met_at_once_stops_a_run_that_goes_on(told: bool) -> None:
+    """The breakpoint may have stopped the run before the notebook asks it to go on; that stop is what was asked for."""
+    with dc.start_local_server(seed=1, tick_s=0.001) as town, dc.connect(town) as session:
+        if told:  # a new session knows the run's state from the greeting only
+            session.pause()
+            session.resume()
+        for _ in range(5):
+            assert session.run_until("type == 'state_change'", timeout=PATIENCE_S).breakpoint == "run_until"
+            session.resume()
+
+
 def test_a_log_point_tells_and_does_not_stop(session: Session) -> None:
     session.break_when("entered('MOVE')", log="{character_id} has {money} in {{{location}}}", name="log")
     session.run_until(tick=10)
