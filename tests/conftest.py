@@ -58,6 +58,7 @@ SLOW = (
 """Where tests start a browser, a kernel or many processes, or are given big sizes; `pytest -m "not slow"` is quick."""
 QUICK = (
     "adapters/test_traces.py",
+    "end_to_end/test_documents.py",
     "end_to_end/test_examples.py",
     "end_to_end/test_guide.py",
     "end_to_end/test_tasks.py",

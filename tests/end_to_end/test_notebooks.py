@@ -1,4 +1,4 @@
-"""The notebooks and the README's tour run from top to bottom, and are stored without outputs."""
+"""The notebooks run from top to bottom, and are stored without outputs."""
 
 from __future__ import annotations
 
@@ -151,12 +151,3 @@ def test_the_notebook_of_causes_comes_from_an_error_to_its_prompt_and_leaves_no_
     assert "What it led to" in str(cells["effects"].outputs[-1].data["text/plain"])
     assert "cost_usd" in str(cells["costs"].outputs[-1].data["text/plain"])
     assert printed(notebook.cells[-1]) == "left: []\n"
-
-
-def test_the_readmes_tour_runs() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    namespace: dict[str, object] = {}
-    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 5
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
