@@ -29,7 +29,7 @@ DEMO = "<!-- tests: a demo town -->"
 """What a document says to whose cells a demo town listens at that port."""
 NOT_RUN = re.compile(r"<!-- not run by the tests: \w.*? -->$")
 _FENCE = re.compile(r'^(?P<indent> *)```(?P<language>\w+)?(?: title="(?P<title>[\w.]+)")?$')
-_COMMANDS = ("info", "findings", "export")
+_COMMANDS = ("info", "findings", "compare", "case", "export")
 """The shell commands that end by themselves and need no server."""
 
 
