@@ -89,6 +89,19 @@ def last_where(values: Array, mask: Mask | None, limit: int) -> int:
 
 def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
     """Apply the events from row `start` to before `stop` to a present."""
+    for end in [*_behind_departures(view, start, stop), stop]:
+        _replay(present, view, start, end, ingest, payloads)
+        start = end
+
+
+def _behind_departures(view: View, start: int, stop: int) -> list[int]:
+    """Return the rows behind each series of events of those who left: what follows may be about them again."""
+    held = view.rows(start, stop)
+    left = view.columns["type"][held] == view.code("type", MessageTypes.CHARACTER_LEFT)
+    return [int(row) + 1 + held.start + view.first_row for row in np.flatnonzero(left[:-1] & ~left[1:])]
+
+
+def _replay(present: CharacterTable, view: View, start: int, stop: int, ingest: Ingest, payloads: TakePayloads) -> None:
     held = view.rows(start, stop)
     rows = {name: view.columns[name][held] for name in ("type", "character_id", "state", "location", "time")}
     types, times = rows["type"], rows["time"]

@@ -81,12 +81,15 @@ class StoreWriter:
     def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
         """Cut messages into runs of events, and ordered control messages by themselves.
 
-        A run also ends where the stream passes the position of the snapshot that set the present.
+        A run also ends where the stream passes the position of the snapshot that set the present, and behind those who
+        leave: one who comes back must not be given what was known of it before.
         """
         cuts: list[int] = []
         if not ORDERED_CONTROL.isdisjoint(types):
             ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
             cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
+        if MessageTypes.CHARACTER_LEFT in types:
+            cuts = sorted({*cuts, *_behind_departures(types)})
         start = 0
         for end in [*cuts, len(messages)]:
             while start < end:
@@ -131,6 +134,7 @@ class StoreWriter:
             if live:
                 self.go_on_from_snapshot(table.next_row)
             alone = found.lists is not None or not live
+            left = found.batch.columns["type"][-1] == table.dictionaries["type"].get(MessageTypes.CHARACTER_LEFT, -2)
             if alone:
                 self._parts.derived.catch_up()
             self._parts.derived.catch_up_before(table.first_row, found.batch.size)
@@ -138,7 +142,7 @@ class StoreWriter:
             table.append(found.batch)
             self._parts.payloads.extend(payloads, found.lengths)
             self._note(found, first_row, live)
-            if alone or table.next_row - self._parts.derived.caught_up_to >= WAITING_ROWS:
+            if alone or left or table.next_row - self._parts.derived.caught_up_to >= WAITING_ROWS:
                 self._parts.derived.catch_up(found.lists, live)
             self._account(found, epoch)
             self._retain(received_ns)
@@ -300,3 +304,9 @@ _CONTROL_PAYLOADS: Final[dict[str, Any]] = {
     MessageTypes.RUN_STATE: RunState,
     **LISTS,
 }
+
+
+def _behind_departures(types: list[str]) -> list[int]:
+    """Return the indices behind each series of messages about those who left."""
+    left = MessageTypes.CHARACTER_LEFT
+    return [i + 1 for i, type in enumerate(types[:-1]) if type == left and types[i + 1] != left]

@@ -1,4 +1,4 @@
-"""The promises 1, 2, 4, 7, 8, 12 and 15 at a fiftieth of their size, and what was found on the way.
+"""The promises 1, 2, 4, 7, 8, 12, 14 and 15 at a fiftieth of their size, and what was found on the way.
 
 At full size, with a table of the figures: `python -m tests.soak --scale 1`. Promise 3, at 20,000 runs:
 `DC_STREAM_EXAMPLES=20000 pytest --timeout 0 tests/protocol/test_receiver_properties.py`.
@@ -17,7 +17,7 @@ from degentcivil_nb.client.incoming import V1
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.control_payloads import Hello
 from degentcivil_nb.server.stream.history import History
-from tests.soak import between, commands, crowd, cuts, leaks, stops
+from tests.soak import answers, between, commands, crowd, cuts, leaks, stops
 from tests.soak.oracle import Tally
 from tests.support.client_helpers import frame
 from tests.support.server_helpers import serving, shape, v1
@@ -194,3 +194,13 @@ def test_whoever_comes_and_goes_during_a_stop_learns_why_and_changes_nothing() -
     tally = stops.reconnects(10)
     holds(tally)
     assert tally.cuts == 10
+
+
+# --- 14 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:no column or key:UserWarning")  # the game has no prices
+def test_a_run_of_any_dialect_gives_the_same_answers_in_every_way() -> None:
+    tally = answers.same_answers(runs=1, size=100)
+    assert tally.more["differ"] == []
+    assert tally.more["questions"] > 60

@@ -96,3 +96,23 @@ def test_what_has_left_is_refused_and_the_rest_answered() -> None:
     with pytest.raises(ValueError, match="no longer held"):
         store.characters(row=10)
     assert store.characters(row=95).loc["a", "state"] == "S96"
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_who_left_and_came_back_has_nothing_of_before_wherever_batches_are_cut(size: int) -> None:
+    told = [
+        message("all_characters", [{"character_id": "a", "state": "IDLE", "money": 3}], 1),
+        change("a", "MOVE", 2),
+        message("character_update", {"character_id": "a", "mood": "calm"}, 3),
+        message("character_left", {"character_id": "a"}, 4),
+        message("character_left", {"character_id": "b"}, 5),
+        message("character_update", {"character_id": "a", "mood": "new"}, 6),
+        change("b", "WORK", 7),
+    ]
+    store = EventStore()
+    for start in range(0, len(told), size):
+        store.append(told[start : start + size], 1.0, "e")
+    for town in (store.characters(), store.characters(row=6)):
+        assert town.loc["a"].dropna().drop("last_seen").to_dict() == {"mood": "new"}
+        assert town.loc["b", "state"] == "WORK"
+    assert store.characters(row=3).index.tolist() == []
