@@ -25,8 +25,8 @@ from ..store.errors import error_details
 from ..store.llm import LLM_TYPES, call_numbers, decode_calls
 from ..store.schema import CATEGORIES, EVENT_COLUMNS, NAT, Codes, Mask
 from ..store.table import NUMBERS, TIMES, Array
-from .arrow_messages import LINKED_SCHEMA, LINKS, SCHEMA
-from .link_columns import LINK_COLUMNS, SENT_LINKS, link_columns, links_as_sent
+from .arrow_messages import LINKS, SCHEMA
+from .link_columns import LINK_COLUMNS, SENT_LINKS, link_columns
 
 FORMAT_KEY: Final = b"degentcivil_nb.format"
 FORMAT_VERSION: Final = b"2"
@@ -114,7 +114,7 @@ def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
     """
     messages = messages.combine_chunks()
     size = messages.num_rows
-    sent = {name: _one(messages.column(name)) for name in SCHEMA.names}
+    sent = {name: one_array(messages.column(name)) for name in SCHEMA.names}
     is_event = sent["row"].is_valid().to_numpy(zero_copy_only=False)
     count = int(np.count_nonzero(is_event))
     if count != len(events.columns["time"]):
@@ -144,7 +144,7 @@ def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
     return pa.table([made[name] for name in COLUMNS.names], names=COLUMNS.names)
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def one_array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
@@ -330,46 +330,3 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-CLOCKS: Final = ("time", "time_source", "sent_time", "received", "received_s")
-"""The columns that say when a message was sent and received."""
-
-
-def to_clocks(table: pa.Table) -> pa.Table:
-    """Return `timestamp` and `received` of messages from the columns `CLOCKS`."""
-    column = {name: _one(table.column(name)) for name in CLOCKS}
-    sent = pc.if_else(pc.equal(column["time_source"], "sent"), _float(column["time"]), None)
-    return pa.table(
-        {
-            "timestamp": pc.coalesce(column["sent_time"], sent),
-            "received": pc.coalesce(column["received_s"], _float(column["received"])),
-        }
-    )
-
-
-def to_messages(table: pa.Table) -> pa.Table:
-    """Return the messages of a segment's columns, as a table of `SCHEMA`, with links if there are any."""
-    column = {name: _one(table.column(name)) for name in table.column_names}
-    names = (PAYLOAD_BYTES, PAYLOAD, *PAYLOAD_OF)
-    data = pc.coalesce(*(column[name].cast(pa.binary()).cast(pa.large_binary()) for name in names))
-    clocks = to_clocks(table)
-    made = {
-        "row": column["row"],
-        "received": clocks.column("received"),
-        "epoch": column["epoch"].dictionary_encode(),
-        "type": pc.coalesce(column["sent_type"], column["type"]).dictionary_encode(),
-        "seq": pc.coalesce(column["sent_seq"], column["seq"]),
-        "tick": pc.coalesce(column["sent_tick"], column["tick"]),
-        "timestamp": clocks.column("timestamp"),
-        "id": column["id"],
-        "data": data,
-    }
-    links = links_as_sent(column)
-    schema = LINKED_SCHEMA if links else SCHEMA
-    made |= links
-    return pa.table([made[name].cast(schema.field(name).type) for name in schema.names], schema=schema)
-
-
-def _float(times: pa.Array) -> pa.Array:
-    return pc.divide(times.cast(pa.int64()).cast(pa.float64()), 1e6)

@@ -19,7 +19,8 @@ from ..protocol.control_payloads import Gap
 from ..protocol.messages import RawMessage
 from ..protocol.receiver import gap_message
 from ..store.schema import BLOCK_ROWS
-from .arrow_messages import Packed, RecordedMessage, pack
+from .arrow_messages import RecordedMessage
+from .packed_messages import Packed, pack
 from .segment_writer import SegmentWriter
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from .manifest import (
     parse_manifest,
     span_of,
 )
-from .segment_reader import MAX_SEGMENT_BYTES, read_batch
+from .segment_bytes import MAX_SEGMENT_BYTES, read_batch
 
 ATTEMPTS: Final = 5
 """How often a run is read again if its segments are sealed at that very moment."""

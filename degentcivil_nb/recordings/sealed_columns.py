@@ -22,7 +22,8 @@ from ..store.schema import CATEGORIES, NAT, Codes, Ints, Mask
 from ..store.table import NUMBERS, TIMES, Array, LazyColumns, View
 from .columns import COLUMNS, FORMAT_KEY, FORMAT_VERSION, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
 from .link_columns import LINK_COLUMNS, LINK_READERS
-from .segment_reader import Segment, sound_bytes
+from .segment_bytes import sound_bytes
+from .segment_reader import Segment
 
 CACHED_BYTES: Final = 256 << 20
 NO_FRAME: Final = pd.DataFrame()

@@ -12,11 +12,12 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..store.ingested import Ingested
 from ..store.schema import NAT, to_ns
-from .arrow_messages import Packed, RecordedMessage, from_batch, payloads_of
+from .arrow_messages import RecordedMessage, from_batch, payloads_of
 from .column_state import NotInColumns, SealedRun
 from .columns import to_columns
 from .follower import Follower
 from .manifest import SegmentStats
+from .packed_messages import Packed
 from .sealed_columns import DamagedSegment
 from .segment_reader import SegmentFolder
 from .summaries import append_records, records_of, town_record

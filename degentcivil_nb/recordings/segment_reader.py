@@ -17,14 +17,15 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..store.schema import NEAR_S
-from .arrow_messages import SCHEMAS, WORD, RecordedMessage, from_batch, sent_times, without_null_words
-from .columns import CLOCKS, COLUMNS, to_clocks, to_messages
+from .arrow_messages import RecordedMessage, from_batch, sent_times
+from .column_messages import CLOCKS, to_clocks
+from .columns import COLUMNS
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
-from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, SegmentStats, digest_of, read_manifest
+from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, SegmentStats, read_manifest
+from .segment_bytes import MAX_SEGMENT_BYTES, read_batch, read_table, sound_bytes
 
-MAX_SEGMENT_BYTES: Final = 4 << 30  # read into memory: 60 times what a recorder writes
 VERIFYING_THREADS: Final = 2
 """How many segments are verified at a time."""
 ATTEMPTS: Final = 5
@@ -275,7 +276,7 @@ class SegmentFolder:
             yield from segment.batches
             return
         try:
-            table = _read_table(sound_bytes(segment.path, segment.stats.digest or ""), segment.stats)
+            table = read_table(sound_bytes(segment.path, segment.stats.digest or ""), segment.stats)
         except (OSError, pa.ArrowException) as error:
             raise ValueError(str(error)) from error
         ordinal = segment.stats.ordinal
@@ -343,56 +344,3 @@ def _is_sound(segment: Segment) -> bool:
         return segment.path is not None and sound_bytes(segment.path, segment.stats.digest or "").size > 0
     except (OSError, ValueError):  # reported when the segment is read
         return False
-
-
-def sound_bytes(path: Path, digest: str) -> pa.Buffer:
-    """Read a file into Arrow's memory: with Python's, Arrow's threads may release it too late and abort the process."""
-    if path.stat().st_size > MAX_SEGMENT_BYTES:
-        raise ValueError("it is too large for a segment")
-    with pa.OSFile(os.fsencode(path)) as file:  # as bytes, since text would have to be UTF-8
-        data = file.read_buffer()
-    if digest_of(data) != digest:
-        raise ValueError("its checksum does not match")
-    return data
-
-
-def _read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
-    """Read a sealed segment whose checksum matches, but whose content may still be hostile."""
-    file = pq.ParquetFile(pa.BufferReader(data))
-    metadata = file.metadata
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    if size > MAX_SEGMENT_BYTES or metadata.num_rows != stats.messages:
-        raise ValueError("its size does not match its statistics")
-    schema = file.schema_arrow.remove_metadata()
-    if schema not in (*SCHEMAS, COLUMNS):
-        raise ValueError("its columns are not those of a recording")
-    table = file.read()
-    table.validate(full=True)
-    if schema == COLUMNS:
-        table = to_messages(table)
-    if any(table.column(name).null_count for name in ("received", "type", "data")):
-        raise ValueError("required values are missing")
-    return table
-
-
-def _with_plain_nulls(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch without null words: older recorders stored an unknown epoch as a null word."""
-    columns = [without_null_words(column) if column.type == WORD else column for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-
-def read_batch(record: Record) -> pa.RecordBatch | None:
-    """Return the messages of a valid record; `None` if they are not those of a recording."""
-    try:
-        with pa.ipc.open_stream(pa.BufferReader(record.payload)) as stream:
-            if stream.schema not in SCHEMAS:
-                return None
-            batch = stream.read_next_batch()
-        batch.validate(full=True)
-        batch = _with_plain_nulls(batch)
-    except (pa.ArrowException, OSError, StopIteration):
-        return None
-    whole = batch.num_rows == record.count and not any(
-        batch.column(name).null_count for name in ("received", "type", "data")
-    )
-    return batch if whole else None

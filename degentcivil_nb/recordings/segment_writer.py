@@ -12,7 +12,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..protocol.json_text import encode
 from ..store.schema import BLOCK_ROWS
-from .arrow_messages import SCHEMA, Packed, RecordedMessage, to_batch, with_links
+from .arrow_messages import SCHEMA, RecordedMessage, with_links
 from .folder_lock import FolderLock
 from .framing import BATCH, END, Record, write_record
 from .manifest import (
@@ -28,6 +28,7 @@ from .manifest import (
     write_manifest,
     write_whole,
 )
+from .packed_messages import Packed, to_batch
 from .segment_files import columns_file, messages_file
 from .segment_following import SegmentFollowing
 from .segment_reader import SegmentFolder

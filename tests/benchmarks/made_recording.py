@@ -21,7 +21,8 @@ from msgspec import Raw
 from degentcivil_nb.core.progress import following
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings.arrow_messages import Packed, RecordedMessage, pack
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage
+from degentcivil_nb.recordings.packed_messages import Packed, pack
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.schema import times_of, to_ns

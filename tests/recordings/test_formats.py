@@ -110,7 +110,7 @@ def test_an_index_that_cannot_be_used_is_made_again(old: Path, damage: str) -> N
 
 def test_damage_since_the_opening_is_told_where_a_question_looks(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate_recording(old)
-    monkeypatch.setattr("degentcivil_nb.recordings.column_store.VERIFIED_BYTES", 0)  # as for a large recording
+    monkeypatch.setattr("degentcivil_nb.recordings.column_base.VERIFIED_BYTES", 0)  # as for a large recording
     recording = opened(old)
     path = next(old.glob("segment-000000-*"))
     data = bytearray(path.read_bytes())

@@ -21,7 +21,8 @@ from msgspec import Raw
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings.arrow_messages import RecordedMessage, from_batch, pack, to_batch
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage, from_batch
+from degentcivil_nb.recordings.packed_messages import pack, to_batch
 from degentcivil_nb.recordings.recorder import Recorder
 from degentcivil_nb.recordings.save import declare_gap_between, save
 from degentcivil_nb.recordings.segment_writer import SegmentWriter

@@ -16,7 +16,8 @@ from msgspec import Raw
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import arrow_messages
-from degentcivil_nb.recordings.arrow_messages import SCHEMA, RecordedMessage, to_batch
+from degentcivil_nb.recordings.arrow_messages import SCHEMA, RecordedMessage
+from degentcivil_nb.recordings.packed_messages import to_batch
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording

@@ -17,9 +17,10 @@ from filelock import lock_descriptor, unlock_descriptor
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import segment_reader
-from degentcivil_nb.recordings.arrow_messages import SCHEMA, pack
+from degentcivil_nb.recordings.arrow_messages import SCHEMA
 from degentcivil_nb.recordings.framing import HEADER_BYTES, Record, read_records, write_record
 from degentcivil_nb.recordings.manifest import LOCK, Manifest, SegmentStats, digest_of, read_manifest, write_manifest
+from degentcivil_nb.recordings.packed_messages import pack
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.recordings.summaries import SUMMARIES_NAME

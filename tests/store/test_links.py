@@ -15,8 +15,9 @@ from msgspec import Raw
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import Links, RawMessage
-from degentcivil_nb.recordings.arrow_messages import LINKED_SCHEMA, SCHEMA, RecordedMessage, from_batch, to_batch
+from degentcivil_nb.recordings.arrow_messages import LINKED_SCHEMA, SCHEMA, RecordedMessage, from_batch
 from degentcivil_nb.recordings.export import export_recording
+from degentcivil_nb.recordings.packed_messages import to_batch
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.simulation import SimulationProbe
 from degentcivil_nb.store.event_store import EventStore

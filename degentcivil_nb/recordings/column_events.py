@@ -1,0 +1,275 @@
+"""The questions about single events of a recording of format 2: the columns that they need are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..protocol.messages import Links, MessageTypes
+from ..store.arguments import Moment, Names, names_of, whole
+from ..store.event_store import EventStore
+from ..store.llm import LLM_TYPES, read_calls
+from ..store.payloads import inner_value, read_payload
+from ..store.questions import with_gaps
+from ..store.rows import part_of
+from ..store.schema import Ints
+from ..store.selection import select
+from .column_base import ColumnParts, noticing
+from .column_parts import Chosen, Part, each, payloads_of
+from .columns import ERROR_COLUMNS
+from .sealed_columns import SealedColumns
+
+
+class ColumnEvents(ColumnParts):
+    """The answers of an `EventStore` about single events, read from columns."""
+
+    # --- questions about single events ------------------------------------------------------------------------------
+
+    @noticing
+    def events(
+        self,
+        type: Names = None,
+        *,
+        character_id: Names = None,
+        event_type: Names = None,
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+        where: str | None = None,
+        payload: bool = False,
+    ) -> pd.DataFrame:
+        """List events as `EventStore.events` does."""
+        words = {"type": names_of(type), "character_id": names_of(character_id), "event_type": names_of(event_type)}
+        after, before = self._moment(since), self._moment(until)
+        last = None if last is None else whole(last, "`last`")
+        unsaid = self._run.names.unsaid
+
+        def choose(part: Part, left: int | None = last) -> Chosen:
+            view = part.view()
+            found = select(
+                view,
+                words,
+                since=after,
+                until=before,
+                where=where,
+                last=left,
+                payloads=lambda rows: part.payloads(np.asarray(rows, np.int64) - part.first_row),
+                attributes=unsaid,
+            )
+            return part, np.arange(view.next_row - view.first_row)[found] if isinstance(found, slice) else found
+
+        parts = self._that_can_have(words["type"], after, before)
+        if where is not None and not parts:  # a mistake in it is told all the same
+            EventStore(max_rows=1).events(where=where)
+        if last is None:
+            chosen = each(parts, choose)
+        else:
+            chosen = []
+            for part in reversed(parts):
+                left = last - sum(len(places) for _, places in chosen)
+                if left <= 0:
+                    break
+                chosen.insert(0, choose(part, left))
+        chosen = [one for one in chosen if len(one[1])]
+        frame = self._frame(chosen)
+        if payload:
+            payloads = [read_payload(data) for data in payloads_of(chosen)]
+            data = map(inner_value, frame["type"].tolist(), payloads)
+            frame["payload"] = pd.Series(payloads, frame.index, dtype="object")
+            frame["data"] = pd.Series(list(data), frame.index, dtype="object")
+        return frame
+
+    @noticing
+    def payload(self, row: int) -> Any:
+        """Return the payload of an event as it was sent; `KeyError` for a row that does not exist."""
+        row = whole(row, "a row", least=None)
+        part = self._part(row)
+        return read_payload(part.payloads(np.array([row - part.first_row]))[0])
+
+    @noticing
+    def payload_keys(self, newest: int) -> set[str]:
+        """Return the keys in the payloads of so many of the newest events."""
+        chosen = self._chosen(np.arange(max(0, self.next_row - newest), self.next_row))
+        payloads = map(read_payload, payloads_of(chosen))
+        return {key for payload in payloads if isinstance(payload, dict) for key in payload}
+
+    @noticing
+    def links(self, rows: Sequence[int]) -> dict[int, Links]:
+        """Return the links of those rows that have any, as `EventStore.links` does."""
+        found: dict[int, Links] = {}
+        for part, places in self._chosen(np.unique(np.array([*rows], np.int64))):
+            held = part.links(places)
+            pairs = zip(held["sim_time"].tolist(), held["sim_time missing"].tolist(), strict=True)
+            times = [None if missing else time for time, missing in pairs]
+            cells = zip(times, held["event_id"], held["cause"], held["intervention"], strict=True)
+            for place, links in zip(places.tolist(), map(Links, *zip(*cells, strict=True)), strict=True):
+                if links != Links():
+                    found[place + part.first_row] = links
+        return found
+
+    @noticing
+    def rows_named(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that have these `event_id`s, as `EventStore.rows_named` does."""
+        return self._rows_with("event_id", event_ids)
+
+    @noticing
+    def rows_caused(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        """Find the rows that name these as a cause, as `EventStore.rows_caused` does."""
+        return self._rows_with("cause", event_ids)
+
+    def _rows_with(self, name: str, event_ids: Iterable[str]) -> dict[str, list[int]]:
+        words = [*event_ids]
+        found: dict[str, list[int]] = {word: [] for word in words}
+        for rows in each(self._parts, lambda part: part.rows_with(name, words)):
+            for word, some in rows.items():
+                found[word] += some
+        return {word: rows for word, rows in found.items() if rows}
+
+    @noticing
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
+        """Return the payloads of ascending rows."""
+        return payloads_of(self._chosen(np.asarray(rows, np.int64)))
+
+    @noticing
+    def errors(self) -> pd.DataFrame:
+        """List the errors, as `EventStore.errors` does."""
+        parts = [part for part in self._that_can_have((MessageTypes.ERROR,)) if isinstance(part, SealedColumns)]
+        chosen = self._of_type(parts, MessageTypes.ERROR)
+        texts = each(chosen, lambda one: [one[0].texts(name, one[1]) for name in ERROR_COLUMNS])
+        table = self._frame(chosen).drop(columns=["state", "location", "event_type", "type"])
+        for place, name in enumerate(ERROR_COLUMNS):
+            table[name] = pd.array([text for found in texts for text in found[place]], dtype="str")
+        return self._with_tail(table, self._run.errors())
+
+    def _of_type(self, parts: Sequence[Any], *types: str) -> list[Any]:
+        """Return the events of types in parts."""
+        codes = [self._run.words["type"].get(type, -2) for type in types]
+
+        def choose(part: Part) -> Chosen:
+            return part, np.flatnonzero(np.isin(part.view().columns["type"], codes))
+
+        return [one for one in each(parts, choose) if len(one[1])]
+
+    def _with_tail(self, table: pd.DataFrame, tail: pd.DataFrame) -> pd.DataFrame:
+        """Return a table of sealed events, and behind it that of the others."""
+        if not len(tail):
+            return table
+        for name in tail.columns:
+            if isinstance(tail[name].dtype, pd.CategoricalDtype):
+                words = self._run.words[name]
+                tail[name] = tail[name].cat.set_categories(words.dtype(len(words.words)).categories)
+                table[name] = table[name].cat.set_categories(words.dtype(len(words.words)).categories)
+        return pd.concat([table, tail])
+
+    @noticing
+    def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
+        """List the calls of language models, as `EventStore.llm_calls` does."""
+        last = None if last is None else whole(last, "`last`")
+        chosen: list[Chosen] = self._of_type(self._that_can_have(LLM_TYPES), *LLM_TYPES)
+        if last is not None:
+            chosen = _newest_of(chosen, last)
+        return self._calls(chosen)
+
+    def _calls(self, chosen: Sequence[Chosen]) -> pd.DataFrame:
+        frame = self._frame(chosen)
+        calls = read_calls(frame["type"].tolist(), payloads_of(chosen))
+        links = {name: frame[name] for name in ("event_id", "cause")}
+        return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
+
+    @noticing
+    def event_dicts(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Return the events from row `start` to before `stop` as dicts, as `EventStore.event_dicts` does."""
+        chosen = self._chosen(np.arange(max(0, start), min(stop, self.next_row)))
+        if not chosen:
+            return []
+        frame = self._frame(chosen)
+        columns: dict[str, list[Any]] = {"row": frame.index.to_list()}
+        for name in frame.columns:
+            values = frame[name].astype("object")
+            columns[name] = values.where(values.notna(), None).to_list()
+        columns["payload"] = [read_payload(data) for data in payloads_of(chosen)]
+        columns["data"] = list(map(inner_value, columns["type"], columns["payload"]))
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    @noticing
+    def rows_since(self, row: int, limit: int) -> pd.DataFrame:
+        """Return the newest events from a row on, with the gaps before them, as `EventStore.rows_since` does."""
+        first = max(row, self.next_row - limit, 0)
+        frame = self._frame(self._chosen(np.arange(first, self.next_row)))
+        gaps = [gap for gap in self._run.parts.controls.gaps if first <= gap.row < self.next_row]
+        return with_gaps(frame, gaps) if len(frame) else frame
+
+    @noticing
+    def row_of(self, epoch: str | None, seq: int) -> int | None:
+        """Give the row of a position in the stream; `None` if there is no event of it."""
+        code = self._run.words["epoch"].get(epoch, -2) if epoch is not None else -1
+        for part in reversed(self._parts):
+            if part.stats is not None and epoch is not None and not _covers(part.stats.seq.get(epoch), seq):
+                continue
+            view = part.view()
+            at = (view.columns["seq"] == seq) & ~view.masks["seq"]
+            at &= view.columns["epoch"] == code
+            if at.any():
+                return int(np.flatnonzero(at)[-1]) + part.first_row
+        return None
+
+    # --- questions by row -------------------------------------------------------------------------------------------
+
+    @noticing
+    def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]:
+        """Return the numbers of the rows of some types, as `EventStore.rows_of` does."""
+        start, end = max(0, start), self.next_row if stop is None else min(stop, self.next_row)
+        if types is None:
+            return range(start, max(start, end))
+        parts = [part for part in self._that_can_have(types) if part.next_row > start and part.first_row < end]
+        rows = [places + part.first_row for part, places in self._of_type(parts, *types)]
+        found: Any = np.concatenate([np.zeros(0, np.int64), *rows])
+        return found[(found >= start) & (found < end)]  # type: ignore[no-any-return]  # an array reads as a sequence
+
+    @noticing
+    def rows_where(self, where: str, start: int, stop: int) -> Ints:
+        """Return the numbers of the rows that meet a condition, as `EventStore.rows_where` does."""
+        found = [EventStore(max_rows=1).rows_where(where, 0, 0)]
+        for part, places in self._chosen(np.arange(max(0, start), min(stop, self.next_row))):
+            view = part_of(part.view(), part.first_row + int(places[0]), part.first_row + int(places[-1]) + 1)
+            chosen = select(
+                view, {}, since=None, until=None, where=where, last=None,
+                payloads=self._take, attributes=self._run.names.unsaid,
+            )  # fmt: skip
+            found.append(np.arange(view.first_row, view.next_row)[chosen])
+        return np.concatenate(found)
+
+    def _take(self, rows: Sequence[int]) -> list[bytes]:
+        return payloads_of(self._chosen(np.asarray(rows, np.int64)))
+
+    def _held(self, rows: Sequence[int]) -> list[Chosen]:
+        numbers = np.asarray(rows, np.int64)
+        return self._chosen(numbers[(numbers >= 0) & (numbers < self.next_row)])
+
+    @noticing
+    def frame_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        """Return the events of ascending row numbers, as `EventStore.frame_of` does."""
+        return self._frame(self._held(rows))
+
+    @noticing
+    def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
+        """Return the calls of language models of ascending row numbers."""
+        return self._calls(self._held(rows))
+
+
+def _covers(span: tuple[int, int] | None, seq: int) -> bool:
+    return span is not None and span[0] <= seq <= span[1]
+
+
+def _newest_of(chosen: list[Chosen], count: int) -> list[Chosen]:
+    """Return the newest of chosen events, at most so many."""
+    kept: list[Chosen] = []
+    for part, places in reversed(chosen):
+        if count <= 0:
+            break
+        kept.insert(0, (part, places[-count:]))
+        count -= len(places)
+    return kept
