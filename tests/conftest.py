@@ -28,6 +28,7 @@ PATIENCE_S = 5.0
 """What ends by itself has that long to do so."""
 SLOW = (
     "adapters/",
+    "analysis/test_three_ways.py",
     "benchmarks/",
     "cli/test_cli.py::test_a_pipe",
     "cli/test_cli.py::test_demo",

@@ -107,9 +107,9 @@ class RecordingIndex:
             self._load(verify, progress)
 
     def _begin(self) -> None:
-        self.whole = WholeRun()
+        self.run = WholeRun()
         """The store that has followed everything read so far, once `read_until` was called."""
-        self.pages: list[SegmentSummary] = []
+        self.summaries: list[SegmentSummary] = []
         """The summaries of the segments, in order; damaged segments have none."""
         self.messages = 0
         """The number of messages read, or covered by the index file."""
@@ -134,33 +134,33 @@ class RecordingIndex:
         """Read to the end, or to the first summary that is `enough`, and return it; `progress` counts messages."""
         if self._groups is None:
             self._load_state()
-            start = self.pages[-1].segment.stats if self.pages else None
+            start = self.summaries[-1].segment.stats if self.summaries else None
             first = 0 if start is None else start.ordinal + start.messages
             self._groups = groupby(self._folder.numbered_entries(start=first), itemgetter(0))
         for number, group in self._groups:
             if number == self._keep_at or number > self._sound:
                 self._freeze()
-            page = self._page(number, group, progress)
-            self.pages.append(page)
-            if enough is not None and enough(page):
+            summary = self._summary(number, group, progress)
+            self.summaries.append(summary)
+            if enough is not None and enough(summary):
                 self._freeze()
                 self._keep()
-                return page
+                return summary
         self._keep()
         self.done = True
         return None
 
-    def _page(
+    def _summary(
         self, number: int, group: Iterator[tuple[int, RecordedMessage]], progress: Progress | None
     ) -> SegmentSummary:
-        whole, segment = self.whole, self._folder.segments[number]
-        town, epoch = whole.town()
+        run, segment = self.run, self._folder.segments[number]
+        town, epoch = run.town()
         self._towns.append(packed(town))
-        first_row, errors, before = whole.next_row, whole.errors_so_far, self.messages
+        first_row, errors, before = run.next_row, run.errors_so_far, self.messages
         events, tick, moment = self._events, self._tick, self._top
         for _, entry in group:
             messages = list(entry.messages)
-            whole.append(messages, entry.received, entry.epoch)
+            run.append(messages, entry.received, entry.epoch)
             self.messages += len(messages)
             self._events += sum([message.type not in ORDERED_CONTROL for message in messages])
             self._tick = next((m.tick for m in reversed(messages) if m.tick is not None), self._tick)
@@ -169,20 +169,18 @@ class RecordingIndex:
                 progress(self.messages, self._folder.messages)
         if number == self._sound and self.messages - before == segment.stats.messages:
             self._sound += 1
-        errors = whole.errors_so_far - errors
-        return SegmentSummary(
-            number, segment, first_row, whole.next_row, errors, events, tick, moment, self._top, epoch
-        )
+        errors = run.errors_so_far - errors
+        return SegmentSummary(number, segment, first_row, run.next_row, errors, events, tick, moment, self._top, epoch)
 
-    def town(self, page: SegmentSummary) -> list[RawMessage]:
+    def town(self, summary: SegmentSummary) -> list[RawMessage]:
         """Return the characters at the beginning of a segment as snapshots, for a store, with the summary's epoch."""
-        place = bisect_left(self.pages, page.number, key=lambda held: held.number)
+        place = bisect_left(self.summaries, summary.number, key=lambda held: held.number)
         try:
             parts = decode(list[Raw], self._town_text(place))
         except UNUSABLE as error:
             logger.warning("the index of %s is damaged (%s); the recording is read again", self._folder.path, error)
             again = RecordingIndex(self._folder, recall=False)
-            again.read_until(lambda found: found.number >= page.number)
+            again.read_until(lambda found: found.number >= summary.number)
             self._towns[: place + 1] = again._towns[: place + 1]
             parts = decode(list[Raw], self._town_text(place))
         return [RawMessage(MessageTypes.SNAPSHOT, part) for part in parts]
@@ -194,7 +192,7 @@ class RecordingIndex:
     @property
     def complete(self) -> bool:
         """Return whether every readable segment has a summary."""
-        return self.done or (bool(self.pages) and self.pages[-1].number == len(self._folder.segments) - 1)
+        return self.done or (bool(self.summaries) and self.summaries[-1].number == len(self._folder.segments) - 1)
 
     @property
     def _kept_file(self) -> IndexFile:
@@ -215,15 +213,15 @@ class RecordingIndex:
                 raise ValueError("it covers no more than what must be read anyway")
             if verify and self._folder.sound_segments(head.count, progress) < head.count:
                 raise ValueError("a segment is damaged")
-            pages = [_page_of(line, segment) for line, segment in zip(head.pages, segments, strict=True)]
-            if [page.number for page in pages] != list(range(len(pages))):
+            summaries = [_summary_of(line, segment) for line, segment in zip(head.pages, segments, strict=True)]
+            if [summary.number for summary in summaries] != list(range(len(summaries))):
                 raise ValueError("its summaries do not match the segments")
         except FileNotFoundError:
             return
         except UNUSABLE as error:
             logger.info("the index of %s is not used: %s", self._folder.path, error)
             return
-        self.pages, self._file, self._towns = pages, file, [line.town for line in head.pages]
+        self.summaries, self._file, self._towns = summaries, file, [line.town for line in head.pages]
         last = segments[head.count - 1].stats
         self._kept = self.messages = last.ordinal + last.messages
 
@@ -232,29 +230,34 @@ class RecordingIndex:
             return
         try:
             kept = decode(IndexState, self._file.read(self._file.head.state))
-            self.whole.restore(kept, self._file.arrays())
+            self.run.restore(kept, self._file.arrays())
             head = self._file.head
             del (
-                self.pages[head.count :],
+                self.summaries[head.count :],
                 self._towns[head.count :],
             )  # read again, for the last events
-            if self.whole.next_row != self.pages[-1].next_row:
+            if self.run.next_row != self.summaries[-1].next_row:
                 raise ValueError("its state does not match its summaries")
-            self._sound, self._events, self._tick, self._top = head.count, head.events, head.tick, self.pages[-1].top
+            self._sound, self._events, self._tick, self._top = (
+                head.count,
+                head.events,
+                head.tick,
+                self.summaries[-1].top,
+            )
         except UNUSABLE as error:
             logger.warning("the index of %s is damaged (%s); the recording is read again", self._folder.path, error)
             self._begin()
 
     def _freeze(self) -> None:
         """Copy the current state, to be written at the end of this reading."""
-        if not 0 < len(self.pages) == self._sound <= self._keep_at or self.messages - self._kept < WORTH_KEEPING:
+        if not 0 < len(self.summaries) == self._sound <= self._keep_at or self.messages - self._kept < WORTH_KEEPING:
             return
-        if self.whole.is_ahead:  # its two sets of characters cannot be restored as one
+        if self.run.is_ahead:  # its two sets of characters cannot be restored as one
             return
         self._kept = self.messages
         try:
-            kept, arrays = self.whole.keep()
-            self._frozen = _Frozen(len(self.pages), self._events, self._tick, packed(encode(kept)), arrays)
+            kept, arrays = self.run.keep()
+            self._frozen = _Frozen(len(self.summaries), self._events, self._tick, packed(encode(kept)), arrays)
         except WebSocketError as error:
             logger.warning("the index of %s cannot be kept: %s", self._folder.path, error)
 
@@ -264,7 +267,7 @@ class RecordingIndex:
         if frozen is None:
             return
         writer = IndexWriter()
-        sealed = [page for page in self.pages[: self._sound] if page.segment.sealed]
+        sealed = [summary for summary in self.summaries[: self._sound] if summary.segment.sealed]
         try:
             # characters first: their offsets stay valid for readers that have the file open when more follow
             towns = [
@@ -273,8 +276,8 @@ class RecordingIndex:
             ]
             head = Head(
                 MEANING,
-                [page.segment.stats.name for page in sealed],
-                [_line_of(page, town) for page, town in zip(sealed, towns, strict=True)],
+                [summary.segment.stats.name for summary in sealed],
+                [_line_of(summary, town) for summary, town in zip(sealed, towns, strict=True)],
                 frozen.count,
                 frozen.events,
                 frozen.tick,
@@ -311,13 +314,15 @@ def _last_to_keep(segments: list[Segment], rows: int) -> int:
     return len(segments)
 
 
-def _line_of(page: SegmentSummary, town: Piece) -> SummaryLine:
-    moment, top = (None if time == -math.inf else time for time in (page.moment, page.top))
-    rows = (page.first_row, page.next_row)
-    return SummaryLine(page.number, *rows, page.errors, page.events, page.tick, moment, top, page.epoch, town)
+def _line_of(summary: SegmentSummary, town: Piece) -> SummaryLine:
+    moment, top = (None if time == -math.inf else time for time in (summary.moment, summary.top))
+    rows = (summary.first_row, summary.next_row)
+    return SummaryLine(
+        summary.number, *rows, summary.errors, summary.events, summary.tick, moment, top, summary.epoch, town
+    )
 
 
-def _page_of(line: SummaryLine, segment: Segment) -> SegmentSummary:
+def _summary_of(line: SummaryLine, segment: Segment) -> SegmentSummary:
     moment, top = (-math.inf if time is None else time for time in (line.moment, line.top))
     rows = (line.first_row, line.next_row)
     return SegmentSummary(line.number, segment, *rows, line.errors, line.events, line.tick, moment, top, line.epoch)

@@ -22,9 +22,9 @@ from .whole_run import WholeRun
 class LongRows:
     """The answers of a `LongStore` that name rows."""
 
-    _pages: list[SegmentSummary]
+    _summaries: list[SegmentSummary]
     _starts: list[int]
-    _whole: WholeRun
+    _run: WholeRun
 
     def _store(self, number: int) -> EventStore:
         raise NotImplementedError
@@ -40,9 +40,9 @@ class LongRows:
 
     def row_at(self, *, tick: int | None = None, at: Moment = None) -> int | None:
         """Return the last row up to a tick or a time, as `EventStore.row_at` does."""
-        limit = None if at is None else moment_ns(at, self._whole.view().newest)
-        for number in reversed(range(len(self._pages))):
-            stats = self._pages[number].segment.stats
+        limit = None if at is None else moment_ns(at, self._run.view().newest)
+        for number in reversed(range(len(self._summaries))):
+            stats = self._summaries[number].segment.stats
             if limit is not None:
                 if stats.time is None or stats.time[0] * SECOND > limit + 1_000:
                     continue
@@ -56,18 +56,18 @@ class LongRows:
     def moment_of(self, row: int) -> RowMoment:
         """Return the tick and time of a row, as `EventStore.moment_of` does."""
         number = bisect_right(self._starts, row) - 1
-        if number < 0 or row >= self._pages[number].next_row:
+        if number < 0 or row >= self._summaries[number].next_row:
             raise KeyError(row)
         return self._store(number).moment_of(row - self._starts[number])._replace(row=row)
 
     def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]:
         """Return the numbers of the rows of some types, as `EventStore.rows_of` does."""
-        end = self._whole.next_row if stop is None else min(stop, self._whole.next_row)
+        end = self._run.next_row if stop is None else min(stop, self._run.next_row)
         if types is None:
             return range(max(0, start), max(0, start, end))
         found = [np.zeros(0, np.int64)]
         for number in self._between(start, end):
-            if can_have(self._pages[number], types, None, None):
+            if can_have(self._summaries[number], types, None, None):
                 first = self._starts[number]
                 part = self._store(number).rows_of(types, start - first, end - first)
                 found.append(np.asarray(part, np.int64) + first)
@@ -96,24 +96,24 @@ class LongRows:
         return self._store(number).past_columns(row - self._starts[number])
 
     def _between(self, start: int, stop: int) -> Iterator[int]:
-        return (n for n, page in enumerate(self._pages) if page.next_row > start and page.first_row < stop)
+        return (n for n, summary in enumerate(self._summaries) if summary.next_row > start and summary.first_row < stop)
 
     def _gather(self, rows: Sequence[int], ask: Callable[[EventStore, Any], pd.DataFrame]) -> pd.DataFrame:
         numbers = np.asarray(rows, dtype=np.int64)
         frames = []
         for number in self._between(int(numbers.min(initial=0)), int(numbers.max(initial=-1)) + 1):
-            page = self._pages[number]
-            mine = numbers[(numbers >= page.first_row) & (numbers < page.next_row)]
+            summary = self._summaries[number]
+            mine = numbers[(numbers >= summary.first_row) & (numbers < summary.next_row)]
             if len(mine):
-                frames.append(self._rows_of(number, ask(self._store(number), mine - page.first_row)))
+                frames.append(self._rows_of(number, ask(self._store(number), mine - summary.first_row)))
         return self._together(frames, ask(EventStore(max_rows=1), []))
 
 
 def can_have(
-    page: SegmentSummary, types: Collection[str] | None, since: pd.Timestamp | None, until: pd.Timestamp | None
+    summary: SegmentSummary, types: Collection[str] | None, since: pd.Timestamp | None, until: pd.Timestamp | None
 ) -> bool:
     """Whether a segment can hold events of these types and times, by its statistics."""
-    stats = page.segment.stats
+    stats = summary.segment.stats
     if stats.time is not None:
         if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:
             return False
@@ -121,4 +121,4 @@ def can_have(
             return False
     if types is None or stats.types is None:
         return True
-    return any(name in stats.types or (name == MessageTypes.ERROR and page.errors) for name in types)
+    return any(name in stats.types or (name == MessageTypes.ERROR and summary.errors) for name in types)

@@ -40,31 +40,31 @@ class LongStore(LongRows, RecordedStatus):
 
     def __init__(self, folder: SegmentFolder, progress: Callable[[int, int], None] | None = None) -> None:
         self._folder = folder
-        self._survey = RecordingIndex(folder, verify=True, progress=progress)
-        self._survey.read_until(progress=progress)
-        self._whole = self._survey.whole
-        self._pages = [page for page in self._survey.pages if page.next_row > page.first_row]
-        self._starts = [page.first_row for page in self._pages]
+        self._index = RecordingIndex(folder, verify=True, progress=progress)
+        self._index.read_until(progress=progress)
+        self._run = self._index.run
+        self._summaries = [summary for summary in self._index.summaries if summary.next_row > summary.first_row]
+        self._starts = [summary.first_row for summary in self._summaries]
         self._held: OrderedDict[int, EventStore] = OrderedDict()
-        whole = self._whole  # what does not grow with the number of events is kept of all of them
-        self.transitions, self.rates, self.llm_totals = whole.transitions, whole.rates, whole.llm_totals
-        self.places, self.gaps = whole.places, whole.gaps
-        self.stats, self.attribute, self.present_columns = whole.stats, whole.attribute, whole.present_columns
-        self.rows_since, self.payload_keys = whole.rows_since, whole.payload_keys
+        run = self._run  # what does not grow with the number of events is kept of all of them
+        self.transitions, self.rates, self.llm_totals = run.transitions, run.rates, run.llm_totals
+        self.places, self.gaps = run.places, run.gaps
+        self.stats, self.attribute, self.present_columns = run.stats, run.attribute, run.present_columns
+        self.rows_since, self.payload_keys = run.rows_since, run.payload_keys
 
     def _store(self, number: int) -> EventStore:
         """Return the events of a segment as a store, whose rows begin at 0."""
         store = self._held.get(number)
         if store is None:
-            page = self._pages[number]
-            store = EventStore(max_rows=max(1, page.next_row - page.first_row))
-            store.names.said, store.names.known = self._whole.names.said, self._whole.names.known
-            told, *ahead = self._survey.town(page)
-            store.append([told], 0.0, page.epoch)
+            summary = self._summaries[number]
+            store = EventStore(max_rows=max(1, summary.next_row - summary.first_row))
+            store.names.said, store.names.known = self._run.names.said, self._run.names.known
+            told, *ahead = self._index.town(summary)
+            store.append([told], 0.0, summary.epoch)
             store.writer.go_on_from_snapshot(0)  # also if the segment begins with another snapshot
-            store.append(ahead, 0.0, page.epoch)
+            store.append(ahead, 0.0, summary.epoch)
             known = len(self._folder.problems)
-            for entry in self._folder.entries([page.segment]):
+            for entry in self._folder.entries([summary.segment]):
                 store.append(list(entry.messages), entry.received, entry.epoch)
             for problem in self._folder.problems[known:]:
                 logger.warning("%s was damaged after it was opened: %s", self._folder.path, problem)
@@ -78,7 +78,7 @@ class LongStore(LongRows, RecordedStatus):
         """Concatenate the frames of segments, with the categories of the whole recording."""
         if not frames:
             return empty
-        words = self._whole.words
+        words = self._run.words
         for frame in frames:
             for name in CATEGORIES:
                 if name in frame.columns:
@@ -87,14 +87,14 @@ class LongStore(LongRows, RecordedStatus):
         return pd.concat(frames)
 
     def _rows_of(self, number: int, frame: pd.DataFrame) -> pd.DataFrame:
-        frame.index = pd.Index(frame.index + self._pages[number].first_row, name="row")
+        frame.index = pd.Index(frame.index + self._summaries[number].first_row, name="row")
         return frame
 
     def _moment(self, moment: Moment) -> pd.Timestamp | None:
         """Resolve a moment once for all segments, since each has a newest event of its own."""
         if moment is None:
             return None
-        return pd.Timestamp(moment_ns(moment, self._whole.view().newest), unit="ns", tz="UTC")
+        return pd.Timestamp(moment_ns(moment, self._run.view().newest), unit="ns", tz="UTC")
 
     # --- questions about single events ------------------------------------------------------------------------------
 
@@ -115,10 +115,10 @@ class LongStore(LongRows, RecordedStatus):
         after, before = self._moment(since), self._moment(until)
         frames: list[pd.DataFrame] = []
         left = None if last is None else whole(last, "`last`")
-        for number in reversed(range(len(self._pages))):
+        for number in reversed(range(len(self._summaries))):
             if left == 0:
                 break
-            if not can_have(self._pages[number], types, after, before):
+            if not can_have(self._summaries[number], types, after, before):
                 continue
             found = self._store(number).events(
                 types,
@@ -139,15 +139,15 @@ class LongStore(LongRows, RecordedStatus):
         """Return the payload of an event as it was sent; `KeyError` for a row that does not exist."""
         row = whole(row, "a row", least=None)
         number = bisect_right(self._starts, row) - 1
-        if number < 0 or row >= self._pages[number].next_row:
+        if number < 0 or row >= self._summaries[number].next_row:
             raise KeyError(row)
-        return self._store(number).payload(row - self._pages[number].first_row)
+        return self._store(number).payload(row - self._summaries[number].first_row)
 
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
         """Return the payloads of ascending rows."""
         found: list[bytes] = []
         for number, start in enumerate(self._starts):
-            held = [row - start for row in rows if start <= row < self._pages[number].next_row]
+            held = [row - start for row in rows if start <= row < self._summaries[number].next_row]
             if held:
                 found += self._store(number).take_payloads(held)
         return found
@@ -156,7 +156,7 @@ class LongStore(LongRows, RecordedStatus):
         """Return the links of those rows that have any."""
         found: dict[int, Links] = {}
         for number, start in enumerate(self._starts):
-            held = [row - start for row in rows if start <= row < self._pages[number].next_row]
+            held = [row - start for row in rows if start <= row < self._summaries[number].next_row]
             if held:
                 found |= {row + start: links for row, links in self._store(number).links(held).items()}
         return found
@@ -180,14 +180,14 @@ class LongStore(LongRows, RecordedStatus):
 
     def errors(self) -> pd.DataFrame:
         """List the errors, as `EventStore.errors` does."""
-        wanted = [number for number, page in enumerate(self._pages) if page.errors]
+        wanted = [number for number, summary in enumerate(self._summaries) if summary.errors]
         frames = [self._rows_of(number, self._store(number).errors()) for number in wanted]
         return self._together(frames, EventStore(max_rows=1).errors())
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, as `EventStore.llm_calls` does."""
         last = None if last is None else whole(last, "`last`")
-        wanted = [number for number, page in enumerate(self._pages) if can_have(page, LLM_TYPES, None, None)]
+        wanted = [number for number, summary in enumerate(self._summaries) if can_have(summary, LLM_TYPES, None, None)]
         frames: list[pd.DataFrame] = []
         for number in reversed(wanted):
             left = None if last is None else last - sum(map(len, frames))
@@ -206,15 +206,15 @@ class LongStore(LongRows, RecordedStatus):
         if len(asked) > 1:
             raise ValueError("characters() takes one of at, row and tick, not several")
         if not asked:
-            return self._whole.characters()
+            return self._run.characters()
         tick = None if tick is None else whole(tick, "a tick", least=None)
         at = self._moment(at)
         if row is not None:
             row = whole(row, "a row", least=None)
             number = max(0, bisect_right(self._starts, row) - 1)
             return self._store(number).characters(row=row - self._starts[number])
-        for number in reversed(range(len(self._pages))):
-            stats = self._pages[number].segment.stats
+        for number in reversed(range(len(self._summaries))):
+            stats = self._summaries[number].segment.stats
             if at is not None:
                 limit = moment_ns(at)
                 if stats.time is not None and stats.time[0] * SECOND <= limit + 1_000:
@@ -225,21 +225,23 @@ class LongStore(LongRows, RecordedStatus):
                 view = self._store(number).view()
                 if ((view.columns["tick"] <= tick) & ~view.masks["tick"]).any():
                     return self._store(number).characters(tick=tick)
-        return self._store(0).characters(at, tick=tick) if self._pages else self._whole.characters(at, tick=tick)
+        return self._store(0).characters(at, tick=tick) if self._summaries else self._run.characters(at, tick=tick)
 
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does; without a character this reads every segment."""
         character_id = names_of(character_id)
-        extra, gap_rows = self._whole.extra()
-        words = self._whole.words
+        extra, gap_rows = self._run.extra()
+        words = self._run.words
         names = ("character_id", "state", "location", "type")
         parts: list[dict[str, Any]] = []
-        for number, page in enumerate(self._pages):
+        for number, summary in enumerate(self._summaries):
             view = self._store(number).view()
             departed = view.columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
-            listed = np.isin(np.arange(page.first_row, page.next_row), extra.rows)  # for the ticks of those changes
+            listed = np.isin(
+                np.arange(summary.first_row, summary.next_row), extra.rows
+            )  # for the ticks of those changes
             told = np.flatnonzero((view.columns["state"] >= 0) | (view.columns["location"] >= 0) | departed | listed)
-            part: dict[str, Any] = {"row": told + page.first_row, "time": view.columns["time"][told]}
+            part: dict[str, Any] = {"row": told + summary.first_row, "time": view.columns["time"][told]}
             part |= {"tick": view.columns["tick"][told], "no_tick": view.masks["tick"][told]}
             for name in names:
                 known = view.dictionaries[name].words
@@ -267,10 +269,10 @@ class LongStore(LongRows, RecordedStatus):
 
     def event_dicts(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """Yield the events from row `start` to before `stop` as dicts."""
-        for number, page in enumerate(self._pages):
-            if page.next_row > start and page.first_row < stop:
-                for event in self._store(number).event_dicts(start - page.first_row, stop - page.first_row):
-                    yield {**event, "row": event["row"] + page.first_row}
+        for number, summary in enumerate(self._summaries):
+            if summary.next_row > start and summary.first_row < stop:
+                for event in self._store(number).event_dicts(start - summary.first_row, stop - summary.first_row):
+                    yield {**event, "row": event["row"] + summary.first_row}
 
     def row_of(self, epoch: str | None, seq: int) -> int | None:
         """Give the row of a position in the stream; `None` if there is no event of it."""
@@ -280,8 +282,8 @@ class LongStore(LongRows, RecordedStatus):
 
     def control_rows(self, start: int, stop: int) -> list[ControlRow]:
         """List the ordered control messages before the events from `start` to before `stop`."""
-        return self._whole.control_rows(start, stop)
+        return self._run.control_rows(start, stop)
 
     @property
     def _now(self) -> RunSoFar:
-        return self._whole
+        return self._run

@@ -135,10 +135,10 @@ class Player:
         `progress` is called each second with the number of messages read. Raises `WebSocketError` 1104 if a recording
         without an index must be read first, and that takes too long; reading continues then.
         """
-        page = await self._beginning(target, back, progress)
-        state = ReplayState(SnapshotBuilder()) if back or page is not None else self.state.branch()
+        beginning = await self._beginning(target, back, progress)
+        state = ReplayState(SnapshotBuilder()) if back or beginning is not None else self.state.branch()
         wind = self._winding = asyncio.create_task(
-            asyncio.to_thread(self._tape.advance, state, target, list(self._ahead), page)
+            asyncio.to_thread(self._tape.advance, state, target, list(self._ahead), beginning)
         )
         while not await _is_done(wind):
             progress(self._tape.events_read, self._tape.folder.messages)
@@ -165,7 +165,7 @@ class Player:
             if self._reading is None:
                 self._reading = asyncio.create_task(asyncio.to_thread(seek_index.read_on, target))
             while not await _is_done(self._reading):
-                done = seek_index.survey.messages
+                done = seek_index.index.messages
                 progress(done, total)
                 if asyncio.get_running_loop().time() - begun >= LONGEST_S:
                     raise WebSocketError(

@@ -33,9 +33,9 @@ class SeekTarget(NamedTuple):
             return item.moment >= self.moment
         return item.message.tick is not None and item.message.tick > self.tick
 
-    def is_in(self, page: SegmentSummary) -> bool:
+    def is_in(self, summary: SegmentSummary) -> bool:
         """Return whether the target is in a segment, or before it."""
-        return page.top >= self.moment if self.tick is None else self.may_be_in(page.segment.stats)
+        return summary.top >= self.moment if self.tick is None else self.may_be_in(summary.segment.stats)
 
     def may_be_in(self, stats: SegmentStats) -> bool:
         """Return whether the target may be in a segment, or before it, according to its statistics."""
@@ -49,30 +49,30 @@ class SeekIndex:
 
     def __init__(self, folder: SegmentFolder) -> None:
         self._folder = folder
-        self._survey: RecordingIndex | None = None
+        self._index: RecordingIndex | None = None
         self.closed = False
         """Set from another thread, it stops `read_on` soon."""
 
     @property
-    def survey(self) -> RecordingIndex:
+    def index(self) -> RecordingIndex:
         """Return the index of the recording, created when it is first needed."""
-        if self._survey is None:
-            self._survey = RecordingIndex(self._folder)
-        return self._survey
+        if self._index is None:
+            self._index = RecordingIndex(self._folder)
+        return self._index
 
-    def page(self, target: SeekTarget) -> SegmentSummary | None:
+    def summary(self, target: SeekTarget) -> SegmentSummary | None:
         """Return the segment to start at on the way to a target, `None` if it must be read first."""
-        survey = self.survey
-        pages = list(survey.pages)
-        place = next((place for place, page in enumerate(pages) if target.is_in(page)), None)
+        index = self.index
+        summaries = index.summaries[:]
+        place = next((place for place, summary in enumerate(summaries) if target.is_in(summary)), None)
         if place is None:
-            if not survey.complete or not pages:
+            if not index.complete or not summaries:
                 return None
-            place = len(pages) - 1
-        # behind a hole the gap that declares it comes before the page's own messages, and must not be passed by
-        while place and pages[place - 1].number != pages[place].number - 1:
+            place = len(summaries) - 1
+        # behind a hole the gap that declares it comes before the summary's own messages, and must not be passed by
+        while place and summaries[place - 1].number != summaries[place].number - 1:
             place -= 1
-        return pages[place]
+        return summaries[place]
 
     def is_near(self, target: SeekTarget, events: int) -> bool:
         """Return whether a target is near an event of that number."""
@@ -81,4 +81,4 @@ class SeekIndex:
 
     def read_on(self, target: SeekTarget) -> None:
         """Read until the location of a target is known."""
-        self.survey.read_until(lambda page: self.closed or target.is_in(page))
+        self.index.read_until(lambda summary: self.closed or target.is_in(summary))

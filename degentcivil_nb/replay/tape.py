@@ -134,30 +134,30 @@ class Tape:
 
         Raises `LookupError` if that is known only after reading further.
         """
-        page = self.seek_index.page(target)
-        if page is None and (back or not self.seek_index.is_near(target, self._events)):
+        summary = self.seek_index.summary(target)
+        if summary is None and (back or not self.seek_index.is_near(target, self._events)):
             raise LookupError("nobody has read that far")
-        return page if page is not None and (back or page.events > self._events) else None
+        return summary if summary is not None and (back or summary.events > self._events) else None
 
     def advance(
-        self, state: ReplayState, target: SeekTarget, ahead: list[TapeItem], page: SegmentSummary | None
+        self, state: ReplayState, target: SeekTarget, ahead: list[TapeItem], summary: SegmentSummary | None
     ) -> SeekResult:
         """Read up to the first item that passes the target, and apply the items on the way to `state`.
 
-        `ahead` is what was read and not published yet; the page is one that `begin_at` returned.
+        `ahead` is what was read and not published yet; the summary is one that `begin_at` returned.
         """
         town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
         told = self._events - _events_of(ahead)
-        if page is None:
+        if summary is None:
             snapshot = Snapshot(0, characters=list(state.present.characters()))
             town.append([RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))], 0.0)
             self._items = chain(ahead, self._items)
             self._events = told
         else:
-            town.append(self.seek_index.survey.town(page), 0.0, page.epoch)
-            state.tick, state.moment = page.tick, page.moment
-            self._items = self._read(page.segment.stats.ordinal, page.moment)
-            self._events = page.events
+            town.append(self.seek_index.index.town(summary), 0.0, summary.epoch)
+            state.tick, state.moment = summary.tick, summary.moment
+            self._items = self._read(summary.segment.stats.ordinal, summary.moment)
+            self._events = summary.events
         rest: list[TapeItem] = []
         while not rest and not self.seek_index.closed and (piece := list(islice(self._items, _PIECE))):
             stop = next((place for place, item in enumerate(piece) if target.is_passed_by(item)), len(piece))

@@ -70,7 +70,7 @@ def of_dialect(dialect: str, steps: list[Any], more: list[RawMessage]) -> tuple[
     return [batch for batch in bare if batch], None
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     STEPS, MESSAGES, st.sampled_from(DIALECTS), st.integers(1, 20), st.booleans(), st.booleans(),
     st.sampled_from(sorted(set(TABLES) - {"findings"})),

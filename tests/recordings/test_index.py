@@ -21,9 +21,7 @@ from msgspec import Raw
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings import index as survey
-from degentcivil_nb.recordings import index_file as survey_file
-from degentcivil_nb.recordings import segment_reader, whole_run
+from degentcivil_nb.recordings import index, index_file, segment_reader, whole_run
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.index_file import INDEX_NAME, IndexWriter
 from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder
@@ -43,8 +41,8 @@ written = partial(recording_helpers.written, format=1)
 def small() -> Iterator[None]:
     """Keep what was found of the smallest recording, and hold few events."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey, "WORTH_KEEPING", 0)
-        patch.setattr(survey, "HELD_ROWS", HELD)
+        patch.setattr(index, "WORTH_KEEPING", 0)
+        patch.setattr(index, "HELD_ROWS", HELD)
         patch.setattr(whole_run, "HELD_ROWS", HELD)
         yield
 
@@ -284,7 +282,7 @@ def test_codes_without_words_are_refused(kept: Path, tmp_path: Path, monkeypatch
         long(folder)
         monkeypatch.undo()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(survey, "WORTH_KEEPING", 1 << 40)
+            patch.setattr(index, "WORTH_KEEPING", 1 << 40)
             recording = long(folder)
             for question in ("transitions", "timeline", "rates", "characters"):
                 getattr(recording, question)()
@@ -360,13 +358,13 @@ def test_what_a_store_makes_of_messages_has_not_changed_its_meaning() -> None:
         found.update(encode([kept, town.decode(), epoch]))
         for name, array in sorted(arrays.items()):
             found.update(encode([name, array.tolist()]))
-    assert (survey_file.MEANING, found.hexdigest()[:16]) == (3, "e7f6022c4c9893ba"), (
-        "a store makes something else of the same messages: raise MEANING in survey_file.py, and note both here"
+    assert (index_file.MEANING, found.hexdigest()[:16]) == (3, "e7f6022c4c9893ba"), (
+        "a store makes something else of the same messages: raise MEANING in index_file.py, and note both here"
     )
 
 
 def test_a_short_reading_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "WORTH_KEEPING", 21)
+    monkeypatch.setattr(index, "WORTH_KEEPING", 21)
     folder = written(tmp_path / "run", entries_of(20, 5), close=True, segment_messages=5)
     long(folder)
     assert not (folder / INDEX_NAME).exists()

@@ -16,7 +16,7 @@ from filelock import lock_descriptor, unlock_descriptor
 
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings import segment_reader
+from degentcivil_nb.recordings import segment_bytes
 from degentcivil_nb.recordings.arrow_messages import SCHEMA
 from degentcivil_nb.recordings.framing import HEADER_BYTES, Record, read_records, write_record
 from degentcivil_nb.recordings.manifest import LOCK, Manifest, SegmentStats, digest_of, read_manifest, write_manifest
@@ -260,7 +260,7 @@ def test_what_arrow_reads_from_is_not_in_memory_of_python(recording: Path) -> No
     """Its threads may let go of it at the interpreter's end, which then aborts: seen in 1 of 50 runs of `info`."""
     segment = SegmentFolder(recording).segments[0]
     assert segment.path is not None
-    data = segment_reader.sound_bytes(segment.path, segment.stats.digest or "")
+    data = segment_bytes.sound_bytes(segment.path, segment.stats.digest or "")
     assert isinstance(data, pa.Buffer)
     assert data.to_pybytes() == segment.path.read_bytes()
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.control_payloads import SnapshotCharacter
-from degentcivil_nb.recordings import index as survey
+from degentcivil_nb.recordings import index
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.segment_reader import Segment, SegmentFolder
 from degentcivil_nb.replay import player
@@ -34,8 +34,8 @@ def small() -> Iterator[None]:
     """Take nothing for near, and the smallest recording for worth keeping what was found of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seek_index, "NEAR_EVENTS", 0)
-        patch.setattr(survey, "WORTH_KEEPING", 0)
-        patch.setattr(survey, "HELD_ROWS", 3)
+        patch.setattr(index, "WORTH_KEEPING", 0)
+        patch.setattr(index, "HELD_ROWS", 3)
         yield
 
 
