@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..store.arguments import LongTime, Moment, Names
     from ..store.interfaces import RunReader
 
+TOLD: Final = "It appears when a character_update tells it."
 LATEST: Final = 200_000
 """Of so many of the newest events latencies are drawn."""
 
@@ -275,7 +276,7 @@ class Plots:
         title = name_of(name)
 
         def make() -> Spec:
-            return series.values(self._reader.attribute(title, character_id), title, self._gaps())
+            return series.values(self._reader.attribute(title, character_id), title, self._gaps(), comes=TOLD)
 
         return self._drawn(make, live)
 

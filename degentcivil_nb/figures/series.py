@@ -25,19 +25,20 @@ from .parts import (
 from .plotly_text import distinct_texts, plotly_text
 
 NOBODY = ""
+TICKS: Final = "It is published after each tick."
 SAID: Final = ("%{y}", "%{y:,.12~r}")
 """A value in a tooltip: a text, or a number as it is and not as 16k."""
 MEASURES: Final = 8
 """The most figures of a model that are drawn, one below the other."""
 
 
-def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None) -> Spec:
+def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *, comes: str = TICKS) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
     Numbers and truth values are a line of steps, texts the names of an axis.
     """
     if not len(table):
-        return empty(f"No value of {title} yet. It is published after each tick.")
+        return empty(f"No value of {title} yet. {comes}")
     whose = table["character_id"].astype("object").where(table["character_id"].notna(), NOBODY)
     keys = list(dict.fromkeys(whose.tolist()))
     shown = keys[:CAP]

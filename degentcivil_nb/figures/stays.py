@@ -30,6 +30,8 @@ MAX_CHARACTERS: Final = 40
 MAX_STATES: Final = 24
 MAX_STAYS: Final = 4_000
 MAX_DOTS: Final = 2_000
+NAMED: Final = 40
+"""The names of more places would cover each other; a tooltip has them."""
 NO_STAYS: Final = "No stays yet. They begin with the first state of a character."
 
 
@@ -132,7 +134,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
     data: list[Spec] = [
         {
             "type": "scatter",
-            "mode": "markers+text",
+            "mode": "markers+text" if len(spots) <= NAMED else "markers",
             "name": "places",
             "x": [spot[0] for spot in spots.values()],
             "y": [spot[1] for spot in spots.values()],
@@ -168,8 +170,8 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame | None = None) -> Sp
         "data": data,
         "layout": layout(
             height=480,
-            xaxis=axis("x (the town's own unit)"),
-            yaxis=axis("y (the town's own unit)", scaleanchor="x"),
+            xaxis=axis("x (the town's own unit)", constrain="domain"),
+            yaxis=axis("y (the town's own unit)", scaleanchor="x", constrain="domain"),
             annotations=[footnote("; ".join(notes))] if notes else [],
         ),
     }

@@ -109,6 +109,10 @@ class Dashboard(PageWidget):
         panels = [self.panels[name] for name in STILL if name in self.panels]
         return [section for panel in panels for section in panel.still()]
 
+    def stands(self) -> Any:
+        """See `PageWidget`."""
+        return self.headline.run_state
+
     def moment_shown(self) -> str:
         """See `PageWidget`."""
         return self.panels["characters"].moment_shown()

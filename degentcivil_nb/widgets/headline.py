@@ -35,6 +35,11 @@ class Headline(Panel):
         self._shown: dict[str, Any] = {}
         self._told = 0
 
+    @property
+    def run_state(self) -> Any:
+        """Return the state of the run that was shown last."""
+        return self._shown.get("run_state")
+
     def snapshot(self) -> Update:
         """See `Panel`."""
         self._shown, self._told = self._state(), self._jobs.version

@@ -83,6 +83,16 @@ class PageWidget(anywidget.AnyWidget):
         """Return what a saved notebook shows of the widget."""
         return ()
 
+    def stands(self) -> Any:
+        """Return how the run stands, beside what the refresher knows: another answer is a reason for a new view."""
+        return None
+
+    def keep_still(self, now: float) -> None:
+        """Bring the static view up to date if the run stands otherwise; on the refresher's thread."""
+        standing = self._refresher.standing()
+        over = standing is not None and standing.over
+        self.beside.update((standing, self.stands()), now, self.moment_shown(), at_once=over)
+
     def moment_shown(self) -> str:
         """Say which moment the widget shows."""
         return "as of now"

@@ -32,6 +32,7 @@ class Host(Protocol):
     """A widget that shows panels among others."""
 
     def send(self, content: Any, buffers: list[bytes | memoryview] | None = None) -> None: ...
+    def keep_still(self, now: float) -> None: ...
 
 
 class Update(NamedTuple):
@@ -177,8 +178,7 @@ class Panel(PageWidget):
         news = self._refresher.standing() != self._stood or pointed != self._pointed
         if self.flow.watched and (news or now - self._said_at >= BEAT_S):
             self._say("beat", now)
-        if self.host is None:
-            self.beside.update(self._refresher.standing(), now, self.moment_shown())
+        (self.host or self).keep_still(now)
 
     def _say(self, kind: str, now: float, buffers: list[bytes | memoryview] | None = None, **more: Any) -> None:
         self._said_at, self._stood = now, self._refresher.standing()

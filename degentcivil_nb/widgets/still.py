@@ -64,9 +64,9 @@ class Still:
         self._publish(bundle["text/html"], moment, update=False)
         self._shown = True
 
-    def update(self, key: Any, now: float, moment: str) -> None:
+    def update(self, key: Any, now: float, moment: str, *, at_once: bool = False) -> None:
         """Bring the view up to date if the run's state, its `key`, is another one; on the refresher's thread."""
-        if not self._shown or key == self._key or now - self._updated_at < EVERY_S:
+        if not self._shown or key == self._key or (not at_once and now - self._updated_at < EVERY_S):
             return
         first, self._key, self._updated_at = self._key is None, key, now
         if not first:
