@@ -27,6 +27,9 @@ class TablePanel(Panel):
     follows: ClassVar[bool] = False
     """Whether the newest row stays visible, as in a log."""
 
+    talks: ClassVar[bool] = False
+    """Whether a row belongs to a conversation."""
+
     def __init__(self, refresher: Refresher, *, actions: RowActions | None = None, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
         self.actions = actions
@@ -49,6 +52,10 @@ class TablePanel(Panel):
     def evidence(self, key: str) -> list[int]:
         """Return the rows that a row of the table was concluded from."""
         return []
+
+    def conversation(self, key: str) -> dict[str, Any]:
+        """Return the conversation that a row belongs to, as the page shows a chain; `KeyError` where there is none."""
+        raise KeyError(key)
 
     def detail_body(self, value: Any) -> dict[str, Any]:
         """Return details as the page shows them: by default as text."""
@@ -98,7 +105,7 @@ class TablePanel(Panel):
         elif isinstance(key := content.get("offers"), str):
             self._answer(acts=self._acts(key))
         elif isinstance(key := content.get("chain"), str):
-            to = "effects" if content.get("to") == "effects" else "causes"
+            to = str(content.get("to"))
             self._act(lambda: {"chain": {"key": key, **self._chain(key, to)}})
         elif isinstance(condition := content.get("again"), str):
             self._act(lambda: {"said": {"text": self._break_when(condition[:2_000]), "failed": False}})
@@ -107,17 +114,19 @@ class TablePanel(Panel):
         row, actions = self.row_of(key), self.actions
         chains = row is not None and actions is not None and actions.chains
         return {
-            "key": key, "row": row, "chains": chains, "breaks": self.offers(key, row),
+            "key": key, "row": row, "chains": chains, "breaks": self.offers(key, row), "talks": self.talks,
             "can_break": actions is not None and actions.breaks,
         }  # fmt: skip
 
     def _chain(self, key: str, to: str) -> dict[str, Any]:
+        if to == "talk":
+            return self.conversation(key)
         row = self.row_of(key)
         if row is None or self.actions is None:
             raise ValueError("nothing is known of what led to this row")
         if to == "causes" and (rows := self.evidence(key)):
             return self.actions.evidence("The evidence", rows)
-        return self.actions.chain(row, to)
+        return self.actions.chain(row, "effects" if to == "effects" else "causes")
 
     def _break_when(self, condition: str) -> str:
         if self.actions is None:

@@ -61,7 +61,7 @@ type Input =
   | { reconnect: true }
   | { detail: string }
   | { offers: string }
-  | { chain: string; to: "causes" | "effects" }
+  | { chain: string; to: "causes" | "effects" | "talk" }
   | { again: string }
   | { page: "earlier" | "later" | "newest" }
   | { search: string }
@@ -209,6 +209,7 @@ type RowActs = {
   key: string;
   row: number | null;
   chains: boolean;
+  talks: boolean;
   can_break: boolean;
   breaks: [text: string, condition: string][];
 };

@@ -15,7 +15,7 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.session.recording import open_recording
 from degentcivil_nb.widgets.character_page import CharacterPage
 from degentcivil_nb.widgets.characters import CharactersPanel
-from degentcivil_nb.widgets.chat_table import ChatTable
+from degentcivil_nb.widgets.chat_table import TURNS, ChatTable
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.debug_panel import DebugPanel
 from degentcivil_nb.widgets.errors_table import ErrorsTable
@@ -249,6 +249,14 @@ def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, An
     page = opened(ChatTable(run._store, Prompt(), cursor=Cursor(run._store)))
     assert page.keys == [str(row) for row in said.index[-KEPT:]]
     assert [row["content"] for row in page.rows().values()] == [str(text) for text in said["content"][-KEPT:]]
+    page.do({"chain": page.keys[-1], "to": "talk"})
+    until(lambda: "chain" in page.bodies[-1])
+    shown, last = page.bodies[-1]["chain"], page.rows()[page.keys[-1]]
+    theirs = [int(key) for key, row in page.rows().items() if row["between"] == last["between"]]
+    assert last["between"] in shown["title"]
+    assert [link[1] for link in shown["links"]] == theirs[-TURNS - 1 :], "what was said by turns"
+    rows = page.rows()
+    assert all(link[5] == rows[str(link[1])]["character_id"] for link in shown["links"])
     findings = FindingsNow(run)
     page = opened(FindingsPanel(findings, lambda: run._store.version, Prompt()))
     until(lambda: findings.table is not None)

@@ -15,6 +15,7 @@ function makeRowActs({ send, go, standing }, open) {
   const said = make("span", "dc-refusal");
   said.setAttribute("role", "status");
   const details = act("details", () => chosen && open(chosen.key));
+  const talk = act("conversation", () => chain("talk"));
   const why = act("why", () => chain("causes"));
   const effects = act("effects", () => chain("effects"));
   const stop = act("break …", () => {
@@ -22,7 +23,7 @@ function makeRowActs({ send, go, standing }, open) {
     if (chosen) menu(box.left, box.bottom, stop, breakItems());
   });
   stop.setAttribute("aria-haspopup", "menu");
-  el.append(title, details, why, effects, stop, said);
+  el.append(title, details, talk, why, effects, stop, said);
   const links = makeChain(go);
   /** @type {RowActs | null} */
   let chosen = null;
@@ -40,10 +41,10 @@ function makeRowActs({ send, go, standing }, open) {
     return button;
   }
 
-  /** @param {"causes" | "effects"} to */
+  /** @param {"causes" | "effects" | "talk"} to */
   function chain(to) {
     if (!chosen) return;
-    links.wait(to === "causes" ? "What led to it" : "What came of it");
+    links.wait({ causes: "What led to it", effects: "What came of it", talk: "The conversation" }[to]);
     send({ chain: chosen.key, to });
   }
 
@@ -73,6 +74,7 @@ function makeRowActs({ send, go, standing }, open) {
     /** @type {MenuItem[]} */
     const items = [{ text: "details", act: () => open(key) }];
     if (chosen?.key !== key) return items;
+    if (chosen.talks) items.push({ text: "the conversation", act: () => chain("talk") });
     if (chosen.chains) {
       items.push({ text: "why it happened", act: () => chain("causes") });
       items.push({ text: "what came of it", act: () => chain("effects") });
@@ -93,6 +95,7 @@ function makeRowActs({ send, go, standing }, open) {
     title.textContent = chosen ? (/^\d+$/.test(key) ? `row ${formatCount(Number(key))}` : visible(key)) : CHOOSE;
     title.title = title.textContent ?? "";
     details.hidden = !chosen;
+    talk.hidden = !chosen?.talks;
     why.hidden = effects.hidden = !chosen?.chains;
     stop.hidden = !chosen?.can_break || chosen.breaks.length === 0;
     stop.disabled = standing() !== null;

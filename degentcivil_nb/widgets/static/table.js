@@ -124,6 +124,7 @@ function makeTable(state, el, tools, detail) {
   };
   const acts = makeRowActs(tools, open);
   const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onMenu: acts.ask, onSort: sortBy });
+  grid.el.hidden = acts.el.hidden = true; // until the first rows come
   el.append(bar, acts.el, grid.el, empty, acts.chain, detail.el, note);
 
   /** @param {"earlier" | "later" | "newest"} page */
