@@ -15,7 +15,10 @@ def findings(
     path: RecordingPath,
     /,
     *,
-    kind: Annotated[tuple[str, ...], Parameter(help="only these kinds, such as stuck")] = (),
+    kind: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="only findings of this kind, such as stuck (may be repeated)", show_default=False),
+    ] = (),
     json: Annotated[Flag, Parameter(help="one JSON object a line")] = False,
 ) -> int:
     """Say what is wrong in a recorded run, the severest first.

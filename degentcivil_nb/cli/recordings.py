@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def record(
     url: Url,
-    path: Annotated[Path, Parameter(help="the folder")],
+    path: Annotated[Path, Parameter(help="the folder to write")],
     /,
     *,
     history: History = 100_000,
@@ -45,8 +45,9 @@ def record(
 ) -> int:
     """Record a simulation into a folder.
 
-    It runs until it is told to end (Ctrl-C, SIGTERM) and reconnects by itself. What was written can be read at
-    any time, also after a crash; a recording that is there is gone on with.
+    It runs until it is told to end (Ctrl-C, SIGTERM), and reconnects by itself.
+    What was written can be read at any time, also after a crash.
+    If the folder holds a recording already, it is continued.
     """
     from ..core.escaping import visible
     from ..recordings.record_stream import StreamRecorder
@@ -101,7 +102,7 @@ def replay(
     path: RecordingPath,
     /,
     *,
-    speed: Annotated[float, Parameter(help="times as fast")] = 1.0,
+    speed: Annotated[float, Parameter(help="how many times as fast as the run was")] = 1.0,
     port: Port = 8765,
     host: Annotated[str, Parameter(help="address to listen on")] = "127.0.0.1",
     paused: Annotated[Flag, Parameter(help="begin paused")] = False,
@@ -131,9 +132,9 @@ def info(
     /,
     *,
     verify: Annotated[Flag, Parameter(help="read everything and verify all checksums")] = False,
-    json: Annotated[Flag, Parameter(help="as JSON")] = False,
+    json: Annotated[Flag, Parameter(help="print JSON")] = False,
 ) -> int:
-    """Return what a recording holds, and what is wrong with it.
+    """Say what a recording holds, and what is wrong with it.
 
     Exit code 1 says that it is not whole.
     """
@@ -194,8 +195,8 @@ def export(
 ) -> int:
     """Write a recording as one file.
 
-    In CSV, texts that a spreadsheet would calculate get an apostrophe in front. OUT.otlp.jsonl holds calls, tools,
-    chat and thoughts as OpenTelemetry traces.
+    In CSV, texts that a spreadsheet would calculate get an apostrophe in front.
+    OUT.otlp.jsonl holds calls, tools, chat and thoughts as OpenTelemetry traces.
     """
     from ..recordings.export import export_recording
 
@@ -210,9 +211,10 @@ def export(
 
 
 def migrate(path: RecordingPath, /) -> int:
-    """Rewrite a recording of an older format in the current one, whose questions are answered at once.
+    """Rewrite a recording of an older format in the current one.
 
-    Every message is compared before the new recording takes the place of the old one.
+    It then opens at once. Every message is compared before the new recording
+    takes the place of the old one.
     """
     from ..recordings.migrate import migrate_recording
 
