@@ -136,6 +136,7 @@ def test_data_is_the_inner_value_everywhere_and_payload_the_outer_one() -> None:
     assert [event["data"] for event in store.event_dicts(0, 2)] == [{"price": 3}, None]
     assert [event["payload"] for event in store.event_dicts(0, 2)] == [outer, odd]
     assert run.events(where='data["price"] == 3').index.tolist() == [0]
+    assert run.events(where="data == 7").index.tolist() == []  # of no event, whose payload only has such a key
     assert run.events(where='payload["price"] == 3 or price == 3').index.tolist() == [1]
     found = run.sql("select json_extract(data, '$.price') as inside, json_extract(payload, '$.data') as d from events")
     assert found["inside"].tolist()[0] == "3" and pd.isna(found["inside"][1])
