@@ -185,3 +185,9 @@ def test_the_shell_says_what_is_wrong_and_its_exit_code_that_something_is(
     assert cli.main(["findings", str(path), "--kind", "gpa"]) != cli.OK
     with dc.open_recording(path) as recording:
         assert recording.findings("stuck")["character_id"].to_list() == ["b"]
+
+
+def test_most_of_a_handful_may_be_stuck() -> None:
+    lasting = {f"c{number}": to_and_fro(100 + 10 * number) for number in range(4)}
+    found = lives(**lasting, c4=to_and_fro(400)).findings("stuck")
+    assert set(found["character_id"]) == {*lasting}

@@ -159,12 +159,24 @@ class Evidence:
     def goes_on_without(self, character_id: str, moment: float) -> bool:
         """Whether at least a third of the other characters changed state or place after a moment.
 
-        In a town that came to rest as a whole, such as a model that converged, nobody is stuck.
+        In a town that came to rest as a whole, such as a model that converged, nobody is stuck. Of a handful of
+        characters, most of which may be stuck, one that goes on and on shows that it is not at rest.
         """
         last = self._last_changes
         others = len(last) - (character_id in last.index)
         changed = int((last > moment).sum()) - int(last.get(character_id, -1.0) > moment)
-        return others == 0 or changed >= AT_LEAST * others
+        if others == 0 or changed >= AT_LEAST * others:
+            return True
+        return others <= HANDFUL and self._one_goes_on(character_id, moment)
+
+    def _one_goes_on(self, character_id: str, moment: float) -> bool:
+        """Whether one of the others kept changing, in each quarter of the time since a moment."""
+        stays = self.stays[(self.stays["start"] > moment) & (self.stays["character_id"] != character_id)]
+        span = self.now - moment
+        if not len(stays) or span <= 0:
+            return False
+        quarters = np.minimum((stays["start"].to_numpy(float) - moment) * 4 // span, 3)
+        return bool(pd.Series(quarters).groupby(stays["character_id"].to_numpy(object)).nunique().max() == 4)
 
     @cached_property
     def _last_changes(self) -> pd.Series:
@@ -207,6 +219,8 @@ class Evidence:
 
 AT_LEAST: Final = 1 / 3
 """In a town in which fewer of the others change any more, it is the town that rests."""
+HANDFUL: Final = 9
+"""Of so few others, one that goes on is enough."""
 RESTART: Final = 1
 """Ticks that the counter must fall back by more than, before it counts as restarted: threads may tell a tick late."""
 
