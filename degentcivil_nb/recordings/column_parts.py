@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pandas as pd
 
+from ..core.progress import following
 from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
 from ..store.columns import Dictionary, number_dtype
@@ -81,11 +83,23 @@ Chosen = tuple[Part, Array]
 
 
 def each(parts: Sequence[S], work: Callable[[S], T]) -> list[T]:
-    """Return what work gives for each part, in order; several are read at a time."""
+    """Return what work gives for each part, in order; several are read at a time.
+
+    A cell that waits for it shows how far it is. Panels ask on threads of their own, and show nothing.
+    """
     if len(parts) < WORTH_THREADS:
         return [work(part) for part in parts]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, parts))
+    shows = threading.current_thread() is threading.main_thread()
+    found: list[T] = []
+    with ThreadPoolExecutor(THREADS) as pool, following("reading segments", None if shows else _silent) as progress:
+        for result in pool.map(work, parts):
+            found.append(result)
+            progress(len(found), len(parts))
+    return found
+
+
+def _silent(done: int, total: int) -> None:
+    """Show nothing."""
 
 
 def can_have(part: Part, errors: int, types: Collection[str] | None, since: Any = None, until: Any = None) -> bool:

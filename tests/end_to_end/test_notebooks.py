@@ -94,8 +94,11 @@ def test_the_notebook_of_recordings_survives_its_crash_and_leaves_no_thread(tmp_
     first, second = printed(cells["replay"]).splitlines()
     assert int(first.split()[-1]) > int(second.split()[-1]) == 8
     assert "application/vnd.plotly.v1+json" in cells["figures"].outputs[0].data
-    assert "they differ after" in cells["compare"].outputs[0].data["text/plain"]
+    assert "nothing differs after what commands changed" in cells["compare"].outputs[0].data["text/plain"]
     assert "market day" in cells["runs"].outputs[0].data["text/plain"]
+    assert all(f"seed-{seed}" in cells["seeds"].outputs[-1]["data"]["text/plain"] for seed in (1, 2, 3))
+    assert "PLAN" in cells["costs"].outputs[-1]["data"]["text/plain"]
+    assert int(cells["arrow"].outputs[-1]["data"]["text/plain"]) > 100
     assert printed(notebook.cells[-1]) == "left: []\n"
 
 

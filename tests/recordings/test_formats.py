@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ from degentcivil_nb.recordings.summaries import SUMMARIES_NAME
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.paths import ROOT
-from tests.support.recording_helpers import assert_same_answers, entries_of, opened
+from tests.support.recording_helpers import assert_same_answers, entries_of, opened, written
 
 OLD = ROOT / "tests" / "recordings" / "format_1"
 NAMES = ("finished", "killed")
@@ -122,3 +123,18 @@ def test_damage_since_the_opening_is_told_where_a_question_looks(old: Path, monk
     pd.testing.assert_frame_equal(events, opened(old).events(), check_categorical=False)
     assert "damaged" in recording.gaps()["reason"].tolist()
     assert any("segment-000000" in problem for problem in recording.problems)
+
+
+def test_a_question_that_reads_many_segments_shows_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("degentcivil_nb.core.progress.PATIENCE_S", 0.0)
+    folder = written(tmp_path / "run", entries_of(100, 5), close=True, segment_messages=10)
+    with Recording(folder) as recording, caplog.at_level("INFO", logger="degentcivil_nb.core"):
+        recording.timeline("c1")
+        assert caplog.messages[0] == "reading segments: 1 of 10"  # of the rest the log repeats only some
+        caplog.clear()
+        asking = threading.Thread(target=recording.timeline)  # as a panel does
+        asking.start()
+        asking.join()
+        assert caplog.messages == []
