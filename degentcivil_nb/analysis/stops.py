@@ -14,7 +14,7 @@ from ..expressions.judge import Judge, ticks_ended
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import RunState, Snapshot
 from ..protocol.errors import WebSocketError
-from ..protocol.json_text import decode
+from ..protocol.json_text import decode, encode
 from ..protocol.messages import MessageTypes
 from ..simulation.totals import Totals
 
@@ -56,8 +56,12 @@ class Controlled(Protocol):
 
 
 def stop_table(store: Controlled) -> pd.DataFrame:
-    """Make the frame of `stops()`: a row each breakpoint of each stop."""
+    """Make the frame of `stops()`: a row each breakpoint of each stop.
+
+    Who connects during a stop is told of it by itself and, with the history, once more: the earlier time counts.
+    """
     found: list[dict[str, Any]] = []
+    known: dict[tuple[str | None, int | None, bytes], list[dict[str, Any]]] = {}
     for control in store.control_rows(0, store.next_row + 1):
         if control.type != MessageTypes.RUN_STATE:
             continue
@@ -67,10 +71,17 @@ def stop_table(store: Controlled) -> pd.DataFrame:
             continue
         if state.reason != "breakpoint" or state.state != "paused":
             continue
+        here: list[dict[str, Any]] = []
+        again = known.setdefault((control.epoch, state.tick, encode(state.breakpoints)), here)
+        if again is not here:
+            for told in again:
+                told["time"] = min(told["time"], control.time)
+            continue
         for hit in state.breakpoints:
             seq = hit.get("seq")
             row = None if seq is None else store.row_of(control.epoch, seq)
-            found.append({**hit, "stopped": state.tick, "row": row, "time": control.time})
+            here.append({**hit, "stopped": state.tick, "row": row, "time": control.time})
+        found += here
     return pd.DataFrame(
         {
             "stopped": pd.array([hit["stopped"] for hit in found], dtype="Int64"),

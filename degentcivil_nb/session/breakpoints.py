@@ -36,8 +36,9 @@ class Stop:
     """Why a run stands, as `session.stopped()` says it.
 
     `matched` is the row of the event that met the condition; `None` at a checkpoint, where none did, and where the
-    store does not hold it. `tick` is where the run stands. `also` names the other breakpoints that were met.
-    `may_resume` is the name of the notebook that has control of the run, or "everybody".
+    store does not hold it; `seq` is then its position in the stream. `tick` is where the run stands. `also` names the
+    other breakpoints that were met. `may_resume` is the name of the notebook that has control of the run, or
+    "everybody".
     """
 
     reason: str
@@ -48,6 +49,7 @@ class Stop:
     matched: int | None = None
     also: list[dict[str, Any]] = field(default_factory=list)
     may_resume: str = EVERYBODY
+    seq: int | None = None
 
     def __str__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
@@ -55,7 +57,8 @@ class Stop:
         if self.breakpoint is None:
             return f"stopped{at}: {visible(self.reason)}{only}"
         whose = "" if self.character_id is None else f" of {visible(self.character_id)}"
-        row = "at the checkpoint" if self.matched is None else f"by row {self.matched}"
+        where = "at the checkpoint" if self.seq is None else "by an event that is not held here"
+        row = where if self.matched is None else f"by row {self.matched}"
         more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
         return f"stopped{at} by {self.breakpoint!r} ({visible(self.condition)}), met {row}{whose}{more}{only}"
 
@@ -157,6 +160,7 @@ class SessionBreakpoints:
         self._commands = commands
         self._store = store
         self._me = me
+        self._waited = False  # whether the state behind a greeting was waited for
         self._greeted = greeted  # the state and the tick of the run, as the server's greeting and its heartbeats say
         self._lock = threading.RLock()
         self._specs: dict[str, BreakpointSpec] = {}
@@ -242,6 +246,11 @@ class SessionBreakpoints:
     def stopped(self) -> Stop | None:
         """Say why the run stands; `None` while it goes on."""
         state, epoch = self._store.run_word
+        if state is None and self._greeted()[0] == "paused" and not self._waited:
+            # the greeting says so, and the state with its breakpoint follows at once; from an older server it may not
+            self._waited = True
+            self._store.wait(lambda: self._store.run_word[0] is not None, TOLD_S)
+            state, epoch = self._store.run_word
         if state is None:
             said, tick = self._greeted()
             return None if said in (None, "running", "pausing") else Stop(str(said), tick)
@@ -253,7 +262,14 @@ class SessionBreakpoints:
         seq = first.get("seq")
         row = None if seq is None else self._store.row_of(epoch, seq)
         return Stop(
-            "breakpoint", state.tick, first.get("name"), first.get("condition"), first.get("character_id"), row, also
+            "breakpoint",
+            state.tick,
+            first.get("name"),
+            first.get("condition"),
+            first.get("character_id"),
+            row,
+            also,
+            seq=seq,
         )
 
     def run_until(

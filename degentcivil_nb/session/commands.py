@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
+from ..client.reconnecting import LIVE
 from ..core import progress
 from ..core.interrupts import interrupt_says
 from ..protocol.command_payloads import CommandResult
@@ -20,6 +22,7 @@ from ..protocol.errors import CommandError, OutcomeUnknown
 from ..simulation.probe import calls_checkpoints_here
 from ..store.arguments import wait_s
 from .sendable import refuse_not_finite
+from .signatures import signature_of
 
 if TYPE_CHECKING:
     from ..client.simulation_client import SimulationClient
@@ -90,7 +93,7 @@ class SessionCommands:
             refuse_not_finite(argument, value)
         future = self._request(name, arguments, seconds)
         with interrupt_says(f"{name} is withdrawn, unless it has begun", future.cancel):
-            answer = _wait(future, None if seconds is None else seconds + GRACE_S)
+            answer = self._wait(name, future, None if seconds is None else seconds + GRACE_S)
         return self._completed(name, answer)
 
     def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
@@ -117,7 +120,7 @@ class SessionCommands:
         future = self._request("pause", {}, None)
         try:
             with interrupt_says("the pause stays wanted; session.resume() takes it back"):
-                answer = _wait(future, seconds)
+                answer = self._wait("pause", future, seconds)
         except TimeoutError:
             return "pausing"
         return self._reached(self._completed("pause", answer))
@@ -132,7 +135,7 @@ class SessionCommands:
             told = stack.enter_context(progress.following("step"))
             stack.enter_context(interrupt_says(LEFT, self.pause_soon))
             try:
-                answer = _wait(future, seconds, lambda: told(self._ticks_since(first, ticks), ticks))
+                answer = self._wait("step", future, seconds, lambda: told(self._ticks_since(first, ticks), ticks))
             except TimeoutError:
                 done = self._ticks_since(first, ticks)
                 raise CommandError(
@@ -155,13 +158,15 @@ class SessionCommands:
         return row
 
     def table(self) -> pd.DataFrame:
-        """List the server's commands: `name`, `role`, `arguments` (JSON Schema), `doc`."""
+        """List the server's commands: `name`, `role`, `arguments` (JSON Schema), `signature`, `anytime`, `doc`."""
         specs = self._client.specs
         return pd.DataFrame(
             {
                 "name": [spec.name for spec in specs],
                 "role": [spec.role for spec in specs],
                 "arguments": [spec.arguments for spec in specs],
+                "signature": [signature_of(spec.arguments) for spec in specs],
+                "anytime": np.array([spec.anytime for spec in specs], np.bool_),
                 "doc": [spec.doc for spec in specs],
             }
         )
@@ -177,7 +182,41 @@ class SessionCommands:
                 "run the simulation on a thread of its own, or send the command from another one",
             )
 
+    @property
+    def _is_over(self) -> bool:
+        """Return whether the run ended and its server with it: nobody will answer any more."""
+        return self._client.state != LIVE and self._store.run_state in ("finished", "dead")
+
+    def _wait(
+        self,
+        name: str,
+        future: Future[CommandResult],
+        seconds: float | None,
+        look: Callable[[], None] = lambda: None,
+    ) -> CommandResult:
+        """Wait for an answer, polling progress; after `TimeoutError` the command remains in flight."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline - time.monotonic()))
+            try:
+                return future.result(left)
+            except CancelledError:
+                raise RuntimeError("the session was closed while this command waited") from None
+            except TimeoutError:
+                if future.done() or (deadline is not None and time.monotonic() >= deadline):
+                    raise
+            look()
+            if self._is_over and not future.done():
+                future.cancel()
+                raise OutcomeUnknown(name, "", "the run ended, and its server is gone without an answer")
+
     def _request(self, name: str, arguments: Mapping[str, Any], deadline_s: float | None) -> Future[CommandResult]:
+        if self._is_over:
+            raise CommandError(
+                CommandError.WRONG_RUN_STATE,
+                f"the run is over and its server is gone, so that nobody can carry out {name}; "
+                "a new start of it is connected to by itself",
+            )
         return self._portal.submit(self._ask, name, dict(arguments), deadline_s)
 
     async def _ask(self, name: str, arguments: dict[str, Any], deadline_s: float | None) -> CommandResult:
@@ -234,25 +273,6 @@ def timeout_s(timeout: object) -> float | None:
             "a timedelta or a text such as '5min' will do too"
         ) from None
     return None if math.isinf(seconds) else seconds
-
-
-def _wait(
-    future: Future[CommandResult],
-    seconds: float | None,
-    look: Callable[[], None] = lambda: None,
-) -> CommandResult:
-    """Wait for an answer, polling progress; after `TimeoutError` the command remains in flight."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while True:
-        left = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline - time.monotonic()))
-        try:
-            return future.result(left)
-        except CancelledError:
-            raise RuntimeError("the session was closed while this command waited") from None
-        except TimeoutError:
-            if future.done() or (deadline is not None and time.monotonic() >= deadline):
-                raise
-        look()
 
 
 def _named_head(answer: CommandResult) -> int | None:

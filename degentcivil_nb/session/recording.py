@@ -417,4 +417,6 @@ class NoCommands:
 
     def table(self) -> pd.DataFrame:
         """Return an empty table."""
-        return pd.DataFrame({name: [] for name in ("name", "role", "arguments", "doc")}, dtype="object")
+        return pd.DataFrame(
+            {name: [] for name in ("name", "role", "arguments", "signature", "anytime", "doc")}, dtype="object"
+        )

@@ -14,6 +14,7 @@ from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.session import Session
 from tests.support.stepped_town import SteppedTown
+from tests.support.waiting import until
 
 PATIENCE_S = 20.0
 
@@ -259,3 +260,16 @@ def test_the_run_stops_at_an_error_an_exception_and_a_malformed_answer(town: Ste
     assert {name: one.hits for name, one in point.items()} == {"type == 'error'": 2, "exception": 1, "malformed": 1}
     assert session.matches("malformed")["type"].tolist() == ["llm_call"]
     assert len(session.matches("exception")) == 1
+
+
+def test_who_connects_during_a_stop_knows_of_it_at_once_and_lists_it_once(session: Session, town: SteppedTown) -> None:
+    session.break_when("money >= 7", name="rich")
+    session.resume()
+    first = wait_stopped(session)
+    for history in (0, 1_000, 0, 1_000):
+        with dc.connect(town.probe.url, name="second", history=history) as other:
+            stop = stop_of(other)
+            assert (stop.breakpoint, stop.tick, stop.seq) == ("rich", 7, first.seq)
+            assert (stop.matched is None) == (history == 0)
+            assert ("not held here" in str(stop)) == (history == 0)
+            until(partial(lambda other: other.stops().time.to_list() == session.stops().time.to_list(), other))

@@ -134,7 +134,7 @@ def test_a_command_that_fails_raises_with_the_servers_code(session: dc.Session) 
 
 def test_the_commands_are_listed_with_their_arguments(session: dc.Session) -> None:
     commands = session.commands()
-    assert list(commands.columns) == ["name", "role", "arguments", "doc"]
+    assert list(commands.columns) == ["name", "role", "arguments", "signature", "anytime", "doc"]
     assert {"pause", "resume", "step", "inject_event", "inspect"} <= set(commands["name"])
 
 

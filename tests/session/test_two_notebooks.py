@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -19,52 +18,81 @@ from tests.support.stand_in import free_port, shown
 from tests.support.waiting import until
 
 RUN = """
-import os, sys, threading, time, signal
+import asyncio, os, sys, time
 from degentcivil_nb.simulation import SimulationProbe
 
-how, port = sys.argv[1], int(sys.argv[2])
+kind, how, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 probe = SimulationProbe(port=port, paused=True)
-probe.checkpoint(0)
-for tick in range(1, 10_000):
+
+def live(tick):
     probe.character_update("emma", money=tick)
-    if tick == 5 and how == "fork":
-        child = os.fork()
-        if child == 0:  # the child's probe is inert: it neither stops nor tells
+    if tick == 5 and how == "hang":
+        time.sleep(3_600)
+    return tick == 5 and how == "fork" and os.fork() == 0  # a child: its probe is inert, it neither stops nor tells
+
+def is_over(tick):
+    if tick == 5 and how == "end":
+        probe.close()
+    return tick == 5 and how == "end"
+
+async def main():
+    await probe.acheckpoint(0)
+    for tick in range(1, 100_000):
+        if live(tick):
+            for more in range(100):
+                probe.character_update("emma", money=-more)
+                await probe.acheckpoint(more)
+            os._exit(0)
+        await probe.acheckpoint(tick)
+        if is_over(tick):
+            break
+
+if kind == "asyncio":
+    asyncio.run(main())
+else:
+    probe.checkpoint(0)
+    for tick in range(1, 100_000):
+        if live(tick):
             for more in range(100):
                 probe.character_update("emma", money=-more)
                 probe.checkpoint(more)
             os._exit(0)
-        os.waitpid(child, 0)
-    if tick == 5 and how == "hang":
-        time.sleep(3_600)
-    probe.checkpoint(tick)
-    if tick == 5 and how == "end":
-        probe.close()
-        break
+        probe.checkpoint(tick)
+        if is_over(tick):
+            break
 """
+both = pytest.mark.parametrize("kind", ["sync", "asyncio"])
+
+
+def connected_to(port: int) -> Session:
+    sessions: list[Session] = []
+
+    def connected() -> bool:
+        try:
+            sessions.append(dc.connect(f"ws://127.0.0.1:{port}", name="first"))
+        except ConnectionError:
+            return False
+        return True
+
+    until(connected)
+    return sessions[0]
 
 
 @contextmanager
-def simulated(how: str) -> Iterator[tuple[subprocess.Popen[bytes], Session]]:
-    """Give a run in a process of its own that comes to a bad end in tick 5, and a session that is connected to it."""
+def simulated(how: str, kind: str = "sync") -> Iterator[tuple[Callable[[], None], Session]]:
+    """Give a run in a process of its own, and what kills it, and a session that is connected to it."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN, how, str(port)])
-    try:
-        sessions: list[Session] = []
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN, kind, how, str(port)])
 
-        def connected() -> bool:
-            try:
-                sessions.append(dc.connect(f"ws://127.0.0.1:{port}", name="first"))
-            except ConnectionError:
-                return False
-            return True
-
-        until(connected)
-        with sessions[0] as session:
-            yield process, session
-    finally:
+    def kill() -> None:
         process.kill()
         process.wait()
+
+    try:
+        with connected_to(port) as session:
+            yield kill, session
+    finally:
+        kill()
 
 
 def together(one: Session, other: Session, condition: str, field: str) -> None:
@@ -107,21 +135,22 @@ def test_two_notebooks_debug_the_stand_in_of_degentcivil() -> None:
         together(one, other, "type == 'state_change' and new_state == 'ACT'", "new_state")
 
 
-def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever() -> None:
-    with simulated("killed") as (process, session):
+@both
+def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever(kind: str) -> None:
+    with simulated("killed", kind) as (kill, session):
         session.break_when("money == 3", name="three")
         session.resume()
         until(lambda: session.stopped() is not None and session.stopped().tick == 3)  # type: ignore[union-attr]
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill()
         until(lambda: session.metrics()["connection"] != "live")
         with pytest.raises((CommandError, OutcomeUnknown)):
             session.resume(timeout=0.5)
         assert session.breakpoints()["name"].tolist() == ["three"]  # what was is still there to be asked
 
 
-def test_a_run_that_hangs_in_a_tick_is_waited_for_and_lets_its_debugger_go() -> None:
-    with simulated("hang") as (_, session):
+@both
+def test_a_run_that_hangs_in_a_tick_is_waited_for_and_lets_its_debugger_go(kind: str) -> None:
+    with simulated("hang", kind) as (_, session):
         session.break_when("money == 4", name="four")
         session.resume()
         until(lambda: session.stopped() is not None and session.stopped().tick == 4)  # type: ignore[union-attr]
@@ -135,9 +164,10 @@ def test_a_run_that_hangs_in_a_tick_is_waited_for_and_lets_its_debugger_go() -> 
         assert session.resume() == "running"
 
 
+@both
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_the_child_of_a_run_that_forks_neither_stops_nor_tells() -> None:
-    with simulated("fork") as (_, session):
+def test_the_child_of_a_run_that_forks_neither_stops_nor_tells(kind: str) -> None:
+    with simulated("fork", kind) as (_, session):
         session.break_when("money <= 0", name="child")
         stop = session.run_until("money == 8")
         assert (stop.breakpoint, stop.tick) == ("run_until", 8)
@@ -145,42 +175,51 @@ def test_the_child_of_a_run_that_forks_neither_stops_nor_tells() -> None:
         assert told == [*range(1, 9)]
 
 
-def test_a_run_that_ends_at_a_stop_lets_its_debugger_know() -> None:
-    with simulated("end") as (process, session):
+@both
+def test_a_run_that_ends_at_a_stop_lets_its_debugger_know(kind: str) -> None:
+    with simulated("end", kind) as (_, session):
         stop = session.run_until("money == 5")
         assert stop.tick == 5
         session.resume()
-        process.wait()
         until(lambda: session.metrics()["run_state"] == "finished")
-        with pytest.raises(CommandError) as caught:
-            session.step(1, timeout=5)
+        with pytest.raises((CommandError, OutcomeUnknown), match=r"the run (is over|ended)"):
+            session.step(1)  # as long as it takes, which is not long
+        until(lambda: session.metrics()["connection"] != "live")
+        with pytest.raises(CommandError, match="the run is over") as caught:
+            session.resume()
         assert caught.value.code == CommandError.WRONG_RUN_STATE
 
 
-@pytest.mark.parametrize("step", ["asked", "paused", "stepping", "in control"])
-def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(step: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        *(("sync", step) for step in ("asked", "paused", "stepping", "in control")),
+        *(("asyncio", step) for step in ("asked", "stepping", "in control")),
+    ],
+)
+def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(kind: str, step: str) -> None:
     code = """
 import sys, os, degentcivil_nb as dc
 session = dc.connect(sys.argv[1])
 step = sys.argv[2]
-session.break_when("money == 3", name="theirs")
+session.break_when("money < 0", name="theirs")
 if step == "asked":
     session._commands.submit("resume", {})
 elif step == "stepping":
-    session._commands.submit("step", {"ticks": 50})
+    session._commands.submit("step", {"ticks": 5_000})
 elif step == "in control":
     session.take_control()
 os._exit(0)
 """
-    with simulated("vanish") as (_, session):
+    with simulated("vanish", kind) as (_, session):
         subprocess.run([sys.executable, "-W", "ignore", "-c", code, session.url, step], check=True, timeout=60)
         until(lambda: "theirs" in session.breakpoints()["name"].to_list())
-        if step != "in control":
-            session.pause()  # wherever it was left
         if step == "in control":
             with pytest.raises(CommandError, match="has control"):
                 session.resume()
             assert session.take_control(timeout=30).mine  # unanswered, or its holder is gone: it passes
+        else:
+            session.pause()  # wherever it was left
         before = session.metrics()["tick"]
         assert session.step(1) == "paused"
         assert session.metrics()["tick"] == before + 1

@@ -136,7 +136,7 @@ class V1Peer(Peer):
         """Write what the history may no longer hold: who watches and stops what, and why the run stands."""
         lists = self._lists()
         state = self.feed.status()
-        if state.reason != "breakpoint" or MessageTypes.BREAKPOINTS not in self._knows:
+        if state.state != "paused" or MessageTypes.BREAKPOINTS not in self._knows:
             return lists
         return [*lists, self._encode(MessageTypes.RUN_STATE, replace(state, head=self.position))]
 

@@ -234,13 +234,16 @@ class CommandMethods:
         Returns
         -------
         pandas.DataFrame
-            One row for each command: `name`, `role` (who may run it: ``"viewer"`` or ``"debugger"``), `doc` (str) and
-            `arguments` (object: a JSON Schema).
+            One row for each command: `name`, `role` (who may run it: ``"viewer"`` or ``"debugger"``), `arguments`
+            (object: a JSON Schema), `signature` (str: the arguments as they are written), `anytime` (bool: answered at
+            once, and not at a checkpoint) and `doc` (str).
 
         Examples
         --------
         >>> session.commands()["name"].head(3).to_list()
         ['pause', 'resume', 'step']
+        >>> session.commands().set_index("name").loc["step", ["signature", "anytime"]].to_list()
+        ['(ticks: int = 1)', False]
         """
         return self._commands.table()
 
