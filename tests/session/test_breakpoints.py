@@ -163,7 +163,7 @@ def test_two_notebooks_see_one_set_and_each_declares_its_own(town: SteppedTown, 
             assert notebook._store.wait(partial(sees, notebook, 2), PATIENCE_S)
             assert notebook.breakpoints().set_index("name")["owner"].to_dict() == {"mine": "first", "theirs": "second"}
         session.resume()
-        assert wait_stopped(other).breakpoint == "mine"
+        until(lambda: getattr(other.stopped(), "breakpoint", None) == "mine")
         other.resume()
         assert session._store.wait(
             lambda: session._store.run_state == "paused" and session._store.tick == 5, PATIENCE_S
