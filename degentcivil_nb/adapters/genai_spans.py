@@ -55,7 +55,7 @@ class Call(NamedTuple):
 
 
 def kind_of(attributes: Mapping[str, Any]) -> str | None:
-    """Say whether a span is that of a `model`, a `tool` or an `agent`; `None` for any other."""
+    """Return whether a span is that of a `model`, a `tool` or an `agent`; `None` for any other."""
     operation, request = (_word(attributes.get(name)) for name in ("gen_ai.operation.name", "llm.request.type"))
     if operation in _MODEL_OPERATIONS or request in _MODEL_OPERATIONS:
         return "model"

@@ -196,7 +196,7 @@ class Adapter:
         return found
 
     def _place_of(self, agent: Any) -> dict[str, Any]:
-        """Say where an agent is: the cell of a grid, the node of a network, or a point of a continuous space."""
+        """Return where an agent is: the cell of a grid, the node of a network, or a point of a continuous space."""
         cell = getattr(agent, "cell", None)
         if cell is None:
             at = getattr(agent, "position", None)

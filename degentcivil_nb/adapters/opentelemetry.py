@@ -183,7 +183,7 @@ class ProbeSpanProcessor:
                 self._keep(self._tools, tool, id)
 
     def _missing(self, key: tuple[int, int], *content: Any) -> list[str]:
-        """Say what a span lacks: the parent that it names, what went in and came out."""
+        """Return what a span lacks: the parent that it names, what went in and came out."""
         seen = self._seen.get(key)
         parent = None if seen is None else seen.parent
         lacks_parent = parent is not None and parent not in self._seen

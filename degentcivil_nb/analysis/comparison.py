@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Say whether the two runs hold the same events, what commands made left out.
+        """Return whether the two runs hold the same events, what commands made left out.
 
         Returns
         -------

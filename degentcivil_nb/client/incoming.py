@@ -98,7 +98,7 @@ class Incoming:
         self._client = client
 
     def resume_request(self) -> Resume:
-        """Say what to ask a v1 server for, who asks, and which of the newer control types it understands."""
+        """Return what to ask a v1 server for, who asks, and which of the newer control types it understands."""
         return structs.replace(self.receiver.resume_request(), client=self._client, capabilities=[*NEWER_CONTROL])
 
     def begin(self, subprotocol: str | None) -> None:

@@ -166,7 +166,7 @@ class LocalServer(FaultInjection):
 
     @property
     def url(self) -> str:
-        """Say where to connect.
+        """Return where to connect.
 
         Returns
         -------

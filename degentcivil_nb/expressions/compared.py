@@ -20,7 +20,7 @@ class Compared(NamedTuple):
     at: int
 
     def problem(self, numbers: Collection[str] = EVERYWHERE) -> str | None:
-        """Say what is wrong where the name is one of a column of numbers and the value a text; `None` if nothing is."""
+        """Return what is wrong where the name is of a column of numbers and the value a text; `None` if nothing is."""
         if self.name not in numbers or not isinstance(self.value, str):
             return None
         if self.name == "time":

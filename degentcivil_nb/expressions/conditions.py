@@ -133,7 +133,7 @@ class Condition:
         return bool(self.evaluate(scope))
 
     def mask(self, columns: Columns, rows: int, payload: Payload, *, attributes: Collection[str] = ()) -> Mask:
-        """Say for each of `rows` rows of a store whether the condition holds.
+        """Return for each of `rows` rows of a store whether the condition holds.
 
         `columns(name)` gives a column of that length: an array of numbers (NaN: null; times as seconds since the Unix
         epoch), `Whole(numbers, missing)` for whole numbers, `Words(codes, words)` for categories, or `None` where there
@@ -193,7 +193,7 @@ class Condition:
 
 
 def _holds_numbers(column: Any) -> bool:
-    """Say whether all values of a column are numbers; causes and interventions are texts, lists and objects."""
+    """Return whether all values of a column are numbers; causes and interventions are texts, lists and objects."""
     kind = getattr(getattr(column, "dtype", None), "kind", None)
     return column is not None and not hasattr(column, "words") and kind != "O"
 

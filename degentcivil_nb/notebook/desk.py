@@ -112,7 +112,7 @@ def _until(desk: Desk, condition: str) -> Any:
 
 
 def _stopped(desk: Desk) -> Any:
-    """Say why the run stands."""
+    """Return why the run stands."""
     stop = desk.session.stopped()
     if stop is None:
         desk.say("The run goes on.")

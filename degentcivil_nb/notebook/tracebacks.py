@@ -78,14 +78,14 @@ def users_part(error: object, traceback: TracebackType | None) -> TracebackType 
 
 
 def is_deliberate(error: BaseException) -> bool:
-    """Say whether this package raised an exception on purpose, so that its text is for the user."""
+    """Return whether this package raised an exception on purpose, so that its text is for the user."""
     frames = list(_frames(error.__traceback__))
     first = next((place for place, (frame, _) in enumerate(frames) if is_ours(frame)), len(frames))
     return _says_enough(error, frames[first:])
 
 
 def _says_enough(error: object, inside: list[Entry]) -> bool:
-    """Say whether an exception can do without these frames: no code of others is among them, and it is no bug."""
+    """Return whether an exception can do without these frames: no code of others is among them, and it is no bug."""
     if not inside or not all(is_ours(frame) or _is_library(frame) for frame, _ in inside):
         return False
     if isinstance(error, KeyboardInterrupt) or _package(type(error).__module__) == PACKAGE:
@@ -96,12 +96,12 @@ def _says_enough(error: object, inside: list[Entry]) -> bool:
 
 
 def is_ours(frame: FrameType) -> bool:
-    """Say whether a frame belongs to this package."""
+    """Return whether a frame belongs to this package."""
     return _package(frame.f_globals.get("__name__")) == PACKAGE
 
 
 def _is_library(frame: FrameType) -> bool:
-    """Say whether a frame belongs to Python or to an installed library, and so is not the user's."""
+    """Return whether a frame belongs to Python or to an installed library, and so is not the user's."""
     installed = not _INSTALLED.isdisjoint(Path(frame.f_code.co_filename).parts)
     return installed or _package(frame.f_globals.get("__name__")) in _STANDARD
 

@@ -89,7 +89,7 @@ class Word:
 
 
 def _stands_outside(text: str, place: int) -> bool:
-    """Say whether a place in a condition is outside of its texts and brackets."""
+    """Return whether a place in a condition is outside of its texts and brackets."""
     before = text[:place]
     return not (before.count("'") % 2 or before.count('"') % 2 or before.count("(") > before.count(")"))
 

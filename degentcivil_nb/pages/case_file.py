@@ -82,7 +82,7 @@ def _owner(store: RunStore, row: int) -> str | None:
 
 
 def _about(case: Case, run: CaseRun, store: RunStore) -> list[Section]:
-    """Say what the events in question are, what led to each, and what it led to."""
+    """Return what the events in question are, what led to each, and what it led to."""
     sections = []
     for row in case.rows:
         columns, listed, _, numbers = said.event_table(store, [row], store.next_row - store.first_row)

@@ -264,7 +264,7 @@ def pictures_of(section: Section) -> list[Picture]:
 
 
 def shown_of(table: Table) -> str:
-    """Say how many rows are shown of how many."""
+    """Return how many rows are shown of how many."""
     if len(table.rows) >= table.total:
         return counted(table.total, table.what)
     return f"{len(table.rows):,} of {counted(table.total, table.what)}" + (f", {table.which}" if table.which else "")

@@ -53,12 +53,12 @@ class ReplayBreakpoints:
         return self._replayed.tick or 0
 
     def handles_command(self) -> bool:
-        """Say whether a command made the message that is told now."""
+        """Return whether a command made the message that is told now."""
         return self._by_command
 
     @property
     def met(self) -> bool:
-        """Say whether there is a hit to stop at."""
+        """Return whether there is a hit to stop at."""
         return bool(self._hits)
 
     def take(self) -> list[dict[str, Any]]:

@@ -151,5 +151,5 @@ class PlayingLoop:
             self._queue.popleft().fail(over())
 
     def status(self) -> RunState:
-        """Say how the replay is, where, and how fast."""
+        """Return how the replay is, where, and how fast."""
         return replace(self._state, tick=self._player.state.tick, speed=self._head.speed)

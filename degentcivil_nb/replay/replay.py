@@ -183,7 +183,7 @@ class Replay(ReplayCommands):
 
     @property
     def url(self) -> str:
-        """Say where to connect.
+        """Return where to connect.
 
         Returns
         -------
@@ -218,7 +218,7 @@ class Replay(ReplayCommands):
 
     @property
     def run_state(self) -> str:
-        """Say how the replay is.
+        """Return how the replay is.
 
         Returns
         -------

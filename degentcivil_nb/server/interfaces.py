@@ -35,7 +35,7 @@ class Requester(Protocol):
 
     @property
     def client(self) -> ClientInfo | None:
-        """Say who it is across its connections, if it says so."""
+        """Return who it is across its connections, if it says so."""
 
     @property
     def role(self) -> str:

@@ -97,19 +97,19 @@ class Breakpoint:
 
     @property
     def verified(self) -> bool:
-        """Say whether the simulation has accepted it; `problem` says why not."""
+        """Return whether the simulation has accepted it; `problem` says why not."""
         row = self._row()
         return row is not None and row.verified
 
     @property
     def problem(self) -> str | None:
-        """Say what is wrong with it, if anything is."""
+        """Return what is wrong with it, if anything is."""
         row = self._row()
         return "the simulation has not confirmed it yet" if row is None else row.problem
 
     @property
     def enabled(self) -> bool:
-        """Say whether it is judged; setting it tells the simulation. One that was to stop once is off after that."""
+        """Return whether it is judged; setting it tells the simulation. One that was to stop once is off after that."""
         row = self._row()
         return self._breakpoints.has(self.name) and (row is None or row.enabled)
 
@@ -207,7 +207,7 @@ class SessionBreakpoints:
         return list(self._specs)
 
     def has(self, name: str) -> bool:
-        """Say whether it is declared."""
+        """Return whether it is declared."""
         return name in self._specs
 
     def spec(self, name: str) -> BreakpointSpec:
@@ -244,7 +244,7 @@ class SessionBreakpoints:
         return {"breakpoints": [to_builtins(spec) for spec in list(self._specs.values())]}
 
     def stopped(self) -> Stop | None:
-        """Say why the run stands; `None` while it goes on."""
+        """Return why the run stands; `None` while it goes on."""
         state, epoch = self._store.run_word
         if state is None and self._greeted()[0] == "paused" and not self._waited:
             # the greeting says so, and the state with its breakpoint follows at once; from an older server it may not

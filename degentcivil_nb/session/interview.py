@@ -32,7 +32,7 @@ class Interview:
 
     @property
     def proof(self) -> str:
-        """Say in one sentence what is known of the character before and after."""
+        """Return in one sentence what is known of the character before and after."""
         if self.unchanged is None:
             return "nobody knows whether it changed anything: the simulation has no inspector"
         if self.unchanged:

@@ -74,12 +74,12 @@ class SessionLease:
 
     @property
     def state(self) -> ControlState:
-        """Say how it is, as the simulation said last."""
+        """Return how it is, as the simulation said last."""
         return self._state(self._word)
 
     @property
     def may_change(self) -> str:
-        """Say who may change the run, by name."""
+        """Return who may change the run, by name."""
         holder = self._word.holder
         return EVERYBODY if holder is None else _name(holder)
 

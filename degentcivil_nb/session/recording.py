@@ -254,7 +254,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         return self._folder.entries(start=start)
 
     def info(self) -> pd.Series:
-        """Say what the recording is: whose, from when to when, how much, and how whole.
+        """Return what the recording is: whose, from when to when, how much, and how whole.
 
         Returns
         -------

@@ -252,7 +252,7 @@ class Session(
         return card(f"Session {self.name}", self.url, {**self._facts(), **more}, tone)
 
     def _facts(self) -> dict[str, str]:
-        """Say in a few words how the session is."""
+        """Return in a few words how the session is."""
         client, run = self._client, run_as_stored(self._store, self._client)
         recorded, silent_s = self._recording_stats(), client.silent_s
         said = {

@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 
 def run_as_stored(store: EventStore, client: SimulationClient) -> Run:
-    """Say how the run is: the one answer for `repr`, `metrics()` and the panels.
+    """Return how the run is: the one answer for `repr`, `metrics()` and the panels.
 
     It is what the stream of this start of the server last told, so `paused` means that the store holds everything up
     to the pause, as it does when `pause()` returns. Until that stream has told a state, it is what the server said

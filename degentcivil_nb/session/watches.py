@@ -103,7 +103,7 @@ class SessionWatches:
         return list(self._specs)
 
     def has(self, name: str) -> bool:
-        """Say whether it is declared."""
+        """Return whether it is declared."""
         return name in self._specs
 
     def told(self, name: str) -> WatchRow | None:

@@ -68,15 +68,15 @@ class Breakpoint:
 
     @property
     def is_on(self) -> bool:
-        """Say whether it is to be judged."""
+        """Return whether it is to be judged."""
         return self.condition is not None and self.spec.enabled and not self.spent
 
     def is_same_as(self, spec: BreakpointSpec) -> bool:
-        """Say whether a declaration means this very breakpoint, so that it keeps its counts."""
+        """Return whether a declaration means this very breakpoint, so that it keeps its counts."""
         return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
 
     def row(self) -> BreakpointRow:
-        """Say how it is."""
+        """Return how it is."""
         spec, (tick, whose) = self.spec, self.last
         return BreakpointRow(
             spec.name,
@@ -161,12 +161,12 @@ class Breakpoints:
 
     @property
     def declared(self) -> bool:
-        """Say whether any client has declared some, be they on or off."""
+        """Return whether any client has declared some, be they on or off."""
         return bool(self._sets)
 
     @property
     def any(self) -> bool:
-        """Say whether there are any that messages have to pass."""
+        """Return whether there are any that messages have to pass."""
         return self._follows or any(point.is_on for point in self._sets)
 
     def rows(self) -> list[BreakpointRow]:

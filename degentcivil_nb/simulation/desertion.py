@@ -33,7 +33,7 @@ class Desertion:
         self._gone_at: float | None = None
 
     def is_over(self, tick: int | None) -> bool:
-        """Say whether a run that is paused at a tick has been left alone for so long that it is to go on."""
+        """Return whether a run that is paused at a tick has been left alone for so long that it is to go on."""
         if self._after_s is None:
             return False
         if self._debuggers():

@@ -51,7 +51,7 @@ class ControlLease:
 
     @property
     def word(self) -> ControlWord:
-        """Say who holds control, and who asks for it."""
+        """Return who holds control, and who asks for it."""
         return self._word
 
     def refusal(self, spec: CommandSpec, client: ClientInfo | None) -> WebSocketError | None:

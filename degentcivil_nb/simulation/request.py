@@ -46,7 +46,7 @@ def who_asks() -> ClientInfo | None:
 
 
 def intervention() -> dict[str, Any]:
-    """Say who changes the run here, and by which command; called inside a command's handler."""
+    """Return who changes the run here, and by which command; called inside a command's handler."""
     said, client = {"command_id": _command_id.get()}, _asking.get()
     return said if client is None else {"client": {"id": client.id, "name": client.name}, **said}
 

@@ -56,7 +56,7 @@ class Watch:
             self.at = error.at if isinstance(error, ConditionError) else None
 
     def row(self) -> WatchRow:
-        """Say how it is."""
+        """Return how it is."""
         spec = self.spec
         return WatchRow(
             spec.name,
@@ -112,7 +112,7 @@ class Watches:
 
     @property
     def declared(self) -> bool:
-        """Say whether any client has declared some."""
+        """Return whether any client has declared some."""
         return bool(self._sets)
 
     def rows(self) -> list[WatchRow]:

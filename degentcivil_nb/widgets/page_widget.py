@@ -94,7 +94,7 @@ class PageWidget(anywidget.AnyWidget):
         self.beside.update((standing, self.stands()), now, self.moment_shown(), at_once=over)
 
     def moment_shown(self) -> str:
-        """Say which moment the widget shows."""
+        """Return which moment the widget shows."""
         return "as of now"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

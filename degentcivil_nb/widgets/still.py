@@ -38,7 +38,7 @@ class Still:
         self._updated_at = 0.0
 
     def said(self, moment: str) -> str:
-        """Say what the view is, of what and of when."""
+        """Return what the view is, of what and of when."""
         return headline(self._title, self._about(), moment, pd.Timestamp.now("UTC"))
 
     def html(self, moment: str) -> str:

@@ -101,7 +101,7 @@ class Adapter:
 
         @probe.command(role="viewer")
         def adapter() -> dict[str, Any]:
-            """Say what of DegentCivil is shown, and what could not be bound to."""
+            """Return what of DegentCivil is shown, and what could not be bound to."""
             return {"found": self.found(), "missing": self.missing()}
 
     def _bind(self, module: ModuleType) -> None:

@@ -50,7 +50,7 @@ class Conversation:
 
     @property
     def watches_the_game(self) -> bool:
-        """Say whether a queue was found."""
+        """Return whether a queue was found."""
         return bool(self._watched)
 
     def detach(self) -> None:

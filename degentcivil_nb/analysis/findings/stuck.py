@@ -163,7 +163,7 @@ USUAL_CALL: Final = 0.8
 
 
 def _waits(evidence: Evidence, stays: pd.DataFrame, at: int) -> str | None:
-    """Say why this stay waits for a model; None if nothing says so."""
+    """Return why this stay waits for a model; None if nothing says so."""
     calls = evidence.calls
     if not len(calls):
         return None

@@ -73,7 +73,7 @@ class BreakpointMethods:
         return point
 
     def stopped(self) -> Stop | None:
-        """Say why the run stands.
+        """Return why the run stands.
 
         Returns
         -------

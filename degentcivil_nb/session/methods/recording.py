@@ -145,7 +145,7 @@ class RecordingMethods:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Say what the run was started with.
+        """Return what the run was started with.
 
         Returns
         -------

@@ -23,7 +23,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
     """The methods of a probe that publish what a simulation's own code does, without changes to it."""
 
     def acting(self, character_id: Any) -> AbstractContextManager[None]:
-        """Say who acts in a `with` block: what is told inside without a character is theirs.
+        """Return who acts in a `with` block: what is told inside without a character is theirs.
 
         It holds along `await` and in tasks started inside; `carry` takes it into threads and executors.
 
