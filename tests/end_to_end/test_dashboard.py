@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -50,6 +51,24 @@ from ipywidgets.widgets import widget
 import comm
 print(json.dumps([[t.name for t in threading.enumerate() if t.name.startswith("degentcivil")],
     len(widget._instances), [c.target_name for c in comm.get_comm_manager().comms.values()]]))
+"""
+
+TOWN_LIVE = """
+import json
+import degentcivil_nb as dc
+town = dc.start_local_server(characters=12, seed=3, paused=True)
+session = dc.connect(town)
+session.step(60)
+session.panel.dashboard()
+"""
+CHAIN = """
+row = int(session.errors().index[0])
+print(json.dumps([row, [link.type or "event" for link in session.why(row).links]]))
+"""
+AXE = Path(__file__).parents[1] / "javascript" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = """async () => (await axe.run(".dc-dashboard", {resultTypes: ["violations"]})).violations
+    .filter(({impact}) => impact === "serious" || impact === "critical")
+    .map(({id, nodes}) => [id, nodes.slice(0, 3).map((node) => [node.html.slice(0, 200), node.failureSummary])])
 """
 
 
@@ -194,16 +213,66 @@ def test_a_panel_shown_twice_and_a_page_reloaded_show_the_same(notebook: OpenNot
     assert book.problems == []
 
 
-def test_no_word_is_cut_on_a_narrow_page(notebook: OpenNotebook) -> None:
-    book = notebook(SETUP + "run.figures.update(epoch='e7a96edae7adb318', checkpoint_age_s=1.0)\n" + SHOW, width=1000)
-    book.run(0)
+def test_every_tab_is_accessible_in_both_themes_and_a_row_leads_to_its_chain_and_a_breakpoint(
+    notebook: OpenNotebook,
+) -> None:
+    book = notebook(TOWN_LIVE, CHAIN, width=1000)
     page = book.page
+    book.run(0)
     expect(page.get_by_role("tab", name="town", exact=True)).to_be_visible(timeout=20_000)
+    names = page.locator(".dc-tabs [role=tab]").all_inner_texts()
     tabs = "[...document.querySelectorAll('.dc-tabs .dc-tab')]"
     cut = page.evaluate(f"{tabs}.filter((tab) => tab.scrollWidth > tab.clientWidth + 1).map((tab) => tab.textContent)")
     assert cut == []
-    page.get_by_role("tab", name="connection", exact=True).click()
+    tab(page, "connection")
     expect(page.locator(".dc-metrics td:visible").first).to_be_visible(timeout=20_000)
     heights = page.evaluate("[...document.querySelectorAll('.dc-metrics tr')].map((row) => row.offsetHeight)")
     assert max(heights) < 1.5 * min(heights), "no figure takes two lines"
+
+    # the chain of a row is what session.why says, and its first cause is one click away
+    tab(page, "errors")
+    rows(page).first.click()
+    page.locator(".dc-acts:visible button", has_text="why").click()
+    expect(page.locator(".dc-chain:visible .dc-link-line").first).to_be_visible(timeout=30_000)
+    book.run(1)
+    row, chain = json.loads(book.text(1))
+    assert page.locator(".dc-acts-title:visible").inner_text() == f"row {row:,}"
+    shown = page.locator(".dc-chain:visible .dc-link-line strong").all_inner_texts()
+    assert shown == chain
+    expect(page.locator(".dc-where")).to_contain_text("as of tick", timeout=30_000)
+    page.locator(".dc-live:visible").first.click()
+    expect(page.locator(".dc-where")).to_be_hidden(timeout=30_000)
+
+    # a breakpoint by keyboard alone: the menu of the row, then the debug tab
+    page.locator(".dc-grid:visible").focus()
+    page.keyboard.press("Shift+F10")
+    again = page.get_by_role("menuitem").filter(has_text="error")
+    expect(again.first).to_be_visible(timeout=30_000)
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dc-acts:visible .dc-refusal")).to_contain_text("is set", timeout=30_000)
+    tab(page, "debug")
+    expect(page.locator(".dc-list:visible .dc-code")).to_contain_text("type == 'error'", timeout=30_000)
+    page.locator(".dc-list:visible button", has_text="edit").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("entered('MOVE')")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dc-list:visible .dc-code")).to_have_text("entered('MOVE')", timeout=30_000)
+    tab(page, "console")
+    page.locator(".dc-line input").press_sequentially("set_a")
+    page.keyboard.press("Tab")
+    expect(page.locator(".dc-line input")).to_have_value("set_attribute ", timeout=30_000)
+
+    if AXE.exists():  # cd tests/javascript && npm ci
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found: list[object] = []
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            book.theme(theme)
+            for name in names:
+                tab(page, name)
+                page.wait_for_timeout(300)
+                found += [[theme, name, *each] for each in page.evaluate(SERIOUS)]
+        assert found == []
     book.picture("narrow")
+    assert book.problems == []

@@ -134,6 +134,7 @@ function renderConsole(state, el, { send, standing }) {
     };
     inputs[0]?.field.focus();
   }
+  sendByEnter(form);
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     form.hidden = true;

@@ -37,6 +37,7 @@ function renderDebug(state, el, { send, go, standing }) {
   const titles = ["breakpoints", "stops", "watches"].map((title) => make("h4", "", title));
   el.append(stopped, control, titles[0], form.el, said, none, breakpoints);
   el.append(titles[1], noStops, stops, titles[2], watch, watches);
+  sendByEnter(watch);
   watch.addEventListener("submit", (event) => {
     event.preventDefault();
     if (watched.value.trim()) send({ watch: watched.value.trim() });
@@ -75,6 +76,7 @@ function renderDebug(state, el, { send, go, standing }) {
     const add = make("button", "dc-break", word);
     add.type = "submit";
     box.append(condition, make("span", "dc-dim", "at match"), hits, label, add);
+    sendByEnter(box);
     box.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = condition.value.trim();

@@ -342,3 +342,14 @@ function make(tag, className = "", text = "") {
   if (text) element.textContent = text;
   return element;
 }
+
+// Enter in a field sends its form: JupyterLab takes the key before the browser would do so by itself.
+/** @param {HTMLFormElement} form */
+function sendByEnter(form) {
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !(event.target instanceof HTMLInputElement)) return;
+    form.requestSubmit();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}

@@ -28,6 +28,7 @@ function renderMap(state, el, { go, cursor, signal }) {
   const stage = make("div", "dc-map");
   stage.tabIndex = 0;
   stage.setAttribute("role", "img");
+  stage.setAttribute("aria-label", "Map of the town, still empty");
   const canvas = make("canvas");
   stage.append(canvas);
   const tip = make("div", "dc-tip");

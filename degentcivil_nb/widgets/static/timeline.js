@@ -48,6 +48,7 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
   const scroller = make("div", "dc-lanes");
   scroller.tabIndex = 0;
   scroller.setAttribute("role", "img");
+  scroller.setAttribute("aria-label", "States over time, still empty");
   const tall = make("div", "dc-tall-lanes");
   const stage = make("div", "dc-stage");
   const canvas = make("canvas");
