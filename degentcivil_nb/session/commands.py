@@ -211,12 +211,6 @@ class SessionCommands:
                 raise OutcomeUnknown(name, "", "the run ended, and its server is gone without an answer")
 
     def _request(self, name: str, arguments: Mapping[str, Any], deadline_s: float | None) -> Future[CommandResult]:
-        if self._is_over:
-            raise CommandError(
-                CommandError.WRONG_RUN_STATE,
-                f"the run is over and its server is gone, so that nobody can carry out {name}; "
-                "a new start of it is connected to by itself",
-            )
         return self._portal.submit(self._ask, name, dict(arguments), deadline_s)
 
     async def _ask(self, name: str, arguments: dict[str, Any], deadline_s: float | None) -> CommandResult:

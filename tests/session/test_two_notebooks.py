@@ -182,10 +182,10 @@ def test_a_run_that_ends_at_a_stop_lets_its_debugger_know(kind: str) -> None:
         assert stop.tick == 5
         session.resume()
         until(lambda: session.metrics()["run_state"] == "finished")
-        with pytest.raises((CommandError, OutcomeUnknown), match=r"the run (is over|ended)"):
+        with pytest.raises((CommandError, OutcomeUnknown), match=r"the run (is finished|is over|ended)"):
             session.step(1)  # as long as it takes, which is not long
         until(lambda: session.metrics()["connection"] != "live")
-        with pytest.raises(CommandError, match="the run is over") as caught:
+        with pytest.raises(CommandError, match="the run is finished") as caught:
             session.resume()
         assert caught.value.code == CommandError.WRONG_RUN_STATE
 
