@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from ..core.arguments import flag
 from ..store.arguments import bucket_s, name_of
 from . import llm_calls as figure_llm
 from . import over_time, series, stays
@@ -32,7 +33,7 @@ class Plots:
         self._follow = follow
 
     def _drawn(self, make: Callable[[], Spec], live: bool) -> go.Figure:
-        return self._follow(make) if live else figure_of(make())
+        return self._follow(make) if flag("live", live) else figure_of(make())
 
     def _gaps(self, start: Any = None) -> pd.DataFrame:
         """List the gaps from a time on; earlier ones would stretch the axis."""
@@ -62,8 +63,8 @@ class Plots:
         Returns
         -------
         plotly.graph_objects.Figure or LiveFigure
-            Time (UTC) against events per second. Gaps are shaded. The last bucket, which is not over, is left out, and
-            how many events it has is said.
+            Time (UTC) against events per second. Gaps are shaded. A live figure leaves the last bucket out, which is
+            not over, and says how many events it has.
 
         Raises
         ------
@@ -81,7 +82,7 @@ class Plots:
         def make() -> Spec:
             counts = self._reader.rates(width, by, window)
             gaps = self._gaps(counts.index[0] if len(counts) else None)
-            return over_time.rates(counts, gaps, every=width, until=self._newest())
+            return over_time.rates(counts, gaps, every=width, until=self._newest() if live else None)
 
         return self._drawn(make, live)
 

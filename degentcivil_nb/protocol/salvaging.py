@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from .errors import WebSocketError
-from .json_text import FOREIGN, encode
+from .json_text import FOREIGN, encode, excerpt
 from .messages import MessageTypes, RawMessage, Tick
 from .repairing import repair
 
@@ -50,10 +50,10 @@ def salvage(frame: bytes | str) -> list[RawMessage]:
     if isinstance(clock, int | float) and not isinstance(clock, bool):
         read.setdefault("sim_time", clock)
     message = RawMessage(**read)
-    return [message, *_faults(message, odd)]
+    return [message, *_faults(message, odd, excerpt(frame))]
 
 
-def _faults(message: RawMessage, odd: dict[str, Any]) -> Iterator[RawMessage]:
+def _faults(message: RawMessage, odd: dict[str, Any], shown: str) -> Iterator[RawMessage]:
     for key, value in odd.items():
         said = encode(value).decode()[:_SHOWN]
         kept = " and kept as `sim_time`" if key == "tick" and message.sim_time == value else ""
@@ -61,4 +61,5 @@ def _faults(message: RawMessage, odd: dict[str, Any]) -> Iterator[RawMessage]:
             f"`{key}` of a {message.type[:_SHOWN]} is {_EXPECTED[key]}: {said}; "
             f"it was left out{kept}, the message was not"
         )
-        yield RawMessage(MessageTypes.ERROR, Raw(encode({"code": WebSocketError.INVALID_MESSAGE, "message": text})))
+        data = {"code": WebSocketError.INVALID_MESSAGE, "message": text, "excerpt": shown}
+        yield RawMessage(MessageTypes.ERROR, Raw(encode(data)))

@@ -145,6 +145,7 @@ def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 

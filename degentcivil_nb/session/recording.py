@@ -225,8 +225,8 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         Examples
         --------
         >>> message, received, epoch = next(recording.messages(start=3))
-        >>> message.type, message.tick
-        ('state_change', 0)
+        >>> message.seq, message.tick
+        (2, 0)
         """
         for entry in self.entries(start):
             for message in entry.messages:

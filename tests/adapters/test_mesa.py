@@ -165,9 +165,9 @@ def test_a_step_can_be_paused_and_stepped_from_a_notebook(probe: SimulationProbe
             model.step()
 
     thread = threading.Thread(target=run)
-    thread.start()
     try:
         with seen(probe) as session:
+            thread.start()  # a model at full speed may keep a connection waiting for long on a busy machine
             session.pause()
             before = session.metrics()["tick"]
             assert model.steps == before

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings import arrow_messages
+from degentcivil_nb.recordings import packed_messages
 from degentcivil_nb.recordings.arrow_messages import SCHEMA, RecordedMessage
 from degentcivil_nb.recordings.packed_messages import to_batch
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
@@ -206,7 +206,7 @@ def mixed(count: int) -> list[RecordedMessage]:
 def left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[RecordedMessage]], Path]:
     def leave(entries: list[RecordedMessage]) -> Path:
         with monkeypatch.context() as patch:
-            patch.setattr(arrow_messages, "_words_column", old_words)
+            patch.setattr(packed_messages, "_words_column", old_words)
             assert to_batch(entries[:1], 0).column("epoch").dictionary.null_count == 1
             return written(tmp_path / "run", entries, close=False)
 

@@ -242,8 +242,8 @@ class CommandMethods:
         --------
         >>> session.commands()["name"].head(3).to_list()
         ['pause', 'resume', 'step']
-        >>> session.commands().set_index("name").loc["step", ["signature", "anytime"]].to_list()
-        ['(ticks: int = 1)', False]
+        >>> session.commands().set_index("name")["signature"]["step"]
+        '(ticks: int = 1)'
         """
         return self._commands.table()
 
