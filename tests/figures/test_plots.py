@@ -54,21 +54,20 @@ def test_a_live_figure_is_the_same_figure(run: Any, name: str) -> None:
     drawn = getattr(run.plot, name)(*NAMES[name])
     live = getattr(run.plot, name)(*NAMES[name], live=True)
     assert isinstance(live, LiveFigure)
-    assert as_json(live.figure) == as_json(drawn)
+    if name != "rates":  # of which the live one leaves the unfinished bucket out
+        assert as_json(live.figure) == as_json(drawn)
     assert drawn.data
     live.close()
 
 
-def test_rates_are_the_answer_and_the_bucket_that_is_not_over_is_said(run: Any) -> None:
+def test_rates_are_the_answer_and_a_live_figure_leaves_out_the_bucket_that_is_not_over(run: Any) -> None:
     table = run.rates("1s")
-    figure = run.plot.rates("1s")
-    counted = sum(trace.y[:-1].sum() for trace in figure.data)
+    assert sum(trace.y[:-1].sum() for trace in run.plot.rates("1s").data) == table.to_numpy().sum()
+    live = over_time.rates(table, every="1s", until=run.events(last=1)["time"].iloc[0])
     over = table.iloc[: max(1, len(table) - 1)]  # a fast machine runs the town within one second
-    assert counted == over.to_numpy().sum()
-    assert (
-        len(over) == len(table)
-        or f"not drawn: {table.iloc[-1].sum():,} events of the last 1 s" in figure.layout.annotations[0].text
-    )
+    assert sum(trace["y"][:-1].sum() for trace in live["data"]) == over.to_numpy().sum()
+    notes = live["layout"]["annotations"]
+    assert len(over) == len(table) or f"not drawn: {table.iloc[-1].sum():,} events of the last 1 s" in notes[0]["text"]
 
 
 def test_an_attribute_is_the_answer(run: Any) -> None:
