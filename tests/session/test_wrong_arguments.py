@@ -115,7 +115,10 @@ def tried(call: Callable[..., Any], base: dict[str, Any]) -> Iterator[tuple[str,
                                        "when_running", "loop_exceptions", "barrier")],
     ],
 )  # fmt: skip
-def test_a_method_says_what_is_wrong_with_an_argument(run: dict[str, Any], kind: str, name: str) -> None:
+def test_a_method_says_what_is_wrong_with_an_argument(
+    run: dict[str, Any], kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a text is a path
     call = getattr(run[kind], name)
     for parameter, function, base in tried(call, BRIEFLY.get(name, {})):
         if name == "run_until":
