@@ -246,8 +246,8 @@ class SessionBreakpoints:
     def stopped(self) -> Stop | None:
         """Return why the run stands; `None` while it goes on."""
         state, epoch = self._store.run_word
-        if state is None and self._greeted()[0] == "paused" and not self._waited:
-            # the greeting says so, and the state with its breakpoint follows at once; from an older server it may not
+        if state is None and not self._waited and self._greeted()[0] == "paused" and self._commands.offers(SET):
+            # the greeting says so, and the state with its breakpoint follows at once; others' servers send none
             self._waited = True
             self._store.wait(lambda: self._store.run_word[0] is not None, TOLD_S)
             state, epoch = self._store.run_word

@@ -157,6 +157,10 @@ class SessionCommands:
         row: int | None = self.call(name, arguments, timeout=timeout).get("row")
         return row
 
+    def offers(self, name: str) -> bool:
+        """Return whether the server has a command."""
+        return any(spec.name == name for spec in self._client.specs)
+
     def table(self) -> pd.DataFrame:
         """List the server's commands: `name`, `role`, `arguments` (JSON Schema), `signature`, `anytime`, `doc`."""
         specs = self._client.specs
