@@ -17,6 +17,4 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-    )
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

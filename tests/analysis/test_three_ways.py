@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -115,5 +116,12 @@ def compare_tables(name: str, held: Held, recording: dc.Recording, runs: dc.Runs
 
 def sorted_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame with its rows in an order of their own, for SQL gives them in any."""
+    for name in {"cause", "intervention"} & set(frame.columns):  # JSON, of memory with spaces, of files without
+        frame = frame.assign(**{name: frame[name].astype("object").map(compact, na_action="ignore")})
     order = frame.astype("str").apply(tuple, axis=1).sort_values(kind="stable").index if len(frame) else frame.index
     return frame.loc[order].reset_index(drop=True)
+
+
+def compact(text: str) -> str:
+    """Return JSON of several values without spaces, and any other text as it is."""
+    return encode(json.loads(text)).decode() if text.startswith(("[", "{")) else text

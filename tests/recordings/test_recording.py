@@ -259,21 +259,24 @@ def test_the_figures_and_panels_of_a_recording_are_those_of_a_session(tmp_path: 
 class Blocked(SegmentWriter):
     """Write only once it is let."""
 
-    let = threading.Event()
+    begun, let = threading.Event(), threading.Event()
 
     def write(self, entries: Any) -> None:
+        self.begun.set()
         self.let.wait(10)
         super().write(entries)
 
 
 def test_what_the_disk_cannot_keep_up_with_is_a_declared_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Blocked.let.clear()
+    Blocked.begun.clear()
     monkeypatch.setattr("degentcivil_nb.recordings.recorder.SegmentWriter", Blocked)
     store = EventStore()
     snapshot = RawMessage("snapshot", Raw(b'{"seq": 130}'))
     recorder = Recorder(tmp_path / "run", max_pending=50, snapshot=lambda: [snapshot])
     for entry in entries_of(120, 10):
         recorder.put(list(entry.messages), entry.received, entry.epoch)
+        assert Blocked.begun.wait(60), "the first list is being written: nothing else leaves the queue meanwhile"
     assert recorder.stats().dropped >= 20
     Blocked.let.set()
     while recorder.stats().pending:
