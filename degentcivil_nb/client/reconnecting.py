@@ -75,6 +75,7 @@ class ConnectionSupervisor:
         self._try_now = asyncio.Event()
         self._attempted = asyncio.Event()
         self._under_way = False
+        self._closing = False
 
     async def open(self) -> None:
         """Connect and continue in the background; `ConnectFailed` states why there is no connection.
@@ -102,14 +103,18 @@ class ConnectionSupervisor:
         await asyncio.wait((self._supervisor,))
 
     async def close(self) -> None:
-        """Stop reconnecting and close the connection; idempotent."""
+        """Stop reconnecting and close the connection; idempotent. Cut short, it cuts the connection."""
+        self._closing = True  # the supervisor leaves the connection to this
         supervisor, self._supervisor = self._supervisor, None
-        if supervisor is not None:
-            supervisor.cancel()
-            await asyncio.wait((supervisor,))
-        if self.connection is not None:
-            await self.connection.close()
-            self.connection = None
+        try:
+            if supervisor is not None:
+                supervisor.cancel()
+                await asyncio.wait((supervisor,))
+            if self.connection is not None:
+                await self.connection.close()
+        finally:
+            self._closing = False
+            self._cut()
         self.end(None)
 
     async def reconnect(self) -> None:
@@ -275,10 +280,17 @@ class ConnectionSupervisor:
             await self._follow(connection)
         except Exception as error:  # the last resort: the session ends with an error instead of silently
             _logger.exception("following %s ended with an error", self._connector.url)
-            self.connection = None
             self.end(f"following {self._connector.url} ended with an error: {error!r}. Call reconnect()")
         finally:
             self._attempted.set()  # callers of `reconnect` must not wait for another attempt
+            if not self._closing:  # it failed, or its loop ends without a `close`
+                self._cut()
+
+    def _cut(self) -> None:
+        """Let go of the connection; one that is still open is cut."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.transport.abort()
 
     async def _follow(self, connection: FrameConnection) -> None:
         delays: Iterator[float] | None = None
@@ -301,7 +313,6 @@ class ConnectionSupervisor:
                     self._under_way = False
                     self._attempted.set()
             else:
-                self.connection = None
                 self.end(str(why))
                 return
             self.reconnects += 1

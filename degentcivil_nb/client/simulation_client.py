@@ -268,10 +268,15 @@ class SimulationClient:
 
     async def close(self) -> None:
         """Close the connection and stop reconnecting; idempotent."""
-        if self._plain is not None:
-            await self._plain.close()
-            self._plain_ended()
-        await self._connections.close()
+        plain = self._plain
+        try:
+            if plain is not None:
+                await plain.close()
+                self._plain_ended()
+        finally:
+            if plain is not None:
+                plain.transport.abort()  # does nothing to one that is closed
+            await self._connections.close()
 
     async def reconnect(self) -> None:
         """Try now, regardless of the back-off, and close the circuit; does nothing when live.

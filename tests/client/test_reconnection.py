@@ -273,6 +273,38 @@ async def test_closing_while_it_waits_to_try_again_ends_at_once() -> None:
         assert client.state == "closed"
 
 
+async def close_one_that_never_answers(websocket: ServerConnection) -> None:
+    await greet(websocket)
+    websocket.transport.pause_reading()  # the closing handshake stays unanswered
+    await stay(websocket)
+
+
+async def test_a_close_that_is_cut_short_cuts_the_connection() -> None:
+    async with scripted(close_one_that_never_answers) as url:
+        client = SimulationClient(url, sink=Collector())
+        await client.open()
+        assert client.websocket is not None
+        transport = client.websocket.transport
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)  # it has begun
+        closing.cancel()
+        await asyncio.wait((closing,))
+        assert transport.is_closing()
+
+
+async def test_a_client_whose_loop_ends_without_a_close_leaves_no_socket() -> None:
+    async with served() as server:
+
+        async def open_and_leave() -> Any:
+            client = SimulationClient(f"ws://127.0.0.1:{server.port}", sink=Collector())
+            await client.open()
+            assert client.websocket is not None
+            return client.websocket.transport
+
+        transport = await asyncio.to_thread(asyncio.run, open_and_leave())
+        assert transport.is_closing()
+
+
 async def test_after_giving_up_a_person_can_start_it_again() -> None:
     async def refuse(websocket: ServerConnection) -> None:
         await greet(websocket)
