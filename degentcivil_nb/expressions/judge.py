@@ -287,9 +287,15 @@ class Judge(Generic[_T]):
             trail = self._trails.get(detector.character_id or name or "")
             if trail is None:
                 return None
-            if detector.function == "loops":
-                return trail.loops()
-            return trail.silent(tick) if detector.function == "silent" else trail.stuck(tick)
+            match detector.function:
+                case "loops":
+                    return trail.loops()
+                case "silent":
+                    return trail.silent(tick)
+                case "stuck":
+                    return trail.stuck(tick)
+                case _:
+                    raise NotImplementedError(detector.function)
 
         return look
 

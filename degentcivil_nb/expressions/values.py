@@ -250,7 +250,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "contains": Function(contains, (_HOLDS, ()), "truth value"),
     "startswith": Function(startswith, (_TEXT, _TEXT), "truth value"),
 }
-"""The functions of the language with their least and largest number of arguments; the parser handles `changed`."""
+"""The plain functions of the language, with the kinds of values they take and give; `calls.py` has the others."""
 
 
 def kind_of(value: Any) -> str:

@@ -62,15 +62,15 @@ def open_recording(
 ) -> Recording:
     """Open a recording, also one that is being written, and read what was committed.
 
-    The first opening of a recording longer than `memory_rows` reads all of it, and keeps beside it what the next
-    opening needs to be done at once.
+    A sound recording of format 2 is read from disk as questions need it, whatever its length. One of format 1, or with
+    damage, is read whole at its first opening; what later openings need is kept beside it if it is long.
 
     Parameters
     ----------
     path : str or path-like
         The folder of the recording.
     memory_rows : int
-        So many events are read into memory at most. A longer recording is read from disk as questions need it.
+        The most events that are held in memory of a recording of format 1, or with damage.
     progress : callable, optional
         Called with how many messages are read and how many there are. Left out, what takes over a second shows a bar.
 
