@@ -6,7 +6,7 @@ import ast
 from typing import Any, Final
 
 from . import values
-from .nodes import BEFORE, CHANGED, DETECTOR, DETECTORS, Detector, Lookup, Node, names_of, nothing, numbers
+from .nodes import BEFORE, CHANGED, DETECTOR, DETECTORS, Detector, Lookup, Node, names_of, nothing, numbers, plain_call
 
 _MEMORY: Final = ("changed", "entered", "left", *DETECTORS)
 MAX_ARGUMENTS: Final = 100
@@ -71,7 +71,12 @@ class CallParser:
                 vector=(lambda columns, operators: abs(vector(columns, operators))) if absolute and vector else None,
                 gives=gives,
             )
-        return Node(lambda look: function(*[run(look) for run in runs]), names_of(children), gives=gives)
+        return Node(
+            lambda look: function(*[run(look) for run in runs]),
+            names_of(children),
+            gives=gives,
+            plain=plain_call(name, children),
+        )
 
     def call_move(self, node: ast.Call, name: str, depth: int) -> Node:
         """Parse `entered(state)` or `left(state)`."""

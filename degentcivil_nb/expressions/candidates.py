@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .conditions import Condition
-from .nodes import Lookup
+from .gate import gate_of
+from .nodes import Lookup, Node
 from .residual import residual
 
 _T = TypeVar("_T")
@@ -56,6 +57,8 @@ class Placed(NamedTuple, Generic[_T]):
     text: str
     run: Callable[[Lookup], Any]
     rule: Rule[_T]
+    left: Node | None = None
+    """What is left of its condition, unless that is more than a tree: it remembers messages of before."""
 
 
 class Candidates(Generic[_T]):
@@ -63,6 +66,7 @@ class Candidates(Generic[_T]):
 
     def __init__(self, type: str | None, placed: Iterable[Placed[_T]]) -> None:
         self.always: Runs[_T] = []
+        self.gated: Runs[_T] = []
         self.by_name: dict[str, Runs[_T]] = {}
         self.by_state: dict[str, Runs[_T]] = {}
         self.by_before: dict[str, Runs[_T]] = {}
@@ -72,12 +76,22 @@ class Candidates(Generic[_T]):
             zip(INDEXED, (self.by_name, self.by_state, self.by_before, self.by_event, self.by_location), strict=True)
         )
         asked: set[str] = set()
-        for column, text, run, rule in placed:
+        everywhere: list[Placed[_T]] = []
+        for one in placed:
+            column, text, run, rule, left = one
             asked |= rule.condition.names | rule.names
-            found = self.always if column is None else indexes[column].setdefault(text, [])
-            found.append((run, rule))
+            if column is not None:
+                indexes[column].setdefault(text, []).append((run, rule))
+            elif left is None:
+                self.always.append((run, rule))
+            else:
+                everywhere.append(one)
         self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in asked)
         """Columns that a condition asks for and that messages of the type do not have."""
+        self.gate, behind = gate_of([one.left for one in everywhere if one.left is not None], self.hidden)
+        """Says whether any of `gated` may hold; `None` if there are none."""
+        for one, is_behind in zip(everywhere, behind, strict=True):
+            (self.gated if is_behind else self.always).append((one.run, one.rule))
 
 
 def candidates(rules: Iterable[Rule[_T]]) -> dict[str | None, Candidates[_T]]:
@@ -122,7 +136,10 @@ def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
         left = residual(left, {**known, column: needs[column]})
     if left is False:
         return []
-    return [Placed(column, needs.get(column or "", ""), _always if left is True else left.run, rule)]
+    text = needs.get(column or "", "")
+    if left is True:
+        return [Placed(column, text, _always, rule)]
+    return [Placed(column, text, left.run, rule, left)]
 
 
 def _absent(type: str | None) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ class Judge(Generic[_T]):
         about = self._candidates.get(type, self._others)
         if not isinstance(payload, dict):
             scope = {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload}
-            return self._test(about.always, None, scope)
+            return self._test(about.always + about.gated, None, scope)
         name = payload.get("character_id")
         state = location = known = None
         before = payload.get("previous_state") if type in MOVES else None
@@ -139,6 +139,9 @@ class Judge(Generic[_T]):
         else:
             malformed = False
         found = self._found(about, payload, name, state, before, location)
+        gate = about.gate
+        if gate is not None and gate(type, payload, known or _NOBODY, name, state, before, location, tick, time):
+            found = found + about.gated
         if not found:
             return NOTHING_FOUND
         scope = {
@@ -173,7 +176,7 @@ class Judge(Generic[_T]):
         before: Any,
         location: str | None,
     ) -> Runs[_T]:
-        """List the rules that can hold; `about.always` itself where there are no others."""
+        """List the rules that can hold, without those behind the gate; `about.always` itself if there are no others."""
         found = about.always
         if name is not None and about.by_name and (more := about.by_name.get(name)):
             found = found + more

@@ -25,6 +25,20 @@ DETECTORS: Final = ("silent", "stuck", "loops")
 TOTALS: Final = frozenset({"total_cost", "total_calls"})
 _TEXTS: Final = frozenset({str})
 _NUMBERS: Final = frozenset({int, float})
+_MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=", "in": "contains"}
+"""The comparison that says the same with its sides exchanged."""
+_PLAIN: Final = frozenset({*_MIRRORED, "contains", "startswith"})
+
+
+class Plain(NamedTuple):
+    """A comparison of one name with one number, text or list of texts that stands there.
+
+    `symbol` is one of `== != < <= > >=`, `in` (a list of texts), `contains` or `startswith`.
+    """
+
+    name: str
+    symbol: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +60,8 @@ class Node:
     """The kind of its value, where that is known before."""
     needs: tuple[tuple[str, str], ...] = ()
     """Names with the texts that they must have, else it is false; `previous_state` among them."""
+    plain: Plain | None = None
+    """What it is, where it is no more than the comparison of a name with a plain value."""
 
 
 class Detector(NamedTuple):
@@ -81,6 +97,7 @@ def comparison(symbol: str, left: Node, right: Node) -> Node:
         vector=over_columns(symbol, (left, right)),
         gives="truth value",
         needs=_needs(left, right) + _needs(right, left) if symbol == "==" else (),
+        plain=_plain(symbol, left, right) or _plain(_MIRRORED.get(symbol), right, left),
     )
 
 
@@ -149,6 +166,23 @@ def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | No
         return False if value is None else general(look)
 
     return test
+
+
+def _plain(symbol: str | None, named: Node, fixed: Node) -> Plain | None:
+    """Return the comparison of a name with a plain value, where it is one."""
+    if symbol is None or named.name is None or fixed.names:
+        return None
+    value = fixed.run(nothing)
+    if symbol == "in":
+        texts = isinstance(value, list) and all(type(item) is str for item in value)
+        return Plain(named.name, symbol, tuple(value)) if texts else None
+    kinds = _TEXTS if symbol in ("contains", "startswith") else _TEXTS | _NUMBERS
+    return Plain(named.name, symbol, value) if type(value) in kinds and symbol in _PLAIN else None
+
+
+def plain_call(function: str, arguments: tuple[Node, ...]) -> Plain | None:
+    """Return a call of `contains` or `startswith` as the comparison of a name with a text, where it is one."""
+    return _plain(function, *arguments) if function in ("contains", "startswith") else None
 
 
 def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ NAMES = (
     *("money", "tick", "time"),
 )
 TEXTS = ("A", "B", "x", "", "5", "state_change", "character_update", "event_notification", "error", "weather")
-VALUES: tuple[Any, ...] = (*TEXTS, None, 3, 2.5, True, [1], {"a": 1})
+VALUES: tuple[Any, ...] = (*TEXTS, None, 3, 2.5, float("nan"), float("inf"), True, 2**70, [1], ["A"], {"a": 1})
 TYPES = ("state_change", "state_change", "character_update", "event_notification", "error", "weather", "measure")
 ABSENT = {
     "state_change": ("event_type", "code", "message", "data"),
@@ -32,10 +32,14 @@ def condition(dice: random.Random, depth: int = 0) -> str:
         name, text = dice.choice(NAMES), repr(dice.choice(TEXTS))
         if name == "time":
             return dice.choice(["contains(location, 'A')", "startswith(type, 's')", "len(mood) > 0", "exception"])
-        if name in ("money", "tick", "code"):
-            return f"{name} {dice.choice(['>', '=='])} {dice.choice([0, 3])}"
+        if name in ("tick", "code") or (name == "money" and dice.random() < 0.5):
+            return f"{name} {dice.choice(['>', '==', '!='])} {dice.choice([0, 3])}"
         return dice.choice(
-            [f"{name} == {text}", f"{name} != {text}", f"{text} == {name}", f"{name} in ['A', 'x']", name]
+            [
+                *(f"{name} == {text}", f"{name} != {text}", f"{text} == {name}", f"{name} in ['A', 'x']", name),
+                *(f"contains({name}, {text})", f"{text} in {name}", f"startswith({name}, {text})"),
+                *(f"{name} >= {text}", f"{name} > 2.5", f"3 != {name}", f"2 < {name} <= 3"),
+            ]
         )
     one, other = condition(dice, depth + 1), condition(dice, depth + 1)
     return dice.choice([f"({one} and {other})", f"({one} or {other})", f"(not {one})"])
