@@ -38,6 +38,7 @@ SLOW = (
     "cli/test_cli_recordings.py",
     "end_to_end/",
     "notebook/test_short_tracebacks.py",
+    "notebook/test_simulation_in_a_cell.py",
     "protocol/test_receiver_properties.py",
     "recordings/test_export.py::test_importing",
     "recordings/test_export.py::test_the_benchmark",

@@ -276,6 +276,7 @@ class SessionBreakpoints:
         self, condition: str, *, at_checkpoint: bool, resume: Callable[[], Any], timeout: float | None
     ) -> Stop:
         """Go on until a condition is met once, or anything else stops the run; gives why it stands."""
+        self._commands.refuse_own_thread("run_until")  # it would wait for itself
         # as of before: the breakpoint may stop a run as soon as it is set, and a `resume` would let that stop pass
         runs = self.stopped() is None and self._store.run_state != "pausing"
         point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)

@@ -19,7 +19,7 @@ from ..core import progress
 from ..core.interrupts import interrupt_says
 from ..protocol.command_payloads import CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown
-from ..simulation.probe import calls_checkpoints_here
+from ..simulation.probe import would_wait_for_itself
 from ..store.arguments import wait_s
 from .sendable import refuse_not_finite
 from .signatures import signature_of
@@ -88,7 +88,7 @@ class SessionCommands:
         begun. Raises `CommandError` if it failed, and `OutcomeUnknown` if its outcome is unknown.
         """
         seconds = timeout_s(timeout)
-        self._refuse_own_thread(name)
+        self.refuse_own_thread(name)
         for argument, value in arguments.items():
             refuse_not_finite(argument, value)
         future = self._request(name, arguments, seconds)
@@ -116,7 +116,7 @@ class SessionCommands:
         requested.
         """
         seconds = timeout_s(timeout)
-        self._refuse_own_thread("pause")
+        self.refuse_own_thread("pause")
         future = self._request("pause", {}, None)
         try:
             with interrupt_says("the pause stays wanted; session.resume() takes it back"):
@@ -128,7 +128,7 @@ class SessionCommands:
     def step(self, ticks: int, timeout: object) -> str:
         """Run that many ticks, with a bar after one second; an interrupt pauses the run."""
         seconds = timeout_s(timeout)
-        self._refuse_own_thread("step")
+        self.refuse_own_thread("step")
         first = self._client.tick
         future = self._request("step", {"ticks": ticks}, None)
         with ExitStack() as stack:
@@ -177,13 +177,15 @@ class SessionCommands:
 
     # --- on the way out and back ---------------------------------------------------------------------------------
 
-    def _refuse_own_thread(self, name: str) -> None:
+    def refuse_own_thread(self, name: str) -> None:
+        """Raise `CommandError` 1105 where this thread is the one that would have to carry it out, or to go on."""
         anytime = any(spec.name == name and spec.anytime for spec in self._client.specs)
-        if not anytime and calls_checkpoints_here(self._client.epoch):
+        if not anytime and would_wait_for_itself(self._client.epoch, name):
             raise CommandError(
                 CommandError.WRONG_RUN_STATE,
                 f"{name} cannot be sent from the thread that calls checkpoint(), which carries commands out; "
-                "run the simulation on a thread of its own, or send the command from another one",
+                "run the simulation on a thread of its own, or send the command from another one (in a notebook: "
+                "from the dashboard or another notebook, while the cell with the loop runs)",
             )
 
     @property

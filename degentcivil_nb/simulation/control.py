@@ -86,6 +86,7 @@ class Control(Envelope):
             self._pace,
             running=lambda: self._running,
             waiting=lambda function: self._queue.waiting(function),  # noqa: PLW0108 — the queue is made below
+            present=lambda: self._present,
         )
         self._owner = Owner()
         self._queue = CommandQueue(
@@ -116,12 +117,12 @@ class Control(Envelope):
         """The tick of the last checkpoint, if there was one."""
         return self._run.reached
 
-    @property
-    def is_own_thread(self) -> bool:
-        """Return whether the calling thread is the one that calls checkpoints, or is inside one."""
-        if self.ended:
+    def would_wait_for_itself(self, command: str) -> bool:
+        """Return whether the calling thread would have to carry the command out that it waits for."""
+        if self.ended or command == "set_speed":  # which never waits for a checkpoint
             return False
-        return self._owner.is_here or (self._running is not None and INSIDE.get())
+        inside = self._running is not None and INSIDE.get()
+        return inside or (command != "resume" and self._owner.is_here)
 
     def _checkpoint_age_s(self) -> float | None:
         if self.ended or (self._left_at is None and not self._present):

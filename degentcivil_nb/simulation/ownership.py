@@ -19,7 +19,8 @@ class Owner:
         thread = threading.current_thread()
         if thread is self._thread and loop is self._loop:
             return
-        self._several = self._thread is not None
+        # cells of a notebook, with and without `await`, are one thread, and so are several `asyncio.run`
+        self._several = self._several or self._thread not in (None, thread)
         self._thread, self._loop = thread, loop
 
     @property

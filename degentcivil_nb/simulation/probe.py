@@ -319,10 +319,10 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
         self.control.disarm()
 
 
-def calls_checkpoints_here(epoch: str | None) -> bool:
-    """Return whether this thread is the one that calls the checkpoints of the run with that epoch."""
+def would_wait_for_itself(epoch: str | None, command: str) -> bool:
+    """Return whether this thread is the one that has to carry out a command to the run with that epoch."""
     held = lifetime.held(SimulationProbe)
-    return any(probe.server.epoch == epoch and probe.control.is_own_thread for probe in held)
+    return any(probe.server.epoch == epoch and probe.control.would_wait_for_itself(command) for probe in held)
 
 
 def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocketAuth | None:

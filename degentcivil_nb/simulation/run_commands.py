@@ -17,7 +17,7 @@ class RunCommands:
     """The commands that stop the run and let it go on.
 
     `running()` returns the command that is being carried out, and `waiting(function)` those that wait for a checkpoint
-    and call this function.
+    and call this function; `present()` whether the simulation is in a checkpoint.
     """
 
     def __init__(
@@ -28,12 +28,14 @@ class RunCommands:
         *,
         running: Callable[[], Request | None],
         waiting: Callable[[Callable[..., Any]], list[Request]],
+        present: Callable[[], bool],
     ) -> None:
         self._run = run
         self._stepping = stepping
         self._pace = pace
         self._running = running
         self._waiting = waiting
+        self._present = present
 
     def pause(self) -> RunState:
         """Pause the run at its next checkpoint."""
@@ -76,7 +78,8 @@ class RunCommands:
     def accept(self, request: Request) -> bool:
         """Carry out what must not wait for a checkpoint, and announce a pause; return whether it is done."""
         function = request.command.function
-        if function == self.resume and self._run.word != "paused":
+        # paused, and in no checkpoint: before the first one, or where an interrupt left a notebook's cell that stood
+        if function == self.resume and not (self._run.word == "paused" and self._present()):
             request.claim()
             self._resume_now(request)
             return True
@@ -93,7 +96,7 @@ class RunCommands:
         for pause in self._waiting(self.pause):
             if pause.claim():
                 pause.fail(WebSocketError(WebSocketError.WRONG_RUN_STATE, "resume came before the pause was reached"))
-        if self._stepping.cut("resume") or self._run.word == "pausing":
+        if self._stepping.cut("resume") or self._run.word in ("pausing", "paused"):
             self._run.enter("running", "command", request.id)
         request.succeed(self._run.answer())
 
