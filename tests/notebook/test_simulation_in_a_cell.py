@@ -80,6 +80,7 @@ def test_a_session_elsewhere_debugs_the_loop_of_a_cell(kernel: Kernel, elsewhere
     assert elsewhere.step(2) == "paused"
     assert elsewhere.metrics()["tick"] == 7
     row = elsewhere.set_attribute("emma", "money", 100)
+    assert row is not None
     assert elsewhere.payload(row)["money"] == 100
     assert elsewhere.run_until("money == 103").tick == 10
     assert elsewhere.resume() == "running"
