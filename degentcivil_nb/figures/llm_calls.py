@@ -111,6 +111,22 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     }
 
 
+def latency(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+    """Draw how long each call took, by type of prompt."""
+    whole = llm(calls, gaps)
+    if not whole["data"]:
+        return empty("No calls of language models yet. They appear as the simulation reports them.")
+    times = times_of(calls["time"])
+    return {
+        "data": [trace for trace in whole["data"] if trace["type"] == "scatter"],
+        "layout": layout(
+            xaxis=time_axis(times),
+            yaxis=axis("latency of each call (s)", rangemode="tozero"),
+            shapes=gap_shapes(gaps, times, np.timedelta64(1, "s")),
+        ),
+    }
+
+
 def _dollars(amount: float) -> str:
     return f"{amount:,.4f}" if amount == 0 or abs(amount) >= 0.001 else f"{amount:.2g}"
 

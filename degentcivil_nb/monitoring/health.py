@@ -105,6 +105,7 @@ def quiet(figures: Figures, checkpoint_s: float, message_s: float) -> str | None
 
 _COUNTS = {
     "errors": ("error", "errors", ""),
+    "unreadable": ("message", "messages", " could not be read: errors() says why"),
     "gaps": ("gap", "gaps", " in the stream: gaps() says where and why"),
     "duplicates": ("message that arrived twice was", "messages that arrived twice were", " dropped"),
     "overflowed": (

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.parameters import in_short
 from ..core.progress import Progress, following
-from ..protocol.errors import CommandError, RecordingWarning
+from ..protocol.errors import RecordingWarning
 from ..protocol.messages import RawMessage
 from ..recordings.arrow_messages import RecordedMessage
 from ..recordings.column_state import NotInColumns
@@ -37,10 +36,12 @@ from ..recordings.summaries import SUMMARIES_NAME
 from ..store.event_store import EventStore
 from ..store.interfaces import RunStore
 from ..store.schema import to_ns
+from ..widgets.cursor import Cursor
 from ..widgets.interfaces import Standing
 from .methods.case import CaseMethods
 from .methods.seeing import SeeingMethods
 from .methods.traces import TraceMethods
+from .recording_status import CurrentStore, NoCommands, RecordingStatus
 
 if TYPE_CHECKING:
     from ..widgets.panels import Panels
@@ -186,6 +187,8 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
             self._fill(self._store)
         elif self._folder.messages > self._read:
             self._load()
+        if "_refresher" in self.__dict__:
+            self._refresher.redraw()
         return len(self._store) - before
 
     @property
@@ -329,8 +332,16 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
     def _panels(self) -> Panels:
         from ..widgets.panels import Panels
 
-        status = RecordingStatus(self.info, lambda: self.problems)
-        return Panels(self._store, status, NoCommands(), self._refresher, self._cursor, self)
+        status = RecordingStatus(self.info, lambda: self.problems, self._current)
+        return Panels(self._current, status, NoCommands(), self._refresher, self._cursor, self)
+
+    @cached_property
+    def _current(self) -> Any:
+        return CurrentStore(lambda: self._store)
+
+    @cached_property
+    def _cursor(self) -> Cursor:
+        return Cursor(self._current)
 
     def close(self) -> None:
         """Close the panels. What was read can still be asked. A second call does nothing.
@@ -369,54 +380,3 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
 
 def _moment(seconds: float) -> pd.Timestamp:
     return pd.Timestamp(to_ns(seconds), unit="ns", tz="UTC")
-
-
-class RecordingStatus:
-    """The status of a finished run, for the panels."""
-
-    def __init__(self, info: Callable[[], pd.Series], problems: Callable[[], list[str]]) -> None:
-        self._info = info
-        self._problems = problems
-
-    def metrics(self) -> pd.Series:
-        """Return the figures that a recording has."""
-        info = self._info()
-        figures = {
-            "connection": "recording",
-            "run_state": info["state"],
-            "tick": info["last_tick"],
-            "gaps": info["gaps"],
-        }
-        return pd.Series(figures, dtype=object, name=info.name)
-
-    def health(self) -> list[str]:
-        """Return the problems of the recording."""
-        return self._problems()
-
-    def standing(self) -> Standing | None:
-        """Return `None`: a recording is always current."""
-        return None
-
-    def journal(self) -> list[tuple[float, str]]:
-        """Return an empty list: there is no connection."""
-        return []
-
-    def reconnect(self) -> None:
-        """Refuse to reconnect."""
-        raise CommandError(CommandError.WRONG_RUN_STATE, "this is a recording; dc.connect(url) follows a run")
-
-
-class NoCommands:
-    """Commands of a recording, all of which are refused."""
-
-    def submit(self, name: str, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Return a future that has failed."""
-        future: Future[Any] = Future()
-        future.set_exception(CommandError(CommandError.WRONG_RUN_STATE, f"a recording cannot {name}: the run is over"))
-        return future
-
-    def table(self) -> pd.DataFrame:
-        """Return an empty table."""
-        return pd.DataFrame(
-            {name: [] for name in ("name", "role", "arguments", "signature", "anytime", "doc")}, dtype="object"
-        )

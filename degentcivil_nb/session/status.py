@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..core.redaction import redacted
 from ..monitoring.health import judge, quiet
+from ..protocol.messages import MessageTypes
 from ..widgets.interfaces import Standing
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ JOURNAL_LINES: Final = 200
 RECENT_S: Final = 60.0
 """A counter of failures is a problem while it has grown within about this time."""
 
+UNREADABLE: Final = (1001, 1005)
+"""The codes of messages that could not be read."""
 QUIET_S: Final = 3.0
 SILENT_S: Final = 10.0
 """A session's `repr` says so when there was no checkpoint for so long, or, in a run without any, no event."""
@@ -65,6 +68,22 @@ class Journal:
         return list(self._lines)
 
 
+class Unreadable:
+    """A count of the messages that could not be read, which the store has as errors."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._judged = 0  # the row from which nothing is counted yet
+        self._found = 0
+
+    def count(self) -> int:
+        """Return how many there were so far."""
+        rows, self._judged = self._store.rows_of((MessageTypes.ERROR,), self._judged), self._store.next_row
+        if len(rows):
+            self._found += int(self._store.frame_of(rows)["code"].isin(UNREADABLE).sum())
+        return self._found
+
+
 class SessionStatus:
     """The figures of client, store and monitor, under the names of the API."""
 
@@ -81,6 +100,7 @@ class SessionStatus:
         unanswered: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._unanswered = unanswered
+        self._unreadable = Unreadable(store)
         self._closed = closed
         self._client = client
         self._store = store
@@ -136,6 +156,8 @@ class SessionStatus:
         """Return the problems, as sentences; none if there are no problems."""
         figures: dict[str, Any] = {
             **{str(name): value for name, value in self.metrics().items()},
+            "errors": 0,  # what the simulation reports says nothing of the connection (issue 16)
+            "unreadable": self._unreadable.count(),
             "last_error": self._client.last_error,
             "heartbeat_s": self._client.heartbeat_s,
         }

@@ -14,11 +14,17 @@ from ..pages.sections import event_table
 from ..protocol.messages import MessageTypes
 from ..store.questions import LLM_TYPES
 from .cells import NO_TIME_NS, cell_text, detail_text, records, shorten
+from .character_changes import CharacterChanges
 from .characters import is_number
-from .command_log import describe_error
+from .command_log import CommandLog, describe_error
+from .event_log import with_summaries
+from .findings_panel import FindingsNow
 from .interfaces import CharactersNow, PanelCommands, PanelReader, PanelStatus
+from .lane import lane_of
+from .llm_table import call_body
 from .panel import Panel, Update
 from .refresh import Refresher
+from .row_actions import RowActions
 
 PERIOD_S: Final = 1.0
 EVENTS: Final = 12
@@ -50,9 +56,15 @@ class CharacterPage(Panel):
         refresher: Refresher,
         *,
         character_id: str | None = None,
+        findings: FindingsNow | None = None,
+        actions: RowActions | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(refresher, **kwargs)
+        self._findings = findings
+        self._jobs = CommandLog(commands, self._done)
+        self._changes = CharacterChanges(self._jobs, actions)
+        self._reads: int | None = None  # the call that is open to be read
         self._reader = reader
         self._status = status
         self._commands = commands
@@ -69,11 +81,18 @@ class CharacterPage(Panel):
 
     def version(self) -> Any:
         """See `Panel`."""
-        return self._reader.version, self.who, self._asked
+        return self._reader.version, self.who, self._asked, self._found()
 
     def past_version(self) -> Any:
         """See `Panel`."""
-        return self.who, self._asked
+        return self.who, self._asked, self._found()
+
+    def _found(self) -> int:
+        return 0 if self._findings is None else self._findings.version
+
+    def _done(self) -> None:
+        self._asked += 1
+        self.refresh_soon()
 
     def refresh(self, now: float) -> int:
         """See `Panel`; drawn once a second, and at once for another character."""
@@ -95,6 +114,9 @@ class CharacterPage(Panel):
         body |= {"tree": tree, "can_inspect": metrics.get("connection") == "live" and metrics.get("dialect") == "v1"}
         if body["known"]:
             body |= self._state(present, present.character_id.index(who))
+        body |= {"lane": lane_of(reader, who, self.moment), "findings": self._findings_about(who)}
+        state = body.get("state") if self.moment is None else None
+        body |= {"breaks": self._changes.breaks(who, state), "said": self._changes.said(who), "read": self._read()}
         stop = reader.next_row if self.moment is None else self.moment.row + 1
         body |= {"events": self._events(who), "calls": self._calls(who, stop), "chat": self._chat(who, stop)}
         return Update(body)
@@ -116,8 +138,17 @@ class CharacterPage(Panel):
     def received(self, content: Any) -> None:
         """Ask the simulation for everything that it knows of the character."""
         who = self.who
-        if not isinstance(content, dict) or not content.get("inspect") or who is None:
+        if not isinstance(content, dict) or who is None:
             return
+        if isinstance(row := content.get("call"), int):
+            self._reads = None if row == self._reads else row
+            self._asked += 1
+        elif not content.get("inspect"):
+            self._changes.received(who, content, self._done)
+        else:
+            self._inspect(who)
+
+    def _inspect(self, who: str) -> None:
         self._tree = {"of": who, "state": "sent", "value": None, "text": "asking …"}
         self._asked += 1
         future = self._commands.submit("inspect", {"character_id": who})
@@ -133,6 +164,22 @@ class CharacterPage(Panel):
             self._tree = {"of": who, "state": "done", "value": value if len(text) < 100_000 else None, "text": text}
         self._asked += 1
         self.refresh_soon()
+
+    def _read(self) -> dict[str, Any] | None:
+        """Return the call that is open, or `None`."""
+        calls = self._reader.calls_of([]) if self._reads is None else self._reader.calls_of([self._reads])
+        return call_body(int(calls.index[0]), calls.iloc[0]) if len(calls) else None
+
+    def _findings_about(self, who: str) -> list[list[Any]]:
+        """Return what was found about a character: severity, text, and the first row of the evidence."""
+        found = None if self._findings is None else self._findings.table
+        if found is None or not len(found):
+            return []
+        mine = found[found["character_id"].eq(who).fillna(False).to_numpy(dtype=bool)]
+        return [
+            [str(each["severity"]), shorten(str(each["text"]), 400), each["rows"][0] if each["rows"] else None]
+            for each in mine.to_dict("records")
+        ]
 
     def _state(self, present: CharactersNow, at: int) -> dict[str, Any]:
         since, seen = int(present.since[at]), int(present.last_seen[at])
@@ -170,11 +217,11 @@ class CharacterPage(Panel):
         return found
 
     def _events(self, who: str) -> list[list[Any]]:
-        frame = self._reader.events(character_id=who, last=EVENTS, payload=False, **self._until())
+        found = self._reader.events(character_id=who, last=EVENTS, payload=False, **self._until())
+        frame = with_summaries(self._reader, found)
         rows = []
         for event in records(frame.iloc[::-1]):
-            words = [event.type, event.state, event.event_type, event.message]
-            text = " ".join(str(word) for word in words if not pd.isna(word))
+            text = f"{event.type} {event.message}"
             rows.append([int(event.Index), _time(event.time), _whole(event.tick), shorten(text, 200)])
         return rows
 

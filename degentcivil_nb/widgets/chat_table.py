@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import pandas as pd
@@ -11,8 +12,10 @@ import pandas as pd
 from ..core.counting import counted
 from ..protocol.messages import MessageTypes
 from .cells import cell_text
+from .conversations import Conversations, said_of
 from .growing_table import LogPanel
 from .packing import Kind
+from .panel import Update
 
 TURNS: Final = 20
 """How many turns before and after a message its conversation shows."""
@@ -24,6 +27,7 @@ class ChatTable(LogPanel):
     """A thousand messages at a time of all that are held: who said what to whom, and between which of them."""
 
     title: ClassVar[str] = "chat"
+    script: ClassVar[str] = "chat"
     talks: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.CHAT_MESSAGE,)
     empty: ClassVar[str] = "Nobody has said anything yet. Messages appear as the simulation tells of them."
@@ -36,6 +40,9 @@ class ChatTable(LogPanel):
         "content": "text",
         "channel": "text",
     }
+
+    _chosen: str | None = None  # those whose conversation is shown alone
+    _read = 0  # how many messages were read when the page was told of conversations last
 
     def conversation(self, key: str) -> dict[str, Any]:
         """Return what the same characters said to each other around a message, by turns, as the page shows a chain."""
@@ -63,21 +70,46 @@ class ChatTable(LogPanel):
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
-        frame = self._reader.frame_of(rows)
-        payloads = [self._reader.payload(int(row)) for row in frame.index]
-        said: list[dict[str, Any]] = [payload if isinstance(payload, dict) else {} for payload in payloads]
-        to = [_names(each.get("receivers")) for each in said]
-        speakers = [None if pd.isna(who) else str(who) for who in frame["character_id"].astype(object)]
-        between = [
-            " · ".join(sorted({*names, *([who] if who else [])})) for names, who in zip(to, speakers, strict=True)
-        ]
-        more: dict[str, list[Any]] = {
-            "between": between,
-            "to": [", ".join(names) for names in to],
-            "content": [cell_text(each.get("content")) for each in said],
-            "channel": [cell_text(each.get("channel")) for each in said],
-        }
-        return frame.assign(**{name: pd.Series(v, index=frame.index, dtype=object) for name, v in more.items()})
+        return said_of(self._reader, self._reader.frame_of(rows))
+
+    # --- the list of conversations ------------------------------------------------------------------------------
+
+    @cached_property
+    def _talks(self) -> Conversations:
+        return Conversations(self._reader)
+
+    def content_version(self) -> Any:
+        """See `TablePanel`: more messages may have been read."""
+        return super().content_version(), self._talks.catch_up()
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return super().past_version(), self._talks.catch_up()
+
+    def numbers(self, start: int = 0) -> Any:
+        """See `LogPanel`: those of the chosen conversation alone."""
+        return super().numbers(start) if self._chosen is None else self.narrowed(self._talks.rows(self._chosen), start)
+
+    def more(self) -> dict[str, Any]:
+        """See `LogPanel`: the conversations up to the moment shown."""
+        self._read = self._talks.read
+        until = None if self.moment is None else self.moment.row
+        return {"talks": {**self._talks.told(until), "chosen": self._chosen}}
+
+    def changes(self) -> Update | None:
+        """See `Panel`."""
+        update = super().changes()
+        if update is None and self._read != self._talks.read:
+            return Update(self.more())
+        return update
+
+    def received(self, content: Any) -> None:
+        """Show one conversation alone, or all."""
+        super().received(content)
+        if isinstance(content, dict) and "talk" in content:
+            who = content["talk"]
+            self._chosen = who if isinstance(who, str) else None
+            self.begin_anew()
 
 
 def _time(value: Any) -> float | None:
@@ -86,9 +118,3 @@ def _time(value: Any) -> float | None:
 
 def _whole(value: Any) -> int | None:
     return None if pd.isna(value) else int(value)
-
-
-def _names(receivers: Any) -> list[str]:
-    if receivers is None:
-        return []
-    return [str(name) for name in receivers] if isinstance(receivers, list) else [str(receivers)]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from ..pages.parts import Section
 from .character_page import CharacterPage
 from .characters import CharactersPanel
+from .charts_panel import ChartsPanel
 from .chat_table import ChatTable
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
@@ -15,7 +16,7 @@ from .cursor import Cursor
 from .debug_panel import DebugPanel
 from .errors_table import ErrorsTable
 from .event_log import EventsPanel
-from .figure_panels import ErrorsPanel, LlmPanel, RatesPanel
+from .figure_panels import ErrorsPanel, LlmPanel
 from .findings_panel import FindingsNow, FindingsPanel
 from .headline import Headline
 from .interfaces import PanelCommands, PanelReader, PanelStatus
@@ -59,7 +60,7 @@ class Dashboard(PageWidget):
 
         findings, actions = FindingsNow(run), RowActions(run, reader)
         takes_commands = run is None or hasattr(run, "break_when")  # a recording takes none
-        self.headline = Headline(status, commands, refresher, **give("head"))
+        self.headline = Headline(status, commands, refresher, findings=findings, **give("head"))
         panels: list[Panel] = [
             self.headline,
             TimeBar(reader, refresher, search=search, run=run, findings=findings, **give("bar")),
@@ -72,11 +73,11 @@ class Dashboard(PageWidget):
             LlmTable(reader, refresher, search=search, actions=actions, **give("LLM calls")),
             LlmPanel(reader, refresher, **give("LLM calls")),
             ChatTable(reader, refresher, search=search, actions=actions, **give("chat")),
-            RatesPanel(reader, refresher, **give("charts")),
+            ChartsPanel(reader, refresher, run=run, **give("charts")),
             *self._of_runs(run, findings, actions, reader, refresher, give),
             *([ConsolePanel(commands, refresher, **give("console"))] if takes_commands else []),
             ConnectionPanel(status, refresher, **give("connection")),
-            CharacterPage(reader, status, commands, refresher, **give("side")),
+            CharacterPage(reader, status, commands, refresher, findings=findings, actions=actions, **give("side")),
         ]
         self.panels = {panel.title: panel for panel in panels}
         self._takers: dict[str, Callable[[Any], None]] = {panel.part.key: panel.take for panel in panels}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import pandas as pd
+
+from ..analysis.run_events import described
+from .cells import shorten
 from .growing_table import LogPanel
+from .interfaces import PanelReader
 from .packing import Kind
 
 
@@ -18,9 +24,38 @@ class EventsPanel(LogPanel):
         "tick": "number",
         "type": "text",
         "character_id": "text",
+        "message": "text",
         "state": "state",
         "location": "text",
         "event_type": "text",
-        "message": "text",
         "code": "text",
     }
+    labels: ClassVar[dict[str, str]] = {"message": "summary"}
+
+    def frame(self, rows: Sequence[int]) -> pd.DataFrame:
+        """See `LogPanel`: each event with what it says in words."""
+        return with_summaries(self._reader, self._reader.frame_of(rows))
+
+
+def with_summaries(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
+    """Put what each event says in words into the column `message`."""
+    whos = frame["character_id"].astype(object).where(frame["character_id"].notna(), None).tolist()
+    told = [
+        summary(str(kind), who, _payload(reader, row))
+        for row, kind, who in zip(frame.index.tolist(), frame["type"].astype(object).tolist(), whos, strict=True)
+    ]
+    return frame.assign(message=pd.Series(told, index=frame.index, dtype=object))
+
+
+def summary(type: str, who: str | None, payload: Any) -> str:
+    """Say what an event is; its character and its type, which have columns of their own, are left out."""
+    text = described(type, who, payload)
+    start = f"{who or 'somebody'} " if not text.startswith(f"{who}: ") else f"{who}: "
+    return shorten(text.removeprefix(start).removeprefix(f"{type}: "))
+
+
+def _payload(reader: PanelReader, row: int) -> Any:
+    try:
+        return reader.payload(row)
+    except KeyError:  # it was dropped from memory meanwhile
+        return None

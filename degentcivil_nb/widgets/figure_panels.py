@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar, Final
 
 import pandas as pd
@@ -44,8 +45,9 @@ class RatesPanel(FigurePanel):
         """See `FigurePanel`."""
         counts = self._reader.rates("1s", "type", WINDOW)
         gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
-        newest = reader.moment_of(reader.next_row - 1).time if len(counts) else None
-        return figure_specs.rates(counts, gaps, every="1s", until=newest)
+        newest = reader.moment_of(reader.next_row - 1).time if len(counts) else 0
+        going = time.time() - newest / 1e9 < 2  # of a run that stands or is over, the last bucket is over
+        return figure_specs.rates(counts, gaps, every="1s", until=newest if going else None)
 
 
 class ErrorsPanel(FigurePanel):

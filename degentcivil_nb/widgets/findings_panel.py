@@ -26,9 +26,9 @@ COLUMNS: Final[dict[str, Kind]] = {
     "severity": "text",
     "kind": "text",
     "character_id": "text",
+    "since_tick": "number",
     "text": "text",
     "since": "time",
-    "since_tick": "number",
     "row": "number",
 }
 
@@ -43,6 +43,7 @@ class FindingsNow:
         self._due = 0.0
         self._judged = -1
         self.table: pd.DataFrame | None = None
+        self._seen: set[tuple[str, ...]] = set()
         self.problem = ""
         self.version = 0
 
@@ -52,6 +53,16 @@ class FindingsNow:
             return self.table
         found: pd.DataFrame = pd.DataFrame() if self._run is None else self._run.findings()
         return found
+
+    def unseen(self) -> set[tuple[str, ...]]:
+        """Return the findings that no page has shown yet."""
+        return set() if self.table is None else _named(self.table) - self._seen
+
+    def show(self) -> pd.DataFrame | None:
+        """Return what was found last, for a page, which shows it: it is new no longer."""
+        if self.table is not None:
+            self._seen |= _named(self.table)
+        return self.table
 
     def look(self, judged: int, told: Callable[[], None]) -> None:
         """Look again if it is time, and if the run, whose version is `judged`, went on. Returns at once."""
@@ -103,7 +114,7 @@ class FindingsPanel(TablePanel):
         self._drawn = self._findings.version
         if self._findings.problem:
             raise RuntimeError(self._findings.problem)
-        found = self._findings.table
+        found = self._findings.show()
         frame = pd.DataFrame({name: [] for name in (*COLUMNS, "rows")}) if found is None else found
         columns = [Column(name, kind, "first row" if name == "row" else "") for name, kind in COLUMNS.items()]
         keys = [str(number) for number in range(len(frame))]
@@ -141,6 +152,12 @@ class FindingsPanel(TablePanel):
         found = self._findings.table
         rows = found["rows"].iloc[int(key)] if found is not None and key.isdigit() and int(key) < len(found) else []
         return [int(row) for row in rows] if isinstance(rows, list) else []
+
+
+def _named(found: pd.DataFrame) -> set[tuple[str, ...]]:
+    """Return what a finding is known by, whose text changes while it goes on."""
+    names = [name for name in ("kind", "character_id", "since_tick", "since") if name in found]
+    return {tuple(map(str, values)) for values in found[names].itertuples(index=False)}
 
 
 def _cells(frame: pd.DataFrame) -> Cells:

@@ -41,6 +41,8 @@ class LogPanel(TablePanel):
     """The types of the rows shown; `None` for all, with the gaps between them."""
     columns: ClassVar[dict[str, Kind]] = {}
     """The columns and their kinds."""
+    labels: ClassVar[dict[str, str]] = {}
+    """What columns are called on the page, where that is not their name."""
     follows: ClassVar[bool] = True
     picks: ClassVar[str] = "row"
     """What a click on a row selects: an event and its character (`row`), or nothing."""
@@ -100,12 +102,25 @@ class LogPanel(TablePanel):
             return self._search.within(rows)
         return rows
 
+    def narrowed(self, rows: list[int], start: int) -> Any:
+        """Return which of some ascending rows belong here under the search, from a row on."""
+        rows = rows[bisect_left(rows, start) :]
+        if self._search is not None and self._search.active:
+            self._search.catch_up()
+            return self._search.within(rows)
+        return rows
+
+    def begin_anew(self) -> None:
+        """Show other rows: from their newest, as a whole."""
+        self._page, self._shown, self._from = None, range(0), 0
+        self.flow.wants_full = True
+
     def whole(self) -> Update:
         """See `TablePanel`."""
         self._searched = self._found()
         numbers = self.numbers()
         self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
-        columns = [Column(name, kind)._asdict() for name, kind in self.columns.items()]
+        columns = [Column(name, kind, self.labels.get(name, ""))._asdict() for name, kind in self.columns.items()]
         body = {"columns": columns, "empty": self.empty, "follow": self._tails, "tones": "type", "picks": self.picks}
         update = self._add(self._shown, 0)
         return Update({**body, **update.body, **self._told_beside(numbers)}, update.buffers)

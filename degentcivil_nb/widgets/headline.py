@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..pages.parts import Section, Table, cell
 from .command_log import CommandLog
+from .findings_panel import FindingsNow
 from .interfaces import PanelCommands, PanelStatus
 from .packing import EXACT
 from .panel import Panel, Update
@@ -28,8 +29,17 @@ class Headline(Panel):
     script: ClassVar[str] = "headline"
     follows_cursor: ClassVar[bool] = False
 
-    def __init__(self, status: PanelStatus, commands: PanelCommands, refresher: Refresher, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        status: PanelStatus,
+        commands: PanelCommands,
+        refresher: Refresher,
+        *,
+        findings: FindingsNow | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(refresher, **kwargs)
+        self._findings = findings
         self._status = status
         self._jobs = CommandLog(commands, self.refresh_soon)
         self._shown: dict[str, Any] = {}
@@ -69,7 +79,12 @@ class Headline(Panel):
 
     def _state(self) -> dict[str, Any]:
         metrics = self._status.metrics()
-        return {name: plain(metrics.get(name)) for name in SHOWN}
+        found = None if self._findings is None else self._findings.table
+        told = {"findings": None, "fresh": 0} if found is None else {"findings": len(found), "fresh": self._fresh()}
+        return {**{name: plain(metrics.get(name)) for name in SHOWN}, **told}
+
+    def _fresh(self) -> int:
+        return 0 if self._findings is None else len(self._findings.unseen())
 
 
 def plain(value: Any) -> Any:

@@ -189,7 +189,7 @@ class LiveFigure(Panel):
 
     def refresh(self, now: float) -> int:
         """See `Panel`; drawn twice a second at most."""
-        if not self.flow.wants_full and now - self._drawn_at < self.period_s:
+        if not self.flow.wants_full and not self.moved and now - self._drawn_at < self.period_s:
             return 0
         self._drawn_at = now
         return super().refresh(now)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import pandas as pd
 
-from ..analysis.answers import JUDGED, usual_kinds, with_malformed
+from ..analysis.answers import with_malformed
 from ..store.llm import LLM_TYPES
 from .cells import DETAIL_CAP, cell_text
 from .growing_table import LogPanel
+from .malformed import MalformedCalls
 from .packing import Kind
+from .panel import Update
 
 LOOKED_BACK: Final = 2_000
 """How many of a character's calls are searched for the one before of the same kind."""
@@ -40,20 +43,37 @@ class LlmTable(LogPanel):
         "model": "text",
     }
 
-    _usual: set[Any] | None = None
-    _judged = 0  # how many calls there were when what is usual was judged
+    _only: str | None = None  # whose malformed answers are shown alone; those of everybody if empty
+    _judged = 0  # how many answers were judged when the page was told of them last
+
+    @cached_property
+    def _bad(self) -> MalformedCalls:
+        return MalformedCalls(self._reader)
+
+    def content_version(self) -> Any:
+        """See `TablePanel`: more answers may have been judged."""
+        return super().content_version(), self._bad.catch_up()
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return super().past_version(), self._bad.catch_up()
+
+    def numbers(self, start: int = 0) -> Any:
+        """See `LogPanel`: those of malformed answers alone, if these are chosen."""
+        return super().numbers(start) if self._only is None else self.narrowed(self._bad.rows(self._only), start)
+
+    def received(self, content: Any) -> None:
+        """Show only malformed answers, or those of one character, or all calls."""
+        super().received(content)
+        if isinstance(content, dict) and "malformed" in content:
+            who = content["malformed"]
+            self._only = who if isinstance(who, str) else None
+            self.begin_anew()
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
-        calls = with_malformed(self._reader.calls_of(rows), self._usual_kinds())
+        calls = with_malformed(self._reader.calls_of(rows), self._bad.usual_kinds())
         return calls.assign(malformed=calls["malformed"].map({True: "malformed", False: None}))
-
-    def _usual_kinds(self) -> set[Any]:
-        """Return the kinds of prompts that are usually answered with JSON, judged again when there are many more."""
-        rows = self._reader.rows_of(LLM_TYPES)
-        if self._usual is None or not self._judged <= len(rows) <= 1.2 * self._judged + 10:
-            self._usual, self._judged = usual_kinds(self._reader.calls_of(rows[-JUDGED:])), len(rows)
-        return self._usual
 
     def more(self) -> dict[str, Any]:
         """See `LogPanel`: the totals, by model, of the whole run."""
@@ -62,7 +82,15 @@ class LlmTable(LogPanel):
             [str(model), *(_number(values[name]) for name in FIGURES)]
             for model, values in totals.to_dict("index").items()
         ]
-        return {"totals": rows}
+        self._judged = self._bad.judged
+        return {"totals": rows, "malformed": {**self._bad.told(), "only": self._only}}
+
+    def changes(self) -> Update | None:
+        """See `Panel`."""
+        update = super().changes()
+        if update is None and self._judged != self._bad.judged:
+            return Update(self.more())
+        return update
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a call and the one before of the same character and kind; `KeyError` if it is no longer held."""

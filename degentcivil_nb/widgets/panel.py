@@ -123,6 +123,11 @@ class Panel(PageWidget):
         moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
         return None if moment is None else moment.row
 
+    @property
+    def moved(self) -> bool:
+        """Return whether the cursor stands elsewhere than at what was drawn last: that is drawn at once."""
+        return self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment
+
     def moment_shown(self) -> str:
         """See `PageWidget`."""
         return "as of now" if self.row_shown is None else f"as of row {self.row_shown:,}"

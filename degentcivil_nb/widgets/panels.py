@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..store.arguments import name_of
 from .character_page import CharacterPage
 from .characters import CharactersPanel
+from .charts_panel import ChartsPanel
 from .chat_table import ChatTable
 from .connection_panel import ConnectionPanel
 from .console import ConsolePanel
@@ -86,8 +87,9 @@ class Panels:
         """
         who = None if character_id is None else name_of(character_id)
         return CharacterPage(
-            self._reader, self._status, self._commands, self._refresher, cursor=self._cursor, character_id=who
-        )
+            self._reader, self._status, self._commands, self._refresher, cursor=self._cursor, character_id=who,
+            findings=FindingsNow(self._run), actions=self._actions,
+        )  # fmt: skip
 
     def chat(self) -> ChatTable:
         """Show what characters say to each other.
@@ -212,6 +214,21 @@ class Panels:
         >>> panel.close()
         """
         return RatesPanel(self._reader, self._refresher, cursor=self._cursor)
+
+    def charts(self) -> ChartsPanel:
+        """Show charts below each other over one time axis: rates, errors, latency, calls, measures, attributes …
+
+        Returns
+        -------
+        ChartsPanel
+            The ten minutes before the moment shown. Which charts are drawn is chosen in the panel, at most eight.
+
+        Examples
+        --------
+        >>> panel = session.panel.charts()  # the last line of a cell shows it
+        >>> panel.close()
+        """
+        return ChartsPanel(self._reader, self._refresher, run=self._run, cursor=self._cursor)
 
     def errors(self) -> ErrorsPanel:
         """Show errors over time.

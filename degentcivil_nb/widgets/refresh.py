@@ -117,6 +117,14 @@ class Refresher:
         """Draw every view that a page shows at once, from any thread: somebody moved the cursor and waits for it."""
         self.post(self._draw_now)
 
+    def redraw(self) -> None:
+        """Draw every view that a page shows anew, from any thread: what it shows was read again."""
+        with self._lock:
+            views = list(self._views)
+        for view in views:
+            view.flow.wants_full = True
+        self.poke()
+
     def close(self) -> None:
         """Draw the last state of the visible views, stop, and return when the thread has ended. Idempotent.
 

@@ -114,7 +114,7 @@ class TimeBar(Panel):
             self._search.ask(text[:2_000], self.refresh_soon)
         elif (by := content.get("step")) in (1, -1):
             self._step(int(by))
-        elif content.get("jump") in (1, -1) and content.get("to") in JUMPS:
+        elif content.get("jump") in (1, 0, -1) and content.get("to") in JUMPS:
             self._jump(int(content["jump"]), str(content["to"]))
 
     def _step(self, by: int) -> None:
@@ -141,6 +141,8 @@ class TimeBar(Panel):
     def _jump(self, by: int, to: str) -> None:
         rows = self._rows(to)
         here = self._reader.next_row if self.at.moment is None else self.at.moment.row
+        if by == 0:  # the first one
+            here, by = self._reader.first_row - 1, 1
         place = bisect_left(rows, here) - 1 if by < 0 else bisect_right(rows, here)
         if not 0 <= place < len(rows):
             self._said = f"no {'earlier' if by < 0 else 'later'} {to}"

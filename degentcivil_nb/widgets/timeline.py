@@ -86,7 +86,8 @@ class TimelinePanel(Panel):
 
     def refresh(self, now: float) -> int:
         """See `Panel`; drawn once a second, and at once for a page that looks elsewhere."""
-        if not self.flow.wants_full and self._asked == self._drawn_for and now - self._drawn_at < PERIOD_S:
+        same = self._asked == self._drawn_for and not self.moved and not self.flow.wants_full
+        if same and now - self._drawn_at < PERIOD_S:
             return 0
         self._drawn_at, self._drawn_for = now, self._asked
         return super().refresh(now)

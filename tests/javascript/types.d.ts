@@ -66,9 +66,15 @@ type Input =
   | { page: "earlier" | "later" | "newest" }
   | { search: string }
   | { step: 1 | -1 }
-  | { jump: 1 | -1; to: string }
+  | { jump: 1 | 0 | -1; to: string }
   | { want: "script" }
   | { inspect: true }
+  | { charts: string[] }
+  | { talk: string | null }
+  | { malformed: string | null }
+  | { call: number }
+  | { set: [name: string, text: string] }
+  | { inject: [kind: string, text: string] }
   | { break: string; hits: number; once: boolean; name?: string }
   | { watch: string }
   | { unwatch: string }
@@ -166,6 +172,8 @@ type HeadlineFigures = {
   gaps: Count;
   missing: Count;
   errors: Count;
+  findings: number | null;
+  fresh: number;
   circuit: string | null;
   dialect: string | null;
   reconnects: Count;
@@ -275,6 +283,7 @@ type GridRow = {
 type GridSource = {
   key(row: number): string;
   value(row: number, name: string): Cell;
+  text(row: number, column: Column): string;
   colour(text: Cell): string;
   tone(row: number): string;
   mark(row: number): string;
@@ -390,13 +399,39 @@ type CallTotals = [
   latency: number | null,
   cost: number | null,
 ];
-type CallsBody = TableBody & { totals?: CallTotals[] };
-type CallsState = TableState & { totals?: CallTotals[] };
+type Talks = {
+  listed: [who: string, count: number, row: number, tick: number | null, endless: number][];
+  all: number;
+  chosen: string | null;
+};
+type ChatBody = TableBody & { talks?: Talks };
+type ChatState = TableState & { talks?: Talks };
+type Malformed = {
+  judged: number;
+  calls: number;
+  cost: number;
+  characters: number;
+  most: [character: string, calls: number, cost: number][];
+  only: string | null;
+};
+type CallsBody = TableBody & { totals?: CallTotals[]; malformed?: Malformed };
+type CallsState = TableState & { totals?: CallTotals[]; malformed?: Malformed };
 
 // --- the page of a character (widgets/character_page.py) -----------------------------------------------------------
 
 type Tree = { of: string; state: "sent" | "done" | "error"; value: unknown; text: string };
+type Lane = {
+  stays: [from: number, to: number, state: string, place: string | null, colour: string][];
+  all: number;
+  start: number;
+  end: number;
+};
 type CharacterBody = {
+  lane?: Lane | null;
+  findings: [severity: string, text: string, row: number | null][];
+  breaks?: [text: string, condition: string][];
+  said?: { text: string; failed: boolean } | null;
+  read?: Call | null;
   character: string | null;
   own: boolean;
   known?: boolean;
@@ -436,6 +471,8 @@ type FigureBody = {
   layout?: Layout;
   changes?: Change[];
 };
+type ChartsBody = FigureBody & { offered?: string[]; chosen?: string[] };
+type ChartsState = FigureState & { offered?: string[]; chosen?: string[] };
 type FigureState = { layout?: Layout; traces?: Trace[] };
 type Plotly = {
   react(el: HTMLElement, data: Trace[], layout: Layout, options: object): Promise<unknown>;

@@ -4,6 +4,7 @@
 function receiveCalls(state, body, buffers, full) {
   receiveTable(state, body, buffers, full);
   if (body.totals) state.totals = body.totals;
+  if (body.malformed) state.malformed = body.malformed;
 }
 
 /** @type {Script<CallsState, CallsBody>["render"]} */
@@ -11,12 +12,45 @@ function renderCalls(state, el, tools) {
   const totals = make("div", "dc-totals");
   el.append(totals);
   const view = makeTable(state, el, tools, makeCallDetail());
+  let drawn = "";
+
+  // How many answers were malformed, whose, and what they cost; a click shows those calls and no others.
+  /** @param {Malformed} told */
+  function malformedLine({ judged, calls, cost, characters, most, only }) {
+    const line = make("div", "dc-malformed");
+    const all = (state.totals ?? []).reduce((sum, [, count]) => sum + Number(count), 0);
+    const of =
+      judged < all ? `${formatCount(judged)} of ${formatCount(all)} answers judged so far` : "all answers judged";
+    const paid = cost ? `, ${dollars(cost)}` : "";
+    line.append(`malformed: `, make("strong", "", `${formatCount(calls)} calls${paid}`), ` (${of})`);
+    if (!calls) return line;
+    line.append(" ", only === null ? pick("show them", "") : pick("show all calls", null));
+    for (const [who, count, each] of most) {
+      const words = `${visible(who)} ${formatCount(count)}`;
+      line.append(" ", pick(each ? `${words}, ${dollars(each)}` : words, who, only === who));
+    }
+    if (characters > most.length) line.append(` and ${formatCount(characters - most.length)} more characters`);
+    return line;
+  }
+  /**
+   * @param {string} text
+   * @param {string | null} who
+   */
+  function pick(text, who, chosen = false) {
+    const button = make("button", "dc-small", text);
+    button.setAttribute("aria-pressed", String(chosen));
+    button.addEventListener("click", () => tools.send({ malformed: chosen ? null : who }));
+    return button;
+  }
   return {
     ...view,
     draw(body, buffers, full) {
       view.draw(body, buffers, full);
-      totals.replaceChildren(...(state.totals ?? []).map(totalText));
-      totals.hidden = !state.totals?.length;
+      if (JSON.stringify([state.totals, state.malformed]) === drawn) return; // a button that is pressed must stay
+      drawn = JSON.stringify([state.totals, state.malformed]);
+      const known = state.totals?.length ? (state.totals ?? []).map(totalText) : [];
+      totals.replaceChildren(...known, ...(known.length && state.malformed ? [malformedLine(state.malformed)] : []));
+      totals.hidden = !known.length;
     },
   };
 }
@@ -27,13 +61,17 @@ function totalText([model, calls, errors, prompt, completion, latency, cost]) {
   const mean =
     calls && latency ? `, ${(latency / calls).toLocaleString("en-US", { maximumSignificantDigits: 3 })} s each` : "";
   const tokens = `${formatCount(prompt)} + ${formatCount(completion)} tokens`;
-  const paid = cost ? `, ${cost.toLocaleString("en-US", { maximumFractionDigits: 4 })} US$` : "";
+  const paid = cost ? `, ${dollars(cost)}` : "";
   line.append(
     make("strong", "", visible(model)),
     `: ${formatCount(calls)} calls in the whole run, ${formatCount(errors)} failed, ${tokens}${mean}${paid}`,
   );
   return line;
 }
+
+/** @param {number} cost */
+const dollars = (cost) =>
+  `${cost.toLocaleString("en-US", cost < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 4 })} US$`;
 
 // One call: who asked what, and what came back.
 /** @returns {DetailView} */

@@ -85,15 +85,36 @@ function formatNumber(value) {
   return whole.format(value);
 }
 
+// A cell as it is read; where all times of a table are of one `day`, which is said beside it, they need none of their own.
 /**
  * @param {Cell | undefined} value
  * @param {Kind} kind
  */
-function cellText(value, kind) {
+function cellText(value, kind, day = "") {
   if (value === null || value === undefined) return "";
   if (typeof value === "string") return visible(value);
   if (kind !== "time") return formatNumber(value);
-  return Number.isNaN(value) ? "" : localTime(Number(value));
+  if (Number.isNaN(value)) return "";
+  return day ? clockTime(Number(value)) : localTime(Number(value));
+}
+
+// Give the one local day that all times of a table are of; nothing where there are several, or none.
+/**
+ * @param {Column[]} columns
+ * @param {Cells} cells
+ */
+function dayOf(columns, cells) {
+  let first = Infinity;
+  let last = -Infinity;
+  for (const { name, kind } of columns) {
+    if (kind !== "time") continue;
+    for (const value of cells.get(name) ?? []) {
+      const time = Number(value);
+      if (time < first) first = time;
+      if (time > last) last = time;
+    }
+  }
+  return first <= last && localDay(first) === localDay(last) ? localDay(first) : "";
 }
 
 // What a spreadsheet would calculate: the very pattern of core/escaping.py; a number and a dash are none.

@@ -48,17 +48,44 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
    * @param {string} text
    * @param {string} more
    */
-  function eventLine(row, time, text, more = "") {
+  function eventLine(row, time, text, more = "", act = () => shows(row)) {
     const line = make("button", "dc-eventline");
     const when = make("time", "dc-dim", time === null ? "" : localTime(time));
     line.append(when, ` ${visible(text)}`);
     if (more) line.append(make("span", "dc-dim", ` ${visible(more)}`));
     line.title = `row ${row.toLocaleString("en-US")}: show the town as it was then`;
-    line.addEventListener("click", () => go({ row, select: { character: state.body?.character ?? null, row } }));
+    line.addEventListener("click", act);
+    return line;
+  }
+  /** @param {number} row */
+  const shows = (row) => go({ row, select: { character: state.body?.character ?? null, row } });
+
+  const change = makeChanges(send);
+  // What can be changed, while there is a simulation that can be asked.
+  /** @param {CharacterBody} body */
+  function changing(body) {
+    const can = body.can_inspect && moment() === null && standing() === null;
+    change.show(body, can);
+    return can ? [change.el] : [];
+  }
+  /** @param {CharacterBody["findings"][number]} found */
+  function findingLine([severity, text, row]) {
+    const line = make("button", "dc-finding");
+    line.dataset.tone = severity;
+    line.append(icon("warning"), visible(text));
+    line.disabled = row === null;
+    if (row !== null) line.addEventListener("click", () => shows(row));
     return line;
   }
 
   function draw() {
+    // what is redrawn each second must not take the focus from who reads it, nor what somebody types
+    const held = focusIn(page);
+    paint();
+    held();
+  }
+
+  function paint() {
     const body = state.body;
     const who = body?.character ?? null;
     none.hidden = who !== null;
@@ -105,14 +132,19 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     const events = body.events.map(([row, time, tick, text]) =>
       eventLine(row, time, text, tick === null ? "" : `tick ${formatCount(tick)}`),
     );
-    const calls = body.calls.map(([row, time, kind, model, latency, error, response]) => {
+    const calls = body.calls.flatMap(([row, time, kind, model, latency, error, response]) => {
       const took = latency === null ? "" : ` ${formatNumber(latency)} s`;
-      return eventLine(
-        row,
-        time,
-        `${kind ?? "call"}${took}${error ? `, failed: ${error}` : ""}`,
-        response ?? model ?? "",
-      );
+      const words = `${kind ?? "call"}${took}${error ? `, failed: ${error}` : ""}`;
+      const line = eventLine(row, time, words, response ?? model ?? "", () => send({ call: row }));
+      const open = body.read?.row === row;
+      line.setAttribute("aria-expanded", String(open));
+      line.title = `row ${formatCount(row)}: ${open ? "close it" : "read what was asked and answered"}`;
+      if (!body.read || !open) return [line];
+      const read = make("div", "dc-call dc-read");
+      const then = make("button", "dc-small", "show the town as it was then");
+      then.addEventListener("click", () => go({ row, select: { character: who, row } }));
+      read.append(then, facts(body.read), ...messages("prompt", body.read.prompt), ...answer(body.read));
+      return [line, read];
     });
     const chat = body.chat.map(([row, time, speaker, to, text]) =>
       eventLine(row, time, `${speaker ?? "?"} to ${to || "all"}: ${text}`),
@@ -128,6 +160,9 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     page.replaceChildren(
       bar,
       state_,
+      ...changing(body),
+      ...(body.findings?.length ? [section("findings", body.findings.map(findingLine), "")] : []),
+      ...(body.lane ? [section("states", [laneOf(body.lane, go)], "")] : []),
       about,
       section("last events", events, "none"),
       section("last calls of language models", calls, "none"),
@@ -136,6 +171,49 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     );
   }
   return { draw, point, stand: draw };
+}
+
+// Keep the focus while what has it is made anew: give what puts it back to the element at the same place.
+/** @param {HTMLElement} page */
+function focusIn(page) {
+  const at = document.activeElement;
+  if (!(at instanceof HTMLElement) || !page.contains(at) || at.closest(".dc-changes")) return () => {};
+  const place = [...page.querySelectorAll(at.tagName)].indexOf(at);
+  return () => {
+    const again = page.querySelectorAll(at.tagName)[place];
+    if (again instanceof HTMLElement && !page.contains(at)) again.focus({ preventScroll: true });
+  };
+}
+
+// The last stays as a lane: a click on one shows the town as it was when it began.
+/**
+ * @param {Lane} lane
+ * @param {ViewTools["go"]} go
+ */
+function laneOf({ stays, all, start, end }, go) {
+  const box = make("div");
+  const bar = make("div", "dc-lane");
+  bar.setAttribute("role", "group");
+  bar.setAttribute("aria-label", "states, the newest at the right");
+  const span = Math.max(end - start, 1e-3);
+  for (const [from, to, state, place, colour] of stays) {
+    const stay = make("button", "dc-stay");
+    stay.style.left = `${(100 * (from - start)) / span}%`;
+    stay.style.width = `max(1px, ${(100 * (to - from)) / span}%)`;
+    stay.style.background = colour;
+    stay.tabIndex = -1;
+    const words = `${visible(state)}${place ? ` in ${visible(place)}` : ""}`;
+    stay.title = `${words}, ${localTime(from).replace(/\.\d+$/, "")}, ${formatSpan(to - from)}`;
+    stay.setAttribute("aria-label", stay.title);
+    stay.addEventListener("click", () => go({ time: from }));
+    bar.append(stay);
+  }
+  const shown =
+    stays.length < all
+      ? `the last ${formatCount(stays.length)} of ${formatCount(all)} stays`
+      : `${formatCount(all)} stay${all === 1 ? "" : "s"}`;
+  box.append(bar, make("div", "dc-dim", `${shown}, since ${localTime(start).replace(/\.\d+$/, "")}`));
+  return box;
 }
 
 /** @param {Tree} tree */

@@ -76,9 +76,9 @@ function renderConnection(state, el, { send, standing }) {
   }
 
   /** @param {string} text */
-  function reason(text) {
+  function reason(text, picture = "warning") {
     const line = make("div");
-    line.append(icon("warning"), document.createTextNode(visible(text)));
+    line.append(icon(picture), document.createTextNode(visible(text)));
     return line;
   }
 
@@ -105,7 +105,9 @@ function renderConnection(state, el, { send, standing }) {
         if (at.textContent !== text) at.textContent = text;
       }
       health.dataset.tone = reasons.length ? "warn" : "good";
-      health.replaceChildren(...(reasons.length ? reasons.map(reason) : [make("div", "", "✓ all is well")]));
+      health.replaceChildren(
+        ...(reasons.length ? reasons.map((text) => reason(text)) : [reason("all is well", "done")]),
+      );
       outcome.textContent = visible(attempt?.text ?? "");
       none.hidden = lines.length > 0;
       journal.replaceChildren(

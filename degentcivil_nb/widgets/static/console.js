@@ -213,6 +213,7 @@ function renderConsole(state, el, { send, standing }) {
         shown.changed = job.changed;
         shown.box.dataset.state = job.state;
         shown.outcome.textContent = job.state === "sent" ? "…" : visibleLines(job.text);
+        if (job.state === "error") shown.outcome.prepend(icon("dead"), " ");
       }
       if (end) log.scrollTop = log.scrollHeight;
       stand();

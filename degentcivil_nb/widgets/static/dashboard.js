@@ -91,6 +91,14 @@ function renderDashboard(el, parts, put, signal) {
     event.preventDefault();
     event.stopPropagation();
   });
+  el.addEventListener(
+    "dc-open",
+    (event) => {
+      const name = String(/** @type {CustomEvent} */ (event).detail);
+      if (tabs.has(name)) open(name);
+    },
+    { signal },
+  );
   side.addEventListener("dc-side", (event) => {
     side.hidden = !(/** @type {CustomEvent} */ (event).detail.open);
   });

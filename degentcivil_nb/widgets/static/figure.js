@@ -78,12 +78,6 @@ function receiveFigure(state, body, buffers) {
   }
 }
 
-function offset() {
-  const minutes = -new Date().getTimezoneOffset();
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  return minutes ? `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${two(rest)}` : ""}` : "UTC";
-}
-
 // Plotly keeps what it is given, and `state` goes on changing. Where bars begin must be text: in tooltips, plotly writes
 // times that are numbers as NaN:NaN (issue 16).
 /** @param {Trace} trace */
@@ -99,9 +93,7 @@ function copyOf(trace) {
 // Milliseconds since the epoch as the local date and time that plotly reads them as.
 /** @param {number} ms */
 function localStamp(ms) {
-  const t = new Date(ms);
-  const clock = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
-  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${clock}`;
+  return `${localDay(ms / 1000)} ${clockTime(ms / 1000)}`;
 }
 
 const FIGURE_OPTIONS = {
@@ -128,7 +120,7 @@ function renderFigure(state, el, { send, signal }) {
     const more = {};
     for (const [name, axis] of Object.entries(layout)) {
       if (axis?.type !== "date") continue;
-      const title = { ...axis.title, text: `time (local, ${offset()})` };
+      const title = { ...axis.title, text: `time (local, ${zone()})` };
       more[name] = { ...axis, title, ...(axis.range ? { range: axis.range.map(local) } : {}) };
     }
     if (layout.shapes)

@@ -1,7 +1,7 @@
 // A grid of many rows of which only those in sight exist: recycled rows, text nodes only, whole by keyboard.
 //
 // makeGrid({source, onOpen, signal}) -> {el, setColumns, setRows, refresh, ...}; `source` answers for a row number:
-//   key(row), value(row, name), colour(text), tone(row), mark(row).
+//   key(row), value(row, name), text(row, column), colour(text), tone(row), mark(row).
 
 const ROW_HEIGHT = 24;
 const OVERSCAN = 6;
@@ -81,7 +81,7 @@ function makeGrid({ source, onOpen, onPick, onMenu, onSort, signal }) {
     [...head.children].forEach((cell, i) => {
       const direction = sort !== null && columns[i].name === sort.name ? sort.direction : 0;
       const arrow = cell.querySelector(".dc-arrow");
-      if (arrow) arrow.textContent = direction ? (direction > 0 ? "▲" : "▼") : "";
+      arrow?.replaceChildren(...(direction ? [icon(direction > 0 ? "up" : "down")] : []));
       cell.setAttribute("aria-sort", direction ? (direction > 0 ? "ascending" : "descending") : "none");
     });
   }
@@ -142,7 +142,7 @@ function makeGrid({ source, onOpen, onPick, onMenu, onSort, signal }) {
     columns.forEach((column, i) => {
       const cell = row.cells[i];
       const value = source.value(number, column.name);
-      const text = cellText(value, column.kind);
+      const text = source.text(number, column);
       if (cell.text.data !== text) cell.text.data = text;
       if (cell.chip) {
         cell.chip.style.background = source.colour(value);
@@ -311,7 +311,7 @@ function makeGrid({ source, onOpen, onPick, onMenu, onSort, signal }) {
     if (!at || !cell) return;
     const column = columns[at.column];
     const value = source.value(rows[at.place], column.name);
-    cell.title = column.kind === "time" ? utcTime(Number(value)) : cellText(value, column.kind);
+    cell.title = column.kind === "time" ? utcTime(Number(value)) : source.text(rows[at.place], column);
   });
   el.addEventListener("copy", (event) => {
     if (!selected.size || !event.clipboardData) return;

@@ -10,12 +10,12 @@ const RUN_ICONS = new Map([
   ["dead", "dead"],
 ]);
 const OVER = new Set(["finished", "unfinished", "dead"]); // states that a run does not leave
-const LINK_SIGNS = new Map([
-  ["live", "●"],
-  ["connecting", "◌"],
-  ["reconnecting", "↻"],
-  ["closed", "✕"],
-  ["recording", "■"],
+const LINK_ICONS = new Map([
+  ["live", "recording"],
+  ["connecting", "connecting"],
+  ["reconnecting", "again"],
+  ["closed", "dead"],
+  ["recording", "over"],
 ]);
 const QUEUED_AFTER_MS = 400;
 const QUIET_S = 3; // so long without a checkpoint is worth a word
@@ -35,13 +35,14 @@ function renderHeadline(state, el, { send, standing, signal }) {
   bar.setAttribute("aria-label", "The run");
   const run = figure("run", "dc-run");
   const tick = figure("tick", "dc-tick");
-  const link = figure("link", "dc-link");
+  const link = figure("link", "dc-link", "", "connection");
   const rate = figure("rate", "dc-rate", "/s");
   rate.el.title = "messages received a second";
   const lag = figure("lag", "dc-lag", "ms");
   const quiet = figure("", "dc-quiet");
-  const gaps = figure("gaps", "dc-gaps");
-  const errors = figure("errors", "dc-errors");
+  const gaps = figure("gaps", "dc-gaps", "", "connection");
+  const errors = figure("errors", "dc-errors", "", "errors");
+  const findings = figure("findings", "dc-findings", "", "findings");
   const recording = figure("recording", "dc-recording");
   const buttons = make("span", "dc-buttons");
   const steps = make("input", "dc-steps dc-number");
@@ -53,7 +54,19 @@ function renderHeadline(state, el, { send, standing, signal }) {
   buttons.append(pause, step, steps, resume);
   const feedback = make("div", "dc-feedback");
   feedback.setAttribute("role", "status");
-  bar.append(run.el, tick.el, link.el, quiet.el, rate.el, lag.el, gaps.el, errors.el, recording.el, buttons);
+  bar.append(
+    run.el,
+    tick.el,
+    link.el,
+    quiet.el,
+    rate.el,
+    lag.el,
+    gaps.el,
+    errors.el,
+    findings.el,
+    recording.el,
+    buttons,
+  );
   el.append(bar, feedback);
   /** @type {string | null} */
   let waiting = null;
@@ -63,12 +76,14 @@ function renderHeadline(state, el, { send, standing, signal }) {
   let told = null; // the job that the line was last about
   signal.addEventListener("abort", () => clearTimeout(clearing));
 
+  // A figure; one that a tab tells more about opens it.
   /**
    * @param {string} label
    * @param {string} className
    */
-  function figure(label, className, unit = "") {
-    const box = make("span", `dc-reading ${className}`);
+  function figure(label, className, unit = "", tab = "") {
+    const box = make(tab ? "button" : "span", `dc-reading ${className}`);
+    if (tab) box.addEventListener("click", () => announce(el, "dc-open", tab));
     const value = make("span", "dc-value", "–");
     box.append(make("span", "dc-label dc-dim", label), value);
     if (unit) box.append(make("span", "dc-unit dc-dim", unit));
@@ -139,6 +154,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
    */
   function say(text, tone) {
     feedback.textContent = visible(text);
+    if (tone === "error" || tone === "done") feedback.prepend(icon(tone === "done" ? "done" : "dead"), " ");
     feedback.dataset.tone = tone;
   }
 
@@ -174,15 +190,15 @@ function renderHeadline(state, el, { send, standing, signal }) {
   function showLink(at) {
     const still = state.connection === "recording";
     if (at?.kernel) {
-      link.set(at.sign ?? "–", "bad");
+      link.set(at.sign ?? "–", "bad", at.over ? "dead" : "connecting");
       return;
     }
-    const again = state.reconnects ? ` ↻${formatCount(state.reconnects)}` : "";
+    const again = state.reconnects ? `, ${formatCount(state.reconnects)} × anew` : "";
     const circuit = state.circuit === "open" ? ", circuit open" : "";
-    const sign = LINK_SIGNS.get(state.connection ?? "") ?? "?";
     link.set(
-      `${sign} ${visible(String(state.connection ?? "–"))}${circuit}${again}`,
+      `${visible(String(state.connection ?? "–"))}${circuit}${again}`,
       state.connection === "live" ? "good" : still ? "" : "bad",
+      LINK_ICONS.get(state.connection ?? "") ?? "ring",
     );
     link.el.title = state.reconnects
       ? `reconnected ${formatCount(state.reconnects)} times: the connection panel says when and why`
@@ -224,6 +240,10 @@ function renderHeadline(state, el, { send, standing, signal }) {
       ? `${state.missing === null ? "an unknown number of" : formatCount(state.missing)} events are missing: session.gaps()`
       : "nothing is missing";
     errors.set(formatCount(state.errors), state.errors ? "warn" : "");
+    findings.show(typeof state.findings === "number");
+    findings.set(formatCount(state.findings), state.findings ? "warn" : "");
+    findings.el.title = state.fresh ? `${formatCount(state.fresh)} of them new since the findings were looked at` : "";
+    findings.el.toggleAttribute("data-fresh", !!state.fresh);
     const recorded = visible(String(state.recording ?? ""));
     recording.show(recorded !== "");
     recording.el.title = recorded;

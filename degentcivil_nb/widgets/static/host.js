@@ -331,6 +331,16 @@ function adoptStyle(el) {
   }
 }
 
+// Tell the other panels of a widget something: such as to open a tab.
+/**
+ * @param {HTMLElement} el
+ * @param {string} what
+ * @param {string} detail
+ */
+function announce(el, what, detail) {
+  el.closest(".dc-widget")?.dispatchEvent(new CustomEvent(what, { detail }));
+}
+
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

@@ -6,12 +6,12 @@ const ASK_MS = 2500; // before that, the page asks: Python may have given it up 
 const AGAIN = "Run the cells again to follow the run.";
 /** @type {Map<string, {sign: string, what: string, todo: string, rank: number}>} */
 const PROBLEMS = new Map([
-  ["restarted", { sign: "✕ no kernel", what: "The kernel was restarted", todo: AGAIN, rank: 3 }],
-  ["died", { sign: "✕ no kernel", what: "The kernel died and was started anew", todo: AGAIN, rank: 4 }],
+  ["restarted", { sign: "no kernel", what: "The kernel was restarted", todo: AGAIN, rank: 3 }],
+  ["died", { sign: "no kernel", what: "The kernel died and was started anew", todo: AGAIN, rank: 4 }],
   [
     "dead",
     {
-      sign: "✕ no kernel",
+      sign: "no kernel",
       what: "The kernel was shut down or died",
       todo: "Start it (Kernel › Restart Kernel) and run the cells again.",
       rank: 5,
@@ -20,17 +20,17 @@ const PROBLEMS = new Map([
   [
     "closed",
     {
-      sign: "✕ closed",
+      sign: "closed",
       what: "This panel was closed in Python, or belongs to an earlier kernel",
       todo: "Run its cell again to have a new one.",
       rank: 2,
     },
   ],
-  ["unsent", { sign: "✕ no kernel", what: "The kernel that fed this panel is gone", todo: AGAIN, rank: 1 }],
+  ["unsent", { sign: "no kernel", what: "The kernel that fed this panel is gone", todo: AGAIN, rank: 1 }],
   [
     "cut",
     {
-      sign: "✕ cut off",
+      sign: "cut off",
       what: "The page has lost its line to the kernel",
       todo: "It connects again by itself; if it does not, reload the page.",
       rank: 0,
@@ -39,7 +39,7 @@ const PROBLEMS = new Map([
   [
     "quiet",
     {
-      sign: "◌ silent",
+      sign: "silent",
       what: "Nothing was heard from the kernel for some seconds",
       todo: "It is busy with code that lets no other thread run, or it is gone: wait, or restart it and run the cells again.",
       rank: 0,

@@ -97,12 +97,14 @@ function makeTable(state, el, tools, detail) {
   const later = pageButton("later");
   const newest = pageButton("newest");
   pages.append(earlier, later, newest);
-  bar.append(filter, count, jump, pages, columnsButton, copy);
+  const dated = make("span", "dc-day dc-dim");
+  bar.append(filter, count, dated, jump, pages, columnsButton, copy);
 
   /** @type {Set<string>} */
   const hiddenColumns = new Set();
   /** @type {Column[] | null} */
   let known = null; // the columns that the choices were made for
+  let day = ""; // that all times are of
   /** @type {Sort | null} */
   let sort = null;
   let following = true;
@@ -118,6 +120,7 @@ function makeTable(state, el, tools, detail) {
   const source = {
     key: (row) => state.keys[row],
     value: (row, name) => columnOf(state, name)[row],
+    text: (row, column) => cellText(columnOf(state, column.name)[row], column.kind, day),
     colour: (text) => state.colours.get(typeof text === "string" ? text : null) ?? "transparent",
     tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
     mark: markOf,
@@ -211,8 +214,12 @@ function makeTable(state, el, tools, detail) {
   // Columns are as wide as what they held so far, within reason: they grow when they must, and never jump back.
   function layOut(force = true) {
     let grown = force;
+    const times = shownColumns().filter(({ kind }) => kind === "time");
+    day = dayOf(times, state.cells);
+    const plain = day === localDay(Date.now() / 1000) ? zone() : `${day}, ${zone()}`;
+    dated.textContent = times.length && state.keys.length ? (day ? plain : zone()) : "";
     for (const column of shownColumns()) {
-      const width = columnWidth(column, columnOf(state, column.name));
+      const width = columnWidth(column, columnOf(state, column.name), day);
       if (width > (widths.get(column.name) ?? 0)) {
         widths.set(column.name, width);
         grown = true;
@@ -247,7 +254,7 @@ function makeTable(state, el, tools, detail) {
     newest.hidden = state.window === undefined || state.window.tail || cursor().moment !== null;
     const fresh = state.dropped + total - shownCount;
     jump.hidden = !(stays && !following);
-    jump.textContent = fresh > 0 ? `↓ ${numbers(fresh)} newer` : "↓ follow";
+    jump.replaceChildren(icon("newer"), fresh > 0 ? `${numbers(fresh)} newer` : "follow");
     if (following) shownCount = state.dropped + total;
     empty.hidden = rows.length > 0;
     acts.el.hidden = total === 0;
@@ -323,10 +330,11 @@ const MEASURE_MS = 1000;
 /**
  * @param {Column} column
  * @param {Cell[]} values
+ * @param {string} day
  */
-function columnWidth(column, values) {
+function columnWidth(column, values, day = "") {
   const header = (column.label || column.name).length + 4;
-  if (column.kind === "time") return Math.max(header, 15);
+  if (column.kind === "time") return Math.max(header, day ? 15 : 26);
   let widest = 0;
   const step = Math.max(1, Math.floor(values.length / 300));
   for (let i = 0; i < values.length; i += step) widest = Math.max(widest, roughWidth(cellText(values[i], column.kind)));

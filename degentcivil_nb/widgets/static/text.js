@@ -37,9 +37,24 @@ const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
 function localTime(seconds) {
   const t = new Date(seconds * 1000);
   if (Number.isNaN(t.getTime())) return String(seconds);
-  const clock = `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
-  if (t.toDateString() === new Date().toDateString()) return clock;
-  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${clock}`;
+  const clock = clockTime(seconds);
+  return t.toDateString() === new Date().toDateString() ? clock : `${localDay(seconds)} ${clock}`;
+}
+/** @param {number} seconds */
+function clockTime(seconds) {
+  const t = new Date(seconds * 1000);
+  return `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
+}
+/** @param {number} seconds */
+function localDay(seconds) {
+  const t = new Date(seconds * 1000);
+  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
+}
+// The reader's zone, as an offset: "UTC+2".
+function zone() {
+  const minutes = -new Date().getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return minutes ? `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${two(rest)}` : ""}` : "UTC";
 }
 /** @param {number} seconds */
 function utcTime(seconds) {

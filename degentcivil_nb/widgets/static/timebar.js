@@ -50,7 +50,7 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
   previous.title = "previous  [";
   next.title = "next  ]";
   const to = make("select", "dc-to");
-  to.setAttribute("aria-label", "what previous and next jump to");
+  to.setAttribute("aria-label", "what first, previous and next jump to");
   for (const [name, words] of JUMP_NAMES) {
     const option = make("option", "", words);
     option.value = name;
@@ -63,7 +63,9 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
   const now = make("span", "dc-now");
   now.append(where, live);
   const jumps = make("span", "dc-jumps");
-  jumps.append(previous, to, next);
+  const start = make("button", "dc-first", "first");
+  start.prepend(icon("first"));
+  jumps.append(start, previous, to, next);
   row.append(search, found, jumps, said, now);
   el.append(strip, row);
   let sent = 0;
@@ -133,10 +135,11 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
     event.preventDefault();
     event.stopPropagation();
   });
-  /** @param {1 | -1} by */
+  /** @param {1 | 0 | -1} by */
   const jump = (by) => send({ jump: by, to: to.value });
   previous.addEventListener("click", () => jump(-1));
   next.addEventListener("click", () => jump(1));
+  start.addEventListener("click", () => jump(0));
   const root = el.closest(".dc-widget");
   root?.addEventListener(
     "keydown",

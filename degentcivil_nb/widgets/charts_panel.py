@@ -1,0 +1,210 @@
+"""The charts of a run: those that are chosen, below each other over one time axis, as of now or as of the cursor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import pandas as pd
+
+from ..figures import llm_calls as figure_llm
+from ..figures import over_time, series
+from ..figures.parts import Spec, footnoted, times_of
+from ..figures.stack import stacked
+from ..pages.parts import Section
+from ..store.llm import LLM_TYPES
+from .characters import is_number
+from .interfaces import PanelReader
+from .live_figure import LiveFigure
+from .panel import Update
+from .refresh import Refresher
+
+WINDOW_S: Final = 600
+SECOND: Final = 1_000_000_000
+CALLS: Final = 2_000
+EVENTS: Final = 20_000
+VALUES: Final = 5_000
+"""The most values of a measure, an attribute or a watch that are drawn."""
+MOST_CHARTS: Final = 8
+MOST_NAMES: Final = 40
+OFFER_S: Final = 5.0
+BASIC: Final = ("rates", "errors", "latency", "calls")
+
+
+class ChartsPanel(LiveFigure):
+    """Charts that are chosen, stacked, over the ten minutes before the moment shown, with a line at it."""
+
+    title: ClassVar[str] = "charts"
+    script: ClassVar[str] = "charts"
+
+    def __init__(self, reader: PanelReader, refresher: Refresher, *, run: Any = None, **kwargs: Any) -> None:
+        self._reader = reader
+        self._run = run
+        self._chosen: list[str] = ["rates"]
+        self._offered: list[str] = list(BASIC)
+        self._offered_at = -np.inf
+        self._told: list[str] = []
+        self._asked = 0
+        super().__init__(self.spec, lambda: (reader.version, self._asked, self._whose()), refresher, **kwargs)
+
+    def _whose(self) -> str | None:
+        return None if self.cursor is None else self.cursor.selection.character_id
+
+    def past_version(self) -> Any:
+        """See `Panel`."""
+        return self._asked, self._whose()
+
+    def received(self, content: Any) -> None:
+        """Draw other charts."""
+        super().received(content)
+        chosen = content.get("charts") if isinstance(content, dict) else None
+        if isinstance(chosen, list):
+            known = [name for name in dict.fromkeys(map(str, chosen)) if name in self._offered]
+            self._chosen = known[:MOST_CHARTS]
+            self._asked += 1
+            self._drawn_at = -np.inf
+            self.flow.wants_full = True
+
+    def snapshot(self) -> Update:
+        """See `Panel`."""
+        update = super().snapshot()
+        return Update({**update.body, **self._choice(whole=True)}, update.buffers)
+
+    def changes(self) -> Update | None:
+        """See `Panel`."""
+        update, choice = super().changes(), self._choice()
+        if not choice:
+            return update
+        body, buffers = ({"changes": []}, []) if update is None else (update.body, update.buffers)
+        return Update({**body, **choice}, buffers)
+
+    def _choice(self, *, whole: bool = False) -> dict[str, Any]:
+        """Return what can be chosen and what is, if the page does not know it yet."""
+        if time.monotonic() - self._offered_at > OFFER_S:
+            self._offered_at = time.monotonic()
+            named = [*self._measures(), *self._attributes(), *self._watches(), *self._chosen]
+            self._offered = list(dict.fromkeys([*BASIC, *named]))
+        told = [*self._offered, "", *self._chosen]
+        if told == self._told and not whole:
+            return {}
+        self._told = told
+        return {"offered": self._offered, "chosen": self._chosen}
+
+    def _measures(self) -> list[str]:
+        if not hasattr(self._run, "measures"):
+            return []
+        rows = self._reader.rows_of(("measure",))[-VALUES:]
+        names = dict.fromkeys(str(_of(self._reader.payload(int(row)), "name")) for row in rows[-500:])
+        return [f"measure: {name}" for name in list(names)[:MOST_NAMES]]
+
+    def _attributes(self) -> list[str]:
+        if not hasattr(self._run, "attribute"):
+            return []
+        present = self._reader.present_columns().attributes[:200]
+        names = dict.fromkeys(name for held in present for name, value in held.items() if is_number(value))
+        return [f"attribute: {name}" for name in list(names)[:MOST_NAMES]]
+
+    def _watches(self) -> list[str]:
+        rows = self._reader.rows_of(("watch",))[-500:] if hasattr(self._run, "watches") else []
+        names = dict.fromkeys(str(_of(self._reader.payload(int(row)), "name")) for row in rows)
+        return [f"watch: {name}" for name in list(names)[:MOST_NAMES]]
+
+    # --- the figure ---------------------------------------------------------------------------------------------
+
+    def spec(self) -> Spec:
+        """Return the charts as one figure of plain data."""
+        moment = self.moment
+        at = None if moment is None else pd.Timestamp(moment.time, unit="ns", tz="UTC")
+        return stacked([self._chart(name, at) for name in self._chosen], at)
+
+    def still(self) -> Sequence[Section]:
+        """See `Panel`."""
+        return super().still() if self._reader.next_row > self._reader.first_row else ()
+
+    def _chart(self, name: str, at: pd.Timestamp | None) -> Spec:
+        kind, _, what = name.partition(": ")
+        until = None if at is None else at + pd.Timedelta(1, unit="us")  # the event at the moment is shown too
+        make: dict[str, Callable[[], Spec]] = {
+            "rates": lambda: self._rates(at),
+            "errors": lambda: self._errors(at),
+            "latency": lambda: self._latency(at),
+            "calls": lambda: self._calls(at),
+            "measure": lambda: self._values(self._run.measures(what, until=until, last=VALUES), what),
+            "watch": lambda: self._values(self._run.watches(what, until=until, last=VALUES), what),
+            "attribute": lambda: self._attribute(what, until),
+        }
+        return make[kind]()
+
+    def _gaps(self, start: Any, at: pd.Timestamp | None) -> pd.DataFrame:
+        gaps = self._reader.gaps()
+        if not len(gaps) or start is None:
+            return gaps.iloc[:0]
+        near: pd.DataFrame = gaps[gaps["time"] >= start]
+        return near if at is None else near[near["time"] <= at]
+
+    def _counts(self, every_s: int, by: str, at: pd.Timestamp | None) -> pd.DataFrame:
+        """Count events by buckets for the ten minutes before a moment; the bucket that it is in is left out."""
+        if at is None:
+            return self._reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
+        counts = self._reader.rates(f"{every_s}s", by)
+        start, stop = at - pd.Timedelta(WINDOW_S, unit="s"), at - pd.Timedelta(every_s, unit="s")
+        near: pd.DataFrame = counts[(counts.index >= start) & (counts.index <= stop)]
+        named: pd.DataFrame = near.loc[:, near.to_numpy().sum(axis=0) > 0]
+        return named
+
+    def _every_s(self) -> int:
+        """Return the width of a bucket: where little happens, seconds would be a comb."""
+        reader = self._reader
+        if reader.next_row <= reader.first_row:
+            return 1
+        span = (reader.moment_of(reader.next_row - 1).time - reader.moment_of(reader.first_row).time) / SECOND
+        return 1 if span < 60 or len(reader) / span >= 20 else 5
+
+    def _rates(self, at: pd.Timestamp | None) -> Spec:
+        every = self._every_s()
+        counts = self._counts(every, "type", at)
+        newest = self._reader.moment_of(self._reader.next_row - 1).time if len(counts) else 0
+        going = at is None and len(counts) > 1 and time.time() - newest / SECOND < 2 * every
+        if going:  # the last bucket is not over yet
+            counts = counts.iloc[:-1]
+        spec = over_time.rates(counts, self._gaps(counts.index[0] if len(counts) else None, at), every=f"{every}s")
+        left_out = going or (at is not None and len(counts) > 0)
+        return footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
+
+    def _errors(self, at: pd.Timestamp | None) -> Spec:
+        everything, counts = self._counts(5, "type", at), self._counts(5, "code", at)
+        if not len(counts) or not len(counts.columns):
+            return over_time.error_counts(pd.DataFrame())
+        counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
+        known = times_of(everything.index[everything.sum(axis=1) > 0])
+        return over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s")
+
+    def _latency(self, at: pd.Timestamp | None) -> Spec:
+        until = None if at is None else at + pd.Timedelta(1, unit="us")
+        events = self._reader.events(last=EVENTS, until=until)
+        spec = over_time.latency(events, self._gaps(events["time"].min() if len(events) else None, at))
+        held = len(self._reader)
+        return footnoted(spec, f"of the last {EVENTS:,} of {held:,} events" if held > EVENTS else "")
+
+    def _calls(self, at: pd.Timestamp | None) -> Spec:
+        stop = self._reader.next_row if self.moment is None else self.moment.row + 1
+        rows = self._reader.rows_of(LLM_TYPES, 0, stop)
+        calls = self._reader.calls_of(rows[-CALLS:])
+        spec = figure_llm.latency(calls, self._gaps(calls["time"].min() if len(calls) else None, at))
+        return footnoted(spec, f"the last {CALLS:,} of {len(rows):,} calls" if len(rows) > CALLS else "")
+
+    def _attribute(self, name: str, until: pd.Timestamp | None) -> Spec:
+        table = self._run.attribute(name, self._whose(), until=until, last=VALUES)
+        return self._values(table, name if self._whose() is None else f"{name} of {self._whose()}")
+
+    def _values(self, table: pd.DataFrame, title: str) -> Spec:
+        if "character_id" not in table:
+            table = table.assign(character_id=pd.Series([None] * len(table), index=table.index, dtype=object))
+        spec = series.values(table, title, None, comes="None has come up to the moment shown.")
+        return footnoted(spec, f"the last {VALUES:,} values" if len(table) >= VALUES else "")
+
+
+def _of(payload: Any, name: str) -> Any:
+    return payload.get(name, "") if isinstance(payload, dict) else ""

@@ -1,0 +1,94 @@
+"""The conversations of a run: who talked with whom, gathered from its messages in short turns."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from typing import Any, Final
+
+import pandas as pd
+
+from ..protocol.messages import MessageTypes
+from .cells import cell_text
+from .interfaces import PanelReader
+
+PIECE: Final = 500
+TURN_S: Final = 0.03
+"""The time that one turn may take: a long run is read over several."""
+SHOWN: Final = 200
+"""The most conversations that are listed, the newest first."""
+PAUSE_TICKS: Final = 30
+"""A meeting is over after so many ticks without a word."""
+LONG: Final = 30
+"""So many turns without such a pause are marked if they still go on: a meeting that does not end."""
+
+
+class Conversations:
+    """The rows of each group of characters that talks, and the turns of its last meeting."""
+
+    def __init__(self, reader: PanelReader) -> None:
+        self._reader = reader
+        self._next = 0
+        self._rows: dict[str, list[int]] = {}
+        self._meeting: dict[str, tuple[int, int]] = {}  # the last tick, and the turns up to it without a pause
+        self.read = 0
+
+    def catch_up(self) -> int:
+        """Read more messages for a moment, and return how many were read."""
+        end = time.perf_counter() + TURN_S
+        while time.perf_counter() < end:
+            rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), self._next)[:PIECE]
+            if not len(rows):
+                break
+            frame = said_of(self._reader, self._reader.frame_of(rows))
+            for row, between, tick in zip(frame.index.tolist(), frame["between"], frame["tick"], strict=True):
+                self._rows.setdefault(between, []).append(row)
+                if pd.isna(tick):
+                    continue
+                last, turns = self._meeting.get(between, (int(tick), 0))
+                self._meeting[between] = int(tick), (turns if int(tick) - last <= PAUSE_TICKS else 0) + 1
+            self._next = int(rows[-1]) + 1
+            self.read += len(rows)
+        return self.read
+
+    def rows(self, between: str) -> list[int]:
+        """Return the rows of those who talked with each other."""
+        return self._rows.get(between, [])
+
+    def told(self, until: int | None) -> dict[str, Any]:
+        """Return the conversations up to a row, the newest first: who, how many messages, the last one, its turns."""
+        counts = {who: len(rows) if until is None else bisect_right(rows, until) for who, rows in self._rows.items()}
+        lasts = {who: self._rows[who][count - 1] for who, count in counts.items() if count}
+        newest = sorted(lasts, key=lambda who: -lasts[who])[:SHOWN]
+        tick = self._tick_of(self._reader.next_row - 1) if until is None and newest else None
+        listed = []
+        for who in newest:
+            last, turns = self._meeting.get(who, (0, 0))
+            endless = tick is not None and turns >= LONG and tick - last <= PAUSE_TICKS
+            listed.append([who, counts[who], lasts[who], self._tick_of(lasts[who]), turns if endless else 0])
+        return {"listed": listed, "all": len(lasts)}
+
+    def _tick_of(self, row: int) -> int | None:
+        return self._reader.moment_of(row).tick
+
+
+def said_of(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
+    """Add to rows of messages between whom they are, to whom, what they say, and on which channel."""
+    payloads = [reader.payload(int(row)) for row in frame.index]
+    said: list[dict[str, Any]] = [payload if isinstance(payload, dict) else {} for payload in payloads]
+    to = [_names(each.get("receivers")) for each in said]
+    speakers = [None if pd.isna(who) else str(who) for who in frame["character_id"].astype(object)]
+    between = [" · ".join(sorted({*names, *([who] if who else [])})) for names, who in zip(to, speakers, strict=True)]
+    more: dict[str, list[Any]] = {
+        "between": between,
+        "to": [", ".join(names) for names in to],
+        "content": [cell_text(each.get("content")) for each in said],
+        "channel": [cell_text(each.get("channel")) for each in said],
+    }
+    return frame.assign(**{name: pd.Series(v, index=frame.index, dtype=object) for name, v in more.items()})
+
+
+def _names(receivers: Any) -> list[str]:
+    if receivers is None:
+        return []
+    return [str(name) for name in receivers] if isinstance(receivers, list) else [str(receivers)]

@@ -1,0 +1,223 @@
+"""Charts, conversations, malformed answers, a character's page: what is shown is what the run says, at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import degentcivil_nb as dc
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage
+from degentcivil_nb.recordings.segment_writer import SegmentWriter
+from degentcivil_nb.session.recording import open_recording
+from degentcivil_nb.widgets.character_page import CharacterPage
+from degentcivil_nb.widgets.characters import CharactersPanel
+from degentcivil_nb.widgets.charts_panel import ChartsPanel
+from degentcivil_nb.widgets.chat_table import ChatTable
+from degentcivil_nb.widgets.conversations import LONG
+from degentcivil_nb.widgets.cursor import Cursor
+from degentcivil_nb.widgets.event_log import EventsPanel
+from degentcivil_nb.widgets.findings_panel import FindingsNow, FindingsPanel
+from degentcivil_nb.widgets.headline import Headline
+from degentcivil_nb.widgets.llm_table import LlmTable
+from degentcivil_nb.widgets.row_actions import RowActions
+from tests.support.page import Page, Prompt
+from tests.support.panel_run import Run
+from tests.support.planted_runs import PlantedTown
+from tests.support.recording_helpers import message_at, written
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a recording in which one character is stuck, some answers are malformed and errors come."""
+    town = PlantedTown(5, fault="stuck", ticks=400)
+    town.malformed, town.error_rate = 0.12, 0.03
+    town.run()
+    path = tmp_path_factory.mktemp("runs") / "planted"
+    with open_recording(
+        written(path, [RecordedMessage(town.messages, town.messages[-1].timestamp or 0.0, "e")], close=True)
+    ) as run:
+        yield run
+
+
+def opened(panel: Any) -> Page:
+    page = Page(panel)
+    page.show()
+    return page
+
+
+def test_the_chosen_charts_are_drawn_below_each_other_up_to_the_cursor(planted: Any) -> None:
+    cursor = Cursor(planted._store)
+    panel = ChartsPanel(planted._store, Prompt(), run=planted, cursor=cursor)
+    page = opened(panel)
+    assert page.bodies[-1]["chosen"] == ["rates"]
+    assert {"rates", "errors", "latency", "calls", "attribute: money"} <= set(page.bodies[-1]["offered"])
+    page.do({"charts": ["rates", "errors", "calls", "attribute: money", "nonsense"]})
+    assert page.bodies[-1]["chosen"] == ["rates", "errors", "calls", "attribute: money"]
+    spec = panel.spec()
+    layout = spec["layout"]
+    domains = [layout[f"yaxis{number}"]["domain"] for number in ("", "2", "3", "4")]
+    assert all(low > high for (low, _), (_, high) in pairwise(domains)), "none covers another"
+    assert {trace["xaxis"] for trace in spec["data"]} == {"x"}
+    drawn = sum(trace["y"][:-1].sum() * 5 for trace in spec["data"] if trace["yaxis"] == "y")
+    newest = planted.events()["time"].iloc[-1]
+    window = planted.rates("5s", window="600s")
+    assert drawn == window.to_numpy().sum(), "a run that is over has no bucket that is not"
+
+    at = cursor.at(tick=200)
+    assert at is not None
+    panel.refresh(1.0)
+    spec = panel.spec()
+    line = spec["layout"]["shapes"][-1]
+    assert pd.Timestamp(line["x0"]) == at["time"].tz_localize(None).floor("ms")
+    last = max(pd.Timestamp(trace["x"][-1]) for trace in spec["data"] if len(trace["x"]))
+    assert last <= at["time"].tz_localize(None) < newest.tz_localize(None)
+    money = [trace for trace in spec["data"] if trace["yaxis"] == "y4"]
+    told = planted.attribute("money", until=at["time"] + pd.Timedelta(1, unit="us"))
+    names = [trace["name"] for trace in money]
+    assert sum(len(trace["y"]) for trace in money) == int(told["character_id"].isin(names).sum())
+
+
+def test_no_chart_and_charts_without_data_say_what_would_fill_them() -> None:
+    run = Run()
+    panel = ChartsPanel(run, Prompt())
+    page = opened(panel)
+    for chosen in ([], ["rates", "errors", "latency", "calls"]):
+        page.do({"charts": chosen})
+        notes = [note["text"] for note in panel.spec()["layout"]["annotations"]]
+        assert len(notes) == max(1, len(chosen)) and all(notes)
+
+
+def test_malformed_answers_are_counted_over_the_whole_run_with_whose_they_are_and_their_cost(planted: Any) -> None:
+    page = opened(LlmTable(planted._store, Prompt()))
+    calls = planted.llm_calls()
+    bad = calls[calls["malformed"].eq(True)]
+    told = page.bodies[-1]["malformed"]
+    assert told["judged"] == len(calls) and told["calls"] == len(bad) > 10
+    assert told["cost"] == pytest.approx(bad["cost_usd"].sum())
+    whose = bad["character_id"].astype(str).value_counts()
+    page.do({"malformed": ""})
+    page.panel.refresh(1.0)
+    assert page.keys == [str(row) for row in bad.index]
+    who = str(whose.index[0])
+    page.do({"malformed": who})
+    page.panel.refresh(2.0)
+    assert page.keys == [str(row) for row in bad.index[bad["character_id"].eq(who)]]
+    page.do({"malformed": None})
+    page.panel.refresh(3.0)
+    assert len(page.keys) == len(calls)
+    assert {who: count for who, count, _ in told["most"]} == whose[[who for who, *_ in told["most"]]].to_dict()
+
+
+def test_conversations_are_listed_by_who_talks_up_to_the_moment_and_one_can_be_shown_alone() -> None:
+    run = Run()
+    for turn in range(LONG + 1):
+        run.figures["tick"] = turn
+        run.happen("chat_message", {"receivers": ["noah"], "content": f"{turn}"}, character_id="emma")
+        if turn < 3:
+            run.happen("chat_message", {"receivers": ["ada"], "content": "hi"}, character_id="<b>zoe")
+    cursor = Cursor(run)
+    page = opened(ChatTable(run, Prompt(), cursor=cursor))
+    talks = page.bodies[-1]["talks"]
+    assert [(who, count, endless) for who, count, _, _, endless in talks["listed"]] == [
+        ("emma · noah", LONG + 1, LONG + 1),
+        ("<b>zoe · ada", 3, 0),
+    ]
+    page.do({"talk": "<b>zoe · ada"})
+    assert [row["content"] for row in page.rows().values()] == ["hi"] * 3
+    assert page.bodies[-1]["window"]["all"] == 3
+    page.do({"talk": None})
+    cursor.at(row=2)
+    page.panel.refresh(1.0)
+    counts = {who: count for who, count, *_ in page.bodies[-1]["talks"]["listed"]}
+    assert counts == {"emma · noah": 2, "<b>zoe · ada": 1}
+
+
+def test_each_row_of_the_events_says_in_words_what_happened(planted: Any) -> None:
+    rows = opened(EventsPanel(planted._store, Prompt())).rows()
+    said: dict[str, str] = {row["type"]: row["message"] for row in rows.values()}
+    assert all(row["message"] for row in rows.values())
+    assert said["state_change"].startswith("is in ") and said["error"].startswith("error 200")
+
+
+def test_the_page_of_a_character_has_its_lane_its_findings_and_its_calls_to_be_read(planted: Any) -> None:
+    findings = FindingsNow(planted)
+    findings.look(1, lambda: None)
+    until(lambda: findings.table is not None)
+    stuck = planted.findings().query("kind == 'stuck'").iloc[0]
+    who = stuck["character_id"]
+    page = opened(CharacterPage(planted._store, Run(), Run(), Prompt(), character_id=who, findings=findings))
+    body = page.bodies[-1]
+    assert [text for _, text, _ in body["findings"]] == [stuck["text"]]
+    stays = planted.timeline(who)
+    assert body["lane"]["all"] == len(stays)
+    assert [state for _, _, state, *_ in body["lane"]["stays"]] == stays["state"].astype(str).tolist()[-60:]
+    call = planted.llm_calls().query("character_id == @who").iloc[-1]
+    assert body["calls"][0][0] == call.name and body["read"] is None
+    page.do({"call": int(call.name)})
+    read = page.bodies[-1]["read"]
+    assert (read["prompt"], read["response"]) == (call["prompt"], call["response"])
+
+
+def test_an_attribute_an_event_and_a_breakpoint_are_made_from_the_page_of_a_character() -> None:
+    with (
+        dc.start_local_server(characters=3, seed=1, paused=True) as town,
+        dc.connect(town) as session,
+    ):
+        session.step(2)
+        who = session.characters().index[0]
+        status, commands = session.panel._status, session.panel._commands
+        actions = RowActions(session, session._store)
+        panel = CharacterPage(session._store, status, commands, Prompt(), character_id=who, actions=actions)
+        page = opened(panel)
+        page.do({"set": ["money", "77"]})
+        until(lambda: session.characters().at[who, "money"] == 77)
+        page.do({"inject": ["visit", '{"from": "<b>"}']})
+        until(lambda: len(session.events("event_notification", where="event_type == 'visit'")) == 1)
+        condition = page.bodies[-1]["breaks"][0][1]
+        page.do({"again": condition})
+        until(lambda: condition in session.breakpoints()["condition"].tolist())
+        page.do({"set": ["", "1"]})  # no name: nothing is asked for
+        until(lambda: (panel.refresh(9.0), page.bodies[-1]["said"] is None)[1])
+
+
+def test_findings_are_counted_in_the_head_line_and_new_until_they_were_looked_at(planted: Any) -> None:
+    findings = FindingsNow(planted)
+    line = Headline(planted.panel._status, Run(), Prompt(), findings=findings)
+    page = opened(line)
+    assert (page.bodies[-1]["findings"], page.bodies[-1]["errors"]) == (None, len(planted.errors()))
+    findings.look(1, lambda: None)
+    until(lambda: findings.table is not None)
+    line.refresh(1.0)
+    count = len(planted.findings())
+    assert (page.bodies[-1]["findings"], page.bodies[-1]["fresh"]) == (count, count) and count
+    opened(FindingsPanel(findings, lambda: 1, Prompt()))
+    line.refresh(2.0)
+    assert page.bodies[-1]["fresh"] == 0
+
+
+def test_panels_show_what_a_growing_recording_has_after_it_was_read_again(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "grows", run_id="run", clock=lambda: 1_000.0)
+    writer.write([RecordedMessage([message_at(seq) for seq in range(1, 4)], 2_000.0, "e")])
+    writer.commit()
+    with open_recording(tmp_path / "grows") as recording:
+        reader = recording._current
+        pages = [opened(panel(reader, Prompt())) for panel in (EventsPanel, CharactersPanel)]
+        before = reader.version
+        writer.write([RecordedMessage([message_at(seq) for seq in range(4, 9)], 2_000.0, "e")])
+        writer.commit()
+        assert recording.refresh() == 5
+        assert reader.version > before
+        for page in pages:
+            page.panel.flow.wants_full = True  # as Refresher.redraw asks
+            page.panel.refresh(5.0)
+        assert len(pages[0].keys) == len(recording) == 8
+        assert np.isin(recording.characters().index, pages[1].keys).all()
+        assert recording.at(row=7) is not None
+    writer.close()
