@@ -111,6 +111,8 @@ class CharacterPage(Panel):
         body: dict[str, Any] = {"character": who, "own": self._own is not None, "known": who in present.character_id}
         tree = self._tree if self._tree is not None and self._tree["of"] == who else None
         metrics = self._status.metrics()
+        newest = reader.moment_of(reader.next_row - 1).time / SECOND if reader.next_row > reader.first_row else None
+        body |= {"live": metrics.get("connection") == "live", "until": newest}
         body |= {"tree": tree, "can_inspect": metrics.get("connection") == "live" and metrics.get("dialect") == "v1"}
         if body["known"]:
             body |= self._state(present, present.character_id.index(who))

@@ -77,6 +77,7 @@ class TimeBar(Panel):
         reader = self._reader
         held = reader.next_row - reader.first_row
         body: dict[str, Any] = {"search": self._search.status(), "said": self._said, "held": held}
+        body["live"] = self._run is None or hasattr(self._run, "break_when")  # a recording has an end, and no present
         if not held:
             return Update({**body, "first": None})
         oldest, newest = reader.moment_of(reader.first_row), reader.moment_of(reader.next_row - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.end_to_end.conftest import Notebook, OpenNotebook
 
@@ -77,8 +78,9 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> Non
     assert not book.problems
 
 
-def test_figures_take_the_room_there_is(notebook: OpenNotebook) -> None:
-    book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", height=1000, width=1600)
+def test_figures_take_the_room_there_is_and_charts_are_stacked_up_to_the_cursor(notebook: OpenNotebook) -> None:
+    at = "moment = session.at(row=len(session) // 2)\nprint(moment['tick'])"
+    book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", at, height=1000, width=1600)
     book.run(0)
     page = book.page
     page.get_by_role("tab", name="charts").click()
@@ -94,4 +96,31 @@ def test_figures_take_the_room_there_is(notebook: OpenNotebook) -> None:
     page.set_viewport_size({"width": 1000, "height": 1000})
     page.wait_for_function("document.querySelector('.dc-headline').clientWidth < 900")
     page.wait_for_function(fits, arg=600, timeout=20_000)
+
+    for name in ("errors", "calls"):
+        page.get_by_role("checkbox", name=name, exact=True).check()
+    stacked = "() => [...document.querySelectorAll('.dc-figure')].find((each) => each.clientWidth)?.layout"
+    page.wait_for_function(f"({stacked})().yaxis3 !== undefined", timeout=20_000)
+    grounds = page.locator(".dc-figure:visible .nsewdrag")
+    expect(grounds).to_have_count(3)
+    said = []
+    for place in range(3):
+        box = grounds.nth(place).bounding_box()
+        assert box is not None
+        for share in (0.3, 0.5, 0.7, 0.9):
+            page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+            page.wait_for_timeout(150)
+            said += page.locator(".dc-figure:visible .hoverlayer text").all_inner_texts()
+    assert said and not [text for text in said if "NaN" in text or "undefined" in text], said
+    book.run(1)
+    expect(page.locator(".dc-page:visible .dc-past")).to_contain_text(
+        f"as of tick {int(book.text(1)):,}", timeout=20_000
+    )
+    last = "[...document.querySelectorAll('.dc-figure')].find((each) => each.clientWidth)"
+    page.wait_for_function(
+        f"{last}.layout.shapes.at(-1)?.label?.text === 'the moment shown' && {last}.data.every((trace) =>"
+        f" trace.x.length === 0 || +new Date(trace.x.at(-1)) <= +new Date({last}.layout.shapes.at(-1).x0) + 2600)",
+        timeout=20_000,
+    )
+    book.picture("charts")
     assert not book.problems

@@ -34,7 +34,7 @@ def test_the_first_notebook_shows_a_town_that_can_be_paused_while_a_cell_blocks(
     run, tick = head.locator(".dc-run .dc-value"), head.locator(".dc-tick .dc-value")
     head.scroll_into_view_if_needed()
     expect(run).to_have_text("running")
-    expect(head.locator(".dc-link .dc-value")).to_have_text("● live")
+    expect(head.locator(".dc-link .dc-value")).to_have_text("live")
     book.picture("first_notebook")
 
     book.start(block)

@@ -133,7 +133,7 @@ type Life = {
 
 type Marks = [count: number, marks: [time: number, text: string][]];
 type SearchStatus = { text: string; problem: string; hits: number; busy: boolean; judged: number; held: number };
-type TimeBarBody = { search: SearchStatus; said: string; held: number; marks?: Record<string, Marks> } & (
+type TimeBarBody = { search: SearchStatus; said: string; held: number; live: boolean; marks?: Record<string, Marks> } & (
   | { first: null }
   | {
       first: number;
@@ -427,6 +427,8 @@ type Lane = {
   end: number;
 };
 type CharacterBody = {
+  live: boolean;
+  until: number | null;
   lane?: Lane | null;
   findings: [severity: string, text: string, row: number | null][];
   breaks?: [text: string, condition: string][];

@@ -183,8 +183,6 @@ def test_an_attribute_an_event_and_a_breakpoint_are_made_from_the_page_of_a_char
         condition = page.bodies[-1]["breaks"][0][1]
         page.do({"again": condition})
         until(lambda: condition in session.breakpoints()["condition"].tolist())
-        page.do({"set": ["", "1"]})  # no name: nothing is asked for
-        until(lambda: (panel.refresh(9.0), page.bodies[-1]["said"] is None)[1])
 
 
 def test_findings_are_counted_in_the_head_line_and_new_until_they_were_looked_at(planted: Any) -> None:

@@ -50,7 +50,12 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
    */
   function eventLine(row, time, text, more = "", act = () => shows(row)) {
     const line = make("button", "dc-eventline");
-    const when = make("time", "dc-dim", time === null ? "" : localTime(time));
+    const when = make(
+      "time",
+      "dc-dim",
+      time === null ? "" : localDay(time) === day ? clockTime(time) : localTime(time),
+    );
+    if (time !== null) when.title = utcTime(time);
     line.append(when, ` ${visible(text)}`);
     if (more) line.append(make("span", "dc-dim", ` ${visible(more)}`));
     line.title = `row ${row.toLocaleString("en-US")}: show the town as it was then`;
@@ -60,6 +65,7 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
   /** @param {number} row */
   const shows = (row) => go({ row, select: { character: state.body?.character ?? null, row } });
 
+  let day = ""; // of the newest event: said once
   const change = makeChanges(send);
   // What can be changed, while there is a simulation that can be asked.
   /** @param {CharacterBody} body */
@@ -108,7 +114,7 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
       chip.dataset.state = body.state ?? "";
       const since = body.since === null ? "" : ` since ${localTime(body.since).replace(/\.\d+$/, "")}`;
       const ticks = body.since_tick === null ? "" : `, tick ${formatCount(body.since_tick)}`;
-      const now = at ? at.time : Date.now() / 1000;
+      const now = at ? at.time : body.live ? Date.now() / 1000 : (body.until ?? 0);
       const span = body.since === null || (!at && standing()) ? "" : ` (${formatSpan(Math.max(0, now - body.since))})`;
       state_.append(
         make("strong", "", visible(body.state ?? "state unknown")),
@@ -129,6 +135,8 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     }
     const about = section("attributes", body.attributes?.length ? [table] : [], "none is known");
     if (body.more) about.append(make("div", "dc-dim", `and ${formatCount(body.more)} more: session.characters()`));
+    const newest = body.events[0]?.[1] ?? null;
+    day = newest === null ? "" : localDay(newest);
     const events = body.events.map(([row, time, tick, text]) =>
       eventLine(row, time, text, tick === null ? "" : `tick ${formatCount(tick)}`),
     );
@@ -164,7 +172,7 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
       ...(body.findings?.length ? [section("findings", body.findings.map(findingLine), "")] : []),
       ...(body.lane ? [section("states", [laneOf(body.lane, go)], "")] : []),
       about,
-      section("last events", events, "none"),
+      section(newest === null ? "last events" : `last events, ${day}`, events, "none"),
       section("last calls of language models", calls, "none"),
       section("last messages", chat, "none"),
       ...(body.can_inspect || body.tree ? [tree] : []),

@@ -169,16 +169,23 @@ function renderMap(state, el, { go, cursor, signal }) {
       taken.push([x, y, w, h]);
       return true;
     };
-    pen.fillStyle = style.getPropertyValue("--jp-ui-font-color2") || "#666";
+    // a name stays readable above dots and lines
+    const ground = style.getPropertyValue("--jp-layout-color1") || "#fff";
+    const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y) => {
+      pen.strokeStyle = ground;
+      pen.lineWidth = 3;
+      pen.lineJoin = "round";
+      pen.strokeText(text, x, y);
+      pen.lineWidth = 1;
+      pen.fillText(text, x, y);
+    };
     pen.strokeStyle = style.getPropertyValue("--jp-border-color1") || "#bbb";
-    for (const [name, spot] of [...(state.spots ?? []), ...made]) {
+    const named = [...(state.spots ?? []), ...made].map(([name, spot]) => {
       const [x, y] = toPage(spot[0], spot[1]);
-      if (x < -50 || y < -50 || x > width + 50 || y > height + 50) continue;
-      pen.strokeRect(x - 3, y - 3, 6, 6);
-      const text = fit(pen, visible(name), 150);
-      const wide = pen.measureText(text).width;
-      if (free(x - wide / 2, y - 18, wide)) pen.fillText(text, x, y - 18);
-    }
+      return { name, x, y };
+    });
+    const places = named.filter(({ x, y }) => x >= -50 && y >= -50 && x <= width + 50 && y <= height + 50);
+    for (const { x, y } of places) pen.strokeRect(x - 3, y - 3, 6, 6);
     const states = column("state");
     const chosen = cursor().character;
     const size = DOT * Math.min(2, Math.max(0.6, Math.sqrt(scale) * (state.keys.length > 1500 ? 0.6 : 1)));
@@ -194,6 +201,19 @@ function renderMap(state, el, { go, cursor, signal }) {
       }
       pen.fillRect(x - size, y - size, 2 * size, 2 * size);
     }
+    const at = chosen === null ? -1 : state.keys.indexOf(chosen);
+    if (at >= 0 && !Number.isNaN(xs[at])) {
+      const [x, y] = where(at);
+      const wide = 1.15 * pen.measureText(visible(state.keys[at])).width;
+      free(x - wide / 2, y + size + 6, wide, 14); // no other name stands over the chosen one's
+      free(x - size - 5, y - size - 5, 2 * size + 10, 2 * size + 10);
+    }
+    pen.fillStyle = style.getPropertyValue("--jp-ui-font-color2") || "#666";
+    for (const { name, x, y } of places) {
+      const text = fit(pen, visible(name), 150);
+      const wide = pen.measureText(text).width;
+      if (free(x - wide / 2, y - 18, wide)) write(text, x, y - 18);
+    }
     let labels = 0;
     pen.fillStyle = ink;
     for (let i = 0; i < state.keys.length && labels < MAX_LABELS; i++) {
@@ -203,10 +223,9 @@ function renderMap(state, el, { go, cursor, signal }) {
       const text = visible(state.keys[i]).slice(0, 18);
       const wide = pen.measureText(text).width;
       if (!free(x - wide / 2, y + size + 1, wide)) continue;
-      pen.fillText(text, x, y + size + 1);
+      write(text, x, y + size + 1);
       labels++;
     }
-    const at = chosen === null ? -1 : state.keys.indexOf(chosen);
     if (at >= 0 && !Number.isNaN(xs[at])) {
       const [x, y] = where(at);
       pen.lineWidth = 3;
@@ -216,7 +235,7 @@ function renderMap(state, el, { go, cursor, signal }) {
       pen.stroke();
       pen.lineWidth = 1;
       pen.font = `700 12px ${style.fontFamily}`;
-      pen.fillText(visible(state.keys[at]), x, y + size + 6);
+      write(visible(state.keys[at]), x, y + size + 6);
     }
   }
   const soon = () => {

@@ -92,7 +92,11 @@ function makeRowActs({ send, go, standing }, open) {
 
   function draw() {
     const key = chosen?.key ?? "";
-    title.textContent = chosen ? (/^\d+$/.test(key) ? `row ${formatCount(Number(key))}` : visible(key)) : CHOOSE;
+    title.textContent = chosen
+      ? /^\d+$/.test(key)
+        ? `row ${formatCount(chosen.row ?? Number(key))}`
+        : visible(key)
+      : CHOOSE;
     title.title = title.textContent ?? "";
     details.hidden = !chosen;
     talk.hidden = !chosen?.talks;

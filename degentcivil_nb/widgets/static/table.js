@@ -325,6 +325,7 @@ function makeTable(state, el, tools, detail) {
 }
 
 const MEASURE_MS = 1000;
+const SENTENCES = new Set(["text", "message", "content"]); // columns whose texts are to be read, not only recognised
 
 // How wide a column should be for a sample of its values, in ch.
 /**
@@ -339,7 +340,7 @@ function columnWidth(column, values, day = "") {
   const step = Math.max(1, Math.floor(values.length / 300));
   for (let i = 0; i < values.length; i += step) widest = Math.max(widest, roughWidth(cellText(values[i], column.kind)));
   const room = column.kind === "state" ? 5 : 3;
-  return Math.max(Math.min(header, 24), Math.min(widest + room, 34), 7);
+  return Math.max(Math.min(header, 24), Math.min(widest + room, SENTENCES.has(column.name) ? 72 : 34), 7);
 }
 
 // Capitals are wider than the digit that `ch` is the width of.

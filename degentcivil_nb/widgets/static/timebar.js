@@ -287,6 +287,7 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
     if (document.activeElement !== search && at.text !== search.value.trim() && at.text !== searched)
       search.value = at.text;
     found.dataset.tone = at.problem ? "error" : "";
+    live.textContent = body.live ? "back to live" : "back to the end";
     if (at.problem) found.textContent = visible(at.problem);
     else if (!at.text) found.textContent = "";
     else {
