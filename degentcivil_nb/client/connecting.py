@@ -123,7 +123,7 @@ class Connector:
             raise self.explain(await self._single_error(error)) from error
 
     async def _single_error(self, error: Exception) -> Exception:
-        """Return the error of a single address where asyncio merged those of several, without type and number.
+        """Return the error of a single address if asyncio merged those of several, without type and number.
 
         A refusal is the most specific: the machine exists, and nothing listens on the port.
         """

@@ -80,7 +80,7 @@ class Incoming:
         self.lost_at: float | None = None
         """When a connection without seqs was lost, wall clock, until its gap is declared."""
         self._v1_lost_at: float | None = None
-        """When the last connection of v1 was lost; if the next has no seqs, nobody else declares what is missing."""
+        """When the last connection of v1 was lost; if the next one has no seqs, the client declares the gap itself."""
         self.sink_failures = 0
         self.hello_received: asyncio.Future[None]
         """Done when `hello` has arrived."""
@@ -98,7 +98,7 @@ class Incoming:
         self._client = client
 
     def resume_request(self) -> Resume:
-        """Return what to ask a v1 server for, who asks, and which of the newer control types it understands."""
+        """Return the request to a v1 server, with this client's identity and the newer control types it understands."""
         return structs.replace(self.receiver.resume_request(), client=self._client, capabilities=[*NEWER_CONTROL])
 
     def begin(self, subprotocol: str | None) -> None:
@@ -118,7 +118,7 @@ class Incoming:
         self._newcomer = self.receiver.position is None
 
     def end(self, *, live: bool = True) -> None:
-        """End a connection; without seqs, what is said from now on is lost if it was live or had told anything."""
+        """End a connection; without seqs, all later messages are lost if it was live or had brought any message."""
         if self.dialect != V1 and self.lost_at is None and (live or not self._refusable):
             self.lost_at = self._clock()
         if self.dialect == V1 and self.receiver.position is not None:
@@ -197,7 +197,7 @@ class Incoming:
         return accepted, controls
 
     def _forget_v1(self) -> None:
-        """Declare what is missing since a server of v1 whose place another one took; its run and commands are gone."""
+        """Declare what is missing since a v1 server that another server has replaced; drop its run and commands."""
         if self._v1_lost_at is not None:
             self.lost_at, self._v1_lost_at = self._v1_lost_at, None
             self.run_state, self.tick, self.checkpoint, self.specs = None, None, None, []
@@ -259,7 +259,7 @@ class Incoming:
         if heartbeat.tick is not None:
             self.tick = heartbeat.tick
         if heartbeat.run_state is not None:
-            # it can be ahead of what is on its way; where nothing was, the next heartbeat is at the same position
+            # it can be ahead of what is on its way; if nothing is, the next heartbeat is at the same position
             beat = (heartbeat.head, heartbeat.run_state)
             if beat == self._beat or heartbeat.head is None:
                 self._set_run_state(heartbeat.run_state, heartbeat.tick)

@@ -1,4 +1,4 @@
-"""The connection of a client where the own frame reader is not tested with the installed version of websockets."""
+"""The client's connection with a version of websockets with which the own frame reader was not tested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ReceivedConnection(FrameConnection):
                 handler([frame], size)
         except ConnectionClosed:
             return
-        except Exception:  # a bug here must not end in silence; a new connection starts clean
+        except Exception:  # a bug here must not stay unnoticed; a new connection starts clean
             _logger.exception("frames could not be handled; the connection is cut")
             self.transport.abort()
 
@@ -57,7 +57,7 @@ class ReceivedConnection(FrameConnection):
         ClientConnection.data_received(self, data)
 
     def process_event(self, event: Event) -> None:
-        """Leave frames to the library, but for a message in too many pieces."""
+        """Pass frames to the library, except those of a message in too many pieces."""
         if self._count.refuses(event):
             self.send_data()
         else:

@@ -96,7 +96,7 @@ class ConnectionSupervisor:
             arrived.cancel()
 
     async def run(self) -> None:
-        """Open, unless that was done, and return when the client was closed or gave up."""
+        """Open the connection, unless it is open, and return when the client was closed or gave up."""
         if self._supervisor is None:
             await self.open()
         assert self._supervisor is not None

@@ -75,7 +75,7 @@ class SimulationClient:
         """
         self.uri = uri
         self.info = ClientInfo(uuid.uuid4().hex, name[:200])
-        """Who this client is to the server, across its connections."""
+        """This client's identity for the server, which outlives its connections."""
         self._connector = Connector(uri, token=token, ssl=ssl, compression=compression)
         self._receiver = StreamReceiver(history=history, types=types, characters=characters, position=position)
         self._requests = Requests()
@@ -263,7 +263,7 @@ class SimulationClient:
         await self._connections.open()
 
     async def run(self) -> None:
-        """Open, unless that was done, and return when the client was closed or gave up."""
+        """Open the connection, unless it is open, and return when the client was closed or gave up."""
         await self._connections.run()
 
     async def close(self) -> None:

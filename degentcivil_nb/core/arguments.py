@@ -92,7 +92,7 @@ def port(name: str, value: Any) -> int:
 
 
 def path(name: str, value: Any) -> str:
-    """Return a path as text; raise `TypeError` for anything that is no path, and `ValueError` for an empty one."""
+    """Return a path as text; raise `TypeError` for anything that is not a path, and `ValueError` for an empty one."""
     try:
         found = os.fsdecode(value)
     except TypeError:

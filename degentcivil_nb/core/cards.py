@@ -1,4 +1,4 @@
-"""What a notebook shows of an object: a small table in HTML, in the page's own colours, light and dark.
+"""The card that a notebook shows for an object: a small table in HTML, in the page's own colours, light and dark.
 
 Only classes, inline styles and tables are used: they survive where a page takes scripts and style sheets away.
 """
@@ -28,7 +28,7 @@ _VALUE: Final = f"{_CELL};padding:0"
 
 
 def card(title: str, of: object, facts: Mapping[str, object], tone: str | None = None) -> str:
-    """Return HTML with a title, what it is about, and a row for each fact that there is; all of them are text."""
+    """Return a card as HTML: a title, the name of the object (`of`), and a row for each known fact, all escaped."""
     dot = "" if tone is None else f'<span style="color:{TONES[tone]}">●</span> '
     rows = "".join(
         f'<tr><td style="{_LABEL}">{shown(name)}</td><td style="{_VALUE}">{shown(value)}</td></tr>'

@@ -1,4 +1,4 @@
-"""What a plain installation lacks: it has what a simulation needs, and the notebook's side is an extra."""
+"""The error for missing libraries: a plain installation lacks the notebook's side, which is an extra."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ADVICE: Final = "get the notebook's side with: pip install 'degentcivil-nb[lab]'
 
 
 def missing(word: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
-    """Return the error of a word whose libraries are missing; one of our own modules is a fault and stays as it is."""
+    """Return the error of a name whose libraries are missing; if a module of ours is missing, return `error`."""
     library = (error.name or "").partition(".")[0]
     if library in ("", __name__.partition(".")[0]):
         return error

@@ -1,4 +1,4 @@
-"""A sentence for an interrupt (Ctrl-C): what became of what was waited for."""
+"""Ctrl-C during a wait: the `KeyboardInterrupt` says what happens to the command or connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupt_says(text: str, leave: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Have an interrupt inside of a `with` block leave in order, and say what that means."""
+    """Call `leave` when Ctrl-C interrupts the `with` block, and raise the `KeyboardInterrupt` with this text."""
     try:
         yield
     except KeyboardInterrupt as interrupt:

@@ -33,13 +33,13 @@ def is_json(answer: Any) -> bool:
 
 
 class AnswerCounts:
-    """How many answers to each kind of prompt were JSON so far, so that one that is not can be told."""
+    """A count of the JSON answers to each kind of prompt so far, to recognise one that should be JSON and is not."""
 
     def __init__(self) -> None:
         self._counts: dict[Any, list[int]] = {}
 
     def is_malformed(self, prompt_type: Any, answer: Any) -> bool:
-        """Count an answer; return whether it is no JSON where JSON is usual. No answer is not malformed."""
+        """Count an answer; return whether it is not JSON although its prompt's usually are. `None` is not malformed."""
         if answer is None or answer == "":
             return False
         count = self._counts.setdefault(str(prompt_type), [0, 0])

@@ -10,7 +10,7 @@ MOST_COMPARED: Final = 5_000
 """How many known names are compared at most: more would take over 50 ms."""
 
 NEARLY: Final = 0.8
-"""How similar a name must be for a slip, where others may yet come: `mony` is to `money`, `weather` not to `watch`."""
+"""How similar a typo is to its name where new names are allowed: `mony` to `money`, but not `weather` to `watch`."""
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -1,4 +1,4 @@
-"""What a run was started with, as plain data of a bounded size."""
+"""The parameters that a run was started with, as plain data of a bounded size."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _VALUE: Final = 40
 
 
 def plain_parameters(parameters: Any) -> dict[str, Any]:
-    """Return parameters of any type as JSON data; `ValueError` for what has no names."""
+    """Return parameters of any type as JSON data; raise `ValueError` if they have no names."""
     if parameters is None:
         return {}
     if not isinstance(parameters, Mapping):
-        raise ValueError(f"parameters= is a mapping of names to values, not {type(parameters).__name__}")
+        raise ValueError(f"parameters= must be a mapping of names to values, not {type(parameters).__name__}")
     told = {key_text(name): plain(value) for name, value in parameters.items()}
     return dict(shortened(told, MOST))
 
 
 def known_parameters(told: Any) -> dict[str, Any]:
-    """Return parameters as somebody else told them; empty for what is no mapping."""
+    """Return the parameters that another program sent; empty if they are not a mapping."""
     return dict(told) if isinstance(told, dict) else {}
 
 
 def in_short(parameters: Mapping[str, Any]) -> str:
-    """Say the first parameters in a few words; empty where there are none."""
+    """Describe the first parameters in a few words; return an empty text if there are none."""
     said = [f"{name}={_short(value)}" for name, value in list(parameters.items())[:SHOWN]]
     return " ".join([*said, *(["…"] if len(parameters) > SHOWN else [])])
 

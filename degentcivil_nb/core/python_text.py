@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 LONGEST: Final = 65_536
-"""Bytes of a text that is read; a longer one stays text."""
+"""The longest text that is read, in bytes; a longer one stays text."""
 _DEEPEST: Final = 50
 _BEGINNINGS: Final = ("[", "{", "(")
 _ODD_ESCAPE: Final = re.compile(r"""\\(?![\\'"abfnrtv0-7xuUN\n])""")

@@ -1,4 +1,4 @@
-"""Which version of websockets is installed, and what the older ones lack: from 15.0 on all may stand here."""
+"""The installed version of websockets, and what older ones lack: any version from 15.0 on may be installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FragmentCount:
         self._pieces = 0
 
     def refuses(self, event: Event) -> bool:
-        """Count one event; `True` once it is one piece too many, or comes after that: it must not be kept."""
+        """Count one event; return `True` if it is a piece beyond the limit or follows one, and must not be kept."""
         if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             return False
         self._pieces = 0 if event.fin else self._pieces + 1

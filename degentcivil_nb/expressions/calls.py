@@ -46,7 +46,7 @@ class CallParser:
         if name in DETECTORS:
             return self.call_detector(node, name)
         if node.keywords:
-            raise self.wrong(node.keywords[0], "arguments have no names here")
+            raise self.wrong(node.keywords[0], "arguments cannot be named here; give the values alone")
         if name == "changed":
             return self.call_changed(node)
         if name in ("entered", "left"):
@@ -132,7 +132,7 @@ class CallParser:
         return Node(held, frozenset({asks}), gives="truth value")
 
     def literal(self, node: ast.AST) -> Any:
-        """Return a value that stands there as it is; `None` for what has to be calculated."""
+        """Return the value of a literal; `None` for anything that has to be calculated."""
         return node.value if isinstance(node, ast.Constant) else None
 
     def call_changed(self, node: ast.Call) -> Node:
@@ -141,7 +141,7 @@ class CallParser:
             raise self.wrong(node, "changed takes one name: changed(mood)")
         (name,) = self.name(node.args[0]).names or (None,)
         if name is None:
-            raise self.wrong(node.args[0], "this never changes")
+            raise self.wrong(node.args[0], "this value never changes; give the name of something that does")
         self.changed[name] = None
         asked = CHANGED.format(name)
         return Node(lambda look: bool(look(asked)), frozenset({name, asked}), gives="truth value")

@@ -1,7 +1,8 @@
-"""Which of many conditions can hold of a message: found by its type and by the texts that it must say.
+"""The conditions that can hold for a message, found by its type and by the texts that they require in it.
 
-What the type of a message already answers is left out of a condition, and so is the text by which it was found: of
-`type == 'state_change' and new_state == 'MOVE' and wealth > 8` only the wealth is asked, and only where the rest holds.
+The parts that the type and the found text already answer are left out of a condition: of
+`type == 'state_change' and new_state == 'MOVE' and wealth > 8` only `wealth > 8` is evaluated, and only for messages of
+whose state and type the rest is true.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ _T = TypeVar("_T")
 STATE_CHANGE: Final = "state_change"
 CHARACTER_UPDATE: Final = "character_update"
 MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
-"""The types of message that say in which state a character is."""
+"""The types of messages that state which state a character is in."""
 NOT_OF_MOVES: Final = ("event_type", "code", "message", "data")
-"""Columns that these do not have, whatever keys their payload has."""
+"""Columns that messages of these types do not have, whatever keys their payloads have."""
 NOT_OF_OTHERS: Final = ("message", "data", "previous_state")
-"""Columns that all others do not have, but for those of `OWN`."""
+"""Columns that messages of all other types do not have, except those in `OWN`."""
 OWN: Final = {"error": "message", "event_notification": "data"}
 """Columns that only messages of one type have."""
 INDEXED: Final = ("character_id", "state", "previous_state", "event_type", "location")
-"""The columns by which a condition is found that asks for one text in it; the first of them counts."""
+"""The columns by which conditions are indexed: each by the first of them in which it requires one text."""
 
 _SIMPLIFIED: Final = frozenset({*MOVES, *OWN})
-"""The types whose messages a condition about any type is simplified for; the others share what is left of it."""
+"""The types for which a condition about any type is simplified; all other types share one simplified condition."""
 _NONE: Final[frozenset[str]] = frozenset()
 _STATES: Final = frozenset({"state", "previous_state"})
 
@@ -41,17 +42,17 @@ class Rule(NamedTuple, Generic[_T]):
     condition: Condition
     owner: _T
     at_checkpoint: bool = False
-    """Judged at each checkpoint, whatever it is about."""
+    """Whether it is judged at each checkpoint, whatever it is about."""
     names: frozenset[str] = frozenset()
-    """What else of a character is to be known where it holds."""
+    """Further names whose values for the character a match reports."""
 
 
 Runs = list[tuple[Callable[[Lookup], Any], Rule[_T]]]
-"""Rules with the function that evaluates what is left of each."""
+"""Rules, each with the function that evaluates its simplified condition."""
 
 
 class Placed(NamedTuple, Generic[_T]):
-    """A rule as it is judged at messages of one type: where it is found, and what is left of its condition."""
+    """A rule as it is judged at messages of one type: column and text of its index, and its simplified condition."""
 
     column: str | None
     text: str
@@ -62,7 +63,7 @@ class Placed(NamedTuple, Generic[_T]):
 
 
 class Candidates(Generic[_T]):
-    """The rules that can hold of messages of one type; each stands in exactly one of the lists."""
+    """The rules that can hold for messages of one type; each is in exactly one of the lists."""
 
     def __init__(self, type: str | None, placed: Iterable[Placed[_T]]) -> None:
         self.always: Runs[_T] = []
@@ -95,7 +96,7 @@ class Candidates(Generic[_T]):
 
 
 def candidates(rules: Iterable[Rule[_T]]) -> dict[str | None, Candidates[_T]]:
-    """Sort rules by the type of message that they are about; under `None` those for all other types."""
+    """Sort rules by the type of message that they are about; `None` is the key of those for all other types."""
     by_type: dict[str | None, list[Placed[_T]]] = {type: [] for type in (*_SIMPLIFIED, None)}
     everywhere: list[Rule[_T]] = []
     for rule in rules:
@@ -118,7 +119,7 @@ def candidates(rules: Iterable[Rule[_T]]) -> dict[str | None, Candidates[_T]]:
 
 
 def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
-    """Find the place of a rule among those about one type (or about all that are not simplified), if it can hold."""
+    """Place a rule among those about a type (`None`: all not simplified); return an empty list if it cannot hold."""
     condition = rule.condition
     if condition.remembers or condition.moves:
         # a condition with `changed` has to see every message of a character
@@ -132,7 +133,7 @@ def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
     left = residual(condition.root, known, _NONE if type is not None else _SIMPLIFIED)
     needs = {} if isinstance(left, bool) else dict(left.needs)
     column = next((name for name in INDEXED if name in needs), None)
-    if column is not None and needs[column] and not isinstance(left, bool):  # an empty text is found where none is said
+    if column is not None and needs[column] and not isinstance(left, bool):  # "" is indexed as if it were missing
         left = residual(left, {**known, column: needs[column]})
     if left is False:
         return []

@@ -147,7 +147,7 @@ class _Table:
         return result
 
     def cost(self, node: Node) -> int:
-        """Return 0 for a part that needs no payload, 1 for one that needs it in places, 2 for one evaluated by row."""
+        """Return 0 for a part that needs no payload, 1 if some rows need it, 2 for one evaluated by row."""
         if node.names <= self.columns.keys():
             return 0
         return 1 if node.children else 2

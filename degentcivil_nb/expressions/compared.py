@@ -1,4 +1,4 @@
-"""What a condition compares names with: found when it is read, so that a typo is not answered by silence (issue 10)."""
+"""The values that a condition compares names with, checked when it is parsed: a typo would never match (issue 10)."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class Compared(NamedTuple):
     at: int
 
     def problem(self, numbers: Collection[str] = EVERYWHERE) -> str | None:
-        """Return what is wrong where the name is of a column of numbers and the value a text; `None` if nothing is."""
+        """Return what is wrong if a column of numbers is compared with a text; `None` if nothing is."""
         if self.name not in numbers or not isinstance(self.value, str):
             return None
         if self.name == "time":
-            return "this is no time; write it like '2026-01-31 12:00' (UTC), or as seconds since 1970"
+            return "this is not a time; write it like '2026-01-31 12:00' (UTC), or as seconds since 1970"
         number = "a number of seconds since 1970" if self.name in TIMES else "a number"
         return f"{self.name} is {number}, so it cannot be compared with a text; leave the quotes out"
 
 
 def compared(name: str, symbol: str, value: Any, at: int) -> list[Compared]:
-    """List what a name is compared with: the value, or for `in` each item of a list."""
+    """List the values that a name is compared with: the value, or for `in` each item of a list."""
     if symbol in ("in", "not in"):
         return [Compared(name, symbol, item, at) for item in value] if isinstance(value, list) else []
     return [Compared(name, symbol, value, at)]
 
 
 def time_of(text: str) -> float | None:
-    """Read a time (ISO 8601, naive is UTC) as seconds since 1970; `None` if it is none."""
+    """Read a time (ISO 8601, naive is UTC) as seconds since 1970; `None` if the text is not a time."""
     try:
         time = datetime.fromisoformat(text.strip())
     except ValueError:

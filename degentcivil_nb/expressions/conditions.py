@@ -6,10 +6,10 @@ of a user is ever run. Names, numbers, texts, `True`, `False`, `None`, compariso
 Breakpoints and `matches` also know `entered(state)` and `left(state)`, and, judged at each checkpoint, `silent(ticks)`,
 `stuck(ticks)`, `loops(times)` (all three with `character_id=`, if one is meant), `total_cost` and `total_calls`.
 
-`data` is the inner value of an `event_notification` (null of all else), and `payload` all that was sent.
+`data` is the inner value of an `event_notification` (null for all other types), and `payload` is the whole payload.
 
-What is missing is null; a comparison with null or across types is false, `!=` and `not in` among them. Whole numbers
-are exact, others doubles; a truth value is no number; a division by zero is null.
+A missing value is null; a comparison with null or across types is false, also with `!=` and `not in`. Whole numbers are
+exact, other numbers are doubles; a truth value is not a number; a division by zero is null.
 """
 
 from __future__ import annotations
@@ -56,41 +56,41 @@ class Condition:
 
     @property
     def needs(self) -> dict[str, str]:
-        """Return the texts that names must have, else the condition is false: what it can be indexed by."""
+        """Return the text that each name must have for the condition to be true; conditions are indexed by them."""
         return dict(self._parsed.root.needs)
 
     @property
     def root(self) -> Node:
-        """Return the tree of the condition, which says nothing of what `changed`, `entered` and `left` remember."""
+        """Return the tree of the condition, without the values that `changed`, `entered` and `left` have stored."""
         return self._parsed.root
 
     @property
     def detectors(self) -> tuple[Detector, ...]:
-        """List what it asks about stretches of ticks: `silent`, `stuck`, `loops`."""
+        """List the condition's calls of `silent`, `stuck` and `loops`, which are about stretches of ticks."""
         return self._parsed.detectors
 
     @property
     def compared(self) -> tuple[Compared, ...]:
-        """List which names are compared with values that stand there."""
+        """List the names that are compared with values written in the condition."""
         return self._parsed.compared
 
     @property
     def at_checkpoint(self) -> bool:
-        """Return whether it is judged at each checkpoint, and not at each event."""
+        """Return whether the condition is judged at each checkpoint, and not at each event."""
         return bool(self._parsed.detectors) or not TOTALS.isdisjoint(self._parsed.places)
 
     @property
     def remembers(self) -> bool:
-        """Return whether it has to see every message of a character, for `changed`."""
+        """Return whether the condition has to see every message of a character, since it uses `changed`."""
         return bool(self._parsed.changed)
 
     @property
     def moves(self) -> bool:
-        """Return whether it asks for a state that is entered or left."""
+        """Return whether the condition uses `entered` or `left`."""
         return self._parsed.moved_at is not None
 
     def place(self, name: str) -> int:
-        """Return the position in the text where a name stands first, from 0."""
+        """Return the position in the text at which a name occurs first, from 0."""
         return self._parsed.places.get(name, 0)
 
     def mistake(self, name: str, message: str) -> ConditionError:
@@ -98,13 +98,13 @@ class Condition:
         return mistake(self.text, self.place(name), message)
 
     def refuse_checkpoints(self) -> None:
-        """Raise `ValueError` where a stretch of ticks is asked for, which an event by itself cannot answer."""
+        """Raise `ValueError` if the condition is about a stretch of ticks, since an event alone cannot answer that."""
         for detector in self.detectors:
             message = f"{detector.function} is judged at checkpoints: it is for break_when() and matches()"
             raise mistake(self.text, detector.at, message)
 
     def refuse_moves(self, message: str) -> None:
-        """Raise `ValueError` with this message where it asks what an event changed: `changed`, `entered`, `left`."""
+        """Raise `ValueError` with this message if the condition uses `changed`, `entered` or `left`."""
         if self._parsed.moved_at is not None:
             raise mistake(self.text, self._parsed.moved_at, message)
         if self._parsed.changed:
@@ -137,12 +137,12 @@ class Condition:
 
         `columns(name)` gives a column of that length: an array of numbers (NaN: null; times as seconds since the Unix
         epoch), `Whole(numbers, missing)` for whole numbers, `Words(codes, words)` for categories, or `None` where there
-        is no such column. Such a name is looked for in `payload(i)`, the decoded payload of row `i` counted from 0,
-        which is asked only for rows that the columns have not decided.
+        is no such column. Such a name is looked up in `payload(i)`, the decoded payload of row `i` counted from 0,
+        which is called only for rows that the columns have not decided.
 
-        `attributes` are the names of characters' attributes that only the present knows: as of a row nobody knows their
-        values, so such a name is refused. Raises `ValueError` for them and for `changed`, `entered` and `left`, whose
-        answer would depend on which rows are asked.
+        `attributes` are the names of characters' attributes of which only the present value is kept. Raises
+        `ValueError` for such a name, and for `changed`, `entered` and `left`, whose answer would depend on the chosen
+        rows.
         """
         self.refuse_checkpoints()
         if self._parsed.moved_at is not None:
@@ -182,7 +182,7 @@ class Condition:
         return lambda name: known[name] if name in known else look(name)
 
     def _note(self, key: tuple[Any, str], value: Any) -> Any:
-        """Remember a value, and give the one before; a null changes nothing, and none comes before it."""
+        """Store a value and return the previous one; a null is not stored, and null is returned for it."""
         if value is None:
             return None
         before = self._last.pop(key, None)

@@ -1,4 +1,4 @@
-"""What stretches of ticks are told by: how long a character is silent or stuck, and how often it goes round."""
+"""Detectors over stretches of ticks: how long a character is silent or stuck, and how often it repeats a loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST_LOOP: Final = 8
 
 
 class Trail:
-    """What is remembered of one character: when it was last heard of, its way from state to state, its attributes."""
+    """The part of a character's history that detectors need: tick of the last message, states and attributes."""
 
     __slots__ = ("_recent", "_repeats", "heard", "known", "location", "since", "state")
 
@@ -24,13 +24,14 @@ class Trail:
         self.known: dict[str, Any] = {}
         """The attributes of the character that conditions name."""
         self._recent: deque[str] = deque(() if state is None else (state,), maxlen=LONGEST_LOOP)
-        # for each length of a round, how many states fit to the round before; `None` where nobody asks
+        # for each length of a round, how many states equal those of the round before; `None` without `loops`
         self._repeats: list[int] | None = None
 
     def note(self, tick: int, state: str | None = None, location: str | None = None, *, loops: bool = True) -> None:
-        """Take a message of the character; `None` says nothing of state or place, and "" that it left its place.
+        """Record a message of the character; `None`: it does not mention state or place; "": the character left its
+        place.
 
-        Rounds are counted only where somebody asks for `loops`: that costs more than all else here.
+        Rounds are counted only if a condition uses `loops`, since that costs more than everything else here.
         """
         self.heard = tick
         if location is not None and (location or None) != self.location:
@@ -61,7 +62,7 @@ class Trail:
         return tick - self.since
 
     def loops(self) -> int:
-        """Count how many times running it has gone through the same few states, the present round included if whole."""
+        """Count how many times in a row the character has gone through the same few states, in complete rounds."""
         repeats = enumerate(self._repeats or ())
         rounds = (1 + fits // length for length, fits in repeats if length >= 2 and fits >= length)
         return max(rounds, default=1)

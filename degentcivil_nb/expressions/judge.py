@@ -1,4 +1,4 @@
-"""Which of many conditions hold: at each message, and at each checkpoint; only those are evaluated that can."""
+"""The judge of many conditions, at each message and at each checkpoint; only conditions that can hold are evaluated."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MEASURE: Final = "measure"
 LLM_CALL: Final = "llm_call"
 ERROR: Final = "error"
 COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
-"""What a condition may name beside type, tick, time and payload; null where a message does not have it."""
+"""The names that a condition may use beside type, tick, time and payload; null if a message lacks one."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
 _NOBODY: Final[Mapping[str, Any]] = {}
 _INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
 
 
 NOTHING_FOUND: Final[list[Any]] = []
-"""The answer where no condition holds; nobody writes into it."""
+"""The answer if no condition holds; it is never changed."""
 _MOST_TICKS: Final = 1_000
-"""Of ticks without a message so many are judged, and the last: a clock may jump."""
+"""The most ticks without a message that are judged, besides the last one: a clock may jump."""
 
 
 class Match(NamedTuple, Generic[_T]):
-    """A condition that held: the rule that it belongs to, whose message it was, and what names meant."""
+    """A condition that held: its rule, the character of the message, and the values of the names."""
 
     rule: _T
     character_id: str | None
@@ -39,9 +39,9 @@ class Match(NamedTuple, Generic[_T]):
 
 
 class Judge(Generic[_T]):
-    """The conditions, and what of the town they need: states, the attributes that they name, and trails of ticks.
+    """The conditions, and the part of the town that they need: states, attributes that they name, and trails of ticks.
 
-    `totals()` gives cost and number of all calls of models so far. Not safe for several threads by itself.
+    `totals()` returns the cost and the number of all calls of models so far. Callers on several threads need a lock.
     """
 
     def __init__(
@@ -56,20 +56,20 @@ class Judge(Generic[_T]):
         self._others: Candidates[_T] = Candidates(None, ())
         self._asked: frozenset[str] = frozenset()
         self._at_checkpoint: list[Rule[_T]] = []
-        self._held: dict[int, set[str | None]] = {}  # for each rule of checkpoints, of whom it holds already
+        self._held: dict[int, set[str | None]] = {}  # for each checkpoint rule: characters for whom it holds already
         self._trails: dict[str, Trail] = {}
         self._measures: dict[str, Any] = {}
         self._answers = AnswerCounts()
         self._followed: Sequence[Condition] = ()
-        self._loops = False  # whether trails count how often a character goes round
+        self._loops = False  # whether trails count how often a character repeats a loop
         self.names: frozenset[str] = frozenset()
         """The attributes and measures that are kept, because a condition names them."""
         self.set_rules(rules)
 
     def set_rules(self, rules: Iterable[Rule[_T]], followed: Sequence[Condition] | None = None) -> None:
-        """Judge these from now on; what is known of characters stays.
+        """Replace the rules; what is known of the characters stays.
 
-        `followed` are further conditions, whose `values` are asked for; left out, those of before.
+        `followed` are further conditions, for calls of `values`; if left out, the earlier ones stay.
         """
         self._followed = self._followed if followed is None else followed
         at_messages: list[Rule[_T]] = []
@@ -94,7 +94,7 @@ class Judge(Generic[_T]):
     def seed(
         self, name: str, state: str | None, location: str | None, attributes: Mapping[str, Any], tick: int
     ) -> None:
-        """Take what is known of a character, unless a message has told of it meanwhile; its ticks count from here."""
+        """Set what is known of a character, unless a message has named it meanwhile; its ticks count from now on."""
         trail = self._trails.get(name)
         if trail is None:
             trail = self._trails[name] = Trail(tick, state, location)
@@ -102,7 +102,7 @@ class Judge(Generic[_T]):
             trail.known.setdefault(key, attributes[key])
 
     def forget(self) -> None:
-        """Know nothing of any character."""
+        """Forget all characters."""
         self._trails.clear()
         for held in self._held.values():
             held.clear()
@@ -110,7 +110,7 @@ class Judge(Generic[_T]):
     # --- at each message -----------------------------------------------------------------------------------------
 
     def event(self, type: str, payload: Any, tick: int | None, time: float | None) -> list[Match[_T]]:
-        """Take a message, and give the conditions that hold of it."""
+        """Record a message, and return the conditions that hold for it."""
         about = self._candidates.get(type, self._others)
         if not isinstance(payload, dict):
             scope = {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload}
@@ -201,7 +201,7 @@ class Judge(Generic[_T]):
         state: str | None,
         location: str | None,
     ) -> dict[str, Any] | None:
-        """Take note of a message of a character, and of those attributes that conditions name; give what is known."""
+        """Record a character's message and the attributes that conditions name; return what is known of it."""
         if type == CHARACTER_LEFT:
             self._trails.pop(name, None)
             return None if trail is None else trail.known
@@ -230,7 +230,7 @@ class Judge(Generic[_T]):
     # --- at each checkpoint --------------------------------------------------------------------------------------
 
     def checkpoint(self, tick: int) -> list[Match[_T]]:
-        """Give the conditions about stretches of ticks that hold now and did not at the checkpoint before."""
+        """Return the conditions about stretches of ticks that hold now and did not hold at the previous checkpoint."""
         matches = []
         for rule in self._at_checkpoint:
             held, now = self._held[id(rule.condition)], set()
@@ -248,7 +248,7 @@ class Judge(Generic[_T]):
         return matches
 
     def _subjects(self, condition: Condition) -> list[str | None]:
-        """List of whom a condition is asked: of the character that it names, of all, or of nobody (totals)."""
+        """List the characters that a condition is judged for: the one that it names, all, or `[None]` (totals)."""
         named = {detector.character_id for detector in condition.detectors}
         if None in named or (not named and condition.names - TOTALS - {"tick"} - self._measures.keys()):
             needed = condition.needs.get("character_id")
@@ -256,7 +256,7 @@ class Judge(Generic[_T]):
         return list(named) if len(named) == 1 else [None]
 
     def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
-        """Give the value of an expression at a checkpoint: of one character, of each of all, or of nobody."""
+        """Return the value of an expression at a checkpoint: for one character, for each, or for the whole model."""
         subjects = [character_id] if character_id is not None else self._subjects(condition)
         found = []
         for name in subjects:

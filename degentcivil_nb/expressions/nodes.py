@@ -13,7 +13,7 @@ Lookup = Callable[[str], Any]
 Operators = Mapping[str, Callable[[Any, Any], Any]]
 Vector = Callable[[Lookup, Operators], Any]
 """The same over columns: names give arrays of doubles (NaN: null), the result is an array or one double.
-The operators over arrays are handed in, so that a condition can be read and evaluated without numpy.
+The operators over arrays are passed in, so that a condition can be read and evaluated without numpy.
 """
 CHANGED: Final = "changed({})"
 """The name with which `changed(name)` calls the lookup."""
@@ -55,9 +55,9 @@ class Node:
     children: tuple[Node, ...] = ()
     vector: Vector | None = None
     name: str | None = None
-    """The name, where it is nothing but one."""
+    """The name, if the part is only a name."""
     gives: str | None = None
-    """The kind of its value, where that is known before."""
+    """The kind of the part's value, if that is known before evaluation."""
     needs: tuple[tuple[str, str], ...] = ()
     """Names with the texts that they must have, else it is false; `previous_state` among them."""
     plain: Plain | None = None
@@ -65,9 +65,9 @@ class Node:
 
 
 class Detector(NamedTuple):
-    """A question about a stretch of ticks: the name that it asks the lookup for, which it is, and whose, if said.
+    """A question about a stretch of ticks: the name for the lookup, the function, and the character if one is given.
 
-    `at` is its position in the text.
+    `at` is the position of the question in the text.
     """
 
     asks: str
@@ -82,7 +82,7 @@ def as_id(node: Node) -> Node:
 
 
 def constant(value: Any) -> Node:
-    """Make the node of a value that is written down."""
+    """Make the node of a literal value."""
     number = values.number(value)  # `None` for an inexact double, which is compared row by row
     vector = None if number is None else lambda columns, _: number
     return Node(lambda look: value, vector=vector, gives=values.kind_of(value))
@@ -102,7 +102,7 @@ def comparison(symbol: str, left: Node, right: Node) -> Node:
 
 
 def joined(kind: str, children: tuple[Node, ...]) -> Node:
-    """Make the node of an `and`, of which all parts must hold, or of an `or`."""
+    """Make the node of an `and` or an `or`."""
     join = all_of if kind == "and" else any_of
     needs = tuple(need for child in children for need in child.needs) if kind == "and" else ()
     return Node(join(tuple(child.run for child in children)), names_of(children), kind, children, needs=needs)
@@ -115,7 +115,7 @@ def negated(child: Node) -> Node:
 
 
 def all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
-    """Join tests, of which all must hold."""
+    """Join tests into one that is true if all of them are."""
     if len(runs) == 2:
         one, other = runs
         return lambda look: bool(one(look) and other(look))
@@ -130,7 +130,7 @@ def all_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool
 
 
 def any_of(runs: tuple[Callable[[Lookup], Any], ...]) -> Callable[[Lookup], bool]:
-    """Join tests, of which one must hold."""
+    """Join tests into one that is true if any of them is."""
     if len(runs) == 2:
         one, other = runs
         return lambda look: bool(one(look) or other(look))
@@ -150,7 +150,7 @@ def _general(symbol: str, one: Callable[[Lookup], Any], other: Callable[[Lookup]
 
 
 def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | None:
-    """Compare a name with what stands there, in one call where the value is plain: it is done at each message."""
+    """Return a fast comparison of a name with a literal, or `None`: it runs at each message."""
     name, general = left.name, _general(symbol, left.run, right.run)
     if name is None or right.names or (apply := values.QUICK.get(symbol)) is None:
         return None
@@ -186,14 +186,14 @@ def plain_call(function: str, arguments: tuple[Node, ...]) -> Plain | None:
 
 
 def _needs(named: Node, fixed: Node) -> tuple[tuple[str, str], ...]:
-    """Return which text a name must have where it is compared with one that stands there."""
+    """Return the text that a name must have if it is compared with a literal text."""
     if named.name is None or fixed.names or not isinstance(text := fixed.run(nothing), str):
         return ()
     return ((named.name, text),)
 
 
 def over_columns(symbol: str, operands: tuple[Node, Node]) -> Vector | None:
-    """Return an operation over whole columns, or `None` where it must go row by row."""
+    """Return an operation over whole columns, or `None` if it must be evaluated row by row."""
     left, right = (numbers(operand) for operand in operands)
     if symbol not in values.ELEMENTWISE or left is None or right is None:
         return None

@@ -53,16 +53,16 @@ _COMPARE: Final[dict[type[ast.cmpop], str]] = {
     ast.NotIn: "not in",
 }
 _REFUSED: Final[dict[type[ast.AST], str]] = {
-    ast.Attribute: 'no attributes with a dot; write name["key"]',
-    ast.Lambda: "no functions can be made here",
-    ast.JoinedStr: "no f-strings",
+    ast.Attribute: 'attributes with a dot are not allowed; write name["key"]',
+    ast.Lambda: "functions cannot be defined here",
+    ast.JoinedStr: "f-strings are not allowed; write a plain text",
     ast.NamedExpr: "nothing can be assigned; compare with ==",
-    ast.IfExp: "no if and else; write `and`, `or`, `not`",
-    ast.Dict: "no objects; write a list",
-    ast.Set: "no sets; write a list",
-    ast.Slice: "no slices",
-    ast.Starred: "no stars",
-    ast.Await: "nothing to wait for",
+    ast.IfExp: "if and else are not allowed; write `and`, `or`, `not`",
+    ast.Dict: "objects are not allowed; write a list",
+    ast.Set: "sets are not allowed; write a list",
+    ast.Slice: "slices are not allowed; write one index, as in name[0]",
+    ast.Starred: "stars are not allowed; write the values out",
+    ast.Await: "`await` is not allowed in a condition",
 }
 
 
@@ -74,8 +74,8 @@ _ID: Final = frozenset({"character_id"})
 class Parsed:
     """A checked condition: its tree, the first offset of each name, and the names that `changed` watches.
 
-    `moved_at` is where it first asks for a state entered or left, if it does, `detectors` what it asks at checkpoints,
-    `compared` which names it compares with values that stand there.
+    `moved_at` is the position of its first `entered` or `left`, if there is one, `detectors` are its calls that are
+    judged at checkpoints, and `compared` the names that it compares with literal values.
     """
 
     root: Node
@@ -117,9 +117,9 @@ class _Parser(CallParser):
                 tree = ast.parse(self.text.strip(), mode="eval")
         except SyntaxError as error:
             at = indent + max(0, (error.offset or 1) - 1)
-            raise mistake(self.text, min(at, len(self.text)), f"this is no condition: {error.msg}") from None
+            raise mistake(self.text, min(at, len(self.text)), f"this is not a condition: {error.msg}") from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise mistake(self.text, 0, f"this is no condition: {error}") from None
+            raise mistake(self.text, 0, f"this is not a condition: {error}") from None
         self.encoded = self.text.strip().encode("utf-8", "surrogatepass")
         self.indent = indent
         root = self.node(tree.body, 0)
@@ -134,10 +134,10 @@ class _Parser(CallParser):
         )
 
     def refuse_two_moments(self) -> None:
-        """Refuse a condition that is about one event and about a checkpoint at once: it would never hold."""
+        """Refuse a condition that is about an event and a checkpoint at once, since it would never hold."""
         if self.moved_at is None and not self.changed:
             return
-        message = "this is judged at each checkpoint, and changed, entered and left at each event; make two of it"
+        message = "this is judged at each checkpoint, but changed, entered and left at each event; write two conditions"
         for at in [detector.at for detector in self.detectors.values()] + [
             at for name, at in self.places.items() if name in TOTALS
         ]:
@@ -212,7 +212,7 @@ class _Parser(CallParser):
         if isinstance(node.op, ast.Not):
             return negated(child)
         if isinstance(node.op, ast.Invert):
-            raise self.wrong(node, "no ~; write `not`")
+            raise self.wrong(node, "~ is not allowed; write `not`")
         if isinstance(node.op, ast.UAdd):
             return Node(lambda look: values.positive(run(look)), child.names, vector=vector)
         return Node(
@@ -224,7 +224,7 @@ class _Parser(CallParser):
     def binary(self, node: ast.BinOp, depth: int) -> Node:
         symbol = _BINARY.get(type(node.op))
         if symbol is None:
-            raise self.wrong(node, "of the operators there are + - * / %")
+            raise self.wrong(node, "this is not one of the operators + - * / %")
         for side in (node.left, node.right):
             if symbol in "*%" and isinstance(side, ast.Constant) and isinstance(side.value, str):
                 raise self.wrong(side, "a text can be neither repeated nor filled in")
@@ -244,7 +244,7 @@ class _Parser(CallParser):
         for position, op in enumerate(node.ops):
             symbol = _COMPARE.get(type(op))
             if symbol is None:
-                raise self.wrong(node.comparators[position], "no `is`; write == or !=")
+                raise self.wrong(node.comparators[position], "`is` is not allowed; write == or !=")
             left, right = operands[position], operands[position + 1]
             if left.names == _ID:
                 right = as_id(right)
@@ -258,7 +258,7 @@ class _Parser(CallParser):
         return joined("and", tuple(links))
 
     def checked(self, symbol: str, fixed: Node, named: Node, at: int) -> Node:
-        """Note what a name is compared with; a text beside a number is refused, but for a time, which is read."""
+        """Note the value that a name is compared with; convert a time, refuse other texts for numbers."""
         if named.name is None or fixed.names:
             return fixed
         value = fixed.run(nothing)

@@ -1,4 +1,4 @@
-"""What is left of a condition where some of what it asks is known: a simpler condition, or its answer."""
+"""Simplification of a condition some of whose names are known: the result is a simpler condition, or its answer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from .nodes import Node, joined, negated
 
 Known = Mapping[str, str | None]
-"""The texts of names, and `None` for names that are known to be null."""
+"""The known texts of names; `None` for a name that is known to be null."""
 
 
 def residual(node: Node, known: Known, other_types: frozenset[str] = frozenset()) -> Node | bool:
-    """Simplify a condition, of which only the truth counts; `other_types` are types that the message does not have."""
+    """Simplify a condition used only as true or false; `other_types` are types that the message does not have."""
     match node.kind:
         case "and" | "or":
             return _several(node, known, other_types)

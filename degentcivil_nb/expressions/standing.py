@@ -1,4 +1,4 @@
-"""Expressions about how things stand after a tick, which no single event tells: watches."""
+"""Expressions of watches: they have a value after each tick and are not about a single event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OF_EVENTS: Final = (
 
 
 def compile_standing(text: str) -> Condition:
-    """Compile an expression; `ValueError` points at what has no value after a tick."""
+    """Compile an expression; `ValueError` points at a name or function that has no value after a tick."""
     condition = compile_condition(text).fresh()
     condition.refuse_moves("a watch has a value after each tick, and this is about a single event")
     for name in OF_EVENTS:

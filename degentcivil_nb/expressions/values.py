@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 EXACT: Final = 1 << 53
-"""Whole numbers up to this are exact as doubles."""
+"""The largest whole number up to which all are exact as doubles."""
 MAX_BITS: Final = 4_096
-"""Whole numbers up to so many bits are exact, larger ones become doubles, so that none grows without limit."""
+"""The most bits of an exact whole number; a larger one becomes a double, so that none grows without limit."""
 MAX_TEXT: Final = 1_000_000
 """The longest text that `+` makes; a longer one is null."""
 
@@ -35,7 +35,7 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 QUICK: Final = {symbol: apply for symbol, apply in _ORDER.items() if symbol != "!="}
-"""Comparisons that are false of NaN, too, so that they need no look at their operands."""
+"""Comparisons that are false for NaN too, so that their operands need no check."""
 ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
 """The operators that also exist over whole columns (`columns.OPERATORS`)."""
 EVENT_NOTIFICATION: Final = "event_notification"
@@ -63,7 +63,7 @@ def plain(value: Any) -> Any:
         return None
     got = item()
     if isinstance(got, int) and getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
-        return got / 1e9 if got >= 0 else None  # a time in nanoseconds, which Python has no type for
+        return got / 1e9 if got >= 0 else None  # a time in nanoseconds, for which Python has no type
     return plain(got) if isinstance(got, (str, bool, int, float, datetime)) else None
 
 
@@ -227,9 +227,9 @@ def _extreme(choose: Callable[..., Any], values: tuple[Any, ...]) -> Any:
 
 
 class Function(NamedTuple):
-    """A function of the language: what it does, and which kinds of value each argument may be of (none: any).
+    """A function of the language: its implementation, and the kinds of value that each argument may have (none: any).
 
-    `more` are the kinds of further arguments, as many as there are; `None` where there may be none.
+    `more` are the kinds of any number of further arguments; `None` if no further ones are allowed.
     """
 
     run: Callable[..., Any]
@@ -254,7 +254,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
 
 
 def kind_of(value: Any) -> str:
-    """Name the kind of a plain value, as a message to people does."""
+    """Name the kind of a plain value, as error messages do."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else "truth value"
     if isinstance(value, dict):

@@ -23,7 +23,7 @@ def figure_of(spec: Spec) -> go.Figure:
 
 
 def chain(table: pd.DataFrame, parents: Sequence[int | None], direction: str) -> go.Figure:
-    """Draw a chain of causes or effects; `parents` are the places in the table of what each is linked to."""
+    """Draw a chain of causes or effects; `parents` is for each row the index of the row that it is linked to."""
     return figure_of(figure_chains.chain(table, parents, direction))
 
 
@@ -80,5 +80,5 @@ def llm(calls: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:
 
 
 def values(table: pd.DataFrame, title: str, *, gaps: pd.DataFrame | None = None) -> go.Figure:
-    """Draw values that were told tick by tick, such as `watches()`: a line for each character."""
+    """Draw values that are published tick by tick, such as `watches()`: a line for each character."""
     return figure_of(figure_series.values(table, title, gaps))

@@ -14,9 +14,9 @@ LINES: Final = {"declared": "solid", "derived": "dot", "tested": "solid", "unkno
 
 
 def chain(table: pd.DataFrame, parents: Sequence[int | None], direction: str) -> Spec:
-    """Draw a chain: time to the right, a line each character, links by their grade."""
+    """Draw a chain: time to the right, a line for each character, a style of link for each grade."""
     shown = table.copy()
-    shown["time"] = shown["time"].ffill().bfill()  # what has no row stands beside what names it
+    shown["time"] = shown["time"].ffill().bfill()  # a cause without an event is drawn beside the event that names it
     who = [plotly_text(name) if isinstance(name, str) else "—" for name in shown["character_id"]]
     times = shown["time"].tolist()
     traces: list[Spec] = []

@@ -26,7 +26,7 @@ def comparison(
     interventions: Sequence[int],
     names: tuple[str, str],
 ) -> Spec:
-    """Draw events each tick of both runs, and below which characters differ; where they part, what commands changed."""
+    """Draw the events per tick of both runs, the characters that differ, the first difference, and interventions."""
     if not len(per_tick):
         return empty("Nothing to draw: the two runs have no ticks.")
     ticks = per_tick.index.to_numpy(np.int64)
@@ -66,7 +66,7 @@ def _shown(differing: pd.DataFrame) -> tuple[list[str], int]:
 
 
 def _heat(differing: pd.DataFrame, who: Sequence[str], first: int, width: int, x: npt.NDArray[np.int64]) -> Spec:
-    """Count what differs of each character in each bucket."""
+    """Count the differing events of each character in each bucket."""
     mine = differing[differing["character_id"].isin(who).to_numpy() & (differing["tick"] >= first).to_numpy()]
     rows = pd.Index(list(who), dtype="object").get_indexer(pd.Index(mine["character_id"], dtype="object"))
     columns = np.searchsorted(x, first + (mine["tick"].to_numpy(np.int64) - first) // width * width)

@@ -152,20 +152,20 @@ def _bars(name: str, labels: list[str], values: Sequence[float | None], place: i
 
 
 def _total(calls: pd.DataFrame, name: str) -> float | None:
-    """Add numbers up as Python does, for whom whole numbers have no end; `None` where none is known."""
+    """Add numbers up exactly, as Python's whole numbers have no limit; return `None` if none is known."""
     known = pd.to_numeric(calls[name], errors="coerce").dropna().tolist() if name in calls else []
     return sum(known) if known else None
 
 
 def _axis(title: str, values: Sequence[float | None], **more: Any) -> Spec:
-    """Return an axis of bars; one without any says so, instead of numbers of nothing."""
+    """Return an axis of bars; without bars, its title says so and it has no numbers."""
     if any(value is not None and value == value for value in values):
         return axis(title, rangemode="tozero", **more)
     return axis(f"{title}<br>not told", range=[0, 1], showticklabels=False, **more)
 
 
 def _span(times: Any, dots: int) -> Spec:
-    """Return the range of a time axis on which nothing is drawn: that of the calls."""
+    """Return the time range of the calls for an axis on which nothing is drawn."""
     known = times[~np.isnat(times)]
     if dots or len(known) < 2 or known.min() == known.max():
         return {}

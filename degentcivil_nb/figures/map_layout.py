@@ -1,4 +1,4 @@
-"""Where places and characters are on a map: at their coordinates, or, where they have none, on a ring."""
+"""The positions of places and characters on a map: at their coordinates, or on a ring if they have none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def spots_of(places: pd.DataFrame | None) -> Spots:
 
 
 def placed(characters: pd.DataFrame, places: pd.DataFrame | None) -> tuple[Doubles, Doubles, Spots]:
-    """Return where each character is, NaN where nobody knows, and where the places are."""
+    """Return the positions of the characters, NaN if unknown, and those of the places."""
     spots = spots_of(places)
     x, y = column(characters, "x").copy(), column(characters, "y").copy()
     where = texts(characters, "location", "")

@@ -44,8 +44,8 @@ SECOND: Final = np.timedelta64(1000, "ms")
 def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None, until: Any = None) -> Spec:
     """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events.
 
-    The bucket that holds `until`, the time of the newest event, is not over: it is left out, for it would look as if
-    the rate fell, and its events are counted in a note.
+    The bucket that holds `until`, the time of the newest event, is not over. It is left out, since the rate would seem
+    to fall, and a note counts its events.
     """
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
@@ -150,13 +150,13 @@ def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
 
 def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     """Draw the time from the sender's clock to receipt of events: median and 95th percentile by bucket."""
-    what = "No latencies yet. They need events whose sender says when they were sent."
+    what = "No latencies yet. They appear for events that state when they were sent."
     if not len(events) or "received" not in events:
         return empty(what)
     sent = events if "time_source" not in events else events[events["time_source"] == "sent"]
     times, received = times_of(sent["time"]), times_of(sent["received"])
     took = (received - times) / SECOND
-    # what was sent well before anything was received came from the history: it waited for somebody to connect
+    # events sent well before anything was received came from the history: they waited for a client to connect
     kept = ~np.isnan(took)
     if kept.any():
         kept &= times >= received[kept].min() - SECOND

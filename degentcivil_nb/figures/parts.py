@@ -77,8 +77,8 @@ def axis(title: str, **more: Any) -> Spec:
 def time_axis(times: Times | None = None, **more: Any) -> Spec:
     """Return an axis of wall clock time.
 
-    Where all `times` are one, it is a minute around it: plotly would choose an axis of its own, of years or of parts of
-    a millisecond.
+    If all `times` are the same, the axis shows a minute around them: plotly would choose years or parts of a
+    millisecond.
     """
     known = np.unique(times[~np.isnat(times)]) if times is not None else times_of([])
     if len(known) == 1:
@@ -189,7 +189,7 @@ def footnoted(spec: Spec, text: str) -> Spec:
 def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timedelta64) -> list[Spec]:
     """Shade each gap: from the last event before it to the first one after it.
 
-    Bands are at least `width` wide, touching bands are merged, and of too many the newest are drawn.
+    Bands are at least `width` wide, touching bands are merged, and if there are too many the newest are drawn.
     """
     if gaps is None or "time" not in gaps or not len(gaps):
         return []

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ..store.arguments import LongTime, Moment, Names
     from ..store.interfaces import RunReader
 
-TOLD: Final = "It appears when a character_update tells it."
+TOLD: Final = "It appears when a character_update names it."
 LATEST: Final = 200_000
-"""Of so many of the newest events latencies are drawn."""
+"""The number of newest events whose latencies are drawn."""
 
 
 class Plots:
@@ -282,19 +282,19 @@ class Plots:
         return self._drawn(make, live)
 
     def measures(self, name: Names = None, *, live: bool = False) -> go.Figure:
-        """Draw the model's own figures, as `measures()` lists them.
+        """Draw the model's measures, as `measures()` lists them.
 
         Parameters
         ----------
         name : str or list-like of str, optional
-            Only figures of these names.
+            Only measures of these names.
         live : bool
             Return a `LiveFigure` that follows the run; its ``.figure`` is the figure as it is then.
 
         Returns
         -------
         plotly.graph_objects.Figure or LiveFigure
-            Time (UTC) against the value, each figure with an axis of its own.
+            Time (UTC) against the value, each measure with an axis of its own.
 
         Raises
         ------

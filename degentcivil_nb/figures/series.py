@@ -1,4 +1,4 @@
-"""The figure of values that are told again and again, as plain data: watches."""
+"""The figures of values that are published tick by tick, as plain data: watches and measures."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .plotly_text import distinct_texts, plotly_text
 NOBODY = ""
 TICKS: Final = "It is published after each tick."
 SAID: Final = ("%{y}", "%{y:,.12~r}")
-"""A value in a tooltip: a text, or a number as it is and not as 16k."""
+"""The format of a value in a tooltip: a text, or a number in full instead of 16k."""
 MEASURES: Final = 8
-"""The most figures of a model that are drawn, one below the other."""
+"""The most measures that are drawn, one below the other."""
 
 
 def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *, comes: str = TICKS) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
-    Numbers and truth values are a line of steps, texts the names of an axis.
+    Numbers and truth values are drawn as a line of steps; texts are the names on the axis.
     """
     if not len(table):
         return empty(f"No value of {title} yet. {comes}")
@@ -87,9 +87,7 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     """Draw a table of `time`, `tick`, `name` and `value`: a line for each name, with an axis of its own."""
     names = list(dict.fromkeys(table["name"].tolist())) if len(table) else []
     if not names:
-        return empty(
-            "No figures of the model yet. They appear as the simulation tells them: probe.measure(name, value)."
-        )
+        return empty("No measures yet. They appear when the simulation calls probe.measure(name, value).")
     shown = names[:MEASURES]
     times = times_of(table["time"])
     room = 1 / len(shown)
@@ -126,7 +124,7 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             xaxis=time_axis(times, anchor=f"y{len(shown)}" if len(shown) > 1 else "y"),
             hovermode="x",
             showlegend=False,
-            annotations=[footnote(f"{left_out:,} of {len(names):,} figures are not drawn")] if left_out else [],
+            annotations=[footnote(f"{left_out:,} of {len(names):,} measures are not drawn")] if left_out else [],
             shapes=gap_shapes(gaps, times, np.timedelta64(1000, "ms")),
             **axes,
         ),
@@ -134,7 +132,7 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
 
 
 def _numbers(values: pd.Series) -> Any:
-    """Return values as doubles; `None` where one of them is neither a number, a truth value nor missing."""
+    """Return values as doubles; `None` if one of them is neither a number, a truth value nor missing."""
     held = [value for value in values.tolist() if value is not None and value is not pd.NA]
     if not all(isinstance(value, (int, float, bool, np.number, np.bool_)) for value in held):
         return None

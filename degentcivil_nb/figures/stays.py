@@ -31,7 +31,7 @@ MAX_STATES: Final = 24
 MAX_STAYS: Final = 4_000
 MAX_DOTS: Final = 2_000
 NAMED: Final = 40
-"""The names of more places would cover each other; a tooltip has them."""
+"""The most places whose names are drawn: more would cover each other, and tooltips have them."""
 NO_STAYS: Final = "No stays yet. They begin with the first state of a character."
 
 

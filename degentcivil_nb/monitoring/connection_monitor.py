@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GUIDE_COUNTERS: Final = ("total_connections", "active_connections", "messages_sent", "messages_received", "errors")
 BYTES: Final = ("bytes_sent", "bytes_received")
 LEVELS: Final = frozenset({"active_connections"})
-"""Figures that rise and fall; all others only grow."""
+"""Counters that rise and fall; all others only grow."""
 _SAMPLES: Final = 512  # of each duration: 26 of them lie above the 95th percentile
 _RATE_S: Final = 5  # seconds that a rate is averaged over
 
@@ -86,7 +86,7 @@ class ConnectionMonitor:
             samples.add(seconds)
 
     def get_metrics(self) -> dict[str, float | None]:
-        """Return all counters and the figures derived from them.
+        """Return all counters and the numbers derived from them.
 
         `messages_per_s` is the mean of both directions over the last five whole seconds, `latency_p50_s` and
         `latency_p95_s` are of the last 512 samples (`None` without any), and `uptime_s` is this monitor's age.

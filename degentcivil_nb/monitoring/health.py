@@ -1,4 +1,4 @@
-"""Health of a connection and its run, judged from its figures, with reasons in sentences."""
+"""Health of a connection and its run, judged from numbers, with reasons in sentences."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..core.counting import counted
 
 
 class Figures(Protocol):
-    """A dict or `Series` of figures by name."""
+    """A dict or `Series` of numbers by name."""
 
     def get(self, name: str, default: Any, /) -> Any:
-        """Return a figure, or `default`."""
+        """Return a number, or `default`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits (seconds, shares and numbers) beyond which a figure becomes a reason."""
+    """The limits (seconds, shares and counts) beyond which a number becomes a reason."""
 
     lag_s: float = 2.0
     checkpoint_s: float = 10.0
@@ -38,11 +38,11 @@ class Health(NamedTuple):
 
 
 def judge(figures: Figures, before: Figures | None = None, *, limits: Limits | None = None) -> Health:
-    """Judge the figures of `session.metrics()` or of a server's monitor, as far as they are present.
+    """Judge the numbers of `session.metrics()` or of a server's monitor; missing ones are skipped.
 
     `silent_s` and `heartbeat_s` show a lost peer; `last_error` is the reason why a connection is not live. Counters of
-    failures (`errors`, `gaps`, …) are reasons while they grow: since `before`, the figures of an earlier moment, or
-    without it since the beginning.
+    failures (`errors`, `gaps`, …) are reasons while they grow: since `before` (earlier numbers), or without it since
+    the beginning.
     """
     limits = limits or Limits()
     down = _down(figures, limits)
@@ -90,10 +90,10 @@ def _strained(figures: Figures, limits: Limits) -> list[str]:
 
 
 def quiet(figures: Figures, checkpoint_s: float, message_s: float) -> str | None:
-    """Return how long a run that should be going on has been quiet, as text, or `None`.
+    """Return a text that says how long a run has been quiet although it should be going on, or `None`.
 
-    It is measured by checkpoints or, for a run without any, by events. `None` below the given seconds, and for a run
-    that is paused or over.
+    The quiet time is measured by checkpoints or, for a run without any, by events. The result is `None` if it is
+    shorter than the given seconds, and for a run that is paused or over.
     """
     if figures.get("run_state", None) not in (None, "running", "pausing"):
         return None
@@ -126,12 +126,12 @@ def _grown(figures: Figures, before: Figures) -> list[str]:
 
 
 def _number(figures: Figures, name: str) -> float:
-    """Return a figure as a number; 0 if it is missing or not a number."""
+    """Return a value as a number; 0 if it is missing or not a number."""
     return _known(figures, name) or 0.0
 
 
 def _known(figures: Figures, name: str) -> float | None:
-    """Return a figure as a number; `None` if it is missing or not a number."""
+    """Return a value as a number; `None` if it is missing or not a number."""
     try:
         value = float(figures.get(name, None))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The monitor's figures in Prometheus' text format."""
+"""The monitor's counters in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "degentcivil_"
 
 
 def exposition(monitor: ConnectionMonitor) -> bytes:
-    """Return the figures as Prometheus' text, UTF-8; `ImportError` states what to install if the extra is missing."""
+    """Return the counters as Prometheus' text, UTF-8; `ImportError` states what to install if the extra is missing."""
     client = _client()
     registry = client.CollectorRegistry()
     registry.register(_Collector(monitor))
@@ -22,9 +22,9 @@ def exposition(monitor: ConnectionMonitor) -> bytes:
 
 
 def serve_metrics(monitor: ConnectionMonitor, port: int, host: str = "127.0.0.1") -> tuple[str, Callable[[], None]]:
-    """Serve the figures on a thread; return the URL, with the real port if it was 0, and a function that stops it.
+    """Serve the counters on a thread; return the URL, with the real port if it was 0, and a function that stops it.
 
-    It asks for no token, so it is bound to this machine unless `host` is given. `OSError` if the port is in use.
+    The page needs no token, so it is bound to this machine unless `host` is given. `OSError` if the port is in use.
     """
     client = _client()
     registry = client.CollectorRegistry()
@@ -51,7 +51,7 @@ def _client() -> Any:
 
 
 class _Collector:
-    """A collector that converts a monitor's figures to metrics at each request."""
+    """A collector that converts a monitor's counters to metrics at each request."""
 
     def __init__(self, monitor: ConnectionMonitor) -> None:
         self._monitor = monitor

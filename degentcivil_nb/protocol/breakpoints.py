@@ -1,4 +1,4 @@
-"""Payloads about breakpoints: declared as a whole by each client, told to all of them."""
+"""Payloads about breakpoints: each client declares its whole set, and all clients are sent the state of all."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
     """One breakpoint of a client's set, as it is declared.
 
-    It stops the run at the match number `hits` and at each one after it, `once` at that one only; with `log`, a text
-    with `{expressions}`, it tells that text instead and stops nothing. A higher `armed` sets one off anew that was
-    spent.
+    It stops the run at the match number `hits` and at each later one, or with `once` at that one only. With `log`, a
+    text with `{expressions}`, it publishes that text instead and stops nothing. A breakpoint that has stopped once
+    works again when it is declared with a higher `armed`.
     """
 
     name: _Name
@@ -28,7 +28,7 @@ class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
     enabled: bool = True
     armed: int = 0
     at_checkpoint: bool = False
-    """Judged at each checkpoint, whatever the condition is about."""
+    """Whether it is judged at each checkpoint, whatever the condition is about."""
 
 
 class BreakpointRow(Struct, frozen=True, omit_defaults=True):
@@ -58,7 +58,7 @@ class BreakpointRows(Struct, frozen=True):
 
 
 class BreakpointHit(Struct, frozen=True, omit_defaults=True):
-    """A breakpoint that the run stands at: met in `tick` by the event `seq`; at a checkpoint there is none."""
+    """A breakpoint at which the run has stopped: the tick, and the event's `seq` (`None`: judged at a checkpoint)."""
 
     name: str
     condition: str

@@ -64,7 +64,8 @@ def malformed(frame: bytes | str, error: Exception) -> RawMessage:
 
 
 def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
-    """Decode frames in order, with batches unpacked; an invalid one becomes an `error` message, and nothing is raised.
+    """Decode frames in order, with batches unpacked; an invalid frame becomes an `error` message, and nothing is
+    raised.
 
     A batch with `covers` leaves a `batch` message without data in front of its messages as a marker.
     """
@@ -83,9 +84,9 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
 
 
 def _decode_repaired(frame: bytes | str | Raw) -> list[RawMessage]:
-    """Decode one message: as it is, else repaired, else without the keys that make no sense, each an `error` after it.
+    """Decode one message: as it is, else repaired, else without its invalid keys, with an `error` message for each key.
 
-    What is no message even so is an `error` that shows the frame as it was received.
+    If that fails too, the result is an `error` message that shows the frame as it was received.
     """
     try:
         return [_decode_raw(frame)]

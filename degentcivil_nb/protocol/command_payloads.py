@@ -1,4 +1,4 @@
-"""Payloads of commands: what is asked, what is answered, what is offered."""
+"""Payloads of commands: the request, the answer, and the list of offered commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
     epoch: str | None = None
     deadline_s: Annotated[float, Meta(gt=0)] | Literal["none"] | None = None
     client: ClientInfo | None = None
-    """Who asks: written by the server, whatever the client says."""
+    """The client that sent the command; the server fills this in, whatever the client wrote."""
 
 
 class ErrorInfo(Struct, frozen=True, omit_defaults=True):
@@ -55,4 +55,4 @@ class CommandSpec(Struct, frozen=True, omit_defaults=True):
     role: str = "debugger"
     arguments: dict[str, Any] = {}
     anytime: bool = False
-    """Answered at once, on another thread than the simulation's, and not at a checkpoint."""
+    """Whether it is answered at once, on another thread than the simulation's, and not at a checkpoint."""

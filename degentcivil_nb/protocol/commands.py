@@ -31,7 +31,7 @@ def allows(role: str, required: str) -> bool:
 
 
 OFFERED_BY: Final = {"inspect": "inspector", "set_attribute": "attributes", "ask": "asker"}
-"""Commands that a simulation offers with a word of the probe."""
+"""Commands that a simulation offers with a decorator of the probe."""
 
 
 class DeclaredCommand:
@@ -97,7 +97,8 @@ class CommandTable:
             raise unknown_command(name, self._commands) from None
 
     def check(self, command: Command) -> tuple[DeclaredCommand, dict[str, Any]]:
-        """Return the declared command and its checked arguments; `WebSocketError` 1101 or 1102 if there is none.
+        """Return the declared command and its checked arguments; `WebSocketError` 1101 for an unknown command, 1102 for
+        a wrong argument.
 
         Whether a client may run it is checked before, in `permitted`.
         """
@@ -141,7 +142,7 @@ def wrong_argument(field: str, reason: str) -> WebSocketError:
 
 
 def no_such_character(name: str, known: Iterable[str]) -> WebSocketError:
-    """Make the error of a character that is not there; it says which may be meant."""
+    """Make the error of an unknown character, with the name of a similar one."""
     return wrong_argument("character_id", f"there is no character {name[:80]!r}{did_you_mean(name, known)}")
 
 

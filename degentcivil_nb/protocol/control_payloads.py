@@ -92,13 +92,13 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
 
 
 class SnapshotPart(Struct, frozen=True, omit_defaults=True):
-    """The one field of a `Snapshot` that says whether the present is whole, read without the characters."""
+    """The one field of a `Snapshot` that shows whether it is complete, read without decoding the characters."""
 
     last: bool = True
 
 
 class Heartbeat(Struct, frozen=True, omit_defaults=True):
-    """A regular sign of life of the server: the last seq sent on this connection, and its clock."""
+    """A regular sign of life of the server: the last seq sent on this connection, and the server's clock."""
 
     epoch: str | None = None
     head: Count | None = None
@@ -128,4 +128,4 @@ class RunState(Struct, frozen=True, omit_defaults=True):
     seq: Seq | None = None
     speed: float | None = None
     ticks: Count | None = None
-    """Of a step that a breakpoint cut short: the ticks that were done."""
+    """The ticks that a step has run, if a breakpoint ended it early."""

@@ -1,4 +1,4 @@
-"""Messages about who watches what of a run: declared as a whole by each client, told to all of them."""
+"""Messages about watches and control of a run: each client declares its whole set; all see all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from .messages import MessageTypes
 class WatchSpec(Struct, frozen=True, omit_defaults=True):
     """One watch of a client's set: an expression whose value is published after each tick.
 
-    With a `character_id` names mean that character; without one an expression about characters has a value for each.
+    With a `character_id`, names refer to that character; without one, an expression about characters has a value for
+    each.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=4_200)]
@@ -42,12 +43,12 @@ class WatchRows(Struct, frozen=True):
 
 
 class ControlWord(Struct, frozen=True, omit_defaults=True):
-    """The word on who alone may change the run (`None`: everybody), and who asks for that."""
+    """The client that alone may change the run (`None`: every debugger may), and the client that asks for that."""
 
     holder: ClientInfo | None
     asker: ClientInfo | None = None
     answer_within_s: float | None = None
-    """How long the asker waits at most."""
+    """How many seconds the asking client waits at most."""
 
 
 LISTS: Final[dict[str, Any]] = {
@@ -55,4 +56,4 @@ LISTS: Final[dict[str, Any]] = {
     MessageTypes.WATCHES: WatchRows,
     MessageTypes.CONTROL: ControlWord,
 }
-"""Control messages of which the last one says all there is, so that newcomers are sent it."""
+"""Control messages each of which replaces the one before, so that new clients are sent the last one."""

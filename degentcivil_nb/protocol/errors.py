@@ -97,7 +97,7 @@ class OutcomeUnknown(DegentCivilError):
 
 
 class ConnectFailed(DegentCivilError, ConnectionError):
-    """A failed connection, with one sentence on the reason and a second one on what to do.
+    """A failed connection: one sentence states the reason, and a second one what to do.
 
     `terminal`: the same attempt would fail again, so a first connection is not retried. `final`: the server itself
     refuses, so an established session ends too; other failures may be temporary. `retry_after_s` is how long the other

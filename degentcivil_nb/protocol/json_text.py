@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 def _encode_foreign(value: Any) -> Any:
     """Convert times of pandas and numpy, numpy numbers and arrays, and anything else with `tolist` or `item`."""
     if isinstance(value, date | timedelta) or getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
-        return plain(value)  # numpy would make a number of nanoseconds of a time
+        return plain(value)  # numpy would turn a time into a number of nanoseconds
     for name in ("tolist", "item"):
         convert = getattr(value, name, None)
         if callable(convert):

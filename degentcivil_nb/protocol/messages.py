@@ -1,4 +1,4 @@
-"""Messages: the envelope, and the names of the types. Their payloads stand in `*_payloads.py`."""
+"""Messages: the envelope, and the names of the types. Their payloads are in `*_payloads.py`."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class MessageTypes:
 
 
 NEWER_CONTROL: Final = frozenset({MessageTypes.BREAKPOINTS, MessageTypes.WATCHES, MessageTypes.CONTROL})
-"""Control types that only clients are sent which name them among their capabilities."""
+"""Control types that are sent only to clients that name them among their capabilities."""
 
 ORDERED_CONTROL: Final = NEWER_CONTROL | {MessageTypes.GAP, MessageTypes.SNAPSHOT, MessageTypes.RUN_STATE}
-"""Control messages that travel in one order with the stream; the store keeps them as rows that are no events."""
+"""Control messages that travel in order with the stream; the store keeps them in rows that are not events."""
 
 CONTROL: Final = ORDERED_CONTROL | {
     MessageTypes.HELLO,
@@ -71,14 +71,14 @@ CONTROL: Final = ORDERED_CONTROL | {
 """All control types: a server never sequences them, no matter who publishes them."""
 
 _LARGEST: Final = 1.7e308
-"""A whole number beyond it has no float."""
+"""The largest whole number that can be converted to a float."""
 
 STANDARD_TYPES: Final = frozenset(
     value
     for name, value in vars(MessageTypes).items()
     if name.isupper() and isinstance(value, str) and value not in CONTROL
 )
-"""Types of the protocol's events: asking for them before any has arrived is not a mistake."""
+"""Types of the protocol's events: a question about one before any has arrived is not a typo."""
 
 MOST: Final = 2**53
 """The largest whole number that every JSON reader preserves."""
@@ -89,9 +89,9 @@ CharacterId = str | int
 
 
 class Links(NamedTuple):
-    """What an envelope says beside type, payload, time and tick.
+    """The links of an envelope: its keys beside type, payload, time and tick.
 
-    `sim_time` is the model's own clock where it is no counted tick. `event_id` names the message, so that others can
+    `sim_time` is the model's own clock if that is not a counted tick. `event_id` names the message, so that others can
     name it as their `cause`. `intervention` says which command of which client made it.
     """
 
@@ -155,7 +155,7 @@ class RawMessage(Struct, frozen=True, gc=False, omit_defaults=True):
         return decode(Any, self.data)
 
     def links(self) -> Links:
-        """Return what the envelope says beside type, time and tick; what has a wrong shape is left out.
+        """Return the envelope's links; a value of a wrong type is left out.
 
         These keys may mean something else to another server, so that they never make a message malformed.
         """
@@ -189,12 +189,12 @@ def _link_time(value: Any) -> float | None:
 
 
 def link_id(value: Any) -> str | None:
-    """Return an id as text; `None` for what is none."""
+    """Return an id as text; `None` if the value is not an id."""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
 def link_ids(value: Any) -> str | list[str] | None:
-    """Return one id or a list of ids; `None` for what is neither."""
+    """Return one id or a list of ids; `None` if the value is neither."""
     if isinstance(value, list):
         return [id for item in value if (id := link_id(item)) is not None] or None
     return link_id(value)

@@ -114,7 +114,7 @@ class _Windows(OrderedDict[Hashable, SlidingWindow]):
         self._max_tracked = max_tracked
 
     def of(self, key: Hashable, now: float) -> SlidingWindow:
-        """Return the window of a key, and drop at most two of the oldest that are idle or too many."""
+        """Return the window of a key, and drop at most two of the oldest if they are idle or there are too many."""
         window = self.get(key)
         if window is None:
             window = self[key] = SlidingWindow(self._limit, self._seconds)

@@ -23,10 +23,10 @@ _T = TypeVar("_T")
 
 
 def repair(text: bytes | str) -> bytes:
-    """Rewrite an object without a BOM, with null for NaN and infinities, and with times and counts as numbers.
+    """Rewrite a JSON object without a BOM, with null for NaN and infinities, and with times and counts as numbers.
 
-    Python writes NaN, JavaScript and pandas write times as ISO text, and pandas makes 5.0 of 5 in a column with gaps.
-    Raises what `json_text.FOREIGN` lists, or `WebSocketError`, for what is no object even so.
+    Python writes NaN, JavaScript and pandas write times as ISO text, and pandas turns 5 into 5.0 in a column with gaps.
+    Raises what `json_text.FOREIGN` lists, or `WebSocketError`, if the result is not an object either.
     """
     raw = text.encode() if isinstance(text, str) else bytes(text)
     sound = _TOKENS.sub(lambda token: b"null" if token[1] else token[0], raw.removeprefix(BOM))

@@ -1,4 +1,4 @@
-"""The server's half of resuming: from where a peer reads the shared history, and what it has missed."""
+"""The server's half of resuming: from where a peer reads the shared history, and which messages it has missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Envelopes of which some keys make no sense: the message stays, and each such key is told as an `error`."""
+"""Envelopes with invalid keys: the message is kept, and each invalid key is reported as an `error`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from .messages import MessageTypes, RawMessage, Tick
 from .repairing import repair
 
 _SHOWN: Final = 60
-"""Characters of an odd value, and of the type, that its error shows."""
+"""How many characters of the invalid value, and of the type, its error shows."""
 _EXPECTED: Final = {
-    "timestamp": "no time",
-    "seq": "no whole number from 1 on",
-    "tick": "no whole number from 0 on",
-    "id": "no text",
-    "covers": "no pair of numbers",
+    "timestamp": "not a time",
+    "seq": "not a whole number from 1 on",
+    "tick": "not a whole number from 0 on",
+    "id": "not a text",
+    "covers": "not a pair of numbers",
 }
 
 
 def salvage(frame: bytes | str) -> list[RawMessage]:
-    """Read a message without those keys of its envelope that make no sense, and an `error` message for each of them.
+    """Read a message without the invalid keys of its envelope, followed by an `error` message for each of them.
 
-    A number that is no counted tick is kept as `sim_time`. Raises what `json_text.FOREIGN` lists for other input.
+    A number that is not a valid tick is kept as `sim_time`. Raises what `json_text.FOREIGN` lists for other
+    input.
     """
     told = msgspec.json.decode(repair(frame), type=dict[str, Raw])
     read: dict[str, Any] = {}
@@ -59,7 +60,7 @@ def _faults(message: RawMessage, odd: dict[str, Any], shown: str) -> Iterator[Ra
         kept = " and kept as `sim_time`" if key == "tick" and message.sim_time == value else ""
         text = (
             f"`{key}` of a {message.type[:_SHOWN]} is {_EXPECTED[key]}: {said}; "
-            f"it was left out{kept}, the message was not"
+            f"the key was left out{kept}; the message itself was kept"
         )
         data = {"code": WebSocketError.INVALID_MESSAGE, "message": text, "excerpt": shown}
         yield RawMessage(MessageTypes.ERROR, Raw(encode(data)))

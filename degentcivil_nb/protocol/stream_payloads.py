@@ -96,7 +96,7 @@ class Thought(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Measure(Struct, frozen=True, gc=False):
-    """A figure of the whole model."""
+    """A measure: a number, text or truth value about the whole model."""
 
     name: str
     value: Any = None

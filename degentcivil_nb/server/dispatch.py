@@ -69,7 +69,7 @@ class _Request:
         self.patient = patient  # without a deadline
         self.requesters: list[Requester] = []
         self.waiting: list[Requester] = []
-        self.cut = False  # whether one who requesters has left, and may ask again
+        self.cut = False  # whether a requester has disconnected, and may ask again
         self.answer: bytes | None = None
         self.answered = 0.0
 
@@ -176,7 +176,7 @@ class Dispatcher:
     # --- commands -------------------------------------------------------------------------------------------------
 
     def _take(self, id: str, peer: Requester, command: Command) -> _Request:
-        """Return the entry of a command: the one of the same command sent before, or a new one."""
+        """Return the entry of a command: a new one, or the entry of the same command if it was sent before."""
         if command.epoch not in (None, self._epoch):
             raise WebSocketError(
                 WebSocketError.WRONG_RUN_STATE,
@@ -190,7 +190,8 @@ class Dispatcher:
         if entry is None:
             return self._start(id, peer, command, spec, fingerprint)
         if entry.fingerprint != fingerprint:
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, f"this id was used before for another {entry.name}")
+            text = f"this id was used before for a different {entry.name}; give each command an id of its own"
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, text)
         self._duplicates += 1
         return entry
 
@@ -256,7 +257,7 @@ class Dispatcher:
             self._drop_old_answers()
 
     def _with_head(self, entry: _Request, result: CommandResult) -> CommandResult:
-        """Name the last position at which the effect of a command that may have changed something is seen."""
+        """Set the last position at which the effect of the command is seen, if it may have changed something."""
         if self._drain is None or not result.ok or entry.looks:
             return result
         head, value = self._drain(), result.result

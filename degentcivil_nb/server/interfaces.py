@@ -35,7 +35,7 @@ class Requester(Protocol):
 
     @property
     def client(self) -> ClientInfo | None:
-        """Return who it is across its connections, if it says so."""
+        """Return the client's identity, which outlives its connections, if the client has sent one."""
 
     @property
     def role(self) -> str:

@@ -33,13 +33,13 @@ class EntranceOptions:
     """Options about who may connect, and how."""
 
     auth: WebSocketAuth | None = None
-    """The tokens. Without them everyone who can reach the server may do everything, on this machine only."""
+    """The tokens. Without them the server is open to this machine only, and everyone there may do everything."""
     pool: ConnectionPool = field(default_factory=ConnectionPool)
-    """How many clients there may be, how far one may lag, and how long it may make no progress."""
+    """How many clients there may be, how far each may lag, and how long it may make no progress."""
     ssl: ssl_module.SSLContext | None = None
-    """Serve ``wss://`` with it."""
+    """The TLS context; with one, the server speaks ``wss://``."""
     compression: bool | None = None
-    """Compress what is sent; `None`: except on the loopback interface."""
+    """Whether to compress what is sent; `None`: yes, except on the loopback interface."""
     origins: Collection[str] | None = None
     """The web pages that may connect; `None`: those of this machine."""
     hosts: Collection[str] | None = None
@@ -55,11 +55,11 @@ class StreamOptions:
     history: History = field(default_factory=History)
     """The messages that are kept for those who connect or come back."""
     batch_s: float = 0.02
-    """How many seconds a message may wait for others; longer where notifying the peers takes much of the time."""
+    """How many seconds a message may wait for others; it waits longer if notifying the peers takes much of the time."""
     max_message_bytes: int = 1 << 20
     """The longest message, in either direction."""
     clock: Callable[[], float] = time.time
-    """The time of messages without one, in seconds since 1970."""
+    """The clock that gives messages without a time theirs, in seconds since 1970."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class PeerOptions:
     limiter: RateLimiter = field(default_factory=partial(RateLimiter, INBOUND_MESSAGES, INBOUND_S))
     """How many messages a client may send."""
     error_handler: ErrorHandler | None = None
-    """What is answered to messages that cannot be read."""
+    """The handler that answers messages that cannot be read."""
     monitor: Monitor = field(default_factory=NullMonitor)
     """The counters of the server."""
     traffic: TrafficLog | None = None
@@ -93,7 +93,7 @@ class RunOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """What the run was started with: configuration, seed, model, version."""
     workers: Workers | None = None
-    """The worker processes that tell the same stream."""
+    """The worker processes that publish to the same stream."""
 
 
 class ServerOptions(NamedTuple):
@@ -110,7 +110,7 @@ NAMES: Final = tuple(option.name for part in PARTS for option in fields(part))
 
 
 def sort_options(given: Mapping[str, Any]) -> ServerOptions:
-    """Sort options by keyword into their structs; `None` stands for the default.
+    """Sort keyword options into their structs; `None` stands for the default.
 
     Raises `TypeError` for an unknown option, with a similar name.
     """

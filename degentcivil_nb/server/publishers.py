@@ -22,7 +22,7 @@ _PATIENCE_S: Final = 5.0
 class _Publisher:
     """A publisher to anything with `broadcast_message(message)` or `broadcast(message)`, sync or async.
 
-    They are called with the `WebSocketMessage`. A server with neither has `clients`, whose `send(text)` is awaited.
+    These methods get the `WebSocketMessage`. A server without them has `clients`, whose `send(text)` is awaited.
     """
 
     def __init__(self, server: Any, *, clock: Callable[[], float] = time.time) -> None:

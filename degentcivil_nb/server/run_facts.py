@@ -1,4 +1,4 @@
-"""What a server says of itself and of the run: in its hello, and in every heartbeat."""
+"""The facts that a server sends about itself and the run, in its hello and in every heartbeat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stream.history import History
 
 
 class RunFacts:
-    """The facts about a server and its run, as of the moment at which they are asked for."""
+    """The facts about a server and its run, as of the moment of the call."""
 
     def __init__(
         self,

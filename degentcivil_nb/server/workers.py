@@ -1,4 +1,4 @@
-"""Worker processes of the simulation: each tells the same stream over a connection of its own."""
+"""Worker processes of the simulation: each publishes to the same stream over its own connection."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger("degentcivil_nb.server")
 
 PUBLISHER: Final = "publisher"
 WELCOME: Final = '{"type":"hello","data":{"role":"publisher"}}'
-"""What a worker that was let in is told at once."""
+"""The first message to an admitted worker."""
 WAITING: Final = 10_000
-"""How many tokens may wait for their workers."""
+"""How many tokens may be unused; the oldest ones beyond that are dropped."""
 Tell = Callable[[str, Any, int | None, float | None, Links | None], None]
 
 
 class Workers:
-    """The one-time tokens of worker processes, and what these tell. `tell` publishes one message, from any thread."""
+    """The one-time tokens of worker processes, and their messages. `tell` publishes one message, from any thread."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -39,14 +39,14 @@ class Workers:
         """How many workers are connected now."""
 
     def new_token(self) -> str:
-        """Make a token that lets one worker in, once."""
+        """Make a token that admits one worker, once."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._waiting = [*self._waiting[1 - WAITING :], token]
         return token
 
     def claims(self, websocket: ServerConnection) -> bool:
-        """Return whether a connection brings one of the tokens, which is then used up."""
+        """Return whether a connection has one of the tokens, which is then used up."""
         offered = None if websocket.request is None else bearer_token(websocket.request.headers)
         if offered is None:
             return False
@@ -56,7 +56,7 @@ class Workers:
         return bool(found)
 
     async def serve(self, websocket: ServerConnection) -> None:
-        """Take what a worker tells, in its order, until it goes; say so where it went without a word."""
+        """Publish a worker's messages, in its order, until it disconnects; report one that ended without closing."""
         self.connected += 1
         log.info("a worker is connected", extra={"role": PUBLISHER})
         try:
@@ -83,9 +83,9 @@ class Workers:
         self._tell(message.type, payload, message.tick, message.timestamp, None if links == Links() else links)
 
     def _lost(self) -> None:
-        log.warning("a worker process is gone without closing; what it had not sent is lost")
+        log.warning("a worker process ended without closing its probe; the messages that it had not sent are lost")
         self._error(
-            WebSocketError.SERVER_ERROR, "a worker process is gone without closing; its last events may be lost"
+            WebSocketError.SERVER_ERROR, "a worker process ended without closing its probe; its last events may be lost"
         )
 
     def _error(self, code: int, text: str) -> None:

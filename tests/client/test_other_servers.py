@@ -78,14 +78,14 @@ def test_what_makes_no_sense_even_so_is_an_error_that_shows_it_as_it_came(text: 
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("tick", "5.5", "`tick` of a x is no whole number from 0 on: 5.5; it was left out and kept as `sim_time`"),
-        ("tick", '"noon"', '`tick` of a x is no whole number from 0 on: "noon"; it was left out, the message was not'),
-        ("tick", "-1", "`tick` of a x is no whole number from 0 on: -1"),
+        ("tick", "5.5", "`tick` of a x is not a whole number from 0 on: 5.5; the key was left out and kept as"),
+        ("tick", '"noon"', '`tick` of a x is not a whole number from 0 on: "noon"; the key was left out; the'),
+        ("tick", "-1", "`tick` of a x is not a whole number from 0 on: -1"),
         ("tick", "true", "`tick` of a x"),
-        ("timestamp", '"soon"', '`timestamp` of a x is no time: "soon"'),
-        ("timestamp", "[1]", "`timestamp` of a x is no time: [1]"),
-        ("seq", "0", "`seq` of a x is no whole number from 1 on: 0"),
-        ("id", '{"a":1}', '`id` of a x is no text: {"a":1}'),
+        ("timestamp", '"soon"', '`timestamp` of a x is not a time: "soon"'),
+        ("timestamp", "[1]", "`timestamp` of a x is not a time: [1]"),
+        ("seq", "0", "`seq` of a x is not a whole number from 1 on: 0"),
+        ("id", '{"a":1}', '`id` of a x is not a text: {"a":1}'),
     ],
 )
 def test_an_odd_key_of_an_envelope_costs_itself_and_not_the_message(key: str, value: str, said: str) -> None:

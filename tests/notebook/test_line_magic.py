@@ -113,7 +113,7 @@ def test_breakpoints_are_set_listed_met_and_cleared(desk: Desk, said: list[str])
         ("inspect", "inspect wants character_id, as in: %dc inspect character_id"),
         ("inspect emme", "there is no character 'emme'; did you mean 'emma'?"),
         ("break", "break wants condition, as in: %dc break condition … [hits=…] [log=…] [once=…] [name=…]"),
-        ("break money >", "this is no condition: invalid syntax\n  money >\n  ^"),
+        ("break money >", "this is not a condition: invalid syntax\n  money >\n  ^"),
         ("clear nothing", "the breakpoint 'nothing' was removed"),
         ("use nobody", "there is no open session 'nobody'; there are: %dc"),
         ("connect ws://127.0.0.1:9", "nothing listens at ws://127.0.0.1:9"),

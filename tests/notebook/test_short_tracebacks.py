@@ -39,7 +39,7 @@ def kernel() -> Iterator[Kernel]:
         ("session.step('ten')", "ValueError", "`ticks` must be a whole number, not 'ten'"),
         ("session.inspect('emme')", "CommandError", "there is no character 'emme'; did you mean 'emma'?"),
         ("dc.connect('ws://127.0.0.1:9')", "ConnectFailed", "nothing listens at ws://127.0.0.1:9"),
-        ("session.break_when('money >')", "ConditionError", "this is no condition"),
+        ("session.break_when('money >')", "ConditionError", "this is not a condition"),
         ("session.wait_for(where='money < 0', timeout=0.01)", "TimeoutError", "no event where money < 0 within 0.01 s"),
         ("dc.open_recording('/nowhere')", "FileNotFoundError", "/nowhere is not a recording"),
         ("dc.conect", "AttributeError", "module 'degentcivil_nb' has no attribute 'conect'"),

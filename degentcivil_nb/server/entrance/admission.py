@@ -46,7 +46,7 @@ class Admission:
         self._numbered = 0
 
     def create_connection(self, *args: Any, **options: Any) -> ServerConnection:
-        """Create a connection and record it: the library lists it only once it is open."""
+        """Create a connection and record it: the library lists a connection only once it is open."""
         connection = connection_class()(*args, **options)
         self.connections.add(connection)
         return connection

@@ -101,7 +101,7 @@ class WebSocketAuth:
         return self.role_of(token) is not None
 
     def role_of(self, token: object) -> str | None:
-        """Return the current role of a token's bearer, `"viewer"` or `"debugger"`; `None` for none."""
+        """Return the current role of a token's bearer, `"viewer"` or `"debugger"`; `None` for an invalid token."""
         granted = self.tokens.find(token)
         if granted is None or (granted.expires is not None and self._clock() >= granted.expires):
             return None

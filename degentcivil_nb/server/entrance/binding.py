@@ -106,10 +106,10 @@ def explain(host: str, port: int, error: OSError) -> ConnectFailed:
 
 
 async def stop_listening(listeners: Iterable[Listener]) -> None:
-    """Accept no more connections, and return when all that were just accepted have their transport.
+    """Accept no more connections, and return when every connection just accepted has its transport.
 
-    asyncio drops the connection of one who was accepted in the turn before its server is closed
-    (`Server._attach` asserts): nobody closes it, and the other side waits for ever.
+    asyncio drops a connection that was accepted in the turn before its server is closed (`Server._attach` asserts): it
+    is never closed, and the other side waits for ever.
     """
     loop = asyncio.get_running_loop()
     for listener in listeners:

@@ -15,7 +15,7 @@ FULL: Final = 1013
 
 
 class PoolStatistics(NamedTuple):
-    """The figures of a pool; `oldest_s` is the age of its longest connection in seconds."""
+    """The numbers of a pool; `oldest_s` is the age of its longest connection in seconds."""
 
     active: int
     max_connections: int

@@ -17,7 +17,7 @@ class CountedConnection(ServerConnection):
         self._count = FragmentCount(protocol)
 
     def process_event(self, event: Event) -> None:
-        """Leave frames to the library, but for a message in too many pieces."""
+        """Pass frames to the library, except those of a message in too many pieces."""
         if self._count.refuses(event):
             self.send_data()
         else:

@@ -44,7 +44,7 @@ class Gate:
         self._names = frozenset(names)
 
     def refusal(self, headers: Headers) -> str | None:
-        """Return the reason why an upgrade with these headers is refused, as a sentence; `None` if it is not."""
+        """Return the reason why an upgrade with these headers is refused, as a sentence; `None` if it is allowed."""
         hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
         if len(hosts) != 1 or len(origins) > 1:
             return "Send exactly one Host header, and at most one Origin header."

@@ -1,4 +1,4 @@
-"""Errors of a peer: it gets an answer each time, and is closed when there are too many."""
+"""Errors of a peer: each is answered, and the peer is closed when there are too many."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Inbound:
 
     def _dispatch_message(self, peer: Peer, message: RawMessage) -> None:
         if not isinstance(peer, V1Peer):
-            return  # the guide's clients send nothing that a server acts on
+            return  # a server acts on nothing that the guide's clients send
         if message.type == MessageTypes.RESUME:
             peer.resume(decode(Resume, message.data))
         elif message.type == MessageTypes.COMMAND:

@@ -17,7 +17,7 @@ log = logging.getLogger("degentcivil_nb.server")
 
 _CHECK_S: Final = 0.5  # how often peers are checked
 STANDSTILL_S: Final = 1.0
-"""A run without a checkpoint for so long is reported each second, so that clients need not extrapolate."""
+"""A run without a checkpoint for this many seconds is reported each second, so that clients need not extrapolate."""
 
 
 class LivenessMonitor:

@@ -46,8 +46,8 @@ async def close_firmly(websocket: ServerConnection, code: int, reason: str) -> N
 class Peer:
     """A connected client that is sent what lies beyond its read position, until the connection ends.
 
-    Only `run` sends, so that order and backpressure need no second queue; `reply` and `heartbeat` leave it their
-    frames.
+    Only `run` sends, so that order and backpressure need no second queue; `reply` and `heartbeat` queue frames for
+    `run`.
     """
 
     dialect: str
@@ -68,7 +68,7 @@ class Peer:
         self.name = name
         self.address = address_of(websocket)
         self.client: ClientInfo | None = None
-        """Who it says it is, across connections."""
+        """The identity that the client has sent; it outlives connections."""
         self._role = role
         self.offset = feed.history.end
         """The peer's read position: an offset into the history."""
@@ -99,7 +99,7 @@ class Peer:
 
     def send_control(self, frame: bytes) -> None:
         """Send an encoded message to this peer alone."""
-        if len(self._replies) < _MAX_REPLIES:  # else it sends without reading, and is closed as stalled
+        if len(self._replies) < _MAX_REPLIES:  # a client that only sends and does not read is closed as stalled
             self._replies.append(frame)
             self.wake()
 

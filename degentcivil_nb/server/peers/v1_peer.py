@@ -127,13 +127,13 @@ class V1Peer(Peer):
                 await self._wait_for_entries()
 
     def _wanted(self) -> Filter | None:
-        """Give the filter of what is sent: for an older client also without the control types that it does not know."""
+        """Return the filter of what is sent; an older client is not sent control types that it does not know."""
         if self.filter is None and self.feed.publisher.lists:
             return self._older
         return self.filter
 
     def _debugging(self) -> list[bytes]:
-        """Write what the history may no longer hold: who watches and stops what, and why the run stands."""
+        """Encode what the history may no longer hold: watches, breakpoints, control, and why the run is paused."""
         lists = self._lists()
         state = self.feed.status()
         if state.state != "paused" or MessageTypes.BREAKPOINTS not in self._knows:
@@ -188,7 +188,9 @@ class V1Peer(Peer):
     async def _begin(self, resume: Resume) -> bool:
         """Set the read position and send what the client has missed; `False` if it cannot resume."""
         history = self.feed.history
-        head = self.feed.head_after_drain()  # what was published before a newcomer came is its past, not its news
+        head = (
+            self.feed.head_after_drain()
+        )  # what was published before a new client came is part of the past that it may request
         try:
             plan = plan_resume(epoch=self.feed.epoch, oldest=history.oldest, head=head, resume=resume)
         except WebSocketError as error:

@@ -1,4 +1,4 @@
-"""What all peers share: the history, the snapshot, the frames cut from them, and the task that wakes the peers."""
+"""The part that all peers share: history, snapshot, the frames cut from them, and the task that wakes the peers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ After it has notified peers it waits until it may notify them again, since a pol
 BATCH_S: Final = 0.020
 """How long a message waits for others at most; the first after a silence does not wait."""
 CROWDED_S: Final = 0.050
-"""How long it waits at most if notifying all peers takes more than `_SHARE` of the time."""
+"""How long a message waits at most if notifying all peers takes more than `_SHARE` of the time."""
 _SHARE: Final = 0.04  # of the loop's time, for notifying peers
 _TURN: Final = 5_000
 """How many messages are given their seq in one turn of the loop."""

@@ -36,12 +36,12 @@ class Chunk(NamedTuple):
 
 
 def understood(resume: Resume) -> frozenset[str]:
-    """Give the ordered control types that a client takes."""
+    """Return the ordered control types that a client understands."""
     return ORDERED_CONTROL - NEWER_CONTROL | (NEWER_CONTROL & frozenset(resume.capabilities))
 
 
 class Filter(NamedTuple):
-    """A choice of stream messages by type and by character; control messages pass that the client understands."""
+    """A choice of stream messages by type and by character; control messages pass if the client understands them."""
 
     types: frozenset[str] | None = None
     characters: frozenset[str] | None = None
@@ -58,7 +58,8 @@ class Filter(NamedTuple):
 
     @classmethod
     def older(cls, resume: Resume) -> Filter | None:
-        """Return the filter of a client that wants everything and does not know all control types; one for all alike.
+        """Return the filter of a client that wants everything but does not know all control types; such clients share
+        it.
 
         `None` for a client that knows them all.
         """

@@ -29,7 +29,7 @@ _NAME: Final = 200
 _REASON: Final = 2_000
 """How many characters of a name and of a reason are sent."""
 _KINDS: Final = 1_000
-"""Kinds of complaint that are remembered, so that each is logged once."""
+"""How many kinds of failure are remembered, so that each is logged once."""
 _OF_THE_RUN: Final = frozenset({MessageTypes.RUN_STATE, *LISTS})
 """The control types that a simulation itself publishes, and that are never lost."""
 _WRAPPING: Final = 160
@@ -46,7 +46,7 @@ class Receipt:
 
 
 class Matched(Receipt):
-    """The positions of the messages at which breakpoints matched, in the order of the hits of a `run_state`."""
+    """The positions of the messages at which breakpoints matched, in the order of the `run_state`'s hits."""
 
     __slots__ = ("receipts",)
 
@@ -55,7 +55,7 @@ class Matched(Receipt):
         self.receipts = tuple(receipts)
 
     def fill(self, state: RunState) -> RunState:
-        """Name the positions in a state, as far as they are known."""
+        """Return the state with the positions that are known."""
         seqs = [None if receipt is None else receipt.seq for receipt in self.receipts]
         hits = [{**hit, "seq": seq} for hit, seq in zip(state.breakpoints, seqs, strict=True)]
         return msgspec.structs.replace(state, breakpoints=hits, seq=next(filter(None, seqs), None))
@@ -87,7 +87,7 @@ class StreamPublisher:
         self.converted = 0
         """Messages that the encoder could not write as they were."""
         self.lists: dict[str, bytes] = {}
-        """The last list told of each type that has them (breakpoints, watches), for newcomers."""
+        """The last published list of each type that has one (breakpoints, watches, control), for new clients."""
         self._history = history
         self._present = present
         self._epoch = epoch
@@ -113,8 +113,8 @@ class StreamPublisher:
     ) -> None:
         """Encode and append a message, from any thread; nothing is raised. A `receipt` gets the message's seq.
 
-        A value that JSON lacks is converted, and one that is too long is shortened. What cannot be published even so is
-        replaced by an `error` 1005.
+        A value that JSON lacks is converted, and one that is too long is shortened. If a message still cannot be
+        published, it is replaced by an `error` 1005.
         """
         try:
             if timestamp is None:
@@ -134,7 +134,7 @@ class StreamPublisher:
             self._publish_converted(type, data, timestamp, tick, receipt, links)
 
     def _overflow(self, type: str, message: bytes, receipt: Receipt | None = None) -> None:
-        """Lose a message, but never a state of the run: these are rare and small, and somebody may wait for one."""
+        """Lose a message, but never a state of the run: these are rare and small, and a client may wait for one."""
         if type in _OF_THE_RUN:
             self._append(type, message, receipt)
             return
@@ -155,7 +155,7 @@ class StreamPublisher:
         receipt: Receipt | None,
         links: Links | None,
     ) -> None:
-        """Publish what the encoder refused with its payload converted, or an `error` 1005 with the reason."""
+        """Publish a message that the encoder refused: its payload converted, or an `error` 1005 with the reason."""
         try:
             try:
                 name = clean(type) if isinstance(type, str) else plain(type)
@@ -195,7 +195,7 @@ class StreamPublisher:
         return message
 
     def drain(self, limit: int | None = None) -> int:
-        """Return queued messages (at most `limit`) their seq, on the loop; return their number."""
+        """Give queued messages (at most `limit`) their seq, on the loop; return how many there were."""
         queue = self._queue
         # messages that arrive meanwhile wait: a flood must not occupy the loop forever
         count = len(queue) if limit is None else min(limit, len(queue))
@@ -247,7 +247,7 @@ class StreamPublisher:
         return len(self._queue)
 
     def _enter_run_state(self, encoded: bytes, matched: Receipt | None) -> None:
-        """Name the position that a change of the run's state follows: only the loop knows it."""
+        """Set the position after which the run's state changed, which only the loop knows."""
         message = WebSocketMessage.from_json(encoded)
         try:
             state = msgspec.convert(message.data, RunState)
@@ -261,7 +261,7 @@ class StreamPublisher:
         self._history.append_control(encode(msgspec.structs.replace(message, data=data)), message.type)
 
     def _enter_list(self, type: str, encoded: bytes) -> None:
-        """Keep a list for newcomers, if it is one: anybody may publish something of that name."""
+        """Keep a list for new clients, if the message is a valid one: any code may publish a message of that type."""
         message = WebSocketMessage.from_json(encoded)
         try:
             msgspec.convert(message.data, LISTS[type])

@@ -95,7 +95,7 @@ class SnapshotBuilder:
             character.state = seen.data.new_state
             character.since = seen.timestamp
         if seen.data.location is not None:
-            character.location = seen.data.location or None  # an empty one: it left its place
+            character.location = seen.data.location or None  # an empty text: the character left its place
         return name
 
     def _leave(self, name: str | None) -> str | None:
@@ -138,7 +138,7 @@ class SnapshotBuilder:
         return filter(None, map(self.character, list(self._characters)))
 
     def character(self, name: str) -> SnapshotCharacter | None:
-        """Return one character, `None` if there is no such."""
+        """Return one character; `None` if it is unknown."""
         one = self._characters.get(name)
         if one is None:
             return None
