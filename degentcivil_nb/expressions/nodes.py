@@ -59,9 +59,9 @@ class Node:
     gives: str | None = None
     """The kind of the part's value, if that is known before evaluation."""
     needs: tuple[tuple[str, str], ...] = ()
-    """Names with the texts that they must have, else it is false; `previous_state` among them."""
+    """Names and the texts that they must have for the part to be true; `previous_state` is included."""
     plain: Plain | None = None
-    """What it is, where it is no more than the comparison of a name with a plain value."""
+    """The comparison, if the part only compares a name with a plain value."""
 
 
 class Detector(NamedTuple):
@@ -169,7 +169,7 @@ def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | No
 
 
 def _plain(symbol: str | None, named: Node, fixed: Node) -> Plain | None:
-    """Return the comparison of a name with a plain value, where it is one."""
+    """Return the comparison of a name with a plain value; `None` for anything else."""
     if symbol is None or named.name is None or fixed.names:
         return None
     value = fixed.run(nothing)
@@ -181,7 +181,7 @@ def _plain(symbol: str | None, named: Node, fixed: Node) -> Plain | None:
 
 
 def plain_call(function: str, arguments: tuple[Node, ...]) -> Plain | None:
-    """Return a call of `contains` or `startswith` as the comparison of a name with a text, where it is one."""
+    """Return a call of `contains` or `startswith` as the comparison of a name with a text; else `None`."""
     return _plain(function, *arguments) if function in ("contains", "startswith") else None
 
 
