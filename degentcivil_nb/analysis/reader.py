@@ -47,7 +47,11 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         """
         from ..figures.plots import Plots  # plotly is imported when first used
 
-        return Plots(self, self._follow)
+        return Plots(self, self._follow, self._still)
+
+    def _still(self, spec: dict[str, Any]) -> str | None:
+        """Draw a figure's plain data as SVG, for who shows no plotly; `None` where there is no such drawing."""
+        return None
 
     def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
         """Make a live figure of what a function draws; what has no widgets has none."""

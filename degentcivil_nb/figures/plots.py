@@ -11,8 +11,8 @@ from ..core.arguments import flag
 from ..store.arguments import bucket_s, name_of
 from . import llm_calls as figure_llm
 from . import over_time, series, stays
-from .build import figure_of
 from .parts import Spec, footnoted
+from .shown import shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
@@ -28,12 +28,18 @@ LATEST: Final = 200_000
 class Plots:
     """The plotly figures of one session or recording: as of the moment of the call, or live."""
 
-    def __init__(self, reader: RunReader, follow: Callable[[Callable[[], Spec]], Any]) -> None:
+    def __init__(
+        self,
+        reader: RunReader,
+        follow: Callable[[Callable[[], Spec]], Any],
+        still: Callable[[Spec], str | None] = lambda spec: None,
+    ) -> None:
         self._reader = reader
         self._follow = follow
+        self._still = still
 
     def _drawn(self, make: Callable[[], Spec], live: bool) -> go.Figure:
-        return self._follow(make) if flag("live", live) else figure_of(make())
+        return self._follow(make) if flag("live", live) else shown(make(), self._still)
 
     def _gaps(self, start: Any = None) -> pd.DataFrame:
         """List the gaps from a time on; earlier ones would stretch the axis."""

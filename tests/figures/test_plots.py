@@ -163,3 +163,25 @@ def test_a_rate_does_not_fall_because_its_bucket_is_not_over() -> None:
     assert over["data"][0]["y"].tolist() == [10, 10, 10, 2, 2]
     (alone,) = over_time.rates(table.iloc[:1], every=1, until=START)["data"]
     assert alone["y"].tolist() == [10, 10]
+
+
+def test_a_saved_notebook_shows_figures_as_pictures_and_static_views_without_a_kernel(
+    session: dc.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import plotly.io as pio  # type: ignore[import-untyped]  # ships no types
+    from nbconvert import HTMLExporter
+    from nbformat import v4
+
+    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
+    outputs = []
+    for name in ("rates", "errors", "latency", "llm", "attribute"):
+        bundle = getattr(session.plot, name)(*NAMES[name])._repr_mimebundle_()
+        assert set(bundle) == {"application/vnd.plotly.v1+json", "image/svg+xml"}
+        outputs.append(v4.new_output("display_data", data=bundle))
+    board = session.dashboard()
+    outputs.append(v4.new_output("display_data", data={"text/html": board._repr_mimebundle_()[0]["text/html"]}))
+    board.close()
+    book = v4.new_notebook(cells=[v4.new_code_cell("run", outputs=outputs)])
+    page, _ = HTMLExporter().from_notebook_node(book)  # type: ignore[no-untyped-call]
+    assert page.count('data-mime-type="image/svg+xml"') == 5, "each figure is a picture"
+    assert "Static view: the dashboard" in page

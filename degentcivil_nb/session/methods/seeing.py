@@ -38,6 +38,13 @@ class SeeingMethods:
 
         return LiveFigure(make, lambda: self._store.version, self._refresher)
 
+    def _still(self, spec: dict[str, Any]) -> str | None:
+        """See `Reader`."""
+        from ...pages.chart import chart
+
+        picture = chart(spec)
+        return None if picture is None else picture.svg
+
     def at(self, *, tick: int | None = None, time: Moment = None, row: int | None = None) -> dict[str, Any] | None:
         """Show an earlier moment in all panels, as it was. Questions go on answering for the whole run.
 
