@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
+from playwright.sync_api import CDPSession
+
 from tests.benchmarks.report import Row, Target, at_most, finish, parser
 from tests.benchmarks.source import Source
 from tests.end_to_end.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
@@ -30,9 +32,9 @@ BUSY = "import time; print(time.process_time())"
 SETTLE_MS = 2_500
 MARKER_S = 0.15
 LATEST: dict[str, tuple[str, Target]] = {
-    "town": ("the table of characters", at_most(400)),
-    "events": ("the table of events", at_most(400)),
-    "charts": ("the figure of rates", at_most(800)),
+    "town": ("the table of characters", at_most(250)),
+    "events": ("the table of events", at_most(250)),
+    "charts": ("the figure of rates", at_most(400)),
 }
 ROWS = ".dc-grid:visible .dc-body .dc-row"
 PLACES = {"town": ROWS, "events": ROWS, "charts": ".js-plotly-plot:visible", "timeline": ".dc-lanes:visible canvas"}
@@ -47,6 +49,10 @@ class Seen(NamedTuple):
     kbytes_per_s: float
     kernel_share: float
     """CPU seconds of the kernel a second."""
+    busy: float
+    """How much of the time the browser's main thread was busy."""
+    heap_mb: float
+    """How much the page's scripts hold more after a garbage collection than before."""
 
 
 def cell(url: str) -> str:
@@ -63,6 +69,10 @@ def show(book: Notebook, tab: str) -> None:
 def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
     """Look at a tab that is on view for some seconds."""
     page = book.page
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable")
+    worked, held = _of_browser(cdp)
+    started = time.time()
     if tab in LATEST:
         page.evaluate("name => degentcivilBench.watch(name)", tab)
     book.run(1)
@@ -76,7 +86,17 @@ def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
     # those of the end may have had no time to be painted
     wanted = [n for n, at in enumerate(markers, 1) if began <= at <= ended - 2]
     late = [_latency_ms(n, markers[n - 1], seen, ended) for n in wanted] if tab in LATEST else []
-    return Seen(late, (after - before) / (ended - began) / 1e3, share)
+    worked_since, held_since = _of_browser(cdp)
+    cdp.detach()
+    busy_share = (worked_since - worked) / (time.time() - started)
+    return Seen(late, (after - before) / (ended - began) / 1e3, share, busy_share, held_since - held)
+
+
+def _of_browser(cdp: CDPSession) -> tuple[float, float]:
+    """Return how long the page's main thread worked so far, in seconds, and its heap after a collection, in MB."""
+    found = {each["name"]: each["value"] for each in cdp.send("Performance.getMetrics")["metrics"]}
+    cdp.send("HeapProfiler.collectGarbage")
+    return float(found["TaskDuration"]), float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
 
 def _latency_ms(number: int, published: float, seen: list[tuple[int, float]], ended: float) -> float:
@@ -97,6 +117,9 @@ def rows_of(tab: str, rate: float, seen: Seen, *, judged: bool = True) -> list[R
         rows.append(Row(p95, "ms", cuts[18], target=target if judged else None, each=values))
     name = f"to the browser, {tab} open, {rate:,.0f} events/s"
     rows.append(Row(name, "kB/s", seen.kbytes_per_s, target=BYTES, brief=tab == "town"))
+    busy = f"… the browser's main thread busy, {tab} open, {rate:,.0f} events/s"
+    rows.append(Row(busy, "%", 100 * seen.busy, target=at_most(25) if judged else None))
+    rows.append(Row(f"… the page's heap, {tab} open, grown", "MB", seen.heap_mb, brief=False))
     rows.append(Row(f"… the kernel's CPU, {tab} open, {rate:,.0f} events/s", "s/s", seen.kernel_share))
     return rows
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playwright.sync_api import expect
+
+import degentcivil_nb as dc
 from tests.end_to_end.conftest import OpenNotebook
 from tests.end_to_end.trial import CELL, TRUTH, answer, planted
 
@@ -20,4 +23,27 @@ def test_the_first_questions_about_a_run_are_answered_by_a_few_clicks(notebook: 
         most = next(most for start, most in MOST.items() if question.startswith(start))
         assert clicks <= most, question
     assert len(told) == len(MOST)
+
+    # a search narrows every table over the whole run, and it and the open tab are there again after a reload
+    page = book.page
+    with dc.open_recording(tmp_path / "recorded") as run:
+        errors, spoken = len(run.errors()), len(run.chat(character_id=town.victim))
+    page.locator(".dc-search").fill("type == 'error'")
+    page.locator(".dc-search").press("Enter")
+    for tab, found in (("LLM calls", 0), ("errors", errors), ("events", errors)):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        expect(page.locator(".dc-count:visible").first).to_contain_text(f"{found:,} found", timeout=30_000)
+    page.evaluate("async () => await window.jupyterapp.commands.execute('docmanager:save')")
+    page.goto(page.url.split("?")[0])
+    expect(page.get_by_role("tab", name="events", exact=True)).to_have_attribute(
+        "aria-selected", "true", timeout=60_000
+    )
+    expect(page.locator(".dc-count:visible").first).to_contain_text(f"{errors:,} found", timeout=30_000)
+    page.locator(".dc-search").fill("")
+    page.locator(".dc-search").press("Enter")
+    page.get_by_role("tab", name="chat", exact=True).click()
+    theirs = page.locator(".dc-talk").filter(has_text=town.victim)
+    theirs.first.wait_for(timeout=30_000)
+    listed = sum(int(text.split(" message")[0].split("\n")[-1].replace(",", "")) for text in theirs.all_inner_texts())
+    assert listed >= spoken > 0, "every word of hers is in a conversation"
     assert book.problems == []
