@@ -100,7 +100,9 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     if (!body || who === null) return;
     const stale = !body.own && cursor().character !== null && cursor().character !== who;
     const bar = make("div", "dc-bar");
-    bar.append(make("h3", "", visible(stale ? (cursor().character ?? "") : who)));
+    const name = make("h3", "", visible(stale ? (cursor().character ?? "") : who));
+    name.title = (name.textContent ?? "").slice(0, 2_000);
+    bar.append(name);
     if (!body.own) bar.append(close);
     if (stale) {
       page.replaceChildren(bar, make("div", "dc-dim", "…"));
