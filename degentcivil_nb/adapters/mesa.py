@@ -287,9 +287,9 @@ class Adapter:
         """Set an attribute that an agent has, to a value of the kind that it has."""
         agent = self._find(character_id)
         if name in _OWN or name in ("x", "y", "location", "kind") or name.startswith("_"):
-            raise ValueError(f"{name!r} is managed by Mesa and cannot be set")
+            raise ValueError(f"{name!r:.80} is managed by Mesa and cannot be set")
         if not hasattr(agent, name):
-            raise ValueError(f"a {type(agent).__name__} has no attribute {name!r}")
+            raise ValueError(f"a {type(agent).__name__} has no attribute {name!r:.80}")
         setattr(agent, name, _alike(name, getattr(agent, name), value))
 
     def _find(self, character_id: Any) -> Any:
@@ -395,10 +395,11 @@ def _alike(name: str, now: Any, value: Any) -> Any:
     if isinstance(now, Enum) and isinstance(value, str):
         names = type(now).__members__
         if value not in names:
-            raise ValueError(f"{name!r} is one of {', '.join(names)}")
+            raise ValueError(f"{name!r:.80} is one of {', '.join(names)}")
         return names[value]
     number = isinstance(_simple(now), (int, float)) and not isinstance(now, bool)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
     if now is not None and not fits:
-        raise TypeError(f"{name!r} is {'a number' if number else f'a {type(now).__name__}'}, and {value!r} is not")
+        kind = "a number" if number else f"a {type(now).__name__}"
+        raise TypeError(f"{name!r:.80} is {kind}, and {value!r:.80} is not")
     return value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
-from ..store.arguments import whole
+from ..store.arguments import not_held, whole
 from ..store.payloads import read_payload
 from .chain import Chain, ChainLink
 from .run_events import (
@@ -85,7 +85,7 @@ class _Walk:
     def chain(self, row: int) -> Chain:
         first = self._event(row)
         if first is None:
-            raise KeyError(row)
+            raise not_held(row, self._store.first_row, self._store.next_row)
         links = [self._link(first, 0, None, _Found(row, "", ""))]
         ancestors: list[frozenset[int]] = [frozenset({row})]
         seen = {row}

@@ -126,7 +126,7 @@ def _reader(given: Any) -> Reader:
         raise TypeError("compare takes two sessions or recordings; the second is missing")
     if isinstance(given, str | os.PathLike):
         path = os.fspath(given)
-        raise TypeError(f"compare takes sessions or recordings, not a path: dc.open_recording({path!r}) opens one")
+        raise TypeError(f"compare takes sessions or recordings, not a path: dc.open_recording({path!r:.80}) opens one")
     raise TypeError(f"compare takes two sessions or recordings, not {type(given).__name__}")
 
 

@@ -77,7 +77,7 @@ class Requests:
         except TimeoutError:
             if pending.sent_in is None:
                 raise CommandError(
-                    CommandError.TIMEOUT, f"{name!r} was never sent: there was no connection for {deadline_s:g} s"
+                    CommandError.TIMEOUT, f"{name!r:.80} was never sent: there was no connection for {deadline_s:g} s"
                 ) from None
             await self._withdraw(pending)
             raise OutcomeUnknown(name, pending.id, f"no answer came within {deadline_s:g} s") from None

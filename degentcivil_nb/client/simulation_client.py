@@ -292,9 +292,9 @@ class SimulationClient:
         when it was sent and the answer was lost.
         """
         if self.state == CLOSED:
-            raise CommandError(CommandError.TIMEOUT, f"{name!r} was not sent: the connection is closed")
+            raise CommandError(CommandError.TIMEOUT, f"{name!r:.80} was not sent: the connection is closed")
         if self.state != LIVE and self.run_state in ("finished", "dead"):
-            reason = f"{name!r} was not sent: the run is {self.run_state}, and its server is closed"
+            reason = f"{name!r:.80} was not sent: the run is {self.run_state}, and its server is closed"
             raise CommandError(CommandError.WRONG_RUN_STATE, reason)
         if self.state == LIVE and self.dialect != V1:
             reason = f"a server of the {self.dialect} dialect accepts no commands"
@@ -306,6 +306,10 @@ class SimulationClient:
         if not isinstance(message, (str, WebSocketMessage)):
             raise TypeError(f"pass text or a WebSocketMessage(type, data), not {type(message).__name__}")
         frame = message if isinstance(message, str) else message.to_json()
+        try:
+            frame.encode()
+        except UnicodeEncodeError as error:  # which would cost the connection
+            raise ValueError(f"a message must be text that UTF-8 can write: {error.reason}") from error
         if self._plain is not None:
             try:
                 await self._plain.send(frame)

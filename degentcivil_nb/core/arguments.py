@@ -47,7 +47,7 @@ def text(name: str, value: Any) -> str:
     """Return a text that is not empty; raise `ValueError` for anything else."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} must be a text that is not empty, not {_shown(value)}")
-    return value
+    return str.__str__(value)  # numpy's texts are texts, but cannot be written as JSON
 
 
 def text_or_none(name: str, value: Any) -> str | None:

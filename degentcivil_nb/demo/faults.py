@@ -80,7 +80,7 @@ class Flood:
         self, probe: SimulationProbe, rate: float, seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         if not rate > 0 or not seconds > 0:
-            raise ValueError(f"a flood has a rate and a duration above 0, not {rate!r} a second for {seconds!r} s")
+            raise ValueError(f"a flood has a rate and a duration above 0, not {rate!r:.40} for {seconds!r:.40} s")
         self._probe = probe
         self._rate = rate
         self.total = round(rate * seconds)
@@ -146,7 +146,7 @@ def checked_options(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in known:
             raise TypeError(
-                f"the fault {kind!r} has no option {name!r}{did_you_mean(name, known) or ';'} "
+                f"the fault {kind!r:.80} has no option {name!r:.80}{did_you_mean(name, known) or ';'} "
                 f"it takes {', '.join(known) or 'none'}"
             )
     return {name: known[name](name, value) for name, value in options.items()}

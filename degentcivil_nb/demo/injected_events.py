@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..core.arguments import text, whole_number, word, word_or_none
+from ..core.names import NEARLY, nearest
 from ..protocol.messages import WebSocketMessage
 from ..simulation.injections import Injection, Injections
 from ..simulation.probe import SimulationProbe
+from ..store.unknown import warn_user
 
 ANSWER_S: Final = 10.0
 """How long the server's thread may take for an answer."""
@@ -50,7 +52,7 @@ class EventInjection:
         ...     message.type, message.data["data"]
         ('event_notification', {'bread': 3})
         """
-        kind, whose = word("event_type", event_type), word_or_none("character_id", character_id)
+        kind, whose = word("event_type", event_type), self._whose(character_id)
         return self._publish(self._injections.event(kind, data, whose))
 
     def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> WebSocketMessage:
@@ -82,7 +84,7 @@ class EventInjection:
         ...     message.data["previous_state"], message.data["new_state"]
         ('IDLE', 'BARGAIN')
         """
-        whose, state = word("character_id", character_id), word("new_state", new_state)
+        whose, state = self._who(character_id), word("new_state", new_state)
         return self._publish(self._injections.state_change(whose, state, word_or_none("location", location)))
 
     def inject_character_update(self, character_id: str, **attributes: Any) -> WebSocketMessage:
@@ -111,7 +113,7 @@ class EventInjection:
         ...     town.inject_character_update("emma", money=12, mood="calm").data
         {'character_id': 'emma', 'money': 12, 'mood': 'calm'}
         """
-        return self._publish(self._injections.character_update(word("character_id", character_id), attributes))
+        return self._publish(self._injections.character_update(self._who(character_id), attributes))
 
     def inject_error(self, code: int, message: str, *, character_id: str | None = None) -> WebSocketMessage:
         """Put an error into the stream, as if the town had told it.
@@ -143,7 +145,7 @@ class EventInjection:
         (1004, 'planner failed')
         """
         code, message = whole_number("code", code), text("message", message)
-        return self._publish(self._injections.error(code, message, word_or_none("character_id", character_id)))
+        return self._publish(self._injections.error(code, message, self._whose(character_id)))
 
     def inject_llm_call(
         self, character_id: str | None = None, *, prompt_type: str = "TEST", **details: Any
@@ -176,8 +178,18 @@ class EventInjection:
         ...     message.data["response"], message.data["latency_s"]
         ('sleep', 0.4)
         """
-        whose, kind = word_or_none("character_id", character_id), word("prompt_type", prompt_type)
+        whose, kind = self._whose(character_id), word("prompt_type", prompt_type)
         return self._publish(self._injections.llm_call(whose, kind, details))
+
+    def _who(self, character_id: Any) -> str:
+        """Return a character's id; warn of one that is nearly another's, for a stranger's may be meant."""
+        whose, known = word("character_id", character_id), [str(one) for one in self.probe.states]
+        if whose not in known and (meant := nearest(whose[:200], known, NEARLY)) is not None:
+            warn_user(f"the town has no character {whose[:80]!r}; did you mean {meant[:80]!r}?")
+        return whose
+
+    def _whose(self, character_id: Any) -> str | None:
+        return None if character_id is None else self._who(character_id)
 
     @property
     def _injections(self) -> Injections:

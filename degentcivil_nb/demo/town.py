@@ -242,7 +242,7 @@ class Town:
             if not isinstance(value, str) or (name == "mood" and value not in MOODS):
                 raise ValueError(f"{name} is {' or '.join(MOODS) if name == 'mood' else 'text'}, not {value!r:.80}")
         else:
-            raise AttributeError(f"there is no {name!r} to set; there are {', '.join([*_SETTABLE, *_TEXTS])}")
+            raise AttributeError(f"there is no {name!r:.80} to set; there are {', '.join([*_SETTABLE, *_TEXTS])}")
         setattr(one, name, value)
 
     def give_money(self, character_id: str, amount: float) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def parse_line(line: str, schemas: Mapping[str, Mapping[str, Any]]) -> tuple[str
     name = name if name in schemas else ALIASES.get(name, name)
     if name not in schemas:
         hint = did_you_mean(name, [*schemas, *ALIASES])
-        raise ValueError(f"There is no command {name!r} here{hint or '; `help` lists them.'}")
+        raise ValueError(f"There is no command {name!r:.80} here{hint or '; `help` lists them.'}")
     return name, _arguments(name, rest, list(schemas[name].get("properties", {})))
 
 
@@ -47,10 +47,10 @@ def _arguments(name: str, rest: str, order: list[str]) -> dict[str, Any]:
         else:
             free = [argument for argument in order if argument not in arguments]
             if not free:
-                raise ValueError(f"{name!r} takes {usage(name, order)}; {rest[:40]!r} is too much.")
+                raise ValueError(f"{name!r:.80} takes {usage(name, order)}; {rest[:40]!r} is too much.")
             key = free[0]
         if key in arguments:
-            raise ValueError(f"{key!r} is given twice.")
+            raise ValueError(f"{key!r:.80} is given twice.")
         arguments[key], rest = read_value(rest)
         rest = rest.lstrip()
     return arguments

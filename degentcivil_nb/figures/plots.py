@@ -340,4 +340,5 @@ class Plots:
         ...     len(other.plot.watch("calls").data[0].y)
         4
         """
-        return self._drawn(lambda: series.values(self._reader.watches(name), name, self._gaps()), live)
+        title = name_of(name)
+        return self._drawn(lambda: series.values(self._reader.watches(title), title, self._gaps()), live)

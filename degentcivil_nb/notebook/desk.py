@@ -96,7 +96,7 @@ def _use(desk: Desk, name: str) -> Session:
     named = {session.name: session for session in desk.sessions()}
     if name not in named:
         known = ", ".join(map(visible, named)) or "none is open"
-        raise ValueError(f"there is no open session {name!r}; there are: {known}")
+        raise ValueError(f"there is no open session {name!r:.80}; there are: {known}")
     return desk.choose(named[name])
 
 

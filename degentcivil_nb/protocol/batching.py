@@ -19,9 +19,9 @@ class BatchTiming:
 
     def __init__(self, max_size: int, max_wait: float, *, adaptive: bool = False) -> None:
         if max_size < 1:
-            raise ValueError(f"max_size must be a number of messages of at least 1, not {max_size!r}")
+            raise ValueError(f"max_size must be a number of messages of at least 1, not {max_size!r:.80}")
         if not max_wait >= 0:
-            raise ValueError(f"max_wait must be a number of seconds of at least 0, not {max_wait!r}")
+            raise ValueError(f"max_wait must be a number of seconds of at least 0, not {max_wait!r:.80}")
         self.max_size = max_size
         self.max_wait = max_wait
         self.adaptive = adaptive

@@ -57,9 +57,9 @@ class DeclaredCommand:
         declared = function if like is None else like
         name = str(name or getattr(declared, "__name__", ""))
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a valid command name; use letters, digits, '_', '.' and '-'")
+            raise ValueError(f"{name!r:.80} is not a valid command name; use letters, digits, '_', '.' and '-'")
         if role not in ROLES:
-            raise ValueError(f"{role!r} is not a role; use one of {', '.join(ROLES)}")
+            raise ValueError(f"{role!r:.80} is not a role; use one of {', '.join(ROLES)}")
         self.function = function
         self._shape = _shape(name, declared)
         first_line = (inspect.getdoc(declared) or "").partition("\n")[0]
@@ -165,12 +165,12 @@ def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
-        raise TypeError(f"the annotations of command {name!r} cannot be read: {error}") from error
+        raise TypeError(f"the annotations of command {name!r:.80} cannot be read: {error}") from error
     fields: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(
-                f"command {name!r} takes {parameter}: arguments are passed by name, so declare each of them"
+                f"command {name!r:.80} takes {parameter}: arguments are passed by name, so declare each of them"
                 " (or one dict for arbitrary ones)"
             )
         annotation = hints.get(parameter.name, Any)
@@ -191,7 +191,7 @@ def _schema(name: str, shape: type[Struct]) -> dict[str, Any]:
     try:
         (reference,), definitions = msgspec.json.schema_components([shape], ref_template=_REFERENCE)
     except TypeError as error:
-        raise TypeError(f"an annotation of command {name!r} has no JSON form: {error}") from error
+        raise TypeError(f"an annotation of command {name!r:.80} has no JSON form: {error}") from error
     own = reference["$ref"].rpartition("/")[2]
     schema: dict[str, Any] = definitions.pop(own)
     schema.pop("title", None)

@@ -61,9 +61,9 @@ class RateLimiter:
     ) -> None:
         for name, limit in (("max_messages", max_messages), ("max_per_address", max_per_address)):
             if limit is not None and limit < 1:
-                raise ValueError(f"{name} must be a number of messages of at least 1, not {limit!r}")
+                raise ValueError(f"{name} must be a number of messages of at least 1, not {limit!r:.80}")
         if not window_seconds > 0:
-            raise ValueError(f"window_seconds must be a number of seconds above 0, not {window_seconds!r}")
+            raise ValueError(f"window_seconds must be a number of seconds above 0, not {window_seconds!r:.80}")
         self.max_messages = max_messages
         self.max_per_address = max_per_address
         self.window_seconds = window_seconds

@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.escaping import visible
 from ..core.progress import Progress
 from ..protocol.errors import RecordingWarning
-from ..store.arguments import Moment, moment_ns
+from ..store.arguments import Moment, moment_ns, not_held
 from ..store.counters import Tally
 from ..store.interfaces import RunStore
 from .column_parts import Chosen, Part, Tail, can_have, each, frame_of
@@ -90,7 +90,7 @@ class ColumnParts(RecordedStatus):
         """Return the part that has an event; `KeyError` if none has."""
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row >= self._parts[number].next_row:
-            raise KeyError(row)
+            raise not_held(row, self._run.first_row, self._run.next_row)
         return self._parts[number]
 
     def _that_can_have(self, types: Sequence[str] | None, since: Any = None, until: Any = None) -> list[Part]:

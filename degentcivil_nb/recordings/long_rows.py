@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
-from ..store.arguments import Moment, moment_ns
+from ..store.arguments import Moment, moment_ns, not_held
 from ..store.characters import CharacterColumns
 from ..store.event_store import EventStore
 from ..store.moments import RowMoment
@@ -57,7 +57,7 @@ class LongRows:
         """Return the tick and time of a row, as `EventStore.moment_of` does."""
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row >= self._summaries[number].next_row:
-            raise KeyError(row)
+            raise not_held(row, 0, self._run.next_row)
         return self._store(number).moment_of(row - self._starts[number])._replace(row=row)
 
     def rows_of(self, types: Sequence[str] | None, start: int = 0, stop: int | None = None) -> Sequence[int]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..protocol.messages import Links, MessageTypes
-from ..store.arguments import Moment, Names, moment_ns, names_of, whole
+from ..store.arguments import Moment, Names, moment_ns, names_of, not_held, whole
 from ..store.controls import ControlRow
 from ..store.event_store import EventStore
 from ..store.llm import LLM_TYPES
@@ -140,7 +140,7 @@ class LongStore(LongRows, RecordedStatus):
         row = whole(row, "a row", least=None)
         number = bisect_right(self._starts, row) - 1
         if number < 0 or row >= self._summaries[number].next_row:
-            raise KeyError(row)
+            raise not_held(row, 0, self._run.next_row)
         return self._store(number).payload(row - self._summaries[number].first_row)
 
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:

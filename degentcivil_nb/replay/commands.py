@@ -10,6 +10,7 @@ from typing import Annotated
 from msgspec import Meta
 from msgspec.structs import replace
 
+from ..core.arguments import positive_number, word
 from ..protocol.commands import no_such_character, wrong_argument
 from ..protocol.control_payloads import RunState, SnapshotCharacter
 from ..protocol.errors import WebSocketError
@@ -127,6 +128,7 @@ class ReplayCommands(PlayingLoop):
         ...     watcher.set_speed(4)
         'paused' (speed 4)
         """
+        factor = positive_number("factor", factor)
         if factor > MAX_SPEED:
             raise wrong_argument("factor", f"a replay runs at most {MAX_SPEED:,.0f} times as fast as the recorded run")
         self._head.set_speed(factor)
@@ -206,6 +208,7 @@ class ReplayCommands(PlayingLoop):
         ...     watcher.inspect("emma")["state"]
         'IDLE'
         """
+        character_id = word("character_id", character_id)
         found = self._player.state.present.character(character_id)
         if found is None:
             raise no_such_character(character_id, self._player.state.present.names())

@@ -215,9 +215,9 @@ class Playhead:
 
     def __init__(self, speed: float, clock: Callable[[], float], longest_s: float | None = None) -> None:
         if not (_is_number(speed) and 0 < speed <= MAX_SPEED):
-            raise ValueError(f"speed is a number above 0 and up to {MAX_SPEED:,.0f}, not {speed!r}")
+            raise ValueError(f"speed is a number above 0 and up to {MAX_SPEED:,.0f}, not {speed!r:.80}")
         if longest_s is not None and not (_is_number(longest_s) and longest_s > 0):
-            raise ValueError(f"longest_silence_s is a number of seconds above 0, or None, not {longest_s!r}")
+            raise ValueError(f"longest_silence_s is a number of seconds above 0, or None, not {longest_s!r:.80}")
         self._speed = float(speed)
         self._clock = clock
         self._longest_s = math.inf if longest_s is None else float(longest_s)

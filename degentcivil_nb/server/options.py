@@ -117,7 +117,7 @@ def sort_options(given: Mapping[str, Any]) -> ServerOptions:
     for name in given:
         if name not in NAMES:
             hint = did_you_mean(name, NAMES) or f"; there are {', '.join(NAMES)}"
-            raise TypeError(f"a server has no option {name!r}{hint}")
+            raise TypeError(f"a server has no option {name!r:.80}{hint}")
     wanted = {name: value for name, value in given.items() if value is not None}
 
     def only(part: type[_Part]) -> _Part:

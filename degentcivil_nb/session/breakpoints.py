@@ -17,7 +17,6 @@ from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo
-from ..protocol.errors import CommandError
 from .commands import LEFT, SessionCommands
 
 if TYPE_CHECKING:
@@ -172,6 +171,7 @@ class SessionBreakpoints:
     ) -> Breakpoint:
         """Declare one more; one of the same name is replaced. `ValueError` points at a mistake in the condition."""
         compile_condition(condition)
+        condition = str.__str__(condition)
         with self._lock:
             if name is None:
                 self._numbers += 1
@@ -181,7 +181,7 @@ class SessionBreakpoints:
             self._specs[name] = spec
             try:
                 self._declare()
-            except (CommandError, TypeError, ValueError):
+            except BaseException:  # whatever it was, what was refused must not spoil the next one
                 if before is None:
                     del self._specs[name]
                 else:
@@ -215,7 +215,7 @@ class SessionBreakpoints:
         try:
             return self._specs[name]
         except KeyError:
-            raise KeyError(f"the breakpoint {name!r} was removed") from None
+            raise KeyError(f"the breakpoint {name!r:.80} was removed") from None
 
     def row(self, name: str) -> BreakpointRow | None:
         """Give what the simulation says of one, the newer of its answer and the list that everybody is told."""

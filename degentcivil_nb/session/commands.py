@@ -269,7 +269,7 @@ def timeout_s(timeout: object) -> float | None:
         seconds = wait_s(timeout)
     except ValueError:
         raise ValueError(
-            f"timeout is a number of seconds, or None to wait as long as it takes, not {timeout!r}; "
+            f"timeout is a number of seconds, or None to wait as long as it takes, not {timeout!r:.80}; "
             "a timedelta or a text such as '5min' will do too"
         ) from None
     return None if math.isinf(seconds) else seconds

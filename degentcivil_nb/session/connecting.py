@@ -107,6 +107,6 @@ def _url_of(target: Any) -> str:
     url = target if isinstance(target, str) else getattr(target, "url", None)
     if not isinstance(url, str):
         raise ValueError(
-            f"{target!r} cannot be connected to; give a URL such as ws://localhost:8765, a local server or a probe"
+            f"{target!r:.80} cannot be connected to; give a URL such as ws://localhost:8765, a local server or a probe"
         )
     return url

@@ -110,7 +110,7 @@ class SessionLease:
             raise
         state = self.state
         if not state.mine and not self._asking(self._word):
-            raise CommandError(CommandError.NOT_IN_CONTROL, f"{holder!r} keeps control of the run")
+            raise CommandError(CommandError.NOT_IN_CONTROL, f"{holder!r:.80} keeps control of the run")
         return state
 
     def release(self) -> ControlState:

@@ -231,9 +231,8 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         >>> message.seq, message.tick
         (2, 0)
         """
-        for entry in self.entries(start):
-            for message in entry.messages:
-                yield message, entry.received, entry.epoch
+        entries = self.entries(start)
+        return ((message, entry.received, entry.epoch) for entry in entries for message in entry.messages)
 
     def entries(self, start: int = 0) -> Iterator[RecordedMessage]:
         """Give every message in order, straight from disk, those that came together together.
@@ -254,7 +253,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         >>> len(entry.messages) > 0
         True
         """
-        return self._folder.entries(start=start)
+        return self._folder.entries(start=whole_number("start", start, 0))
 
     def info(self) -> pd.Series:
         """Return what the recording is: whose, from when to when, how much, and how whole.

@@ -12,7 +12,7 @@ def refuse_not_finite(name: str, value: Any) -> None:
     for number in _floats(value, set()):
         if not math.isfinite(number):
             raise ValueError(
-                f"the argument {name!r} holds {number}, which cannot be sent; pass None for a missing number"
+                f"the argument {name!r:.80} holds {number}, which cannot be sent; pass None for a missing number"
             )
 
 
@@ -26,4 +26,6 @@ def _floats(value: Any, inside: set[int]) -> Any:
                 yield from _floats(item, inside)
     elif getattr(getattr(value, "dtype", None), "kind", "") == "f":
         listed = value.tolist()  # an array, a Series or a scalar of numpy
+        if type(listed) is type(value):  # a long double, which has no number of Python
+            listed = float(value)
         yield from listed if isinstance(listed, list) and value.ndim == 1 else _floats(listed, inside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Collection
@@ -78,6 +79,20 @@ class Subscription:
         return f"<Subscription to {self._words}: {self.dropped} dropped, {self.errors} errors>"
 
 
+def _require_one_argument(callback: Callback) -> None:
+    """Raise `TypeError` for a function that cannot be called with an event alone."""
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return  # a function written in C need not say what it takes
+    try:
+        signature.bind({})
+    except TypeError as error:
+        raise TypeError(
+            f"a callback takes an event as its one argument, and {callback!r:.80} does not: {error}"
+        ) from None
+
+
 class Subscriptions:
     """The subscriptions to a store, called in order on one daemon thread, which starts with the first of them.
 
@@ -96,7 +111,8 @@ class Subscriptions:
     def add(self, types: Collection[str] | None, callback: Callback) -> Subscription:
         """Call `callback` with each event of these types (`None`: all) from now on, as a dict."""
         if not callable(callback):
-            raise TypeError(f"a callback is a function that takes an event, not {callback!r}")
+            raise TypeError(f"a callback is a function that takes an event, not {callback!r:.80}")
+        _require_one_argument(callback)
         subscription = Subscription(types, callback, self._discard)
         with self._lock:
             if self._closing.is_set():

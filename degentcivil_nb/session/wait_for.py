@@ -50,8 +50,8 @@ def wait_for(
             raise RuntimeError("the session is closed and receives no more events; connect again")
         left = deadline - clock()
         if left <= 0:
-            wanted = " or ".join(types) if types else "event"
-            condition_text = f" where {where}" if where else ""
+            wanted = " or ".join(types)[:200] if types else "event"
+            condition_text = f" where {where[:200]}" if where else ""
             raise TimeoutError(
                 f"no {wanted}{condition_text} within {timeout:g} s; is the run paused, or the condition too narrow?"
             )

@@ -11,7 +11,6 @@ from ..core.cards import card
 from ..expressions.standing import compile_standing
 from ..protocol.control_payloads import ClientInfo
 from ..protocol.debugging import WatchRow, WatchSpec
-from ..protocol.errors import CommandError
 from ..protocol.messages import MessageTypes
 from .breakpoints import SET_S
 
@@ -78,6 +77,7 @@ class SessionWatches:
     def add(self, expression: str, name: str | None, character_id: str | None) -> Watch:
         """Declare one more; one of the same name is replaced. `ValueError` points at a mistake."""
         compile_standing(expression)
+        expression = str.__str__(expression)
         if name is None:
             name = expression if character_id is None else f"{expression} of {character_id}"
         with self._lock:
@@ -87,7 +87,7 @@ class SessionWatches:
                 row = next(row for row in self._declare() if row.name == name)
                 if not row.verified:
                     raise ValueError(row.problem)
-            except (CommandError, ValueError):
+            except BaseException:  # whatever it was, what was refused must not spoil the next one
                 self._specs = before
                 raise
         return Watch(self, row)

@@ -14,7 +14,7 @@ class Barrier:
 
     def __init__(self, parties: int) -> None:
         if not isinstance(parties, int) or parties < 1:
-            raise ValueError(f"barrier takes a number of coroutines, at least 1, not {parties!r}")
+            raise ValueError(f"barrier takes a number of coroutines, at least 1, not {parties!r:.80}")
         self.parties = parties
         """How many coroutines have to come."""
         self._waiting: list[asyncio.Future[bool]] = []

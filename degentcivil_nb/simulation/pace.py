@@ -11,7 +11,7 @@ class Pace:
 
     def __init__(self, tick_s: float | None, clock: Callable[[], float]) -> None:
         if tick_s is not None and not 0 < tick_s < math.inf:
-            raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r}; leave it out for no limit")
+            raise ValueError(f"tick_s is a number of seconds above 0, not {tick_s!r:.80}; leave it out for no limit")
         self.tick_s = tick_s
         self.interval = tick_s or 0.0
         """The least seconds of a tick now; 0 without a pace."""

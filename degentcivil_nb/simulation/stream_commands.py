@@ -173,6 +173,6 @@ def branch_of(value: Any, branch: list[str | int]) -> Any:
             value = value[int(key)] if isinstance(value, list) else value[str(key)]
         except (LookupError, TypeError, ValueError):
             keys = list(value) if isinstance(value, dict) else []
-            place = "/".join(map(str, branch[: depth + 1]))
+            place = "/".join(map(str, branch[: depth + 1]))[:200]
             raise wrong_argument("branch", f"there is nothing at {place}{did_you_mean(str(key), keys)}") from None
     return value

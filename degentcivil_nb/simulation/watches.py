@@ -49,7 +49,7 @@ class Watch:
         self.told: dict[str | None, Any] = {}
         try:
             if taken is not None and taken != spec:
-                raise ValueError(f"another notebook watches {taken.expression!r} under this name; use another one")
+                raise ValueError(f"another notebook watches {taken.expression!r:.80} under this name; use another one")
             self.condition = compile_standing(spec.expression)
         except ValueError as error:
             self.problem = str(error)

@@ -72,7 +72,7 @@ def names_of(names: Names) -> list[str] | None:
     if names is None:
         return None
     if isinstance(names, bytes):
-        raise ValueError(f"{names!r} is not a name; pass a text or any list of texts")
+        raise ValueError(f"{names!r:.80} is not a name; pass a text or any list of texts")
     if not _is_listlike(names):
         return [] if _is_missing(names) else [name_of(names)]
     if isinstance(names, pd.DataFrame):
@@ -94,11 +94,17 @@ def whole(value: Any, what: str, *, least: int | None = 0) -> int:
     """Return a whole number, in whatever form (`2.0` is one); raise `ValueError` for anything else or below `least`."""
     number: Any = _plain(value)
     if not _is_number(number) or number != number or number % 1 != 0:
-        raise ValueError(f"{what} must be a whole number, not {value!r}")
+        raise ValueError(f"{what} must be a whole number, not {value!r:.80}")
     if least is not None and number < least:
-        raise ValueError(f"{what} must be {'zero' if least == 0 else least} or more, not {value!r}")
+        raise ValueError(f"{what} must be {'zero' if least == 0 else least} or more, not {value!r:.80}")
     given: int = int(number)
     return given
+
+
+def not_held(row: int, first: int, after: int) -> KeyError:
+    """Return the error for a row that is not held, of which those from `first` to before `after` are."""
+    held = f"rows {first:,} to {after - 1:,} are" if after > first else "there are none yet"
+    return KeyError(f"row {row:,} is not held; {held}")
 
 
 def seconds_of(value: LongTime, what: str) -> float:
@@ -108,7 +114,7 @@ def seconds_of(value: LongTime, what: str) -> float:
         return float(number)
     length = _length(number)
     if length is None:
-        raise ValueError(f"{what} of {value!r} is not a duration; pass seconds, a timedelta, or text like '5min'")
+        raise ValueError(f"{what} of {value!r:.80} is not a duration; pass seconds, a timedelta, or text like '5min'")
     return length.total_seconds()
 
 
@@ -116,7 +122,7 @@ def wait_s(value: LongTime, what: str = "a timeout") -> float:
     """Return a timeout in seconds; raise `ValueError` for anything that is not a duration, or is below zero."""
     seconds = seconds_of(value, what)
     if not seconds >= 0:
-        raise ValueError(f"{what} of {value!r} is too short: it must be zero or more seconds")
+        raise ValueError(f"{what} of {value!r:.80} is too short: it must be zero or more seconds")
     return seconds
 
 
@@ -124,7 +130,7 @@ def bucket_s(value: LongTime, what: str) -> int:
     """Return a duration in whole seconds, at least one; raise `ValueError` otherwise."""
     seconds = seconds_of(value, what)
     if not (1 <= seconds < LATEST_S and seconds % 1 == 0):
-        raise ValueError(f"{what} of {value!r} is not possible: it must be whole seconds, at least one")
+        raise ValueError(f"{what} of {value!r:.80} is not possible: it must be whole seconds, at least one")
     return int(seconds)
 
 
@@ -140,12 +146,12 @@ def moment_ns(moment: Moment, newest: int | None = None) -> int:
         nanoseconds = to_ns(float(value))
     elif (back := _before(value)) is not None:
         if newest is None or newest == NAT:
-            raise ValueError(f"{moment!r} counts back from the newest event, but there is no event yet")
+            raise ValueError(f"{moment!r:.80} counts back from the newest event, but there is no event yet")
         nanoseconds = max(0, newest - abs(round(back.total_seconds() * SECOND)))
     else:
         nanoseconds = _time_ns(value, moment, newest)
     if nanoseconds == NAT:
-        raise ValueError(f"{moment!r} is not a time between 1970 and 2262")
+        raise ValueError(f"{moment!r:.80} is not a time between 1970 and 2262")
     return nanoseconds
 
 
@@ -158,7 +164,7 @@ def _time_ns(value: Any, moment: Any, newest: int | None) -> int:
         nanoseconds = int(stamp.as_unit("ns").value)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"{moment!r} is not a time; pass a datetime, its text, seconds since 1970, or a text like '10 min ago'"
+            f"{moment!r:.80} is not a time; pass a datetime, its text, seconds since 1970, or a text like '10 min ago'"
         ) from error
     return nanoseconds if nanoseconds >= 0 else NAT
 

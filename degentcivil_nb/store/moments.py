@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from .arguments import Moment, moment_ns
+from .arguments import Moment, moment_ns, not_held
 from .checkpoints import last_where
 from .table import View
 
@@ -33,7 +33,7 @@ def row_at(view: View, *, tick: int | None = None, at: Moment = None) -> int | N
 def moment_of(view: View, row: int) -> RowMoment:
     """Return the moment after a row; `KeyError` for a row that is not held."""
     if not view.first_row <= row < view.next_row:
-        raise KeyError(row)
+        raise not_held(row, view.first_row, view.next_row)
     place = row - view.first_row
     return RowMoment(row, _tick_by(view, place), int(view.columns["time"][place]))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..protocol.messages import Links, MessageTypes
-from .arguments import LongTime, Moment, Names, moment_ns, whole
+from .arguments import LongTime, Moment, Names, moment_ns, not_held, whole
 from .characters import CharacterTable
 from .checkpoints import last_where, replay
 from .controls import ControlRow, GapRow, gap_table
@@ -97,7 +97,7 @@ class Questions:
         row = whole(row, "a row", least=None)
         with self._parts.changed:
             if not self._parts.table.first_row <= row < self._parts.table.next_row:
-                raise KeyError(row)
+                raise not_held(row, self._parts.table.first_row, self._parts.table.next_row)
             text = self._parts.payloads.get(row)
         return read_payload(text)
 
@@ -208,7 +208,7 @@ class Questions:
         that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
         """
         if not isinstance(by, str) or by not in self._parts.derived.tallies:
-            raise ValueError(f"rates by {by!r}? It must be one of {', '.join(self._parts.derived.tallies)}")
+            raise ValueError(f"rates by {by!r:.80}? It must be one of {', '.join(self._parts.derived.tallies)}")
         with self._parts.changed:
             self._parts.derived.catch_up()
             frozen = self._parts.derived.tallies[by].freeze()

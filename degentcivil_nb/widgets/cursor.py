@@ -113,12 +113,12 @@ class Cursor:
         limit = moment_ns(time, newest.time)
         if limit > newest.time:
             raise ValueError(
-                f"{time!r} is after the newest event, which is of {_stamp(newest.time)}; give an earlier time"
+                f"{time!r:.80} is after the newest event, which is of {_stamp(newest.time)}; give an earlier time"
             )
         found = store.row_at(at=_stamp(limit))
         if found is None:
             oldest = _stamp(store.moment_of(first).time)
-            raise ValueError(f"{time!r} is before the oldest event held, which is of {oldest}; give a later time")
+            raise ValueError(f"{time!r:.80} is before the oldest event held, which is of {oldest}; give a later time")
         return store.moment_of(found)
 
     def _at_tick(self, wanted: int, newest: RowMoment, oldest: RowMoment) -> RowMoment:

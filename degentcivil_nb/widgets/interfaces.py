@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
@@ -106,6 +106,14 @@ class PanelReader(Protocol):
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame: ...
 
     def gaps(self) -> pd.DataFrame: ...
+
+
+class PanelNames(PanelReader, Protocol):
+    """The questions of panels, and the names that occurred."""
+
+    @property
+    def words(self) -> Mapping[str, Collection[Any]]:
+        """Return the words of each column of names, in the order of first appearance."""
 
 
 class Standing(NamedTuple):

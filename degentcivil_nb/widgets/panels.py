@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..store.arguments import name_of
+from ..core.arguments import word_or_none
+from ..store.unknown import NOUNS, warn_unknown
 from .character_page import CharacterPage
 from .characters import CharactersPanel
 from .charts_panel import ChartsPanel
@@ -25,7 +26,7 @@ from .traffic import TrafficPanel
 
 if TYPE_CHECKING:
     from .cursor import Cursor
-    from .interfaces import PanelCommands, PanelReader, PanelStatus, PanelTraffic
+    from .interfaces import PanelCommands, PanelNames, PanelStatus, PanelTraffic
     from .refresh import Refresher
 
 
@@ -34,7 +35,7 @@ class Panels:
 
     def __init__(
         self,
-        reader: PanelReader,
+        reader: PanelNames,
         status: PanelStatus,
         commands: PanelCommands,
         refresher: Refresher,
@@ -85,7 +86,9 @@ class Panels:
         >>> panel = session.panel.character("emma")  # the last line of a cell shows it
         >>> panel.close()
         """
-        who = None if character_id is None else name_of(character_id)
+        who = word_or_none("character_id", character_id)
+        if who is not None:
+            warn_unknown(NOUNS["character_id"], [who], self._reader.words["character_id"])
         return CharacterPage(
             self._reader, self._status, self._commands, self._refresher, cursor=self._cursor, character_id=who,
             findings=FindingsNow(self._run), actions=self._actions,

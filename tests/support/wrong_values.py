@@ -14,7 +14,7 @@ WRONG: dict[str, Any] = {
     "None": None, "True": True, "np.False_": np.False_, "''": "", "'typo'": "typo", "0": 0, "-1": -1, "2.5": 2.5,
     "np.int64(3)": np.int64(3), "nan": float("nan"), "inf": float("inf"), "10**30": 10**30, "b'x'": b"x", "[]": [],
     "['typo']": ["typo"], "{'a': 1}": {"a": 1}, "object()": object(), "array": np.array([1, 2]), "NaT": pd.NaT,
-    "NA": pd.NA, "1j": 1j,
+    "NA": pd.NA, "1j": 1j, "np.str_": np.str_("typo"), "long": "x" * 2_000, "np.longdouble": np.longdouble(2.5),
 }  # fmt: skip
 ALLOWED = (ValueError, TypeError, KeyError, OSError, TimeoutError, dc.DegentCivilError)
 """What may come of a wrong value, if it says so in a sentence."""
@@ -23,7 +23,7 @@ INTERNAL = re.compile(
     r"|cannot be interpreted|Encoding objects|can only concatenate|out of range for|too large to convert"
     r"|is not a mapping"
     r"|update sequence|must be str, not|bytes-like|slice indices|invalid literal|__index__|unsupported operand"
-    r"|expected str, bytes|at `\$|Servname|scalar index"
+    r"|expected str, bytes|at `\$|Servname|scalar index|x{500}"
 )
 """Words of Python's and libraries' own errors: an argument went too far in."""
 _ODD = ("True", "np.False_", "nan", "b'x'", "[]", "['typo']", "{'a': 1}", "object()", "array", "NaT", "NA", "1j")

@@ -63,7 +63,7 @@ class Knowledge:
         """Set a number or a word of a character, a feeling (`joy`), or an entry of its working memory."""
         character = self._find(character_id)
         if name in _KEPT:
-            raise ValueError(f"{name!r} is calculated by the town and cannot be set")
+            raise ValueError(f"{name!r:.80} is calculated by the town and cannot be set")
         felt = read(read(character, "emotion"), "emotion")
         feeling = name.removeprefix("emotion.")
         if isinstance(felt, dict) and feeling in felt:
@@ -77,7 +77,7 @@ class Knowledge:
         if not isinstance(now, (int, float, str)):
             own = attributes_of(character)
             allowed = [key for key in own if isinstance(read(character, key), (int, float, str))]
-            raise ValueError(f"{name!r} is none of {', '.join(allowed)}, a feeling or `working_memory.KEY`")
+            raise ValueError(f"{name!r:.80} is none of {', '.join(allowed)}, a feeling or `working_memory.KEY`")
         setattr(character, name, _alike(name, now, value))
 
     def _find(self, character_id: str) -> Any:
@@ -92,7 +92,7 @@ def _alike(name: str, now: Any, value: Any) -> Any:
     number = isinstance(now, (int, float)) and not isinstance(now, bool)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
     if not fits:
-        raise TypeError(f"{name!r} is {'a number' if number else type(now).__name__}, and {value!r} is not")
+        raise TypeError(f"{name!r:.80} is {'a number' if number else type(now).__name__}, and {value!r:.80} is not")
     return value
 
 

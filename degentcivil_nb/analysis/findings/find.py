@@ -60,10 +60,10 @@ def check_thresholds(thresholds: Mapping[str, Mapping[str, Any]]) -> None:
     """Check that the rules have these thresholds, and that each is a number."""
     for kind, values in thresholds.items():
         if kind not in RULES:
-            raise ValueError(f"there is no finding {kind!r}; the kinds are {', '.join(RULES)}")
+            raise ValueError(f"there is no finding {kind!r:.80}; the kinds are {', '.join(RULES)}")
         known = [name for name in signature(RULES[kind]).parameters if name != "evidence"]
         for name, value in values.items():
             if name not in known:
-                raise ValueError(f"{kind} has no threshold {name!r}; it has {', '.join(known) or 'none'}")
+                raise ValueError(f"{kind} has no threshold {name!r:.80}; it has {', '.join(known) or 'none'}")
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"the threshold {name!r} of {kind} must be a number, not {value!r}")
+                raise ValueError(f"the threshold {name!r:.80} of {kind} must be a number, not {value!r:.80}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ...core.arguments import word
 from ...store.arguments import Moment, Names, names_of
 from ...store.unknown import warn_user
 from ..costs import cost_table
@@ -129,7 +130,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         [['emma', 'said', []], ['noah', 'heard', ['emma']], ['mia', 'heard', ['noah']]]
         """
         chat, thoughts = self.chat(), self.thoughts()
-        wanted = str(text_or_event_id)
+        wanted = word("text_or_event_id", text_or_event_id)
         for table, column in ((chat, "content"), (thoughts, "text")):
             named = table[(table["event_id"] == wanted).fillna(False).to_numpy(bool)]
             if len(named):
@@ -137,4 +138,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
                 break
         if not wanted.strip():
             raise ValueError("spread() needs a text that was said or thought, or the event_id of one")
-        return spread_table(wanted.casefold(), chat, thoughts, self.timeline())
+        table = spread_table(wanted.casefold(), chat, thoughts, self.timeline())
+        if not len(table):
+            warn_user(f"nobody said or thought {wanted[:80]!r} so far")
+        return table

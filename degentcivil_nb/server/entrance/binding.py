@@ -38,7 +38,7 @@ def require_safe(host: str, *, guarded: bool) -> None:
         raise ValueError(f"host must be a text, not {host!r:.80}")
     if not guarded and not is_loopback(host.strip("[]")):
         raise ValueError(
-            f"without a token the server binds to this machine only, not to {host!r}: "
+            f"without a token the server binds to this machine only, not to {host!r:.80}: "
             'give it a token (token="…", or auth=WebSocketAuth({"…": "debugger"}) for a SimulationWebSocket), '
             'or use host="127.0.0.1"'
         )

@@ -52,9 +52,9 @@ class ConnectionPool:
             ("max_lag_bytes", max_lag_bytes),
         ):
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value!r}")
+                raise ValueError(f"{name} must be at least 1, not {value!r:.80}")
         if not max_stall_s > 0:
-            raise ValueError(f"max_stall_s must be a number of seconds above 0, not {max_stall_s!r}")
+            raise ValueError(f"max_stall_s must be a number of seconds above 0, not {max_stall_s!r:.80}")
         self.max_connections = max_connections
         self.max_per_address = max_per_address
         self.max_lag = max_lag

@@ -88,7 +88,7 @@ def _listed_origin(text: str) -> _Origin:
     origin = _parse_origin(text.removesuffix(":*").rstrip("/"))
     if origin is None:
         raise ValueError(
-            f"{text!r} is not an origin; it should look like https://hub.example.org or http://localhost:*"
+            f"{text!r:.80} is not an origin; it should look like https://hub.example.org or http://localhost:*"
         )
     return origin._replace(port=None) if any_port else origin
 
@@ -96,5 +96,5 @@ def _listed_origin(text: str) -> _Origin:
 def _listed_host(text: str) -> HostPort:
     parsed = parse_host_port(text.lower())
     if parsed is None:
-        raise ValueError(f"{text!r} is not a host; it should look like town.example.org or town.example.org:8765")
+        raise ValueError(f"{text!r:.80} is not a host; it should look like town.example.org or town.example.org:8765")
     return parsed

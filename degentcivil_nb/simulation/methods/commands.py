@@ -89,7 +89,7 @@ class CommandMethods(ServingMethods):
             function_of("function", function)
             declared = DeclaredCommand(function, name=name, role=role, anytime=anytime)
             if declared.name in self._own:
-                raise ValueError(f"{declared.name!r} is a command of the probe itself; give yours another name")
+                raise ValueError(f"{declared.name!r:.80} is a command of the probe itself; give yours another name")
             self._offer(declared)
             return function
 
