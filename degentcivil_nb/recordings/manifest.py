@@ -76,8 +76,8 @@ class SegmentStats(Struct, omit_defaults=True):
         clocks = batch.select(["timestamp", "received"])
         if rows < size:  # a control message has no time of its own
             clocks = clocks.filter(batch.column("row").is_valid())
-        self.time = _wider(self.time, event_times(clocks))
-        self.sent = _wider(self.sent, sent_times(clocks))
+        self.time = wider(self.time, event_times(clocks))
+        self.sent = wider(self.sent, sent_times(clocks))
         ticks = pc.min_max(batch.column("tick")).as_py()
         if ticks["min"] is not None:
             low, high = ticks["min"], ticks["max"]
@@ -119,7 +119,7 @@ class SegmentStats(Struct, omit_defaults=True):
             self.position = (now, max(before, ends[now]))
 
 
-def _wider(span: tuple[float, float] | None, times: Any) -> tuple[float, float] | None:
+def wider(span: tuple[float, float] | None, times: Any) -> tuple[float, float] | None:
     known = times[np.isfinite(times)]
     if not len(known):
         return span
@@ -134,8 +134,8 @@ def span_of(segments: Iterable[SegmentStats]) -> tuple[float, float] | None:
     """
     time = sent = None
     for stats in segments:
-        time = _wider(time, np.array(stats.time or ()))
-        sent = _wider(sent, np.array(stats.sent or ()))
+        time = wider(time, np.array(stats.time or ()))
+        sent = wider(sent, np.array(stats.sent or ()))
     if time is None or sent is None:
         return time
     return sent if sent[0] - time[0] > NEAR_S or time[1] - sent[1] > NEAR_S else time

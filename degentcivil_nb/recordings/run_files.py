@@ -9,6 +9,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +35,7 @@ from .manifest import (
     span_of,
 )
 from .segment_bytes import MAX_SEGMENT_BYTES, read_batch
+from .segment_files import with_senders_times
 
 ATTEMPTS: Final = 5
 """How often a run is read again if its segments are sealed at that very moment."""
@@ -186,6 +188,7 @@ def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[Fou
             continue
         stats = listed.get(int(match[1])) or _own_stats(filesystem, file, match[2], run)
         if stats is not None and stats.digest == match[2]:
+            stats = with_senders_times(stats, run.manifest, partial(_open_file, filesystem, file.path))
             run.sealed.append(Sealed(file.path, match[2], stats))
     sealed = {one.stats.number for one in run.sealed}
     for file in by_name.values():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
+from msgspec.structs import replace
 
+from .arrow_messages import sent_times
 from .columns import COLUMNS, ENCODINGS, FORMAT_KEY, FORMAT_VERSION, REPEATING, STATISTICS
-from .manifest import STATS_KEY
+from .manifest import FORMAT, STATS_KEY, Manifest, SegmentStats, wider
 
 
 def messages_file(table: pa.Table, stats: bytes) -> pa.Buffer:
@@ -43,3 +48,19 @@ def columns_file(table: pa.Table, stats: bytes) -> pa.Buffer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
         writer.add_key_value_metadata({STATS_KEY: stats, FORMAT_KEY: FORMAT_VERSION})
     return sink.getvalue()
+
+
+def with_senders_times(stats: SegmentStats, manifest: Manifest | None, opened: Callable[[], Any]) -> SegmentStats:
+    """Return what a segment contains with its senders' times, which the first versions did not note.
+
+    Without them a simulated January that was recorded in November lasts 329 days (issue 10). A file that cannot be read
+    is left as it is: whoever reads its messages says so.
+    """
+    is_known = stats.sent is not None or stats.time is None
+    if is_known or (manifest is not None and manifest.format == FORMAT):
+        return stats
+    try:
+        table = pq.read_table(opened(), columns=["timestamp", "row"])
+    except (ValueError, OSError, pa.ArrowException):
+        return stats
+    return replace(stats, sent=wider(None, sent_times(table.filter(table.column("row").is_valid()))))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
 from .manifest import MANIFEST, OPEN_NAME, SEALED_NAME, STATS_KEY, Manifest, SegmentStats, read_manifest
 from .segment_bytes import MAX_SEGMENT_BYTES, read_batch, read_table, sound_bytes
+from .segment_files import with_senders_times
 
 VERIFYING_THREADS: Final = 2
 """How many segments are verified at a time."""
@@ -167,6 +168,7 @@ class SegmentFolder:
             if stats is None:  # its writer ended between sealing it and listing it
                 stats = self._own_stats(path, int(name[1]), name[2])
             if stats is not None and stats.digest == name[2]:
+                stats = with_senders_times(stats, self.manifest, partial(_sound_file, path, name[2]))
                 found[stats.number] = Segment(stats, path, sealed=True)
         for path in paths:
             name = OPEN_NAME.fullmatch(path.name)
@@ -188,7 +190,7 @@ class SegmentFolder:
     def _own_stats(self, path: Path, number: int, digest: str) -> SegmentStats | None:
         """Read the statistics inside a sealed segment that no manifest lists."""
         try:
-            metadata = pq.read_schema(pa.BufferReader(sound_bytes(path, digest))).metadata or {}
+            metadata = pq.read_schema(_sound_file(path, digest)).metadata or {}
             stats = decode(SegmentStats, metadata.get(STATS_KEY, b""))
         except (ValueError, OSError, pa.ArrowException, WebSocketError) as error:
             self._note(path.name, f"damaged: {error}")
@@ -332,6 +334,10 @@ class SegmentFolder:
         if lost:
             for entry in gap_entries(last, lost, None, received or (lost[0].time or (0.0, 0.0))[0]):
                 yield len(chosen) - 1, entry
+
+
+def _sound_file(path: Path, digest: str) -> pa.BufferReader:
+    return pa.BufferReader(sound_bytes(path, digest))
 
 
 def _is_ours(path: Path) -> bool:

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec import Raw
 
+from degentcivil_nb import open_runs, start_replay
 from degentcivil_nb.protocol.errors import RecordingWarning
+from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.column_store import ColumnStore
-from degentcivil_nb.recordings.manifest import FORMAT, read_manifest
+from degentcivil_nb.recordings.manifest import FORMAT, read_manifest, write_manifest
 from degentcivil_nb.recordings.migrate import migrate_recording
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
@@ -43,6 +47,26 @@ def test_a_recording_of_format_1_opens_as_it_did(old: Path) -> None:
     assert recording.in_memory
     assert len(recording) == 44 - 3  # without a gap, a run state and a snapshot
     assert_same_answers(followed(old), recording)
+
+
+def test_an_old_recording_of_a_simulated_clock_lasts_as_long_as_it_does(tmp_path: Path) -> None:
+    """The first versions noted times of receipt beside those of senders: a January recorded in November."""
+    folder, january, november = tmp_path / "runs" / "one", 1_767_225_600.0, 1_796_000_000.0
+    entries = [
+        RecordedMessage([RawMessage("event_notification", Raw(b'{"event_type":"x"}'), january + n * 3600, n + 1)],
+                        november + n, "e")
+        for n in range(24)
+    ]  # fmt: skip
+    written(folder, entries, close=True, segment_messages=10, format=1)
+    manifest = read_manifest(folder)
+    for stats in manifest.segments:
+        stats.sent, stats.time = None, (january, november)
+    write_manifest(folder, manifest)
+    info = Recording(folder).info()
+    assert info["last"] - info["first"] == pd.Timedelta(hours=23)
+    assert open_runs(tmp_path / "runs").table()["duration"].tolist() == [pd.Timedelta(hours=23)]
+    with start_replay(folder, paused=True) as replay:
+        assert replay._tape.last_time == january + 23 * 3600
 
 
 def test_a_recording_of_format_1_goes_on_in_it(old: Path) -> None:

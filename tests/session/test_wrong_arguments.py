@@ -273,9 +273,9 @@ def test_numbers_of_numpy_that_python_lacks_are_sent_as_they_are_near(run: dict[
 
 def test_a_replays_own_words_say_what_is_wrong(run: dict[str, Any]) -> None:
     with dc.start_replay(run["folder"] / "one", paused=True) as replay:
-        with pytest.raises(ValueError, match="^factor must be a number above 0, not 'fast'"):
+        with pytest.raises(ValueError, match=r"^factor must be a number above 0, not 'fast'"):
             replay.set_speed("fast")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="^character_id must be a text or a number"):
+        with pytest.raises(ValueError, match=r"^character_id must be a text or a number"):
             replay.inspect(["emma"])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="^start must be a whole number of at least 0, not -1"):
+    with pytest.raises(ValueError, match=r"^start must be a whole number of at least 0, not -1"):
         run["Recording"].messages(-1)
