@@ -85,7 +85,7 @@ def stop_table(store: Controlled) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "stopped": pd.array([hit["stopped"] for hit in found], dtype="Int64"),
-            "time": pd.to_datetime(np.array([hit["time"] for hit in found], np.int64), utc=True),
+            "time": pd.to_datetime(np.array([hit["time"] for hit in found], "M8[ns]"), utc=True),
             "name": pd.Series([hit.get("name") for hit in found], dtype="str"),
             "condition": pd.Series([hit.get("condition") for hit in found], dtype="str"),
             "character_id": pd.Series([hit.get("character_id") for hit in found], dtype="str"),

@@ -20,6 +20,7 @@ from ..protocol.messages import RawMessage
 from ..protocol.receiver import gap_message
 from ..store.schema import BLOCK_ROWS
 from .arrow_messages import RecordedMessage
+from .manifest import write_manifest
 from .packed_messages import Packed, pack
 from .segment_writer import SegmentWriter
 
@@ -108,6 +109,7 @@ class Recorder:
             segment_messages=segment_messages,
             clock=clock,
         )
+        self._written = self._noted
         self._commit_s = commit_s
         self._snapshot = snapshot
         self._monitor = monitor
@@ -275,6 +277,7 @@ class Recorder:
     def _turn(self, last: bool) -> None:
         """Write what is waiting; the error stays until everything due was written."""
         self._restore_files()
+        self._write_what_was_noted()
         self._seal_if_full()
         self._drain()
         now = time.monotonic()
@@ -289,6 +292,18 @@ class Recorder:
             self._writer.close()
             self._note_safe(now)
         self._error = None
+
+    def _write_what_was_noted(self) -> None:
+        """Write the name of the run and its parameters at once: many runs are listed while they are recorded."""
+        noted = self._noted
+        if noted != self._written:
+            write_manifest(self.path, self._writer.manifest)
+            self._written = noted
+
+    @property
+    def _noted(self) -> tuple[str | None, bool]:
+        manifest = self._writer.manifest
+        return manifest.run_id, bool(manifest.parameters)
 
     def _restore_files(self) -> None:
         """Write the held messages again if the folder or its files were replaced or deleted (issue 10)."""

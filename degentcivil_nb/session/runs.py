@@ -236,8 +236,8 @@ class Runs:
         frame = pd.DataFrame(rows, columns=_TABLE, dtype="object")
         kinds: dict[str, Any] = dict.fromkeys(_NUMBERS, "Int64") | {"finished": "bool", "run": "str"}
         frame = frame.astype(kinds)
-        frame["started"] = pd.to_datetime(frame["started"], utc=True)
-        frame["duration"] = pd.to_timedelta(frame["duration"])
+        frame["started"] = pd.to_datetime(frame["started"], utc=True).astype("datetime64[ns, UTC]")
+        frame["duration"] = pd.to_timedelta(frame["duration"]).astype("timedelta64[ns]")
         for name in dict.fromkeys(name for told in parameters for name in told):
             column = f"parameters.{name}" if name in _TABLE else name
             frame[column] = json_column([told.get(name) for told in parameters], frame.index)

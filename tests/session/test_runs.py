@@ -12,7 +12,9 @@ from msgspec import Raw
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings.recorder import Recorder
 from tests.support.run_helpers import HOSTILE, leave_open, record_town, told, write_recording
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,27 @@ def test_a_run_that_is_being_recorded_is_read_as_far_as_it_was_committed(tmp_pat
     runs.refresh()
     assert runs.problems == {}
     assert runs.table()["finished"].all()
+
+
+def test_what_a_run_is_called_is_known_while_it_is_recorded(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "one")
+    try:
+        recorder.note_run("my run", {"seed": 7})
+        until(lambda: dc.open_runs(tmp_path).table()["run_id"].tolist() == ["my run"])
+        assert dc.open_runs(tmp_path).table()["seed"].tolist() == [7]
+        assert dc.open_recording(tmp_path / "one").info()[["run_id", "state"]].tolist() == ["my run", "recording"]
+    finally:
+        recorder.close()
+
+
+def test_times_have_one_unit_in_all_answers(runs: dc.Runs) -> None:
+    recording = runs.open("first")
+    questions = ("events", "chat", "characters", "errors", "llm_calls", "thoughts", "tool_calls", "timeline",
+                 "measures", "gaps", "meetings", "stops", "watches", "findings")  # fmt: skip
+    frames = {name: getattr(recording, name)() for name in questions}
+    for name, frame in {**frames, "table": runs.table(), "of all runs": runs.findings()}.items():
+        kinds = {column: str(kind) for column, kind in frame.dtypes.items() if "time" in str(kind)}
+        assert set(kinds.values()) <= {"datetime64[ns, UTC]", "timedelta64[ns]"}, (name, kinds)
 
 
 def test_a_damaged_segment_is_left_out_with_a_warning(tmp_path: Path) -> None:
