@@ -83,12 +83,13 @@ class SnapshotCharacter(Struct, frozen=True, omit_defaults=True):
 
 
 class Snapshot(Struct, frozen=True, omit_defaults=True):
-    """Part `part` of the list of all characters as of `seq`; `last` marks the final part."""
+    """Part `part` of the list of all characters and places as of `seq`; `last` marks the final part."""
 
     seq: Count
     part: Count = 0
     last: bool = True
     characters: list[SnapshotCharacter] = []
+    places: list[dict[str, Any]] = []
 
 
 class SnapshotPart(Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .codec import character_of
@@ -25,6 +26,12 @@ def listed_places(told: Any) -> list[dict[str, Any]] | None:
     if found is None:
         return None
     return [one if key is None else {"id": key, "name": key, **one} for key, one in found]
+
+
+def identity_of(place: Mapping[str, Any]) -> str | None:
+    """Return what identifies a place: its `id`, else its `name`."""
+    identity = place.get("id", place.get("name"))
+    return str(identity) if isinstance(identity, str | int) else None
 
 
 def _entries(told: Any) -> list[tuple[str | None, dict[str, Any]]] | None:

@@ -36,9 +36,10 @@ NOT_VALID: Final = "not a valid "
 
 
 def snapshot_messages(store: EventStore, position: Position) -> list[RawMessage]:
-    """Return a snapshot of the store's characters as of a position, and the run state."""
+    """Return a snapshot of the store's characters and places as of a position, and the run state."""
     characters = snapshot_characters(store.present_columns())
-    snapshot = Snapshot(seq=0 if position is None else position[1], characters=characters)
+    places = store.parts.places.told()
+    snapshot = Snapshot(seq=0 if position is None else position[1], characters=characters, places=places)
     messages = [RawMessage(MessageTypes.SNAPSHOT, Raw(encode(snapshot)))]
     if store.run_state is not None:
         messages.append(RawMessage(MessageTypes.RUN_STATE, Raw(encode(RunState(store.run_state, tick=store.tick)))))

@@ -60,6 +60,7 @@ class ReplayState:
         if part.part == 0:
             self._parts = []
         self._parts += part.characters
+        self.present.tell_places(part.places)
         if part.last:
             self.present.restore(self._parts)
             self._parts = []
@@ -74,6 +75,7 @@ class ReplayState:
     def become(self, other: ReplayState) -> None:
         """Copy another state into this one."""
         self.present.restore(other.present.characters())
+        self.present.tell_places(other.present.places())
         self.tick, self.moment = other.tick, other.moment
 
 
@@ -171,6 +173,7 @@ class Tape:
         skipped = self._events - told
         self._events += _events_of(rest)
         state.present.restore(snapshot_characters(town.present_columns()))
+        state.present.tell_places(town.parts.places.told())
         return SeekResult(skipped, rest)
 
 

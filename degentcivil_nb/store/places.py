@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..protocol.listed import identity_of
 from .characters import json_column
 
 
@@ -19,9 +20,13 @@ class Places:
     def update(self, places: Iterable[Mapping[str, Any]], row: int) -> None:
         """Add a list of places that arrived with an event."""
         for place in places:
-            identity = place.get("id", place.get("name"))
-            if isinstance(identity, str | int):
-                self._places[str(identity)] = {**place, "row": row}
+            identity = identity_of(place)
+            if identity is not None:
+                self._places[identity] = {**place, "row": row}
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return the places as they were told, for a snapshot."""
+        return [{name: value for name, value in place.items() if name != "row"} for place in self._places.values()]
 
     def items(self) -> list[tuple[str, dict[str, Any]]]:
         """Return identities and places, for `restore`."""

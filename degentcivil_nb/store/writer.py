@@ -233,6 +233,7 @@ class StoreWriter:
                 if payload.reason == "restart":
                     self._parts.tick = None  # the new run counts anew
             elif isinstance(payload, Snapshot):
+                self._parts.places.update(payload.places, row)
                 whole = controls.snapshot(payload)
                 if whole is not None:
                     self._parts.snapshot = StreamPosition(epoch, payload.seq)

@@ -27,6 +27,8 @@ from tests.support.dialect_servers import GameServer, GuideServer
 from tests.support.recording_helpers import assert_same_answers, entries_of, message_at, opened, read_back, written
 from tests.support.waiting import until
 
+PLACES: Any = [{"id": 1, "name": "Cafe"}, {"id": 2, "name": "Park"}]
+
 
 class Source(Protocol):
     """A server that says one thing after another, in one dialect."""
@@ -34,6 +36,7 @@ class Source(Protocol):
     url: str
 
     def say(self, number: int) -> None: ...
+    def tell_places(self) -> None: ...
 
 
 class _V1:
@@ -44,6 +47,9 @@ class _V1:
     def say(self, number: int) -> None:
         self._probe.state_change(f"c{number % 3}", ("IDLE", "MOVE")[number % 2], "Park")
         self._probe.character_update(f"c{number % 3}", money=number)
+
+    def tell_places(self) -> None:
+        self._probe.publish("all_buildings", PLACES)
 
     def close(self) -> None:
         self._probe.close()
@@ -58,6 +64,9 @@ class _Guide:
         self._server.state_change(f"c{number % 3}", ("IDLE", "MOVE")[number % 2], "Park")
         self._server.send("character_update", {"character_id": f"c{number % 3}", "money": number})
 
+    def tell_places(self) -> None:
+        self._server.send("all_buildings", PLACES)
+
     def close(self) -> None:
         self._server.__exit__(None, None, None)
 
@@ -71,6 +80,9 @@ class _Game:
         person = {"name": f"c{number % 3}", "money": number, "state": ("IDLE", "MOVE")[number % 2]}
         self._server.send("all_characters", [person])
         self._server.send("character_update_llm", {"latest_prompt": str(number), "latest_response": {"n": number}})
+
+    def tell_places(self) -> None:
+        self._server.send("all_buildings", PLACES)
 
     def close(self) -> None:
         self._server.__exit__(None, None, None)
@@ -125,6 +137,22 @@ def test_a_recording_that_begins_in_the_middle_knows_the_town(source: Source, tm
         assert found["money"].tolist() == expected["money"].tolist()
         assert found["state"].astype("object").tolist() == expected["state"].astype("object").tolist()
         assert len(recording) == 4
+
+
+def test_a_recording_that_begins_in_the_middle_knows_the_places(source: Source, tmp_path: Path) -> None:
+    """Which servers tell once, to who connects: a map of the recording had none (issue 10)."""
+    with dc.connect(source.url) as session:
+        source.tell_places()
+        assert session._store.wait(lambda: len(session.places()) > 0, 20)
+        session.record(tmp_path / "run")
+        hear(session, source, range(1))
+        session.stop_recording()
+        names = session.places()["name"].tolist()
+    assert {"Cafe", "Park"} <= set(names)
+    assert dc.open_recording(tmp_path / "run").places()["name"].tolist() == names
+    with dc.start_replay(tmp_path / "run", speed=1e6) as replay, dc.connect(replay) as again:
+        assert again._store.wait(lambda: len(again.places()) > 0, 20)
+        assert again.places()["name"].tolist() == names
 
 
 def test_a_session_goes_on_with_what_an_earlier_one_recorded(source: Source, tmp_path: Path) -> None:

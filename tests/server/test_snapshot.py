@@ -92,3 +92,16 @@ def test_a_snapshot_can_be_of_some_only() -> None:
     for name in ("emma", "liam"):
         apply(present, "state_change", {"character_id": name, "new_state": "MOVE"})
     assert list(characters(present, only={"emma"})) == ["emma"]
+
+
+def test_a_snapshot_has_the_places_as_they_were_told_last() -> None:
+    present = SnapshotBuilder()
+    apply(present, "all_buildings", [{"id": 1, "name": "Cafe"}, {"name": "Park"}, {"about": "nothing"}])
+    apply(present, "all_buildings", [{"id": 1, "name": "Bar"}])
+    apply(present, "state_change", {"character_id": "emma", "new_state": "MOVE"})
+    (frame,) = present.snapshot(1, 2_000)
+    assert json.loads(frame)["data"]["places"] == [{"id": 1, "name": "Bar"}, {"name": "Park"}]
+    apply(present, "all_buildings", [{"name": f"p{number}", "about": "x" * 200} for number in range(50)])
+    frames = list(present.snapshot(1, 2_000))
+    assert max(map(len, frames)) <= 2_000
+    assert sum(len(json.loads(frame)["data"].get("places", ())) for frame in frames) == 52

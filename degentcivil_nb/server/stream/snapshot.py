@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from ...protocol.codec import character_of
 from ...protocol.control_payloads import SnapshotCharacter
-from ...protocol.json_text import FOREIGN, encode
-from ...protocol.listed import listed_characters
+from ...protocol.json_text import FOREIGN, decode, encode
+from ...protocol.listed import identity_of, listed_characters, listed_places
 from ...protocol.messages import CharacterId, MessageTypes
 from ...protocol.stream_payloads import StateChange
 
@@ -63,6 +63,7 @@ class SnapshotBuilder:
 
     def __init__(self) -> None:
         self._characters: dict[str, _Character] = {}
+        self._places: dict[str, bytes] = {}  # encoded, by what identifies them
 
     def __len__(self) -> int:
         return len(self._characters)
@@ -81,12 +82,26 @@ class SnapshotBuilder:
             if type == MessageTypes.ALL_CHARACTERS:
                 self._list(_listed(message))
                 return None
+            if type == MessageTypes.ALL_BUILDINGS:
+                self.tell_places(listed_places(_listed(message).data) or ())
+                return None
             about = _about(message)
             if type == MessageTypes.CHARACTER_LEFT:
                 return self._leave(character_of({"character_id": about.data.character_id}))
         except FOREIGN:
             return None
         return character_of({"character_id": about.data.character_id})
+
+    def tell_places(self, places: Iterable[Mapping[str, Any]]) -> None:
+        """Take the latest descriptions of places."""
+        for place in places:
+            identity = identity_of(place)
+            if identity is not None:
+                self._places[identity] = encode(place)
+
+    def places(self) -> list[dict[str, Any]]:
+        """Return all places as they were told."""
+        return [decode(dict[str, Any], text) for text in self._places.values()]
 
     def _change(self, seen: _Changed) -> str:
         name = str(seen.data.character_id)
@@ -156,24 +171,29 @@ class SnapshotBuilder:
     def snapshot(self, seq: int, max_bytes: int, only: Collection[CharacterId] | None = None) -> Iterator[bytes]:
         """Encode `snapshot` frames of at most `max_bytes`; `only` limits them to the named characters."""
         room = max_bytes - 200  # the envelope around the characters
-        parts: list[list[bytes]] = [[]]
+        parts: list[tuple[list[bytes], list[bytes]]] = [([], [])]  # characters and places
         size = 0
-        for name, character in self._characters.items():
-            if only is not None and name not in only:
-                continue
-            text = character.encoded or self._encode(name, character, room)
-            if size + len(text) + 1 > room and parts[-1]:
-                parts.append([])
+        for kind, text in self._texts(room, only):
+            if size + len(text) + 1 > room and size:
+                parts.append(([], []))
                 size = 0
-            parts[-1].append(text)
+            parts[-1][kind].append(text)
             size += len(text) + 1
-        for part, texts in enumerate(parts):
+        for part, (characters, places) in enumerate(parts):
             last = b"true" if part == len(parts) - 1 else b"false"
             yield (
                 b'{"type":"snapshot","data":{"seq":%d,"part":%d,"last":%b,"characters":[' % (seq, part, last)
-                + b",".join(texts)
+                + b",".join(characters)
+                + (b'],"places":[' + b",".join(places) if places else b"")
                 + b"]}}"
             )
+
+    def _texts(self, room: int, only: Collection[CharacterId] | None) -> Iterator[tuple[int, bytes]]:
+        """Yield what a snapshot has: characters with 0, places with 1. A place that no frame can hold is left out."""
+        for name, character in self._characters.items():
+            if only is None or name in only:
+                yield 0, character.encoded or self._encode(name, character, room)
+        yield from ((1, text) for text in self._places.values() if len(text) <= room)
 
     @staticmethod
     def _encode(name: str, character: _Character, room: int) -> bytes:
