@@ -111,8 +111,11 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
             missing = _MISSING.search(str(error))
             if missing is not None:  # DuckDB would suggest one of its own tables
                 name = missing[1]
-                raise ValueError(f"there is no table {name!r}{did_you_mean(name, known) or ';'} {listed}") from error
-            raise ValueError(f"{error}\nT{listed[1:]}.") from error
+                raise ValueError(
+                    f"there is no table {name[:80]!r}{did_you_mean(name, known) or ';'} {listed}"
+                ) from error
+            said = "\n".join(line[:300] for line in str(error).splitlines())  # it repeats words of the query
+            raise ValueError(f"{said}\nT{listed[1:]}.") from error
 
 
 _NAMED_ONLY: Final = pd.DataFrame({"row": pd.Series([], dtype="int64")})
