@@ -12,21 +12,21 @@ import pandas as pd
 from ..protocol.messages import MessageTypes
 
 Places = npt.NDArray[np.int64]
-"""Positions in the frame of a run."""
+"""Indices into the frame of a run."""
 Spans = tuple[Places, Places]
 
 ALIGNMENTS: Final = ("tick", "seq", "order")
 
 
 class Side(NamedTuple):
-    """One of two runs: its events, those of them that are compared, and the clock of each event."""
+    """One of two runs: its events, which of them are compared, and the clock of each event."""
 
     frame: pd.DataFrame
     compared: Places
     clock: Places
-    """Ticks, which go on where a restarted simulation counts from 0 again; -1 where there are none."""
+    """Ticks, counted on where a restarted simulation begins at 0 again; -1 where there are none."""
     unsure: Spans
-    """From which to which tick events are missing."""
+    """The first and last tick of each stretch in which events are missing."""
 
 
 class Alignment(NamedTuple):
@@ -36,12 +36,12 @@ class Alignment(NamedTuple):
     b: Places
     alone_a: Places
     alone_b: Places
-    """Events without a counterpart, though the other run went on past that moment."""
+    """Events without a counterpart, although the other run went on past that moment."""
     by: str
 
 
 def side(frame: pd.DataFrame, gaps: pd.DataFrame, left_out: npt.NDArray[np.bool_]) -> Side:
-    """Prepare a run for the pairing; what a notebook watches is no behaviour of the run."""
+    """Prepare a run for the pairing; values of watches are left out, since notebooks caused them."""
     clock = _clock(frame)
     watched = (frame["type"] == MessageTypes.WATCH).to_numpy(bool)
     return Side(frame, np.flatnonzero(~(left_out | watched)), clock, _unsure(frame, gaps, clock))
@@ -51,9 +51,9 @@ def aligned(a: Side, b: Side, align: str) -> Alignment:
     """Pair the events of two runs.
 
     By tick, the n-th event of a type and a character in a tick corresponds to the n-th of that kind in the other run,
-    so that one event more shifts nothing else. In a tick with a gap only those are paired of which both runs have as
-    many. Where a run has no ticks, events are paired by position, and where there
-    is not one epoch of positions, in order.
+    so that an additional event shifts nothing else. In a tick with a gap, only kinds of which both runs have equally
+    many events are paired. If a run has no ticks, events are paired by position, and if its positions are not of a
+    single epoch, in order.
     """
     if align == "tick" and all(len(one.clock) and one.clock.max() >= 0 for one in (a, b)):
         return _by_tick(a, b)
@@ -66,7 +66,7 @@ def aligned(a: Side, b: Side, align: str) -> Alignment:
 
 
 def codes_of(a: pd.Series, b: pd.Series) -> tuple[Places, Places, int]:
-    """Return two categorical columns as codes of one list of words, -1 where there is none, and the number of words."""
+    """Return two categorical columns as codes of one list of words, -1 for a missing one, and the number of words."""
     words = a.cat.categories.union(b.cat.categories, sort=False)
     found = [
         np.append(words.get_indexer(one.cat.categories), -1).astype(np.int64)[one.cat.codes.to_numpy()]
@@ -87,10 +87,12 @@ def _clock(frame: pd.DataFrame) -> Places:
     if not known.any():
         return np.full(len(frame), -1, np.int64)
     ticks = frame["tick"].to_numpy(dtype=np.int64, na_value=-1)
-    last = np.maximum.accumulate(np.where(known, np.arange(len(ticks)), -1))  # what has no tick is of that before it
+    last = np.maximum.accumulate(
+        np.where(known, np.arange(len(ticks)), -1)
+    )  # an event without a tick belongs to the one before
     ticks = np.where(last < 0, -1, ticks[last])
     back = np.minimum(np.diff(ticks, prepend=ticks[0]), 0)
-    return np.asarray(ticks - np.cumsum(np.where(back < -1, back, 0)), np.int64)  # threads may tell a tick late
+    return np.asarray(ticks - np.cumsum(np.where(back < -1, back, 0)), np.int64)  # threads may publish a tick late
 
 
 def _unsure(frame: pd.DataFrame, gaps: pd.DataFrame, clock: Places) -> Spans:
@@ -102,7 +104,7 @@ def _unsure(frame: pd.DataFrame, gaps: pd.DataFrame, clock: Places) -> Spans:
 
 
 def _within(clock: Places, spans: Sequence[Spans]) -> npt.NDArray[np.bool_]:
-    """Return which moments are in a span, both ends included."""
+    """Return a mask of the moments that are in a span, both ends included."""
     starts: Places = np.concatenate([span[0] for span in spans])
     ends: Places = np.concatenate([span[1] for span in spans])
     if not len(starts):
@@ -121,7 +123,7 @@ def _first_is_whole(a: Side, b: Side) -> bool:
 
 def _by_tick(a: Side, b: Side) -> Alignment:
     spans = [a.unsure, b.unsure]
-    if not _first_is_whole(a, b):  # one of the two was joined in the middle of its first tick
+    if not _first_is_whole(a, b):  # the recording of one of the two began in the middle of a tick
         joined = np.array([max(a.clock[0], b.clock[0])], np.int64)
         spans.append((joined, joined))
     moments = np.unique(np.concatenate([a.clock, b.clock]))

@@ -1,4 +1,4 @@
-"""Answers of language models that are no JSON where JSON is usual."""
+"""Answers of language models that are not JSON although JSON is usual for their kind of prompt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 from ..core.json_answers import LEAST, USUAL, is_json
 
 JUDGED: Final = 1_000
-"""So many of the newest calls at least say what is usual."""
+"""The least number of newest calls that decide what is usual."""
 EVERY: Final = 1 << 62
 
 
 def with_malformed(calls: pd.DataFrame, usual: set[Any] | None = None) -> pd.DataFrame:
-    """Add the column `malformed` to a table of calls; what is `usual` is judged by these calls if not given."""
+    """Add the column `malformed` to a table of calls; the `usual` kinds are found in these calls if not given."""
     usual = usual_kinds(calls) if usual is None else usual
     judged = [
         (not is_json(answer) and kind in usual) if answered else None for kind, answer, answered in _answers(calls)
@@ -25,7 +25,7 @@ def with_malformed(calls: pd.DataFrame, usual: set[Any] | None = None) -> pd.Dat
 
 
 def usual_kinds(calls: pd.DataFrame) -> set[Any]:
-    """Return the kinds of prompts whose answers usually are JSON."""
+    """Return the kinds of prompts whose answers are usually JSON."""
     counts: dict[Any, list[int]] = {}
     for kind, answer, answered in _answers(calls):
         if answered:
@@ -36,7 +36,7 @@ def usual_kinds(calls: pd.DataFrame) -> set[Any]:
 
 
 def _answers(calls: pd.DataFrame) -> Iterator[tuple[Any, Any, bool]]:
-    """Give the kind of each prompt, its answer, and whether there is one."""
+    """Yield the kind of each prompt, its answer, and whether it was answered."""
     kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
     for kind, answer in zip(kinds, calls["response"].tolist(), strict=True):
         yield kind, answer, not _is_missing(answer)

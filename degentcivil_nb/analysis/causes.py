@@ -1,4 +1,4 @@
-"""What led to an event, and what it led to: declared ids, and links derived where none were declared."""
+"""Causes and effects of an event: declared ids, and derived links where none were declared."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ FAN: Final = 25
 MOST: Final = 500
 """How many events a chain has at most."""
 BEFORE: Final = 200
-"""How many events before or after one, of the kinds in question, are searched for a derived link."""
+"""How many events of the kinds in question are searched for a derived link, before or after an event."""
 BLOCK: Final = 8_192
-"""Rows that are read together."""
+"""How many rows form a block, which is read at once."""
 FEW: Final = 1_024
-"""So many events of a block are read together."""
+"""The number of events of a block from which on they are read together."""
 SEARCHED: Final = 200_000
 """How many rows before or after an event are searched for a derived link, so that a long recording answers soon."""
 LEAST_TEXT: Final = 8
-"""Shorter texts stand in a prompt by chance."""
+"""The shortest text that is searched for: shorter ones are in a prompt by chance."""
 CALLS: Final = (MessageTypes.LLM_CALL,)
 ACTS: Final = (
     *(MessageTypes.STATE_CHANGE, MessageTypes.CHARACTER_UPDATE, MessageTypes.EVENT_NOTIFICATION, MessageTypes.ERROR),
     *(MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT),
 )
-"""What a character does after its call was answered."""
+"""The types of events that a character causes after its call was answered."""
 
 
 class _Found(NamedTuple):
-    """A neighbour in the chain: a row, or what is known only by its id."""
+    """A neighbour in the chain: a row, or an event of which only the id is known."""
 
     row: int | None
     grade: str
@@ -167,7 +167,7 @@ class _Walk:
             if not rows:
                 self._note(f"no event held has the id {event_id!r}, which row {event.row} names as its cause")
                 yield _Found(
-                    None, "unknown", f"{event_id} — named as its cause, but no event held has this id", event_id
+                    None, "unknown", f"{event_id} — named as the cause, but no event held has this id", event_id
                 )
                 continue
             if len(rows) > 1:
@@ -206,7 +206,7 @@ class _Walk:
                 yield _Found(call.row, "derived", reason)
 
     def _heard(self, call: RunEvent) -> Iterator[_Found]:
-        """Give the messages and thoughts whose text stands in a prompt."""
+        """Yield the messages and thoughts whose text is in a prompt."""
         prompt = all_text(call.payload.get("prompt") if isinstance(call.payload, dict) else None)
         if not prompt:
             return
@@ -215,10 +215,10 @@ class _Walk:
             said = said_text(one)
             if len(said) >= LEAST_TEXT and said not in taken and reaches(one, call.character_id) and said in prompt:
                 taken.add(said)
-                yield _Found(one.row, "derived", f"its text stands in the prompt of row {call.row}")
+                yield _Found(one.row, "derived", f"its text is in the prompt of row {call.row}")
 
     def _changed(self, call: RunEvent) -> Iterator[_Found]:
-        """Give the last change by a command that a character's call came after."""
+        """Yield the last change that a command made before a character's call."""
         if call.character_id is None:
             return
         for one in self._before(call, ACTS, call.character_id, changed=True):
@@ -238,7 +238,7 @@ class _Walk:
             for call in self._after(event, CALLS) if len(said) >= LEAST_TEXT else ():
                 prompt = all_text(call.payload.get("prompt") if isinstance(call.payload, dict) else None)
                 if not call.causes and reaches(event, call.character_id) and said in prompt:
-                    yield _Found(call.row, "derived", f"the text of row {event.row} stands in its prompt")
+                    yield _Found(call.row, "derived", f"the text of row {event.row} is in its prompt")
         elif event.intervention is not None and event.character_id is not None:
             first = next((one for one in self._after(event, CALLS, event.character_id) if not one.causes), None)
             if first is not None:
@@ -254,7 +254,7 @@ class _Walk:
     def _before(
         self, event: RunEvent, types: tuple[str, ...], character_id: str | None = None, *, changed: bool = False
     ) -> Iterator[RunEvent]:
-        """Give the events of these types before one, newest first; with `changed` those among them of commands."""
+        """Yield the events of these types before an event, newest first; with `changed`, only those of commands."""
         last, floor = max(0, event.row - 1) // BLOCK, max(self._store.first_row, event.row - SEARCHED)
         blocks = range(last, floor // BLOCK - 1, -1)
         found = (one for block in blocks for one in self._of_block(types, block, character_id, newest_first=True))
@@ -266,7 +266,7 @@ class _Walk:
             self._note(f"links of row {event.row} were looked for in the {SEARCHED:,} events before it")
 
     def _after(self, event: RunEvent, types: tuple[str, ...], character_id: str | None = None) -> Iterator[RunEvent]:
-        """Give the events of these types after one, oldest first."""
+        """Yield the events of these types after an event, oldest first."""
         stop = min(self._store.next_row, event.row + SEARCHED)
         blocks = range(event.row // BLOCK, (stop - 1) // BLOCK + 1)
         found = (one for block in blocks for one in self._of_block(types, block, character_id))
@@ -278,7 +278,7 @@ class _Walk:
     def _of_block(
         self, types: tuple[str, ...], block: int, character_id: str | None, *, newest_first: bool = False
     ) -> Iterator[tuple[pd.DataFrame, int]]:
-        """Give the places of the events of these types in a block of rows, which is read once a walk."""
+        """Yield the indices of the events of these types in a block of rows, which is read once in a walk."""
         frame = self._blocks.get((types, block))
         if frame is None:
             rows = self._store.rows_of(types, block * BLOCK, (block + 1) * BLOCK)
@@ -292,7 +292,7 @@ class _Walk:
         return ((frame, place) for place in (reversed(places) if newest_first else places))
 
     def _read(self, frame: pd.DataFrame) -> None:
-        """Read all events of a frame at once, which takes far less than one by one."""
+        """Read all events of a frame at once, which is much faster than one by one."""
         rows = frame.index.tolist()
         payloads = map(read_payload, self._store.take_payloads(rows))
         for row, *values in zip(rows, *(frame[name].tolist() for name in COLUMNS[:-1]), payloads, strict=True):

@@ -18,7 +18,7 @@ ONLY_AN_EXPERIMENT: Final = (
     "before. Only an experiment tests a cause."
 )
 SHOWN: Final = 40
-"""Lines of a chain's text; the table has all."""
+"""The most lines of a chain's text; the table has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class ChainLink:
 
     depth: int
     row: int | None
-    """`None`: it is known by its id or its command only."""
+    """`None` if only the event's id or its command is known."""
     parent: int | None
-    """The index in the chain of the link that it explains, or that explains it."""
+    """The index in the chain of the neighbour that is one step nearer to the first event."""
     event_id: str | None
     type: str | None
     character_id: str | None
@@ -41,22 +41,22 @@ class ChainLink:
 
 @dataclass(slots=True)
 class Chain:
-    """What led to an event, or what it led to. Made by `why` and `effects`."""
+    """The causes or the effects of an event. Made by `why` and `effects`."""
 
     direction: str
     links: list[ChainLink]
     notes: list[str] = field(default_factory=list)
-    """What is unknown or left out, in sentences."""
+    """Sentences on what is unknown or left out."""
 
     def table(self) -> pd.DataFrame:
-        """Give the chain as a frame, in the order in which it was followed.
+        """Return the chain as a frame, in the order in which it was followed.
 
         Returns
         -------
         pandas.DataFrame
             `depth` (int64, 0 is the event itself), `row`, `tick` (Int64), `event_id`, `type`, `character_id`, `grade`,
             `text` (str) and `time` (datetime64[ns, UTC]). `grade` is ``"declared"`` (an id says so), ``"derived"``
-            (same character, call before state; or the text stands in a prompt) or ``"unknown"`` (an id that no event
+            (same character, call before state; or the text is in a prompt) or ``"unknown"`` (an id that no event
             has). It is missing for the event itself.
 
         Examples
@@ -77,7 +77,7 @@ class Chain:
         return frame
 
     def figure(self) -> go.Figure:
-        """Draw the chain: an event each point, time to the right, a line each character, links by their grade.
+        """Draw the chain: a point for each event, time to the right, a line for each character, links by their grade.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Comparison of two runs: their counts, their first difference, what followed from a change, and their characters."""
+"""Comparison of two runs: counts, first difference, consequences of a change, and characters."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def compare(
 ) -> Comparison:
     """Compare two sessions or recordings: first difference, first consequence of a change, counts, characters.
 
-    Events are compared one by one: their type, their tick, and their payload without the keys in `ignore`. What a
-    command changed is named and left out, so that what differs is what followed from it. Values of watches are not
+    Events are compared one by one: their type, their tick, and their payload without the keys in `ignore`. Events that
+    a command made are listed and left out, so that the differences are their consequences. Values of watches are not
     compared.
 
     Parameters
@@ -50,21 +50,23 @@ def compare(
         The two runs.
     align : {"tick", "seq", "order"}
         ``"tick"`` pairs the n-th event of a type and a character in a tick with the n-th of that kind in the other run.
-        Runs without ticks are paired by position (``"seq"``), and where a run has not one epoch of positions, in order.
+        Runs without ticks are paired by position (``"seq"``), or in order if a run's positions are not of a single
+        epoch.
     ignore_interventions : bool
         Leave out the events that commands made.
     repeats : Session, Recording or iterable of them, optional
-        More runs of the same set-up as `a`: what equal runs differ by, beside which `sizes` shows the differences.
+        More runs of the same set-up as `a`. They show how much equal runs differ, and `sizes` compares the differences
+        with that.
     ignore : str or list-like of str, optional
-        Keys of payloads that are not compared. Left out: those that tell the time on the wall, ``"timestamp"`` and
+        Keys of payloads that are not compared. The default are those with wall clock times, ``"timestamp"`` and
         ``"latency_s"``.
     progress : callable, optional
-        Called with how many pairs are compared and how many there are. Left out, what takes over a second shows a bar.
+        Called with how many pairs are compared and how many there are. Left out, a bar is shown after a second.
 
     Returns
     -------
     Comparison
-        What differs; printing it gives a summary.
+        The differences; printing the object gives a summary.
 
     Raises
     ------
@@ -183,7 +185,7 @@ def _client(intervention: Any) -> str | None:
 def _consequence(
     pairs: Pairs, differ: Divergence | None, changes: pd.DataFrame, left_out: bool, align: str, told: Progress
 ) -> Divergence | None:
-    """Return the first difference after the first intervention that no command made itself."""
+    """Return the first difference after the first intervention that is not itself an intervention."""
     if changes.empty or differ is None:
         return None
     if not left_out:

@@ -1,4 +1,4 @@
-"""What `compare` answers."""
+"""The result of `compare`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 120
 NAMED: Final = 3
-"""How many interventions, and how many sizes of differences, the summary names."""
+"""How many interventions, and how many sizes of differences, the summary lists."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two runs, `a` and `b`. Made by `compare`.
+    """The differences between two runs, `a` and `b`. Made by `compare`.
 
     Attributes
     ----------
@@ -32,24 +32,24 @@ class Comparison:
         One row for each type: `a` and `b` in events per second over each run's own span, and `ratio` (b / a), float64.
     divergence : Divergence or None
         The first event that differs: `place` (how many events were the same before), `tick`, the events `a` and `b` as
-        dicts (`None` where a run has no such event), and `differs` (a list of what differs). `None` if all events that
-        both hold are the same.
+        dicts (`None` where a run has no such event), and `differs` (a list of the fields that differ). `None` if all
+        events that both hold are the same.
     interventions : pandas.DataFrame
         One row for each event that a command made: `run` (``"a"`` or ``"b"``), `row`, `tick`, `type`, `character_id`,
         `client` and `text`.
     consequence : Divergence or None
-        The first difference after the first intervention that no command made itself.
+        The first difference after the first intervention that is not itself an intervention.
     compared : int
-        How many pairs were compared, the first that differs included.
+        How many pairs were compared, including the first that differs.
     only_a, only_b : int
         How many events have no counterpart in the other run: before it begins, after it ends, in a tick of a gap, or
-        because it behaved differently.
+        because the run behaved differently.
     aligned_by : {"tick", "seq", "order"}
         How the events were paired.
     attributes : pandas.DataFrame
         One row for each attribute that differs: `character_id`, `attribute`, `a`, `b`.
     gaps : tuple of int
-        How many gaps each run has; what is missing was not compared.
+        How many gaps each run has; missing events were not compared.
     per_tick : pandas.DataFrame
         Indexed by `tick`: events of `a` and of `b`, and `differing`, how many differ (int64).
     """
@@ -67,10 +67,10 @@ class Comparison:
     consequence: Divergence | None
     """The first difference after the first intervention; `None` without one."""
     compared: int
-    """Events in both that were equal, or the first that differs."""
+    """How many events of both runs were compared: the equal ones, and the first that differs."""
     only_a: int
     only_b: int
-    """Events without a counterpart in the other."""
+    """How many events have no counterpart in the other run."""
     aligned_by: str
     """`tick`, `seq`, or `order`."""
     attributes: pd.DataFrame
@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Return whether the two runs hold the same events, what commands made left out.
+        """Return whether the two runs hold the same events, apart from those that commands made.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Comparison:
         return self.divergence is None and not self.only_a and not self.only_b
 
     def table(self) -> pd.DataFrame:
-        """Give counts and rates of each type of event side by side.
+        """Return counts and rates of each type of event side by side.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class Comparison:
         return self._characters.copy()
 
     def sizes(self) -> pd.DataFrame:
-        """Tell how large the differences are, beside what equal runs differ by.
+        """Return the sizes of the differences, beside those between equal runs.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class Comparison:
         return self._sizes.copy()
 
     def figure(self) -> go.Figure:
-        """Draw both runs side by side: events each tick, and below them which characters differ from when on.
+        """Draw both runs side by side: events per tick, and below them which characters differ, and since when.
 
         Returns
         -------
@@ -186,7 +186,7 @@ class Comparison:
         if self.only_a or self.only_b:
             lines.append(f"  without a counterpart: {self.only_a:,} of a, {self.only_b:,} of b")
         if any(self.gaps):
-            lines.append(f"  gaps: {self.gaps[0]:,} and {self.gaps[1]:,}; what is missing was not compared")
+            lines.append(f"  gaps: {self.gaps[0]:,} and {self.gaps[1]:,}; missing events were not compared")
         lines += self._how_large()
         changed = int(self._characters["differs"].sum())
         lines.append(f"  characters: {len(self._characters):,}, of which {changed:,} differ>")
@@ -211,7 +211,7 @@ class Comparison:
         if found is None:
             return ["  no consequence: nothing differs after what commands changed"]
         if self.divergence is None or found.place > self.divergence.place:
-            note = " (they differed before, so that it may have another reason)"
+            note = " (the runs differed before, so there may be another reason)"
         else:
             note = ""
         if found == self.divergence:
@@ -224,7 +224,7 @@ class Comparison:
             return []
         text = f"  {share['difference']:.1%} of the events differ"
         if pd.isna(share["equal"]):
-            return [f"{text}; `repeats=` tells how much of that equal runs differ by"]
+            return [f"{text}; pass `repeats=` to see how much equal runs differ"]
         beyond = self._sizes.index[self._sizes["beyond"].fillna(False).astype(bool)][1 : NAMED + 1].tolist()
         return [
             f"{text}; between equal runs {share['equal']:.1%}",

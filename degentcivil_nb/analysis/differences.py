@@ -1,4 +1,4 @@
-"""Where two paired runs differ: the first event, and how much of each tick and character."""
+"""The differences of two paired runs: the first one, and how many there are in each tick and of each character."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .reader import Reader
 
 CHUNK: Final = 8_192
 COLUMNS: Final = {"state": "new_state", "location": "location", "event_type": "event_type"}
-"""Columns in which events differ visibly, and the payload's key that each is read from."""
+"""Columns in which events can differ visibly, each with the key of the payload that it is read from."""
 
 
 class Divergence(NamedTuple):
     """A difference of two runs."""
 
     place: int
-    """The number of equal events before it."""
+    """The number of equal events before the difference."""
     tick: int | None
     a: dict[str, Any] | None
     b: dict[str, Any] | None
@@ -44,7 +44,7 @@ class Pairs:
         self._b_in_order, self._a_of_them = alignment.b[by_b], np.maximum.accumulate(alignment.a[by_b])
 
     def first(self, progress: Progress, after: float = -1.0) -> Divergence | None:
-        """Return the first difference after a place in the first run."""
+        """Return the first difference after an index of the first run."""
         alone_a = self.alignment.alone_a.astype(np.float64)
         alone_b = self.in_a(self.alignment.alone_b)
         alone = min(
@@ -64,7 +64,7 @@ class Pairs:
         return self._of_alone(1, int(self.alignment.alone_b[np.flatnonzero(alone_b == alone)[0]]), stop)
 
     def in_a(self, places: Places) -> npt.NDArray[np.float64]:
-        """Return where in the first run events of the second would stand: behind the last that corresponds."""
+        """Return the indices in the first run at which events of the second belong: after the last paired one."""
         if not len(self._b_in_order):
             return np.full(len(places), -0.5)
         before = np.searchsorted(self._b_in_order, places, "right") - 1
@@ -99,7 +99,7 @@ class Pairs:
         return Divergence(place, tick, first, second, differs)
 
     def _of_alone(self, run: int, at: int, place: int) -> Divergence:
-        """Return an event without a counterpart, beside what the other run's character did in that tick instead."""
+        """Return the difference of an event without a counterpart, beside the other run's event at that moment."""
         mine, other = self.sides[run], self.sides[1 - run]
         event = self._event(run, at)
         rest = (self.alignment.alone_b, self.alignment.alone_a)[run]

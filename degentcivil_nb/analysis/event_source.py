@@ -1,4 +1,4 @@
-"""The events of runs for SQL: files of columns as they are, and tables of what is in memory."""
+"""The events of runs for SQL: files of columns as they are, and tables of the events in memory."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ DATA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """The events of a run: the files that have some, and a table of the others."""
+    """The events of a run: the files that contain events, and a table of all others."""
 
     files: tuple[str, ...]
     table: pa.Table
 
 
 def events_of(store: RunStore, *, payload: bool) -> EventSource:
-    """Return the events of a store, with payloads as they were sent if they are wanted."""
+    """Return the events of a store; with `payload`, payloads as they were sent."""
     if isinstance(store, ColumnStore):
         files = store.verified_files()
         if files is not None:
@@ -69,11 +69,11 @@ class EventView:
 
     @property
     def files(self) -> list[str]:
-        """Return the files that it reads."""
+        """Return the files that the view reads."""
         return [file for _, source in self._sources for file in source.files]
 
     def create(self, database: Any, name: str) -> None:
-        """Create it as a view of DuckDB."""
+        """Create the view in DuckDB."""
         parts: list[str] = []
         for number, (run, source) in enumerate(self._sources):
             if source.files:

@@ -50,7 +50,7 @@ def attribute_table(events: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def attributes_table(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the history of all attributes, indexed by `row`: `value` as text, and `number` where it is one."""
+    """Return the history of all attributes, indexed by `row`: `value` as text, `number` if the value is one."""
     told = events[(events["type"] == MessageTypes.CHARACTER_UPDATE).to_numpy()]
     found = [
         (row, name, value)

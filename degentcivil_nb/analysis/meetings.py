@@ -1,4 +1,4 @@
-"""Who was with whom: what characters said to each other, and stays in one place at one time."""
+"""Meetings: what characters said to each other, and stays in one place at one time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..store.schema import NAT
 from ..store.unknown import warn_user
 
 MOST: Final = 1_000_000
-"""How many meetings are listed; a crowd that stands together for long has millions of them."""
+"""The most meetings that are listed; a crowd that stays together for long has millions."""
 FOREVER: Final = np.iinfo(np.int64).max
 
 
 class Presence(NamedTuple):
-    """One character in one place, from and to in nanoseconds; `FOREVER` is still there."""
+    """A character in a place, with begin and end in nanoseconds; the end is `FOREVER` if it is still there."""
 
     character_id: str
     location: str
@@ -35,7 +35,7 @@ class _Meeting(NamedTuple):
 
 
 def presences(stays: pd.DataFrame) -> list[Presence]:
-    """Join the stays of each character in one place; an end that nobody knows, because of a gap, is its beginning."""
+    """Join the stays of each character in one place; an end that a gap hides is set to the stay's beginning."""
     frame = stays.sort_values(["character_id", "start"], kind="stable") if len(stays) else stays
     times = (frame[name].to_numpy("M8[ns]").astype(np.int64).tolist() for name in ("start", "end"))
     rows = zip(frame["character_id"].astype("object"), frame["location"].astype("object"), *times, strict=True)
@@ -55,7 +55,7 @@ def presences(stays: pd.DataFrame) -> list[Presence]:
 
 
 def _together(there: list[Presence], wanted: Collection[str] | None) -> Iterator[_Meeting]:
-    """Give the pairs of presences in one place that overlap, in the order in which they began."""
+    """Yield the pairs of presences in one place that overlap, in the order in which they began."""
     present: dict[str, list[Presence]] = {}
     for one in sorted(there, key=lambda presence: presence.start):
         others = [other for other in present.get(one.location, ()) if other.end > one.start]
@@ -105,7 +105,7 @@ def meeting_table(
             if fits and meeting.end >= after and meeting.start < before:
                 found.append(meeting)
             if len(found) >= MOST:
-                warn_user(f"there are more than {MOST:,} meetings: ask for fewer characters, or a shorter time")
+                warn_user(f"only the first {MOST:,} meetings are listed: ask for fewer characters, or a shorter time")
                 break
     found.sort(key=lambda meeting: meeting.start)
     columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in found] for name in _Meeting._fields}

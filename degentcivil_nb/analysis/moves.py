@@ -9,7 +9,7 @@ import pandas as pd
 def moves_of(stays: pd.DataFrame) -> pd.DataFrame:
     """Return each change of state in a timeline: `before`, `after` (codes of states) and `time`.
 
-    A stay follows another of its character if it begins where that one ends; behind a gap nobody knows what was before.
+    A stay follows another of its character if it begins where that one ends; after a gap the state before is unknown.
     """
     table = pd.DataFrame({"after": stays["state"].cat.codes.astype("int64"), "time": stays["start"]})
     known = table.assign(end=stays["end"])

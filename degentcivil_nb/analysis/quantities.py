@@ -1,4 +1,4 @@
-"""What two runs amount to, side by side: counts, rates, characters, and how large their differences are."""
+"""The quantities of two runs side by side: counts, rates, characters, and the sizes of their differences."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def per_tick(a: Side, b: Side, differing: pd.DataFrame) -> pd.DataFrame:
 
 
 def quantities(reader: Reader, frame: pd.DataFrame) -> pd.Series:
-    """Return what a run amounts to: events, events of each type, means of attributes, last values of measures."""
+    """Return the quantities of a run: events, events of each type, means of attributes, last values of measures."""
     found = {"events": float(len(frame))}
     found |= {f"events of type {name}": float(count) for name, count in _counted(frame, "type").items()}
     town = reader.characters()
@@ -74,7 +74,7 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def beside(a: pd.Series, b: pd.Series, share: float, equal: Sequence[tuple[float, pd.Series]]) -> pd.DataFrame:
-    """Put the quantities of two runs beside what equal runs differ by."""
+    """Put the differences of two runs beside those between equal runs."""
     order = [*a.index, *b.index.difference(a.index, sort=False)]
     table = pd.DataFrame({"a": a.reindex(order), "b": b.reindex(order)})
     counted = table.index.str.startswith("events")

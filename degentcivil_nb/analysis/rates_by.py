@@ -1,4 +1,4 @@
-"""Rates by columns of which no running counts are kept."""
+"""Rates by columns for which the store keeps no running counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BY: Final = (*COUNTED, *OF_EVENTS, *OF_CALLS)
 def rates_by(store: RunStore, every: LongTime, by: str, window: LongTime | None, newest: int | None) -> pd.DataFrame:
     """Count the events, or the calls of language models, in buckets of time by one of these columns."""
     if not isinstance(by, str) or by not in BY:
-        raise ValueError(f"rates by {by!r:.80}? It must be one of {', '.join(BY)}")
+        raise ValueError(f"cannot count rates by {by!r:.80}; it must be one of {', '.join(BY)}")
     if by in COUNTED:
         return store.rates(every, by, window)
     frame = store.llm_calls() if by in OF_CALLS else store.events()

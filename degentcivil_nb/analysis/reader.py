@@ -1,4 +1,4 @@
-"""The questions that sessions and recordings answer alike; they stand in `methods/`, by concern."""
+"""The questions that sessions and recordings answer alike; they are in `methods/`, by concern."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         Returns
         -------
         Plots
-            Each of its methods gives a figure as of the moment of the call, or with ``live=True`` one that follows.
+            Each of its methods returns a figure as of the moment of the call, or with ``live=True`` one that follows
+            the run.
 
         Examples
         --------
@@ -54,7 +55,7 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         return None
 
     def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
-        """Make a live figure of what a function draws; what has no widgets has none."""
+        """Make a live figure from a function that draws; only readers with widgets can."""
         raise ValueError("a live figure needs a session or a recording")
 
     def sql(self, query: str) -> pd.DataFrame:
@@ -62,8 +63,8 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
 
         The tables are `events`, `characters`, `timeline`, `errors`, `llm_calls`, `chat`, `tool_calls`, `thoughts`,
         `measures`, `places`, `gaps`, `findings` and `meetings`, with the columns of the methods of these names, and
-        `attributes`, the histories of all of them (`value` as text, `number` where it is one). `events` has `payload`
-        and `data` too, as JSON text. Times are UTC.
+        `attributes`, the histories of all attributes (`value` as text, `number` if it is a number). `events` has
+        `payload` and `data` too, as JSON text. Times are UTC.
 
         Parameters
         ----------

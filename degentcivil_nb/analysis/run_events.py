@@ -1,4 +1,4 @@
-"""Events as causes and effects see them: what they are linked to, what they say, and in a line what they are."""
+"""Events for causes and effects: their links, their texts, and a description in one line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _is_na(value: Any) -> bool:
 
 
 def evidence_of(event: RunEvent) -> list[str]:
-    """Return the ids that a thought rests on."""
+    """Return the ids of the events that a thought is based on."""
     said = (
         event.payload.get("evidence") if event.type == MessageTypes.THOUGHT and isinstance(event.payload, dict) else ()
     )
@@ -55,7 +55,7 @@ def evidence_of(event: RunEvent) -> list[str]:
 
 
 def is_answered(call: RunEvent) -> bool:
-    """Whether a call of a language model was answered."""
+    """Return whether a call of a language model was answered."""
     payload = call.payload if isinstance(call.payload, dict) else {}
     return payload.get("response") is not None and not payload.get("error")
 
@@ -77,7 +77,7 @@ def reaches(event: RunEvent, character_id: str | None) -> bool:
 
 
 def all_text(value: Any) -> str:
-    """Return all text of a value: of a prompt that is a list of messages, that of its messages."""
+    """Return all text of a value; for a prompt that is a list of messages, the text of the messages."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -88,7 +88,7 @@ def all_text(value: Any) -> str:
 
 
 def described(type: str, character_id: str | None, payload: Any) -> str:
-    """Say in a line what an event is."""
+    """Describe an event in one line."""
     data = payload if isinstance(payload, dict) else {}
     who = character_id or "somebody"
     match type:

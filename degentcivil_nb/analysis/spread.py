@@ -1,4 +1,4 @@
-"""How something that was said or thought went through the town."""
+"""The spread of something that was said or thought."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .meetings import presences
 
 
 def text_in(value: Any) -> str:
-    """Return what was said as one text to search in."""
+    """Return what was said as a single text, for the search."""
     return value.casefold() if isinstance(value, str) else "" if value is None else encode(value).decode().casefold()
 
 
 def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays: pd.DataFrame) -> pd.DataFrame:
-    """Return who had a text, in the order of first having it, and from whom each could have it."""
+    """Return the characters that had a text, in the order of first having it, and from whom each may have it."""
     said = [
         (row, speaker, receivers if isinstance(receivers, list) else [], content)
         for row, speaker, receivers, content in zip(
@@ -58,7 +58,7 @@ def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays:
 
 
 def _met_before(who: Any, moment: int, first: dict[str, dict[str, Any]], there: list[Any]) -> list[str]:
-    """List those who had it before and shared a place with a character up to a moment, without being heard to tell."""
+    """List the characters that had the text before and were in one place with a character up to a moment."""
     if not isinstance(who, str) or not first:
         return []
     own = [one for one in there if one.character_id == who and one.start <= moment]

@@ -26,8 +26,8 @@ TABLES: Final = (
     *("events", "characters", "timeline", "errors", "llm_calls", "chat", "tool_calls", "thoughts", "measures"),
     *("attributes", "places", "gaps", "findings", "meetings"),
 )
-"""The tables, each of which is the answer of the method of its name; `attributes` are the histories of all of them."""
-ADVICE: Final = "SQL needs DuckDB; get it with: pip install 'degentcivil-nb[sql]'"
+"""The tables: each is the result of the method of its name; `attributes` has the histories of all attributes."""
+ADVICE: Final = "SQL needs DuckDB; install it with: pip install 'degentcivil-nb[sql]'"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -36,9 +36,9 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 SETTINGS: Final = ("set TimeZone = 'UTC'", "set enable_external_access = false", "set lock_configuration = true")
 """Settings in the order in which they are applied: a naive time in a query is UTC, not the machine's own zone."""
 CATALOGUE: Final = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
-"""What asks which tables there are."""
+"""Queries that list the tables."""
 NO_SUM: Final = "sum(INTERVAL)"
-"""What DuckDB's message names where durations are added up, which it cannot."""
+"""The name in DuckDB's error message for a sum of durations, which it cannot add up."""
 SUM: Final = (
     "create temp macro sum(x interval) as to_microseconds(cast(system.main.sum(epoch_us(x)) as bigint)), "
     "(x hugeint) as system.main.sum(x), (x double) as system.main.sum(x)"
@@ -69,7 +69,7 @@ def names_payload(text: str) -> bool:
 
 
 def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Answer one SELECT over tables (frames, or Arrow data) and views over them, each made when it is needed.
+    """Answer one SELECT over tables (frames, or Arrow data) and views of them, each made when it is needed.
 
     A view may use the tables, and views before it. Raises as `query` does.
     """
@@ -98,7 +98,7 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                     database.register(name, _arrow(_distinct(table, text)))
             for name in tables.keys() - made.keys() if CATALOGUE.search(text) else ():
                 if not name.startswith("_"):
-                    database.register(name, _NAMED_ONLY)  # to be listed; nobody asks for its rows
+                    database.register(name, _NAMED_ONLY)  # only to be listed; its rows are not read
             for name, definition in views.items():
                 if _mentions(wanted, name):
                     database.execute(f"create temp view {name} as {definition}")
@@ -147,12 +147,12 @@ def _distinct(table: Any, text: str) -> Any:
     changed = {name: free for name, free in names.items() if free != name}
     for name, free in changed.items():
         if _mentions(text, re.escape(str(name))):
-            warn_user(f"SQL does not tell {name!r} from a column that differs only in case: here it is {free!r}")
+            warn_user(f"in SQL {name!r} is the same name as a column that differs only in case: use {free!r} here")
     return table.rename(columns=changed) if changed else table
 
 
 def _close(database: Any, tables: Iterable[Any]) -> None:
-    """Let a query read nothing but the files of the tables."""
+    """Allow a query to read only the files of the tables."""
     files = [file for table in tables if isinstance(table, EventView) for file in table.files]
     database.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     for setting in SETTINGS:
@@ -160,7 +160,7 @@ def _close(database: Any, tables: Iterable[Any]) -> None:
 
 
 def _arrow(table: Any) -> Any:
-    """Return a frame as Arrow data, whose words are texts to DuckDB and no enumeration with an order of its own."""
+    """Return a frame as Arrow data whose categories are texts for DuckDB, and not enumerations with an order."""
     return pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table
 
 

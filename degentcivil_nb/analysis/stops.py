@@ -1,4 +1,4 @@
-"""What a debugger asks of a run, live or recorded: its breakpoints, where it stopped, and where it would have."""
+"""A debugger's questions about a run, live or recorded: breakpoints, stops, and where a condition would match."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ class Controlled(Protocol):
 
 
 def stop_table(store: Controlled) -> pd.DataFrame:
-    """Make the frame of `stops()`: a row each breakpoint of each stop.
+    """Make the frame of `stops()`: a row for each breakpoint of each stop.
 
-    Who connects during a stop is told of it by itself and, with the history, once more: the earlier time counts.
+    A client that connects during a stop receives the stop twice, by itself and with the history: the earlier time
+    counts.
     """
     found: list[dict[str, Any]] = []
     known: dict[tuple[str | None, int | None, bytes], list[dict[str, Any]]] = {}
@@ -67,7 +68,7 @@ def stop_table(store: Controlled) -> pd.DataFrame:
             continue
         try:
             state = decode(RunState, control.data)
-        except WebSocketError:  # it has a row in errors() already
+        except WebSocketError:  # a malformed one has a row in errors()
             continue
         if state.reason != "breakpoint" or state.state != "paused":
             continue
@@ -96,9 +97,9 @@ def stop_table(store: Controlled) -> pd.DataFrame:
 
 
 def matching_rows(store: RunStore, text: str) -> list[int]:
-    """Give the rows at which a breakpoint with this condition would have matched, in order.
+    """Return the rows at which a breakpoint with this condition would have matched, in order.
 
-    One that is judged at checkpoints names the last event before the checkpoint.
+    For a condition that is judged at checkpoints, it is the last event before the checkpoint.
     """
     condition = compile_condition(text).fresh()
     totals = Totals()
@@ -119,7 +120,7 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
         payload = event["payload"]
         totals.add_message(event["type"], payload)
         met = judge.event(event["type"], payload, now, event["time"].timestamp())
-        if met and not event.get("intervention"):  # what a command does is no behaviour
+        if met and not event.get("intervention"):  # breakpoints are not about commands
             rows.append(event["row"])
         last = event["row"]
     if last is not None and tick is not None and judge.checkpoint(tick):
@@ -145,7 +146,7 @@ def _snapshots(store: RunStore) -> Iterator[ControlRow]:
 def _seed(judge: Judge[None], control: ControlRow, tick: int) -> None:
     try:
         snapshot = decode(Snapshot, control.data)
-    except WebSocketError:  # it has a row in errors() already
+    except WebSocketError:  # a malformed one has a row in errors()
         return
     for one in snapshot.characters:
         judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)

@@ -41,7 +41,7 @@ def warn_unknown_keys(store: RunStore, where: str, matched: list[int], *, coming
 
 
 def warn_misspelt(store: RunStore, condition: str) -> None:
-    """Warn of names and values in a breakpoint's condition that are nearly a known one; any other may yet come."""
+    """Warn of names and values in a breakpoint's condition that resemble a known one; all others may still appear."""
     warn_unknown_values(compile_condition(condition).compared, store.words, coming=True)
     known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)

@@ -40,18 +40,18 @@ LINKS: Final = pa.schema(
     ]
 )
 LINKED_SCHEMA: Final = pa.schema([*SCHEMA, *LINKS])
-"""The columns of messages of which one at least has links; without any there is only `SCHEMA`, as in older versions."""
+"""The columns of messages with at least one link; without links they are only `SCHEMA`, as in older versions."""
 SCHEMAS: Final = (SCHEMA, LINKED_SCHEMA)
 
 
 class RecordedMessage(NamedTuple):
-    """What a sink receives at a time: messages in order, their time of receipt, and the server's epoch."""
+    """One list of messages as a sink receives it: in order, with their time of receipt and the server's epoch."""
 
     messages: Sequence[RawMessage]
     received: float
     epoch: str | None
     taken: Taken = ()
-    """What a store made of them, so that a follower need not read them again."""
+    """The columns that a store made of the messages, so that a follower need not read the messages again."""
 
     @property
     def size(self) -> int:
@@ -123,7 +123,7 @@ def _linked_messages(messages: list[RawMessage], batch: pa.RecordBatch) -> list[
 
 
 def _json(text: str | None) -> Any:
-    """Decode a link; what somebody else wrote there that is no JSON is none."""
+    """Decode a link; return `None` for a text of another program that is not JSON."""
     try:
         return None if text is None else decode(Any, text)
     except WebSocketError:
@@ -139,7 +139,7 @@ def payloads_of(batch: pa.RecordBatch) -> memoryview:
 
 
 def event_times(batch: pa.RecordBatch) -> Any:
-    """Return each message's time as the store has it, in seconds: the sender's, or that of receipt instead."""
+    """Return each message's time as the store has it, in seconds: the sender's, else the time of receipt."""
     sent = sent_times(batch)
     return np.where(np.isnan(sent), batch.column("received").to_numpy(zero_copy_only=False), sent)
 

@@ -1,4 +1,4 @@
-"""The events of a recording of format 2 in parts: which have what is asked for, and what is done about damage."""
+"""The events of a recording of format 2 in parts: the choice of parts for a question, and the answer to damage."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def noticing(question: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Answer a question from the messages, with gaps for lost ones, from when damage was found."""
+    """Decorate a question: once damage is found, it is answered from the messages, with gaps for lost ones."""
 
     @functools.wraps(question)
     def ask(store: S, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,8 +53,9 @@ def noticing(question: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S
 class ColumnParts(RecordedStatus):
     """The events of a recording in parts, with what its index knows of the whole run.
 
-    `read_messages` makes the store that answers instead once a segment turns out to be damaged. Raises `NotInColumns`
-    for a recording that has no columns or no index, and `DamagedSegment` for damage that is found at once.
+    `read_messages` makes the store that answers from the moment on when a segment is found damaged. Raises
+    `NotInColumns` for a recording that has no columns or no index, and `DamagedSegment` for damage that is found at
+    once.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class ColumnParts(RecordedStatus):
         self._by_character: Tally | None = None
 
     def read_instead(self, error: DamagedSegment) -> None:
-        """Read the messages from now on: a segment was damaged after the recording was opened."""
+        """Answer from the messages from now on, since a segment was damaged after the recording was opened."""
         said = f"{visible(str(self._folder.path))} was damaged after it was opened: {error}"
         logger.warning("%s", said)
         self.instead = self._read_messages()
@@ -99,7 +100,7 @@ class ColumnParts(RecordedStatus):
         ]
 
     def _moment(self, moment: Moment) -> pd.Timestamp | None:
-        """Resolve a moment once for all parts, since each has a newest event of its own."""
+        """Resolve a moment once for all parts, since each part has its own newest event."""
         if moment is None:
             return None
         return pd.Timestamp(moment_ns(moment, self._newest), unit="ns", tz="UTC")
@@ -119,7 +120,7 @@ class ColumnParts(RecordedStatus):
         return frame_of(chosen, self._run.words, self._run.parts.derived.codes)
 
     def verified_files(self) -> list[str] | None:
-        """Return the paths of the sealed segments, which match their checksums; `None` once one did not."""
+        """Return the paths of the sealed segments if all match their checksums; `None` once one did not."""
         if self.instead is None:
             try:
                 each(self._sealed.parts, SealedColumns.verify)

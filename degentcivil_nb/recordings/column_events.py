@@ -62,7 +62,7 @@ class ColumnEvents(ColumnParts):
             return part, np.arange(view.next_row - view.first_row)[found] if isinstance(found, slice) else found
 
         parts = self._that_can_have(words["type"], after, before)
-        if where is not None and not parts:  # a mistake in it is told all the same
+        if where is not None and not parts:  # a mistake in the condition is reported all the same
             EventStore(max_rows=1).events(where=where)
         if last is None:
             chosen = each(parts, choose)
@@ -91,7 +91,7 @@ class ColumnEvents(ColumnParts):
 
     @noticing
     def payload_keys(self, newest: int) -> set[str]:
-        """Return the keys in the payloads of so many of the newest events."""
+        """Return the keys in the payloads of the `newest` events."""
         chosen = self._chosen(np.arange(max(0, self.next_row - newest), self.next_row))
         payloads = map(read_payload, payloads_of(chosen))
         return {key for payload in payloads if isinstance(payload, dict) for key in payload}
@@ -117,7 +117,7 @@ class ColumnEvents(ColumnParts):
 
     @noticing
     def rows_caused(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
-        """Find the rows that name these as a cause, as `EventStore.rows_caused` does."""
+        """Find the rows that name these ids as a cause, as `EventStore.rows_caused` does."""
         return self._rows_with("cause", event_ids)
 
     def _rows_with(self, name: str, event_ids: Iterable[str]) -> dict[str, list[int]]:
@@ -154,7 +154,7 @@ class ColumnEvents(ColumnParts):
         return [one for one in each(parts, choose) if len(one[1])]
 
     def _with_tail(self, table: pd.DataFrame, tail: pd.DataFrame) -> pd.DataFrame:
-        """Return a table of sealed events, and behind it that of the others."""
+        """Return the table of sealed events, followed by that of the others."""
         if not len(tail):
             return table
         for name in tail.columns:
@@ -204,7 +204,7 @@ class ColumnEvents(ColumnParts):
 
     @noticing
     def row_of(self, epoch: str | None, seq: int) -> int | None:
-        """Give the row of a position in the stream; `None` if there is no event of it."""
+        """Return the row of a position in the stream; `None` if no event has that position."""
         code = self._run.words["epoch"].get(epoch, -2) if epoch is not None else -1
         for part in reversed(self._parts):
             if part.stats is not None and epoch is not None and not _covers(part.stats.seq.get(epoch), seq):

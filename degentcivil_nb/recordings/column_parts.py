@@ -24,16 +24,16 @@ from .sealed_columns import NO_FRAME, SealedColumns
 from .whole_run import WholeRun
 
 THREADS: Final = 4
-"""Segments read at a time: decompression leaves the interpreter to others."""
+"""How many segments are read at a time: decompression releases the interpreter lock."""
 WORTH_THREADS: Final = 8
-"""Fewer segments than that are read sooner than threads start."""
+"""The least number of segments that are read on threads: fewer are read sooner than threads start."""
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 class Tail:
-    """The events behind the sealed segments, in a store, with what is asked of a segment."""
+    """The events after the sealed segments, in a store, with the methods of a sealed segment."""
 
     stats: SegmentStats | None = None
 
@@ -55,7 +55,7 @@ class Tail:
         return self._run.view()
 
     def links(self, places: Array) -> dict[str, Array]:
-        """Return the columns of links of events, given by their places; where `sim_time` is missing too."""
+        """Return the columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
         view = self._run.view()
         rows = np.asarray(places, np.int64) + view.first_row
         codes, texts = view.links.ids.codes(rows)
@@ -73,19 +73,19 @@ class Tail:
         return self._run.rows_named(words) if name == "event_id" else self._run.rows_caused(words)
 
     def payloads(self, places: Array) -> list[bytes]:
-        """Return payloads of events, given by their places."""
+        """Return payloads of events, given by their indices."""
         return self._run.take_payloads((np.asarray(places, np.int64) + self.first_row).tolist())
 
 
 Part = SealedColumns | Tail
 Chosen = tuple[Part, Array]
-"""A part, and the places of events in it."""
+"""A part, and the indices of events in it."""
 
 
 def each(parts: Sequence[S], work: Callable[[S], T]) -> list[T]:
-    """Return what work gives for each part, in order; several are read at a time.
+    """Return the result of `work` for each part, in order; several parts are read at a time.
 
-    A cell that waits for it shows how far it is. Panels ask on threads of their own, and show nothing.
+    A cell that waits shows the progress. Panels read on threads of their own, and show none.
     """
     if len(parts) < WORTH_THREADS:
         return [work(part) for part in parts]
@@ -157,9 +157,9 @@ def _merged(rows: Ints, more: Ints) -> Ints:
 
 
 def told_in(part: Part, characters: Sequence[int] | None, listed: Ints) -> dict[str, Array]:
-    """Return what a part tells of stays: rows with codes, times and ticks, of all characters or of some.
+    """Return the rows of a part that matter for stays, with codes, times and ticks, of all characters or of some.
 
-    The `listed` rows, which tell of several characters, are among them with their times and ticks.
+    The `listed` rows, which name several characters, are included with their times and ticks.
     """
     view = part.view()
     columns = view.columns
@@ -170,7 +170,7 @@ def told_in(part: Part, characters: Sequence[int] | None, listed: Ints) -> dict[
         told = np.isin(columns["character_id"], characters)
     mine = listed[(listed >= view.first_row) & (listed < view.next_row)]
     places = _merged(np.flatnonzero(told), mine - view.first_row)
-    if not len(places):  # most of a long run is not read further where few characters are asked for
+    if not len(places):  # with few characters, most parts of a long run end here and are not read further
         return {"row": places}
     found = {"row": places + view.first_row, "no_tick": view.masks["tick"][places]}
     return found | {name: columns[name][places] for name in (*TOLD_WORDS, "time", "tick")}

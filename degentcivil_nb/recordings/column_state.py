@@ -21,7 +21,7 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 
 
 class NotInColumns(Exception):
-    """Why a recording is not answered from its columns and index: they are missing, or not whole."""
+    """The reason why a recording is not read from its columns and index: they are missing or incomplete."""
 
 
 class SealedRun:
@@ -63,7 +63,7 @@ class SealedRun:
             end = stats.ordinal + stats.messages
             summary = follower.summary(stats.number, stats.digest or "", end)
             if summary.next_row != stats.row + stats.rows:
-                raise NotInColumns(f"{stats.name}: its events are counted otherwise")
+                raise NotInColumns(f"{stats.name}: its number of events differs from its statistics")
             pieces = records_of(summary, follower.towns(last=segment is sealed[-1]))
             follower.begin_segment()
             records += pieces
@@ -111,7 +111,7 @@ class SealedRun:
         return table
 
     def town_before(self, row: int) -> tuple[int, CharacterTable]:
-        """Return the last town that is known before an event, and its row."""
+        """Return the last known town before an event, and the town's row."""
         town = self._index.town(row)
         return (0 if town is None else town.row), self.town(town)
 

@@ -1,8 +1,8 @@
-"""The columns of a sealed segment (format 2): what questions need, typed, beside each payload as it was sent.
+"""The columns of a sealed segment (format 2): typed columns for questions, beside each payload as it was sent.
 
-`docs/recording_format.md` describes them for other programs. The columns of an event are what the store makes of it, so
-that a recording, a session and SQL agree. What was sent and does not fit into them, such as a `seq` below 1, is in
-columns of its own (`sent_…`), which are empty for nearly all messages. So every message can be given back unchanged.
+`docs/recording_format.md` describes them for other programs. The columns of an event are those of the store, so that a
+recording, a session and SQL agree. A value that was sent and does not fit into them, such as a `seq` below 1, is in a
+column of its own (`sent_…`), which is empty for nearly all messages. So every message can be restored unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PAYLOAD_OF: Final[Mapping[str, tuple[str, ...]]] = {
 """Payloads of these types are in a column of their own, so that questions about them read no others."""
 PAYLOAD, PAYLOAD_BYTES = "payload", "payload_bytes"
 PAYLOADS: Final = (PAYLOAD, *PAYLOAD_OF, PAYLOAD_BYTES)
-"""The payload is in exactly one of these; if it is not UTF-8 with escapes, and its bytes are in the last."""
+"""A payload is in exactly one of these columns; in the last one, as bytes, if it is not UTF-8 text."""
 CALL_COLUMNS: Final[Mapping[str, Any]] = {
     "prompt_type": pa.string(),
     "model": pa.string(),
@@ -49,7 +49,7 @@ CALL_COLUMNS: Final[Mapping[str, Any]] = {
     "latency_s": pa.float64(),
     "cost_usd": pa.float64(),
 }
-"""What is known of a call of a language model besides its prompt and response."""
+"""The fields of a language model call besides its prompt and response."""
 ERROR_COLUMNS: Final = ("traceback", "excerpt")
 
 
@@ -87,7 +87,7 @@ ENCODINGS: Final = {
     "id": "DELTA_BYTE_ARRAY",
 }
 STATISTICS: Final = ("row", "seq", "tick", "type", "code", *TIMES, *LINK_COLUMNS, PAYLOAD_BYTES)
-"""Columns by which row groups are skipped. Every group has every character, so statistics of others say nothing."""
+"""Columns by which row groups are skipped. Every group has every character, so others exclude nothing."""
 
 UNREAD: Final = -2
 
@@ -104,7 +104,7 @@ class EventSlice(msgspec.Struct):
     """A `LinkView`."""
     first_row: int
     previous: Codes
-    """The codes of the previous states that events told; `UNREAD` where only the payload says it."""
+    """The codes of the previous states that events contain; `UNREAD` where only the payload has it."""
 
 
 def to_columns(messages: pa.Table, events: EventSlice) -> pa.Table:
@@ -150,7 +150,7 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _spread(values: Array, at: Array | None, size: int, fill: Any) -> Array:
-    """Return values of events at their places among all messages."""
+    """Return values of events at their indices among all messages."""
     if at is None:
         return values
     every = np.full(size, fill, values.dtype if fill != NAT else np.int64)
@@ -181,7 +181,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _as_sent(sent: Mapping[str, pa.Array], made: Mapping[str, Any]) -> dict[str, pa.Array]:
-    """Return what was sent where the columns of events do not say it exactly."""
+    """Return the values as they were sent, where the columns of events do not have them exactly."""
     types = _words_of(made["type"])
     known = {word: code for code, word in enumerate(types[1])}
     codes = np.array([known.get(word, -2) for word in sent["type"].dictionary.to_pylist()], np.int32)
@@ -259,7 +259,7 @@ def _previous_states(rows: _Rows, told: Array, words: list[str]) -> pa.Array:
 
 def _previous_of(texts: list[bytes]) -> list[str | None]:
     try:
-        read = _state_changes(b"\n".join(texts))  # all at once; a payload of several lines is no line
+        read = _state_changes(b"\n".join(texts))  # all at once; a payload of several lines is not one JSON line
         if len(read) == len(texts):
             return [change.previous_state for change in read]
     except FOREIGN:
@@ -270,7 +270,7 @@ def _previous_of(texts: list[bytes]) -> list[str | None]:
 def _previous(text: bytes) -> str | None:
     try:
         return decode_repaired(StateChange, text).previous_state
-    except WebSocketError:  # what the store took for a state change it can read; a table must not fail for one row
+    except WebSocketError:  # the store has read it as a state change; a table must not fail for one row
         return None
 
 

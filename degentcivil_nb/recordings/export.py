@@ -28,7 +28,7 @@ from .segment_reader import SegmentFolder
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 PIECE: Final = 16_384
-"""How many messages are in memory at a time, or a few more."""
+"""How many messages are in memory at a time, roughly."""
 TIME: Final = pa.timestamp("us", tz="UTC")
 COLUMNS: Final = pa.schema(
     [
@@ -64,9 +64,9 @@ def export_recording(
 
     Parquet and CSV have the columns of `events(payload=True)`, and gaps as lines; in CSV a text that a spreadsheet
     would calculate is prefixed with an apostrophe. JSON lines contain every message unchanged, with `epoch` and
-    `received`. The file appears only when it is complete. What cannot be read is a gap in it, and logged as a warning.
-    Raises `ValueError` for another suffix, `FileExistsError` if the file exists, `FileNotFoundError` if there is no
-    recording.
+    `received`. The file appears only when it is complete. Messages that cannot be read are a gap in the file, and a
+    warning in the log. Raises `ValueError` for another suffix, `FileExistsError` if the file exists,
+    `FileNotFoundError` if there is no recording.
     """
     target = Path(out)
     write = WRITERS.get(target.suffix.lower())

@@ -1,4 +1,4 @@
-"""The store that follows what a recorder writes: it makes the columns of a segment, and the summary at its end."""
+"""The store that follows a recorder's messages: it makes the columns of a segment, and the summary at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .taken import Translation, put_together
 from .whole_run import EVERYTHING, WholeRun, index_heads
 
 ROWS_A_CHARACTER: Final = 52
-"""Events between two towns, for each character: of a large town, they take some 4 % of the bytes."""
+"""Events between two stored towns, for each character: stored towns take some 4 % of the bytes of a large run."""
 NO_NUMBERS: Final[Array] = np.zeros(0, np.int64)
 
 
@@ -43,7 +43,7 @@ class Follower:
 
     @classmethod
     def at(cls, row: int) -> Follower:
-        """Return a follower that knows nothing of what was before an event."""
+        """Return a follower that begins at an event, without anything before it."""
         run = WholeRun(EVERYTHING)
         run.begin_at(row)
         return cls(run)
@@ -59,7 +59,7 @@ class Follower:
     def append_taken(self, taken: Sequence[Ingested], epoch: str | None, payloads: memoryview) -> bool:
         """Follow messages that another store has read; return False if they must be read again.
 
-        They are of one epoch, and their payloads are given end to end.
+        The messages are of one epoch, and their payloads are given end to end.
         """
         translate = self._translation
         if translate is None or translate.theirs is not taken[0].words:
@@ -79,17 +79,17 @@ class Follower:
         said = self.run.parts.names.said
         said.add("character_id")
         rows = [row for row, _, _ in taken.updates]
-        for name in ("state", "location"):  # which are no attributes any more
+        for name in ("state", "location"):  # these two are not attributes
             if name in taken.batch.columns and (taken.batch.columns[name][rows] >= 0).any():
                 said.add(name)
         said.update(*[attributes for _, _, attributes in taken.updates])
 
     def _note_previous(self, row: int, found: Ingested) -> None:
-        """Note the previous states that events told, which begin at a row."""
+        """Note the previous states in the payloads of events that begin at a row."""
         self._previous.append((row, row + found.batch.size, found.previous))
 
     def _previous_states(self) -> Codes:
-        """Return the code of the previous state that each event of the segment told; `UNREAD` where it is not known."""
+        """Return the code of the previous state in each event of the segment; `UNREAD` where it was not read."""
         first, words = self._first_row, self.run.words["state"].words
         codes = np.full(self.run.next_row - first, UNREAD, np.int32)
         for start, stop, told in self._previous:
@@ -113,7 +113,7 @@ class Follower:
         return EventSlice(columns, masks, self.run.words, links, self.run.first_row, self._previous_states())
 
     def begin_segment(self) -> None:
-        """Forget the events and the counts, which the last segment has."""
+        """Drop the events and the counts, which belong to the last segment."""
         parts = self.run.parts
         parts.derived.catch_up()
         stream = self._stream_present()
@@ -133,7 +133,7 @@ class Follower:
         self._controls = len(parts.controls.rows) if dated else 0
 
     def summary(self, number: int, digest: str, messages: int) -> Summary:
-        """Return what is known at the end of a segment, and counted since its beginning."""
+        """Return the state at the end of a segment, and the counts since its beginning."""
         run = self.run
         kept, arrays = run.keep()
         kept.words = {name: words[self._known[name] :] for name, words in kept.words.items()}
@@ -154,7 +154,7 @@ class Follower:
         )
 
     def towns(self, *, last: bool) -> list[Town]:
-        """Return the towns that are due: those that snapshots set, and that at the end from time to time or at last."""
+        """Return the towns to store: those that snapshots set, and at intervals, or with `last`, the present one."""
         run = self.run
         found = [
             Town(row, index_heads(present.columns(0)))
@@ -165,11 +165,11 @@ class Follower:
         due = rows > 0 if last else rows >= ROWS_A_CHARACTER * max(1, len(run.parts.derived.present))
         if due and not any(town.row == end for town in found):
             found.append(Town(end, index_heads(self._stream_present().columns(0))))
-        self._told_town = found[-1].row if found else self._town_row  # a full disk may ask again
+        self._told_town = found[-1].row if found else self._town_row  # after a full disk this may be called again
         return found
 
     def _stream_present(self) -> CharacterTable:
-        """Return the characters as the stream has told of them; a snapshot may be ahead of it."""
+        """Return the characters as of the stream; a snapshot may be ahead of it."""
         run = self.run
         if not run.is_ahead:
             run.parts.derived.catch_up()

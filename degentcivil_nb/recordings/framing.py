@@ -1,8 +1,8 @@
 """Records with a checksum each: the file format of the segment that is being written.
 
 A record is a header (marker, kind, segment, number, index of its first message and event, count, length, digest) and a
-payload. The digest covers all but itself. After damage, reading continues at the next marker, so that one damaged
-record affects only itself; how much it held follows from the indices in its neighbours.
+payload. The digest covers all but itself. After damage, reading continues at the next marker, so that a damaged record
+affects only itself; the indices in its neighbours show how much it held.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Record:
     kind: int
     segment: int
     number: int
-    """Its index among the segment's records."""
+    """The record's index among the segment's records."""
     ordinal: int
-    """The index of its first message in the recording."""
+    """The index of the record's first message in the recording."""
     row: int
-    """The index of its first event in the recording."""
+    """The index of the record's first event in the recording."""
     count: int
     payload: memoryview | bytes
 
@@ -44,7 +44,7 @@ class Damage:
     offset: int
     length: int
     torn: bool
-    """Whether they are the beginning of a record at the end of the file: an unfinished write, or a truncated file."""
+    """Whether the bytes begin a record at the end of the file: an unfinished write, or a truncated file."""
 
 
 def write_record(record: Record) -> list[bytes | memoryview]:

@@ -47,15 +47,15 @@ class SegmentSummary:
     first_row: int
     next_row: int
     errors: int
-    """Errors in it."""
+    """Errors in the segment."""
     events: int
-    """Stream messages before it."""
+    """Stream messages before the segment."""
     tick: int | None
-    """The last tick before it."""
+    """The last tick before the segment."""
     moment: float
-    """The latest moment (`moment_of`) before it, in seconds since 1970."""
+    """The latest moment (`moment_of`) before the segment, in seconds since 1970."""
     top: float
-    """The latest moment up to its end."""
+    """The latest moment up to the segment's end."""
     epoch: str | None
     """The epoch of the characters at its beginning."""
 

@@ -1,7 +1,8 @@
-"""What envelopes say beside type, payload, time and tick, as columns of a segment: `event_id`, `cause` and so on.
+"""The links of envelopes as columns of a segment: `event_id`, `cause`, `intervention` and `sim_time`.
 
 A cause is one id by itself, or several as a JSON list; an intervention is JSON. Older versions of the wire named ids
-and causes in payloads; where the columns are not exactly what an envelope said, `sent_links` has that as a JSON list.
+and causes in payloads; where the columns differ from the envelope, `sent_links` has the envelope's values as a JSON
+list.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SENT_LINKS: Final = "sent_links"
 
 
 def link_columns(links: LinkView, first_row: int, messages: pa.Table, at: Array | None) -> dict[str, pa.Array]:
-    """Return the columns of links of messages, whose events are at the places `at` (`None`: all are events)."""
+    """Return the columns of links of messages, whose events are at the indices `at` (`None`: all are events)."""
     size = messages.num_rows
     stop = first_row + (size if at is None else len(at))
     rows, texts, _ = links.ids.between(first_row, stop)
@@ -54,12 +55,12 @@ def _causes(rows: Ints, texts: list[str], alone: Array) -> tuple[Ints, list[str]
 
 
 def cause_text(cause: Any) -> str:
-    """Return a cause as it is in the column."""
+    """Return a cause as the column has it."""
     return cause if isinstance(cause, str) else encode(cause).decode()
 
 
 def read_cause(text: str | None) -> Any:
-    """Return the cause that a text of the column says."""
+    """Return the cause that a text of the column means."""
     if text is None or not text.startswith("["):
         return text
     try:
@@ -69,7 +70,7 @@ def read_cause(text: str | None) -> Any:
 
 
 def read_json(text: str | None) -> Any:
-    """Return what a JSON text says; `None` if it is none."""
+    """Return the value of a JSON text; `None` if the text is not JSON."""
     try:
         return None if text is None else decode(Any, text)
     except WebSocketError:
@@ -85,7 +86,7 @@ LINK_READERS: Final[dict[str, Callable[[str | None], Any]]] = {
     "cause": read_cause,
     "intervention": read_json,
 }
-"""How a cell of each column of texts is read."""
+"""The function that reads a cell of each column of texts."""
 
 
 def _placed(places: Ints, values: pa.Array, at: Array | None, size: int) -> pa.Array:
@@ -98,7 +99,7 @@ def _placed(places: Ints, values: pa.Array, at: Array | None, size: int) -> pa.A
 
 
 def _as_sent(messages: pa.Table, made: dict[str, pa.Array]) -> pa.Array:
-    """Return the links of envelopes that the columns do not say exactly."""
+    """Return the links of envelopes from which the columns differ."""
     size = messages.num_rows
     if "event_id" in messages.column_names:
         sent = {name: messages.column(name).combine_chunks() for name in LINK_COLUMNS}

@@ -112,7 +112,7 @@ class LongRows:
 def can_have(
     summary: SegmentSummary, types: Collection[str] | None, since: pd.Timestamp | None, until: pd.Timestamp | None
 ) -> bool:
-    """Whether a segment can hold events of these types and times, by its statistics."""
+    """Return whether a segment can hold events of these types and times, according to its statistics."""
     stats = summary.segment.stats
     if stats.time is not None:
         if since is not None and stats.time[1] * SECOND < moment_ns(since) - 1_000:

@@ -46,7 +46,7 @@ class LongStore(LongRows, RecordedStatus):
         self._summaries = [summary for summary in self._index.summaries if summary.next_row > summary.first_row]
         self._starts = [summary.first_row for summary in self._summaries]
         self._held: OrderedDict[int, EventStore] = OrderedDict()
-        run = self._run  # what does not grow with the number of events is kept of all of them
+        run = self._run  # parts that do not grow with the number of events are kept for the whole recording
         self.transitions, self.rates, self.llm_totals = run.transitions, run.rates, run.llm_totals
         self.places, self.gaps = run.places, run.gaps
         self.stats, self.attribute, self.present_columns = run.stats, run.attribute, run.present_columns
@@ -91,7 +91,7 @@ class LongStore(LongRows, RecordedStatus):
         return frame
 
     def _moment(self, moment: Moment) -> pd.Timestamp | None:
-        """Resolve a moment once for all segments, since each has a newest event of its own."""
+        """Resolve a moment once for all segments, since each segment has its own newest event."""
         if moment is None:
             return None
         return pd.Timestamp(moment_ns(moment, self._run.view().newest), unit="ns", tz="UTC")
@@ -166,7 +166,7 @@ class LongStore(LongRows, RecordedStatus):
         return self._rows_of_ids([*event_ids], lambda store, ids: store.rows_named(ids))
 
     def rows_caused(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
-        """Find the rows that name these as a cause, as `EventStore.rows_caused` does; this reads every segment."""
+        """Find the rows that name these ids as a cause, as `EventStore.rows_caused` does; this reads every segment."""
         return self._rows_of_ids([*event_ids], lambda store, ids: store.rows_caused(ids))
 
     def _rows_of_ids(
@@ -275,7 +275,7 @@ class LongStore(LongRows, RecordedStatus):
                     yield {**event, "row": event["row"] + summary.first_row}
 
     def row_of(self, epoch: str | None, seq: int) -> int | None:
-        """Give the row of a position in the stream; `None` if there is no event of it."""
+        """Return the row of a position in the stream; `None` if no event has that position."""
         found = self.events(where=f"seq == {seq}")
         rows = found.index[found["epoch"] == epoch]
         return int(rows[-1]) if len(rows) else None

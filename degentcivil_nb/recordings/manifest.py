@@ -23,7 +23,7 @@ from .arrow_messages import event_times, sent_times
 
 FORMAT: Final = 2
 FORMATS: Final = (1, FORMAT)
-"""Formats that can be read; a recording of the first goes on in it until it is migrated."""
+"""Formats that can be read; a recording of format 1 is continued in format 1 until it is migrated."""
 MANIFEST: Final = "manifest.json"
 UNFINISHED: Final = f"{MANIFEST}.tmp"
 LOCK: Final = "recording.lock"
@@ -32,7 +32,7 @@ OPEN_NAME: Final = re.compile(r"segment-(\d{6,9})\.open")
 STATS_KEY: Final = b"degentcivil_nb.segment"
 MAX_MANIFEST_BYTES: Final = 64 << 20  # some 200,000 segments
 MAX_WORDS: Final = 1_000
-"""A segment with more types or epochs than that does not list them, so questions cannot skip it by them."""
+"""The most types or epochs that a segment lists; with more, questions cannot skip the segment by them."""
 
 Count = Annotated[int, Meta(ge=0)]
 
@@ -50,9 +50,9 @@ class SegmentStats(Struct, omit_defaults=True):
     data_bytes: Count = 0
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")] | None = None
     time: tuple[float, float] | None = None
-    """Of events: when they were sent, or received if the sender gives no time."""
+    """First and last time of events: when they were sent, or received if the sender gives no time."""
     sent: tuple[float, float] | None = None
-    """Of events with a sender's time."""
+    """First and last time of events that the sender gave a time."""
     tick: tuple[int, int] | None = None
     seq: dict[str, tuple[int, int]] = field(default_factory=dict)
     """First and last seq by epoch."""
@@ -74,7 +74,7 @@ class SegmentStats(Struct, omit_defaults=True):
         self.rows += rows
         self.data_bytes += batch.column("data").nbytes
         clocks = batch.select(["timestamp", "received"])
-        if rows < size:  # a control message has no time of its own
+        if rows < size:  # the times are those of events, not of control messages
             clocks = clocks.filter(batch.column("row").is_valid())
         self.time = wider(self.time, event_times(clocks))
         self.sent = wider(self.sent, sent_times(clocks))

@@ -74,11 +74,11 @@ def _write(folder: SegmentFolder, new: Path, progress: Progress) -> None:
 
 
 def _compare(old: SegmentFolder, new: SegmentFolder, progress: Progress) -> int:
-    """Count the messages of both, which must be the same."""
+    """Compare the messages of both, and return how many there are; raise `ValueError` if they differ."""
     count = 0
     for one, other in zip_longest(_messages(old), _messages(new)):
         if one != other:
-            raise ValueError(f"message {count:,} is another one after the migration; the recording is left as it was")
+            raise ValueError(f"message {count:,} differs after the migration; the recording is left as it was")
         count += 1
         if count % 16_384 == 0:
             progress(old.messages + count, 2 * old.messages)
@@ -86,7 +86,7 @@ def _compare(old: SegmentFolder, new: SegmentFolder, progress: Progress) -> int:
 
 
 def _messages(folder: SegmentFolder) -> Iterator[Compared]:
-    """Yield what must stay of each message; times as text, since not every float equals itself."""
+    """Yield the parts of each message that a migration must keep; times as text, since NaN does not equal itself."""
     for entry in folder.entries():
         for message in entry.messages:
             times = repr((message.timestamp, entry.received))

@@ -1,4 +1,4 @@
-"""Messages as bare columns, and these as the Arrow columns of a recording."""
+"""Messages packed into columns, and the conversion of these to the Arrow columns of a recording."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ class PackedLinks(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Messages as bare columns, so that the messages and their frames can be freed."""
+    """Messages packed into columns, so that the messages and their frames can be freed."""
 
     came: list[tuple[int, float, str | None]]
     """The number of messages, the time of receipt and the server's epoch of each list; in order."""
     types: str | list[str]
-    """A single word if all are equal."""
+    """The types; a single word if all are equal."""
     seqs: Any
     ticks: Any
     timestamps: Any
     ids: Any
-    """`None` if no message has one. Columns are of numpy, or of Arrow if values are missing."""
+    """`None` if no message has a value. Columns are of numpy, or of Arrow if values are missing."""
     lengths: Ints
     data: bytes
     controls: list[int]
     """Indices of ordered control messages."""
     links: list[tuple[int, PackedLinks]]
-    """What the envelopes of messages say beside type, time and tick, by their indices, in order."""
+    """The links in the messages' envelopes, with the messages' indices, in order."""
     taken: Taken = ()
-    """What a store made of them, without the payloads, so that a follower need not read them again."""
+    """The columns that a store made, without the payloads, so that a follower need not read the messages again."""
 
     @property
     def epoch(self) -> str | None:
@@ -81,7 +81,7 @@ class _Words(dict[str | None, int]):
 def pack(entries: Sequence[RecordedMessage]) -> Packed:
     """Convert entries to columns; a message that does not fit, which no wire can carry, becomes an error.
 
-    What a store made of a single entry is reused.
+    The columns that a store made of a single entry are reused.
     """
     came = [(len(entry.messages), entry.received, entry.epoch) for entry in entries]
     messages = entries[0].messages if len(entries) == 1 else [m for entry in entries for m in entry.messages]
@@ -97,7 +97,7 @@ def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | N
     types = [message.type for message in messages]
     one = types.count(types[0]) == len(types)
     for kind in types[:1] if one else set(types):
-        kind.encode()  # anything but text does not fit
+        kind.encode()  # raises for anything but text
     controls: list[int] = []
     if not ORDERED_CONTROL.isdisjoint(types[:1] if one else types):
         controls = [place for place, message in enumerate(messages) if _is_control(message)]
@@ -160,7 +160,7 @@ def envelope_links(messages: Sequence[RawMessage]) -> list[tuple[int, PackedLink
     for place in linked(messages):
         sim_time, event_id, cause, intervention = messages[place].links()
         if event_id is not None:
-            event_id.encode()  # a text that is no Unicode does not fit
+            event_id.encode()  # a text that is not valid Unicode does not fit
         texts = (None if value is None else encode(value).decode() for value in (cause, intervention))
         found.append((place, PackedLinks(sim_time, event_id, *texts)))
     return found

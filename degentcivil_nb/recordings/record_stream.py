@@ -84,7 +84,7 @@ class StreamRecorder:
         recorder = self.recorder
         if recorder is None:
             recorder = Recorder(self.path, url=self._url)
-        elif recorder.existed and recorder.position is None:  # what was sent in between cannot be requested
+        elif recorder.existed and recorder.position is None:  # messages sent in between cannot be requested
             recorder.put(declare_gap_between(None, None), time.time())
         if self._client.hello is not None:
             hello = self._client.hello

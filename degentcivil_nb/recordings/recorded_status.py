@@ -1,4 +1,4 @@
-"""What a store over the files of a recording knows without reading its events."""
+"""The state of a recording's store that is known without reading events."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RecordedStatus(ABC):
 
     @property
     def breakpoints(self) -> list[BreakpointRow]:
-        """The breakpoints of all clients, as the simulation said last."""
+        """The breakpoints of all clients, as the simulation last sent them."""
         told = [row.data for row in self.control_rows(0, self.next_row + 1) if row.type == MessageTypes.BREAKPOINTS]
         return decode(BreakpointRows, told[-1]).breakpoints if told else []
 
@@ -69,7 +69,7 @@ class RecordedStatus(ABC):
 
     @property
     def run_state(self) -> str | None:
-        """The last state of the run; `None` where none was recorded."""
+        """The last state of the run; `None` if none was recorded."""
         return self._now.run_state
 
     @property

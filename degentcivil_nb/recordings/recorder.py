@@ -32,13 +32,13 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 
 RECORDER: Final = "recorder"
 """The reason of a gap that only the recording has, because its disk was too slow."""
-MAX_PENDING: Final = 262_144  # messages that wait for the disk; more are dropped and declared
+MAX_PENDING: Final = 262_144  # messages that wait for the disk; any more are dropped and declared
 MAX_PENDING_BYTES: Final = 256 << 20
 INTERVAL_S: Final = 0.25  # between two writes
 COMMIT_S: Final = 0.5  # the most that is lost if the machine fails
-SAMPLE: Final = 32  # payloads that the size of a list is estimated from
+SAMPLE: Final = 32  # payloads from which the size of a list is estimated
 PACKED: Final = 256
-"""Lists of so many messages are converted to columns at once, so that their frames can be freed."""
+"""How many messages a list must have to be converted to columns at once, so that its frames can be freed."""
 
 
 class RecorderStats(NamedTuple):
@@ -63,7 +63,7 @@ class RecorderStats(NamedTuple):
     lost: int
     """Messages that were written and whose files were deleted since."""
     error: str | None
-    """Why nothing can be written at the moment."""
+    """The reason why nothing can be written at the moment, or `None`."""
 
     @property
     def state(self) -> str:
@@ -82,8 +82,8 @@ class Recorder:
     What was put more than half a second before the process ends, however it ends, can be read afterwards; the first
     messages are written at once. A folder that is deleted meanwhile is created again, with what is held. `put` takes
     lists of messages in order, from one thread, and returns at once; `snapshot` returns the current characters as
-    messages, and is called on that thread when messages had to be dropped. Raises `ValueError` for a folder of
-    something else, `BlockingIOError` if another recorder is writing, and `OSError` if nothing can be written.
+    messages, and is called on that thread when messages had to be dropped. Raises `ValueError` for a folder with other
+    files, `BlockingIOError` if another recorder is writing, and `OSError` if nothing can be written.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Recorder:
             self._writer.manifest.run_id = run_id
 
     def note_run(self, run_id: str | None, parameters: dict[str, Any]) -> None:
-        """Note what the run is called and was started with; what was noted first stays."""
+        """Note the run's id and parameters; the first ones noted stay."""
         self.run_id = run_id
         if parameters and not self._writer.manifest.parameters:
             self._writer.manifest.parameters = parameters

@@ -38,7 +38,7 @@ from .segment_bytes import MAX_SEGMENT_BYTES, read_batch
 from .segment_files import with_senders_times
 
 ATTEMPTS: Final = 5
-"""How often a run is read again if its segments are sealed at that very moment."""
+"""How often a run is read again if its segments are sealed while it is read."""
 
 
 class Found(NamedTuple):
@@ -60,7 +60,7 @@ class Sealed:
 
 @dataclass(slots=True)
 class RunFiles:
-    """What is known of a run without reading its events."""
+    """The facts of a run that are known without reading its events."""
 
     name: str
     path: str

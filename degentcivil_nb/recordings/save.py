@@ -62,7 +62,7 @@ def restore_into(store: EventStore, recorder: Recorder) -> None:
     """Load the recording that a session continues into its store, as far as its retention allows."""
     for entry in SegmentFolder(recorder.path, live=True).entries():
         store.append(list(entry.messages), entry.received, entry.epoch)
-    if recorder.position is None:  # without positions, what was sent in between cannot be requested
+    if recorder.position is None:  # without positions, messages sent in between cannot be requested
         now = time.time()
         between = declare_gap_between(None, None)
         store.append(between, now)
@@ -115,13 +115,13 @@ def held_entries(store: EventStore, position: Position = None) -> Iterator[Recor
     first, stop = store.first_row, store.next_row
     now = time.time()
     for gap in store.gaps().to_dict("records"):
-        if gap["row"] < first:  # its control message was evicted with the events around it, but the gap remains
+        if gap["row"] < first:  # the gap's control message was evicted with the events around it, but the gap remains
             known: Any = {name: None if pd.isna(value) else value for name, value in gap.items()}
             moment = known["time"].timestamp()
             said = Gap(known["epoch"], known["from_seq"], known["to_seq"], known["reason"], known["at_least"])
             yield RecordedMessage([gap_message(said, moment)], moment, said.epoch)
     lost_beginning = store.first_row > 0
-    if lost_beginning and position is not None:  # a snapshot later than the events: it stays, and they are history
+    if lost_beginning and position is not None:  # a snapshot later than the events is kept, and the events are its past
         yield RecordedMessage(snapshot_messages(store, position), now, position[0])
     controls = store.control_rows(first, stop + 1)
     while True:

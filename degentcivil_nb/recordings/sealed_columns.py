@@ -31,7 +31,7 @@ BROKEN: Final = (OSError, ValueError, pa.ArrowException)
 
 
 class DamagedSegment(Exception):
-    """What a question found: a segment is not what its recorder wrote."""
+    """The signal that a segment is not what its recorder wrote."""
 
 
 class ColumnCache:
@@ -44,7 +44,7 @@ class ColumnCache:
         self._lock = threading.Lock()
 
     def get(self, key: tuple[int, str]) -> Any:
-        """Return what is held under a key, `None` if nothing is."""
+        """Return the array under a key; `None` if there is none."""
         with self._lock:
             found = self._held.get(key)
             if found is not None:
@@ -116,7 +116,7 @@ class _LazyLinks:
 class SealedColumns:
     """The events of a sealed segment, with the words of the whole run.
 
-    Its file is compared with its checksum before anything is read of it. Raises `DamagedSegment` if it is damaged.
+    The file is compared with its checksum before it is read. Raises `DamagedSegment` if it is damaged.
     """
 
     def __init__(self, segment: Segment, words: Mapping[str, Dictionary], cache: ColumnCache) -> None:
@@ -156,7 +156,7 @@ class SealedColumns:
         return self._cached(name, lambda: self._load(name))
 
     def mask(self, name: str) -> Array:
-        """Return where a column of numbers has none."""
+        """Return a mask of the missing values of a column of numbers."""
         self.column(name)
         return self._cached(f"{name} missing", lambda: self._load(name, mask=True))
 
@@ -187,23 +187,23 @@ class SealedColumns:
         places = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         mine = np.full(len(known) + 1, -1, np.int32)
         used = np.zeros(len(known) + 1, np.bool_)
-        used[places] = True  # words of control messages alone are none of an event
+        used[places] = True  # words that only control messages have belong to no event
         for place in np.flatnonzero(used[:-1]).tolist():
             mine[place] = words[known[place]]
         codes: Codes = mine[places].astype(code_dtype(len(words.words)), copy=False)
         return codes
 
     def texts(self, name: str, rows: Array) -> list[str | None]:
-        """Return texts of events, given by their places in the segment."""
+        """Return texts of events, given by their indices in the segment."""
         found: list[str | None] = self.read([name])[name].take(pa.array(rows)).to_pylist()
         return found
 
     def numbers(self, name: str, rows: Array) -> pa.Array:
-        """Return numbers of events, given by their places in the segment."""
+        """Return numbers of events, given by their indices in the segment."""
         return self.read([name])[name].take(pa.array(rows))
 
     def links(self, places: Array) -> dict[str, Array]:
-        """Return the columns of links of events, given by their places; where `sim_time` is missing too."""
+        """Return the columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
         column = self.read(list(LINK_COLUMNS)) if self._has_links else {}
         at = pa.array(places)
         found: dict[str, Array] = {}
@@ -246,7 +246,7 @@ class SealedColumns:
         return found
 
     def payloads(self, rows: Array) -> list[bytes]:
-        """Return payloads of events, given by their places in the segment, from the columns that have them."""
+        """Return payloads of events, given by their indices in the segment, from the columns that have them."""
         rows = np.asarray(rows, np.int64)
         types = self.column("type")[rows]
         found = np.empty(len(rows), object)
@@ -289,7 +289,7 @@ class SealedColumns:
         self._sound = True
 
     def read(self, names: list[str], *, words: bool = False) -> dict[str, pa.Array]:
-        """Read columns of the events; with `words` they are dictionaries."""
+        """Read columns of the events; with `words`, as dictionaries."""
         self.verify()
         wanted = names if self.stats.rows == self.stats.messages else ["row", *names]
         try:

@@ -31,7 +31,8 @@ def messages_file(table: pa.Table, stats: bytes) -> pa.Buffer:
 def columns_file(table: pa.Table, stats: bytes) -> pa.Buffer:
     """Return the file of a segment of format 2.
 
-    Arrow's own schema is not stored: with it pyarrow would read words of one file as a dictionary, and of another not.
+    Arrow's own schema is not stored: with it, pyarrow would read the words of some files as dictionaries and those of
+    others as text.
     """
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(

@@ -1,4 +1,4 @@
-"""What a writer of format 2 does beside the messages: the columns of each segment, and the index."""
+"""The parts of a format 2 recording beside the messages: the columns of each segment, and the index."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 
 
 class _Run(NamedTuple):
-    """Messages that follow each other."""
+    """Messages in a row that are followed at once."""
 
     size: int
     taken: list[Ingested]
-    """What one store made of them all, which are of one epoch; empty if they are to be read."""
+    """The columns that one store made of them all, of one epoch; empty if the messages have to be read."""
     epoch: str | None
 
 
 def _runs(parts: Sequence[RecordedMessage | Packed]) -> Iterator[_Run]:
-    """Yield the messages of parts in runs that are followed at once."""
+    """Yield the messages of parts in stretches that are followed at once."""
 
     def of(part: RecordedMessage | Packed) -> tuple[int, str | None]:
         known = part.taken and all(one.lists is None for one in part.taken) and to_ns(_received(part)) != NAT
@@ -54,7 +54,7 @@ def _received(part: RecordedMessage | Packed) -> float:
 class SegmentFollowing:
     """The columns and the index of a recording that is being written.
 
-    A fault here must not cost a message: then segments are written without columns, which readers follow themselves.
+    A fault here must not cost a message: segments are then written without columns, and readers make these themselves.
     """
 
     def __init__(self, folder: Path, follower: Follower | None = None, *, has_index: bool = True) -> None:
@@ -65,7 +65,7 @@ class SegmentFollowing:
 
     @classmethod
     def going_on(cls, held: SegmentFolder) -> SegmentFollowing:
-        """Go on with a recording; without its index if that cannot be made, since messages are missing."""
+        """Continue a recording; without its index if that cannot be made because messages are missing."""
         try:
             return cls(held.path, Follower(SealedRun(held).run))
         except (NotInColumns, DamagedSegment) as error:
@@ -73,7 +73,7 @@ class SegmentFollowing:
             return cls(held.path, has_index=False)
 
     def give_up_index(self) -> None:
-        """Write no summaries any more: earlier ones were deleted."""
+        """Stop writing summaries, since earlier ones were deleted."""
         self._has_index = False
 
     def begin_segment(self, row: int) -> None:
@@ -89,7 +89,7 @@ class SegmentFollowing:
             self._failed = True
 
     def append(self, parts: Sequence[RecordedMessage | Packed], batch: pa.RecordBatch, next_row: int) -> None:
-        """Follow messages, given in parts and as one batch, behind which the next event has a row."""
+        """Follow messages, given in parts and as one batch; `next_row` is the row of the event after them."""
         if self._failed:
             return
         try:
@@ -100,7 +100,7 @@ class SegmentFollowing:
                     self._follower.append(from_batch(some))
                 start += run.size
             if self._follower.next_row != next_row:
-                raise ValueError(f"event {next_row:,} is number {self._follower.next_row:,} to the store")
+                raise ValueError(f"event {next_row:,} has the number {self._follower.next_row:,} in the store")
         except Exception:  # a boundary: see the class
             logger.exception("the columns of a segment of %s cannot be made", self._folder)
             self._failed = True

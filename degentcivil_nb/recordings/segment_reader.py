@@ -30,11 +30,11 @@ from .segment_files import with_senders_times
 VERIFYING_THREADS: Final = 2
 """How many segments are verified at a time."""
 ATTEMPTS: Final = 5
-"""How often a folder is read again if its open segment is sealed at that very moment."""
+"""How often a folder is read again if its open segment is sealed while it is read."""
 
 
 class _Sealed(OSError):
-    """The event that the writer sealed a segment after the folder was listed."""
+    """The signal that the writer sealed a segment after the folder was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Problem:
     """The file."""
     what: str
     missing: int | None = None
-    """How many messages are lost by it; `None` if unknown."""
+    """How many messages the problem costs; `None` if unknown."""
 
     def __str__(self) -> str:
         one = self.missing == 1
@@ -55,7 +55,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Segment:
-    """What is known of a segment; `path` is `None` if its file is missing."""
+    """A segment as far as it is known; `path` is `None` if its file is missing."""
 
     stats: SegmentStats
     path: Path | None
@@ -105,7 +105,8 @@ class SegmentFolder:
     def clock_begins(self) -> float | None:
         """Return the first time of a stream that has its own clock; `None` if it uses the receiver's.
 
-        It is decided by the first segment with senders' times: half of them are more than a day off.
+        The first segment with senders' times decides: the clock is its own if half of the times are more than a day
+        off.
         """
         for segment in self.segments:
             for clocks in self._clocks(segment):
@@ -165,7 +166,7 @@ class SegmentFolder:
             if name is None:
                 continue
             stats = listed.get(int(name[1]))
-            if stats is None:  # its writer ended between sealing it and listing it
+            if stats is None:  # its writer ended between sealing the segment and listing it
                 stats = self._own_stats(path, int(name[1]), name[2])
             if stats is not None and stats.digest == name[2]:
                 stats = with_senders_times(stats, self.manifest, partial(_sound_file, path, name[2]))
@@ -294,7 +295,7 @@ class SegmentFolder:
     def numbered_entries(
         self, segments: list[Segment] | None = None, start: int = 0
     ) -> Iterator[tuple[int, RecordedMessage]]:
-        """Yield what `entries` does, each with the index of its segment among those read."""
+        """Yield the entries, each with the index of its segment among those read."""
         chosen = self.segments if segments is None else segments
         expected = chosen[0].stats.ordinal if segments and chosen else 0
         last: tuple[str, int] | None = None

@@ -33,7 +33,7 @@ from .segment_files import columns_file, messages_file
 from .segment_following import SegmentFollowing
 from .segment_reader import SegmentFolder
 
-SEGMENT_BYTES: Final = 64 << 20  # of payloads, at which a segment is sealed
+SEGMENT_BYTES: Final = 64 << 20  # bytes of payloads at which a segment is sealed
 
 
 class _NumberedBatch(NamedTuple):
@@ -47,7 +47,7 @@ class SegmentWriter:
 
     Once `commit` has returned, what was written survives the end of the process at any moment. Raises `OSError` if the
     disk fails; then nothing of that call counts as written, and it can be repeated. `BlockingIOError` if another writer
-    uses the folder, and `ValueError` for a folder of something else. If the folder or its files were deleted
+    uses the folder, and `ValueError` for a folder with other files. If the folder or its files were deleted
     (`is_in_place`), `rewrite` writes the open segment again.
     """
 
@@ -171,7 +171,7 @@ class SegmentWriter:
     def _append(self, record: Record) -> None:
         file = self._file
         if file is None:
-            self._open_path.unlink(missing_ok=True)  # whatever has its name now, such as a link
+            self._open_path.unlink(missing_ok=True)  # remove whatever has the file's name now, such as a link
             file = self._file = self._open_path.open("xb", buffering=0)
             self._offset = 0
         try:

@@ -33,7 +33,7 @@ Packed = tuple[Literal["i1", "i2", "i4", "i8"], int, bytes]
 
 
 class Summary(Struct, array_like=True):
-    """What is known at the end of a segment; words, gaps, controls and counts are those since the segment before."""
+    """The state at the end of a segment; words, gaps, controls and counts are those since the segment before."""
 
     number: Count
     digest: str
@@ -41,12 +41,12 @@ class Summary(Struct, array_like=True):
     """The messages of the recording up to its end."""
     first_row: Count
     gaps_from: Count
-    """How many of the gaps before still stand; they are told again once their times are known better."""
+    """How many of the earlier gaps remain; the others are listed again with better times."""
     controls_from: Count
     state: IndexState
     arrays: dict[str, Packed]
     meaning: int
-    """The version of what a store derives from messages."""
+    """The version of the columns and counts that a store derives from messages."""
 
     @property
     def next_row(self) -> int:
@@ -55,14 +55,14 @@ class Summary(Struct, array_like=True):
 
 
 class Town(Struct, array_like=True):
-    """The characters before an event, as the stream has told of them."""
+    """The characters before an event, as of the stream."""
 
     row: Count
     characters: list[IndexHead]
 
 
 class TownPlace(Struct, array_like=True):
-    """Where a town is in the index."""
+    """The location of a town in the index."""
 
     row: int
     data: bytes | memoryview
@@ -82,7 +82,7 @@ def _packed(array: Ints) -> Packed:
 
 
 def unpacked_array(array: Packed) -> Ints:
-    """Return what `packed_arrays` packed; `ValueError` if it is not whole."""
+    """Return the numbers that `packed_arrays` packed; `ValueError` if some are missing."""
     width, count, data = array
     steps: Ints = np.frombuffer(data, f"<{width}").astype(np.int64)
     if len(steps) != count:
@@ -164,7 +164,7 @@ class Summaries:
             raise ValueError(str(error)) from error
 
     def town(self, row: int) -> Town | None:
-        """Return the last town before an event; `None` if there is none, which is an empty town at the beginning."""
+        """Return the last town before an event; `None` if there is none: the town is then empty at the beginning."""
         before = [place for place in self.towns if place.row <= row]
         if not before:
             return None

@@ -1,4 +1,4 @@
-"""What a store made of lists of messages, put together in the words of another store."""
+"""The columns that a store made of lists of messages, joined and translated to the words of another store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..store.table import Array, Batch
 WORDS: Final = ("type", "character_id", "state", "location", "event_type", "message")
 """The columns whose words are translated. Each list has one epoch, and sources of time are the same everywhere."""
 FILLS: Final = dict.fromkeys(WORDS, -1)
-"""What stands in columns that a list lacks; 0 for others."""
+"""The values of columns that a list lacks; 0 for all other columns."""
 UNKNOWN: Final = -2
 
 
@@ -29,11 +29,11 @@ class Translation:
     def __init__(self, theirs: Mapping[str, Dictionary], mine: Mapping[str, Dictionary]) -> None:
         self.theirs = theirs
         self._mine = mine
-        # by their code; the last one is for no word, which is -1
+        # by the other store's code; the last entry is for the code -1, no word
         self._codes: dict[str, Codes] = {name: np.array([-1], np.int32) for name in WORDS}
 
     def learn(self, name: str, codes: Array, rows: Array | None = None) -> None:
-        """Number the words of a column that are new, in the order of the codes, or of their rows."""
+        """Number the new words of a column, in the order of the codes, or of their rows."""
         words, known = self.theirs[name].words, self._codes[name]
         if len(known) <= len(words):
             more = np.full(len(words) + 1 - len(known), UNKNOWN, np.int32)
@@ -51,7 +51,7 @@ class Translation:
 
 
 def put_together(parts: Sequence[Ingested], epoch: int, translate: Translation) -> Ingested:
-    """Return what a store made of lists of one epoch, as if they had been one, in the words of another store."""
+    """Return the columns that a store made of lists of one epoch as of a single list, in another store's words."""
     starts = np.cumsum([0, *[part.batch.size for part in parts]]).tolist()
     size = starts.pop()
     places = [slice(start, start + part.batch.size) for start, part in zip(starts, parts, strict=True)]
@@ -107,7 +107,7 @@ def _mask(values: list[Any], places: list[slice], size: int) -> Array:
 
 
 def _add_rows(found: Ingested, starts: list[int], parts: Sequence[Ingested]) -> None:
-    """Add what is told of single rows; updates name the characters of these rows."""
+    """Add the entries about single rows, such as updates, with translated characters."""
     who = found.batch.columns.get("character_id")
     for start, part in zip(starts, parts, strict=True):
         if part.updates and who is not None:

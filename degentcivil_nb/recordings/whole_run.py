@@ -1,4 +1,4 @@
-"""The store that follows a whole recording: it holds the last events, counts all, and can be saved and restored."""
+"""The store that follows a whole recording: it holds the last events, counts all, can be saved and restored."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class WholeRun(EventStore):
     def town(self) -> tuple[bytes, str | None]:
         """Return the present as a list of snapshots, and their epoch.
 
-        One is the present. Before it come the characters as the stream describes them, if the stream has not reached
-        the snapshot that set the present; behind it come the parts of a snapshot whose other parts follow.
+        One snapshot is the present. If the stream has not reached the snapshot that set the present, the characters as
+        of the stream come first. The parts of a snapshot whose other parts follow come last.
         """
         at = self.parts.snapshot
         towns = [Snapshot(0 if at is None else at.seq, 0, True, snapshot_characters(self.present_columns()))]
@@ -148,7 +148,7 @@ class WholeRun(EventStore):
         return kept, arrays
 
     def kept_controls(self) -> list[tuple[int, str, int, str | None, bytes]]:
-        """Return all ordered control messages, as `keep` does those behind the last event."""
+        """Return all ordered control messages, in the form in which `keep` returns those after the last event."""
         return [(one.row, one.type, one.time, one.epoch, one.data) for one in self.parts.controls.rows]
 
     def restore(self, kept: IndexState, arrays: dict[str, Ints]) -> None:

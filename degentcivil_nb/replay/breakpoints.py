@@ -1,4 +1,4 @@
-"""The breakpoints of a replay: judged at each message as it is told, and at the end of each tick."""
+"""The breakpoints of a replay: judged at each published message, and at the end of each tick."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("degentcivil_nb.replay")
 
 
 class ReplayBreakpoints:
-    """What clients have declared, and the hits at which the replay has to stop. Used on the server's loop alone."""
+    """The breakpoints of clients, and the hits at which the replay has to stop; for the server's loop only."""
 
     links: Links | None = None
 
@@ -49,11 +49,11 @@ class ReplayBreakpoints:
 
     @property
     def tick(self) -> int:
-        """The tick that the replay has come to."""
+        """The tick that the replay has reached."""
         return self._replayed.tick or 0
 
     def handles_command(self) -> bool:
-        """Return whether a command made the message that is told now."""
+        """Return whether a command caused the message that is being published."""
         return self._by_command
 
     @property
@@ -62,7 +62,7 @@ class ReplayBreakpoints:
         return bool(self._hits)
 
     def take(self) -> list[dict[str, Any]]:
-        """Give the hits to stop at, as a `run_state` lists them, once."""
+        """Return the hits to stop at, as a `run_state` lists them, and forget them."""
         hits, self._hits[:] = self._hits.copy(), ()
         return [{**to_builtins(hit), "seq": None if receipt is None else receipt.seq} for hit, receipt in hits]
 
@@ -94,7 +94,7 @@ class ReplayBreakpoints:
             self._server.publisher.drain()
 
     def met_before(self, tick: int | None) -> bool:
-        """Judge the ends of the ticks before that one, up to the first at which there is a hit: it stands there."""
+        """Judge the ends of the ticks before `tick`, up to the first that has a hit, at which the replay stops."""
         if not self._points.any:
             return False
         for ended in ticks_ended(self._replayed.tick, tick):
@@ -109,11 +109,11 @@ class ReplayBreakpoints:
         return False
 
     def met_at_end(self) -> bool:
-        """Judge the end of the tick at which the tape is over."""
+        """Judge the end of the tape's last tick."""
         return self._replayed.tick is not None and self.met_before(self._replayed.tick + 1)
 
     def seed(self) -> None:
-        """Take the characters of a snapshot that the tape holds."""
+        """Set the characters from a snapshot on the tape."""
         if self._points.any:
             self._points.seed()
 

@@ -31,7 +31,7 @@ class ReplayCommands(PlayingLoop):
         Returns
         -------
         RunState
-            How the replay is, where, and how fast.
+            State, tick, time and speed of the replay.
 
         Examples
         --------
@@ -50,7 +50,7 @@ class ReplayCommands(PlayingLoop):
         Returns
         -------
         RunState
-            How the replay is, where, and how fast.
+            State, tick, time and speed of the replay.
 
         Raises
         ------
@@ -70,7 +70,8 @@ class ReplayCommands(PlayingLoop):
         return self.status()
 
     async def step(self, ticks: int = 1) -> RunState:
-        """Tell at once what that many ticks hold, and pause again; without ticks, that many events.
+        """Publish the messages of that many ticks at once, and pause again; in a recording without ticks, that many
+        events.
 
         Parameters
         ----------
@@ -80,7 +81,7 @@ class ReplayCommands(PlayingLoop):
         Returns
         -------
         RunState
-            How the replay is, where, and how fast.
+            State, tick, time and speed of the replay.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class ReplayCommands(PlayingLoop):
         Returns
         -------
         RunState
-            How the replay is, where, and how fast.
+            State, tick, time and speed of the replay.
 
         Raises
         ------
@@ -137,7 +138,7 @@ class ReplayCommands(PlayingLoop):
     async def seek(self, tick: Annotated[int, Meta(ge=0)] | None = None, time: str | float | None = None) -> RunState:
         """Go to the end of a tick or to a time (ISO text, or seconds since 1970; naive is UTC), forward or back.
 
-        What lies between is declared as a gap, and the town as it was there follows.
+        The messages in between are declared as a gap, and a snapshot of the town at that moment follows.
 
         Parameters
         ----------
@@ -149,7 +150,7 @@ class ReplayCommands(PlayingLoop):
         Returns
         -------
         RunState
-            How the replay is, where, and how fast.
+            State, tick, time and speed of the replay.
 
         Raises
         ------
@@ -184,12 +185,12 @@ class ReplayCommands(PlayingLoop):
         return self.status()
 
     def inspect(self, character_id: str) -> SnapshotCharacter:
-        """Give everything the recording has told of a character so far.
+        """Return everything that the recording contains about a character so far.
 
         Parameters
         ----------
         character_id : str
-            Whose.
+            The character's id.
 
         Returns
         -------
@@ -199,7 +200,7 @@ class ReplayCommands(PlayingLoop):
         Raises
         ------
         WebSocketError
-            With code 1102 if there is no such character; the message names the nearest.
+            With code 1102 if there is no such character; the message suggests a similar id.
 
         Examples
         --------
@@ -215,13 +216,13 @@ class ReplayCommands(PlayingLoop):
         return found
 
     def _progress(self) -> Callable[[int, int], None]:
-        """Tell log and watchers that a seek takes its time."""
+        """Return a callback that reports the progress of a long seek to the log and to clients."""
         told = False
 
         def progress(done: int, total: int) -> None:
             nonlocal told
             log.info("seeking in %s: %s of %s messages read", self.path, f"{done:,}", f"{total:,}")
-            if not told:  # without the command's id, for which they would take the command to be done
+            if not told:  # without the command's id, since clients would take the command to be done
                 told = True
                 state = RunState(self._state.state, "seeking", self._player.state.tick)
                 self._server.publish(MessageTypes.RUN_STATE, state)

@@ -25,7 +25,7 @@ from .tape import Playhead, ReplayState, SeekResult, Tape
 _AHEAD: Final = 2_000
 _TURN: Final = 500
 _PATIENCE_BYTES: Final = 4 << 20
-"""After so many bytes clients are waited for, so that a fast replay does not outrun them."""
+"""The bytes after which the player waits for clients, so that a fast replay does not outrun them."""
 _PATIENCE_S: Final = 1.0
 TOLD_EVERY_S: Final = 1.0
 LONGEST_S: Final = 8.0
@@ -69,7 +69,7 @@ class Player:
         return bool(self._ahead)
 
     async def play(self, is_interrupted: Callable[[], bool]) -> float | None:
-        """Publish what is due, up to a breakpoint; return the seconds until more is due, `None` at the end."""
+        """Publish the messages that are due, up to a breakpoint; return the seconds to the next, `None` at the end."""
         told = 0
         while await self.has_more():
             if self.breakpoints.met_before(self._ahead[0].message.tick):
@@ -92,7 +92,7 @@ class Player:
     async def step(self, ticks: int) -> int:
         """Publish the messages of that many ticks at once, or, without ticks, that many events, up to a breakpoint.
 
-        Return how many ticks or events there were; one that a breakpoint has cut short counts.
+        Returns how many ticks or events there were; one that a breakpoint cut short counts too.
         """
         left = ticks
         begun = self.state.tick
@@ -130,7 +130,7 @@ class Player:
     # --- going elsewhere --------------------------------------------------------------------------------------------
 
     async def seek(self, target: SeekTarget, back: bool, progress: Callable[[int, int], None]) -> None:
-        """Go to a target without publishing what lies between, which is declared, and publish a snapshot there.
+        """Go to a target; declare the messages in between as a gap, and publish a snapshot there.
 
         `progress` is called each second with the number of messages read. Raises `WebSocketError` 1104 if a recording
         without an index must be read first, and that takes too long; reading continues then.
@@ -154,7 +154,7 @@ class Player:
     async def _beginning(
         self, target: SeekTarget, back: bool, progress: Callable[[int, int], None]
     ) -> SegmentSummary | None:
-        """Return where to start reading, for which the recording may have to be read first."""
+        """Return where to start reading; the recording may have to be read first to find out."""
         seek_index, total = self._tape.seek_index, self._tape.folder.messages
         begun = asyncio.get_running_loop().time()
         while True:
@@ -193,7 +193,7 @@ class Player:
             if self.state.snapshot(message):
                 self._show_present()
                 self.breakpoints.seed()
-        elif message.type not in ORDERED_CONTROL:  # how the run was then; now the replay has a state of its own
+        elif message.type not in ORDERED_CONTROL:  # the state of the recorded run; the replay has a state of its own
             self._publish(item)
         self._told_bytes += len(message.data) + 200
 
@@ -206,7 +206,7 @@ class Player:
             self.breakpoints.tell(
                 WebSocketMessage(message.type, message.data, when, None, tick, message.id, *message.links())
             )
-        except (WebSocketError, *FOREIGN) as error:  # a recording that somebody else wrote may hold anything
+        except (WebSocketError, *FOREIGN) as error:  # a recording from another program may hold anything
             bad = malformed(bytes(message.data), error)
             self.breakpoints.tell(WebSocketMessage(bad.type, bad.data, when, None, tick))
 

@@ -1,4 +1,4 @@
-"""The loop of a replay: it carries commands out, and plays what is due."""
+"""The loop of a replay: it runs commands, and publishes the messages that are due."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class PlayingLoop:
                         await self._wake.wait()
                 except TimeoutError:
                     continue
-        except Exception:  # the boundary of the replay's heart: whoever looks on is told
+        except Exception:  # the last boundary: clients are sent the state `dead`
             log.exception("the replay of %s died", self.path)
             self._enter("dead", "exception")
             self._refuse_waiting()
 
     async def _play(self) -> float | None:
-        """Return what is due; gives the seconds until there is more to tell, `None` while nothing is."""
+        """Publish what is due; return the seconds until the next message, `None` while there is none."""
         if self._state.state != "running":
             return None
         wait = await self._player.play(lambda: bool(self._queue))
@@ -93,7 +93,7 @@ class PlayingLoop:
         return wait
 
     def _say_shortened(self, left_out_s: float) -> None:
-        """Say that a silence is shortened: the first one aloud, and all to watchers."""
+        """Report a shortened silence: the first as a warning in the log, and each to clients."""
         first = self._head.left_out_s == left_out_s
         advice = "; longest_silence_s=None keeps them" if first else ""
         level = logging.WARNING if first else logging.INFO
@@ -107,7 +107,7 @@ class PlayingLoop:
         self._loop.call_later(delay_s, function)
 
     def _stopped_at_breakpoint(self) -> bool:
-        """Stop, if a breakpoint was met."""
+        """Stop if a breakpoint matched; return whether one did."""
         hits = self._player.breakpoints.take()
         if hits:
             self._head.stop()
@@ -127,7 +127,7 @@ class PlayingLoop:
         return self._commands.specs()
 
     def submit(self, id: str, command: Command, role: str, reply: Reply) -> None:
-        """Take a command from any thread and return; `reply` is called once, after its effect."""
+        """Accept a command, from any thread, without waiting; `reply` is called once, after its effect."""
         try:
             declared, arguments = self._commands.check(command)
             if self._state.state in ("finished", "dead"):

@@ -1,4 +1,4 @@
-"""A recording served as if it were live: its own messages, times and ticks, which can be paused, stepped and sought."""
+"""A recording served as if it were live, with its own messages, times and ticks; it can pause, step and seek."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def start_replay(
     Messages come with the times and ticks that they were recorded with. The commands `pause`, `resume`, `step`,
     `set_speed`, `inspect` and `seek` work: `session.command("seek", tick=120)`. Breakpoints too: they stop the replay
     at the very event; `total_cost` and `total_calls` count what was played since its start. At its end the replay
-    pauses, and can be sought in. The first far seek in a long recording that was never opened has to read it: it
-    takes that long, or is refused until that is done.
+    pauses, and `seek` still works. The first far seek in a long recording that was never opened has to read the
+    recording: it takes as long as that, or is refused until that is done.
 
     Parameters
     ----------
@@ -66,10 +66,11 @@ def start_replay(
         What clients must know to connect. `connect` takes it from the replay by itself.
     longest_silence_s : float, optional
         How long a silence lasts at most, in seconds of the recorded run. A longer one (a laptop asleep, a clock that
-        jumped) is shortened to that, which a log record and a `run_state` of reason ``silence`` say. `None` waits as
-        long as the recorded run did.
+        jumped) is shortened to that, and a log record and a `run_state` of reason ``silence`` report it. `None` waits
+        as long as the recorded run did.
     name : str, optional
-        What the replay is called in this process. It stops the replay that had the name, so a cell can be run again.
+        What the replay is called in this process. An earlier replay of the same name is stopped, so a cell can be run
+        again.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def start_replay(
     ConnectionError
         If the port is in use.
     ValueError
-        If a speed, a silence or another argument cannot be.
+        If a speed, a silence or another argument is not possible.
 
     Examples
     --------
@@ -107,11 +108,12 @@ def start_replay(
 class Replay(ReplayCommands):
     """A recording played over a server of its own. Made by `start_replay`.
 
-    It is a context manager, stopped by `stop()` and at the interpreter's exit. What a recording lacks is declared as a
-    gap where it is missing, and so is what a `seek` passes over; the town as it is there follows at once.
+    It is a context manager, stopped by `stop()` and at the interpreter's exit. Messages that a recording lacks are
+    declared as gaps, and so are those that a `seek` passes over; a snapshot of the town at the new moment follows at
+    once.
 
-    A session steers it: `session.pause()`, `session.step()`, `session.command("seek", tick=120)`. The methods `pause`,
-    `resume`, `step`, `set_speed`, `seek` and `inspect` are what these commands run on the replay's own thread.
+    A session controls it: `session.pause()`, `session.step()`, `session.command("seek", tick=120)`. The methods
+    `pause`, `resume`, `step`, `set_speed`, `seek` and `inspect` are what these commands run on the replay's own thread.
 
     Attributes
     ----------
@@ -140,7 +142,7 @@ class Replay(ReplayCommands):
         self.path = Path(checked_path("path", path))
         self.token = token = text_or_none("token", token)
         self.name = text_or_none("name", name)
-        """What it is known by in this process: another of that name takes its place."""
+        """The replay's name in this process; a new replay of the same name replaces it."""
         paused = flag("paused", paused)
         lifetime.close_named(Replay, name)
         self._tape = Tape(self.path)
@@ -183,7 +185,7 @@ class Replay(ReplayCommands):
 
     @property
     def url(self) -> str:
-        """Return where to connect.
+        """Return the URL to connect to.
 
         Returns
         -------
@@ -200,7 +202,7 @@ class Replay(ReplayCommands):
 
     @property
     def tick(self) -> int | None:
-        """Give the tick that the replay has come to.
+        """Return the tick that the replay has reached.
 
         Returns
         -------
@@ -218,7 +220,7 @@ class Replay(ReplayCommands):
 
     @property
     def run_state(self) -> str:
-        """Return how the replay is.
+        """Return the state of the replay.
 
         Returns
         -------

@@ -45,13 +45,13 @@ class SeekTarget(NamedTuple):
 
 
 class SeekIndex:
-    """The beginnings of the segments on a tape, and the characters there, once they were read."""
+    """The beginnings of the segments on a tape, and the characters there, as far as they were read."""
 
     def __init__(self, folder: SegmentFolder) -> None:
         self._folder = folder
         self._index: RecordingIndex | None = None
         self.closed = False
-        """Set from another thread, it stops `read_on` soon."""
+        """An event that another thread sets to stop `read_on` soon."""
 
     @property
     def index(self) -> RecordingIndex:
@@ -69,7 +69,7 @@ class SeekIndex:
             if not index.complete or not summaries:
                 return None
             place = len(summaries) - 1
-        # behind a hole the gap that declares it comes before the summary's own messages, and must not be passed by
+        # after missing messages, the gap that declares them precedes the summary's own messages and must not be skipped
         while place and summaries[place - 1].number != summaries[place].number - 1:
             place -= 1
         return summaries[place]

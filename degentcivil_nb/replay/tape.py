@@ -30,9 +30,9 @@ from .seek_index import SeekIndex, SeekTarget, TapeItem
 
 MAX_SPEED: Final = 1e6
 LONGEST_SILENCE_S: Final = 3.0
-"""Long enough to notice a silence, and short enough not to look like a replay that hangs."""
+"""The default longest silence: long enough to notice, short enough not to look like a replay that hangs."""
 CLOCK_JUMP_S: Final = 60.0
-"""By so much a recorded clock was set back; smaller differences are two senders out of step."""
+"""From this many seconds on a recorded clock was set back; smaller differences are two senders out of step."""
 _PIECE: Final = 4_096
 
 
@@ -117,7 +117,7 @@ class Tape:
         self.seek_index.closed = True
 
     def _read(self, start: int = 0, latest: float = -math.inf) -> Iterator[TapeItem]:
-        """Read from the `start`-th message on, before which `latest` is the latest moment."""
+        """Read from the message of index `start` on; `latest` is the latest moment before it."""
         before = own_clock(self.folder.clock_begins, latest)
         for entry in self.folder.entries(start=start):
             for message in entry.messages:
@@ -138,7 +138,7 @@ class Tape:
         """
         summary = self.seek_index.summary(target)
         if summary is None and (back or not self.seek_index.is_near(target, self._events)):
-            raise LookupError("nobody has read that far")
+            raise LookupError("the recording was not read that far")
         return summary if summary is not None and (back or summary.events > self._events) else None
 
     def advance(
@@ -146,9 +146,9 @@ class Tape:
     ) -> SeekResult:
         """Read up to the first item that passes the target, and apply the items on the way to `state`.
 
-        `ahead` is what was read and not published yet; the summary is one that `begin_at` returned.
+        `ahead` are the items that were read and not published yet; `summary` is what `begin_at` returned.
         """
-        town = EventStore(max_rows=_PIECE)  # takes thousands at a time, where telling them would take each by itself
+        town = EventStore(max_rows=_PIECE)  # thousands at a time, unlike publishing, which goes one by one
         told = self._events - _events_of(ahead)
         if summary is None:
             snapshot = Snapshot(0, characters=list(state.present.characters()))

@@ -1,4 +1,4 @@
-"""One tick of many coroutines: it ends when all of them have come to the checkpoint."""
+"""One tick of many coroutines: the tick ends when all of them have come to the checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 class Barrier:
     """A place where coroutines of one event loop wait for each other; the last to come makes the checkpoint.
 
-    A coroutine that ends says so with `leave`, or the others wait for it for ever; `join` adds one.
+    A coroutine that ends must call `leave`, or the others wait for it for ever; `join` adds one.
     """
 
     def __init__(self, parties: int) -> None:
@@ -32,7 +32,7 @@ class Barrier:
                     other.set_result(False)
 
     async def _wait(self) -> bool:
-        """Wait for the tick's end; `True` where another has left, and this one is the last now."""
+        """Wait for the tick's end; return `True` if another coroutine has left and this one is now the last."""
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -46,7 +46,7 @@ class Barrier:
         self.parties += 1
 
     def leave(self) -> None:
-        """Expect one coroutine less; where all others are there already, their tick ends now."""
+        """Expect one coroutine less; if all others are waiting already, their tick ends now."""
         self.parties = max(0, self.parties - 1)
         if self._waiting and len(self._waiting) >= self.parties:
             last = self._waiting.pop()

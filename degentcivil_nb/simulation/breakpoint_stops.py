@@ -1,4 +1,4 @@
-"""Stopping at breakpoints that were met: the run pauses at its next checkpoint."""
+"""Stopping at breakpoints that matched: the run pauses at its next checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .current_run import CurrentRun
 from .stepping import Stepping, answer_short_step
 
 MAX_HITS: Final = 100
-"""Matches that one stop names at most."""
+"""The most matches that one stop lists."""
 
 Hit = tuple[BreakpointHit, Receipt | None]
 """A match of a breakpoint, and the receipt of the message at which it matched."""
@@ -28,13 +28,13 @@ class BreakpointStops:
         """The matches, by owner and name."""
 
     def add(self, hit: Hit) -> None:
-        """Have the run stop at its next checkpoint; from any thread."""
+        """Add a match, so that the run stops at its next checkpoint; from any thread."""
         point = hit[0]
         with self._run.lock:
             self.hits.setdefault((point.owner.id, point.name), hit)
 
     def stop(self) -> None:
-        """Pause, if a breakpoint was met; a step under way ends there."""
+        """Pause if a breakpoint has matched; a step in progress ends."""
         if not self.hits:
             return
         with self._run.lock:

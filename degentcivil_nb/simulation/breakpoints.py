@@ -30,11 +30,11 @@ from .request import who_asks
 log = logging.getLogger("degentcivil_nb.simulation")
 
 TELL_S: Final = 0.2
-"""How long a new count waits for others before it is told."""
+"""How long a new count waits for others before it is published."""
 MOST: Final = 200
-"""Breakpoints that there are at most, of all clients together."""
+"""The most breakpoints of all clients together."""
 UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
-"""Columns of the notebook's events that nobody knows before a message has left."""
+"""Columns of the notebook's events whose values are unknown before a message is sent."""
 
 NO_NAMES: Final[frozenset[str]] = frozenset()
 
@@ -68,7 +68,7 @@ class Breakpoint:
 
     @property
     def is_on(self) -> bool:
-        """Return whether it is to be judged."""
+        """Return whether the breakpoint is to be judged."""
         return self.condition is not None and self.spec.enabled and not self.spent
 
     def is_same_as(self, spec: BreakpointSpec) -> bool:
@@ -76,7 +76,7 @@ class Breakpoint:
         return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
 
     def row(self) -> BreakpointRow:
-        """Return how it is."""
+        """Return the state of the breakpoint."""
         spec, (tick, whose) = self.spec, self.last
         return BreakpointRow(
             spec.name,
@@ -95,7 +95,7 @@ class Breakpoint:
         )
 
     def take(self, match: Match[Breakpoint], tick: int | None) -> tuple[bool, str | None]:
-        """Count a match; say whether it stops the run, and what a log point tells."""
+        """Count a match; return whether it stops the run, and the text of a log point."""
         self.count += 1
         self.last = (tick, match.character_id)
         if self.count < self.spec.hits:
@@ -113,7 +113,7 @@ class Breakpoint:
 
 
 class Met(NamedTuple):
-    """What came of judging a message: the hits that stop the run, and the payloads of what log points tell."""
+    """The result of judging a message: the hits that stop the run, and the payloads of log points' texts."""
 
     hits: Sequence[BreakpointHit]
     log: Sequence[dict[str, Any]]
@@ -123,11 +123,11 @@ NOTHING_MET: Final = Met((), ())
 
 
 class Breakpoints:
-    """The breakpoints of all clients; without any there is nothing between the simulation and its stream.
+    """The breakpoints of all clients; if there are none, messages go straight to the stream.
 
-    `forward` gives the server's `publish`. `stop(hit)` has the run stop at its next checkpoint. `characters()` tells of
-    the town as it is, and `present()` who is connected; `later` as for `Control`. `changed()` is called when there
-    come to be some, or none.
+    `forward` gives the server's `publish`. `stop(hit)` makes the run stop at its next checkpoint. `characters()`
+    returns the present characters, and `present()` the connected clients; `later` is as for `Control`. `changed()` is
+    called when the first breakpoint is declared or the last one removed.
     """
 
     def __init__(
@@ -153,38 +153,41 @@ class Breakpoints:
         self._lock = threading.Lock()
         self._setting = threading.Lock()
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
-        self._followed: Sequence[Condition] = ()  # what else is asked of the town
+        self._followed: Sequence[Condition] = ()  # further conditions, whose values are requested
         self._follows = False
         self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
-        self._told = True  # whether all that changed is told or about to be
+        self._told = True  # whether the latest list is published or about to be
         self._looking = False
 
     @property
     def declared(self) -> bool:
-        """Return whether any client has declared some, be they on or off."""
+        """Return whether any client has declared breakpoints, enabled or not."""
         return bool(self._sets)
 
     @property
     def any(self) -> bool:
-        """Return whether there are any that messages have to pass."""
+        """Return whether any breakpoint has to judge messages."""
         return self._follows or any(point.is_on for point in self._sets)
 
     def rows(self) -> list[BreakpointRow]:
-        """List all of all clients."""
+        """List the breakpoints of all clients."""
         with self._lock:
             return [point.row() for point in self._sets]
 
     # --- being set -----------------------------------------------------------------------------------------------
 
     def set_breakpoints(self, breakpoints: Specs) -> list[dict[str, Any]]:
-        """Declare all breakpoints of this client, in the place of those it declared before."""
+        """Declare all breakpoints of this client; they replace those that it declared before."""
         owner = who_asks() or ClientInfo("unknown")
         if len({spec.name for spec in breakpoints}) < len(breakpoints):
-            raise wrong_argument("breakpoints", "two of them have the same name")
+            raise wrong_argument("breakpoints", "two breakpoints have the same name; give each a name of its own")
         with self._setting:
             others = len(self._sets.of_others(owner.id))
             if others + len(breakpoints) > MOST:
-                raise wrong_argument("breakpoints", f"there are {others} of others, and at most {MOST} in all")
+                raise wrong_argument(
+                    "breakpoints",
+                    f"other clients have {others} breakpoints already, and at most {MOST} are allowed in all",
+                )
             with self._lock:
                 self._sets.put(owner.id, [self._renewed(spec, owner) for spec in breakpoints])
                 self._install()
@@ -196,12 +199,12 @@ class Breakpoints:
             return [to_builtins(point.row()) for point in self._sets.of(owner.id)]
 
     def _begin(self) -> None:
-        self._changed()  # from here on messages pass through here; what was before is asked for
+        self._changed()  # from here on messages are judged; what happened before is read from the characters
         if self._judge.names or self.any:
             self.seed()
 
     def follow(self, conditions: Iterable[Condition]) -> None:
-        """Keep of the town what these ask for, too."""
+        """Keep the part of the town that these conditions need, too."""
         conditions = list(conditions)
         with self._setting:
             with self._lock:
@@ -211,7 +214,7 @@ class Breakpoints:
             self._begin()
 
     def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
-        """Give the value of an expression as things stand: of one character, of each that it is about, or of nobody."""
+        """Return the present value of an expression: for one character, for each, or for the whole model."""
         with self._lock:
             return self._judge.values(condition, character_id, tick)
 
@@ -224,7 +227,7 @@ class Breakpoints:
         return Breakpoint(spec, owner)
 
     def _install(self) -> None:
-        """Judge what is on; under the lock."""
+        """Give the enabled breakpoints to the judge; under the lock."""
         rules = [
             Rule(point.condition, point, point.spec.at_checkpoint, NO_NAMES if point.log is None else point.log.names)
             for point in self._sets
@@ -233,21 +236,21 @@ class Breakpoints:
         self._judge.set_rules(rules, self._followed)
 
     def seed(self) -> None:
-        """Take what is known of the characters whom no message has told of yet."""
+        """Set what is known of the characters that no message has named yet."""
         tick = self._ticking.tick
         for one in self._characters():
             with self._lock:
                 self._judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)
 
     def _look(self) -> None:
-        """Let go of the breakpoints of those who have been gone for long."""
+        """Drop the breakpoints of clients that have been gone for long."""
         self.look_after(self._present())
         self._looking = bool(self._sets)
         if self._looking:
             self._later(LOOK_S, self._look)
 
     def look_after(self, present: set[str]) -> None:
-        """Take note of who is connected now."""
+        """Note which clients are connected now."""
         with self._lock:
             if not self._sets.look_after(present):
                 return
@@ -271,7 +274,7 @@ class Breakpoints:
         try:
             with self._lock:
                 found = self._judge.event(type, data, tick, timestamp)
-                if found and not self._ticking.handles_command():  # what a command does is no behaviour
+                if found and not self._ticking.handles_command():  # breakpoints are not about commands
                     met = self._take(found, tick)
         except Exception:  # the boundary to the simulation
             log.exception("breakpoints could not be judged at a message of type %.80r", type)
@@ -288,10 +291,10 @@ class Breakpoints:
         self._tell_later()
 
     def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None) -> Met:
-        """Judge a message: give the hits that stop the run, and what log points tell."""
+        """Judge a message; return the hits that stop the run, and the texts of log points."""
         with self._lock:
             found = self._judge.event(type, data, tick, timestamp)
-            if not found or self._ticking.handles_command():  # what a command does is no behaviour
+            if not found or self._ticking.handles_command():  # breakpoints are not about commands
                 return NOTHING_MET
             return self._take(found, tick)
 
@@ -309,7 +312,7 @@ class Breakpoints:
         return met
 
     def checkpoint(self, tick: int) -> None:
-        """Judge what is about stretches of ticks, when the simulation has come to a checkpoint."""
+        """Judge the conditions about stretches of ticks, at a checkpoint of the simulation."""
         with self._lock:
             met = self._take(self._judge.checkpoint(tick), tick)
         for line in met.log:
@@ -318,12 +321,12 @@ class Breakpoints:
             self._stop((hit, None))
         if met is not NOTHING_MET:
             self._told = False
-        self._tell_what_is_new()  # in front of the stop, so that who sees the one knows the other
+        self._tell_what_is_new()  # before the stop, so that a client that is told of the stop has the counts
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 
     def start_over(self) -> None:
-        """Forget what is known of the characters, and ask for them anew: a replay has gone to another moment."""
+        """Drop what is known of the characters and read them again, since a replay has gone to another moment."""
         with self._lock:
             for point in self._sets:
                 point.condition = None if point.condition is None else point.condition.fresh()
@@ -332,9 +335,9 @@ class Breakpoints:
         self.seed()
 
     def _broken(self, point: Breakpoint, error: Exception) -> None:
-        """Say of a condition that failed at run time why, once, in its own row."""
+        """Note in a breakpoint's row, once, why its condition failed at run time."""
         if point.problem is None:
-            point.problem = f"it failed at run time: {text_of(error)[:200]}"
+            point.problem = f"the condition failed at run time: {text_of(error)[:200]}"
             self._tell_later()
 
     # --- being told ----------------------------------------------------------------------------------------------
@@ -349,6 +352,6 @@ class Breakpoints:
             self.tell()
 
     def tell(self) -> None:
-        """Tell everybody how all breakpoints are."""
+        """Publish the state of all breakpoints."""
         self._told = True
         self._forward()(MessageTypes.BREAKPOINTS, BreakpointRows(self.rows()))

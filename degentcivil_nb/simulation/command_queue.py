@@ -22,9 +22,9 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 class CommandQueue:
     """The commands that wait for a checkpoint, each until its deadline.
 
-    `later(delay_s, function)` calls the function after a while and returns what cancels that. `too_late(name)` and
-    `deserted()` make the errors of a command that comes too late, and of one that nobody can carry out. `dropped` is
-    called with each command that is refused before it began.
+    `later(delay_s, function)` calls the function after a while and returns a function that cancels the call.
+    `too_late(name)` and `deserted()` make the errors of a command that comes too late, and of one that no thread can
+    run any more. `dropped` is called with each command that is refused before it began.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class CommandQueue:
         self._deserted = deserted
         self._dropped = dropped
         self.requests: deque[Request] = deque()
-        """All that were queued and not taken out yet, the oldest first; some may have been claimed or refused."""
+        """All commands in the queue, the oldest first; some may have been claimed or refused already."""
         self._lock = threading.Lock()  # around `_watching`
-        self._watching = False  # whether a timer looks after those that wait without a deadline
+        self._watching = False  # whether a timer checks the commands that wait without a deadline
 
     def limit(self, request: Request, seconds: float) -> None:
         """Refuse a command if it has not begun after that many seconds, whether it is queued here or not."""

@@ -1,4 +1,4 @@
-"""Continuations that wait for a paused run to go on, such as what follows an LLM's answer that arrives meanwhile."""
+"""Continuations that wait while the run is paused, such as the use of an LLM's answer that arrives meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Holding(Protocol):
-    """What knows whether a run is held: the control."""
+    """The part of `Control` that makes callers wait while the run is paused."""
 
     def wait_running(self) -> None:
         """Block this thread while the run is paused."""
@@ -21,7 +21,7 @@ class Holding(Protocol):
 
 
 def continuing(holding: Holding, function: _F) -> _F:
-    """Return a function that waits while the run is paused, and then does as `function` does."""
+    """Return a function that waits while the run is paused, and then calls `function`."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

@@ -35,9 +35,9 @@ from .stepping import Stepping
 log = logging.getLogger("degentcivil_nb.simulation")
 
 DEADLINE_S: Final = 10.0
-"""How long a command waits for a checkpoint when it does not say."""
+"""How long a command without a deadline of its own waits for a checkpoint."""
 _LOOK_S: Final = 1.0
-"""How often a paused run looks whether there is still a server that could resume it."""
+"""How often a paused run checks whether there is still a server that could resume it."""
 
 Refusal = Callable[[CommandSpec, ClientInfo | None], WebSocketError | None]
 
@@ -46,9 +46,9 @@ class Control(Envelope):
     """The state of the run and its commands, which any thread may submit and the checkpoint executes.
 
     `publish(type, data)` puts a message into the stream, and takes a receipt where there is one.
-    `later(delay_s, function)` calls the function after a while and returns what cancels that. `alive()` says whether
-    anybody could resume a paused run. `tick_s` is the least time between two ticks at speed 1; without it the run is as
-    fast as it can.
+    `later(delay_s, function)` calls the function after a while and returns a function that cancels the call. `alive()`
+    returns whether any client could resume a paused run. `tick_s` is the least time between two ticks at speed 1;
+    without it the run is as fast as it can.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Control(Envelope):
         super().__init__()
         self.commands = CommandTable()
         self.judge: Callable[[int], None] | None = None
-        """Called with the tick at each checkpoint, if something is declared; it may `stop`."""
+        """A function that is called with the tick at each checkpoint, if anything is declared; it may call `stop`."""
         self.refusal: Refusal = _refuse_nobody
-        """Says why a client may not run a command now; `None` if it may."""
+        """A function that returns why a client may not run a command now; `None` if it may."""
         self.abandoned: Callable[[int | None], bool] = _never
-        """Asked each second while the run is paused, with its tick: whether it is to go on because nobody is there."""
+        """A function that is called with the tick each second of a pause; it returns whether the run must go on."""
         self._alive = alive
         self._clock = clock
         self._pace = Pace(tick_s, clock)
@@ -109,7 +109,7 @@ class Control(Envelope):
         return replace(self.answer(), checkpoint_age_s=self._checkpoint_age_s())
 
     def answer(self) -> RunState:
-        """Return the state of the run as a command answers with it: it is in a checkpoint."""
+        """Return the state of the run for the answer to a command, which runs in a checkpoint."""
         return self._run.answer()
 
     @property
@@ -179,13 +179,13 @@ class Control(Envelope):
             self._queue.put(request)
 
     def stop(self, hit: Hit) -> None:
-        """Have the run stop at its next checkpoint because a breakpoint was met; from any thread."""
+        """Make the run stop at its next checkpoint because a breakpoint matched; from any thread."""
         self._stops.add(hit)
 
     # --- the simulation's side -----------------------------------------------------------------------------------
 
     def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
-        """Execute waiting commands, stay here while the run is paused, and keep its pace.
+        """Run the waiting commands, wait here while the run is paused, and keep the run's pace.
 
         On a running event loop it warns once and does nothing, since it would block that loop; inside a handler it does
         nothing.
@@ -219,7 +219,7 @@ class Control(Envelope):
             self._wakeup.wait(version, seconds)
 
     async def acheckpoint(self, tick: Any = None) -> None:
-        """Do the same in a coroutine, without blocking its loop; handlers may be coroutine functions."""
+        """Do what `checkpoint` does in a coroutine, without blocking its loop; handlers may be coroutine functions."""
         if self.ended or INSIDE.get():
             return
         await asyncio.sleep(0)  # a loop of ticks must let other tasks run even if there is nothing to wait for
@@ -276,7 +276,7 @@ class Control(Envelope):
         self._anytime = AnytimeWorker(INSIDE, self._marking)
 
     def _wake(self) -> None:
-        """Wake whoever waits in a checkpoint, or for the run to continue."""
+        """Wake the threads that wait in a checkpoint, or for the run to continue."""
         self._wakeup.notify()
 
     # --- inside the checkpoint -----------------------------------------------------------------------------------
@@ -353,4 +353,4 @@ def _never(tick: int | None) -> bool:
 
 
 def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
-    """Let everybody run every command."""
+    """Allow every client every command."""

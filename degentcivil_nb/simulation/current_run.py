@@ -37,13 +37,13 @@ class CurrentRun:
         self._state = RunState("paused", "command") if paused else RunState("running")
         self.word: str = self._state.state
         """The name of the state, such as `running`."""
-        self._matched = Matched()  # the positions of the events that the run stands at
+        self._matched = Matched()  # the positions of the events at which the run has stopped
         self._publish = publish
         self._changed = changed
         self._speed = speed
 
     def answer(self) -> RunState:
-        """Return the state as a command answers with it."""
+        """Return the state for the answer to a command."""
         state = self._matched.fill(self._state) if self._state.breakpoints else self._state
         return replace(state, tick=self.reached, speed=self._speed())
 
@@ -59,9 +59,9 @@ class CurrentRun:
         self._enter(RunState(state, reason, self.reached, command_id=command_id))
 
     def enter_breakpoints(self, hits: Sequence[Any], matched: Matched, command_id: str | None) -> RunState:
-        """Pause at breakpoints; under the lock. `matched` has the positions of the events that met them.
+        """Pause at breakpoints; under the lock. `matched` has the positions of the events at which they matched.
 
-        `command_id` is that of the step that they cut short, if there was one.
+        `command_id` is the id of the step that they ended early, if there was one.
         """
         self._matched = matched
         self._enter(
@@ -84,6 +84,6 @@ class CurrentRun:
             return True
 
     def disarm(self) -> None:
-        """End without a word: in a forked child, locks may be held by threads that do not exist there."""
+        """End without publishing: in a forked child, locks may be held by threads that do not exist there."""
         self.ended = True
         self.lock = threading.Lock()

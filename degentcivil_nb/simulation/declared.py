@@ -1,4 +1,4 @@
-"""What clients have declared as a whole each, and how long it outlives their connections."""
+"""The sets that clients declare (breakpoints, watches), which outlive their connections for a while."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final, Generic, TypeVar
 _T = TypeVar("_T")
 
 GONE_S: Final = 60.0
-"""How long what a client declared outlives its connection."""
+"""How many seconds a client's set outlives its connection."""
 LOOK_S: Final = 5.0
 """How often absent owners are looked for."""
 
 
 class DeclaredSets(Generic[_T]):
-    """The sets of all clients by the owner's id. Not safe for several threads by itself."""
+    """The sets of all clients by the owner's id. Callers on several threads need a lock."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -28,20 +28,20 @@ class DeclaredSets(Generic[_T]):
         return bool(self._sets)
 
     def of(self, owner_id: str) -> list[_T]:
-        """Give what one client declared."""
+        """Return the set of one client."""
         return self._sets.get(owner_id, [])
 
     def put(self, owner_id: str, declared: list[_T]) -> None:
-        """Set what one client declares now; an empty list counts as a set."""
+        """Replace the set of one client; an empty list counts as a set."""
         self._sets[owner_id] = declared
         self._gone.pop(owner_id, None)
 
     def of_others(self, owner_id: str) -> list[_T]:
-        """Give what all other clients declared."""
+        """Return the items of all other clients."""
         return [one for id, declared in self._sets.items() if id != owner_id for one in declared]
 
     def look_after(self, present: set[str]) -> bool:
-        """Take note of who is connected now; say whether something was let go because its owner is gone for long."""
+        """Note which clients are connected now; return whether a set was dropped, its owner being gone for long."""
         now, let_go = self._clock(), False
         for id in list(self._sets):
             if id in present:

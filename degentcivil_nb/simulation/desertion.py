@@ -1,4 +1,4 @@
-"""A paused run whose last debugger is gone: it goes on by itself after a while, and says so before and after."""
+"""A paused run whose last debugger is gone: after a while the run goes on by itself, as announced before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ABANDONED_S: Final = 60.0
 
 
 class Desertion:
-    """The time since the last debugger of a paused run was there; asked about once a second while the run is paused.
+    """The time since the last debugger of a paused run was connected; checked about once a second of the pause.
 
-    `debuggers()` counts those that are connected. `say(text)` tells what will happen and what did. With `after_s` as
+    `debuggers()` counts the connected ones. `say(text)` reports what will happen, and what happened. With `after_s` as
     `None` the run waits for ever. A run that no debugger has seen yet waits for its first one.
     """
 
@@ -33,7 +33,7 @@ class Desertion:
         self._gone_at: float | None = None
 
     def is_over(self, tick: int | None) -> bool:
-        """Return whether a run that is paused at a tick has been left alone for so long that it is to go on."""
+        """Return whether a run that is paused at a tick has been without a debugger for so long that it must go on."""
         if self._after_s is None:
             return False
         if self._debuggers():

@@ -1,4 +1,4 @@
-"""What the envelope of everything published now says: the tick, the model's own time, and who changed the run."""
+"""The envelope of everything published now: the tick, the model's own time, and the command that changes the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Envelope:
         self.tick = 0
         """The tick of events published now: after a checkpoint, the following one."""
         self.links: Links | None = None
-        """What the envelope of everything published now says: the model's own clock, and that a handler is running."""
+        """The links of everything published now: the model's own clock, and the command whose handler is running."""
         self._links_lock = threading.Lock()
         self._handlers = 0
         self._model_clock = ModelClock()
@@ -35,7 +35,7 @@ class Envelope:
         """Take the tick of a checkpoint, or the model's own time; return a counted tick, if it is one."""
         number = self._model_clock.read(tick)
         sim_time = self._model_clock.time
-        # without a time the handlers set the links, and without handlers nothing is to be said
+        # without a model's time the handlers set the links, and without handlers there are none
         if sim_time is not None:
             with self._links_lock:
                 self._mark(sim_time)
@@ -43,7 +43,7 @@ class Envelope:
 
     @contextmanager
     def _marking(self) -> Iterator[None]:
-        """Have publishing look whose handler it is called in, here and on the thread of commands at any time."""
+        """Mark everything published inside as an intervention, here and on the thread of `anytime` commands."""
         self._count_handlers(1)
         try:
             yield

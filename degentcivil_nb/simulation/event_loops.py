@@ -1,4 +1,4 @@
-"""Whether this thread runs an event loop that must not be blocked."""
+"""Checks for an event loop on this thread, which must not be blocked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def on_running_loop() -> bool:
 
 
 def in_a_cell() -> bool:
-    """Return whether this is a notebook's cell: the kernel's loop stands still while it runs in any case."""
+    """Return whether this is a notebook's cell: while a cell runs, the kernel's loop is blocked in any case."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None and threading.current_thread() is threading.main_thread()

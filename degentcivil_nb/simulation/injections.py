@@ -1,4 +1,4 @@
-"""What can be injected into a stream: the messages that a simulation would have published itself."""
+"""Messages that can be injected into a stream, as the simulation would have published them itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Injection(NamedTuple):
 
 
 class WithStates(Protocol):
-    """A probe, as far as it is needed here."""
+    """The part of a probe that is needed here."""
 
     states: dict[Any, str]
     """The last published state of each character."""
@@ -47,7 +47,7 @@ class Injections:
     def character_update(self, character_id: CharacterId, attributes: Mapping[str, Any]) -> Injection:
         """Make a change of a character's attributes."""
         payload = {"character_id": character_id, **attributes}
-        payload["character_id"] = character_id  # which is no attribute
+        payload["character_id"] = character_id  # this key is not an attribute
         return Injection(MessageTypes.CHARACTER_UPDATE, payload)
 
     def error(self, code: int, message: str, character_id: CharacterId | None = None) -> Injection:

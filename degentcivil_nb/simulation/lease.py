@@ -1,4 +1,4 @@
-"""Control of a run: who alone may change it, who asks for that, and when it goes over or ends by itself."""
+"""The lease of a run: the one client that may change the run, the one that asks for control, and their time limits."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..protocol.errors import WebSocketError
 from .request import who_asks
 
 ANSWER_S: Final = 10.0
-"""How long a request for control may stay unanswered; then control goes over."""
+"""How long a request for control may stay unanswered; then the client that asks gets control."""
 GONE_S: Final = 10.0
-"""How long the holder may be gone; then control ends."""
+"""How long the client with control may be gone; then control ends."""
 LOOK_S: Final = 0.5
-"""How often it is looked whether one of these times is over."""
+"""How often these times are checked."""
 FREE: Final = frozenset({"set_breakpoints", "set_watches", "take_control", "release_control"})
-"""Commands that everybody may run: each notebook declares its own breakpoints and watches."""
+"""Commands that every debugger may run: each notebook declares its own breakpoints and watches."""
 
 
 class ControlLease:
-    """The lease of a run: nobody's at first, and everybody may change the run. `tell` publishes each change.
+    """The lease of a run: at first no client has it, and every debugger may change the run. `tell` publishes changes.
 
     `present()` lists the clients that are connected. `later` as for `Control`.
     """
@@ -51,7 +51,7 @@ class ControlLease:
 
     @property
     def word(self) -> ControlWord:
-        """Return who holds control, and who asks for it."""
+        """Return the client that has control, and the client that asks for it."""
         return self._word
 
     def refusal(self, spec: CommandSpec, client: ClientInfo | None) -> WebSocketError | None:
@@ -67,19 +67,19 @@ class ControlLease:
         )
 
     def tell(self) -> None:
-        """Tell how it is, to a new server's clients."""
+        """Publish the current state, for the clients of a new server."""
         if self._word != ControlWord(None):
             self._tell(self._word)
 
     # --- the commands --------------------------------------------------------------------------------------------
 
     def take_control(self) -> dict[str, Any]:
-        """Ask to be the only one who may change the run; its holder keeps it by calling this too."""
+        """Ask to be the only client that may change the run; the one that has control keeps it by calling this too."""
         me = who_asks()
         if me is None:
             raise WebSocketError(
                 WebSocketError.INVALID_ARGUMENTS,
-                "this client does not say who it is, so it cannot have control; a newer version does",
+                "this client sends no identity, so it cannot have control; a newer version does",
             )
         with self._lock:
             holder, asker = self._word.holder, self._word.asker
@@ -104,7 +104,7 @@ class ControlLease:
         return _plain(word)
 
     def release_control(self) -> dict[str, Any]:
-        """Give control to whoever asks for it, or to nobody; who asks takes the request back."""
+        """Give control to the client that asks for it, or end it; a client that is asking withdraws its request."""
         me = who_asks()
         with self._lock:
             if _same(self._word.holder, me):
@@ -123,7 +123,7 @@ class ControlLease:
             self._later(LOOK_S, self._look)
 
     def look_after(self, present: set[str]) -> None:
-        """Take note of who is connected now: who is gone for long loses it, and whoever asks long enough gets it."""
+        """Note which clients are connected: one gone for long loses control, and an old enough request gets it."""
         now = self._clock()
         with self._lock:
             holder, asker = self._word.holder, self._word.asker

@@ -71,7 +71,7 @@ class LlmCapture:
         self.cost_usd: Any = None
         self.error: Any = None
         self.id: str | None = None
-        """The call's id, once it was published."""
+        """The call's id, once the call was published."""
         self._began = clock()
 
     def __enter__(self) -> Self:

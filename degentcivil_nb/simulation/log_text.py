@@ -1,4 +1,4 @@
-"""What a log point tells: a text whose `{expressions}` are of the condition language, capped in length and in rate."""
+"""The text of a log point, with `{expressions}` of the condition language, limited in length and rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..expressions.mistakes import ConditionError
 MAX_TEXT: Final = 1_000
 MAX_VALUE: Final = 200
 A_SECOND: Final = 20
-"""Texts that one log point tells a second at most; how many were left out stands before the next."""
+"""The most texts of one log point each second; the next text begins with the number of those left out."""
 _PART: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -44,11 +44,11 @@ class LogText:
 
     @property
     def names(self) -> frozenset[str]:
-        """List the names that its expressions ask for."""
+        """Return the names that the expressions use."""
         return frozenset().union(*(part.names for part in self._parts if isinstance(part, Condition)))
 
     def text(self, scope: Mapping[str, Any]) -> str | None:
-        """Fill the text in; `None` when there were too many in this second."""
+        """Return the text with the expressions' values; `None` if there were too many texts in this second."""
         now = self._clock()
         if now - self._begun >= 1.0:
             self._begun, self._told = now, 0

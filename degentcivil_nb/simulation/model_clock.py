@@ -13,7 +13,7 @@ _MOST: Final = 2**53
 
 
 class ModelClock:
-    """A distinction of counted ticks from a model's own time: from the first fractional number on, all are times."""
+    """A distinction between counted ticks and a model's own time: from the first fraction on, all are times."""
 
     def __init__(self) -> None:
         self.time: float | None = None
@@ -21,7 +21,7 @@ class ModelClock:
         self._warned = False
 
     def read(self, tick: Any) -> int | None:
-        """Return the counted tick; `None` if it is not given, which means the next one."""
+        """Return the counted tick; `None` means the next one."""
         if type(tick) is int and 0 <= tick <= _MOST and self.time is None:
             return tick
         if tick is None:

@@ -1,4 +1,4 @@
-"""The probe: its server, its control, its end. Most of its methods stand in `methods/`, by concern."""
+"""The probe: its server, its control, its end. Most of its methods are in `methods/`, by concern."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ log = logging.getLogger("degentcivil_nb.simulation")
 
 
 class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, ThoughtMethods, CommandMethods):
-    """What a simulation calls to be seen and steered, with the server that shows it on a thread of its own.
+    """The object through which a simulation publishes and takes commands, with a server on a thread of its own.
 
     The server listens when the constructor returns. After that nothing here raises into the simulation, and nothing but
     a checkpoint blocks it. It is a context manager, closed by `close()` and at the interpreter's exit.
@@ -57,60 +57,60 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
     port : int
         Where to listen; 0 takes a free port.
     token : str, optional
-        What a debugger must know to connect. Without `token` and `tokens` only this machine can connect.
+        The secret that a debugger needs to connect. Without `token` and `tokens` only this machine can connect.
     tokens : mapping of str to {"viewer", "debugger"}, optional
         More tokens, with the role that each gives.
     ssl : ssl.SSLContext, optional
-        Serve ``wss://`` with it.
+        The TLS context; with one, the server speaks ``wss://``.
     tick_s : float or timedelta, optional
         The least time between two checkpoints at speed 1, in seconds. Left out, the simulation runs as fast as it can.
     paused : bool
         Stop at the first checkpoint.
     run_id : str, optional
-        What the run is called.
+        The name of the run.
     parameters : mapping, optional
-        What the run was started with: configuration, seed, model, version, with values of any type. They stand in
-        recordings, as columns of `runs.table()`, and where a session or a recording is shown.
+        What the run was started with: configuration, seed, model, version, with values of any type. They are kept in
+        recordings, are columns of `runs.table()`, and are shown with a session or a recording.
     compression : bool, optional
-        Compress what is sent. Left out: not where only this machine can connect.
+        Whether to compress what is sent. Left out: yes, unless only this machine can connect.
     metrics_port : int, optional
-        Where Prometheus finds the server's figures, at `metrics_url`; 0 takes a free port. Needs the extra
+        The port at which Prometheus finds the server's counters, at `metrics_url`; 0 takes a free port. Needs the extra
         ``prometheus``.
     name : str, optional
-        What the probe is called in this process. It closes the probe that had the name, so a cell can be run again.
+        The probe's name in this process. An earlier probe of the same name is closed, so a cell can be run again.
     history : int
         How many messages the server keeps for those who connect or come back, 64 MB of them at most.
     keep_up_s : float or timedelta, optional
-        How long each checkpoint waits at most, in seconds, until those who are connected have been sent what they are
-        behind with, so that they miss nothing at full speed. Left out, the simulation never waits for them, and who
-        is too slow is told a gap.
+        How many seconds each checkpoint waits at most until the connected clients have received everything, so that
+        they miss nothing at full speed. Left out, the simulation never waits for clients, and one that is too slow has
+        a gap.
     abandoned_s : float or timedelta, optional
-        How long a paused run waits, in seconds, once its last debugger is gone; then it goes on. It says so beforehand
-        and afterwards, in the log and in the stream. `None`: for ever.
+        How many seconds a paused run waits once its last debugger is gone; then the run goes on. Both are reported in
+        the log and in the stream. `None`: for ever.
     clock : callable
-        Gives the time in seconds since 1970.
+        A function that returns the time in seconds since 1970.
 
     Attributes
     ----------
     auth : WebSocketAuth or None
-        Who may connect; its tokens can be changed at any time. `None`: everybody on this machine.
+        The tokens of clients, which can be changed at any time. `None`: everyone on this machine may connect.
     monitor : ConnectionMonitor
-        What the server counts.
+        The server's counters.
     traffic : WebSocketDebugger
-        The frames themselves, both ways, while `.enabled`.
+        A record of the frames in both directions, while `.enabled`.
     metrics_url : str or None
-        Where Prometheus finds the figures.
+        The URL at which Prometheus finds the counters.
     name : str or None
-        What the probe is called in this process.
+        The probe's name in this process.
     states : dict
-        The state last told of each character.
+        The last published state of each character.
 
     Raises
     ------
     ConnectionError
         If the port is in use.
     ValueError
-        If an argument cannot be.
+        If an argument is not possible.
 
     Examples
     --------
@@ -172,7 +172,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             later=self._later,
             changed=self._route,
         )
-        """What the notebooks have declared."""
+        """The breakpoints that notebooks have declared."""
         self.watches = Watches(
             self.control,
             self.breakpoints,
@@ -181,13 +181,13 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             present=lambda: self._server.client_ids(),  # noqa: PLW0108 — as above
             later=self._later,
         )
-        """What the notebooks watch."""
+        """The watches that notebooks have declared."""
         self.lease = ControlLease(
             tell=partial(self._publish_control, MessageTypes.CONTROL),
             present=lambda: self._server.client_ids(),  # noqa: PLW0108 — as above
             later=self._later,
         )
-        """Who alone may change the run, if anybody."""
+        """The lease: which client alone may change the run, if any."""
         self.control.abandoned = Desertion(
             debuggers=lambda: self._server.debuggers(),  # noqa: PLW0108 — as above
             say=self._say_aloud,
@@ -234,7 +234,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             if metrics_port is not None:
                 self.metrics_url, self._stop_metrics = serve_metrics(self.monitor, metrics_port)
         except BaseException:
-            self._portal.call(self._close_server)  # which listens already if it is the metrics' port that is in use
+            self._portal.call(self._close_server)  # the server listens already if the metrics' port is in use
             self._portal.close()
             raise
         lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=name)
@@ -242,7 +242,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
     # --- the end -------------------------------------------------------------------------------------------------
 
     def finish(self, state: str = "finished", reason: str | None = None) -> None:
-        """Tell that the run is over, and go on serving what there is to see.
+        """Publish that the run is over, and keep serving its messages.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
         self.control.finish(state, text_or_none("reason", reason))
 
     def close(self) -> None:
-        """Tell that the run is over, and end the server and its thread. A second call does nothing.
+        """Publish that the run is over, and end the server and its thread. A second call does nothing.
 
         Examples
         --------

@@ -7,7 +7,7 @@ from .ownership import Owner
 
 
 def deserted(owner: Owner, reached: int | None) -> WebSocketError:
-    """Return the error of a command that no thread can carry out any more."""
+    """Return the error of a command that no thread can run any more."""
     return WebSocketError(
         WebSocketError.WRONG_RUN_STATE,
         f"the run is over: {owner} that called checkpoint() has ended, after tick {reached}; "

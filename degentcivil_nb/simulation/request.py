@@ -41,7 +41,7 @@ _command_id: ContextVar[str] = ContextVar("degentcivil_command_id", default="")
 
 
 def who_asks() -> ClientInfo | None:
-    """Give the client whose command is being carried out here, if it said who it is."""
+    """Return the client whose command is running here; `None` if it sent no identity."""
     return _asking.get()
 
 

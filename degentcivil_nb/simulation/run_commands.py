@@ -76,7 +76,7 @@ class RunCommands:
     # --- before the checkpoint, under the lock of the run's state -------------------------------------------------
 
     def accept(self, request: Request) -> bool:
-        """Carry out what must not wait for a checkpoint, and announce a pause; return whether it is done."""
+        """Run a command that must not wait for a checkpoint, or announce a pause; return whether it is done."""
         function = request.command.function
         # paused, and in no checkpoint: before the first one, or where an interrupt left a notebook's cell that stood
         if function == self.resume and not (self._run.word == "paused" and self._present()):

@@ -60,5 +60,5 @@ class Stepping:
 
 
 def answer_short_step(step: Step, state: RunState) -> None:
-    """Answer a step that a breakpoint cut short, with the ticks that were done."""
+    """Answer a step that a breakpoint ended early, with the ticks that were done."""
     step.request.succeed(replace(state, ticks=step.wanted - step.left))

@@ -34,7 +34,7 @@ class EventSink(Protocol):
 
 
 class StreamCommands:
-    """The commands; those that change something answer with the run's state, whose `seq` is that of the change."""
+    """The commands; those that change something answer with the run's state, whose `seq` is the change's position."""
 
     def __init__(
         self, events: EventSink, status: Callable[[], RunState], clock: Callable[[], float] = time.time
@@ -45,12 +45,12 @@ class StreamCommands:
         self.inspector: Callable[[Any], Any] | None = None
         self.asker: Callable[[Any, str], Any] | None = None
         self.told_of: Callable[[str], Mapping[str, Any]] = lambda character_id: {}
-        """Returns the attributes published last of a character."""
+        """A function that returns the last published attributes of a character."""
         self.setter: Callable[[Any, str, Any], Any] | None = None
         self.always = (self.inject_event, self.inject_state_change, self.inject_character_update, self.inject_error)
 
     def inspect(self, character_id: CharacterId, branch: list[str | int] | None = None) -> Any:
-        """Return everything the simulation knows of a character, or the branch of it that these keys lead to."""
+        """Return everything the simulation knows of a character, or only the part that the keys in `branch` lead to."""
         assert self.inspector is not None
         whole = self._ask(character_id, self.inspector)
         if not branch:
@@ -58,7 +58,7 @@ class StreamCommands:
         return _branch_later(whole, branch) if inspect.isawaitable(whole) else branch_of(plain(whole), branch)
 
     def ask(self, character_id: CharacterId, question: str) -> Any:
-        """Ask a character a question, and see that the simulation is the same afterwards."""
+        """Ask a character a question, and check that the simulation is unchanged afterwards."""
         interview = self._interview(character_id, question)
         if any(map(inspect.iscoroutinefunction, (self.asker, self.inspector))):
             return interview
@@ -67,11 +67,16 @@ class StreamCommands:
         except StopIteration as done:
             return done.value
         interview.close()
-        raise WebSocketError(WebSocketError.SERVER_ERROR, "an asker that is awaited has to be an `async def`")
+        raise WebSocketError(
+            WebSocketError.SERVER_ERROR, "an asker that returns an awaitable must be an `async def` function"
+        )
 
     async def _interview(self, character_id: CharacterId, question: str) -> dict[str, Any]:
         if self.asker is None:
-            raise WebSocketError(WebSocketError.UNKNOWN_COMMAND, "this simulation offers no interviews (probe.asker)")
+            raise WebSocketError(
+                WebSocketError.UNKNOWN_COMMAND,
+                "this simulation offers no interviews; a function under @probe.asker offers them",
+            )
         asker = self.asker
         before = await self._seen(character_id)
         answer = plain(await _value(self._ask(character_id, lambda own_id: asker(own_id, question))))
@@ -99,28 +104,28 @@ class StreamCommands:
         return self._publish(self._injections.character_update(character_id, {name: value}))
 
     def _require_kind(self, name: str, before: Any, value: Any) -> None:
-        """Refuse a value of another kind than the one that the simulation told last; null goes with every kind."""
+        """Refuse a value of another kind than the last published one; null is allowed with every kind."""
         was, new = kind_of(before), kind_of(value)
         if "null" not in (was, new) and was != new:
             raise wrong_argument("value", f"{name} is a {was} ({str(plain(before))[:40]}), and this is a {new}")
 
     def inject_event(self, event_type: str, data: Any = None, character_id: CharacterId | None = None) -> Change:
-        """Make the simulation tell an event."""
+        """Make the simulation publish an event."""
         self._require(character_id)
         return self._publish(self._injections.event(event_type, data, character_id))
 
     def inject_state_change(self, character_id: CharacterId, new_state: str, location: str | None = None) -> Change:
-        """Make the simulation tell that a character is in a new state."""
+        """Make the simulation publish that a character is in a new state."""
         self._require(character_id)
         return self._publish(self._injections.state_change(character_id, new_state, location))
 
     def inject_character_update(self, character_id: CharacterId, attributes: dict[str, Any]) -> Change:
-        """Make the simulation tell attributes of a character."""
+        """Make the simulation publish attributes of a character."""
         self._require(character_id)
         return self._publish(self._injections.character_update(character_id, attributes))
 
     def inject_error(self, code: int, message: str, character_id: CharacterId | None = None) -> Change:
-        """Make the simulation tell an error."""
+        """Make the simulation publish an error."""
         self._require(character_id)
         return self._publish(self._injections.error(code, message, character_id))
 
@@ -155,7 +160,7 @@ async def _value(result: Any) -> Any:
 
 
 def _differences(before: Any, after: Any) -> dict[str, Any]:
-    """Return what differs, as `[before, after]` by key."""
+    """Return the differing values, as `[before, after]` by key."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return {"value": [before, after]}
     names = dict.fromkeys([*before, *after])
@@ -167,7 +172,7 @@ async def _branch_later(whole: Awaitable[Any], branch: list[str | int]) -> Any:
 
 
 def branch_of(value: Any, branch: list[str | int]) -> Any:
-    """Follow keys and indexes into plain data; `WebSocketError` 1102 says where they lead nowhere."""
+    """Follow keys and indexes into plain data; `WebSocketError` 1102 names the first one that does not exist."""
     for depth, key in enumerate(branch):
         try:
             value = value[int(key)] if isinstance(value, list) else value[str(key)]

@@ -1,4 +1,4 @@
-"""What all calls of models have cost so far: two numbers that are kept whether or not anybody asks."""
+"""The cost and number of all calls of models so far, which are always counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..protocol.messages import MessageTypes
 
 
 class Totals:
-    """The cost in US dollars and the number of all calls told of, from any thread."""
+    """The cost in US dollars and the number of all published calls; for any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,13 +23,13 @@ class Totals:
             self._cost += cost_usd or 0.0
 
     def add_message(self, type: str, payload: Any) -> None:
-        """Count a message of a stream, if it tells of a call."""
+        """Count a message of a stream if it is a call."""
         if type == MessageTypes.LLM_CALL and isinstance(payload, dict):
             cost = payload.get("cost_usd")
             self.add(cost if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None)
 
     @property
     def both(self) -> tuple[float, int]:
-        """Give cost and calls as of one moment."""
+        """Return cost and calls as of one moment."""
         with self._lock:
             return self._cost, self._calls

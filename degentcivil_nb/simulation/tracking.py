@@ -12,7 +12,7 @@ _MISSING: Final = object()
 
 
 class Tracker:
-    """The tracked objects, which are not kept alive for this."""
+    """The tracked objects, which tracking does not keep alive."""
 
     def __init__(self, update: Callable[[Any, Mapping[str, Any]], None]) -> None:
         self._update = update

@@ -28,7 +28,7 @@ def id_of(value: Any) -> str | int | None:
     if converted is None or (isinstance(converted, float) and math.isnan(converted)):
         return None
     if isinstance(converted, float) and converted.is_integer():
-        converted = int(converted)  # a column of numbers with gaps in it has floats
+        converted = int(converted)  # a pandas column of numbers with missing values has floats
     if type(converted) is int and -_MOST <= converted <= _MOST:
         return converted
     return converted if isinstance(converted, str) else word_of(value)

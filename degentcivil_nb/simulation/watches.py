@@ -1,4 +1,4 @@
-"""The watches of all clients: the value of an expression after each tick, told as messages of the stream."""
+"""The watches of all clients: the value of an expression after each tick, published in the stream."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from .request import who_asks
 log = logging.getLogger("degentcivil_nb.simulation")
 
 MOST: Final = 100
-"""Watches that there are at most, of all clients together."""
+"""The most watches of all clients together."""
 MOST_CHARACTERS: Final = 200
-"""Characters of whom one watch tells at most."""
+"""The most characters whose values one watch publishes."""
 MAX_VALUE: Final = 4_000
-"""Bytes of one value at most; the rest is left out."""
+"""The most bytes of one value; the rest is left out."""
 
 Specs = Annotated[list[WatchSpec], Meta(max_length=100)]
 
 
 class Watch:
-    """One watch: what was declared, its expression if it has a value, and what was told last."""
+    """One watch: its declaration, its expression if that is valid, and the values published last."""
 
     def __init__(self, spec: WatchSpec, owner: ClientInfo, taken: WatchSpec | None) -> None:
         self.spec = spec
@@ -56,7 +56,7 @@ class Watch:
             self.at = error.at if isinstance(error, ConditionError) else None
 
     def row(self) -> WatchRow:
-        """Return how it is."""
+        """Return the state of the watch."""
         spec = self.spec
         return WatchRow(
             spec.name,
@@ -69,10 +69,10 @@ class Watch:
         )
 
     def news(self, values: list[tuple[str | None, Any]]) -> list[dict[str, Any]]:
-        """Give what is to be told: one value each tick, and of several characters those that are new."""
+        """Return the payloads to publish: a single value each tick, or the changed values of several characters."""
         one = len(values) == 1
         if len(values) > MOST_CHARACTERS and self.problem is None:
-            self.problem = f"it is told of the first {MOST_CHARACTERS} characters only; name one with character_id="
+            self.problem = f"only the first {MOST_CHARACTERS} characters are watched; choose one with character_id="
         told = []
         for whose, value in values[:MOST_CHARACTERS]:
             value = shortened(plain(value), MAX_VALUE)
@@ -86,7 +86,7 @@ class Watch:
 class Watches:
     """The watches of all clients; their values are published at each checkpoint.
 
-    `breakpoints` knows the town, and `reached` gives the tick of the last checkpoint; the others are as for it.
+    `breakpoints` has the town's state, and `reached` returns the tick of the last checkpoint; the others are as there.
     """
 
     def __init__(
@@ -112,23 +112,26 @@ class Watches:
 
     @property
     def declared(self) -> bool:
-        """Return whether any client has declared some."""
+        """Return whether any client has declared watches."""
         return bool(self._sets)
 
     def rows(self) -> list[WatchRow]:
-        """List all of all clients."""
+        """List the watches of all clients."""
         with self._lock:
             return [watch.row() for watch in self._sets]
 
     def set_watches(self, watches: Specs) -> list[dict[str, Any]]:
-        """Declare all watches of this client, in the place of those it declared before."""
+        """Declare all watches of this client; they replace those that it declared before."""
         owner = who_asks() or ClientInfo("unknown")
         if len({spec.name for spec in watches}) < len(watches):
-            raise wrong_argument("watches", "two of them have the same name")
+            raise wrong_argument("watches", "two watches have the same name; give each a name of its own")
         with self._lock:
             others = self._sets.of_others(owner.id)
             if len(others) + len(watches) > MOST:
-                raise wrong_argument("watches", f"there are {len(others)} of others, and at most {MOST} in all")
+                raise wrong_argument(
+                    "watches",
+                    f"other clients have {len(others)} watches already, and at most {MOST} are allowed in all",
+                )
             taken = {watch.spec.name: watch.spec for watch in others if watch.condition is not None}
             before = {watch.spec: watch for watch in self._sets.of(owner.id) if watch.condition is not None}
             declared = [before.get(spec) or Watch(spec, owner, taken.get(spec.name)) for spec in watches]
@@ -144,19 +147,19 @@ class Watches:
         return [to_builtins(watch.row()) for watch in declared]
 
     def _follow(self) -> None:
-        """Have the town followed as far as the expressions need it."""
+        """Have `breakpoints` keep the part of the town that the expressions need."""
         conditions = [watch.condition for watch in self._sets if watch.condition is not None]
         self._breakpoints.follow(conditions)
 
     def _look(self) -> None:
-        """Let go of the watches of those who have been gone for long."""
+        """Drop the watches of clients that have been gone for long."""
         self.look_after(self._present())
         self._looking = bool(self._sets)
         if self._looking:
             self._later(LOOK_S, self._look)
 
     def look_after(self, present: set[str]) -> None:
-        """Take note of who is connected now."""
+        """Note which clients are connected now."""
         with self._lock:
             let_go = self._sets.look_after(present)
         if let_go:
@@ -164,7 +167,7 @@ class Watches:
             self.tell()
 
     def checkpoint(self, tick: int) -> None:
-        """Tell the value of each, when the simulation has come to a checkpoint."""
+        """Publish the value of each watch, at a checkpoint of the simulation."""
         with self._lock:
             by_spec: Mapping[WatchSpec, Watch] = {watch.spec: watch for watch in self._sets}
         self._say(list(by_spec.values()), tick)
@@ -177,7 +180,7 @@ class Watches:
             try:
                 news = watch.news(self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0))
             except Exception as error:  # noqa: BLE001 — told in its own row: it must not disturb the simulation
-                news, watch.problem = [], f"it failed at run time: {text_of(error)[:200]}"
+                news, watch.problem = [], f"the expression failed at run time: {text_of(error)[:200]}"
             links = self._ticking.links and self._ticking.links._replace(intervention=None)
             for told in news:
                 self._forward()(MessageTypes.WATCH, told, tick, None, None, links)
@@ -185,5 +188,5 @@ class Watches:
                 self.tell()
 
     def tell(self) -> None:
-        """Tell everybody how all watches are."""
+        """Publish the state of all watches."""
         self._forward()(MessageTypes.WATCHES, WatchRows(self.rows()))

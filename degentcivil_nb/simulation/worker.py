@@ -1,4 +1,4 @@
-"""The probe of a worker process: the same words, told over a connection of its own to the simulation's stream."""
+"""The probe of a worker process: the same methods, which publish to the simulation's stream over another connection."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from .methods.thoughts import ThoughtMethods
 log = logging.getLogger("degentcivil_nb.simulation")
 
 MOST: Final = 100_000
-"""Messages that wait to be sent; any more are lost, counted, and told as an `error`."""
+"""The most messages that wait to be sent; any more are lost, counted, and reported as an `error`."""
 BATCH: Final = 256
 LONGEST: Final = 900_000
-"""Bytes of a message; the values of a longer one are shortened."""
+"""The most bytes of a message; the values of a longer one are shortened."""
 SEND_S: Final = 0.01
-"""How often what was told is sent."""
+"""How often the published messages are sent."""
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 10.0
 
 
 class WorkerHandle(NamedTuple):
-    """Where a worker process tells the stream: an address and a one-time token, and nothing else.
+    """The address and one-time token with which a worker process publishes to the stream.
 
     Made by `probe.worker()`. It can be given to a process in any way that takes texts, and pickled.
 
@@ -58,7 +58,7 @@ class WorkerHandle(NamedTuple):
     token: str
 
     def open(self, *, ssl: ssl_module.SSLContext | None = None) -> WorkerProbe:
-        """Connect, in the worker process, and give the probe that tells the stream.
+        """Connect, in the worker process, and return a probe that publishes to the stream.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class WorkerHandle(NamedTuple):
         Returns
         -------
         WorkerProbe
-            With all words of a probe that tell something. Close it, or use it as a context manager.
+            A probe with all methods that publish something. Close it, or use it as a context manager.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class WorkerHandle(NamedTuple):
 
 
 class _WorkerTicking:
-    """The tick of a worker: the simulation's own, unless the worker says one."""
+    """The tick of a worker's messages: the simulation's own, unless the worker sets one."""
 
     def __init__(self) -> None:
         self.tick: Any = None
@@ -111,9 +111,9 @@ class _WorkerTicking:
 
 
 class WorkerProbe(CapturingMethods, ThoughtMethods):
-    """A probe in a worker process. What it tells stands in the stream of the simulation, in the order of this worker.
+    """A probe in a worker process. Its messages are in the simulation's stream, in the order of this worker.
 
-    Nothing here raises into the worker or waits for the network, but for `close()`.
+    Nothing here raises into the worker or waits for the network, except `close()`.
     """
 
     def __init__(self, connection: ClientConnection, closing: ExitStack) -> None:
@@ -132,7 +132,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         self._finalize = Finalize(self, self.close, exitpriority=10)  # a worker of a pool ends without atexit
 
     def set_tick(self, tick: int | None) -> None:
-        """Say which tick what follows belongs to; `None`: that of the simulation when it arrives there.
+        """Set the tick of all following messages; `None`: the simulation's tick when they arrive there.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
 
     def _send_all(self) -> None:
         while True:
-            closing = self._closing  # read before the queue, so that nothing told before is left
+            closing = self._closing  # read before the queue, so that nothing published before is left
             try:
                 while self._queue:
                     batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
@@ -197,7 +197,10 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
                 self.lost += len(self._queue)
                 self._queue.clear()
                 self._closing = True
-                log.warning("the connection of this worker is gone (%s): what it tells from now on is lost", error)
+                log.warning(
+                    "the connection of this worker is gone (%s): everything that it publishes from now on is lost",
+                    error,
+                )
                 return
             if closing:
                 return
@@ -210,7 +213,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         self._connection.send(_frame([encode(WebSocketMessage(MessageTypes.ERROR, payload))]), text=True)
 
     def close(self) -> None:
-        """Send what was told, and close the connection. A second call does nothing.
+        """Send the published messages, and close the connection. A second call does nothing.
 
         Examples
         --------
@@ -235,11 +238,11 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
 
 
 def _welcomed(url: str, **options: Any) -> tuple[ClientConnection, ExitStack]:
-    """Connect, and wait until the server has let this worker in; the stack closes the connection."""
+    """Connect, and wait until the server has admitted this worker; the stack closes the connection."""
     with ExitStack() as stack:
         connection: ClientConnection = stack.enter_context(connect(url, **options))
         if connection.recv(timeout=OPEN_S) != WELCOME:
-            raise PermissionError("its token was used before, or is none of this simulation's")
+            raise PermissionError("its token was used before, or is not one of this simulation's")
         return connection, stack.pop_all()
 
 

@@ -30,13 +30,13 @@ MOST: Final = 1 << 53
 """The largest whole number that every reader of JSON keeps exact: more than there are messages or ticks."""
 _AGO: Final = re.compile(r"\s*ago$", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"[+-]?\s*(\d|P).*[a-z:].*", re.IGNORECASE)
-"""A duration as text: it begins with a number and names a unit; a bare number is none."""
+"""A duration as text: it begins with a number and names a unit; a number without a unit is not a duration."""
 _SPOKEN: Final[dict[str, str]] = {
     r"^(an?|one)\s+": "1 ",
     r"\b(\d+(?:\.\d+)?)\s*(?:weeks?|wks?)\b": r"\1 W",
     r"(?<=[\d\s])(sec|min|hr)s\b": r"\1",
 }
-"""Common ways to write a duration that pandas does not read."""
+"""Common units of durations that pandas does not read."""
 _OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
 
 
@@ -57,7 +57,7 @@ def name_of(value: Any) -> str:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # an id from a column of numbers with missing ones
+        return str(int(value))  # an id from a column of numbers with missing values, which pandas keeps as floats
     if isinstance(value, int | float | Decimal) or not _is_listlike(value):
         return str(value)
     raise ValueError(f"{value!r:.200} is not one name; pass a text, or a number that stands for it")
@@ -91,7 +91,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def whole(value: Any, what: str, *, least: int | None = 0) -> int:
-    """Return a whole number, in whatever form (`2.0` is one); raise `ValueError` for anything else or below `least`."""
+    """Return a whole number, also if it is given as `2.0`; raise `ValueError` for anything else, or below `least`."""
     number: Any = _plain(value)
     if not _is_number(number) or number != number or number % 1 != 0:
         raise ValueError(f"{what} must be a whole number, not {value!r:.80}")
@@ -188,7 +188,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _before(value: Any) -> timedelta | None:
-    """Return how long ago a moment is, if it is given that way."""
+    """Return how long ago a moment is; `None` if it is not given as a duration."""
     if not isinstance(value, str):
         return _length(value)
     text = _AGO.sub("", value.strip())

@@ -1,4 +1,4 @@
-"""Changes of state of one run of messages, in their order and sorted by character."""
+"""Changes of state in one stretch of messages, in their order and sorted by character."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def no_previous_states(rows: Array) -> Codes:
 
 @dataclass(slots=True)
 class CharacterLists:
-    """Changes from lists of characters, which no column can hold since one row names several characters."""
+    """Changes from lists of characters; no column can hold them, since one row names several characters."""
 
     moves: list[tuple[int, int, int, int]] = field(default_factory=list)
     """Row of the run, character, state, location (−1: not given); in order."""

@@ -22,7 +22,7 @@ class CharacterColumns:
     version: int
     """The version of the present; pass it to the next call to get what changed since."""
     replaced: bool
-    """Whether a snapshot replaced all characters since that version; if so, these are all of them."""
+    """Whether a snapshot has replaced all characters since that version; then these columns have all characters."""
     character_id: list[str]
     state: list[str | None]
     location: list[str | None]
@@ -81,7 +81,7 @@ def _is_exact(value: Any) -> bool:
 
 @dataclass(slots=True)
 class AttributeNames:
-    """The names of attributes, by where they were found."""
+    """The names of attributes, by the kind of message in which they were found."""
 
     said: set[str] = field(default_factory=set)
     """Keys of the payloads of updates of one character, which a condition finds in the event itself."""
@@ -138,7 +138,7 @@ class CharacterTable:
         self._lent += bytes(more)
 
     def change(self, changes: Changes, times: Ints) -> None:
-        """Apply changes with their times; a missing state or location keeps the character's own."""
+        """Apply changes with their times; where state or location is missing, the character keeps its own."""
         who, what = changes.who, changes.what
         new = changes.before(self.state) != what
         # of two assignments to the same index, numpy keeps the last

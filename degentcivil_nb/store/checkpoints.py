@@ -28,7 +28,9 @@ class Checkpoints:
     def __init__(self, first: CharacterTable, row: int = 0) -> None:
         self._rows = [row]
         self._presents = [first]
-        self._snapshots: set[int] = set()  # rows of copies that a snapshot made: no event before them tells as much
+        self._snapshots: set[int] = (
+            set()
+        )  # rows of copies made by snapshots, which know more than the events before them
 
     def due(self, row: int, characters: int) -> bool:
         """Return whether another copy is due."""
@@ -45,7 +47,7 @@ class Checkpoints:
             self._presents.append(present.copy())
 
     def restart(self, row: int, present: CharacterTable) -> None:
-        """Drop all copies but one of the present as of before event `row`."""
+        """Drop all copies, and store one of the present as of before event `row`."""
         self._rows, self._presents = [row], [present.copy()]
         self._snapshots.clear()
 
@@ -60,13 +62,13 @@ class Checkpoints:
             del self._rows[:gone], self._presents[:gone]
 
     def before(self, row: int) -> tuple[int, CharacterTable] | None:
-        """Return the last copy made before event `row`, with the row that it was made before."""
+        """Return the last copy made before event `row`, with the row of the event that follows the copy."""
         place = bisect_right(self._rows, row) - 1
         return None if place < 0 else (self._rows[place], self._presents[place].copy())
 
     @property
     def first_row(self) -> int:
-        """Return the row that the oldest copy was made before."""
+        """Return the row of the event that follows the oldest copy."""
         return self._rows[0]
 
     @property
@@ -95,7 +97,7 @@ def replay(present: CharacterTable, view: View, start: int, stop: int, ingest: I
 
 
 def _behind_departures(view: View, start: int, stop: int) -> list[int]:
-    """Return the rows behind each series of events of those who left: what follows may be about them again."""
+    """Return the rows after each series of departures, since later events may name the same characters again."""
     held = view.rows(start, stop)
     left = view.columns["type"][held] == view.code("type", MessageTypes.CHARACTER_LEFT)
     return [int(row) + 1 + held.start + view.first_row for row in np.flatnonzero(left[:-1] & ~left[1:])]

@@ -14,7 +14,7 @@ MAX_TEXT: Final = 256
 """The longest word of a column; longer ones are cut there, while the payload keeps them whole."""
 MAX_WORDS: Final = 1 << 20  # different words of a column, some 160 MB
 OTHER: Final = "(other)"
-"""The word for all words of a column beyond a million different ones."""
+"""The word that replaces all words of a column beyond a million different ones."""
 
 
 class Dictionary(dict[Hashable, int]):
@@ -47,7 +47,7 @@ class Dictionary(dict[Hashable, int]):
         return code
 
     def restore(self, words: list[str]) -> None:
-        """Number these words in order; raise `ValueError` if they cannot be those of a dictionary."""
+        """Number these words in order; raise `ValueError` if they cannot be a dictionary's words."""
         if [self[word] for word in words] != list(range(len(words))):
             raise ValueError("these are not the words of a column")
 

@@ -59,13 +59,13 @@ class Controls:
         self.missing: int | None = 0
         self.run_state: RunState | None = None
         self.breakpoints: list[BreakpointRow] = []
-        """All there are, as the simulation said last."""
+        """The breakpoints of all clients, as the simulation last sent them."""
         self.watches: list[WatchRow] = []
-        """All there are, as the simulation said last."""
+        """The watches of all clients, as the simulation last sent them."""
         self.control: tuple[ControlWord, str | None] = (ControlWord(None), None)
-        """Who may change the run, as the simulation said last, and the epoch in which it did."""
+        """The client that alone may change the run, as last sent, and the epoch of that message."""
         self.on_control: Callable[[ControlWord], None] = _nothing
-        """Called with each such word, on the writer's thread."""
+        """A function that is called with each new `control`, on the writer's thread."""
         self.run_state_epoch: str | None = None
         self.run_state_causes: deque[tuple[str | None, str]] = deque(maxlen=REMEMBERED)
         """The commands that changed the run's state, and the states; the newest last."""
@@ -114,7 +114,7 @@ class Controls:
             self.account(gap.epoch, gap.end)
 
     def note_run_state(self, state: RunState, epoch: str | None = None) -> None:
-        """Take the newest word on the run, and in which epoch it was said."""
+        """Record the newest state of the run, and the epoch of its message."""
         self.run_state = state
         self.run_state_epoch = epoch
         self.run_state_causes.append((state.command_id, state.state))

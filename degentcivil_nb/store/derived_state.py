@@ -24,7 +24,7 @@ WAITING_ROWS: Final = 8_192
 """The most rows that wait: updating for so many takes less than a millisecond."""
 
 COUNTED: Final = ("type", "code", "character_id", "state")
-"""What counts by second are kept of."""
+"""The columns whose values are counted by second."""
 
 
 class DerivedState:
@@ -47,10 +47,10 @@ class DerivedState:
         self.checkpoints = Checkpoints(self.present.copy())
         self.caught_up_to = 0
         self.counted_from = 0
-        """Rows before this one have left, and were counted away."""
+        """Rows before this one were evicted, and subtracted from the counts."""
 
     def forget(self, first_row: int) -> None:
-        """Let go of what is known of rows before `first_row`."""
+        """Drop what is known of rows before `first_row`."""
         if not self._keep_all:
             self.transitions.forget(first_row)
         self.checkpoints.forget(first_row)

@@ -91,21 +91,21 @@ class EventStore:
 
     @property
     def breakpoints(self) -> list[BreakpointRow]:
-        """The breakpoints of all clients, as the simulation said last."""
+        """The breakpoints of all clients, as the simulation last sent them."""
         return self.parts.controls.breakpoints
 
     def control_in(self, epoch: str | None) -> ControlWord:
-        """Return who may change the run of an epoch, as the simulation said last."""
+        """Return which client may change the run of an epoch, as the simulation last sent it."""
         word, said_in = self.parts.controls.control
         return word if said_in == epoch else ControlWord(None)
 
     def on_control(self, function: Callable[[ControlWord], None]) -> None:
-        """Call a function on the writer's thread whenever it is told who may change the run."""
+        """Call a function on the writer's thread with each message on which client may change the run."""
         self.parts.controls.on_control = function
 
     @property
     def watches(self) -> list[WatchRow]:
-        """The watches of all clients, as the simulation said last."""
+        """The watches of all clients, as the simulation last sent them."""
         return self.parts.controls.watches
 
     @property

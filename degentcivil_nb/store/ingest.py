@@ -36,7 +36,7 @@ _LENIENT: Final = frozenset(
 
 
 class _Whose(msgspec.Struct, gc=False):
-    """The keys of a payload that name its character, itself and its causes, besides any others."""
+    """The keys of a payload that name its character, its `event_id` and its causes; other keys are ignored."""
 
     character_id: Any = None
     id: Any = None
@@ -70,7 +70,7 @@ class Ingest:
     def __call__(
         self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
     ) -> Ingested:
-        """Convert a run of messages without ordered control ones; `types` are their types, if known already."""
+        """Convert a stretch of messages without ordered control messages; `types` are their types, if already known."""
         size = len(messages)
         if types is None:
             types = [m.type for m in messages]
@@ -232,14 +232,14 @@ class Ingest:
 
 
 def _note_links(found: Ingested, rows: Array, payloads: Sequence[EventNotification | LlmCall | _Whose]) -> None:
-    """Note the ids and causes that payloads themselves say, as older versions of the wire did."""
+    """Note the ids and causes that stand in payloads, where older versions of the wire had them."""
     said = [place for place, payload in enumerate(payloads) if not (payload.id is payload.cause is None)]
     for place in said:
         found.payload_links[int(rows[place])] = payloads[place].id, payloads[place].cause
 
 
 def _links(messages: Sequence[RawMessage], said: dict[int, tuple[Any, Any]]) -> list[tuple[int, Links]]:
-    """Return the links of a run's rows; where the envelope names no id or cause, those of the payload."""
+    """Return the links of the rows; if an envelope has no id or cause, the payload's are taken."""
     rows = linked(messages)
     if not said and not rows:
         return []
@@ -262,7 +262,7 @@ def _row(item: tuple[Any, ...]) -> int:
 
 
 def _listed(found: Ingested, row: int, items: list[T] | None) -> list[T]:
-    """Return the items of a list; a list without any object is a bad one."""
+    """Return the items of a list; note a list that contains no object as malformed."""
     if items is None:
         found.bad[row] = "none of its entries is an object"
     return items or []

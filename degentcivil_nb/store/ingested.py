@@ -29,11 +29,11 @@ class ColumnWords:
 
 @dataclass(slots=True)
 class Ingested:
-    """A run of messages as columns, with everything that affects more than their own rows."""
+    """A stretch of messages as columns, with everything that affects more than their own rows."""
 
     batch: Batch
     payloads: Sequence[Any]
-    """Anything with the buffer protocol, one for each row."""
+    """The payloads: anything with the buffer protocol, one for each row."""
     lengths: Ints
     seqs: Ints
     words: Mapping[str, Dictionary]
@@ -49,7 +49,7 @@ class Ingested:
     calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)
     """Row of the batch, call; in order."""
     links: list[tuple[int, Links]] = field(default_factory=list)
-    """Row of the batch, what its envelope says beside type, time and tick, or its payload of id and cause; in order."""
+    """Row of the batch and its links, from the envelope, or id and cause from the payload; in order."""
     payload_links: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     """Id and cause in the payload, by row of the batch."""
     bad: dict[int, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Ingested:
 
 
 Taken = tuple[Ingested, ...]
-"""What a store made of a list of messages, if all were good events; empty otherwise."""
+"""The columns that a store made of a list of messages, if all were valid events; empty otherwise."""
 
 
 def put_codes(found: Ingested, column: str, rows: Any, values: Codes) -> None:

@@ -1,4 +1,4 @@
-"""What envelopes say beside type, payload, time and tick, kept only for the rows that say it."""
+"""The links of envelopes (`event_id`, `cause`, `intervention`, `sim_time`), kept only for the rows that have any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .numbers import StoreFloats
 from .schema import Ints, Mask
 
 TEXT_BYTES: Final = 57
-"""What Python needs for a text besides its characters, and for its place in a list."""
+"""The bytes that Python needs for a text besides its characters, its slot in a list included."""
 _SPARE: Final = 4_096
 """Evicted entries that may remain before the rest is moved."""
 
@@ -57,7 +57,7 @@ class LinkView(NamedTuple):
     ids: TextView
     causes: TextView
     interventions: TextView
-    """As JSON text."""
+    """The commands that made the events, as JSON text."""
     time_rows: Ints
     times: npt.NDArray[np.float64]
 
@@ -108,7 +108,7 @@ class LinkTable:
         self._time_rows, self._times = Growing(), Growing(np.float64)
 
     def extend(self, first_row: int, found: Iterable[tuple[int, Links]]) -> None:
-        """Take the links of new rows, numbered from `first_row`, in order."""
+        """Append the links of new rows, numbered from `first_row`, in order."""
         named: list[tuple[int, str]] = []
         caused: list[tuple[int, str, bool]] = []
         changed: list[tuple[int, str]] = []
@@ -166,9 +166,9 @@ _NO_TEXT: Final = np.array(None, object)
 
 
 class LinkCells:
-    """The columns of links for frames over a table's buffers, filled when somebody asks; empty ones take no memory.
+    """The columns of links for frames over a table's buffers, filled when they are read; empty ones take no memory.
 
-    Readers fill them, each up to the rows of its own view.
+    Readers fill the cells, each up to the rows of its own view.
     """
 
     def __init__(self, capacity: int, first_row: int) -> None:
@@ -222,7 +222,7 @@ class LinkCells:
 
 
 def own_values(frame: pd.DataFrame, links: LinkView) -> pd.DataFrame:
-    """Give a frame of events lists of causes and interventions that belong to the caller alone."""
+    """Return a frame of events whose lists of causes and interventions belong to the caller alone."""
     if not len(frame):
         return frame
     first, last = int(frame.index[0]), int(frame.index[-1])

@@ -106,7 +106,7 @@ def call_numbers(calls: Sequence[LlmCall], name: str) -> list[Any]:
 
 
 def _text(value: Any) -> str | None:
-    """Return a text; a reason may have been told as any value, and `False` is none."""
+    """Return a reason as text; it may have been sent as any value, and `False` means that there is none."""
     if value is None or value is False or isinstance(value, str):
         return value or None
     return encode(value).decode()

@@ -14,7 +14,7 @@ CHUNK: Final = 10_000
 
 
 class RowMoment(NamedTuple):
-    """The moment after a row: its number, the last tick that was named by then, and its time in nanoseconds."""
+    """The moment after a row: the row's number, the last tick named up to it, and its time in nanoseconds."""
 
     row: int
     tick: int | None
@@ -39,7 +39,7 @@ def moment_of(view: View, row: int) -> RowMoment:
 
 
 def _tick_by(view: View, place: int) -> int | None:
-    """Return the last tick that was named up to a place, looking back a chunk at a time."""
+    """Return the last tick that was named up to an index, searching backwards a chunk at a time."""
     for stop in range(place + 1, 0, -CHUNK):
         start = max(0, stop - CHUNK)
         named = np.flatnonzero(~view.masks["tick"][start:stop])

@@ -17,7 +17,7 @@ from .table import Table
 
 
 class StoreParts:
-    """What a store is made of. One thread writes; every access is under `changed`, which readers hold only shortly."""
+    """The parts of a store. One thread writes; every access is under `changed`, which readers hold only briefly."""
 
     def __init__(self, max_rows: int, *, keep_all: bool = False) -> None:
         self.changed = threading.Condition()
@@ -35,9 +35,9 @@ class StoreParts:
         self.snapshot: StreamPosition | None = None
         """The position of the snapshot that set the characters."""
         self.snapshot_states: tuple[Codes, Codes, Codes, Ints] | None = None
-        """Characters, states, places and times of a snapshot that the stream has not reached."""
+        """Characters, states, locations and times of a snapshot that the stream has not reached."""
         self.errors = 0
         self.malformed = 0
         self.tick: int | None = None
         self.version = 0
-        """Grows with every change."""
+        """A number that grows with every change."""

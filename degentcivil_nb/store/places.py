@@ -42,7 +42,7 @@ class Places:
 
 
 def place_table(places: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return the frame of `places()`: what was sent of each place, and the `row` that described it last."""
+    """Return the frame of `places()`: each place as it was sent, and the `row` that described it last."""
     first = ("id", "name", "description", "instruction", "jobs")
     if not places:
         return pd.DataFrame({name: pd.Series(dtype="object" if name == "jobs" else "str") for name in (*first, "row")})

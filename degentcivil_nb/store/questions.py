@@ -65,7 +65,7 @@ class Questions:
         `since` is inclusive and `until` exclusive; `last` counts what the other filters leave. `where` is a condition
         over the columns and the payload's keys. With `payload` a column `payload` holds the decoded payloads, and
         `data` the inner values of event notifications.
-        Raises `ValueError` where a condition or a time cannot be understood.
+        Raises `ValueError` if a condition or a time cannot be understood.
         """
         view = self.view()
         rows = select(
@@ -87,7 +87,7 @@ class Questions:
         return own_values(frame, view.links)
 
     def payload_keys(self, newest: int) -> set[str]:
-        """Return the keys in the payloads of so many of the newest events."""
+        """Return the keys in the payloads of the `newest` events."""
         stop = self._parts.table.next_row
         payloads = decoded(range(max(self._parts.table.first_row, stop - newest), stop), self.take_payloads)
         return {key for payload in payloads if isinstance(payload, dict) for key in payload}
@@ -162,7 +162,7 @@ class Questions:
         return self.as_it_was(view, stop).columns().frame()
 
     def as_it_was(self, view: View, stop: int) -> CharacterTable:
-        """Return the characters as they were before row `stop`; `ValueError` where that is not held any more."""
+        """Return the characters as they were before row `stop`; `ValueError` if that is no longer held."""
         with self._parts.changed:
             found = self._parts.derived.checkpoints.before(stop)
             oldest = self._parts.derived.checkpoints.first_row
@@ -224,7 +224,7 @@ class Questions:
         return links_of(view, rows)
 
     def rows_named(self, event_ids: Iterable[str]) -> dict[str, list[int]]:
-        """Find the rows that have these `event_id`s, ascending; an id may be missing, and have several."""
+        """Find the rows that have these `event_id`s, ascending; an id may have no row, or several."""
         with self._parts.changed:
             ids = self._parts.links.view().ids
         return {event_id: rows for event_id in event_ids if (rows := ids.rows_of(event_id))}

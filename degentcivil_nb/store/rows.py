@@ -1,4 +1,4 @@
-"""Questions by row number: the rows of some types or that meet a condition, their events and calls, the town then."""
+"""Questions by row number: the rows of some types or that meet a condition, their events, calls and the town then."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ class RowQuestions:
         return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
 
     def past_columns(self, row: int) -> CharacterColumns:
-        """Return the characters as they were after a row; `ValueError` where that is not held any more."""
+        """Return the characters as they were after a row; `ValueError` if that is no longer held."""
         view = self._ask.view()
         return self._ask.as_it_was(view, min(row + 1, view.next_row)).columns()

@@ -40,7 +40,7 @@ BLOCK_ROWS: Final = 65_536
 SECOND: Final = 1_000_000_000
 NAT: Final = np.iinfo(np.int64).min
 NOWHERE: Final[Mask] = np.zeros((), np.bool_)
-"""A mask that is true in no row, for any number of rows."""
+"""A mask that is false in every row, for any number of rows."""
 LATEST_S: Final = 9_214_646_400.0
 """The year 2262, the limit of nanoseconds in 64 bits."""
 NEAR_S: Final = 86_400.0

@@ -13,7 +13,7 @@ from .schema import StoreStats
 
 
 class StoreStatus:
-    """The state of a store, to be asked at once and from any thread."""
+    """The state of a store, for any thread, without waiting."""
 
     def __init__(self, parts: StoreParts) -> None:
         self._parts = parts
@@ -23,7 +23,7 @@ class StoreStatus:
         return epoch is not None and self._parts.controls.accounted.get(epoch, 0) >= seq
 
     def row_of(self, epoch: str | None, seq: int) -> int | None:
-        """Return the row of a position in the stream; `None` if no event of it is held."""
+        """Return the row of a position in the stream; `None` if no event with that position is held."""
         with self._parts.changed:
             view = self._parts.table.view()
         at = (view.columns["seq"] == seq) & ~view.masks["seq"]
@@ -31,27 +31,27 @@ class StoreStatus:
         return int(found[-1]) + view.first_row if len(found) else None
 
     def run_state_in(self, epoch: str | None) -> str | None:
-        """Give the state of the run that the stream of an epoch last told; `None` if it told none."""
+        """Return the last state of the run in the stream of an epoch; `None` if the stream has none."""
         with self._parts.changed:
             controls = self._parts.controls
             told = controls.run_state if controls.run_state_epoch == epoch else None
         return None if told is None else told.state
 
     def run_state_confirmed(self, command_id: str, state: str) -> bool:
-        """Return whether the run was said to be in a state because of a command."""
+        """Return whether a `run_state` message has reported that a command brought the run into a state."""
         return (command_id, state) in self._parts.controls.run_state_causes
 
     def wait(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `predicate` (asked after each change) holds; false if it does not within `timeout` seconds."""
+        """Wait until `predicate` (called after each change) holds; return False if `timeout` seconds pass before."""
         with self._parts.changed:
             return self._parts.changed.wait_for(predicate, timeout)
 
     def wait_version(self, version: int, timeout: float | None = None) -> bool:
-        """Wait until the store has changed since `version`; false if it does not within `timeout` seconds."""
+        """Wait until the store has changed since `version`; return False if `timeout` seconds pass before."""
         return self.wait(lambda: self._parts.version > version, timeout)
 
     def stats(self) -> StoreStats:
-        """Return how much is held, and what was lost or let go."""
+        """Return how much is held, and what was lost or evicted."""
         with self._parts.changed:
             self._parts.derived.catch_up()
             table = self._parts.table
@@ -75,12 +75,12 @@ class StoreStatus:
             )
 
     def attribute(self, character: str, name: str) -> Any:
-        """Return an attribute of a character now; `None` where it is not known."""
+        """Return a character's current attribute; `None` if it is unknown."""
         with self._parts.changed:
             return self._parts.derived.present.attribute(character, name)
 
     def present_columns(self, since_version: int = 0) -> CharacterColumns:
-        """Copy out the present as columns: of all characters, or of those that changed after a version of it."""
+        """Copy the present as columns: of all characters, or of those that changed after a version."""
         with self._parts.changed:
             self._parts.derived.catch_up()
             return self._parts.derived.present.columns(since_version)

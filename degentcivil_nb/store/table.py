@@ -21,7 +21,7 @@ TIMES: Final = ("time", "received")
 FIRST_CAPACITY: Final = 4_096  # rows of a new table, and the most of one append
 GROWTH: Final = 8  # times as large: moving is rare, and unused memory costs nothing
 BLANK: Final = ("character_id", "state", "location", "event_type", "message", "code")
-"""Columns that most rows lack: filled ahead of the rows, so that a batch writes only what it has."""
+"""Columns that most rows lack: they are filled ahead with blanks, so that a batch writes only the values it has."""
 BLANK_ROWS: Final = 4_096  # filled ahead at a time
 _ROOM: Final = {
     np.dtype(np.int8): np.iinfo(np.int8).max,
@@ -106,7 +106,7 @@ def _same(some: Array, more: Array) -> bool:
 def _frozen(array: Array) -> Array:
     """Return a view that cannot be written through; a copy made by pandas can be.
 
-    A frame's arrays can be taken out of it. pandas' own writes into nullable ones are met by `StoreIntegers`.
+    Callers can take the arrays out of a frame. `StoreIntegers` guards nullable ones against pandas' own writes.
     """
     view = array.view()
     view.flags.writeable = False
@@ -186,13 +186,13 @@ class View:
     dictionaries: dict[str, Dictionary]
     frame: pd.DataFrame
     cells: LinkCells | None = None
-    """The frame's cells for links; filled where the view is asked for its frame."""
+    """The frame's cells for links; filled when the view's frame is requested."""
     links: LinkView = NO_LINKS
     made: int = 0
-    """For how many columns of links there were cells when the frame was made."""
+    """How many columns of links had cells when the frame was made."""
 
     def fill_links(self) -> bool:
-        """Fill the frame's cells for links; return False if there are more cells than the frame was made of."""
+        """Fill the frame's cells for links; return False if more columns have cells than when the frame was made."""
         if self.cells is None:
             return True
         self.cells.fill(self.links, self.next_row)
@@ -228,10 +228,10 @@ class Table:
         self.first_row = 0
         self.next_row = 0
         self._buffers = Buffers(min(FIRST_CAPACITY, self._most()), 0)
-        self._blank = 0  # up to this index of the buffers the columns of `BLANK` are filled
+        self._blank = 0  # the columns of `BLANK` are filled up to this index of the buffers
         self._held: pd.DataFrame | None = None
         self._sizes: dict[str, int] = {}
-        self._made = 0  # how many columns of links the held frame has cells for
+        self._made = 0  # how many columns of links have cells in the held frame
 
     def __len__(self) -> int:
         return self.next_row - self.first_row

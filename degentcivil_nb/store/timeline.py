@@ -16,7 +16,7 @@ from .table import Array, View
 from .transitions import TransitionTracker
 
 UNKNOWN: Final = -1
-"""Stands for a tick that is not known."""
+"""The value of an unknown tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
     fresh[1:] |= left[:-1]
     what[left] = where[left] = -1
     what, where = _carried(what, fresh), _carried(where, fresh)
-    where[where == view.code("location", "")] = -1  # an empty one: it left its place
+    where[where == view.code("location", "")] = -1  # an empty text: the character left its place
     stated = (what >= 0) | left
     rows, who, part, when, what, where, tick, left = (
         column[stated] for column in (rows, who, part, when, what, where, tick, left)
@@ -101,7 +101,7 @@ def _ticks(view: View, places: Ints) -> Ints:
 
 
 def _ticks_of(view: View, rows: Ints, times: Ints) -> Ints:
-    """Return the ticks of changes that a list of characters told: those of its row. A snapshot tells no tick."""
+    """Return the ticks of changes from lists of characters: those of their rows. A snapshot has no tick."""
     ticks = np.full(len(rows), UNKNOWN)
     held = np.flatnonzero((rows >= view.first_row) & (rows < view.next_row))
     places = rows[held] - view.first_row

@@ -24,7 +24,7 @@ class TransitionTracker:
         self._state: Codes = np.zeros(0, np.int32)  # as of the last row; -1 behind a gap
         self._counts: Counter[tuple[int, int]] = Counter()
         self.extra_rows = Growing()
-        """Rows before or at which characters changed that the row does not name, followed by who changed to what."""
+        """Rows at which characters changed that the row does not name; the next arrays have who changed to what."""
         self.extra_characters = Growing(np.int32)
         self.extra_states = Growing(np.int32)
         self.extra_locations = Growing(np.int32)
@@ -36,7 +36,7 @@ class TransitionTracker:
             self._state = np.concatenate([self._state, np.full(more, -1, np.int32)])
 
     def follow(self, changes: Changes, listed: Mask | None, times: Ints, first_row: int) -> None:
-        """Apply a run's changes and count the transitions; previous states reported by senders fill gaps.
+        """Apply changes and count the transitions; previous states that senders reported fill gaps.
 
         Rows that are `listed` name no character themselves, so their changes are stored for the timeline.
         """

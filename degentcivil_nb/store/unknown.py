@@ -1,4 +1,4 @@
-"""Warnings for names that were never seen, with the similar name that may be meant."""
+"""Warnings for names that were never seen, with a similar name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STANDARD_KEYS: Final = frozenset(
 
 
 def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more: str) -> None:
-    """Warn of each unknown name, at the user's line; `more` are names that may still appear."""
+    """Warn of each unknown name, at the user's line; `more` are further names to suggest."""
     for name in names:
         if name not in known and name not in more:
             hint = did_you_mean(name, [word for word in (*known, *more) if isinstance(word, str)])
@@ -54,7 +54,7 @@ def warn_unknown_values(
 ) -> None:
     """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`.
 
-    Where the condition is about what is still `coming`, only of those that resemble a known one.
+    If the condition is about events that are still `coming`, warn only of values that resemble a known one.
     """
     for one in compared:
         column = NAMED.get(one.name)

@@ -1,4 +1,4 @@
-"""Writing into a store: messages become rows, and everything that is kept beside the rows is brought up to date."""
+"""Writing into a store: messages become rows, and everything that is kept beside the rows is updated."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .schema import NAT, NOWHERE, SECOND, Ints, to_ns
 logger = logging.getLogger("degentcivil_nb.store")
 
 RUN_ROWS: Final = 4_096
-"""Rows that are published at a time; a reader waits for no more than that."""
+"""How many rows are published at a time; a reader never waits for more."""
 COUNTED: Final = ("type", "code", "character_id", "state")
 
 
 class StoreWriter:
     """The writing side of a store, used by one thread.
 
-    Retention by rows, bytes (columns and payloads) and age (seconds since receipt) lets the oldest events go.
+    Retention by rows, bytes (columns and payloads) and age (seconds since receipt) drops the oldest events.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class StoreWriter:
     # --- writing: one thread ----------------------------------------------------------------------------------------
 
     def append(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> None:
-        """Store messages in order, received at a wall clock time in seconds; what is bad becomes an error row.
+        """Store messages in order, received at a wall clock time in seconds; a malformed one becomes an error row.
 
         Never raises.
         """
         self.take(messages, received, epoch)
 
     def take(self, messages: list[RawMessage], received: float, epoch: str | None = None) -> Taken:
-        """Store messages as `append` does, and give the columns made of them, if all were good events."""
+        """Store messages as `append` does, and return their columns if all were valid events."""
         received_ns = to_ns(received)
         if received_ns == NAT:
             received_ns = to_ns(self._clock())
@@ -79,10 +79,10 @@ class StoreWriter:
         return tuple(taken) if sum([found.batch.size for found in taken]) == len(messages) else ()
 
     def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
-        """Cut messages into runs of events, and ordered control messages by themselves.
+        """Cut messages into stretches of events, and single ordered control messages.
 
-        A run also ends where the stream passes the position of the snapshot that set the present, and behind those who
-        leave: one who comes back must not be given what was known of it before.
+        A stretch also ends where the stream passes the position of the snapshot that set the present, and after
+        departures: a character that comes back must not get its earlier attributes.
         """
         cuts: list[int] = []
         if not ORDERED_CONTROL.isdisjoint(types):
@@ -115,7 +115,8 @@ class StoreWriter:
         return found
 
     def append_ingested(self, found: Ingested, payloads: bytes | memoryview, epoch: str | None) -> bool:
-        """Store what another store made of messages, in this one's words; return False if they must be read again.
+        """Store the columns that another store made, with this store's words; return False if the messages must be
+        read.
 
         The payloads are given end to end.
         """
@@ -162,7 +163,7 @@ class StoreWriter:
                 logger.exception("a message was lost")
 
     def _note(self, found: Ingested, first_row: int, live: bool) -> None:
-        """Take at once what the columns of new rows do not tell."""
+        """Note what the columns of new rows do not contain."""
         if live and found.updates:
             self._parts.derived.present.fit()
             self._parts.derived.present.update(found.updates)
@@ -199,12 +200,12 @@ class StoreWriter:
                 self.go_on_from_snapshot(self._parts.table.next_row)
 
     def _live(self, seqs: Ints, epoch: str | None) -> bool:
-        """Return whether a run (never cut by it) lies beyond the snapshot that set the present."""
+        """Return whether a stretch, which that position never cuts, lies beyond the snapshot that set the present."""
         at = self._parts.snapshot
         return at is None or at.epoch != epoch or not 0 < seqs[0] <= at.seq
 
     def go_on_from_snapshot(self, row: int) -> None:
-        """Let the stream go on from the snapshot whose position it has reached."""
+        """Continue the stream from the snapshot whose position it has reached."""
         if self._parts.snapshot_states is not None:
             self._parts.derived.catch_up()
             self._parts.derived.checkpoints.add(row, self._parts.derived.present, from_snapshot=True)
@@ -287,7 +288,7 @@ class StoreWriter:
         self._parts.derived.forget(first_row)
 
     def forget(self, *, before: Moment) -> int:
-        """Drop the oldest events up to the first that is not before a time; gives how many went."""
+        """Drop the oldest events up to the first that is not before a time; return how many."""
         with self._parts.changed:
             newest = self._parts.table.view().newest
         moment = moment_ns(before, newest)
@@ -308,6 +309,6 @@ _CONTROL_PAYLOADS: Final[dict[str, Any]] = {
 
 
 def _behind_departures(types: list[str]) -> list[int]:
-    """Return the indices behind each series of messages about those who left."""
+    """Return the indices after each series of departures."""
     left = MessageTypes.CHARACTER_LEFT
     return [i + 1 for i, type in enumerate(types[:-1]) if type == left and types[i + 1] != left]

@@ -85,7 +85,7 @@ def test_a_request_is_seen_by_the_holder_and_granted(
         thread, answers = asking(second)
         heard(first, asker="second")
         assert "you have control; second asks for it" in repr(first)
-        until(lambda: "second asks for control of the run: release_control() gives it" in caplog.text)
+        until(lambda: "second asks for control of the run: session.release_control() gives it" in caplog.text)
     assert str(first.release_control()) == "second has control"
     thread.join(PATIENCE_S)
     assert answers == [ControlState("second", None, True)]

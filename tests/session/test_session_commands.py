@@ -397,7 +397,7 @@ def test_a_command_from_inside_a_handler_is_refused_at_once(probe: SimulationPro
                 return str(error)
 
         until(lambda: "nested" in set(session.commands()["name"]))
-        assert "which carries commands out" in session.command("nested")
+        assert "which also runs the commands" in session.command("nested")
 
 
 # --- names that nobody has ---------------------------------------------------------------------------------------

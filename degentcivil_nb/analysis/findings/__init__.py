@@ -1,1 +1,1 @@
-"""What is wrong in a run, said unasked: one rule a file, over the same evidence."""
+"""Faults in a run that are found without a question: one rule a file, over the same evidence."""

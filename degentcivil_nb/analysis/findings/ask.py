@@ -25,9 +25,9 @@ Thresholds = Mapping[str, Mapping[str, Any]]
 def findings_of(
     evidence: Evidence, kind: Names = None, *, since: Moment = None, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
-    """Return the frame of `findings()`; `since` leaves out what was over before.
+    """Return the frame of `findings()`; findings that were over before `since` are left out.
 
-    Raises `ValueError` for an unknown kind or threshold, with the nearest known one.
+    Raises `ValueError` for an unknown kind or threshold, and suggests a similar one.
     """
     kinds = names_of(kind)
     for name in kinds or ():
@@ -45,7 +45,7 @@ def findings_of(
 
 
 def pauses(store: RunStore) -> list[tuple[int, int]]:
-    """List from when to when the run was paused, in nanoseconds since 1970; the last pause may go on for ever."""
+    """List begin and end of each pause of the run, in nanoseconds since 1970; the last pause may have no end."""
     found: list[tuple[int, int]] = []
     since: int | None = None
     for control in store.control_rows(0, store.next_row + 1):
@@ -53,7 +53,7 @@ def pauses(store: RunStore) -> list[tuple[int, int]]:
             continue
         try:
             state = decode(RunState, control.data).state
-        except WebSocketError:  # it has a row in errors() already
+        except WebSocketError:  # the malformed message has a row in errors() already
             continue
         if state == "paused":
             since = control.time if since is None else since

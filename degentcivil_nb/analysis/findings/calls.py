@@ -1,4 +1,4 @@
-"""What the rules about calls of language models share: groups of calls, and shares that stand out."""
+"""Helpers of the rules about calls of language models: groups of calls, and shares that stand out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Places = npt.NDArray[np.intp]
 
 
 def call_groups(calls: pd.DataFrame) -> Iterator[tuple[str, str, Places]]:
-    """Give each grouping, its value and where its calls stand, for models, kinds of prompts and characters."""
+    """Yield column, value and the indices of the calls of each group: by model, kind of prompt and character."""
     for column in GROUPINGS:
         for value, places in groups_of(calls[column].astype(object).where(calls[column].notna(), None).tolist()):
             yield column, value, places
@@ -28,9 +28,10 @@ def call_groups(calls: pd.DataFrame) -> Iterator[tuple[str, str, Places]]:
 def telling_groups(
     calls: pd.DataFrame, hit: Mask, *, least: int, surprise: float, ratio: float
 ) -> list[tuple[str, str, Places]]:
-    """List the groups in which far more calls are hit than in the other calls; only the most telling of each call.
+    """List the groups with far more hits than among the other calls; each call counts in its most conspicuous group
+    only.
 
-    `hit` is a mask over the calls.
+    `hit` is a mask over the calls: true for calls with the fault.
     """
     groups = list(call_groups(calls))
     chances = math.log10(max(1, len(groups)))
@@ -38,7 +39,7 @@ def telling_groups(
     for column, value, places in groups:
         hits = int(hit[places].sum())
         others = len(calls) - len(places)
-        rest = (int(hit.sum()) - hits + 1) / (others + 20)  # as if 20 more had been seen: a few say little
+        rest = (int(hit.sum()) - hits + 1) / (others + 20)  # as if 20 more had been seen: a few prove little
         if hits < least or hits / len(places) < ratio * rest:
             continue
         score = binomial_surprise(hits, len(places), rest) - chances
@@ -47,7 +48,7 @@ def telling_groups(
     chosen: list[tuple[str, str, Places]] = []
     told = np.zeros(len(calls), np.bool_)
     for _, column, value, places in sorted(found, key=lambda item: -item[0]):
-        if told[places].mean() < 0.5:  # most of them belong to a group that is told already
+        if told[places].mean() < 0.5:  # most of them belong to a group that is listed already
             told[places] = True
             chosen.append((column, value, places))
     return chosen
@@ -71,5 +72,5 @@ def about_group(
 
 
 def name_of_group(column: str, value: str) -> str:
-    """Name a group for a text: "model gpt-4", "kind of prompt PLAN", "emma"."""
+    """Return the name of a group for a text: "model gpt-4", "kind of prompt PLAN", "emma"."""
     return value if column == "character_id" else f"{GROUPINGS[column]} {value}"

@@ -15,11 +15,11 @@ from .statistics import groups_of
 
 KIND: Final = "dear"
 FACTORS: Final = {"character_id": 1.0, "prompt_type": 2.5, "model": 2.5}
-"""Kinds of prompts and models differ by nature, characters do not: what a multiple is for each, in the given factor."""
+"""The multiple of `factor` for each grouping: kinds of prompts and models differ by nature, characters do not."""
 
 
 def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator[Finding]:
-    """Find who or what spends a multiple of what the others of its sort do.
+    """Find characters, kinds of prompts and models that cost a multiple of the others.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
         How many times the others' median a character must spend in all; a kind of prompt or a model must cost 2.5
         times that in each call.
     least : int
-        Calls at least.
+        The least number of calls.
     """
     calls = evidence.calls
     cost, what, form = _price(calls)
@@ -47,7 +47,7 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
             if len(others) < 2 or sizes[at] <= factor * more * max(float(np.median(others)), 1e-12):
                 continue
             if sizes[at] <= 2 * float(others.max()) or set(places.tolist()) <= told:
-                continue  # the others spread as far, or it is told already
+                continue  # the others differ as much, or the group is listed already
             told |= set(places.tolist())
             rows = calls.index[places[np.argsort(-cost[places], kind="stable")]].tolist()
             each = "in all" if of_all else "a call"
@@ -60,7 +60,7 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
 
 
 def _price(calls: pd.DataFrame) -> tuple[np.ndarray | None, str, str]:
-    """Give each call's price in US dollars, or in tokens where no cost was told."""
+    """Return each call's price in US dollars, or in tokens if no cost is known."""
     if not len(calls):
         return None, "", ""
     cost = calls["cost_usd"].to_numpy(float, na_value=np.nan)

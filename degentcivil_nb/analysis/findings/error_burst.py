@@ -15,7 +15,7 @@ from .statistics import poisson_surprise
 
 KIND: Final = "error_burst"
 BUCKETS: Final = 200
-"""Buckets into which a run is cut at most."""
+"""The most buckets into which a run is cut."""
 
 
 def error_burst(evidence: Evidence, *, least: int = 8, surprise: float = 6.0, width: float = 5.0) -> Iterator[Finding]:
@@ -26,9 +26,9 @@ def error_burst(evidence: Evidence, *, least: int = 8, surprise: float = 6.0, wi
     evidence : Evidence
         The run.
     least : int
-        Errors of a burst at least.
+        The least number of errors of a burst.
     surprise : float
-        How unlikely they must be, over the whole run, as -log10 of the probability.
+        How unlikely the errors must be, over the whole run, as -log10 of the probability.
     width : float
         Width of a bucket in ticks (seconds for a run without ticks), at least; a long run has wider ones.
     """
@@ -40,7 +40,7 @@ def error_burst(evidence: Evidence, *, least: int = 8, surprise: float = 6.0, wi
     width = max(width, span / BUCKETS)
     bucket = ((errors["moment"].to_numpy(float) - start) // width).astype(int)
     counts = np.bincount(bucket, minlength=math.ceil(span / width))
-    calm = np.sort(counts)[: max(1, math.ceil(len(counts) * 0.9))]  # the bursts themselves are no baseline
+    calm = np.sort(counts)[: max(1, math.ceil(len(counts) * 0.9))]  # the bursts must not count as usual
     expected = max(float(calm.mean()), 0.5)
     chances = math.log10(len(counts))
     hot = [int(count) >= least and poisson_surprise(int(count), expected) - chances >= surprise for count in counts]

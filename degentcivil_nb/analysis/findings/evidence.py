@@ -1,4 +1,4 @@
-"""What the rules look at: the events, stays, calls and chat of a run, each read once and on one clock."""
+"""The evidence of the rules: the events, stays, calls and chat of a run, each read once and on one clock."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Run(Protocol):
 class Evidence:
     """The tables of a run that rules share, and its clock: ticks where the run counts them, else seconds.
 
-    A moment is a float on that clock. It goes on where a restarted simulation counts its ticks from 0 again.
+    A moment is a float on that clock. The clock goes on where a restarted simulation counts its ticks from 0 again.
     """
 
     def __init__(self, run: Run, *, silent_s: float = 0.0, pauses: Sequence[tuple[int, int]] = ()) -> None:
         self._run = run
         self.silent_s = silent_s
-        """For how many seconds a live run that should be going on has come to no checkpoint; 0 for a recording."""
+        """The seconds for which a live run that should be going on has reached no checkpoint; 0 for a recording."""
         self.pauses = pauses
-        """From when to when the run was paused, in nanoseconds since 1970."""
+        """Begin and end of each pause, in nanoseconds since 1970."""
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -55,7 +55,7 @@ class Evidence:
 
     @cached_property
     def times(self) -> Ints:
-        """The time of each event in nanoseconds, never before that of the event before it."""
+        """The time of each event in nanoseconds, never earlier than that of the previous event."""
         return np.maximum.accumulate(nanoseconds(self.events["time"])) if len(self.events) else np.zeros(0, np.int64)
 
     @cached_property
@@ -65,7 +65,7 @@ class Evidence:
 
     @property
     def unit(self) -> str:
-        """What a moment counts, as a word for a text."""
+        """The unit of a moment, as a word for a text."""
         return "ticks" if self.has_ticks else "seconds"
 
     @cached_property
@@ -157,7 +157,7 @@ class Evidence:
         return table[known | is_open].reset_index(drop=True)
 
     def goes_on_without(self, character_id: str, moment: float) -> bool:
-        """Whether at least a third of the other characters changed state or place after a moment.
+        """Return whether at least a third of the other characters changed state or place after a moment.
 
         In a town that came to rest as a whole, such as a model that converged, nobody is stuck. Of a handful of
         characters, most of which may be stuck, one that goes on and on shows that it is not at rest.
@@ -170,7 +170,7 @@ class Evidence:
         return others <= HANDFUL and self._one_goes_on(character_id, moment)
 
     def _one_goes_on(self, character_id: str, moment: float) -> bool:
-        """Whether one of the others kept changing, in each quarter of the time since a moment."""
+        """Return whether one of the others kept changing, in each quarter of the time since a moment."""
         stays = self.stays[(self.stays["start"] > moment) & (self.stays["character_id"] != character_id)]
         span = self.now - moment
         if not len(stays) or span <= 0:
@@ -195,7 +195,7 @@ class Evidence:
         character_id: Any = None,
         subject: str = "",
     ) -> Finding:
-        """Make a finding whose evidence these rows are; it began with the first of them if `since` does not say it."""
+        """Make a finding with these rows as evidence; it began at `since`, or if that is missing with the first row."""
         rows = [int(row) for row in rows]
         place = int(np.searchsorted(self.rows, rows[0])) if rows else int(np.searchsorted(self.times, since or 0))
         place = min(place, len(self.rows) - 1)
@@ -213,16 +213,16 @@ class Evidence:
         return found
 
     def span(self, length: float) -> str:
-        """Say a length on this clock: "40 ticks", "12.5 s"."""
+        """Format a length on this clock: "40 ticks", "12.5 s"."""
         return f"{length:,.0f} ticks" if self.has_ticks else f"{length:,.3g} s"
 
 
 AT_LEAST: Final = 1 / 3
-"""In a town in which fewer of the others change any more, it is the town that rests."""
+"""The share of other characters that must still change; with fewer, the whole town is at rest."""
 HANDFUL: Final = 9
-"""Of so few others, one that goes on is enough."""
+"""The number of other characters up to which a single one that goes on is enough."""
 RESTART: Final = 1
-"""Ticks that the counter must fall back by more than, before it counts as restarted: threads may tell a tick late."""
+"""The simulation has restarted if the tick falls back by more than this: threads may publish a tick late."""
 
 
 def nanoseconds(times: pd.Series) -> Ints:

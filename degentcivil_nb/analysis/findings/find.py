@@ -44,7 +44,7 @@ RULES: Final[Mapping[str, Callable[..., Iterator[Finding]]]] = {
 def find(
     evidence: Evidence, kinds: Iterable[str] | None = None, thresholds: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Finding]:
-    """List what is wrong in a run: the findings of these kinds, or of all, folded.
+    """List what is wrong in a run: the findings of these kinds, or of all kinds, after `fold`.
 
     Raises `ValueError` for a threshold that the kind's rule does not have.
     """

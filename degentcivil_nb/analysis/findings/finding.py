@@ -1,4 +1,4 @@
-"""One thing that is wrong in a run, and the table of many."""
+"""A single finding, and the table of many."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import pandas as pd
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")
 MOST_ROWS: Final = 100
-"""Rows that a finding names as evidence at most; the text says how many there are in all."""
+"""The most rows that a finding lists as evidence; the text says how many there are in all."""
 COLUMNS: Final = ("kind", "severity", "character_id", "since", "until", "since_tick", "rows", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: of which kind, whose, since when, and the events that show it."""
+    """A fault in a run: its kind, its character, its beginning, and the events that show it."""
 
     kind: str
     severity: Severity
     text: str
     rows: Sequence[int]
     since: int
-    """When it began, in nanoseconds since 1970."""
+    """When the fault began, in nanoseconds since 1970."""
     until: int | None = None
-    """When it was over; None where it goes on."""
+    """When the fault was over; None if it goes on."""
     since_tick: int | None = None
     character_id: str | None = None
     subject: str = ""
-    """What else it is about, such as a model: findings of one kind, character and subject are one."""
+    """What else the fault is about, such as a model: findings of one kind, character and subject are joined."""
 
 
 def fold(findings: Iterable[Finding]) -> list[Finding]:
-    """Join the findings of one kind, character and subject; the earliest begins, and the latest says until when."""
+    """Join the findings of one kind, character and subject, from the begin of the earliest to the end of the latest."""
     groups: dict[tuple[str, str | None, str], list[Finding]] = {}
     for found in findings:
         groups.setdefault((found.kind, found.character_id, found.subject), []).append(found)
@@ -75,7 +75,7 @@ def finding_table(findings: Iterable[Finding]) -> pd.DataFrame:
 
 
 CROWD: Final = 10
-"""Where more characters than this, and more than a tenth of all, show the same, it is told once."""
+"""The number of characters from which on, if they are also over a tenth of all, the same finding is listed once."""
 
 
 def told_once(findings: Iterable[Finding], characters: int, what: str) -> list[Finding]:

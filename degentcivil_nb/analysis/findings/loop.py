@@ -14,9 +14,9 @@ from .stuck import merged
 
 KIND: Final = "loop"
 LONGEST: Final = 8
-"""States that one round has at most, as in the language's `loops`."""
+"""The most states of one round, as in the condition language's `loops`."""
 CROWD: Final = 0.34
-"""Where so large a share of the characters loops, it is how this town lives."""
+"""The share of characters from which on looping counts as normal in this town."""
 
 
 def loop(evidence: Evidence, *, rounds: int = 5, surprise: float = 4.0) -> Iterator[Finding]:
@@ -27,7 +27,7 @@ def loop(evidence: Evidence, *, rounds: int = 5, surprise: float = 4.0) -> Itera
     evidence : Evidence
         The run.
     rounds : int
-        Rounds that are reported at least.
+        The least number of rounds that is reported.
     surprise : float
         How unlikely the repetition must be, over the whole run, as -log10 of its probability.
     """
@@ -62,7 +62,7 @@ def _moves(states: Sequence[str]) -> Counter[tuple[str, str]]:
 
 
 def repeats(states: Sequence[str], rounds: int) -> Iterator[tuple[int, int, int]]:
-    """Give start, length of a round and stop of each stretch that repeats itself so often, the shortest round first."""
+    """Yield start, length of a round and stop of each stretch of at least `rounds` rounds, the shortest round first."""
     taken = 0
     stretches = []
     for length in range(2, LONGEST + 1):
@@ -83,7 +83,7 @@ def repeats(states: Sequence[str], rounds: int) -> Iterator[tuple[int, int, int]
 
 
 def _unlikely(states: Sequence[str], start: int, stop: int, others: Counter[tuple[str, str]]) -> float:
-    """Give -log10 of the probability of these transitions by what the others do."""
+    """Return -log10 of the probability of these transitions, judged by those of the others."""
     leaving: Counter[str] = Counter()
     ways: Counter[str] = Counter()
     for (before, _), count in others.items():
@@ -91,6 +91,6 @@ def _unlikely(states: Sequence[str], start: int, stop: int, others: Counter[tupl
         ways[before] += 1
     total = 0.0
     for before, after in zip(states[start - 1 : stop - 1], states[start:stop], strict=True):
-        # one more of each way: a town that was seen for a short time has not shown all of them
+        # one more of each transition: a town that was watched for a short time has not shown all of them
         total -= math.log10((others[before, after] + 1) / (leaving[before] + max(1, ways[before])))
     return total

@@ -1,4 +1,4 @@
-"""Answers that are no JSON where JSON is usual."""
+"""Answers that are not JSON although JSON is usual."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def malformed(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, rati
     evidence : Evidence
         The run.
     least : int
-        Malformed answers at least.
+        The least number of malformed answers.
     surprise : float
-        How unlikely so many are by the share of the others, as -log10 of the probability.
+        How unlikely so many must be, judged by the share of the others, as -log10 of the probability.
     ratio : float
-        How many times the share of the others at least.
+        The least multiple of the others' share.
     """
     calls = evidence.calls
     if not len(calls) or "malformed" not in calls:
@@ -34,6 +34,6 @@ def malformed(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, rati
         of = int((calls[column] == value).sum())
         text = (
             f"{len(places):,} of {of:,} answers of {name_of_group(column, value)} are malformed: "
-            "they are no JSON, which is usual there"
+            "they are not JSON, which is usual there"
         )
         yield about_group(evidence, KIND, "warning", text, column, value, calls.index[places].tolist())

@@ -1,4 +1,4 @@
-"""Errors of a kind that was not there before."""
+"""Errors of a kind that did not occur before."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+|'[^']*'|\"[^\"]*\"")
 
 
 def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 3.0, warm_up: float = 0.1) -> Iterator[Finding]:
-    """Find codes and texts that begin in the middle of a run, more often than a rare old one would by chance.
+    """Find codes and texts that begin in the middle of a run, and are too frequent to be an old but rare error.
 
     Parameters
     ----------
     evidence : Evidence
         The run.
     least : int
-        Errors of the kind at least.
+        The least number of errors of the kind.
     surprise : float
-        How unlikely it must be that an error as frequent had not shown itself earlier, as -log10 of the probability.
+        How unlikely it must be that an error as frequent did not occur earlier, as -log10 of the probability.
     warm_up : float
-        Share of the run at its beginning in which every error is new.
+        Share of the run, at its beginning, in which every error counts as new and none is reported.
     """
     errors = evidence.errors
     if not len(errors):
@@ -56,7 +56,7 @@ def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 3.0, warm
 
 
 def message_kind(message: Any, names: list[str]) -> str:
-    """Return what is left of a message without what varies: numbers, quoted words and the names of characters."""
+    """Return a message without the parts that vary: numbers, quoted words and the names of characters."""
     text = _VARIES.sub("#", str(message))
     known = set(names)
     return " ".join("#" if word.strip(".,:;!?()") in known else word for word in text.split())

@@ -32,7 +32,7 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
     evidence : Evidence
         The run.
     least : int
-        Messages of a conversation that is reported.
+        The least number of messages of a conversation that is reported.
     factor : float
         How many times as many messages as a usual long conversation (the 95 % quantile of the others).
     pause : float
@@ -53,7 +53,9 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
         rests = evidence.now - talk.moments[-1]
         goes_on = rests <= pause * max(1.0, length / len(talk.rows))
         verb = "have been talking" if goes_on else "talked"
-        text = f"{one} and {other} {verb} for {len(talk.rows)} messages in {evidence.span(length)}, without another"
+        text = (
+            f"{one} and {other} {verb} for {len(talk.rows)} messages in {evidence.span(length)}, and with nobody else"
+        )
         until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, talk.rows[-1])])
         subject = f"with {other}"
         yield evidence.found(KIND, "warning", text, talk.rows, until=until, character_id=one, subject=subject)
@@ -93,7 +95,7 @@ def _conversations(evidence: Evidence, pause: float) -> list[_Talk]:
 
 
 def _usual_pause(evidence: Evidence) -> float:
-    """Give the median time between two messages of one speaker."""
+    """Return the median time between two messages of one speaker."""
     chat = evidence.chat
     between = chat.groupby(chat["character_id"].astype(object))["moment"].diff().dropna().to_numpy(float)
     return max(1.0, float(np.median(between))) if len(between) else 1.0

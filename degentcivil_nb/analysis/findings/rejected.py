@@ -22,11 +22,11 @@ def rejected(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio
     evidence : Evidence
         The run.
     least : int
-        Rejected answers at least.
+        The least number of rejected answers.
     surprise : float
-        How unlikely so many are by the share of the others, as -log10 of the probability.
+        How unlikely so many must be, judged by the share of the others, as -log10 of the probability.
     ratio : float
-        How many times the share of the others at least.
+        The least multiple of the others' share.
     """
     calls = evidence.calls
     if not len(calls):

@@ -1,4 +1,4 @@
-"""Characters that ask the model the very same again and again."""
+"""Characters that send the model the same prompt again and again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ KIND: Final = "repeated_prompt"
 
 
 def repeated_prompt(evidence: Evidence, *, least: int = 5, surprise: float = 4.0) -> Iterator[Finding]:
-    """Find prompts that one character sent again and again, where the others' prompts differ.
+    """Find prompts that one character sent again and again although the others' prompts vary.
 
     Parameters
     ----------
     evidence : Evidence
         The run.
     least : int
-        Calls with the same prompt in a row at least, among the character's calls of that kind.
+        The least number of calls in a row with the same prompt, among the character's calls of that kind.
     surprise : float
-        How unlikely the row is by the others' share of repeated prompts, as -log10 of the probability.
+        How unlikely the row must be, judged by the others' share of repeated prompts, as -log10 of the probability.
     """
     calls = evidence.calls
     if not len(calls):

@@ -1,4 +1,4 @@
-"""Characters that nothing is heard of any more, though they used to tell something."""
+"""Characters without events, although they had some before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .stuck import SLOW
 
 KIND: Final = "silent"
 CROWD: Final = 0.5
-"""Where so large a share of the characters is silent at once, it is the town that is quiet."""
+"""The share of characters from which on a silence at the same time counts as the town's."""
 
 
 def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messages: int = 5) -> Iterator[Finding]:
@@ -28,10 +28,10 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
     least : float
         Silences up to this long, in ticks (seconds for a run without ticks), are never reported.
     factor : float
-        How many times as long as a usual long silence in that state (the 95 % quantile) it must be. For silences that
-        are over, both are twice as much.
+        How many times as long as a usual long silence in that state (the 95 % quantile) a silence must be. For silences
+        that are over, `least` and `factor` count twice.
     messages : int
-        Events that a character must have had before.
+        How many events a character must have had before.
     """
     table = _silences(evidence)
     if not len(table):
@@ -63,7 +63,7 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
 
 
 def _waits(evidence: Evidence, silence: pd.Series) -> bool:
-    """Whether the last that was heard is a call that took far longer than usual: the stay says so."""
+    """Return whether the last event is a call that took far longer than usual; `waiting_for_model` reports that."""
     calls = evidence.calls
     if not len(calls):
         return False
@@ -91,7 +91,7 @@ def _told(evidence: Evidence, silence: pd.Series, limit: float) -> Finding:
 
 
 def _silences(evidence: Evidence) -> pd.DataFrame:
-    """List the silences of all characters: from each of their events to the next, the last one open."""
+    """List the silences of all characters: from each of their events to the next; the last silence is open."""
     named = evidence.events["character_id"].cat.codes.to_numpy()
     at = np.flatnonzero(named >= 0)
     at = at[np.argsort(named[at], kind="stable")]
@@ -120,6 +120,6 @@ def _silences(evidence: Evidence) -> pd.DataFrame:
 
 
 def _states(evidence: Evidence, at: np.ndarray, who: np.ndarray) -> pd.Series:
-    """Give each event's character's state as of then, or "" where it was never told."""
+    """Return the state of each event's character at that moment, "" if it is unknown."""
     states = pd.Series(evidence.events["state"].astype(object).to_numpy()[at])
     return states.groupby(who).ffill().fillna("")

@@ -24,11 +24,11 @@ def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stret
     evidence : Evidence
         The run.
     factor : float
-        How many times the median latency of the model's other calls; towards other models it must be twice that.
+        How many times the median latency of the model's other calls; against other models it must be twice that.
     least : int
-        Slow calls at least.
+        The least number of slow calls.
     stretch : int
-        Calls of which the median is looked at.
+        How many calls form a stretch, whose median is judged.
     """
     calls = evidence.calls
     if not len(calls):
@@ -52,7 +52,7 @@ def _stretches(
 ) -> Iterator[Finding]:
     if len(took) < 2 * stretch:
         return
-    usually = min(float(np.median(third)) for third in np.array_split(took, 3))  # it may be slow for most of the run
+    usually = min(float(np.median(third)) for third in np.array_split(took, 3))  # the model may be slow mostly
     windows = np.lib.stride_tricks.sliding_window_view(took, stretch)
     lows = np.quantile(windows, 0.3, axis=1)  # most of the window is slow, not one call of it
     slow = np.zeros(len(took), np.bool_)

@@ -1,4 +1,4 @@
-"""A run that comes to no checkpoint for far longer than usual."""
+"""Runs that reach no checkpoint for far longer than usual."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stalled(evidence: Evidence, *, least_s: float = 10.0, factor: float = 20.0) 
 
 
 def _misses(evidence: Evidence, first: int, last: int) -> bool:
-    """Whether messages are missing between two rows: then nobody knows what happened there."""
+    """Return whether messages are missing between two rows, so that the time between them proves nothing."""
     rows = evidence.gaps["row"].to_numpy(float, na_value=-1.0)
     return bool(((rows > first) & (rows <= last)).any())
 

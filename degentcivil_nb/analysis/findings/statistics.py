@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def binomial_surprise(hits: int, trials: int, rate: float) -> float:
-    """Give the surprise of at least so many hits, by the Chernoff bound (never too large a surprise)."""
+    """Return the surprise of at least `hits` hits, by the Chernoff bound (never too large a surprise)."""
     if trials == 0 or hits <= trials * rate:
         return 0.0
     rate = min(max(rate, 1e-9), 1 - 1e-9)
@@ -23,7 +23,7 @@ def binomial_surprise(hits: int, trials: int, rate: float) -> float:
 
 
 def poisson_surprise(count: int, expected: float) -> float:
-    """Give the surprise of at least so many events where so many are expected, by the Chernoff bound."""
+    """Return the surprise of at least `count` events if `expected` are expected, by the Chernoff bound."""
     expected = max(expected, 1e-9)
     if count <= expected:
         return 0.0
@@ -31,18 +31,18 @@ def poisson_surprise(count: int, expected: float) -> float:
 
 
 OVER: Final = 2.0
-"""What is over by itself must have been so many times as long as what goes on."""
+"""How many times as long something that is over must have been, compared with something that still goes on."""
 FEW: Final = 20
-"""Of fewer values the largest is the usual large one; of more, the 95 % quantile."""
+"""With fewer values the largest one is the usual large value; with more, it is the 95 % quantile."""
 
 
 def usual(values: Floats) -> float:
-    """Give a value that few exceed."""
+    """Return the usual large value, which few values exceed."""
     return float(values.max() if len(values) < FEW else np.quantile(values, 0.95))
 
 
 def groups_of(keys: Sequence[Any] | npt.NDArray[Any]) -> Iterator[tuple[Any, npt.NDArray[np.intp]]]:
-    """Give each key with the positions where it stands, in the order of first appearance; null keys are left out."""
+    """Yield each key with its indices, in the order of first appearance; null keys are left out."""
     places: dict[Any, list[int]] = {}
     for at, key in enumerate(keys):
         if key is not None and key == key:
@@ -52,14 +52,14 @@ def groups_of(keys: Sequence[Any] | npt.NDArray[Any]) -> Iterator[tuple[Any, npt
 
 
 class Outlier(NamedTuple):
-    """A length that is far above the others of its kind, and what a usual long one of them is."""
+    """A length that is far above the others of its kind, and the usual large one of those."""
 
     at: int
     limit: float
 
 
 def outliers(lengths: Floats, kinds: npt.NDArray[np.intp], done: npt.NDArray[np.bool_], factor: float) -> list[Outlier]:
-    """List the lengths above so many times the usual long one of the other done ones of their kind, at least three."""
+    """List the lengths far above the usual large one of their kind, of which at least three others must be done."""
     found = []
     order = np.argsort(kinds, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
@@ -67,7 +67,7 @@ def outliers(lengths: Floats, kinds: npt.NDArray[np.intp], done: npt.NDArray[np.
         if len(whole) < 3:
             continue
         rank = len(whole) - 2 if len(whole) <= FEW else int(0.95 * (len(whole) - 2))
-        least = whole[rank]  # whichever is left out, the usual long one of the others is not below this
+        least = whole[rank]  # whichever length is left out, the usual large one of the others is not below this
         for at in group[lengths[group] > factor * least].tolist():
             others = np.delete(whole, np.searchsorted(whole, lengths[at])) if done[at] else whole
             if len(others) >= 3 and lengths[at] > factor * usual(others):

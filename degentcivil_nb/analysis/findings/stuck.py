@@ -28,7 +28,7 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
         Stays up to this long, in ticks (seconds for a run without ticks), are never reported.
     factor : float
         How many times as long as a usual long stay in that state (the 95 % quantile) a stay must be. For stays that are
-        over, both are twice as much.
+        over, `least` and `factor` count twice.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if not stay.waiting]
     yield from told_once(
@@ -37,10 +37,10 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
 
 
 def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iterator[Finding]:
-    """Find stays as `stuck` finds them in which an answer of the model is what is awaited.
+    """Find stays as `stuck` does in which the character waits for an answer of the model.
 
-    That is known of a stay that a call explains by its latency. Of a stay that goes on it is derived: other stays in
-    that state nearly always have a call of the character in them, and this one has none yet.
+    For a stay that is over, the latency of a call shows that. For a stay that goes on, it is derived: nearly all other
+    stays in that state contain a call of their character, and this one has none yet.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if stay.waiting]
     yield from told_once(found, evidence.stays["character_id"].nunique(), "wait for the model")
@@ -55,7 +55,7 @@ class LongStay:
 
 
 def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay]:
-    """List the stays in a state that are far too long, and of characters without one, those in a place."""
+    """List the stays in a state that are far too long; for characters without states, the stays in a place."""
     in_states = merged(evidence.stays, "state")
     found = [
         _told(evidence, in_states, at, "state", limit)
@@ -76,7 +76,7 @@ def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay
 
 
 CROWD: Final = 0.3
-"""A share of all characters; where more of them stay in their places, it is how this town lives."""
+"""The share of characters up to which staying in a place is reported; if more stay, that is normal in this town."""
 
 
 def merged(stays: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def merged(stays: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) -> Iterator[Outlier]:
-    """Give the stays that are too long in their state, or, without `by`, in a place."""
+    """Yield the stays that are too long in their state, or, without `by`, in a place."""
     lengths, who = stays["length"].to_numpy(float), stays["character_id"].to_numpy(object)
     done = ~stays["open"].to_numpy(bool)
     kinds = pd.factorize(stays[by])[0] if by is not None else np.zeros(len(stays), np.intp)
@@ -114,18 +114,18 @@ def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) 
 
 
 def _alone(evidence: Evidence, stays: pd.DataFrame, at: int) -> bool:
-    """Whether others went on while this stay lasted, and the character itself ever did anything else."""
+    """Return whether others went on during this stay, and the character itself ever did anything else."""
     stay = stays.iloc[at]
     only = int((stays["character_id"].to_numpy(object) == stay["character_id"]).sum()) == 1
     if only and stay["start"] <= evidence.moments[0] + 1 and int(stay["since"]) >= int(evidence.times[0]):
-        return False  # such as an agent that nothing ever reaches; one of a snapshot has come to stand somewhere
+        return False  # such as an agent that never gets any input; a character of a snapshot may have changed before
     return not stay["open"] or evidence.goes_on_without(
         str(stay["character_id"]), float(stay["start"]) + float(stay["length"]) / 2
     )
 
 
 def _comes_back(others: Mask, who: npt.NDArray[np.object_], mine: str, *, own: bool) -> bool:
-    """Whether characters leave this state and come back to it: states such as "dead" and "recovered" are never left."""
+    """Return whether characters leave this state and come back; states such as "dead" are never left."""
     if own and int((others & (who == mine)).sum()) < 3:
         return False
     return int(others.sum()) >= 1.5 * len(set(who[others]))
@@ -159,11 +159,11 @@ def _told(evidence: Evidence, stays: pd.DataFrame, at: int, column: str, limit: 
 
 
 USUAL_CALL: Final = 0.8
-"""Where so large a share of the stays in a state have a call, a stay without one waits for it."""
+"""The share of the stays in a state that must have a call, so that a stay without one counts as waiting for it."""
 
 
 def _waits(evidence: Evidence, stays: pd.DataFrame, at: int) -> str | None:
-    """Return why this stay waits for a model; None if nothing says so."""
+    """Return why this stay counts as waiting for a model; None if it does not."""
     calls = evidence.calls
     if not len(calls):
         return None
@@ -186,7 +186,7 @@ def _waits(evidence: Evidence, stays: pd.DataFrame, at: int) -> str | None:
 
 
 def _slow_calls(evidence: Evidence, stay: pd.Series, inside: Mask) -> str | None:
-    """Say that the calls of a stay took most of it, or far longer than calls do."""
+    """Return a text if the calls of a stay took most of it, or far longer than usual."""
     latency = evidence.calls["latency_s"].to_numpy(float, na_value=np.nan)
     longest = float(np.nanmax(latency[inside], initial=0.0))
     took = float(np.nansum(latency[inside]))
@@ -201,6 +201,6 @@ def _slow_calls(evidence: Evidence, stay: pd.Series, inside: Mask) -> str | None
 
 
 SLOW: Final = 4.0
-"""So many times the median latency of all calls is slow."""
+"""The multiple of the median latency of all calls from which on a call is slow."""
 SAMPLE: Final = 200
-"""Stays that are looked at to see whether a state has calls."""
+"""The least number of other stays that decide whether a state usually has calls."""

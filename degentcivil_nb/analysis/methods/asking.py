@@ -1,4 +1,4 @@
-"""What all questions about a run have in common: its store, and the moment from which durations count back."""
+"""The common part of all questions about a run: its store, and the moment from which durations count back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about what characters think, say and call, and about figures of the model."""
+"""Questions about what characters think, say and call, and about measures of the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CallQuestions(EventQuestions):
         since, until : datetime, str, number or timedelta, optional
             Only calls from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
@@ -43,8 +43,8 @@ class CallQuestions(EventQuestions):
             `error` (str); `prompt` and `response` (str, or object where not all are texts); `prompt_tokens`,
             `completion_tokens` (Int64); `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars);
             `provider`, `rejected` (str: why the answer was asked for again), `retries` (Int64); `event_id` and `cause`
-            (object: a text, or a list of them); `malformed` (boolean): the answer is no JSON where JSON is usual for
-            its `prompt_type`, NA without an answer. What is not told, such as tokens, is missing and not 0.
+            (object: a text, or a list of them); `malformed` (boolean): the answer is not JSON although JSON is usual
+            for its `prompt_type`, NA without an answer. Unknown values, such as tokens, are missing and not 0.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class CallQuestions(EventQuestions):
         since, until : datetime, str, number or timedelta, optional
             Only messages from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class CallQuestions(EventQuestions):
         since, until : datetime, str, number or timedelta, optional
             Only calls from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
@@ -152,14 +152,14 @@ class CallQuestions(EventQuestions):
         since, until : datetime, str, number or timedelta, optional
             Only thoughts from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
         pandas.DataFrame
             One row for each thought, indexed by `row`: `epoch`, `seq`, `tick`, `time`, `character_id` as in `events()`;
             `kind`, `event_id` (str), `text` (str, or object where not all are texts), `evidence` (object: lists of the
-            ids of what it rests on) and `cause` (object: a text or a list of them).
+            ids of the events that it is based on) and `cause` (object: a text or a list of them).
 
         Raises
         ------
@@ -179,21 +179,21 @@ class CallQuestions(EventQuestions):
     def measures(
         self, name: Names = None, *, since: Moment = None, until: Moment = None, last: int | None = None
     ) -> pd.DataFrame:
-        """List the model's own figures.
+        """List the model's measures.
 
         Parameters
         ----------
         name : str or list-like of str, optional
-            Only figures of these names.
+            Only measures of these names.
         since, until : datetime, str, number or timedelta, optional
-            Only figures told from `since` on and before `until`; read as in `events`.
+            Only measures from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
         pandas.DataFrame
-            One row each time that a figure was told, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]),
+            One row for each published value, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]),
             `name` (str) and `value` (a number type where all are numbers).
 
         Raises
@@ -227,22 +227,23 @@ class CallQuestions(EventQuestions):
     def watches(
         self, name: Names = None, *, since: Moment = None, until: Moment = None, last: int | None = None
     ) -> pd.DataFrame:
-        """List the values of what was watched, tick by tick.
+        """List the values of watches, tick by tick.
 
         Parameters
         ----------
         name : str or list-like of str, optional
             Only watches of these names.
         since, until : datetime, str, number or timedelta, optional
-            Only values told from `since` on and before `until`; read as in `events`.
+            Only values from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
         pandas.DataFrame
-            One row each value told, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]), `name` (str),
-            `character_id` (category, NA where it is nobody's) and `value` (a number type where all are numbers).
+            One row for each published value, indexed by `row`: `tick` (Int64), `time` (datetime64[ns, UTC]), `name`
+            (str), `character_id` (category, NA for a value of the whole model) and `value` (a number type where all are
+            numbers).
 
         Raises
         ------

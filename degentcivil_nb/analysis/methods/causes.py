@@ -1,4 +1,4 @@
-"""Questions about what led to what."""
+"""Questions about causes and effects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class CauseQuestions(Asking):
     """The questions about causes and effects in a run."""
 
     def why(self, row: int) -> Chain:
-        """Follow what led to an event: the ids that were declared, and where there are none, what can be derived.
+        """Follow what led to an event: declared ids, and derived links where no ids were declared.
 
-        Derived are: the last answered call of a character before what it did, the message or thought whose text stands
-        in a prompt, and the command before a change. That is influence at most; only an experiment tests a cause.
+        Derived links are: the last answered call of a character before an event of it, a message or thought whose text
+        is in a prompt, and the command before a change. That is influence at most; only an experiment tests a cause.
 
         Parameters
         ----------
@@ -24,7 +24,8 @@ class CauseQuestions(Asking):
         Returns
         -------
         Chain
-            With `table()`, `figure()` and `notes` (what is unknown or left out); its repr is the chain in lines.
+            A chain with `table()`, `figure()` and `notes` (what is unknown or left out); printing it shows the chain as
+            text.
 
         Raises
         ------

@@ -32,7 +32,7 @@ class CharacterQuestions(Asking):
         -------
         pandas.DataFrame
             One row for each character, indexed by `character_id` (str): `state` and `location` (category), a column for
-            each attribute that was told, `since` (when the state began) and `last_seen` (datetime64[ns, UTC]).
+            each attribute that was published, `since` (when the state began) and `last_seen` (datetime64[ns, UTC]).
 
         Raises
         ------
@@ -49,7 +49,7 @@ class CharacterQuestions(Asking):
     def timeline(self, character_id: Names = None, *, since: Moment = None, until: Moment = None) -> pd.DataFrame:
         """List the stays: `character_id`, `state`, `location`, `start`, `end`, `duration`; a stay ends at a gap.
 
-        A stay ends where the next one begins, or where its character leaves the town. At a gap nobody knows when, so
+        A stay ends where the next one begins, or where its character leaves the town. At a gap the time is unknown, so
         `end` is missing, as it is for a stay that goes on.
 
         Parameters
@@ -149,14 +149,14 @@ class CharacterQuestions(Asking):
         character_id : str, int or list-like of them, optional
             Only of these characters.
         since, until : datetime, str, number or timedelta, optional
-            Only values told from `since` on and before `until`; read as in `events`.
+            Only values from `since` on and before `until`; read as in `events`.
         last : int, optional
-            Only so many of the newest.
+            Only this many of the newest.
 
         Returns
         -------
         pandas.DataFrame
-            One row each time that the attribute was told, indexed by `row`: `tick` (Int64), `time` (datetime64[ns,
+            One row for each published value of the attribute, indexed by `row`: `tick` (Int64), `time` (datetime64[ns,
             UTC]), `character_id` (category) and `value` (a number type where all are numbers).
 
         Raises
@@ -187,8 +187,8 @@ class CharacterQuestions(Asking):
         Returns
         -------
         pandas.DataFrame
-            One row for each place: what was told of it, such as `id`, `name`, `description`, `instruction`, `jobs`
-            (lists), `x`, `y`, and `row` (int64), the event that told it last. Empty if the simulation tells of no
+            One row for each place: its published keys, such as `id`, `name`, `description`, `instruction`, `jobs`
+            (lists), `x`, `y`, and `row` (int64), the last event that listed it. Empty if the simulation lists no
             places.
 
         Examples

@@ -43,7 +43,7 @@ class EventQuestions(Asking):
             Only events from `since` on and before `until`. A time (naive is UTC), its text, seconds since 1970, or how
             long before the newest event, such as a timedelta, ``"10 min ago"`` or ``"-30s"``.
         last : int, optional
-            Only so many of the newest that the other filters leave.
+            Only this many of the newest that the other filters leave.
         where : str, optional
             A condition over the columns and the payload's keys, such as ``"new_state == 'MOVE' and tick > 10"``.
         payload : bool
@@ -66,7 +66,7 @@ class EventQuestions(Asking):
         Warns
         -----
         UserWarning
-            If a name was never seen; the answer is what there is, which is nothing.
+            If a name was never seen; the result is then empty.
 
         Examples
         --------
@@ -129,7 +129,7 @@ class EventQuestions(Asking):
         by : {"type", "code", "character_id", "state", "event_type", "location", "model", "prompt_type"}
             What a column stands for; the last two count calls of language models.
         window : str, number or timedelta, optional
-            Only the last so much of the run, such as ``"10min"``.
+            Only this much of the run, counted back from the newest event, such as ``"10min"``.
 
         Returns
         -------
@@ -205,8 +205,8 @@ class EventQuestions(Asking):
         -------
         pandas.DataFrame
             One row for each gap: `epoch`, `reason` (str), `from_seq` and `to_seq` (Int64, both included, NA where
-            unknown), `time` (datetime64[ns, UTC], that of the last event before it), `row` (int64, the event that it
-            stands before) and `at_least` (Int64, the last position known to be missing where `to_seq` is unknown).
+            unknown), `time` (datetime64[ns, UTC], that of the last event before it), `row` (int64, the event that
+            follows the gap) and `at_least` (Int64, the last position known to be missing where `to_seq` is unknown).
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""The question what is wrong."""
+"""The question what is wrong in a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .characters import CharacterQuestions
 
 
 class FindingQuestions(CharacterQuestions, CallQuestions):
-    """What is wrong in a run, found by rules."""
+    """The question about faults in a run, answered by rules."""
 
     def findings(
         self,
@@ -23,8 +23,9 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
     ) -> pd.DataFrame:
         """List what is wrong: who is stuck, silent or goes in circles, which model is slow, what is missing.
 
-        Everything is judged against the rest of the same run: a stay is long beside the other stays in that state, a
-        model is slow beside itself. What one rule finds of one character or model is one row.
+        Everything is judged against the rest of the same run: a stay is long compared with the other stays in that
+        state, a model is slow compared with its other calls. All that one rule finds about one character or model is
+        one row.
 
         Parameters
         ----------
@@ -33,7 +34,7 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
             ``new_error``, ``malformed``, ``slow_model``, ``dear``, ``repeated_prompt``, ``rejected``, ``gap``,
             ``stalled``.
         since : datetime, str, number or timedelta, optional
-            Without what was over before; read as in `events`.
+            Leave out findings that were over before this moment; read as in `events`.
         thresholds : mapping of mappings, optional
             For a kind, keywords of its rule in ``degentcivil_nb.analysis.findings``, such as
             ``{"stuck": {"least": 50}}``.
@@ -42,9 +43,9 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
         -------
         pandas.DataFrame
             One row for each finding, the severest first: `kind` (str), `severity` (ordered category ``error``,
-            ``warning``, ``info``), `character_id` (str, null if it is not about one), `since` and `until`
+            ``warning``, ``info``), `character_id` (str, null if it is not about a single one), `since` and `until`
             (datetime64[ns, UTC]; `until` is missing where it goes on), `since_tick` (Int64), `rows` (object: lists of
-            at most 100 rows that show it) and `text` (str).
+            at most 100 rows as evidence) and `text` (str).
 
         Raises
         ------
@@ -56,7 +57,7 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
         >>> session.findings(["stuck", "gap"])["kind"].to_list()
         []
         """
-        from ..findings.ask import findings_of, pauses  # the rules are read when first used
+        from ..findings.ask import findings_of, pauses  # the rules are imported when first used
         from ..findings.evidence import Evidence
 
         evidence = Evidence(self, silent_s=self._quiet_s(), pauses=pauses(self._store))
@@ -66,5 +67,5 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
         return findings_of(evidence, kind, since=since, thresholds=thresholds)
 
     def _quiet_s(self) -> float:
-        """Return for how many seconds a run that should be going on has come to no checkpoint; 0 if it is over."""
+        """Return for how many seconds a run that should be going on has reached no checkpoint; 0 if it is over."""
         return 0.0

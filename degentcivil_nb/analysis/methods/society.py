@@ -1,4 +1,4 @@
-"""Questions about what a run costs, who met whom, and how something spread."""
+"""Questions about the costs of a run, about meetings, and about how something spread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
     """The questions about costs, meetings and rumours of a run."""
 
     def costs(self, by: str = "character_id") -> pd.DataFrame:
-        """Add up what the calls of language models cost, in the whole run as far as it is held.
+        """Add up the costs of language model calls in all events held.
 
         Parameters
         ----------
@@ -30,7 +30,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         -------
         pandas.DataFrame
             Indexed by `by`: `calls`, `malformed`, `errors` (int64), `prompt_tokens`, `completion_tokens` (Int64),
-            `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars). A sum of which nothing was told is NA.
+            `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars). A sum without any known value is NA.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         pandas.DataFrame
             One row for each meeting, in the order in which they began: `character_id`, `other`, `location`, `how`
             (``"place"`` or ``"chat"``; str), `start` and `end` (datetime64[ns, UTC]; no end: they are still together).
-            A stay whose end nobody knows, because of a gap, counts as long as it is known.
+            A stay whose end a gap hides counts only as far as it is known.
 
         Raises
         ------
@@ -100,20 +100,20 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         return table
 
     def spread(self, text_or_event_id: str) -> pd.DataFrame:
-        """Tell how something went through the town: who had it first, and from whom each next one could have it.
+        """List how something spread through the town: who had it first, and from whom each of the others may have it.
 
         Parameters
         ----------
         text_or_event_id : str
             A text that was said or thought (in any case), or the `event_id` of a chat message or a thought, whose text
-            is then looked for.
+            is then searched for.
 
         Returns
         -------
         pandas.DataFrame
-            One row for each character, in the order of first having it: `character_id`, `row` (the event by which it
-            had it), `tick`, `time`, `how` (``"said"``, ``"heard"``, ``"thought"``), `from` (object: who told it, or
-            those who had it before and were in one place with the character), `text`.
+            One row for each character, in the order of first having it: `character_id`, `row` (the event in which the
+            character first had it), `tick`, `time`, `how` (``"said"``, ``"heard"``, ``"thought"``), `from` (object: who
+            said it, or those who had it before and were in one place with the character), `text`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Questions about breakpoints, and where they stopped the run."""
+"""Questions about breakpoints, and about the stops of the run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class StopQuestions:
     _store: RunStore
 
     def breakpoints(self) -> pd.DataFrame:
-        """List the breakpoints of all notebooks, as the simulation said last.
+        """List the breakpoints of all notebooks, as the simulation last sent them.
 
         Returns
         -------
         DataFrame
-            `name`, `condition`, `owner`, `enabled`, `verified`, `problem`, `hits` (matches so far), `stops_at` (from
-            which match on it stops), `once`, `log`, `last_tick`, `last_character_id`.
+            `name`, `condition`, `owner`, `enabled`, `verified`, `problem`, `hits` (matches so far), `stops_at` (the
+            number of the match from which on it stops), `once`, `log`, `last_tick`, `last_character_id`.
 
         Examples
         --------
@@ -36,8 +36,8 @@ class StopQuestions:
         Returns
         -------
         DataFrame
-            One row each breakpoint that was met: `stopped` (the tick), `time`, `name`, `condition`, `character_id`,
-            `matched` (the row of the event that met it; NA at a checkpoint), `tick` (of that event).
+            One row for each breakpoint that matched: `stopped` (the tick), `time`, `name`, `condition`, `character_id`,
+            `matched` (the row of the event at which it matched; NA at a checkpoint), `tick` (of that event).
 
         Examples
         --------
@@ -49,8 +49,9 @@ class StopQuestions:
     def matches(self, condition: str) -> pd.DataFrame:
         """Find where a breakpoint with this condition would have matched, going through all events in order.
 
-        Unlike `events(where=…)` it knows the attributes of each character as of that moment, `changed(name)`,
-        `entered(state)`, `left(state)` and what is judged at checkpoints; there the last event before it is given.
+        Unlike `events(where=…)`, the condition can use the attributes of each character as of that moment,
+        `changed(name)`, `entered(state)`, `left(state)`, and functions that are judged at checkpoints; for these, the
+        last event before the checkpoint is returned.
 
         Parameters
         ----------
@@ -60,17 +61,17 @@ class StopQuestions:
         Returns
         -------
         DataFrame
-            Those events, with the columns of `events()`.
+            The events at which it would have matched, with the columns of `events()`.
 
         Raises
         ------
         ValueError
-            For a mistake in the condition, at which it points.
+            For a mistake in the condition; the message points at it.
 
         Warns
         -----
         UserWarning
-            If the condition has a name that was never seen, and is nearly one that was.
+            If the condition has a name that was never seen and resembles a known one.
 
         Examples
         --------

@@ -20,7 +20,7 @@ _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
 """The numeric details of a model call, and how each is read."""
 _WORDS: Final = ("model", "prompt_type", "error")
 _MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent", "missing")
-"""What else the wire knows of an LLM call (docs/protocol.md)."""
+"""The other keys of an LLM call on the wire (docs/protocol.md)."""
 
 
 class CallMethods(PublishingMethods):
@@ -43,7 +43,7 @@ class CallMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell of a call of a language model.
+        """Publish a call of a language model.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class CallMethods(PublishingMethods):
         cause : any, optional
             The `id` of what led to it, or a list of them.
         **more
-            Further keys of the payload. A figure that is no number stays under a name of its own, such as
+            Further keys of the payload. A value that should be a number and is not gets a name of its own, such as
             `cost_usd_text`.
 
         Returns
@@ -115,7 +115,7 @@ class CallMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character used a tool; a row of `session.tool_calls()`.
+        """Publish a character's use of a tool; it becomes a row of `session.tool_calls()`.
 
         Parameters
         ----------

@@ -23,9 +23,9 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
     """The methods of a probe that publish what a simulation's own code does, without changes to it."""
 
     def acting(self, character_id: Any) -> AbstractContextManager[None]:
-        """Return who acts in a `with` block: what is told inside without a character is theirs.
+        """Set who acts in a `with` block: what is published inside without a character belongs to this one.
 
-        It holds along `await` and in tasks started inside; `carry` takes it into threads and executors.
+        The setting holds across `await` and in tasks started inside; `carry` takes it into threads and executors.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return acting(character_id)
 
     def carry(self, function: _F) -> _F:
-        """Return a function that acts as whoever acts now, wherever it is called.
+        """Return a function that runs with the character who acts now, wherever it is called.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return carry(function_of("function", function))
 
     def llm(self, character_id: Any = None, **details: Any) -> LlmCapture:
-        """Measure a call of a model in a `with` block, and tell it at the end, also where it fails.
+        """Measure a call of a model in a `with` block, and publish it at the end, also if it fails.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return LlmCapture(self, character_id, **details)
 
     def llm_function(self, function: _F, character_id: Any = None, **details: Any) -> _F:
-        """Return a function that asks a model as `function` does, and tells each call.
+        """Return a function that does what `function` does, and publishes each call as a model call.
 
         Of a request only the prompt without images, the model and parameters such as `temperature` are recorded: no
         keys and no headers.
@@ -126,7 +126,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return capture_function(self, function_of("function", function), character_id, **details)
 
     def guard(self, function: _F, character_id: Any = None) -> _F:
-        """Return a function whose exceptions are told as `error` events, and raised on as before.
+        """Return a function whose exceptions are published as `error` events, and raised as before.
 
         Parameters
         ----------
@@ -149,12 +149,12 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return guarded(self, function_of("function", function), character_id)
 
     def log_handler(self, level: int = logging.WARNING) -> logging.Handler:
-        """Return a handler for `logging` that tells records as `error` events. Records of this package are left out.
+        """Return a handler for `logging` that publishes records as `error` events, except records of this package.
 
         Parameters
         ----------
         level : int
-            The least level that is told; `logging.WARNING` if left out.
+            The least level that is published; `logging.WARNING` if left out.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         return EventLogHandler(self, level)
 
     def loop_exceptions(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell what an event loop finds that nobody caught, such as a task that died, as `error` events.
+        """Publish the exceptions that no code caught in an event loop, such as of a task that died, as `error` events.
 
         The loop's own handler goes on as before.
 

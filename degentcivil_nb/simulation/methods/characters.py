@@ -19,7 +19,7 @@ NOWHERE: Final = ""
 
 
 class CharacterMethods(PublishingMethods):
-    """The methods of a probe that publish what its characters are and where."""
+    """The methods of a probe that publish states, locations and attributes of characters."""
 
     def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
         super().__init__(publish, ticking, clock)
@@ -36,19 +36,19 @@ class CharacterMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character is in a new state.
+        """Publish that a character is in a new state.
 
         Parameters
         ----------
         character_id : any
-            Text and whole numbers are told as they are, an enum by its name, everything else as text.
+            Text and whole numbers are published as they are, an enum by its name, everything else as text.
         new_state : any
-            The state from now on, told as an id is.
+            The state from now on; it is converted like the id.
         location : any, optional
-            Where the character is, also of any type; a pair of numbers is told as text and sets the attributes `x` and
-            `y`. Left out, the character stays where it was; `None` says that it left its place.
+            Where the character is, also of any type; a pair of numbers is published as text and sets the attributes `x`
+            and `y`. Left out, the character stays where it was; `None` means that it left its place.
         previous_state : any, optional
-            The state before; left out, the one told last.
+            The state before; left out, the one published last.
         id : any, optional
             A name for this event, or `True` to have one made.
         cause : any, optional
@@ -104,7 +104,7 @@ class CharacterMethods(PublishingMethods):
         return id  # type: ignore[no-any-return]
 
     def character_update(self, character_id: Any, **attributes: Any) -> None:
-        """Tell attributes of a character; they are merged over what is known of it.
+        """Publish attributes of a character; they are merged into those that are known.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class CharacterMethods(PublishingMethods):
         self.update(character_id, attributes)
 
     def update(self, character_id: Any, attributes: Mapping[str, Any]) -> None:
-        """Tell attributes of a character whose names are no keywords of Python, or clash.
+        """Publish attributes whose names cannot be keyword arguments in Python, or clash with `character_id`.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class CharacterMethods(PublishingMethods):
         return place_of(location)
 
     def left(self, character_id: Any) -> None:
-        """Tell that a character is gone from the town; the present no longer lists it, and it is no longer
+        """Publish that a character has left the town; it is no longer listed among the characters, and no longer
         tracked.
 
         Parameters
@@ -191,9 +191,9 @@ class CharacterMethods(PublishingMethods):
         self._tracker.forget(character_id)
 
     def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
-        """Look at attributes (or keys) of an object at each checkpoint, and tell those that changed.
+        """Read attributes (or keys) of an object at each checkpoint, and publish those that changed.
 
-        The object is not kept alive for this, where its class allows weak references.
+        The object is not kept alive for this if its class allows weak references.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class CharacterMethods(PublishingMethods):
         thing : any
             The object, or a dict.
         attributes : str or iterable of str
-            Their names. They are told at once as they are.
+            The names of the attributes. Their current values are published at once.
 
         Examples
         --------

@@ -16,9 +16,9 @@ from ..control import Control
 from .characters import CharacterMethods
 
 _FAR: Final = 5_000
-"""So many messages somebody has to be behind for a checkpoint to wait."""
+"""How many messages a client must be behind for a checkpoint to wait."""
 _NEAR: Final = 1_000
-"""So few they may be behind for it to go on."""
+"""How many messages clients may be behind for the checkpoint to continue."""
 _LOOK_S: Final = 0.002
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -32,16 +32,16 @@ class CheckpointMethods(CharacterMethods):
     _server: SimulationWebSocket
 
     def checkpoint(self, tick: Any = None, *, blocking: bool = False) -> None:
-        """Let commands happen here, and stay while the run is paused. Call it once a tick, on the simulation's thread.
+        """Run waiting commands, and wait while the run is paused. Call this once a tick, on the simulation's thread.
 
         Parameters
         ----------
         tick : int, optional
-            The tick that is over; left out, the next number. A number that is no counted tick, such as 0.25, goes on as
-            the model's own clock (`sim_time`), and the ticks are counted.
+            The tick that is over; left out, the next number. A number that is not a whole one, such as 0.25, is taken
+            as the model's own clock (`sim_time`), and the ticks are counted.
         blocking : bool
-            Whether it may block a running event loop, where it otherwise does nothing but warn. In a notebook's cell it
-            blocks as anywhere.
+            Whether the call may block a running event loop; otherwise it only logs a warning there. In a notebook's
+            cell it always blocks.
 
         Examples
         --------
@@ -111,7 +111,7 @@ class CheckpointMethods(CharacterMethods):
         Raises
         ------
         ValueError
-            For a number that is none.
+            If `n` is not a whole number of at least 1.
 
         Examples
         --------
@@ -124,7 +124,7 @@ class CheckpointMethods(CharacterMethods):
         return self._barrier
 
     def when_running(self, function: _Function) -> _Function:
-        """Give a function, sync or async, that waits while the run is paused: for an answer that arrives meanwhile.
+        """Return a function, sync or async, that first waits while the run is paused, such as for a model's answer.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class CheckpointMethods(CharacterMethods):
     # --- waiting for those who are connected ---------------------------------------------------------------------
 
     def _let_others_catch_up(self) -> None:
-        """Wait while somebody is far behind, `keep_up_s` at most, with the interpreter left to the other threads."""
+        """Wait while a client is far behind, `keep_up_s` at most, and leave the interpreter to the other threads."""
         for _ in self._behind():
             time.sleep(_LOOK_S)
 

@@ -46,14 +46,14 @@ class CommandMethods(ServingMethods):
         Parameters
         ----------
         function : callable
-            What is offered. A name used before is used anew.
+            The function to offer. A command of the same name is replaced.
         role : {"debugger", "viewer"}
             Who may run it.
         name : str, optional
             The command's name; left out, the function's.
         anytime : bool
-            Run it at once, on a worker thread of the probe, instead of at the next checkpoint. That it may race the
-            model is then its own affair.
+            Run it at once, on a worker thread of the probe, instead of at the next checkpoint. The function must then
+            be safe to run beside the model.
 
         Returns
         -------
@@ -65,7 +65,7 @@ class CommandMethods(ServingMethods):
         TypeError
             If its signature cannot be called by name, or an annotation has no JSON form.
         ValueError
-            If the name is none, is one of the probe's own commands, or the role is unknown.
+            If the name is invalid or one of the probe's own commands, or the role is unknown.
 
         Examples
         --------
@@ -109,10 +109,10 @@ class CommandMethods(ServingMethods):
         Parameters
         ----------
         function : callable
-            Takes a character's id and gives all that is known of it. A `LookupError` says that there is no such
-            character.
+            Takes a character's id and returns everything that is known of it. A `LookupError` means that there is no
+            such character.
         anytime : bool
-            Ask it at once, on a worker thread of the probe, instead of at the next checkpoint.
+            Call it at once, on a worker thread of the probe, instead of at the next checkpoint.
 
         Returns
         -------
@@ -155,8 +155,8 @@ class CommandMethods(ServingMethods):
         Parameters
         ----------
         function : callable
-            Takes a character's id, a name and a value, and sets it. A `LookupError`, `TypeError` or `ValueError`
-            refuses. What is set is told as a `character_update` by itself.
+            Takes a character's id, a name and a value, and sets the attribute. A `LookupError`, `TypeError` or
+            `ValueError` refuses the command. The probe publishes the new value as a `character_update`.
         anytime : bool
             Call it at once, on a worker thread of the probe, instead of at the next checkpoint.
 
@@ -189,10 +189,10 @@ class CommandMethods(ServingMethods):
         return offer if function is None else offer(function)
 
     def asker(self, function: _Function) -> _Function:
-        """Offer `ask`: the function takes a character's id and a question, and gives the character's answer.
+        """Offer `ask`: the function takes a character's id and a question, and returns the character's answer.
 
-        The interview is told as an event, with what `inspect` gives before and after it where that is offered, so that
-        it can be seen that nothing changed.
+        The interview is published as an event. If `inspect` is offered, the event has its result before and after, so
+        that everyone can see that nothing changed.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ class EventMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that something happened.
+        """Publish that something happened.
 
         Parameters
         ----------
@@ -86,18 +86,18 @@ class EventMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that something went wrong.
+        """Publish that something went wrong.
 
         Parameters
         ----------
         code : any
-            A whole number, or an enum. A text is told as 1004 with the text as `code_name`.
+            A whole number, or an enum. A text is published as code 1004, with the text as `code_name`.
         message : any, optional
             What went wrong.
         character_id : any, optional
             Whose error it is; left out, of whoever acts here (`acting`), or nobody's.
         exception : BaseException, optional
-            Its traceback is told too.
+            An exception whose traceback is published too.
         id : any, optional
             A name for this event, or `True` to have one made.
         cause : any, optional

@@ -42,13 +42,13 @@ class Publish(Protocol):
 
 
 class Ticking(Protocol):
-    """The current tick, and what every envelope contains now."""
+    """The current tick, and the present links of every envelope."""
 
     links: Links | None
 
     @property
     def tick(self) -> int:
-        """Return the tick of what is published now."""
+        """Return the tick of messages published now."""
 
     def handles_command(self) -> bool:
         """Return whether this thread is inside a command's handler."""
@@ -57,7 +57,7 @@ class Ticking(Protocol):
 class PublishingMethods:
     """The method of a probe that publishes anything, and what the other methods share.
 
-    Nothing is raised from here: what cannot be published is an `error` 1005 in its place, logged and counted.
+    Nothing is raised from here: a message that cannot be published is replaced by an `error` 1005, logged and counted.
     """
 
     def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
@@ -66,13 +66,13 @@ class PublishingMethods:
         self.known = Known()
         """The characters' ids as the simulation itself has them."""
         self.totals = Totals()
-        """What all calls of models have cost so far."""
+        """The cost and number of all calls of models so far."""
         self.left_behind = 0
-        """Calls that failed here."""
+        """How many calls of the probe's methods failed."""
         self.converted = 0
-        """Values that were not plain, and were converted."""
+        """How many values were not plain, and were converted."""
         self.unknown_keywords = 0
-        """Keywords that no method of the probe has; they are kept in the payload."""
+        """How many keywords were no parameters of a method; they are kept in the payload."""
         self._publish = publish
         self._ticking = ticking
         self._clock = clock
@@ -83,7 +83,7 @@ class PublishingMethods:
         self._last_complaint = -_REPEAT_S
 
     def publish(self, type: str, data: Any = None, *, receipt: Receipt | None = None) -> None:
-        """Tell anything else, such as `all_buildings`. It is kept as it came, under its type.
+        """Publish anything else, such as `all_buildings`. The message is kept unchanged, under its type.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class PublishingMethods:
         data : any, optional
             Its payload, of any type.
         receipt : Receipt, optional
-            Has the message's position as `seq` once it is in the stream.
+            An object whose `seq` is set to the message's position once the message is in the stream.
 
         Examples
         --------
@@ -113,7 +113,7 @@ class PublishingMethods:
     # --- what the envelope says ----------------------------------------------------------------------------------
 
     def _publish_linked(self, type: str, payload: dict[str, Any], now: float, id: Any, cause: Any) -> str | None:
-        """Publish with a name and with causes, and give the name."""
+        """Publish with an id and causes, and return the id."""
         links = self._links(id, cause)
         self._publish(type, payload, self._ticking.tick, now, None, links)
         return None if links is None else links.event_id
@@ -128,7 +128,7 @@ class PublishingMethods:
         return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))
 
     def _event_id(self, id: Any) -> str | None:
-        """Return an id as text, and make one where it is asked for by `True`."""
+        """Return an id as text; make one for `True`."""
         if id is None or type(id) is str:
             return id
         if id is True:
@@ -145,7 +145,7 @@ class PublishingMethods:
             payload["cause"] = causes
 
     def _whose(self, character_id: Any) -> CharacterId | None:
-        """Return whose an event is that may be nobody's: without an id, of whoever acts here."""
+        """Return the character of an event that may have none; without an id, the one that acts here."""
         if character_id is None:
             character_id = who_acts()
         if character_id is None or type(character_id) is str:
@@ -155,7 +155,7 @@ class PublishingMethods:
     def _publish_named(
         self, word: str, type: str, payload: dict[str, Any], id: Any, cause: Any, more: Mapping[str, Any]
     ) -> str | None:
-        """Publish what always has an id, with its values converted."""
+        """Publish a message that always has an id, with its values converted."""
         self._keep(payload, word, more)
         if not is_plain(payload):
             payload = self._converted(payload, plain)
@@ -179,7 +179,7 @@ class PublishingMethods:
         return id
 
     def _keep(self, payload: dict[str, Any], word: str, more: Mapping[str, Any]) -> None:
-        """Keep keywords that a word does not know in its payload, under a free name."""
+        """Keep keywords that a method does not have in the payload, under a free name."""
         for name, value in more.items():
             self.unknown_keywords += 1
             key = key_text(name)
@@ -195,7 +195,7 @@ class PublishingMethods:
             log.warning(text, word, name, *more)
 
     def _leave_behind(self, type: Any, character_id: Any, error: Exception) -> None:
-        """Put an `error` 1005 in the place of what could not be told, count it, and log it now and then."""
+        """Publish an `error` 1005 in place of a message that failed, count it, and log it now and then."""
         self.left_behind += 1
         try:
             name = text_of(type)

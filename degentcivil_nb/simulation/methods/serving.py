@@ -1,4 +1,4 @@
-"""The probe's server: where it is, what it holds, and replacing it."""
+"""The probe's server: its address, its contents, and its replacement."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ServingMethods(PublishingMethods):
 
     @property
     def url(self) -> str:
-        """Say where to connect.
+        """Return the URL to connect to.
 
         Returns
         -------
@@ -57,12 +57,12 @@ class ServingMethods(PublishingMethods):
 
     @property
     def server(self) -> SimulationWebSocket:
-        """Give the server, which lives on the portal's loop.
+        """Return the server, which runs on the portal's loop.
 
         Returns
         -------
         SimulationWebSocket
-            Another one after `restart_server`.
+            A different object after `restart_server`.
 
         Examples
         --------
@@ -73,7 +73,7 @@ class ServingMethods(PublishingMethods):
 
     @property
     def portal(self) -> Portal:
-        """Give the thread that the server runs on.
+        """Return the thread that the server runs on.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class ServingMethods(PublishingMethods):
 
     @property
     def run_state(self) -> str:
-        """Say how the run is.
+        """Return the state of the run.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class ServingMethods(PublishingMethods):
         return self.control.status().state
 
     def flush(self) -> int:
-        """Wait until all that was told has its position in the stream.
+        """Wait until everything published has its position in the stream.
 
         Returns
         -------
@@ -132,7 +132,7 @@ class ServingMethods(PublishingMethods):
         return self._portal.call(head_after_drain, timeout=CLOSE_S)
 
     def characters(self) -> list[str]:
-        """List the characters told of so far.
+        """List the characters that were published so far.
 
         Returns
         -------
@@ -163,24 +163,24 @@ class ServingMethods(PublishingMethods):
         self.watches.checkpoint(tick)
 
     def _say_aloud(self, text: str) -> None:
-        """Say what happens to the run by itself, in the simulation's log and in the stream."""
+        """Report what happens to the run without a command, in the simulation's log and in the stream."""
         log.warning("%s", text)
         self._server.publish(MessageTypes.LOG, {"text": text, "breakpoint": None}, self.control.reached)
 
     def _characters_now(self) -> list[SnapshotCharacter]:
         try:
             self.flush()
-        except (RuntimeError, TimeoutError) as error:  # what is on its way is not known then
+        except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
             log.warning("the server at %s did not answer: %s", self.url, error)
         return list(self._server.feed.present.characters())
 
     def restart_server(self) -> None:
-        """Put a new server, with a new epoch, in the place of the one there is.
+        """Replace the server by a new one, with a new epoch.
 
         Raises
         ------
         ConnectionError
-            If the port was taken meanwhile.
+            If another program has taken the port meanwhile.
 
         Examples
         --------
@@ -207,16 +207,16 @@ class ServingMethods(PublishingMethods):
             self.lease.tell()
 
     def stats(self) -> dict[str, float | None]:
-        """Count what was told, and what became of it.
+        """Count what was published, and what happened to it.
 
         Returns
         -------
         dict
-            `published`: everything told, each a message, an `error` 1005 or part of a gap; `converted`: values that
-            were not plain; `unencodable`: told as an `error` 1005; `overflowed`: lost, and declared as a gap, because
-            the server's thread did not keep up; `unknown_keywords`: kept in payloads; `clients`: connected now;
-            `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the last two
-            count from the start of the server.
+            `published`: everything published, each a message, an `error` 1005 or part of a gap; `converted`: values
+            that were not plain; `unencodable`: replaced by an `error` 1005; `overflowed`: lost, and declared as a gap,
+            because the server's thread did not keep up; `unknown_keywords`: kept in payloads; `clients`: connected now;
+            `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the last two count
+            from the start of the server.
 
         Examples
         --------
@@ -259,9 +259,9 @@ class ServingMethods(PublishingMethods):
         self._server.publish(type, state, None, self._clock(), receipt)
 
     def _route(self) -> None:
-        """Have messages pass the breakpoints, if there are any that are on, and otherwise go straight to the server.
+        """Send messages through the breakpoints if any is enabled, and otherwise straight to the server.
 
-        Likewise checkpoints judge only where something is declared.
+        Likewise, checkpoints judge only if something is declared.
         """
         self.control.judge = self._judge if self.breakpoints.declared or self.watches.declared else None
         if not self.control.ended:

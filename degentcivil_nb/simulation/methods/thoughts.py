@@ -1,4 +1,4 @@
-"""Publishing what characters say and think, and figures of the whole model."""
+"""Publishing what characters say and think, and measures of the whole model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ThoughtMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Tell that a character said something to others; a row of `session.chat()`.
+        """Publish what a character said to others; it becomes a row of `session.chat()`.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class ThoughtMethods(PublishingMethods):
         cause: Any = None,
         **more: Any,
     ) -> str | None:
-        """Return what a character thinks: a plan, a memory, a reflection; a row of `session.thoughts()`.
+        """Publish what a character thinks: a plan, a memory, a reflection; it becomes a row of `session.thoughts()`.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class ThoughtMethods(PublishingMethods):
         text : any
             The thought.
         evidence : any, optional
-            The `id`s of what it rests on.
+            The `id`s of the events that it is based on.
         id : any, optional
             A name for this thought; left out, one is made.
         cause : any, optional
@@ -117,12 +117,12 @@ class ThoughtMethods(PublishingMethods):
             return None
 
     def measure(self, name: Any, value: Any) -> None:
-        """Tell a figure of the whole model, such as a Gini coefficient, as of this tick; a row of `session.measures()`.
+        """Publish a measure of the whole model, such as a Gini coefficient, for this tick, as in `session.measures()`.
 
         Parameters
         ----------
         name : any
-            What the figure is called.
+            The name of the measure.
         value : any
             A number, or any data.
 
@@ -144,7 +144,7 @@ class ThoughtMethods(PublishingMethods):
 
 
 def _each(values: Any) -> Iterable[Any]:
-    """Return the items of any list-like, and what is none as the only one."""
+    """Return the items of any list-like; any other value is the only item."""
     if values is None:
         return ()
     if isinstance(values, (str, bytes, Mapping)) or not hasattr(type(values), "__iter__"):

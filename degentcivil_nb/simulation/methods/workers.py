@@ -1,4 +1,4 @@
-"""Worker processes that tell the same stream."""
+"""Worker processes that publish to the same stream."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class WorkerMethods(ServingMethods):
     _options: dict[str, Any]
 
     def worker(self) -> WorkerHandle:
-        """Make a handle with which one worker process tells the same stream, over a connection of its own.
+        """Make a handle with which one worker process publishes to the same stream, over a connection of its own.
 
-        It holds an address and a one-time token and nothing else, so it can be given to a process that was forked,
-        spawned, or runs elsewhere. Make one for each process.
+        The handle holds only an address and a one-time token, so it can be given to a process that was forked, spawned,
+        or runs elsewhere. Make one for each process.
 
         Returns
         -------
         WorkerHandle
-            `handle.open()` in the worker process gives a probe with all words that tell something.
+            `handle.open()` in the worker process returns a probe with all methods that publish something.
 
         Examples
         --------
@@ -42,5 +42,5 @@ class WorkerMethods(ServingMethods):
     def _tell_of_worker(
         self, type: str, data: Any, tick: int | None, timestamp: float | None, links: Links | None
     ) -> None:
-        """Publish what a worker told; without a tick of its own it belongs to that of the simulation."""
+        """Publish a worker's message; without a tick of its own it gets the simulation's."""
         self._publish(type, data, self.control.tick if tick is None else tick, timestamp, None, links)
