@@ -70,7 +70,7 @@ _HOMES = {
     ".monitoring.websocket_debugger": ("WebSocketDebugger",),
     ".notebook.extension": ("load_ipython_extension", "unload_ipython_extension"),
 }
-"""Where each name lives: it is imported when first used, so that `import degentcivil_nb` costs little."""
+"""The module of each name, imported when the name is first used, so that `import degentcivil_nb` costs little."""
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -115,7 +115,7 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module(".core.logs", __name__).install_filters()  # whatever is used, its log holds no secret
+    import_module(".core.logs", __name__).install_filters()  # whichever part is used, its log holds no secrets
     try:
         value = getattr(import_module(home, __name__), name)
     except ModuleNotFoundError as error:
@@ -128,5 +128,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if "IPython" in sys.modules:  # in a kernel, a mistake is told in the user's line and one sentence
+if "IPython" in sys.modules:  # in a kernel, a user's error is shown as the user's line and one sentence
     import_module(".notebook.tracebacks", __name__).shorten_in_notebooks()

@@ -8,7 +8,7 @@ from .core.extras import missing
 
 
 def main() -> int:
-    """Run the command; where its libraries are not installed, say how to get them."""
+    """Run the command; if its libraries are not installed, say how to install them."""
     try:
         from .cli.app import main as run
     except ModuleNotFoundError as error:

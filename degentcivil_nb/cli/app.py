@@ -61,7 +61,7 @@ Exit codes: 0 success, or ended by SIGTERM; 1 failure, with a message;
 
 def lab(
     *rest: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
-    folder: Annotated[Path, Parameter(help="where your copies are")] = Path("my-notebooks"),
+    folder: Annotated[Path, Parameter(help="the folder for your copies of the notebooks")] = Path("my-notebooks"),
     url: Annotated[str | None, Parameter(help="a simulation to connect to, instead of a demo town")] = None,
 ) -> int:
     """Open JupyterLab on the first notebook, with a demo town.
@@ -72,7 +72,7 @@ def lab(
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
-        raise Failure("JupyterLab is not installed here; get it with: pip install 'degentcivil-nb[lab]'") from None
+        raise Failure("JupyterLab is not installed here; install it with: pip install 'degentcivil-nb[lab]'") from None
     notebook = copy_notebooks(notebooks_folder(), folder)
     say(f"Opening {notebook}: choose Run › Run All Cells to start the town.")
     if url is not None:
@@ -120,7 +120,7 @@ def demo(
 ) -> int:
     """Run a demo town to connect to.
 
-    It runs until it is told to end (Ctrl-C, SIGTERM).
+    It runs until Ctrl-C or SIGTERM ends it.
     """
     from ..demo.local_server import start_local_server
 
@@ -136,7 +136,7 @@ def demo(
         raise WrongUsage(str(error)) from None
     with server:
         asks = f", token=os.environ[{TOKEN_VARIABLE!r}]" if token else ""
-        with contextlib.suppress(Unread):  # it serves anyway
+        with contextlib.suppress(Unread):  # the server works all the same
             say(f"A town of {characters:,} characters is at {server.url}")
             if made_up:
                 say(f"Its token: {token}")
@@ -163,7 +163,7 @@ def tail(
 ) -> int:
     """Print messages as they come.
 
-    Control characters are shown as escapes, never obeyed.
+    Control characters are shown as escapes and have no effect.
     """
     from .tail import follow
 

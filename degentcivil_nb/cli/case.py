@@ -26,7 +26,7 @@ def case(
 ) -> int:
     """Write a case file: one page of a moment, which opens without Python and without a network.
 
-    Without a moment it is that of the newest event. A page that is there is not written over.
+    Without a moment, the newest event is shown. An existing page is not overwritten.
     """
     from ..session.recording import Recording
 

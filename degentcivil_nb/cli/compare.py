@@ -27,9 +27,9 @@ def compare(
     ] = (),
     json: Annotated[Flag, Parameter(help="one JSON object")] = False,
 ) -> int:
-    """Say in what two recorded runs differ, since when, and what followed from a change.
+    """Show how two recorded runs differ, since when, and the consequences of a change.
 
-    What commands changed is named and left out. Exit code 1 says that the runs differ.
+    Changes by commands are listed and left out. Exit code 1 means that the runs differ.
     """
     from ..analysis.compare import compare as compared
     from ..session.recording import Recording

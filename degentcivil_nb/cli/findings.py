@@ -21,9 +21,9 @@ def findings(
     ] = (),
     json: Annotated[Flag, Parameter(help="one JSON object a line")] = False,
 ) -> int:
-    """Say what is wrong in a recorded run, the severest first.
+    """List what is wrong in a recorded run, the severest first.
 
-    Exit code 1 says that something was found.
+    Exit code 1 means that something was found.
     """
     from ..session.recording import Recording
 

@@ -45,9 +45,8 @@ def record(
 ) -> int:
     """Record a simulation into a folder.
 
-    It runs until it is told to end (Ctrl-C, SIGTERM), and reconnects by itself.
-    What was written can be read at any time, also after a crash.
-    If the folder holds a recording already, it is continued.
+    It runs until Ctrl-C or SIGTERM ends it, and reconnects by itself. The recording can be read at any time, also after
+    a crash. If the folder holds a recording already, it is continued.
     """
     from ..core.escaping import visible
     from ..recordings.record_stream import StreamRecorder
@@ -134,9 +133,9 @@ def info(
     verify: Annotated[Flag, Parameter(help="read everything and verify all checksums")] = False,
     json: Annotated[Flag, Parameter(help="print JSON")] = False,
 ) -> int:
-    """Say what a recording holds, and what is wrong with it.
+    """Show what a recording holds, and what is wrong with it.
 
-    Exit code 1 says that it is not whole.
+    Exit code 1 means that it is damaged or incomplete.
     """
     from ..recordings.run_files import find_runs, local, summary
     from ..recordings.segment_reader import SegmentFolder
@@ -214,7 +213,7 @@ def migrate(path: RecordingPath, /) -> int:
     """Rewrite a recording of an older format in the current one.
 
     It then opens at once. Every message is compared before the new recording
-    takes the place of the old one.
+    replaces the old one.
     """
     from ..recordings.migrate import migrate_recording
 

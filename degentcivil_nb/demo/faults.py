@@ -1,4 +1,4 @@
-"""Injected faults: what a network, a server or a simulation may do, for tests and demonstrations."""
+"""Injected faults of a network, a server or a simulation, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -109,16 +109,16 @@ class Flood:
 
     @property
     def alive(self) -> bool:
-        """Return whether it is running."""
+        """Return whether the flood is running."""
         return self._thread.is_alive()
 
     def wait(self) -> int:
-        """Wait for its end, and return the number of events published."""
+        """Wait for the flood's end, and return the number of events published."""
         self._thread.join()
         return self._published
 
     def stop(self) -> None:
-        """Stop it early."""
+        """Stop the flood early."""
         self._stopping.set()
         self._thread.join()
 
@@ -137,11 +137,11 @@ OPTIONS: Final[dict[str, dict[str, Callable[[str, Any], Any]]]] = {
     "flood": {"rate": positive_number, "seconds": positive_number, "wait": flag},
     "restart": {},
 }
-"""What each fault may be told, and how that is checked."""
+"""The options of each fault, and how each is checked."""
 
 
 def checked_options(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return a fault's options as they are needed; an error names the one that is unknown or cannot be."""
+    """Return a fault's options, checked; an error names an unknown or impossible one."""
     known = OPTIONS[kind]
     for name in options:
         if name not in known:

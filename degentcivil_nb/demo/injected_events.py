@@ -24,7 +24,7 @@ class EventInjection:
     _stopped: bool
 
     def inject_event(self, event_type: str, data: Any = None, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an event into the stream, as if the town had told it.
+        """Put an event into the stream, as if the town had published it.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class EventInjection:
         return self._publish(self._injections.event(kind, data, whose))
 
     def inject_state_change(self, character_id: str, new_state: str, location: str | None = None) -> WebSocketMessage:
-        """Put a change of state into the stream, as if the town had told it. The town's own character does not change.
+        """Put a change of state into the stream, as if the town had published it. The town's character does not change.
 
         Parameters
         ----------
@@ -88,14 +88,14 @@ class EventInjection:
         return self._publish(self._injections.state_change(whose, state, word_or_none("location", location)))
 
     def inject_character_update(self, character_id: str, **attributes: Any) -> WebSocketMessage:
-        """Put attributes of a character into the stream, as if the town had told them.
+        """Put attributes of a character into the stream, as if the town had published them.
 
         Parameters
         ----------
         character_id : str
             Whose attributes they are.
         **attributes
-            Names and values; they are merged over what is known of the character.
+            Names and values; they are merged into the character's known attributes.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class EventInjection:
         return self._publish(self._injections.character_update(self._who(character_id), attributes))
 
     def inject_error(self, code: int, message: str, *, character_id: str | None = None) -> WebSocketMessage:
-        """Put an error into the stream, as if the town had told it.
+        """Put an error into the stream, as if the town had published it.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class EventInjection:
     def inject_llm_call(
         self, character_id: str | None = None, *, prompt_type: str = "TEST", **details: Any
     ) -> WebSocketMessage:
-        """Put a call of a language model into the stream, as if the town had told it.
+        """Put a call of a language model into the stream, as if the town had published it.
 
         Parameters
         ----------

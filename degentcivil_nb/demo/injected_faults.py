@@ -1,4 +1,4 @@
-"""Injecting faults: what a network, a server or a simulation might do to clients."""
+"""Injecting faults of a network, a server or a simulation, as clients would meet them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class FaultInjection(EventInjection):
         Parameters
         ----------
         kind : {"malformed", "disconnect", "stall", "flood", "restart"}
-            ``"malformed"`` sends frames that are no messages, ``"disconnect"`` cuts connections, ``"stall"`` has the
-            server stand still, ``"flood"`` publishes many events of type ``flood``, and ``"restart"`` has the server go
-            down and come back at the same port under a new epoch.
+            ``"malformed"`` sends frames that are not messages, ``"disconnect"`` cuts connections, ``"stall"`` blocks
+            the server for a while, ``"flood"`` publishes many events of type ``flood``, and ``"restart"`` stops the
+            server and starts a new one at the same port, with a new epoch.
         **options
             Of ``"malformed"``: `kinds`, some of ``faults.MALFORMED`` (default all), and `count`, how many of each (1).
             Of ``"disconnect"``: `which`, the number of one connection (default all), `clean`, close properly instead

@@ -43,7 +43,7 @@ def start_local_server(
     Parameters
     ----------
     port : int
-        Where to listen; 0 takes a free port.
+        The port to listen at; 0 takes a free one.
     host : str
         The address to listen on. One that other machines can reach needs a `token`.
     characters : int
@@ -55,11 +55,11 @@ def start_local_server(
     paused : bool
         Wait before the first tick until a session sends `resume` or `step`.
     token : str, optional
-        Only who knows it may connect. `connect` takes it from the server by itself.
+        The secret that clients need to connect. `connect` takes it from the server by itself.
     tls : bool
         Encrypt the connection, with a certificate made on the spot, which `connect` trusts by itself.
     name : str, optional
-        What the server is called in this process. It stops the server that had the name, so a cell can be run again.
+        The server's name in this process. An earlier server of the same name is stopped, so a cell can be run again.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def start_local_server(
     ConnectionError
         If the port is in use.
     ValueError
-        If an argument cannot be, such as a town without characters.
+        If an argument is not possible, such as a town without characters.
 
     Examples
     --------
@@ -93,13 +93,13 @@ class LocalServer(FaultInjection):
     Attributes
     ----------
     probe : SimulationProbe
-        What the town tells its stream with.
+        The probe through which the town publishes.
     town : Town
         The simulation itself: `town.people`, `town.tick`.
     token : str or None
-        What clients must know to connect.
+        The secret that clients need to connect.
     name : str or None
-        What the server is called in this process.
+        The server's name in this process.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class LocalServer(FaultInjection):
 
     @property
     def url(self) -> str:
-        """Return where to connect.
+        """Return the URL to connect to.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class LocalServer(FaultInjection):
 
     @property
     def client_ssl(self) -> ssl_module.SSLContext | None:
-        """Give what a client in this process trusts the server's certificate with.
+        """Return the TLS context with which a client in this process trusts the server's certificate.
 
         Returns
         -------

@@ -26,7 +26,7 @@ _SETTABLE = {
 }
 _TEXTS = ("name", "bio", "goal", "job", "mood")
 _MEASURE_TICKS = 20
-"""How often the town tells its own figures."""
+"""How often the town publishes its measures."""
 _HAPPENING_ODDS = 1 / 60
 
 
@@ -91,7 +91,7 @@ class Town:
             self._announce_places()  # for new clients with little history
 
     def _measure(self) -> None:
-        """Tell the town's own figures: what all own together, and how unequally."""
+        """Publish the town's measures: what all own together, and how unequally."""
         owned = sorted(one.money for one in self.people.values())
         total = sum(owned)
         ranked = sum((2 * rank - len(owned) - 1) * money for rank, money in enumerate(owned, start=1))
@@ -246,7 +246,7 @@ class Town:
         setattr(one, name, value)
 
     def give_money(self, character_id: str, amount: float) -> dict[str, Any]:
-        """Return a character money (or take it, with a negative amount)."""
+        """Give a character money, or take it with a negative amount."""
         one = self.people.get(character_id)
         if one is None:
             hint = did_you_mean(character_id, self.people)

@@ -1,4 +1,4 @@
-"""The protocol of what the lives use of the town."""
+"""The protocol of the part of the town that lives and trades use."""
 
 from __future__ import annotations
 

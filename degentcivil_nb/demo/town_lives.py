@@ -171,7 +171,7 @@ def chat(town: TownLike, me: Character, cause: str) -> Life:
         reply = town.ask(speaker, "CHATING", request, {"say": line, "to": listener.id}, id)
         town.engage(other, "CHATING", reply.ticks + 2)
         yield reply.ticks + 1
-        if reply.answer is not None:  # what nobody could read is not said
+        if reply.answer is not None:  # an unreadable answer is not said
             said = str(reply.answer.get("say"))
             town.probe.said(speaker.id, [listener.id], said, channel=topic, id=town.new_id("said"), cause=reply.id)
     warmth = town.rng.choice((-1, -1, 1, 1, 2))

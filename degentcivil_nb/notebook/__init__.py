@@ -1,1 +1,1 @@
-"""What only a notebook has: magics and rich displays."""
+"""The parts for notebooks only: magics and rich displays."""

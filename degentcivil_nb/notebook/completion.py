@@ -1,4 +1,4 @@
-"""What Tab offers behind `%dc`: words, commands, characters, states, columns."""
+"""The completions that Tab offers after `%dc`: words, commands, characters, states, columns."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _MEMORY: Final = ("changed", "entered", "left")
 
 
 class Candidates(NamedTuple):
-    """What may stand in the place of the last piece of a line."""
+    """The possible replacements of the last piece of a line."""
 
     piece: str
     texts: list[str]
 
 
 def candidates(desk: Desk, text: str) -> Candidates | None:
-    """List what may end a line up to the cursor, `None` if it is no line of `%dc`; the simulation is not asked."""
+    """List the possible ends of a `%dc` line up to the cursor; the simulation is not asked. `None` for other lines."""
     found = _LINE.search(text)
     if found is None:
         return None
@@ -89,7 +89,7 @@ def _values_in(text: str) -> int:
 
 
 def _values(session: Session, argument: str) -> list[str]:
-    """List what an argument of that name may be."""
+    """List the possible values of an argument of that name."""
     if argument == "character_id":
         return [_word(each) for each in session.characters().index]
     if argument == "name":
@@ -121,7 +121,7 @@ def _words(session: Session, column: str) -> list[str]:
 
 
 def _word(value: Any) -> str:
-    """Write a value as it has to stand in a line: in quotes where it has spaces or looks like something else."""
+    """Write a value as a line needs it: in quotes if it has spaces or looks like something else."""
     text = str(value)
     plain = re.fullmatch(r"[^\s\"'{\[]+", text) is not None and visible(text) == text
     return text if plain else _quoted(text)

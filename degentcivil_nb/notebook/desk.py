@@ -16,16 +16,17 @@ from ..session.session import Session
 from .word import Word
 
 NAME: Final = "%dc"
-"""What the session that `%dc connect` opens is called, so that the line can be run again."""
+"""The name of the session that `%dc connect` opens, so that the line can be run again."""
 _WORD: Final = re.compile(r"\S+")
 _TICK: Final = re.compile(r"tick\s+(\d+)")
 
 
 class Desk:
-    """Where the lines of one notebook are carried out, about one session at a time.
+    """The place where the lines of one notebook are run, for one session at a time.
 
-    That is the one that `%dc connect` or `%dc use` named last, else the one in the variable `session`, else the one
-    opened last in this process; a closed one is none. `variables` are the notebook's own, `say` prints.
+    The session is the one that `%dc connect` or `%dc use` chose last, else the one in the variable `session`, else the
+    one opened last in this process; closed sessions are skipped. `variables` are the notebook's variables, `say`
+    prints.
     """
 
     def __init__(self, variables: MutableMapping[str, Any], say: Callable[[str], object] = print) -> None:
@@ -40,7 +41,7 @@ class Desk:
 
     @property
     def session(self) -> Session:
-        """Return the session that lines are about; `ValueError` if none is open."""
+        """Return the session that lines refer to; `ValueError` if none is open."""
         held = self.sessions()
         if not held:
             raise ValueError("there is no session yet: `%dc connect URL` opens one, and so does dc.connect(URL)")
@@ -48,12 +49,12 @@ class Desk:
         return next(one for one in wanted if isinstance(one, Session) and one in held)
 
     def choose(self, session: Session) -> Session:
-        """Have the next lines be about a session."""
+        """Choose the session of the next lines."""
         self._chosen = session
         return session
 
     def run(self, line: str) -> Any:
-        """Carry a line out and return its value; `ValueError` says what is wrong with it."""
+        """Run a line and return its value; `ValueError` says what is wrong with the line."""
         found = _WORD.match(line.strip())
         name = "status" if found is None else found.group()
         rest = "" if found is None else line.strip()[found.end() :]
@@ -63,7 +64,7 @@ class Desk:
         return word.function(self.session if isinstance(word.does, str) else self, **word.read(rest))
 
     def _command(self, name: str, line: str) -> Any:
-        """Have the simulation run one of its own commands."""
+        """Make the simulation run one of its own commands."""
         offered = self.offered()
         if name != "command" and name not in offered:
             hint = did_you_mean(name, [*self.words, *offered])
@@ -83,16 +84,14 @@ def _connect(desk: Desk, target: str, name: str = NAME, token: str | None = None
     """Connect to a URL, or to what a variable of the notebook holds; the session is also `session`."""
     session = desk.choose(connect(desk.variables.get(target, target), name=name, token=token))
     if not isinstance(before := desk.variables.get("session"), Session) and before is not None:
-        desk.say(
-            "The variable `session` holds something else, and keeps it; `session = %dc status` gives this session."
-        )
+        desk.say("The variable `session` holds something else and is not changed; `session = %dc status` replaces it.")
     else:
         desk.variables["session"] = session
     return session
 
 
 def _use(desk: Desk, name: str) -> Session:
-    """Choose which of several open sessions the next lines are about."""
+    """Choose which of several open sessions the next lines refer to."""
     named = {session.name: session for session in desk.sessions()}
     if name not in named:
         known = ", ".join(map(visible, named)) or "none is open"
@@ -101,7 +100,7 @@ def _use(desk: Desk, name: str) -> Session:
 
 
 def _status(desk: Desk) -> Session:
-    """Show how the session and its run are."""
+    """Show the state of the session and its run."""
     return desk.session
 
 
@@ -112,7 +111,7 @@ def _until(desk: Desk, condition: str) -> Any:
 
 
 def _stopped(desk: Desk) -> Any:
-    """Return why the run stands."""
+    """Return why the run is stopped."""
     stop = desk.session.stopped()
     if stop is None:
         desk.say("The run goes on.")
@@ -133,7 +132,7 @@ def _clear(desk: Desk, name: str | None = None) -> None:
 
 
 def _help(desk: Desk, word: str | None = None) -> None:
-    """List the words, or say all about one."""
+    """List the words, or show the whole help of one."""
     offered = _described(desk)
     if word is None:
         lines = [f"%dc {each.usage}\n    {each.doc}" for each in desk.words.values()]
@@ -195,8 +194,8 @@ WORDS: Final = (
     Word("release", "release_control"),
     Word("help", _help),
 )
-"""All words. One that names a method of `Session` is offered as soon as sessions have it."""
+"""All words. A word that names a method of `Session` is offered if sessions have that method."""
 _BEHIND: Final = frozenset(
     {word.does for word in WORDS if isinstance(word.does, str)} | {"set_breakpoints", "set_watches"}
 )
-"""The server's commands that are behind words."""
+"""The server's commands that words call."""

@@ -42,7 +42,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take `%dc` away again."""
+    """Remove `%dc`."""
     if getattr(shell, "_degentcivil_desk", None) is None:
         return
     shell._degentcivil_desk = None
@@ -57,7 +57,7 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def matcher(desk: Desk) -> Any:
-    """Make what IPython asks for completions; in a line of `%dc` it is the only one that answers."""
+    """Make IPython's source of completions for `%dc` lines, in which it is the only one that answers."""
     from IPython.core.completer import SimpleCompletion, context_matcher
 
     @context_matcher(identifier=MAGIC)  # type: ignore[untyped-decorator]
@@ -72,7 +72,7 @@ def matcher(desk: Desk) -> Any:
 
 
 def protect_questions(lines: list[str]) -> list[str]:
-    """Write `%dc ask emma How are you?` as the call that it means."""
+    """Rewrite `%dc ask emma How are you?` as the function call that it means."""
     return [_QUESTION.sub(_as_call, line) for line in lines]
 
 

@@ -1,7 +1,7 @@
 """Short tracebacks in a notebook: the user's own line and one sentence, without the frames of this package.
 
-Nothing is caught and no exception is changed: what is shortened is what IPython shows of a mistake that this package
-raised on purpose, and of an interrupt while it waited. `%tb Verbose` shows the whole.
+Nothing is caught and no exception is changed. Only IPython's display is shortened, for an error that this package
+raised on purpose, and for an interrupt while it waited. `%tb Verbose` shows the whole traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 PACKAGE: Final = __name__.partition(".")[0]
 MISTAKES: Final = (ValueError, TypeError, LookupError, AttributeError, OSError, RuntimeError)
-"""The kinds of exceptions with which this package tells a user something, beside those of its own."""
+"""The built-in kinds of exceptions that this package raises for users, beside its own."""
 WHOLE: Final = "Verbose"
 """The mode of IPython's tracebacks in which nothing is left out."""
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -26,7 +26,7 @@ Entry = tuple[FrameType, TracebackType]
 
 
 def shorten_in_notebooks() -> bool:
-    """Have the kernel of this process show short tracebacks; do nothing outside a notebook. Return whether it does."""
+    """Make the kernel of this process show short tracebacks; return False outside a notebook."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     if getattr(shell, "kernel", None) is None:
@@ -36,7 +36,7 @@ def shorten_in_notebooks() -> bool:
 
 
 def shorten(shell: Any) -> None:
-    """Have an IPython shell show short tracebacks; a second time changes nothing."""
+    """Make an IPython shell show short tracebacks; a second call changes nothing."""
     shows = shell.InteractiveTB
     original: Callable[..., list[str]] = shows.structured_traceback
     if getattr(original, "shortens", False):
@@ -60,13 +60,13 @@ def shorten(shell: Any) -> None:
 
 
 def stop_shortening(shell: Any) -> None:
-    """Have a shell show tracebacks as it did before."""
+    """Make a shell show tracebacks as it did before."""
     if getattr(shell.InteractiveTB.structured_traceback, "shortens", False):
         del shell.InteractiveTB.structured_traceback  # the class's own shows again
 
 
 def users_part(error: object, traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without this package's frames, if they are all that follows the user's own; else `None`."""
+    """Return a traceback without this package's frames, if only these follow the user's frames; else `None`."""
     frames = list(_frames(traceback))
     first = next((place for place, (frame, _) in enumerate(frames) if is_ours(frame)), 0)
     if not first or not _says_enough(error, frames[first:]):
@@ -85,7 +85,7 @@ def is_deliberate(error: BaseException) -> bool:
 
 
 def _says_enough(error: object, inside: list[Entry]) -> bool:
-    """Return whether an exception can do without these frames: no code of others is among them, and it is no bug."""
+    """Return whether an exception is clear without these frames: all are this package's, and it is not a bug."""
     if not inside or not all(is_ours(frame) or _is_library(frame) for frame, _ in inside):
         return False
     if isinstance(error, KeyboardInterrupt) or _package(type(error).__module__) == PACKAGE:

@@ -13,7 +13,7 @@ from ..expressions.command_line import parse_line, read_value
 from ..session.session import Session
 
 CONDITIONS: Final = frozenset({"condition", "expression"})
-"""What an argument is called that is of the language of conditions: options may stand behind it."""
+"""The name of an argument that is a condition; options may follow it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Word:
     """A word of `%dc`.
 
     `does` is the name of a method of `Session`, or a function that takes the desk; the other parameters are the word's
-    arguments. `rest` names the one that takes the rest of the line as it stands.
+    arguments. `rest` names the argument that takes the rest of the line unchanged.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Word:
 
     @property
     def function(self) -> Callable[..., Any] | None:
-        """Return the function behind the word; `None` where sessions do not have it."""
+        """Return the function behind the word; `None` if sessions do not have it."""
         return getattr(Session, self.does, None) if isinstance(self.does, str) else self.does
 
     @property
     def arguments(self) -> dict[str, bool]:
-        """Return the names of the arguments, in order, and which of them are needed."""
+        """Return the names of the arguments, in order, and whether each is required."""
         if self.function is None:
             return {}
         held = list(inspect.signature(self.function).parameters.values())[1:]
@@ -48,7 +48,7 @@ class Word:
 
     @property
     def usage(self) -> str:
-        """Return how it is written."""
+        """Return the usage of the word."""
         shown = [
             (f"{name} …" if name == self.rest else name) if needed else f"[{name}=…]"
             for name, needed in self.arguments.items()
@@ -57,14 +57,14 @@ class Word:
 
     @property
     def doc(self) -> str:
-        """Return what it does, in one line."""
+        """Return a description of the word in one line."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def read(self, text: str) -> dict[str, Any]:
         """Read the arguments; `ValueError` says what is wrong and what would be right."""
         given = self._read(text.strip())
         if missing := [name for name, needed in self.arguments.items() if needed and given.get(name, "") == ""]:
-            raise ValueError(f"{self.name} wants {' and '.join(missing)}, as in: %dc {self.usage}")
+            raise ValueError(f"{self.name} needs {' and '.join(missing)}, as in: %dc {self.usage}")
         return given
 
     def _read(self, text: str) -> dict[str, Any]:
@@ -89,13 +89,13 @@ class Word:
 
 
 def _stands_outside(text: str, place: int) -> bool:
-    """Return whether a place in a condition is outside of its texts and brackets."""
+    """Return whether a position in a condition is outside of its texts and brackets."""
     before = text[:place]
     return not (before.count("'") % 2 or before.count('"') % 2 or before.count("(") > before.count(")"))
 
 
 def _unquoted(text: str) -> str:
-    """Return a text that stands in double quotes as a whole without them."""
+    """Return a text without the double quotes around it, if there are any."""
     try:
         value = json.loads(text) if text[:1] == '"' else text
     except ValueError:

@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
-"""How long an answer is waited for: breakpoints are set at once, on a thread of the probe, and not at a checkpoint."""
+"""How long to wait for an answer: breakpoints are set at once, on a thread of the probe, not at a checkpoint."""
 EVERYBODY: Final = "everybody"
 TOLD_S: Final = 2.0
-"""How long the list that everybody is told may be on its way behind an answer."""
+"""How many seconds after the answer the list for all clients may arrive."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Why a run stands, as `session.stopped()` says it.
+    """The reason why a run is stopped, as `session.stopped()` returns it.
 
-    `matched` is the row of the event that met the condition; `None` at a checkpoint, where none did, and where the
-    store does not hold it; `seq` is then its position in the stream. `tick` is where the run stands. `also` names the
-    other breakpoints that were met. `may_resume` is the name of the notebook that has control of the run, or
-    "everybody".
+    `matched` is the row of the event that met the condition. It is `None` at a checkpoint, where no single event did,
+    and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where the run is
+    stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that has control
+    of the run, or "everybody".
     """
 
     reason: str
@@ -76,7 +76,7 @@ class Stop:
 
 
 class Breakpoint:
-    """A handle of one breakpoint of this session. `session.break_when` gives it."""
+    """A handle of one breakpoint of this session. Made by `session.break_when`."""
 
     def __init__(self, breakpoints: SessionBreakpoints, name: str) -> None:
         self._breakpoints = breakpoints
@@ -90,25 +90,25 @@ class Breakpoint:
 
     @property
     def hits(self) -> int:
-        """Count how often it has matched."""
+        """Return how often the breakpoint has matched."""
         row = self._row()
         return 0 if row is None else row.count
 
     @property
     def verified(self) -> bool:
-        """Return whether the simulation has accepted it; `problem` says why not."""
+        """Return whether the simulation has accepted the breakpoint; `problem` says why not."""
         row = self._row()
         return row is not None and row.verified
 
     @property
     def problem(self) -> str | None:
-        """Return what is wrong with it, if anything is."""
+        """Return what is wrong with the breakpoint; `None` if nothing is."""
         row = self._row()
         return "the simulation has not confirmed it yet" if row is None else row.problem
 
     @property
     def enabled(self) -> bool:
-        """Return whether it is judged; setting it tells the simulation. One that was to stop once is off after that."""
+        """Return whether the breakpoint is judged; setting this switches it. One with `once` is off after its stop."""
         row = self._row()
         return self._breakpoints.has(self.name) and (row is None or row.enabled)
 
@@ -117,7 +117,7 @@ class Breakpoint:
         self._breakpoints.enable(self.name, bool(on))
 
     def remove(self) -> None:
-        """Take it away; a second time does nothing."""
+        """Remove the breakpoint; a second call does nothing."""
         self._breakpoints.remove(self.name)
 
     def __repr__(self) -> str:
@@ -159,8 +159,8 @@ class SessionBreakpoints:
         self._commands = commands
         self._store = store
         self._me = me
-        self._waited = False  # whether the state behind a greeting was waited for
-        self._greeted = greeted  # the state and the tick of the run, as the server's greeting and its heartbeats say
+        self._waited = False  # whether the state that follows a hello was waited for
+        self._greeted = greeted  # the state and the tick of the run, from the server's hello and its heartbeats
         self._lock = threading.RLock()
         self._specs: dict[str, BreakpointSpec] = {}
         self._answered: dict[str, BreakpointRow] = {}
@@ -169,7 +169,7 @@ class SessionBreakpoints:
     def add(
         self, condition: str, *, hits: int, log: str | None, once: bool, name: str | None, at_checkpoint: bool = False
     ) -> Breakpoint:
-        """Declare one more; one of the same name is replaced. `ValueError` points at a mistake in the condition."""
+        """Declare a breakpoint; one of the same name is replaced. `ValueError` points at a mistake in the condition."""
         compile_condition(condition)
         condition = str.__str__(condition)
         with self._lock:
@@ -190,35 +190,35 @@ class SessionBreakpoints:
             return Breakpoint(self, name)
 
     def enable(self, name: str, on: bool) -> None:
-        """Switch one on or off; on, it is set off anew where it was spent."""
+        """Switch a breakpoint on or off; switching it on also rearms one that has stopped once."""
         with self._lock:
             spec = self.spec(name)
             self._specs[name] = replace(spec, enabled=on, armed=spec.armed + on)
             self._declare()
 
     def remove(self, name: str) -> None:
-        """Take one away."""
+        """Remove a breakpoint."""
         with self._lock:
             if self._specs.pop(name, None) is not None:
                 self._declare()
 
     def names(self) -> list[str]:
-        """List those that are declared."""
+        """List the names of the declared breakpoints."""
         return list(self._specs)
 
     def has(self, name: str) -> bool:
-        """Return whether it is declared."""
+        """Return whether a breakpoint of that name is declared."""
         return name in self._specs
 
     def spec(self, name: str) -> BreakpointSpec:
-        """Give what was declared; `KeyError` for one that was removed."""
+        """Return a breakpoint's declaration; `KeyError` for one that was removed."""
         try:
             return self._specs[name]
         except KeyError:
             raise KeyError(f"the breakpoint {name!r:.80} was removed") from None
 
     def row(self, name: str) -> BreakpointRow | None:
-        """Give what the simulation says of one, the newer of its answer and the list that everybody is told."""
+        """Return the newest state of a breakpoint, from the simulation's answer or the list for all clients."""
         told = next((row for row in self._store.breakpoints if row.name == name and row.owner.id == self._me.id), None)
         answered = self._answered.get(name)
         if told is None or (answered is not None and answered.count > told.count):
@@ -229,13 +229,13 @@ class SessionBreakpoints:
         rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
         self._answered = {row.name: row for row in map(_row, rows)}
         wanted = {(row.name, row.condition) for row in self._answered.values()}
-        self._store.wait(lambda: self._told() == wanted, TOLD_S)  # the answer may overtake the list that all are told
+        self._store.wait(lambda: self._told() == wanted, TOLD_S)  # the answer may overtake the list for all clients
 
     def _told(self) -> set[tuple[str, str]]:
         return {(row.name, row.condition) for row in self._store.breakpoints if row.owner.id == self._me.id}
 
     def declare_again(self) -> None:
-        """Tell a new connection, without waiting for its answer; the list that follows says what became of it."""
+        """Declare the breakpoints to a new connection, without waiting for the answer; the list that follows has it."""
         if self._specs:
             self._answered = {}
             self._commands.submit(SET, self._arguments())
@@ -244,10 +244,10 @@ class SessionBreakpoints:
         return {"breakpoints": [to_builtins(spec) for spec in list(self._specs.values())]}
 
     def stopped(self) -> Stop | None:
-        """Return why the run stands; `None` while it goes on."""
+        """Return why the run is stopped; `None` while it goes on."""
         state, epoch = self._store.run_word
         if state is None and not self._waited and self._greeted()[0] == "paused" and self._commands.offers(SET):
-            # the greeting says so, and the state with its breakpoint follows at once; others' servers send none
+            # the hello says so, and the state with its breakpoint follows at once; other servers send none
             self._waited = True
             self._store.wait(lambda: self._store.run_word[0] is not None, TOLD_S)
             state, epoch = self._store.run_word

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 Timeout = float | timedelta | str | None
 """Seconds, a duration or its text, or `None` to wait as long as it takes."""
 GRACE_S: Final = 2.0
-"""How much longer than its deadline an answer is awaited, and the message of a new run state."""
+"""How many seconds after its deadline an answer is still awaited, and so is the message of a new run state."""
 ARRIVAL_S: Final = 10.0
-"""How long the events up to an effect may take to arrive, at least."""
+"""How many seconds the events up to an effect get at least to arrive."""
 LEFT: Final = "the run pauses at its next checkpoint; session.resume() lets it go on"
-"""What an interrupt of a step or of `run_until` means."""
+"""The text of an interrupt (Ctrl-C) of a step or of `run_until`."""
 LOOK_S: Final = 0.2
 """How often progress is shown."""
 CHANGES: Final = frozenset(
@@ -60,7 +60,7 @@ class SpeedText(str):
 
 
 class CutText(str):
-    """The state of a run as text, with what cut a step short."""
+    """The state of a run as text, with the reason why a step ended early."""
 
     why: str
 
@@ -119,7 +119,7 @@ class SessionCommands:
         self.refuse_own_thread("pause")
         future = self._request("pause", {}, None)
         try:
-            with interrupt_says("the pause stays wanted; session.resume() takes it back"):
+            with interrupt_says("the pause is still requested; session.resume() cancels it"):
                 answer = self._wait("pause", future, seconds)
         except TimeoutError:
             return "pausing"
@@ -149,7 +149,7 @@ class SessionCommands:
         return state if done is None else CutText(state, f"at a breakpoint after {done} of {ticks} ticks")
 
     def pause_soon(self) -> None:
-        """Have the run pause, without waiting for it."""
+        """Request a pause of the run, without waiting for it."""
         self._request("pause", {}, None)
 
     def change(self, name: str, arguments: Mapping[str, Any], *, timeout: object = None) -> int | None:
@@ -190,7 +190,7 @@ class SessionCommands:
 
     @property
     def _is_over(self) -> bool:
-        """Return whether the run ended and its server with it: nobody will answer any more."""
+        """Return whether the run has ended and its server is closed, so that no answer can come."""
         return self._client.state != LIVE and self._store.run_state in ("finished", "dead")
 
     def _wait(
@@ -242,14 +242,14 @@ class SessionCommands:
     def _reached(self, result: Mapping[str, Any]) -> str:
         """Return the state that a command led to, once the store has it."""
         state, cause = str(result["state"]), result.get("command_id")
-        if cause is not None:  # the answer may overtake the word on the run, which has its place behind the events
+        if cause is not None:  # the answer may overtake the `run_state` message, which follows the events
             self._store.wait(lambda: self._store.run_state_confirmed(cause, state), GRACE_S)
         return state
 
     async def _arrival(self, epoch: str, head: int) -> None:
         """Wait until the store was given everything up to a seq, by the client's position.
 
-        The store alone cannot tell: what was filtered, or precedes this session, never arrives there.
+        The store alone cannot tell: events that were filtered, or precede this session, never arrive there.
         """
         client = self._client
         # polled: an event for each seq would have no other use

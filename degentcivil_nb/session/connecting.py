@@ -29,7 +29,7 @@ def connect(
 ) -> Session:
     """Connect to a simulation, and follow it until the session is closed.
 
-    Returns when the town is known and the past messages asked for are there, or, with servers that have no snapshot,
+    Returns when the characters and the requested past messages have arrived, or, with servers that send no snapshot,
     after the handshake. If past messages are still on their way when `timeout` is over, a `UserWarning` says how many.
 
     Parameters
@@ -37,9 +37,9 @@ def connect(
     target : str, LocalServer, Replay or SimulationProbe
         A ``ws://`` or ``wss://`` URL, or a server or probe that runs in this process.
     token : str, optional
-        What the server asks for. A server or probe in this process is asked for its own.
+        The secret that the server requires. For a server or probe in this process it is found by itself.
     history : int
-        How many past messages are wanted.
+        How many past messages to request.
     retention : int
         How many events are held at most; the oldest are dropped first.
     types : str or list-like of str, optional
@@ -47,12 +47,12 @@ def connect(
     characters : str, int or list-like of them, optional
         Receive only events of these characters.
     record : str or path-like, optional
-        Write everything into this folder as it comes. If it holds a recording already, the session takes up what that
-        has, asks for what came since, and goes on with it.
+        Write everything into this folder as it arrives. If the folder has a recording already, the session loads it,
+        requests the messages since, and continues the recording.
     name : str, optional
-        What the session is called in this process. It closes the session that had the name, so a cell can be run again.
+        The session's name in this process. An earlier session of the same name is closed, so a cell can be run again.
     ssl : ssl.SSLContext, optional
-        How to trust a ``wss://`` server; left out, as the system does.
+        The certificates to trust for ``wss://``; left out, the system's.
     timeout : number, str or timedelta
         How long to wait for the connection: seconds, or a text such as ``"1min"``.
 
@@ -64,9 +64,9 @@ def connect(
     Raises
     ------
     ConnectionError
-        If there is no connection; it says what failed and what to try.
+        If there is no connection; the message says what failed and what to try.
     ValueError
-        If the URL or another argument cannot be.
+        If the URL or another argument is not possible.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def connect(
     session._start(timeout)
     session._say_what_is_on_its_way()
     warn_mistyped(asked or (), session._store.words["type"])
-    if session._client.dialect == "v1":  # whose snapshot has every one of these characters that is there
+    if session._client.dialect == "v1":  # the snapshot has each of these characters that exists
         warn_unknown("character", wanted or (), session._store.words["character_id"])
     return session
 

@@ -1,4 +1,4 @@
-"""The answer of a character that was asked at a stop, and whether asking changed anything."""
+"""The answer of a character to a question, and whether the question changed anything."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..core.escaping import visible, visible_lines
 from ..store.interfaces import RunStore
 
 RECENT: Final = 1_000
-"""Among so many of the newest events an interview is looked for; others may have told something meanwhile."""
+"""How many of the newest events are searched for the interview's event; others may have followed meanwhile."""
 
 
 @dataclass(frozen=True)
 class Interview:
-    """What a character answered, as `session.ask` gives it.
+    """A character's answer, as `session.ask` returns it.
 
-    `unchanged` says whether the simulation's inspector gives the same of the character before and after; `None` where
-    there is no inspector, so that nobody knows. `changed` has what differs, by name, before and after. `row` is the
-    event that records the interview; `None` if the session does not hold it.
+    `unchanged` says whether the simulation's inspector returned the same for the character before and after; `None`
+    without an inspector, since it is unknown then. `changed` has the differing values by name, before and after. `row`
+    is the event that records the interview; `None` if the session does not hold it.
     """
 
     character_id: str
@@ -32,9 +32,9 @@ class Interview:
 
     @property
     def proof(self) -> str:
-        """Return in one sentence what is known of the character before and after."""
+        """Return one sentence on whether the character is the same before and after the question."""
         if self.unchanged is None:
-            return "nobody knows whether it changed anything: the simulation has no inspector"
+            return "unknown whether it changed anything: the simulation has no inspector (@probe.inspector)"
         if self.unchanged:
             return "the same before and after"
         return "; ".join(f"{name} was {before!r} and is {after!r}" for name, (before, after) in self.changed.items())

@@ -1,4 +1,4 @@
-"""Control of the run as a session sees it: taken, asked for, answered, given back."""
+"""The lease of the run in a session: taking control, asking for it, answering, and giving it back."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 TAKE: Final = "take_control"
 RELEASE: Final = "release_control"
 SHORT_S: Final = 30.0
-"""How long an answer is waited for: these commands need no checkpoint."""
+"""How long to wait for an answer: these commands need no checkpoint."""
 
 logger = logging.getLogger("degentcivil_nb.session")
 
 
 @dataclass(frozen=True)
 class ControlState:
-    """Who may change the run: `holder` is a notebook's name, `None` where everybody may; `asker` asks for control.
+    """Who may change the run: `holder` is a notebook's name, `None` if everybody may; `asker` asks for control.
 
-    `mine` says whether control is this session's.
+    `mine` says whether this session has control.
     """
 
     holder: str | None
@@ -49,7 +49,7 @@ class ControlState:
 
 
 class SessionLease:
-    """The control of the run as one session has it: taken, given back, and asked for by others."""
+    """The part of one session in the control of the run: taking it, giving it back, and requests of others."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class SessionLease:
         self._me = me
         self._epoch = epoch
         self._note = note
-        self._told: ClientInfo | None = None  # who asked when the holder was last told
+        self._told: ClientInfo | None = None  # the client that asked at the last message on control
         self._held = False
         store.on_control(self._hear)
 
@@ -74,7 +74,7 @@ class SessionLease:
 
     @property
     def state(self) -> ControlState:
-        """Return how it is, as the simulation said last."""
+        """Return the present state, as the simulation last sent it."""
         return self._state(self._word)
 
     @property
@@ -102,7 +102,7 @@ class SessionLease:
             return self._state(word)
         holder = self._state(word).holder
         try:
-            # the answer may overtake the word that all are told
+            # the answer may overtake the message to all clients
             self._store.wait(lambda: self._asking(self._word) or self._mine(self._word), TOLD_S)
             self._store.wait(lambda: not self._asking(self._word), timeout)
         except KeyboardInterrupt:
@@ -114,26 +114,26 @@ class SessionLease:
         return state
 
     def release(self) -> ControlState:
-        """Give control to whoever asks for it, or to nobody."""
+        """Give control to the client that asks for it, or end it."""
         return self._state(convert(self._commands.call(RELEASE, {}, timeout=SHORT_S), ControlWord))
 
     def leave(self) -> Any:
-        """Give control back without waiting, if it is held: the session is about to end."""
+        """Give control back without waiting, if this session has it, since the session is about to end."""
         if self._mine(self._word) or self._asking(self._word):
             return self._commands.submit(RELEASE, {})
         return None
 
     def _hear(self, word: ControlWord) -> None:
-        """Say aloud who asks for control that is held here, and that it is lost; on the client's thread."""
+        """Warn when another client asks for control that is held here, and when it is lost; on the client's thread."""
         mine, asker = self._mine(word), word.asker
         if mine and asker is not None and asker != self._told:
             self._say(
-                f"{visible(_name(asker))} asks for control of the run: release_control() gives it, take_control() "
-                f"keeps it; unanswered it passes in {word.answer_within_s or 0:g} s"
+                f"{visible(_name(asker))} asks for control of the run: session.release_control() gives it, "
+                f"session.take_control() keeps it; without an answer it passes in {word.answer_within_s or 0:g} s"
             )
         if self._held and not mine:
             now = "nobody has it" if word.holder is None else f"{visible(_name(word.holder))} has it"
-            self._note(f"control of the run is given up: {now}")
+            self._note(f"this session no longer has control of the run: {now}")
         self._told, self._held = asker if mine else None, mine
 
     def _say(self, text: str) -> None:

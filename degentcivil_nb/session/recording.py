@@ -52,8 +52,8 @@ logger = logging.getLogger("degentcivil_nb.session")
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
 BESIDE: Final = (INDEX_NAME, SUMMARIES_NAME)
-"""Files that follow from the others, and can be made again."""
-CLOSED: Final = Standing("This recording is closed", "What is shown is all that was read of it.", None, True)
+"""Files that can be made again from the others."""
+CLOSED: Final = Standing("This recording is closed", "The panels show everything that was read of it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
 
@@ -73,7 +73,7 @@ def open_recording(
     memory_rows : int
         The most events that are held in memory of a recording of format 1, or with damage.
     progress : callable, optional
-        Called with how many messages are read and how many there are. Left out, what takes over a second shows a bar.
+        Called with how many messages are read and how many there are. Left out, a bar is shown after a second.
 
     Returns
     -------
@@ -107,7 +107,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
     path : pathlib.Path
         The folder.
     in_memory : bool
-        Whether all of it was read into memory.
+        Whether the whole recording was read into memory.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         self._store = self._read_messages()
 
     def _read_messages(self) -> RunStore:
-        """Read the messages themselves: of a recording of format 1, and of one that is damaged."""
+        """Read the messages themselves, for a recording of format 1 or a damaged one."""
         size = sum(segment.stats.data_bytes for segment in self._folder.segments)
         self.in_memory = self._folder.rows <= self._memory_rows and size <= MEMORY_BYTES
         store: EventStore | LongStore
@@ -169,12 +169,12 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         self._read = total  # lost messages are counted too, the gaps that declare them are not
 
     def refresh(self) -> int:
-        """Read what was committed since, of a recording that is being written.
+        """Read the messages that were committed since, of a recording that is being written.
 
         Returns
         -------
         int
-            How many events came.
+            How many events were added.
 
         Examples
         --------
@@ -213,7 +213,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         return f"{visible(str(self.path))} is damaged or incomplete:\n" + "\n".join(problems[:SHOWN]) + more
 
     def messages(self, start: int = 0) -> Iterator[tuple[RawMessage, float, str | None]]:
-        """Give every message in order, straight from disk.
+        """Yield every message in order, straight from disk.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         return ((message, entry.received, entry.epoch) for entry in entries for message in entry.messages)
 
     def entries(self, start: int = 0) -> Iterator[RecordedMessage]:
-        """Give every message in order, straight from disk, those that came together together.
+        """Yield every message in order, straight from disk, in the lists in which they were received.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         return self._folder.entries(start=whole_number("start", start, 0))
 
     def info(self) -> pd.Series:
-        """Return what the recording is: whose, from when to when, how much, and how whole.
+        """Return the facts about the recording: its run, its first and last message, its size and its problems.
 
         Returns
         -------
@@ -264,7 +264,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
             `path`, `run_id`, `parameters` (dict), `url`, `state` (``"recording"``, ``"finished"`` or
             ``"unfinished"``), `messages`, `events`, `first` and `last` (times of the first and last message, UTC),
             `first_tick`, `last_tick`, `epochs`, `gaps`, `segments`, `bytes`, `problems` (how many) and `package` (the
-            version that wrote it). What is unknown is missing.
+            version that wrote it). Unknown values are missing.
 
         Examples
         --------
@@ -343,7 +343,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
         return Cursor(self._current)
 
     def close(self) -> None:
-        """Close the panels. What was read can still be asked. A second call does nothing.
+        """Close the panels. Questions still work on everything that was read. A second call does nothing.
 
         Examples
         --------

@@ -16,7 +16,7 @@ from ..store.unknown import warn_user
 if TYPE_CHECKING:
     from ..recordings.run_files import RunFiles
 
-ADVICE: Final = "Dask needs an extra; get it with: pip install 'degentcivil-nb[cluster]'"
+ADVICE: Final = "Dask needs an extra; install it with: pip install 'degentcivil-nb[cluster]'"
 SCHEMA: Final = pa.schema([("run", pa.string()), *COLUMNS])
 
 
@@ -61,7 +61,7 @@ def read_fragment(fragment: pds.Fragment, columns: list[str]) -> Any:
 
 
 def _exact(kind: pa.DataType) -> Any:
-    """Return the type of pandas that has missing whole numbers and texts as they are."""
+    """Return the pandas type for a column: nullable for whole numbers, and unchanged texts."""
     import pandas as pd
 
     if kind == pa.int64():

@@ -36,7 +36,7 @@ from .run_dataset import dask_frame, dataset_of
 
 T = TypeVar("T")
 _MOST_SHOWN: Final = 20
-"""How many runs a notebook shows of a folder."""
+"""How many runs of a folder a notebook shows."""
 
 
 def open_runs(
@@ -52,11 +52,11 @@ def open_runs(
         The folder that holds the recordings' folders: a path, or the URI of object storage such as
         ``"s3://bucket/runs"``.
     filesystem : pyarrow.fs.FileSystem, optional
-        Where `folder` lies, with credentials and all else that the file system's constructor takes. fsspec's file
+        The file system of `folder`, with credentials and all other options of its constructor. fsspec's file
         systems fit through ``pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))``.
     verify : bool
-        Compare each segment with its checksum before the first question that reads it, for which it is read whole.
-        What is damaged is left out, with a `RecordingWarning`.
+        Compare each segment with its checksum before the first question that reads it; the whole segment is read for
+        that. Damaged segments are left out, with a `RecordingWarning`.
 
     Returns
     -------
@@ -103,7 +103,7 @@ class Runs:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again at the folder: what was recorded meanwhile, and which runs came or went.
+        """Read the folder again: new events, new runs, and deleted ones.
 
         A `RecordingWarning` names a run that is left out because its folder's name is not UTF-8.
 
@@ -119,8 +119,8 @@ class Runs:
             if not is_readable_name(run.path):
                 name = visible(run.name)
                 warnings.warn(
-                    f"the recording {name} is left out: many runs are asked at once only where the names of their "
-                    "folders are UTF-8; rename it, or open it by itself with open_recording",
+                    f"the recording {name} is left out, since its folder's name is not UTF-8; "
+                    "rename the folder, or open it alone with open_recording",
                     RecordingWarning,
                     stacklevel=3,
                 )
@@ -169,7 +169,7 @@ class Runs:
         Parameters
         ----------
         run : str
-            Its name, which is that of its folder.
+            The run's name, which is that of its folder.
 
         Returns
         -------
@@ -181,7 +181,7 @@ class Runs:
         KeyError
             If there is no run of that name.
         ValueError
-            If the runs lie in object storage: copy the folder to this machine first.
+            If the runs are in object storage: copy the folder to this machine first.
 
         Examples
         --------
@@ -202,17 +202,17 @@ class Runs:
         Parameters
         ----------
         characters : bool
-            Open each run once, which its characters, errors and gaps need. With `False` these columns are NA.
+            Open each run once, to count its characters, errors and gaps. With `False` these columns are NA.
 
         Returns
         -------
         pandas.DataFrame
             One row for each run, indexed by `run` (its name). `run_id` is what the simulation calls the run (object);
             `started` (datetime64, UTC) and `duration` (timedelta64) are of its first and last message; `events`,
-            `characters`, `errors`, `gaps`, `first_tick`, `last_tick`, `epochs`, `bytes` and `problems` are Int64, NA
-            where a recording does not say; `finished` is bool. After these comes a column for each parameter of the
-            runs, of a number type where all are numbers; one that is called as a column above has `parameters.` before
-            its name.
+            `characters`, `errors`, `gaps`, `first_tick`, `last_tick`, `epochs`, `bytes` and `problems` are Int64, NA if
+            the recording does not say; `finished` is bool. Then follows a column for each parameter of the runs, of a
+            number type if all values are numbers; a parameter with the name of a column above gets the prefix
+            `parameters.`.
 
         Examples
         --------
@@ -244,7 +244,7 @@ class Runs:
         return frame.set_index("run")
 
     def _open_new(self) -> None:
-        """Ask what the table needs of the runs that were not asked yet."""
+        """Open the runs that were not opened yet, for the table."""
         new = [run for run in self._runs.values() if run.key not in self._facts]
         for run, facts in self._each(_facts_of, new):
             self._facts[run.key] = facts
@@ -254,7 +254,7 @@ class Runs:
 
         The tables are those of a recording, each with a first column `run`, and `runs`, which is `table()`. `events`
         has two more columns for a query that names one of them: `payload`, as it was sent, and `data`, the inner value
-        of an event notification as JSON text, as in ``json_extract(data, '$.price')``. Times are UTC. A query reaches
+        of an event notification as JSON text, as in ``json_extract(data, '$.price')``. Times are UTC. A query can read
         nothing else: no other file, no network, no variable.
 
         Parameters
@@ -272,7 +272,7 @@ class Runs:
         ValueError
             If the query cannot be answered, with DuckDB's own words and the names of the tables.
         ImportError
-            If DuckDB is missing; the message says how to get it.
+            If DuckDB is missing; the message says how to install it.
 
         Examples
         --------
@@ -301,7 +301,7 @@ class Runs:
         Returns
         -------
         pandas.DataFrame
-            The rows of `Recording.findings` of each run, behind a first column `run` (str), its name.
+            The rows of `Recording.findings` of each run, after a first column `run` (str), the run's name.
 
         Raises
         ------
@@ -317,7 +317,7 @@ class Runs:
         return self._together(lambda one: one.findings(kinds, thresholds=thresholds), [*self._runs.values()])
 
     def arrow(self) -> pds.Dataset:
-        """Hand over the events of all runs as a dataset of pyarrow, which reads what is asked of it.
+        """Return the events of all runs as a pyarrow dataset, which reads only what a query needs.
 
         Returns
         -------
@@ -340,7 +340,7 @@ class Runs:
         return dataset_of(list(self._runs.values()), self._filesystem)
 
     def dask(self, columns: Sequence[str] | None = None) -> Any:
-        """Hand over the events of all runs as a Dask DataFrame, for a cluster that sees the same files.
+        """Return the events of all runs as a Dask DataFrame, for a cluster that can read the same files.
 
         Parameters
         ----------
@@ -355,7 +355,7 @@ class Runs:
         Raises
         ------
         ImportError
-            If Dask is missing; the message says how to get it.
+            If Dask is missing; the message says how to install it.
 
         Examples
         --------
@@ -385,20 +385,20 @@ class Runs:
         return pd.concat([_plain_words(frame) for frame in filled], ignore_index=True)
 
     def _each(self, ask: Callable[[Recording], T], runs: list[RunFiles]) -> Iterator[tuple[RunFiles, T]]:
-        """Ask runs in turn, and give what each answers."""
+        """Yield each run and its answer, one after the other."""
         if self._verify:
             self._verify_all(runs)
         with following(f"reading {counted(len(runs), 'run')} of {visible(self._folder)}") as progress:
             for done, run in enumerate(runs, 1):
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", RecordingWarning)  # of what is damaged `problems` tells
+                    warnings.simplefilter("ignore", RecordingWarning)  # damage is listed in `problems`
                     recording = Recording(self._path(run))
                 yield run, ask(recording)
                 recording.close()
                 progress(done, len(runs))
 
     def _path(self, run: RunFiles) -> str:
-        """Return the folder of a run on this machine, where it is copied to if it lies elsewhere."""
+        """Return the folder of a run on this machine; a run that is elsewhere is copied first."""
         if self._local:
             return run.path
         if self._copies is None:

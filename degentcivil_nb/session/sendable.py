@@ -1,4 +1,4 @@
-"""What may travel in a command: JSON has no NaN and no infinity, and would say null for them in silence (issue 10)."""
+"""The check of a command's arguments: JSON has no NaN and no infinity, and would silently send null (issue 10)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _floats(value: Any, inside: set[int]) -> Any:
     if isinstance(value, float):
         yield value
     elif isinstance(value, Mapping | list | tuple | set | frozenset):
-        if id(value) not in inside:  # what contains itself is refused when it is encoded
+        if id(value) not in inside:  # a value that contains itself is refused when it is encoded
             inside.add(id(value))
             for item in value.values() if isinstance(value, Mapping) else value:
                 yield from _floats(item, inside)

@@ -1,4 +1,4 @@
-"""The session: a thread, a client, a store and views. Most of its methods stand in `methods/`, by concern."""
+"""The session: a thread, a client, a store and views. Most of its methods are in `methods/`, by concern."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from ..widgets.refresh import Refresher
 
 LEAVE_S: Final = 2.0
-"""How long closing waits for control to be given back."""
+"""How many seconds `close` waits until control is given back."""
 SILENT_S: Final = 20.0
-"""After so long without a message, a session reports silence: two pings of a server without heartbeats."""
+"""After this many seconds without a message a session reports silence: two pings of a server without heartbeats."""
 
 logger = logging.getLogger("degentcivil_nb.session")
 
@@ -76,13 +76,13 @@ class Session(
     Attributes
     ----------
     url : str
-        Where it is connected to, without secrets.
+        The URL that the session is connected to, without secrets.
     name : str
-        What it is called in this process.
+        The session's name in this process.
     monitor : ConnectionMonitor
-        What the connection counts; `metrics()` has it too.
+        The connection's counters; `metrics()` has them too.
     traffic : WebSocketDebugger
-        The frames themselves, both ways, while `.enabled`; `.frames()` gives them as a table.
+        A record of the frames in both directions, while `.enabled`; `.frames()` returns them as a table.
     """
 
     _store: EventStore
@@ -166,16 +166,16 @@ class Session(
         behind = self._client.on_their_way
         if behind:
             warnings.warn(
-                f"{behind:,} past messages are still on their way; questions asked now do not see them. "
-                "A longer timeout= waits for them, a smaller history= asks for fewer",
+                f"{behind:,} past messages are still on their way; answers do not include them yet. "
+                "A longer timeout= waits for them, a smaller history= requests fewer",
                 stacklevel=3,
             )
 
     # --- life --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the connection and every thread of the session. What it holds can still be asked. A second call does
-        nothing.
+        """End the connection and every thread of the session. Questions still work on the events held. A second call
+        does nothing.
 
         Examples
         --------
@@ -202,7 +202,7 @@ class Session(
                     self._refresher.close()  # last, so that visible panels show that the session has ended
 
     def _leave_control(self) -> None:
-        """Give control back, so that nobody has to wait until the holder is known to be gone."""
+        """Give control back, so that other clients need not wait until the holder counts as gone."""
         left = self._lease.leave() if self._client.state == "live" else None
         if left is not None:
             try:
@@ -211,12 +211,12 @@ class Session(
                 logger.info("control was not given back: %s; it ends by itself", error)
 
     def reconnect(self) -> None:
-        """Try to connect now, without waiting for the next attempt. A session that is live stays as it is.
+        """Try to connect now, without waiting for the next attempt. A live session is not changed.
 
         Raises
         ------
         ConnectionError
-            If this attempt fails too; after a passing failure the trying goes on by itself.
+            If this attempt fails too; after a temporary failure further attempts follow by themselves.
 
         Examples
         --------
@@ -252,7 +252,7 @@ class Session(
         return card(f"Session {self.name}", self.url, {**self._facts(), **more}, tone)
 
     def _facts(self) -> dict[str, str]:
-        """Return in a few words how the session is."""
+        """Return the state of the session in a few words."""
         client, run = self._client, run_as_stored(self._store, self._client)
         recorded, silent_s = self._recording_stats(), client.silent_s
         said = {

@@ -1,4 +1,4 @@
-"""The signature of a command as a person writes it, made of the JSON Schema that the server sends."""
+"""The signature of a command as a person writes it, made from the JSON Schema that the server sends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TYPES: Final = {
     "null": "None",
 }
 MOST: Final = 500
-"""Characters of a signature at most: another's server may send any schema."""
+"""The most characters of a signature: another server may send any schema."""
 DEPTH: Final = 5
 
 
@@ -37,7 +37,7 @@ def _argument(name: str, field: Any, needed: bool) -> str:
 
 
 def _kind(field: Any, depth: int) -> str:
-    """Write the type of an argument; nothing where it may be anything."""
+    """Write the type of an argument; an empty text if any type is allowed."""
     schema = _mapping(field)
     if depth == 0:
         return ""

@@ -1,4 +1,4 @@
-"""The status of a session: its figures in one `Series`, its problems, and the history of its connection."""
+"""The status of a session: its numbers in one `Series`, its problems, and the history of its connection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNREADABLE: Final = (1001, 1005)
 """The codes of messages that could not be read."""
 QUIET_S: Final = 3.0
 SILENT_S: Final = 10.0
-"""A session's `repr` says so when there was no checkpoint for so long, or, in a run without any, no event."""
+"""After this many seconds without a checkpoint, or without an event in a run without checkpoints, `repr` says so."""
 
 
 class Run(NamedTuple):
@@ -39,11 +39,11 @@ class Run(NamedTuple):
 
 
 def run_as_stored(store: EventStore, client: SimulationClient) -> Run:
-    """Return how the run is: the one answer for `repr`, `metrics()` and the panels.
+    """Return the state of the run, for `repr`, `metrics()` and the panels alike.
 
-    It is what the stream of this start of the server last told, so `paused` means that the store holds everything up
-    to the pause, as it does when `pause()` returns. Until that stream has told a state, it is what the server said
-    when it was connected to: what an earlier start told is over.
+    It is the last state in the stream of this epoch, so `paused` means that the store holds everything up to the pause,
+    as it does when `pause()` returns. Until that stream has a state, it is the one from the server's hello: states of
+    an earlier epoch are outdated.
     """
     state = store.run_state_in(client.epoch) or client.run_state
     return Run(state, client.tick if store.tick is None else store.tick)
@@ -85,7 +85,7 @@ class Unreadable:
 
 
 class SessionStatus:
-    """The figures of client, store and monitor, under the names of the API."""
+    """The numbers of client, store and monitor, under the names of the API."""
 
     def __init__(
         self,
@@ -111,10 +111,10 @@ class SessionStatus:
         self._clock = clock
         start: tuple[float, Mapping[str, Any]] = (clock(), {})
         self._earlier = (start, start)
-        """Figures of two earlier moments, the first between one and two times `RECENT_S` ago."""
+        """Numbers of two earlier moments, the first between one and two times `RECENT_S` ago."""
 
     def metrics(self) -> pd.Series:
-        """Return the current figures; an unknown one is NA. Seconds end in `_s`, bytes in `_bytes`."""
+        """Return the current numbers; an unknown one is NA. Seconds end in `_s`, bytes in `_bytes`."""
         client, counts, held = self._client, self._monitor.get_metrics(), self._store.stats()
         recorded, run = self._recorder(), run_as_stored(self._store, client)
         return pd.Series(
@@ -171,7 +171,7 @@ class SessionStatus:
         return [*([] if unanswered is None else [unanswered]), *judge(figures, self._earlier[0][1]).reasons]
 
     def quiet(self) -> str | None:
-        """Return for how many seconds a run that should be going on has been quiet; `None` while that is short."""
+        """Return a text on how long a run has been quiet that should be going on; `None` while that is short."""
         return quiet({str(name): value for name, value in self.metrics().items()}, QUIET_S, SILENT_S)
 
     def standing(self) -> Standing | None:
@@ -185,9 +185,9 @@ class SessionStatus:
         if client.state == "closed":
             todo = "session.reconnect() tries again."
             return Standing(f"The connection to {name} has ended{because}", todo, client.heard_at)
-        todo = "It is tried again by itself; session.reconnect() tries now."
+        todo = "Further attempts follow by themselves; session.reconnect() tries now."
         if client.circuit == "open":
-            todo = "After so many failures it is tried less often; session.reconnect() tries now."
+            todo = "After so many failures the attempts are rarer; session.reconnect() tries now."
         return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
 
     def journal(self) -> list[tuple[float, str]]:

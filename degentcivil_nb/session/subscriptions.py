@@ -46,7 +46,7 @@ class Subscription:
         self.last_error: BaseException | None = None
 
     def remove(self) -> None:
-        """Stop calling back; the call under way, if any, is the last.
+        """Stop the callbacks; a call that is running is the last one.
 
         Examples
         --------

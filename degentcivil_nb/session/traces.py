@@ -27,8 +27,8 @@ def import_traces(
     """Open OpenTelemetry traces of any instrumented framework as a recording.
 
     Spans of models, tools and agents become LLM calls, tool calls, chat and states, in the order of their times.
-    Current and older GenAI names and those of OpenInference are read. Who acts is the nearest agent whose span is
-    around. Other spans are left out; the last event, of type `import`, says how many of each name.
+    Current and older GenAI names and those of OpenInference are read. The acting character is the nearest agent whose
+    span encloses a call. Other spans are left out; the last event, of type `import`, says how many of each name.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def import_traces(
     Returns
     -------
     Recording
-        It answers the questions of a session. What could not be read is a row in `errors()`. A call whose parent or
-        content is missing says so under `missing` in its payload.
+        It answers the questions of a session. Parts that could not be read are rows in `errors()`. A call whose parent
+        or content is missing has the key `missing` in its payload.
 
     Raises
     ------

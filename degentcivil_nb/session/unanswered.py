@@ -1,4 +1,4 @@
-"""A bare frame that was sent to a server without commands, and after which nothing has come."""
+"""A bare text frame that was sent to a server without commands, as long as nothing follows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.escaping import visible
 logger = logging.getLogger("degentcivil_nb.session")
 
 PATIENCE_S: Final = 15.0
-"""So long nothing has to come after a frame until that is said; a town's first call of a model takes seconds."""
+"""After this many seconds without a message the session says so; a town's first call of a model takes seconds."""
 _START: Final = "start"
 
 
@@ -31,12 +31,12 @@ class Unanswered:
         self._before = 0
 
     def sent(self, frame: str) -> None:
-        """Begin to wait for what follows a frame; called on the loop of the connection."""
+        """Begin to wait for a message after a frame; called on the loop of the connection."""
         self._frame, self._before, self._due = frame, self._events(), False
         asyncio.get_running_loop().call_later(self.patience_s, self._look, frame)
 
     def sentence(self) -> str | None:
-        """Return what to look at, once nothing has followed for a while; `None` otherwise."""
+        """Return a sentence on what to check, once nothing has followed for a while; `None` otherwise."""
         if self._frame is None or not self._due or self._events() > self._before:
             return None
         shown = visible(self._frame[:40])

@@ -22,7 +22,7 @@ SET: Final = "set_watches"
 
 
 class Watch:
-    """A handle of one watch of this session. `session.watch` gives it; `session.watches(name)` has all its values."""
+    """A handle of one watch of this session. Made by `session.watch`; `session.watches(name)` has all its values."""
 
     def __init__(self, watches: SessionWatches, row: WatchRow) -> None:
         self._watches = watches
@@ -36,17 +36,17 @@ class Watch:
 
     @property
     def value(self) -> Any:
-        """The value told last; of an expression about all characters a dict of their values."""
+        """The last published value; for an expression about all characters, a dict of their values."""
         return self._watches.value(self.name, of_each=self._of_each)
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with it, if anything is."""
+        """What is wrong with the watch; `None` if nothing is."""
         row = self._watches.told(self.name) or self._row
         return row.problem
 
     def remove(self) -> None:
-        """Take it away; a second time does nothing. What it told is kept."""
+        """Remove the watch; a second call does nothing. Its values are kept."""
         self._watches.remove(self.name)
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ class SessionWatches:
         self._specs: dict[str, WatchSpec] = {}
 
     def add(self, expression: str, name: str | None, character_id: str | None) -> Watch:
-        """Declare one more; one of the same name is replaced. `ValueError` points at a mistake."""
+        """Declare a watch; one of the same name is replaced. `ValueError` points at a mistake."""
         compile_standing(expression)
         expression = str.__str__(expression)
         if name is None:
@@ -93,25 +93,25 @@ class SessionWatches:
         return Watch(self, row)
 
     def remove(self, name: str) -> None:
-        """Take one away."""
+        """Remove a watch."""
         with self._lock:
             if self._specs.pop(name, None) is not None:
                 self._declare()
 
     def names(self) -> list[str]:
-        """List those that are declared."""
+        """List the names of the declared watches."""
         return list(self._specs)
 
     def has(self, name: str) -> bool:
-        """Return whether it is declared."""
+        """Return whether a watch of that name is declared."""
         return name in self._specs
 
     def told(self, name: str) -> WatchRow | None:
-        """Give what the simulation says of one, in the list that everybody is told."""
+        """Return the state of a watch, from the list for all clients."""
         return next((row for row in self._store.watches if row.name == name and row.owner.id == self._me.id), None)
 
     def value(self, name: str, *, of_each: bool) -> Any:
-        """Give the value told last; `of_each` character, if several are told of."""
+        """Return the last published value; with `of_each`, a dict of the characters' values."""
         told = [payload for payload in self._payloads() if payload.get("name") == name]
         if of_each and any("character_id" in payload for payload in told):
             return {payload.get("character_id"): payload.get("value") for payload in told}
@@ -126,7 +126,7 @@ class SessionWatches:
         return [convert(row, WatchRow) for row in rows]
 
     def declare_again(self) -> None:
-        """Tell a new connection, without waiting for its answer; the list that follows says what became of it."""
+        """Declare the watches to a new connection, without waiting for the answer; the list that follows has it."""
         if self._specs:
             self._commands.submit(SET, self._arguments())
 

@@ -19,7 +19,7 @@ NO_TIME_NS: Final = np.iinfo(np.int64).min
 
 
 def column_of(series: pd.Series, kind: Kind | None = None) -> tuple[Kind, Values]:
-    """Convert a column of a frame; without a given kind, the kind follows from its type."""
+    """Convert a column of a frame; without `kind`, the kind follows from the column's type."""
     dtype = series.dtype
     if isinstance(dtype, pd.DatetimeTZDtype) or getattr(dtype, "kind", "") == "M":
         return "time", seconds(series)
@@ -72,12 +72,12 @@ def shorten(text: str, cap: int = CAP) -> str:
 
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:
-    """Give the rows of a frame one by one, each with its columns as attributes, and `Index`."""
+    """Yield the rows of a frame one by one, each with its columns and `Index` as attributes."""
     yield from frame.itertuples()
 
 
 def detail_text(value: Any) -> str:
-    """Return a payload as indented text; what exceeds the cap is counted."""
+    """Return a payload as indented text; characters beyond the cap are counted."""
     text = value if isinstance(value, str) else _json(value, indent=True)
     if len(text) > DETAIL_CAP:
         return f"{text[:DETAIL_CAP]}\n… and {len(text) - DETAIL_CAP:,} more characters: see session.payload()"

@@ -1,4 +1,4 @@
-"""The page of the selected character: as it is now, or as it was at the moment that is shown."""
+"""The page of the selected character, as of now or of the moment of the cursor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVENTS: Final = 12
 CALLS: Final = 6
 MESSAGES: Final = 8
 HISTORY: Final = 400
-"""How many of a character's updates its sparklines are drawn from."""
+"""How many of a character's updates are drawn in its sparklines."""
 LOOKED_BACK: Final = 20_000
 """How many chat messages are searched for the last ones with a character."""
 MOST_ATTRIBUTES: Final = 60
@@ -40,9 +40,9 @@ SECOND: Final = 1_000_000_000
 
 
 class CharacterPage(Panel):
-    """One character: its state since when, attributes with their histories, last events, calls and messages.
+    """One character: state and its beginning, attributes with their histories, last events, calls and messages.
 
-    It shows the character that is selected, or always the one that it was made for.
+    The page shows the selected character, or always the same one if it was made for one.
     """
 
     title: ClassVar[str] = "character"
@@ -76,7 +76,7 @@ class CharacterPage(Panel):
 
     @property
     def who(self) -> str | None:
-        """Return whose page it is."""
+        """Return the character of the page."""
         return self._own if self._own is not None or self.cursor is None else self.cursor.selection.character_id
 
     def version(self) -> Any:
@@ -263,7 +263,7 @@ class CharacterPage(Panel):
 
 
 def _numbers(values: list[Any]) -> list[float] | None:
-    """Return a history for a sparkline; `None` where it is no series of numbers that differ."""
+    """Return a history for a sparkline; `None` if it is not a series of differing numbers."""
     numbers = [float(value) for value in values if is_number(value)]
     return numbers[-120:] if len(numbers) > 1 and len(numbers) == len(values) and len(set(numbers)) > 1 else None
 

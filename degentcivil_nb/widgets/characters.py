@@ -23,8 +23,8 @@ MAX_ATTRIBUTES: Final = 60
 STILL: Final = 60
 """The most characters of a static view."""
 LOOKED_AT: Final = 200
-"""Events that are looked at in order to say why there are no characters."""
-SILENT: Final = "Nothing has come so far; DegentCivil's own server is silent until session.send('start')."
+"""How many events are searched for the reason why there are no characters."""
+SILENT: Final = "Nothing has arrived yet; DegentCivil's own server is silent until session.send('start')."
 UNNAMED: Final = (
     "No characters: this server reports calls of models (character_update_llm) without saying whose they are, and no "
     "states. Run the town with `python -m degentcivil_nb.adapters.degentcivil main.py` to see who acts."
@@ -49,7 +49,7 @@ class CharactersPanel(TablePanel):
         self._present_version = 0
         self._kinds: dict[str, Kind] = {}
         self._left_out: set[str] = set()
-        self._folded: set[str] = set()  # attributes that only say the id again
+        self._folded: set[str] = set()  # attributes that only repeat the id
         self._reason = ""
 
     def content_version(self) -> Any:
@@ -79,7 +79,7 @@ class CharactersPanel(TablePanel):
         )
 
     def _why_empty(self) -> str:
-        """Return what would fill the table, or why what has come does not."""
+        """Return a text on what would fill the table, or why the events so far do not."""
         types = set(self._reader.events(last=LOOKED_AT)["type"].tolist())
         if not types:
             return f"{self.empty} {SILENT}"
@@ -126,7 +126,7 @@ class CharactersPanel(TablePanel):
         return self.actions.offers_of(key, present.state[present.character_id.index(key)])
 
     def _outgrown(self, present: CharactersNow) -> bool:
-        """Return whether there is an attribute without a column, or one that its column cannot show."""
+        """Return whether there is an attribute without a column, or a value that its column cannot show."""
         for who, attributes in zip(*_pairs(present), strict=True):
             for name, value in attributes.items():
                 if name in self._folded:
@@ -165,7 +165,7 @@ def _always_the_id(name: str, present: CharactersNow) -> bool:
 
 
 def _says_the_id(name: str, who: str, attributes: dict[str, Any]) -> bool:
-    """Return whether an attribute only says the character's id again, as `name` often does, or is missing."""
+    """Return whether an attribute is missing or only repeats the character's id, as `name` often does."""
     value = attributes.get(name)
     return value is None or (isinstance(value, str) and value.casefold() == who.casefold())
 

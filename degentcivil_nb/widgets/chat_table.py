@@ -24,13 +24,15 @@ LOOKED_AT: Final = 2_000
 
 
 class ChatTable(LogPanel):
-    """A thousand messages at a time of all that are held: who said what to whom, and between which of them."""
+    """All messages held, a thousand at a time: who said what to whom, and in which conversation."""
 
     title: ClassVar[str] = "chat"
     script: ClassVar[str] = "chat"
     talks: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.CHAT_MESSAGE,)
-    empty: ClassVar[str] = "Nobody has said anything yet. Messages appear as the simulation tells of them."
+    empty: ClassVar[str] = (
+        "Nobody has said anything yet. Messages appear when the simulation publishes them: probe.said(…)."
+    )
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",
         "tick": "number",

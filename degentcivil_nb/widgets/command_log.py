@@ -19,7 +19,7 @@ KEPT: Final = 200
 
 @dataclass
 class CommandEntry:
-    """A line of the log: a command and its outcome. `id` is the page's own, if it gave one."""
+    """A line of the log: a command and its outcome. `id` is the id that the page gave it, if any."""
 
     number: int
     id: str
@@ -56,7 +56,7 @@ class CommandLog:
         self._finish(self._add(id, line, "sent"), "error" if failed else "done", text)
 
     def since(self, version: int) -> list[dict[str, Any]]:
-        """List what changed after a version, oldest first."""
+        """List the lines that changed after a version, oldest first."""
         with self._lock:
             return [asdict(job) for job in self._jobs if job.changed > version]
 

@@ -1,4 +1,4 @@
-"""The connection panel: its figures, problems and journal, and a button to reconnect."""
+"""The connection panel: numbers, problems and journal, and a button to reconnect."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ JOURNAL: Final = 100
 
 
 class ConnectionPanel(Panel):
-    """The state of the connection, with a button that closes the circuit and tries again."""
+    """The state of the connection, with a button that closes the circuit breaker and connects again."""
 
     title: ClassVar[str] = "connection"
     script: ClassVar[str] = "connection"

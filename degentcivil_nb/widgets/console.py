@@ -91,7 +91,7 @@ class ConsolePanel(Panel):
 
 
 def _argument(name: str, schema: Any, whole: dict[str, Any]) -> list[Any]:
-    """Return an argument as a form has it: its name, its type in words, and whether it is needed."""
+    """Return an argument for a form: its name, its type in words, and whether it is required."""
     kind = schema.get("type") if isinstance(schema, dict) else None
     return [name, kind if isinstance(kind, str) else "", name in whole.get("required", ())]
 

@@ -24,7 +24,7 @@ class Timed(Protocol):
 
 
 class Selection(NamedTuple):
-    """What was clicked last: a character, an event, or both, and when that was in the run."""
+    """What was clicked last: a character, an event, or both, with the tick and time in the run."""
 
     character_id: str | None = None
     row: int | None = None
@@ -47,7 +47,7 @@ class Cursor:
         self.version = 0
 
     def at(self, *, tick: int | None = None, time: Moment = None, row: int | None = None) -> dict[str, Any] | None:
-        """Move the cursor and return where it stands; without an argument it stays, and `None` is the present.
+        """Move the cursor and return its moment; without an argument it is not moved, and `None` means the present.
 
         Raises `ValueError` for a moment that is not held, and for more than one argument.
         """
@@ -66,7 +66,7 @@ class Cursor:
         self._change(moment=None)
 
     def select(self, character_id: Any = None, row: int | None = None) -> None:
-        """Select a character, an event, or both; neither clears the selection. Raises `ValueError` for no such row."""
+        """Select a character, an event, or both; neither clears the selection. Raises `ValueError` for a wrong row."""
         who = None if character_id is None else name_of(character_id)
         if who is None and row is None:
             self._change(selection=Selection())
@@ -134,7 +134,7 @@ class Cursor:
 
 
 def as_dict(moment: RowMoment) -> dict[str, Any]:
-    """Return a moment as `session.at` gives it."""
+    """Return a moment as `session.at` returns it."""
     return {"row": moment.row, "tick": moment.tick, "time": _stamp(moment.time)}
 
 

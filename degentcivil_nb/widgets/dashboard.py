@@ -1,4 +1,4 @@
-"""All panels in one widget: a head line, the time bar, and tabs of which only the open one is drawn."""
+"""All panels in one widget: a head line, the time bar, and tabs; only the open tab is drawn."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Dashboard(PageWidget):
         refresher: Refresher,
         give: Callable[[str], dict[str, Any]],
     ) -> list[Panel]:
-        """Make the panels that ask a session or a recording, and not its store alone."""
+        """Make the panels that need a session or a recording, and not only its store."""
         if run is None:
             return []
         return [

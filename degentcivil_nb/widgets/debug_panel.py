@@ -1,4 +1,4 @@
-"""The debugger's panel: breakpoints made, switched and removed, where they stopped the run, and watches."""
+"""The debugger's panel: making, switching and removing breakpoints, the stops of the run, and watches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .refresh import Refresher
 STOPS: Final = 100
 SHOWN: Final = ("name", "condition", "owner", "problem", "hits", "log", "last_tick", "last_character_id")
 LOOKED_BACK: Final = 20_000
-"""How many values of watches are looked at for the last of each."""
+"""How many of the newest watch values are searched for the last value of each watch."""
 
 
 class DebugPanel(Panel):
@@ -81,7 +81,7 @@ class DebugPanel(Panel):
         return self._told
 
     def _watches(self) -> list[dict[str, Any]]:
-        """List what is watched: its last value for each character, and whether it is this notebook's."""
+        """List the watches: the last value for each character, and whether the watch is this notebook's."""
         if not hasattr(self._run, "watches"):
             return []
         told = self._run.watches().tail(LOOKED_BACK)
@@ -99,14 +99,14 @@ class DebugPanel(Panel):
         return [*rows, *({"name": name, **nothing} for name in waiting)]
 
     def _control(self) -> dict[str, Any] | None:
-        """Return who may change the run, and what can be done about it here."""
+        """Return who may change the run, and what this notebook can do about it."""
         if not hasattr(self._run, "take_control"):
             return None
         state = self._run._lease.state
         return {"text": str(state), "mine": state.mine, "asked": state.mine and state.asker is not None}
 
     def received(self, content: Any) -> None:
-        """Make, change, switch or remove a breakpoint or a watch, ask for control or give it: each takes time."""
+        """Make, change, switch or remove a breakpoint or a watch, ask for control or give it back; each takes time."""
         run = self._run
         if not isinstance(content, dict) or not hasattr(run, "break_when"):
             return
@@ -127,7 +127,7 @@ class DebugPanel(Panel):
                 self._do(lambda: run._breakpoints.remove(name))
 
     def _set(self, text: str, content: dict[str, Any]) -> None:
-        """Make a breakpoint, or change the one that is named."""
+        """Make a breakpoint, or change the named one."""
         hits, name = content.get("hits"), content.get("name")
         often = hits if isinstance(hits, int) and not isinstance(hits, bool) and hits > 0 else 1
         known = isinstance(name, str) and self._run._breakpoints.has(name)
@@ -136,7 +136,7 @@ class DebugPanel(Panel):
         self._run.break_when(text, hits=often, once=once, log=log, name=name if known else None)
 
     def _do(self, work: Callable[[], Any]) -> None:
-        """Do this after what was asked before, on a thread: the answer of the simulation takes time."""
+        """Run this after all earlier requests, on a thread, since the simulation's answer takes time."""
         with self._lock:
             self._asked.append(work)
             if self._busy:

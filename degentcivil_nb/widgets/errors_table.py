@@ -19,7 +19,7 @@ class ErrorsTable(LogPanel):
     title: ClassVar[str] = "errors"
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.ERROR,)
     empty: ClassVar[str] = (
-        "No errors. What the simulation reports, and every message that could not be read, comes here."
+        "No errors. Errors that the simulation reports, and messages that could not be read, appear here."
     )
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",

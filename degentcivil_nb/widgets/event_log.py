@@ -15,7 +15,7 @@ from .packing import Kind
 
 
 class EventsPanel(LogPanel):
-    """A thousand events at a time of all that are held; it follows the newest until the user scrolls up."""
+    """All events held, a thousand at a time; the table follows the newest until the user scrolls up."""
 
     title: ClassVar[str] = "events"
     empty: ClassVar[str] = "No events yet. They appear as the simulation publishes them; is it running?"

@@ -76,7 +76,7 @@ class LlmPanel(FigurePanel):
         """See `FigurePanel`."""
         calls = self._reader.llm_calls(last=CALLS)
         spec = figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))
-        if len(calls) == CALLS:  # how many are drawn, of how many in the whole run (issue 16)
+        if len(calls) == CALLS:  # how many calls are drawn, of how many in the whole run (issue 16)
             total = int(self._reader.llm_totals()["calls"].sum())
             first = spec["layout"]["annotations"][0]
             first["text"] = f"the last {CALLS:,} of {total:,} calls are drawn: {first['text']}"

@@ -1,4 +1,4 @@
-"""The findings of a run in a table, looked for on a thread of their own: that takes long in a long run."""
+"""The findings of a run in a table; they are searched on a thread of their own, since that takes long in a long run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .table import Cells, KeyedTable, TablePanel
 
 EVERY_S: Final = 5.0
 SHARE: Final = 0.1
-"""The largest part of the time that is spent on looking for findings."""
+"""The largest share of the time that may be spent on the search for findings."""
 COLUMNS: Final[dict[str, Kind]] = {
     "severity": "text",
     "kind": "text",
@@ -34,7 +34,7 @@ COLUMNS: Final[dict[str, Kind]] = {
 
 
 class FindingsNow:
-    """The findings of a run as they were looked for last. `version` grows when they are others."""
+    """The findings of the last search. `version` grows when they change."""
 
     def __init__(self, run: Any) -> None:
         self._run = run if hasattr(run, "findings") else None
@@ -48,7 +48,7 @@ class FindingsNow:
         self.version = 0
 
     def findings(self) -> pd.DataFrame:
-        """Return what was found last; it is looked for now if it never was."""
+        """Return the findings of the last search; search now if there was none."""
         if self.table is not None:
             return self.table
         found: pd.DataFrame = pd.DataFrame() if self._run is None else self._run.findings()
@@ -65,7 +65,7 @@ class FindingsNow:
         return self.table
 
     def look(self, judged: int, told: Callable[[], None]) -> None:
-        """Look again if it is time, and if the run, whose version is `judged`, went on. Returns at once."""
+        """Search again if it is time and the run, whose version is `judged`, went on. Returns at once."""
         with self._lock:
             if self._run is None or self._looking or judged == self._judged or time.monotonic() < self._due:
                 return
@@ -91,11 +91,13 @@ class FindingsNow:
 
 
 class FindingsPanel(TablePanel):
-    """What is wrong in the whole run, the severest first; a click shows the moment of its first row."""
+    """What is wrong in the whole run, the severest first; a click shows the moment of a finding's first row."""
 
     title: ClassVar[str] = "findings"
     follows_cursor: ClassVar[bool] = False
-    empty: ClassVar[str] = "Nothing was found: nobody is stuck, silent or goes in circles, and nothing is missing."
+    empty: ClassVar[str] = (
+        "Nothing was found: no character is stuck, silent or goes in circles, and no message is missing."
+    )
 
     def __init__(self, findings: FindingsNow, version: Callable[[], int], refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
@@ -130,7 +132,7 @@ class FindingsPanel(TablePanel):
         if self._findings.table is None and self._run_version() > MOST_ROWS:
             return [
                 Section(
-                    self.title, [Remark("Not looked for yet: the run is long. session.findings() says what is wrong.")]
+                    self.title, [Remark("Not searched yet, since the run is long. session.findings() searches it.")]
                 )
             ]
         return [findings_of(self._findings.findings(), 30)]
@@ -144,7 +146,7 @@ class FindingsPanel(TablePanel):
         return f"{row['kind']}, {row['severity']}", {"text": row["text"], "rows": row["rows"]}
 
     def row_of(self, key: str) -> int | None:
-        """See `TablePanel`: the first row that the finding was concluded from."""
+        """See `TablePanel`: the first row of the finding's evidence."""
         return next(iter(self.evidence(key)), None)
 
     def evidence(self, key: str) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 OVERDUE_S: Final = 0.5
-"""After so long without an acknowledgement, the page is gone or the kernel is busy."""
+"""After this many seconds without an acknowledgement, the page is gone or the kernel is busy."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Flow:
         self.wants_full = True
 
     def hide(self, client: str) -> None:
-        """Record that a page no longer shows it."""
+        """Record that a page no longer shows the panel."""
         self.drawn.pop(client, None)
 
     def acknowledge(self, client: str, number: int) -> None:

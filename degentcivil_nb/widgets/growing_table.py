@@ -1,4 +1,4 @@
-"""Tables of stored rows: the newest as they arrive, or a window around any moment, each with the count of all."""
+"""Tables of stored rows: the newest as they arrive, or a window around any moment, with the count of all rows."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ KEPT: Final = 1_000
 STILL: Final = 25
 """The most rows of a static view."""
 BURST: Final = 150
-"""The most rows of one update: more than anyone can read are counted instead."""
+"""The most rows of one update; any more, which nobody could read, are only counted."""
 
 
 class LogPanel(TablePanel):
     """A panel of stored rows, newest last.
 
-    Live, it follows the newest; a row states how many came too fast to be shown. In the past, and when earlier rows are
-    asked for, it shows a window of the rows around that moment.
+    Live, the panel follows the newest rows; a row states how many came too fast to be shown. In the past, and when
+    earlier rows are requested, it shows a window of the rows around that moment.
     """
 
     script: ClassVar[str] = "table"
@@ -62,7 +62,7 @@ class LogPanel(TablePanel):
         self._reader = reader
         self._search = search
         self._searched = 0
-        self._page: int | None = None  # the row that a person went to without the cursor
+        self._page: int | None = None  # the row that the user went to without the cursor
         self._shown: Any = range(0)  # the rows of the window
         self._from = 0
         self._count = 0
@@ -74,7 +74,7 @@ class LogPanel(TablePanel):
         return self._reader.frame_of(rows)
 
     def more(self) -> dict[str, Any]:
-        """Return what the page is told beside the rows."""
+        """Return the content of an update beside the rows."""
         return {}
 
     # --- the table ----------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class LogPanel(TablePanel):
         return self.moment is None and self._page is None
 
     def numbers(self, start: int = 0) -> Any:
-        """Return the ascending numbers of all rows that belong here, from a row on."""
+        """Return the ascending numbers of all rows of this table, from a row on."""
         rows = self._reader.rows_of(self.kinds, start)
         if self._search is not None and self._search.active:
             self._search.catch_up()
@@ -133,7 +133,7 @@ class LogPanel(TablePanel):
         if not len(fresh):
             return None
         contiguous = self.kinds is None and not (self._search is not None and self._search.active)
-        dropped = int(fresh[0]) - self._from if contiguous and self._from else 0  # before they could be read
+        dropped = int(fresh[0]) - self._from if contiguous and self._from else 0  # evicted before they could be read
         skipped, fresh = max(0, len(fresh) - BURST) + dropped, fresh[-BURST:]
         update = self._add(fresh, skipped)
         return Update({**update.body, **self._told_beside(self.numbers())}, update.buffers)
@@ -174,7 +174,7 @@ class LogPanel(TablePanel):
         self.flow.wants_full = True
 
     def _around(self, numbers: Any) -> Any:
-        """Return the window around the cursor or the page asked for; one that holds the moment stays as it is."""
+        """Return the window around the cursor or the requested page; a window that contains the moment is kept."""
         anchor = self._page if self._page is not None else 0 if self.moment is None else self.moment.row
         shown = self._shown
         if self._page is None and len(shown) and shown[0] <= anchor <= shown[-1] and self._search is None:
@@ -194,7 +194,7 @@ class LogPanel(TablePanel):
     def detail(self, key: str) -> tuple[str, Any]:
         """Return the payload of a row."""
         if key.startswith("gap"):
-            return key, "Messages are missing here. session.gaps() lists every range that is missing, and why."
+            return key, "Messages are missing here. session.gaps() lists every missing range, and the reason."
         if not key.isdigit():
             return key, "These rows came faster than a log can show. session.events() has all of them."
         return f"row {int(key):,}", self._reader.payload(int(key))
@@ -256,14 +256,14 @@ class LogPanel(TablePanel):
             return np.concatenate(([np.nan], values))
         text = {
             "type": "left out",
-            "message": f"{counted(skipped, 'row')} came too fast to be shown here; none is lost",
+            "message": f"{counted(skipped, 'row')} came too fast to be shown here; session.events() has them",
         }
         first = np.array([text.get(name)], dtype=object)
         return np.concatenate((first, values))
 
 
 def gap_text(gap: Any) -> str:
-    """Return what is known of a gap in a sentence."""
+    """Return a sentence on a gap."""
     first, last = gap.from_seq, gap.to_seq
     span = "" if first is None or first is pd.NA else f"{first:,} to {'?' if last is pd.NA else f'{last:,}'}: "
     return f"{span}{gap.reason}"

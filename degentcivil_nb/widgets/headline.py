@@ -88,7 +88,7 @@ class Headline(Panel):
 
 
 def plain(value: Any) -> Any:
-    """Return a figure for JSON; `None` if it is unknown. Numbers are rounded for reading."""
+    """Return a value for JSON; `None` if it is unknown. Numbers are rounded for reading."""
     if value is None or value is pd.NA or value != value:
         return None
     if hasattr(value, "item"):

@@ -19,11 +19,11 @@ class CharactersNow(Protocol):
 
     @property
     def version(self) -> int:
-        """Return the version, with which to ask for later changes."""
+        """Return the version of the present, for a request of later changes."""
 
     @property
     def replaced(self) -> bool:
-        """Return whether these are all characters, which replace all earlier ones."""
+        """Return whether these are all characters and replace all earlier ones."""
 
     character_id: list[str]
     state: list[str | None]
@@ -38,7 +38,7 @@ class PanelReader(Protocol):
 
     @property
     def version(self) -> int:
-        """Return a number that grows with every change, to see cheaply that there is nothing new."""
+        """Return a number that grows with every change, a cheap check for news."""
 
     @property
     def first_row(self) -> int: ...
@@ -82,7 +82,7 @@ class PanelReader(Protocol):
     def characters(self, *, row: int | None = None) -> pd.DataFrame: ...
 
     def present_columns(self, since_version: int = 0) -> CharactersNow:
-        """Return the present of all characters, or of those that changed after a version of it."""
+        """Return the present of all characters, or of those that changed after a version."""
 
     def past_columns(self, row: int) -> CharactersNow:
         """Return the characters as they were after a row."""
@@ -133,7 +133,7 @@ class PanelStatus(Protocol):
     """The state of the connection and the run, called on the refresher's thread without waiting."""
 
     def metrics(self) -> pd.Series:
-        """Return the figures of `session.metrics()`."""
+        """Return the numbers of `session.metrics()`."""
 
     def health(self) -> Sequence[str]:
         """Return the problems, as sentences; none if there are no problems."""

@@ -57,7 +57,7 @@ def _plain(value: Array) -> Array:
 
 
 class FigurePacker:
-    """The arrays of one message: numbers as buffers of doubles, equal ones once; all else as JSON."""
+    """The arrays of one message: numbers as buffers of doubles, equal ones only once; all others as JSON."""
 
     def __init__(self) -> None:
         self.buffers: list[bytes | memoryview] = []
@@ -146,8 +146,8 @@ def plotly_script() -> bytes:
 class LiveFigure(Panel):
     """A figure that is computed repeatedly by `make`, a function that returns its plain data.
 
-    The page receives all of it once, then what changed: new points, the last one corrected, gaps. Zoom and pan are
-    kept.
+    The page receives the whole figure once, then only changes: new points, the last one corrected, gaps. Zoom and pan
+    are kept.
     """
 
     script: ClassVar[str] = "figure"

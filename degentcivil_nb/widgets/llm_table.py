@@ -1,4 +1,4 @@
-"""The calls of language models: a table over all of them, totals of the whole run, and each call to be read."""
+"""The calls of language models: a table of all calls, totals of the whole run, and the full text of each call."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .packing import Kind
 from .panel import Update
 
 LOOKED_BACK: Final = 2_000
-"""How many of a character's calls are searched for the one before of the same kind."""
+"""How many of a character's calls are searched for the previous one of the same kind."""
 FIGURES: Final = ("calls", "errors", "prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
 
 
 class LlmTable(LogPanel):
-    """A thousand calls at a time of all that are held, with the totals of the whole run; a call opens to be read."""
+    """All calls held, a thousand at a time, with the totals of the whole run; a click shows the whole call."""
 
     title: ClassVar[str] = "calls"
     script: ClassVar[str] = "calls"
@@ -93,7 +93,7 @@ class LlmTable(LogPanel):
         return update
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Return a call and the one before of the same character and kind; `KeyError` if it is no longer held."""
+        """Return a call and the previous one of the same character and kind; `KeyError` if it is no longer held."""
         if not key.isdigit():
             return super().detail(key)
         row = int(key)
@@ -125,7 +125,7 @@ class LlmTable(LogPanel):
 
 
 def call_body(row: int, call: pd.Series) -> dict[str, Any]:
-    """Return a call as the page reads it; texts are cut, and say so."""
+    """Return a call for the page; a text that was cut says so."""
     body: dict[str, Any] = {"row": row, "time": call["time"].timestamp() if not pd.isna(call["time"]) else None}
     for name in ("tick", "latency_s", "prompt_tokens", "completion_tokens", "cost_usd"):
         body[name] = _number(call[name])

@@ -25,11 +25,11 @@ COLUMNS = (
 
 
 class MapPanel(TablePanel):
-    """All characters at their coordinates, or grouped at their places where they have none."""
+    """All characters at their coordinates, or grouped at their places if they have none."""
 
     title: ClassVar[str] = "map"
     script: ClassVar[str] = "map"
-    empty: ClassVar[str] = "Nobody is known yet. Characters appear at their x and y, or at their location."
+    empty: ClassVar[str] = "No characters yet. They appear at their x and y, or at their location."
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
@@ -68,7 +68,7 @@ class MapPanel(TablePanel):
         return [Section(self.title, [Remark(self.empty) if picture is None else picture])]
 
     def detail(self, key: str) -> tuple[str, Any]:
-        """Return nothing more: a click selects the character, whose page says all."""
+        """Return no details: a click selects the character, and its page shows them."""
         raise KeyError(key)
 
 

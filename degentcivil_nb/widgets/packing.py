@@ -13,15 +13,15 @@ from ..figures.colours import state_colour
 Kind = Literal["text", "state", "number", "time"]
 """How a column is shown: texts and states are `str | None`, numbers floats, times seconds since the epoch.
 
-A column of numbers with a whole one that a float cannot hold is an array of objects: floats and those ints.
+A column with a whole number that a float cannot hold is an array of objects: floats and such ints.
 """
 
 Values = npt.NDArray[Any]
 
 EXACT: Final = (1 << 53) - 1
-"""Whole numbers up to here are exact as floats; larger ones are sent as digits (issue 10, row 8)."""
+"""The largest whole number that is exact as a float; larger ones are sent as digits (issue 10, row 8)."""
 TIME_TYPES: Final = (np.uint16, np.uint32)
-"""The types for offsets of times, the first that fits; the largest number stands for no time."""
+"""The types for offsets of times, of which the first that fits is used; a type's largest number means no time."""
 
 
 class Column(NamedTuple):
@@ -90,7 +90,7 @@ def pack_places(places: npt.NDArray[np.int64], bound: int, packer: ColumnPacker)
 
 
 def number_values(values: Sequence[Any]) -> Values:
-    """Return numbers, `None` among them, as a column: floats, NaN for none, and large whole ones unchanged."""
+    """Return numbers as a column: floats, NaN for `None`, and large whole numbers unchanged."""
     if any(isinstance(value, int) and abs(value) > EXACT for value in values):
         cells = np.empty(len(values), dtype=object)
         cells[:] = [value if isinstance(value, int) and abs(value) > EXACT else _as_float(value) for value in values]

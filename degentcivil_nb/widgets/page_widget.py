@@ -23,7 +23,8 @@ STATIC: Final = Path(__file__).parent / "static"
 BOOT: Final = STATIC / "boot.js"
 FIRST: Final = ("text.js", "icons.js", "liveness.js", "host.js")
 LAST: Final = "code.js"
-"""The scripts that begin the module, which the panels' own build on, and the one that ends it with its exports."""
+"""The scripts at the beginning of the module, on which the panels' scripts build, and the last one, with its exports.
+"""
 
 
 class Part(NamedTuple):
@@ -84,17 +85,17 @@ class PageWidget(anywidget.AnyWidget):
         return ()
 
     def stands(self) -> Any:
-        """Return how the run stands, beside what the refresher knows: another answer is a reason for a new view."""
+        """Return a value whose change is a reason for a new static view, beside the refresher's own reasons."""
         return None
 
     def keep_still(self, now: float) -> None:
-        """Bring the static view up to date if the run stands otherwise; on the refresher's thread."""
+        """Update the static view if the state of the run has changed; on the refresher's thread."""
         standing = self._refresher.standing()
         over = standing is not None and standing.over
         self.beside.update((standing, self.stands()), now, self.moment_shown(), at_once=over)
 
     def moment_shown(self) -> str:
-        """Return which moment the widget shows."""
+        """Return the moment that the widget shows, as text."""
         return "as of now"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -111,14 +112,14 @@ class PageWidget(anywidget.AnyWidget):
             self.beside.show(found[0], found[1], self.moment_shown())
 
     def _hear(self, content: Any) -> None:
-        """Take a message of a page, on the thread that delivers it."""
+        """Receive a message of a page, on the thread that delivers it."""
         if isinstance(content, dict) and content.get("kind") == "code":
             self._refresher.post(self._send_code)
         else:
             self.take(content)
 
     def take(self, content: Any) -> None:
-        """Take a message of a page to the refresher's thread."""
+        """Pass a message of a page to the refresher's thread."""
         raise NotImplementedError
 
     def _send_code(self) -> None:

@@ -25,7 +25,7 @@ logger = logging.getLogger("degentcivil_nb.widgets")
 BEAT_S: Final = 1.0
 """How often a page that shows a panel gets a message, even without changes; `liveness.js` relies on it."""
 ENVELOPE: Final = 1_800
-"""Bytes of an update beside its own: the kernel's envelope, and the busy and idle messages of its acknowledgement."""
+"""The additional bytes of an update: the kernel's envelope, and the busy and idle messages of its acknowledgement."""
 
 
 class Host(Protocol):
@@ -47,7 +47,7 @@ class Panel(PageWidget):
 
     A subclass has four methods, all called on the refresher's thread: `version()`, `snapshot()`, `changes()` and
     `received(content)`; `script` names its page side, which registers itself in `static/…js`. In the past, and after
-    every move of the cursor, a panel that follows it is asked for a snapshot as of `moment`.
+    every move of the cursor, `snapshot` of a panel that follows the cursor is called for `moment`.
     """
 
     title: ClassVar[str] = ""
@@ -55,7 +55,7 @@ class Panel(PageWidget):
     script: ClassVar[str] = ""
     """The name under which the page knows how to draw it."""
     follows_cursor: ClassVar[bool] = True
-    """Whether it shows the town as of the cursor; otherwise it is always about the present or the whole run."""
+    """Whether the panel shows the town as of the cursor; others always show the present or the whole run."""
 
     def __init__(
         self, refresher: Refresher, *, cursor: Cursor | None = None, host: Host | None = None, place: str = ""
@@ -68,8 +68,8 @@ class Panel(PageWidget):
         self._seen: Any = None
         self._failure: str | None = None  # what the pages were told
         self._logged: str | None = None
-        self._stood: Standing | None = None  # what the pages were told of the session
-        self._pointed = 0  # the version of the cursor that the pages were told
+        self._stood: Standing | None = None  # the session's standing that the pages were sent
+        self._pointed = 0  # the version of the cursor that the pages were sent
         self._said_at = 0.0
         key = uuid.uuid4().hex
         self.part = Part(key, self.script, self.title, place)
@@ -77,7 +77,7 @@ class Panel(PageWidget):
         refresher.add(self)
 
     def open(self) -> None:
-        """Open the panel's own comms; one in a dashboard has none until it is shown alone too."""
+        """Open the panel's own comms; a panel in a dashboard has none until it is shown alone too."""
         if self.host is None:
             super().open()
 
@@ -95,11 +95,11 @@ class Panel(PageWidget):
     # --- defined by a subclass ----------------------------------------------------------------------------------
 
     def version(self) -> Any:
-        """Return a cheap value that differs if there is something new to show."""
+        """Return a value, at little cost, that differs if there is something new to show."""
         return None
 
     def past_version(self) -> Any:
-        """Return what `version` returns while an earlier moment is shown, which new events do not change."""
+        """Return the version while an earlier moment is shown; new events do not change it."""
         return 0
 
     def snapshot(self) -> Update:
@@ -119,7 +119,7 @@ class Panel(PageWidget):
 
     @property
     def row_shown(self) -> int | None:
-        """Return the row of the moment that the cursor stands at; `None` for the present."""
+        """Return the row of the cursor's moment; `None` for the present."""
         moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
         return None if moment is None else moment.row
 
@@ -218,7 +218,7 @@ class Panel(PageWidget):
             case "ack":
                 self.flow.acknowledge(client, int(content.get("n", 0)))
                 if self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment:
-                    self._poke()  # the cursor went on meanwhile
+                    self._poke()  # the cursor has moved meanwhile
             case "show" | "hole":
                 self.flow.show(client)
                 self._failure = None  # the new page does not show it yet
@@ -235,7 +235,7 @@ class Panel(PageWidget):
                 self.refresh_soon()
 
     def _move(self, content: Any, now: float) -> None:
-        """Move the cursor or select, as a page asks; what cannot be shown is a failure in the panel."""
+        """Move the cursor or select, as a page requests; a moment that cannot be shown is a failure in the panel."""
         if self.cursor is None or not isinstance(content, dict):
             return
         try:
@@ -261,7 +261,7 @@ class Panel(PageWidget):
 
 
 def point(cursor: Cursor, content: dict[str, Any]) -> None:
-    """Move a cursor as a page says: `live`, `row`, `tick`, `time` (seconds), `select` (a character, a row)."""
+    """Move a cursor as a page requests: `live`, `row`, `tick`, `time` (seconds), `select` (a character, a row)."""
     if content.get("live"):
         cursor.back_to_live()
     if isinstance(chosen := content.get("select"), dict):
@@ -277,7 +277,7 @@ def point(cursor: Cursor, content: dict[str, Any]) -> None:
 
 
 def moment_body(moment: RowMoment) -> dict[str, Any]:
-    """Return a moment as the page has it, its time in seconds."""
+    """Return a moment for the page, with its time in seconds."""
     return {"row": moment.row, "tick": moment.tick, "time": moment.time / 1e9}
 
 

@@ -74,7 +74,7 @@ class Panels:
         Parameters
         ----------
         character_id : str or int, optional
-            Whose page it is. Left out, it shows the character that was selected last.
+            The character of the page. Left out, the page shows the character that was selected last.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Panels:
         Returns
         -------
         ChatTable
-            One row for each message, with those between whom it was said; it reaches every message held.
+            One row for each message, with its conversation; all messages held can be reached.
 
         Examples
         --------
@@ -133,7 +133,7 @@ class Panels:
         Returns
         -------
         DebugPanel
-            Tables of them, and a form that makes a breakpoint.
+            Tables of breakpoints, stops and watches, and a form that makes a breakpoint.
 
         Examples
         --------
@@ -159,12 +159,12 @@ class Panels:
         return MapPanel(self._reader, self._refresher, cursor=self._cursor)
 
     def llm_calls(self) -> LlmTable:
-        """Show the calls of language models to be read one by one.
+        """Show the calls of language models, each with its full text.
 
         Returns
         -------
         LlmTable
-            A table over all calls, the totals of the whole run, and each call with what changed in its prompt.
+            A table of all calls, the totals of the whole run, and for each call the changes in its prompt.
 
         Examples
         --------
@@ -189,7 +189,7 @@ class Panels:
         return TimelinePanel(self._reader, self._refresher, cursor=self._cursor)
 
     def events(self) -> EventsPanel:
-        """Show the newest events as they come.
+        """Show the newest events as they arrive.
 
         Returns
         -------
@@ -269,7 +269,7 @@ class Panels:
         Returns
         -------
         ConnectionPanel
-            Its figures, what is wrong with it, and what happened to it, with times.
+            Its numbers, its problems, and its history with times.
 
         Examples
         --------
@@ -291,7 +291,7 @@ class Panels:
         Raises
         ------
         ValueError
-            For a recording, which holds messages and no frames.
+            For a recording, which has no frames.
 
         Examples
         --------
@@ -299,7 +299,7 @@ class Panels:
         >>> panel.close()
         """
         if self._traffic is None:
-            raise ValueError("a recording holds messages and no frames; those of a live session can be shown")
+            raise ValueError("a recording has messages and no frames; the traffic panel needs a live session")
         self._traffic.enabled = True
         return TrafficPanel(self._traffic, self._reader, self._refresher)
 
@@ -339,7 +339,7 @@ class Panels:
         Returns
         -------
         Dashboard
-            A head line, and tabs of which only the open one costs anything.
+            A head line, and tabs; only the open tab costs anything.
 
         Examples
         --------

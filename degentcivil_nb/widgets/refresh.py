@@ -33,7 +33,7 @@ class View(Protocol):
         """Send one update if there is something new, and return its bytes (0: nothing new)."""
 
     def beat(self, now: float) -> None:
-        """Send the pages a sign of life and the standing, if no update did so lately."""
+        """Send the pages a sign of life and the standing, unless an update did so lately."""
 
 
 class MainThread:
@@ -44,7 +44,9 @@ class MainThread:
         self._wait_s = wait_s
 
     def blocked(self) -> bool:
-        """Return whether its event loop does not answer for a moment; without a loop it counts as free."""
+        """Return whether the thread's event loop does not answer for a moment; without a loop the thread counts as
+        free.
+        """
         if self._loop is None:
             return False
         answered = threading.Event()
@@ -59,7 +61,7 @@ class Refresher:
     """The scheduler of the visible panels of one session, within a budget of updates and bytes.
 
     The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty context,
-    so that what it sends belongs to no cell. `standing` returns why the data shown is no longer current, if so.
+    so that its messages belong to no cell. `standing` returns why the data shown is no longer current, if so.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Refresher:
     ) -> None:
         self.standing = standing
         self.about = about
-        """The run that its views show, in a few words."""
+        """The run that the views show, in a few words."""
         self._period = 1 / rate_hz
         self._bytes_per_s = bytes_per_s
         self._allowance = float(bytes_per_s)
@@ -114,7 +116,7 @@ class Refresher:
                 self._thread.start()
 
     def poke(self) -> None:
-        """Draw every view that a page shows at once, from any thread: somebody moved the cursor and waits for it."""
+        """Draw every visible view at once, from any thread, since a user has moved the cursor and waits."""
         self.post(self._draw_now)
 
     def redraw(self) -> None:
@@ -128,7 +130,7 @@ class Refresher:
     def close(self) -> None:
         """Draw the last state of the visible views, stop, and return when the thread has ended. Idempotent.
 
-        A page that asks afterwards, because the user opens another tab, is still answered.
+        A page that requests an update later, because the user opens another tab, still gets one.
         """
         with self._lock:
             self._closed = True
@@ -154,7 +156,9 @@ class Refresher:
                 if not self._views or (self._closed and self._inbox.empty()):
                     self._thread = None
                     return
-                views = sorted(self._views, key=lambda view: view.flow.sent_at)  # the one that waited longest first
+                views = sorted(
+                    self._views, key=lambda view: view.flow.sent_at
+                )  # the view that waited longest comes first
             watched = not self._closed and any(view.flow.watched for view in views)
             due = self._ticked + self._period - self._clock()
             try:
@@ -202,7 +206,7 @@ class Refresher:
             logger.exception("a view failed to %s", what)
 
     def tick(self, views: list[View], now: float) -> None:
-        """Give each visible view its turn."""
+        """Refresh each visible view in turn."""
         since = now - self._ticked
         self._ticked = now
         self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)

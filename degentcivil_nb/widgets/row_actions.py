@@ -1,4 +1,4 @@
-"""What can be done with a row of any table: follow what led to it or came of it, and stop where it happens again."""
+"""Actions for a row of any table: follow its causes or its effects, and stop the run when it happens again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Link = list[Any]
 
 
 class RowActions:
-    """The actions for the rows of one run's tables. A recording takes no breakpoints; a bare store has no chains."""
+    """The actions for the rows of one run's tables. A recording takes no breakpoints; a store alone has no chains."""
 
     def __init__(self, run: Any, reader: PanelReader) -> None:
         self._run = run
@@ -32,7 +32,7 @@ class RowActions:
         self.breaks = hasattr(run, "break_when")
 
     def chain(self, row: int, to: str) -> dict[str, Any]:
-        """Follow the causes or the effects of a row, as the page shows them."""
+        """Return the causes or the effects of a row, in the form of the page."""
         chain = self._run.why(row) if to == "causes" else self._run.effects(row)
         links: list[Link] = [
             [
@@ -42,12 +42,12 @@ class RowActions:
             for link in chain.links
         ]  # fmt: skip
         what = "What led to" if to == "causes" else "What came of"
-        nothing = ["No cause of it is known." if to == "causes" else "Nothing is known to have come of it."]
+        nothing = ["No cause is known." if to == "causes" else "No effect is known."]
         notes = [*chain.notes, NO_CAUSE] if len(links) > 1 else [*chain.notes, *nothing]
         return {"title": f"{what} row {row:,}", "links": links, "notes": notes}
 
     def evidence(self, title: str, rows: Sequence[int]) -> dict[str, Any]:
-        """List rows with what they say, as the page shows a chain."""
+        """List rows with their descriptions, in the page's form of a chain."""
         held = [row for row in rows if self._reader.first_row <= row < self._reader.next_row]
         frame = self._reader.frame_of(sorted(held)[:EVIDENCE])
         links: list[Link] = []
@@ -59,11 +59,11 @@ class RowActions:
                 [0, int(row), _time(event["time"]), None if pd.isna(tick) else int(tick), event["type"], who, "", text]
             )
         left = len(rows) - len(links)
-        notes = [f"{left:,} more rows are evidence, or are no longer held."] if left else []
+        notes = [f"{left:,} more rows of evidence are not listed, or no longer held."] if left else []
         return {"title": title, "links": links, "notes": notes}
 
     def offers(self, row: int) -> list[list[str]]:
-        """List conditions that this row meets, each with its words, the narrowest first."""
+        """List conditions that this row meets, each with a description, the narrowest first."""
         if not self.breaks:
             return []
         frame = self._reader.frame_of([row])
@@ -92,7 +92,7 @@ class RowActions:
         return [offer for offer in found if _compiles(offer[1])]
 
     def break_when(self, condition: str) -> str:
-        """Set a breakpoint and say so; waits for the simulation's answer."""
+        """Set a breakpoint and return a sentence that confirms it; waits for the simulation's answer."""
         point = self._run.break_when(condition)
         if point.problem:
             return f"breakpoint {point.name}: {point.problem}"
@@ -100,7 +100,7 @@ class RowActions:
 
 
 def _again(event: dict[str, Any], held: dict[str, Any], malformed: bool) -> Iterator[tuple[str, str]]:
-    """Give what this event is, in words and as a condition, narrow ones first."""
+    """Yield descriptions of this event, each with a condition, narrow ones first."""
     kind = str(event["type"])
     state, code, event_type = (cell_text(event.get(name)) for name in ("state", "code", "event_type"))
     if kind == MessageTypes.STATE_CHANGE and state:
@@ -131,7 +131,7 @@ def _known(again: Iterator[tuple[str, str]], who: str | None) -> list[list[str]]
 
 
 def _compiles(condition: str) -> bool:
-    """Return whether a condition can be said: a name from the wire may be too long for one."""
+    """Return whether a condition is valid: a name from the wire may be too long for one."""
     try:
         compile_condition(condition)
     except ValueError:

@@ -13,7 +13,7 @@ from ..expressions.conditions import compile_condition
 from .interfaces import PanelReader
 
 CHUNK: Final = 20_000
-"""Rows judged at a time: the first hits are there soon, and a new search waits no longer than that."""
+"""How many rows are judged at a time, so that first hits appear soon and a new search need not wait."""
 Numbers = npt.NDArray[np.int64]
 NOTHING: Final[Numbers] = np.zeros(0, np.int64)
 
@@ -51,11 +51,13 @@ class Search:
             threading.Thread(target=self._run, args=(text, told), name="degentcivil-search", daemon=True).start()
 
     def catch_up(self) -> None:
-        """Judge what was stored since; called on the refresher's thread, which draws the hits."""
+        """Judge the rows stored since; called on the refresher's thread, which draws the hits."""
         text, judged, stop = self.text, self._judged, self._reader.next_row
         if not self.active or stop <= judged.stop:
             return
-        start = max(judged.stop, stop - 10 * CHUNK)  # a flood is not waited for; the count says what was judged
+        start = max(
+            judged.stop, stop - 10 * CHUNK
+        )  # the search does not wait for a flood; the count says how many rows were judged
         try:
             found = self._reader.rows_where(text, start, stop)
         except ValueError as error:
@@ -68,7 +70,7 @@ class Search:
                 self.version += bool(len(found))
 
     def within(self, numbers: Any) -> Any:
-        """Return which of some ascending rows are hits."""
+        """Return those of some ascending rows that are hits."""
         if isinstance(numbers, range):
             low, high = np.searchsorted(self.rows, [numbers.start, numbers.stop])
             return self.rows[low:high]
@@ -113,7 +115,7 @@ class Search:
 
 
 def problem_of(text: str) -> str:
-    """Return what is wrong with a condition in one line; an empty text if nothing is."""
+    """Return one line on what is wrong with a condition; an empty text if nothing is."""
     if not text:
         return ""
     try:

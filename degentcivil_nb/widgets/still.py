@@ -1,4 +1,4 @@
-"""The static view beside a widget: what a saved notebook shows of it, brought up to date while the page lives."""
+"""The static view beside a widget, which a saved notebook shows; it is updated while the page is open."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WIDGET: Final = "application/vnd.jupyter.widget-view+json"
 EVERY_S: Final = 2.0
 """The least time between two updates."""
 MOST_ROWS: Final = 500_000
-"""Of a longer run nothing is looked for that goes through all of it: showing a panel must not take seconds."""
+"""The most events for which a static view searches the whole run, since showing a panel must not take seconds."""
 
 
 class Still:
     """A static view of one widget: a second output below it, which the widget's own style hides while it lives.
 
-    In one output with the widget it would not be shown where the notebook is opened again and trusted.
+    In one output with the widget, the view would not be shown when the notebook is opened again and trusted.
     """
 
     def __init__(self, title: str, about: Callable[[], str], sections: Callable[[], Sequence[Section]]) -> None:
@@ -38,25 +38,25 @@ class Still:
         self._updated_at = 0.0
 
     def said(self, moment: str) -> str:
-        """Return what the view is, of what and of when."""
+        """Return a line that says what the view shows, of which run and which moment."""
         return headline(self._title, self._about(), moment, pd.Timestamp.now("UTC"))
 
     def html(self, moment: str) -> str:
-        """Return the view as HTML; a failure is said in it."""
+        """Return the view as HTML; after a failure, HTML that says so."""
         try:
             sections = list(self._sections())
-        except Exception as error:  # the live widget must be shown whatever happens to what stands beside it
+        except Exception as error:  # the live widget must be shown whatever happens to its static view
             logger.warning("the static view of the %s failed", self._title, exc_info=True)
             sections = [Section("Nothing to show", [Remark(f"{type(error).__name__}: {error}")])]
         return static_view(self.said(moment), sections)
 
     def line(self) -> str:
-        """Return the line that stands where a widget cannot be shown."""
+        """Return the line that is shown in places that cannot show a widget."""
         about = self._about()
         return visible(f"{self._title}{f' of {about}' if about else ''}: shown live by a widget")
 
     def show(self, bundle: dict[str, Any], metadata: dict[str, Any], moment: str) -> None:
-        """Display a widget, and the view as an output of its own."""
+        """Display a widget, and the static view as an output of its own."""
         from IPython.display import display
 
         data = {name: value for name, value in bundle.items() if name != "text/html"}
@@ -65,7 +65,7 @@ class Still:
         self._shown = True
 
     def update(self, key: Any, now: float, moment: str, *, at_once: bool = False) -> None:
-        """Bring the view up to date if the run's state, its `key`, is another one; on the refresher's thread."""
+        """Update the view if the run's state (`key`) has changed; on the refresher's thread."""
         if not self._shown or key == self._key or (not at_once and now - self._updated_at < EVERY_S):
             return
         first, self._key, self._updated_at = self._key is None, key, now

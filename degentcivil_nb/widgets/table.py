@@ -1,4 +1,4 @@
-"""The base of table panels: all rows once, then only changes, drawn by `static/table.js` as far as visible."""
+"""The base of table panels: all rows are sent once, then only changes; `static/table.js` draws the visible ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TablePanel(Panel):
 
     script: ClassVar[str] = "table"
     empty: ClassVar[str] = "Nothing here yet."
-    """The text of an empty table: what would fill it."""
+    """The text of an empty table, which says what would fill it."""
     follows: ClassVar[bool] = False
     """Whether the newest row stays visible, as in a log."""
 
@@ -33,7 +33,7 @@ class TablePanel(Panel):
     def __init__(self, refresher: Refresher, *, actions: RowActions | None = None, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)
         self.actions = actions
-        self._reply: dict[str, Any] = {}  # what pages asked for and are to be told: details, a chain, what a row offers
+        self._reply: dict[str, Any] = {}  # answers to requests of pages: details, a chain, the offers of a row
         self._asked = 0
         self._told = 0
 
@@ -42,7 +42,7 @@ class TablePanel(Panel):
         raise NotImplementedError
 
     def row_of(self, key: str) -> int | None:
-        """Return the stored row that a row of the table is about, if it is about one."""
+        """Return the stored row that a row of the table is about; `None` if there is none."""
         return None
 
     def offers(self, key: str, row: int | None) -> list[list[str]]:
@@ -50,19 +50,19 @@ class TablePanel(Panel):
         return [] if self.actions is None or row is None else self.actions.offers(row)
 
     def evidence(self, key: str) -> list[int]:
-        """Return the rows that a row of the table was concluded from."""
+        """Return the stored rows that are the evidence for a row of the table."""
         return []
 
     def conversation(self, key: str) -> dict[str, Any]:
-        """Return the conversation that a row belongs to, as the page shows a chain; `KeyError` where there is none."""
+        """Return the conversation that a row belongs to, in the page's form of a chain; `KeyError` if there is none."""
         raise KeyError(key)
 
     def detail_body(self, value: Any) -> dict[str, Any]:
-        """Return details as the page shows them: by default as text."""
+        """Return details in the form of the page: by default as text."""
         return {"text": detail_text(value)}
 
     def content_version(self) -> Any:
-        """Return what `version` returns for the table alone."""
+        """Return the version of the table alone."""
         raise NotImplementedError
 
     def whole(self) -> Update:
@@ -93,7 +93,7 @@ class TablePanel(Panel):
         return None if update is None else self._with_detail(update)
 
     def received(self, content: Any) -> None:
-        """Answer a page that asks for the details of a row, what can be done with it, or what led to it."""
+        """Answer a page's request for the details of a row, its actions, its causes or its effects."""
         if not isinstance(content, dict):
             return
         if isinstance(key := content.get("detail"), str):
@@ -123,7 +123,7 @@ class TablePanel(Panel):
             return self.conversation(key)
         row = self.row_of(key)
         if row is None or self.actions is None:
-            raise ValueError("nothing is known of what led to this row")
+            raise ValueError("the causes of this row are unknown")
         if to == "causes" and (rows := self.evidence(key)):
             return self.actions.evidence("The evidence", rows)
         return self.actions.chain(row, "effects" if to == "effects" else "causes")
@@ -134,7 +134,7 @@ class TablePanel(Panel):
         return self.actions.break_when(condition)
 
     def _act(self, work: Callable[[], dict[str, Any]]) -> None:
-        """Do what may take time on a thread of its own; what came of it is said beside the row."""
+        """Run work that may take time on a thread of its own; the result is shown beside the row."""
 
         def run() -> None:
             try:
@@ -177,7 +177,7 @@ class KeyedTable:
         return Update({"columns": [column._asdict() for column in columns], "add": rows, **more}, [packer.buffer()])
 
     def changed(self, keys: Sequence[str], values: Cells) -> Update | None:
-        """Add or update rows, and return the cells that differ; `None` if none does."""
+        """Add or update rows, and return the cells that differ; `None` if all are equal."""
         held = len(self._places)
         places = np.fromiter((self._places.setdefault(key, len(self._places)) for key in keys), np.int64, len(keys))
         order = np.argsort(places)
@@ -215,7 +215,7 @@ def pack_rows(columns: Sequence[Column], keys: Sequence[str], values: Cells, pac
 
 
 def differs(old: Values, new: Values) -> Values:
-    """Return where two columns differ; missing equals missing."""
+    """Return a mask of the differences between two columns; missing equals missing."""
     different = np.asarray(old != new, dtype=bool)
     at = np.flatnonzero(different)
     one, other = old[at], new[at]

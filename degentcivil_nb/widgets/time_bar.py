@@ -173,7 +173,7 @@ class TimeBar(Panel):
         return self._stops[1]
 
     def _noted(self, kind: str) -> list[tuple[int, str]]:
-        """List bookmarks or findings with their first row, where the run knows of such."""
+        """List bookmarks or findings with their first rows, if the run has any."""
         ask = getattr(self._run, f"{kind}s", None)
         if kind == "finding":
             self._findings.look(self._reader.version, self.refresh_soon)
@@ -191,7 +191,9 @@ class TimeBar(Panel):
         return found
 
     def _marks(self) -> dict[str, Any]:
-        """Return the marks of the strip by kind: each the time in seconds and a text, with the count of all."""
+        """Return the marks of the strip by kind, each mark with its time in seconds and a text, and the number of
+        marks.
+        """
         marks: dict[str, Any] = {}
         gaps = self._reader.gaps()
         if len(gaps):

@@ -1,4 +1,4 @@
-"""The timeline: a lane for every character over the whole run, of which a page is sent what it has in sight."""
+"""The timeline: a lane for every character over the whole run; a page is sent only the visible part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .panel import Panel, Update
 from .refresh import Refresher
 
 LANES: Final = 80
-"""The most lanes of one update; a page asks for those in sight."""
+"""The most lanes of one update; a page requests the visible ones."""
 STILL: Final = 30
 """The most lanes of a static view."""
 PIXELS: Final = 4_000
@@ -33,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Sight(NamedTuple):
-    """What a page has in sight: a span of time (seconds, `None` for the whole run), lanes, and pixels."""
+    """The visible part of the timeline: a span of time (seconds, `None` for the whole run), lanes, and pixels."""
 
     start: float | None = None
     end: float | None = None
@@ -61,7 +61,7 @@ class Stays(NamedTuple):
 
 
 class TimelinePanel(Panel):
-    """Who was in which state when: a lane for each character, drawn as far as in sight."""
+    """Who was in which state when: a lane for each character, of which the visible part is drawn."""
 
     title: ClassVar[str] = "timeline"
     script: ClassVar[str] = "timeline"
@@ -123,7 +123,7 @@ class TimelinePanel(Panel):
         return [timeline_around(self._reader, self.row_shown, (), self._reader.gaps(), STILL)]
 
     def received(self, content: Any) -> None:
-        """Look at another part of the run."""
+        """Show another part of the run."""
         asked = content.get("sight") if isinstance(content, dict) else None
         if not isinstance(asked, dict):
             return
@@ -221,7 +221,7 @@ def stays_of(reader: PanelReader) -> Stays:
 def _segments(
     stays: Stays, lanes: list[int], start: int, end: int, pixels: int, packer: ColumnPacker
 ) -> dict[str, Any]:
-    """Pack the stays of some lanes within a span; of those in one pixel the longest stands for all, with the count."""
+    """Pack the stays of some lanes within a span; of those in one pixel the longest is sent, with the count."""
     lane_of = np.full(len(stays.characters) + 1, -1, np.int64)
     lane_of[lanes] = np.arange(len(lanes))
     lane = lane_of[stays.who] if len(stays.who) else stays.who

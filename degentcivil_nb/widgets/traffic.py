@@ -50,12 +50,12 @@ class TrafficPanel(LogPanel):
         return frames.loc[frames.index.isin(rows)]
 
     def _with_gaps(self, frame: pd.DataFrame, rows: Any) -> pd.DataFrame:
-        return frame  # the gaps of the stream are none of the frames
+        return frame  # frames have no gaps
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a whole frame; `KeyError` if it is no longer held."""
         if not key.isdigit():
-            return key, "These frames came faster than a log can show. session.traffic.frames() has what is held."
+            return key, "These frames came faster than a log can show. session.traffic.frames() has all that are held."
         row = self._traffic.frames().loc[int(key)]
         title, text = f"{row['direction']} {row['type']}, {row['bytes']:,} bytes", str(row["text"])
         try:

@@ -75,7 +75,7 @@ def test_where_nothing_is_declared_call_and_prompt_are_derived(run: Any) -> None
         [2, 0, "chat_message", "derived"],
     ]
     texts = chain.table()["text"].to_list()
-    assert "last answered call of emma" in texts[1] and "stands in the prompt" in texts[2]
+    assert "last answered call of emma" in texts[1] and "is in the prompt" in texts[2]
     assert "Only an experiment tests a cause" in repr(chain) and "Only an experiment" in chain._repr_html_()
     assert len(chain.figure().data) == 2
 

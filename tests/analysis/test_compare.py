@@ -92,7 +92,7 @@ def test_without_positions_events_are_compared_in_order(tmp_path: Path) -> None:
     assert found.divergence is not None
     assert (found.divergence.place, found.divergence.differs) == (1, ["payload"])
     assert found.gaps == (1, 0)
-    assert "was not compared" in repr(found)
+    assert "were not compared" in repr(found)
 
 
 def test_a_recording_that_is_read_from_disk_is_compared_as_well(tmp_path: Path) -> None:

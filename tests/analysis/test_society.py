@@ -148,7 +148,7 @@ def test_sql_adds_up_durations_and_lists_its_tables(run: Any) -> None:
 
 
 def test_sql_says_which_column_is_which_where_only_case_differs(run: Any) -> None:
-    with pytest.warns(UserWarning, match="differs only in case: here it is 'Money_2'|here it is 'money_2'"):
+    with pytest.warns(UserWarning, match="differs only in case: use 'Money_2' here|use 'money_2' here"):
         run.sql('select "Money" from characters')
 
 

@@ -95,7 +95,7 @@ def test_an_interrupted_pause_stays_wanted(kernel: Kernel) -> None:
     )
     assert begun.status == "ok", begun
     shown = kernel.run("when(lambda: slow._store.run_state == 'pausing')\nslow.pause(None)", interrupt_at="now")
-    assert "KeyboardInterrupt: the pause stays wanted; session.resume() takes it back" in shown.text
+    assert "KeyboardInterrupt: the pause is still requested; session.resume() cancels it" in shown.text
     assert ".py" not in shown.text
     done = kernel.run(
         "hold.set()\n"

@@ -118,4 +118,4 @@ def test_a_character_and_a_finding_lead_to_their_rows(runs: dict[str, Any]) -> N
     findings.table["rows"] = [[2, 0, 999]]
     told = answer(page, "chain", {"chain": "0", "to": "causes"})
     assert [link[1] for link in told["links"]] == [0, 2]
-    assert told["notes"] == ["1 more rows are evidence, or are no longer held."]
+    assert told["notes"] == ["1 more rows of evidence are not listed, or no longer held."]

@@ -14,7 +14,7 @@ from ..lease import SessionLease
 
 
 class BreakpointMethods:
-    """The methods of a session that set breakpoints and say where the run stands."""
+    """The methods of a session that set breakpoints and return where the run is stopped."""
 
     _commands: SessionCommands
     _breakpoints: SessionBreakpoints
@@ -24,7 +24,7 @@ class BreakpointMethods:
     def break_when(
         self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
     ) -> Breakpoint:
-        """Stop the run in the very tick in which a condition is met; it is kept in the simulation.
+        """Stop the run in the tick in which a condition is met. The simulation itself judges it.
 
         Parameters
         ----------
@@ -33,31 +33,32 @@ class BreakpointMethods:
             `silent(ticks)`, `stuck(ticks)`, `loops(times)`, `total_cost` or `total_calls`, at each checkpoint.
             `type == "error"`, `exception` and `malformed` (an answer of a model) stop where something goes wrong.
         hits : int
-            At which match it begins to stop; it stops at each one after that, too.
+            The number of the match at which it begins to stop; it stops at each later match too.
         log : str, optional
-            A text with `{expressions}` that is told as an event of type `log` instead: the run is not stopped.
+            A text with `{expressions}` that is published as an event of type `log` instead; the run is not stopped.
         once : bool
             Stop at that match and at no later one.
         name : str, optional
-            What it is known by; one of that name is replaced. Without one it is `b1`, `b2` and so on.
+            The breakpoint's name; an earlier one of the same name is replaced. Without a name it is `b1`, `b2` and so
+            on.
 
         Returns
         -------
         Breakpoint
-            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`. It is declared again after a
-            reconnect, and after a restart of the simulation.
+            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`. The breakpoint is declared again
+            after a reconnect, and after a restart of the simulation.
 
         Raises
         ------
         ValueError
-            For a mistake in the condition, at which it points.
+            For a mistake in the condition; the message points at it.
         CommandError
-            Where the server takes no breakpoints.
+            If the server supports no breakpoints.
 
         Warns
         -----
         UserWarning
-            If the condition has a name that was never seen, and is nearly one that was.
+            If the condition has a name that was never seen and resembles a known one.
 
         Examples
         --------
@@ -73,14 +74,14 @@ class BreakpointMethods:
         return point
 
     def stopped(self) -> Stop | None:
-        """Return why the run stands.
+        """Return why the run is stopped.
 
         Returns
         -------
         Stop or None
-            `reason`, `tick` (where it stands), and at a breakpoint `breakpoint` (its name), `condition`,
-            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint) `also` (others
-            that were met) and `may_resume` (who has control). `None` while the run goes on.
+            `reason`, `tick` (where the run is stopped), and at a breakpoint `breakpoint` (its name), `condition`,
+            `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint), `also` (others that
+            matched) and `may_resume` (who has control). `None` while the run goes on.
 
         Examples
         --------
@@ -95,7 +96,7 @@ class BreakpointMethods:
     def run_until(self, condition: str | None = None, *, tick: int | None = None, timeout: Timeout = None) -> Stop:
         """Let the run go on until a condition is met, or until a tick, and stop there.
 
-        An interrupt (Ctrl-C) leaves, and has the run paused where it is by then.
+        An interrupt (Ctrl-C) ends the wait, and pauses the run at its next checkpoint.
 
         Parameters
         ----------
@@ -109,14 +110,14 @@ class BreakpointMethods:
         Returns
         -------
         Stop
-            Why the run stands, as `stopped()` says it: whatever else stops the run first ends this too.
+            Why the run is stopped, as `stopped()` returns it: anything else that stops the run first ends the wait too.
 
         Raises
         ------
         TimeoutError
-            When the time is over. The run goes on.
+            If the condition was not met in time. The run goes on.
         ValueError
-            For a mistake in the condition, at which it points, and for a tick that the run has reached already.
+            For a mistake in the condition, and for a tick that the run has reached already.
 
         Examples
         --------
@@ -138,7 +139,7 @@ class BreakpointMethods:
         )
 
     def _ahead(self, tick: int) -> int:
-        """Return a tick that is still to come."""
+        """Return the tick; `ValueError` if the run has reached it already."""
         now = self._store.tick
         if now is not None and tick <= now:
             raise ValueError(f"the run is at tick {now} already; a replay goes back with command('seek', tick={tick})")

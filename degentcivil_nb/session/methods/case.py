@@ -29,7 +29,7 @@ class CaseMethods(CauseQuestions, FindingQuestions, StopQuestions):
         raise NotImplementedError
 
     def _case_facts(self) -> tuple[str, dict[str, object]]:
-        """Return the run's name, and what is said of it on the page."""
+        """Return the run's name, and the facts about it for the page."""
         raise NotImplementedError
 
     def to_html(
@@ -43,17 +43,17 @@ class CaseMethods(CauseQuestions, FindingQuestions, StopQuestions):
         """Write a case file: one page of a moment, which opens without Python and without a network.
 
         It holds the map and the characters as they were then, the timeline and the events, calls and errors around it,
-        and the findings, gaps and breakpoints of the run. What is capped is said with both numbers. A page that is
-        there is written over.
+        and the findings, gaps and breakpoints of the run. Where a list is capped, the page says how many of how many
+        are shown. An existing page is overwritten.
 
         Parameters
         ----------
         path : str or path-like
             The page: ``something.html``.
         at : datetime, str, number, timedelta or dict, optional
-            The moment after the last event up to this time, as `since` of `events` takes it, or what `at()` of a
-            session gives. Left out, and without `tick` and `rows`, it is the moment that the panels show: that of the
-            cursor, or the newest event.
+            The moment after the last event up to this time, as `since` of `events` takes it, or the result of a
+            session's `at()`. Left out, and without `tick` and `rows`, it is the moment that the panels show: that of
+            the cursor, or the newest event.
         tick : int, optional
             The moment after the last event up to this tick.
         rows : int or list-like of int, optional

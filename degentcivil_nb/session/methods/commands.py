@@ -30,11 +30,11 @@ class CommandMethods:
     def inspect(
         self, character_id: str | int, timeout: Timeout = None, *, branch: str | int | Sequence[str | int] | None = None
     ) -> Any:
-        """Give everything that the simulation itself knows of a character.
+        """Return everything that the simulation itself knows of a character.
 
-        What is too large for an answer (a megabyte) ends with a text that says its size; its branches are asked for by
-        themselves. It answers at once where the simulation offered it with ``anytime=True``, and otherwise at its next
-        checkpoint.
+        A value that is too large for an answer (a megabyte) is cut and ends with a text that says its size; `branch`
+        returns parts of it. The simulation answers at once if it offers this with ``anytime=True``, and otherwise at
+        its next checkpoint.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class CommandMethods:
         Returns
         -------
         any
-            What the simulation gives: mostly a dict.
+            The result of the simulation's inspector: mostly a dict.
 
         Raises
         ------
@@ -68,17 +68,17 @@ class CommandMethods:
         return self._commands.call("inspect", arguments, timeout=timeout)
 
     def ask(self, character_id: str | int, question: str, timeout: Timeout = None) -> Interview:
-        """Ask a character a question, where the simulation offers that, and see whether asking changed it.
+        """Ask a character a question, if the simulation offers that, and check whether the question changed anything.
 
-        The simulation answers at its checkpoint. The interview is recorded as an aside: an event of the type
-        ``"interview"`` that is marked as an intervention, as is all that the simulation tells while it answers.
+        The simulation answers at its checkpoint. The interview is an event of the type ``"interview"``. It is marked as
+        an intervention, and so is everything that the simulation publishes while it answers.
 
         Parameters
         ----------
         character_id : str or int
-            Whom.
+            The character's id.
         question : str
-            What.
+            The question.
         timeout : float or timedelta, optional
             Seconds to wait for the answer; `None` waits as long as it takes.
 
@@ -124,7 +124,8 @@ class CommandMethods:
         Returns
         -------
         int or None
-            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+            The row of that event, which the store holds by then; `None` if the session's `types` or `characters` filter
+            it out.
 
         Raises
         ------
@@ -167,7 +168,8 @@ class CommandMethods:
         Returns
         -------
         int or None
-            The row of that event, which the store holds by then; `None` if `types` or `characters` keep it away.
+            The row of that event, which the store holds by then; `None` if the session's `types` or `characters` filter
+            it out.
 
         Raises
         ------
@@ -190,10 +192,10 @@ class CommandMethods:
     def command(
         self, name: str, /, *, timeout: Timeout = None, arguments: Mapping[str, Any] | None = None, **more: Any
     ) -> Any:
-        """Have the simulation run one of its commands, and give the result.
+        """Make the simulation run one of its commands, and return the result.
 
-        Commands are carried out at the simulation's checkpoints. An interrupt (Ctrl-C) leaves, and withdraws what was
-        not begun.
+        Commands run at the simulation's checkpoints. An interrupt (Ctrl-C) ends the wait, and withdraws a command that
+        has not begun.
 
         Parameters
         ----------
@@ -209,14 +211,14 @@ class CommandMethods:
         Returns
         -------
         any
-            What the command gives.
+            The command's result.
 
         Raises
         ------
         CommandError
             If the command failed, with the server's `code`, `message` and `details`.
         OutcomeUnknown
-            If the answer was lost, so that nobody knows whether it took effect.
+            If the answer was lost, so that it is unknown whether the command took effect.
 
         Examples
         --------
@@ -248,7 +250,7 @@ class CommandMethods:
         return self._commands.table()
 
     def send(self, message: str | WebSocketMessage) -> None:
-        """Send a frame as it is, for servers that take no commands.
+        """Send a frame unchanged, for servers that accept no commands.
 
         If nothing follows a text frame within 15 seconds, the session's `repr`, its journal and the log say so.
 

@@ -7,7 +7,7 @@ from ..commands import SessionCommands, Timeout
 
 
 class ControlMethods:
-    """The methods of a session that let the run stop and go on."""
+    """The methods of a session that stop the run and let it go on."""
 
     _commands: SessionCommands
 
@@ -17,8 +17,8 @@ class ControlMethods:
         Parameters
         ----------
         timeout : float or timedelta, optional
-            Seconds. If the tick under way is not over by then, the pause stays wanted until it is reached or `resume`
-            takes it back. `None` waits for it.
+            Seconds. If the current tick takes longer, the pause stays requested until it is reached or `resume` cancels
+            it. `None` waits as long as it takes.
 
         Returns
         -------
@@ -40,7 +40,7 @@ class ControlMethods:
         return self._commands.pause(timeout)
 
     def resume(self, timeout: Timeout = None) -> str:
-        """Let the run go on. A pause that was not reached yet is taken back.
+        """Let the run go on. A pause that was not reached yet is cancelled.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class ControlMethods:
         Raises
         ------
         CommandError
-            With code 1105 if the run is over, and 1104 if the time is.
+            With code 1105 if the run is over, and 1104 if no answer came in time.
         OutcomeUnknown
             If the answer was lost.
 
@@ -70,8 +70,8 @@ class ControlMethods:
     def step(self, ticks: int = 1, timeout: Timeout = None) -> str:
         """Run that many ticks and pause again, and wait until the store holds everything up to there.
 
-        From one second on a bar shows how far it is. An interrupt (Ctrl-C) leaves, and has the run paused where it is
-        by then.
+        After one second a bar shows the progress. An interrupt (Ctrl-C) ends the wait, and pauses the run at its next
+        checkpoint.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class ControlMethods:
         OutcomeUnknown
             If the answer was lost.
         ValueError
-            If `ticks` is no whole number.
+            If `ticks` is not a whole number.
 
         Examples
         --------
@@ -121,8 +121,8 @@ class ControlMethods:
         Raises
         ------
         CommandError
-            With code 1102 if the factor cannot be, 1105 if the simulation has no pace of its own or the run is over,
-            and 1104 if the time is.
+            With code 1102 if the factor is not possible, 1105 if the simulation has no pace of its own or the run is
+            over, and 1104 if no answer came in time.
         OutcomeUnknown
             If the answer was lost.
 

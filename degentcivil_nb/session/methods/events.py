@@ -1,4 +1,4 @@
-"""Following a live run: its figures, and events as they come."""
+"""Following a live run: its numbers, and events as they arrive."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class EventMethods:
     _closed: bool
 
     def metrics(self) -> pd.Series:
-        """Give the connection's and the store's figures now.
+        """Return the present numbers of the connection and the store.
 
         Returns
         -------
         pandas.Series
-            One value for each figure (object; NA where nobody knows): `connection`, `dialect`, `run_state`, `tick`,
-            `epoch`, `head`, `circuit` and `recording` (``"writing"``, ``"failing"`` …) say how things are; names that
-            end in `_s` are seconds, such as `lag_s`, `latency_p95_s` and `checkpoint_age_s`; `memory_bytes`,
+            One value for each name (object; NA if it is unknown): `connection`, `dialect`, `run_state`, `tick`,
+            `epoch`, `head`, `circuit` and `recording` (``"writing"``, ``"failing"`` …) are states and positions; names
+            that end in `_s` are seconds, such as `lag_s`, `latency_p95_s` and `checkpoint_age_s`; `memory_bytes`,
             `bytes_received` and `bytes_sent` are bytes; `messages_per_s` is a rate; the others are counts, such as
             `gaps`, `missing`, `errors`, `evicted`.
 
@@ -53,11 +53,11 @@ class EventMethods:
         type : str or list-like of str, optional
             Only an event of these types.
         where : str, optional
-            A condition as in `events`, such as ``"new_state == 'BARGAIN'"``. It also knows the attributes of
+            A condition as in `events`, such as ``"new_state == 'BARGAIN'"``. It can also use the attributes of
             characters.
         after : int, optional
-            Take the first such event after this row, which may be there already; ``-1`` begins with the oldest. Left
-            out, only events that come from now on count.
+            Return the first such event after this row, also one that has arrived already; ``-1`` begins with the
+            oldest. Left out, only events that arrive from now on count.
         timeout : number, str or timedelta
             How long to wait: seconds, a timedelta, or a text such as ``"1min"``.
 
@@ -69,16 +69,16 @@ class EventMethods:
         Raises
         ------
         TimeoutError
-            If none came in time.
+            If no such event came in time.
         RuntimeError
-            If the session is closed, so that none will come.
+            If the session is closed, so that no event will come.
         ValueError
             If a condition or a length of time cannot be understood.
 
         Warns
         -----
         UserWarning
-            If a name was never seen; it is waited for all the same.
+            If a name was never seen; the wait begins all the same.
 
         Examples
         --------
@@ -100,7 +100,7 @@ class EventMethods:
             )
 
     def on(self, type: Names, callback: Callback) -> Subscription:
-        """Call a function with each event that comes from now on, in order, on a thread of its own.
+        """Call a function with each event that arrives from now on, in order, on a thread of its own.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class EventMethods:
         Raises
         ------
         TypeError
-            If `callback` is no function.
+            If `callback` is not a function.
         RuntimeError
             If the session is closed.
 
@@ -140,12 +140,12 @@ class EventMethods:
         Parameters
         ----------
         before : datetime, str, number or timedelta
-            Everything goes up to the first event that is not before this moment; read as `since` in `events`.
+            All events before the first one that is not before this moment are dropped; read as `since` in `events`.
 
         Returns
         -------
         int
-            How many events went.
+            How many events were dropped.
 
         Raises
         ------

@@ -12,16 +12,16 @@ class LeaseMethods:
     _lease: SessionLease
 
     def take_control(self, timeout: Timeout = 15.0) -> ControlState:
-        """Be the only one who may change the run, so that two notebooks do not fight over it.
+        """Ask to be the only notebook that may change the run, so that two notebooks do not interfere.
 
-        While another notebook has control it is asked, and sees that in its session: it answers with `release_control`,
-        or keeps control with `take_control`. Unanswered for 10 seconds, control passes. It ends when its holder is gone
-        for 10 seconds. Breakpoints and watches are everybody's own and need no control.
+        If another notebook has control, it gets a warning with this request: `release_control` there gives control,
+        `take_control` keeps it. Without an answer control passes after 10 seconds. Control ends when its holder is gone
+        for 10 seconds. Each notebook has its own breakpoints and watches, which need no control.
 
         Parameters
         ----------
         timeout : float, timedelta or None
-            Seconds to wait for the answer of another notebook. When they are over the request stays.
+            Seconds to wait for the answer of another notebook. After that the request remains.
 
         Returns
         -------

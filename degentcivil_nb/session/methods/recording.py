@@ -1,4 +1,4 @@
-"""Writing a run to disk: as it comes, or what is held now."""
+"""Writing a run to disk: live, or the events that are held now."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class RecordingMethods:
     _closed: bool
 
     def record(self, path: str | os.PathLike[str]) -> None:
-        """Write into a folder from now on, as messages come, the town as it is now first. Ends an earlier recording.
+        """Write all messages from now on into a folder, after a snapshot of the town. This ends an earlier recording.
 
         Parameters
         ----------
         path : str or path-like
-            The folder. A recording that is there is gone on with, and what it lacks is a gap in it.
+            The folder. An existing recording is continued, and missing messages are a gap in it.
 
         Raises
         ------
         ValueError
-            If the folder holds something else, or the session is closed.
+            If the folder holds other files, or the session is closed.
         OSError
             If nothing can be written there, or another session writes into it.
 
@@ -63,12 +63,12 @@ class RecordingMethods:
         self._portal.call(self._begin_recording, recorder, timeout=10)
 
     def stop_recording(self) -> None:
-        """Finish the recording, if there is one: all that came is written when this returns.
+        """Finish the recording, if there is one: everything received is written when this returns.
 
         Warns
         -----
         RecordingWarning
-            If that was not possible, with the reason; what was committed before can be read all the same.
+            If that was not possible, with the reason; everything committed before can be read all the same.
 
         Examples
         --------
@@ -92,7 +92,7 @@ class RecordingMethods:
             )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write what is held now as a finished recording of its own.
+        """Write the events that are held now as a finished recording.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class RecordingMethods:
         Raises
         ------
         FileExistsError
-            If there is something already.
+            If the folder is not empty.
 
         Examples
         --------
@@ -145,12 +145,12 @@ class RecordingMethods:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Return what the run was started with.
+        """Return the parameters that the run was started with.
 
         Returns
         -------
         dict
-            As the simulation told it; empty if it told nothing.
+            As the simulation sent them; empty if it sent none.
 
         Examples
         --------

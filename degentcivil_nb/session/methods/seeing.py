@@ -33,7 +33,7 @@ class SeeingMethods:
         raise NotImplementedError
 
     def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
-        """Make a live figure of what a function draws; see `session.plot`."""
+        """Make a live figure from a function that draws; see `session.plot`."""
         from ...widgets.live_figure import LiveFigure  # ipywidgets is imported when first used
 
         return LiveFigure(make, lambda: self._store.version, self._refresher)
@@ -46,7 +46,7 @@ class SeeingMethods:
         return None if picture is None else picture.svg
 
     def at(self, *, tick: int | None = None, time: Moment = None, row: int | None = None) -> dict[str, Any] | None:
-        """Show an earlier moment in all panels, as it was. Questions go on answering for the whole run.
+        """Show an earlier moment in all panels. Questions still answer for the whole run.
 
         Parameters
         ----------
@@ -60,8 +60,8 @@ class SeeingMethods:
         Returns
         -------
         dict or None
-            Where the cursor stands: `row`, `tick` and `time` (UTC). ``None`` if the panels show the present. Without
-            an argument, nothing is moved.
+            The moment of the cursor: `row`, `tick` and `time` (UTC). ``None`` if the panels show the present. Without
+            an argument, the cursor is not moved.
 
         Raises
         ------
@@ -89,13 +89,13 @@ class SeeingMethods:
 
     @property
     def selected(self) -> dict[str, Any]:
-        """Return what was clicked last in a panel.
+        """Return the selection: what was clicked last in a panel.
 
         Returns
         -------
         dict
             `character_id`, `row` (of the event that was clicked), `tick` and `time` (UTC) of the event, or of the
-            moment shown. What is not known is ``None``.
+            moment shown. An unknown value is ``None``.
 
         Examples
         --------

@@ -20,9 +20,9 @@ class TraceMethods:
     def export_otlp(self, path: str | os.PathLike[str]) -> pd.Series:
         """Write the model calls, tool calls, chat and thoughts as OpenTelemetry GenAI traces, for Langfuse or Phoenix.
 
-        The file holds OTLP as JSON lines. What a character does within a tick is one trace: a span `invoke_agent NAME`
-        around its calls and tools, and causes are links between spans. The same run gives the same file each time.
-        State changes, attributes, events and errors have no form as spans and are left out.
+        The file holds OTLP as JSON lines. All calls and tools of a character within a tick are one trace, inside a span
+        `invoke_agent NAME`, and causes are links between spans. The same run gives the same file each time. State
+        changes, attributes, events and errors have no form as spans and are left out.
 
         Parameters
         ----------

@@ -20,39 +20,38 @@ class WatchMethods:
     _watches: SessionWatches
 
     def watch(self, expression: str, name: str | None = None, *, character_id: str | int | None = None) -> Watch:
-        """Have the simulation tell the value of an expression after each tick; it is recorded with the run.
+        """Make the simulation publish the value of an expression after each tick; the values are recorded with the run.
 
         `watches` lists the values, and `plot.watch` draws them.
 
         Parameters
         ----------
         expression : str
-            Of the language of conditions: a measure (`gini`), an attribute, `state` or `location` of a character,
-            `tick`, `total_cost`, `total_calls`, `stuck(10)`, and what can be calculated from them.
+            An expression of the condition language: a measure (`gini`), an attribute, `state` or `location` of a
+            character, `tick`, `total_cost`, `total_calls`, `stuck(10)`, and anything calculated from these.
         name : str, optional
-            What it is known by; one of that name is replaced. Left out, it is the expression.
+            The watch's name; an earlier one of the same name is replaced. Left out, it is the expression.
         character_id : str or int, optional
-            Whose attributes are meant. Left out, an expression about characters has a value for each of them (of 200 at
-            most), told when it is a new one.
+            The character whose attributes are meant. Left out, an expression about characters has a value for each
+            character (at most 200), published when it changes.
 
         Returns
         -------
         Watch
-            A handle with `.value` (the last), `.problem` and `.remove()`. It is declared again after a reconnect, and
-            after a restart of the simulation.
+            A handle with `.value` (the last), `.problem` and `.remove()`. The watch is declared again after a
+            reconnect, and after a restart of the simulation.
 
         Raises
         ------
         ValueError
-            For a mistake in the expression, at which it points, and for a name that another notebook uses for another
-            expression.
+            For a mistake in the expression, and for a name that another notebook uses for another expression.
         CommandError
-            Where the server takes no watches.
+            If the server supports no watches.
 
         Warns
         -----
         UserWarning
-            If a name was never seen; it is watched all the same.
+            If a name was never seen; the expression is watched all the same.
 
         Examples
         --------

@@ -197,7 +197,7 @@ function answer(call) {
   if (call.response === null || call.response === undefined) return [block("response", "none came", "")];
   const value = parsed(call.response);
   const looks = typeof call.response === "string" && /^\s*(```(json)?\s*)?[[{]/.test(call.response);
-  const label = value === undefined && looks ? "response: it begins as JSON and is none" : "response";
+  const label = value === undefined && looks ? "response: it begins like JSON but is not valid" : "response";
   return [block(label, call.response, "assistant")];
 }
 
@@ -233,7 +233,7 @@ function difference(before, call) {
   const flat = (/** @type {unknown} */ value) =>
     typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
   box.append(
-    make("summary", "", `what changed since row ${before.row.toLocaleString("en-US")}, the call of this kind before`),
+    make("summary", "", `what changed since row ${before.row.toLocaleString("en-US")}, the previous call of this kind`),
   );
   const text = make("pre");
   for (const [how, words] of wordDifference(flat(before.prompt), flat(call.prompt))) {

@@ -175,7 +175,7 @@ function renderConsole(state, el, { send, standing }) {
     empty.hidden = over || (state.jobs?.size ?? 0) > 0; // it says that what is typed is sent
     for (const { outcome, box } of drawn.values()) {
       if (over && box.dataset.state === "sent")
-        outcome.textContent = "not known: nobody is there to say what came of it";
+        outcome.textContent = "unknown: the kernel is gone, so the outcome cannot be shown";
     }
   }
 
@@ -196,7 +196,7 @@ function renderConsole(state, el, { send, standing }) {
         );
         empty.textContent = known.length
           ? `What you type is sent to the simulation. It knows: ${known.map((command) => visible(command.name)).join(", ")}. Type help for more.`
-          : "This server offers no commands (yet): only servers that speak degentcivil.v1 take them.";
+          : "This server offers no commands (yet): only servers with the degentcivil.v1 protocol do.";
       }
       tell();
       const end = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;

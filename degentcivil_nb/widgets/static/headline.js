@@ -258,7 +258,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     buttons.title = whyNot(at, over);
     if (waiting !== null && gone && at.over) {
       waiting = null;
-      say("the kernel is gone: whether the command was carried out is not known here", "error");
+      say("the kernel is gone: it is unknown whether the command was run", "error");
     }
     const job = state.job;
     if (job && (waiting === null ? !at?.over : job.id === waiting || job.state !== "sent")) {

@@ -310,7 +310,7 @@ function standingText({ what, since, todo, kernel }, blank) {
   const when = since === null ? "" : localTime(since).replace(/\.\d+$/, "");
   const shown =
     blank && kernel
-      ? " This was not open before, so there is nothing to show."
+      ? " This tab was not open before, so there is nothing to show."
       : when && ` What is shown is as of ${when}.`;
   return `${visible(what)}.${shown} ${visible(todo)}`;
 }

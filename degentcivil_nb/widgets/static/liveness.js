@@ -22,7 +22,7 @@ const PROBLEMS = new Map([
     {
       sign: "closed",
       what: "This panel was closed in Python, or belongs to an earlier kernel",
-      todo: "Run its cell again to have a new one.",
+      todo: "Run its cell again to get a new one.",
       rank: 2,
     },
   ],

@@ -1,6 +1,6 @@
 // What can be done with the row that was chosen: its details, its chain, and a breakpoint where it happens again.
 
-const CHOOSE = "Choose a row: its details, why it happened, what came of it, and a break where it happens again.";
+const CHOOSE = "Choose a row to see its details, its causes and its effects, and to stop the run when it happens again.";
 
 /**
  * @param {ViewTools} tools
