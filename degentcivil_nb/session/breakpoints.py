@@ -275,9 +275,9 @@ class SessionBreakpoints:
     def run_until(
         self, condition: str, *, at_checkpoint: bool, resume: Callable[[], Any], timeout: float | None
     ) -> Stop:
-        """Go on until a condition is met once, or anything else stops the run; gives why it stands."""
+        """Let the run go on until a condition is met or anything else stops it; return why it is stopped."""
         self._commands.refuse_own_thread("run_until")  # it would wait for itself
-        # as of before: the breakpoint may stop a run as soon as it is set, and a `resume` would let that stop pass
+        # read before: the breakpoint may stop the run as soon as it is set, and a `resume` would then pass that stop
         runs = self.stopped() is None and self._store.run_state != "pausing"
         point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)
         try:

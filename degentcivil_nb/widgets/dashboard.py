@@ -59,7 +59,7 @@ class Dashboard(PageWidget):
             return {"cursor": self.cursor, "host": self, "place": place}
 
         findings, actions = FindingsNow(run), RowActions(run, reader)
-        takes_commands = run is None or hasattr(run, "break_when")  # a recording takes none
+        takes_commands = run is None or hasattr(run, "break_when")  # a recording takes no commands
         self.headline = Headline(status, commands, refresher, findings=findings, **give("head"))
         panels: list[Panel] = [
             self.headline,

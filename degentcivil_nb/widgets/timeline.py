@@ -85,7 +85,7 @@ class TimelinePanel(Panel):
         return self._asked
 
     def refresh(self, now: float) -> int:
-        """See `Panel`; drawn once a second, and at once for a page that looks elsewhere."""
+        """See `Panel`; drawn once a second, and at once when a page shows another part."""
         same = self._asked == self._drawn_for and not self.moved and not self.flow.wants_full
         if same and now - self._drawn_at < PERIOD_S:
             return 0

@@ -7,7 +7,7 @@ const AGAIN = "Run the cells again to follow the run.";
 /** @type {Map<string, {sign: string, what: string, todo: string, rank: number}>} */
 const PROBLEMS = new Map([
   ["restarted", { sign: "no kernel", what: "The kernel was restarted", todo: AGAIN, rank: 3 }],
-  ["died", { sign: "no kernel", what: "The kernel died and was started anew", todo: AGAIN, rank: 4 }],
+  ["died", { sign: "no kernel", what: "The kernel died and was started again", todo: AGAIN, rank: 4 }],
   [
     "dead",
     {
@@ -31,7 +31,7 @@ const PROBLEMS = new Map([
     "cut",
     {
       sign: "cut off",
-      what: "The page has lost its line to the kernel",
+      what: "The page has lost its connection to the kernel",
       todo: "It connects again by itself; if it does not, reload the page.",
       rank: 0,
     },
@@ -40,8 +40,8 @@ const PROBLEMS = new Map([
     "quiet",
     {
       sign: "silent",
-      what: "Nothing was heard from the kernel for some seconds",
-      todo: "It is busy with code that lets no other thread run, or it is gone: wait, or restart it and run the cells again.",
+      what: "Nothing has arrived from the kernel for some seconds",
+      todo: "It is busy with code that blocks all threads, or it is gone: wait, or restart it and run the cells again.",
       rank: 0,
     },
   ],
