@@ -1,4 +1,4 @@
-"""Attributes of spans that tell calls, tool use, chat and thoughts, in the GenAI conventions' names and in our own."""
+"""Attributes of spans for calls, tool use, chat and thoughts, with names of the GenAI conventions and our own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..simulation.llm_capture import PARAMETERS
 from .genai_spans import as_messages
 
 OWN: Final = "degentcivil."
-"""What the names of our own attributes begin with."""
+"""The prefix of our own attributes' names."""
 CARRIED: Final = {"prompt": "gen_ai.prompt", "response": "gen_ai.completion"}
-"""Texts of a call that stand in an attribute of their own, unchanged, so that they are not written twice."""
+"""Texts of a call that are written unchanged in an attribute, and therefore not again in the payload."""
 TOLD: Final = frozenset(
     {
         MessageTypes.LLM_CALL,
@@ -41,7 +41,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def attributes_of(type: str, payload: Any, character: str | None) -> dict[str, Any]:
-    """Return the attributes of an event's span; the payload stands in `degentcivil.payload` as JSON."""
+    """Return the attributes of an event's span; the payload is in `degentcivil.payload` as JSON."""
     said = payload if isinstance(payload, dict) else {}
     if type == MessageTypes.CHARACTER_UPDATE_LLM:
         said = {name: said.get(theirs) for name, theirs in _GAME.items()}
@@ -126,7 +126,7 @@ def _text(value: Any) -> str | None:
 
 
 def _allowed(parameters: Any) -> list[tuple[str, Any]]:
-    """Return the parameters of a request that are told, as they are ordered on each export."""
+    """Return the exported parameters of a request, in the same order on each export."""
     given = parameters if isinstance(parameters, dict) else {}
     return [(name, given[name]) for name in sorted(PARAMETERS) if _is_plain(given.get(name))]
 
@@ -136,6 +136,6 @@ def _is_plain(value: Any) -> bool:
 
 
 def _error_type(error: Any) -> str:
-    """Return the class of an error where its text begins with one; the conventions' word for any other otherwise."""
+    """Return the class of an error if its text begins with one, else the conventions' word for other errors."""
     found = re.match(r"[A-Za-z_][\w.]*(?=:|$)", text_of(error))
     return found.group() if found else "_OTHER"

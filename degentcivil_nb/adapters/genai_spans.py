@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from ..simulation.llm_capture import PARAMETERS
 
 CONVENTIONS: Final = "GenAI semantic conventions as of 2026-11"
-"""What this was written after: they are still in development, and their names change."""
+"""The version of the conventions that these names are from: they are in development, and names change."""
 
 _MODEL_OPERATIONS: Final = frozenset({"chat", "text_completion", "generate_content", "completion", "message"})
 _KINDS: Final = {"LLM": "model", "TOOL": "tool", "AGENT": "agent"}
@@ -24,16 +24,16 @@ _COMPLETION_TOKENS: Final = (
 _COSTS: Final = ("gen_ai.usage.cost", "llm.cost.total")
 _AGENTS: Final = ("gen_ai.agent.name", "agent.name", "graph.node.id")
 _NODES: Final = ("lc_agent_name", "langgraph_node")
-"""What LangChain says in a span's `metadata` of who acts: an agent that has a name, else the node of the graph."""
+"""Keys of LangChain's span `metadata` for the acting agent: an agent's name, else the node of the graph."""
 _IN: Final = ("gen_ai.input.messages", "gen_ai.prompt")
 _OUT: Final = ("gen_ai.output.messages", "gen_ai.completion")
 _LAST: Final = {False: ("input.value",), True: ("output.value", "final_result")}
-"""Where the whole of what went in or came out stands, in whatever form, by whether it is an answer."""
+"""Attributes with the whole input or output in any form, by whether it is an answer."""
 _FLAT_IN: Final = ("llm.input_messages", "gen_ai.prompt")
 _FLAT_OUT: Final = ("llm.output_messages", "gen_ai.completion")
 _SAID_OUT: Final = frozenset({"gen_ai.choice", "gen_ai.assistant.message", "gen_ai.content.completion"})
 _TEXT_PARTS: Final = frozenset({"text", "reasoning", "tool_call", "tool_call_response", "input_text", "output_text"})
-"""Parts of messages that are told; images, sounds and files are not."""
+"""Parts of messages that are published; images, sounds and files are not."""
 
 
 class Span(NamedTuple):
@@ -47,7 +47,7 @@ class Span(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a span of a model holds, in the words of `llm_call`, and the tool calls that it asked for and was given."""
+    """The content of a model's span, under the names of `llm_call`, with the tool calls requested and their results."""
 
     details: dict[str, Any]
     asked_tools: list[str]
@@ -55,7 +55,7 @@ class Call(NamedTuple):
 
 
 def kind_of(attributes: Mapping[str, Any]) -> str | None:
-    """Return whether a span is that of a `model`, a `tool` or an `agent`; `None` for any other."""
+    """Return the kind of a span, `model`, `tool` or `agent`; `None` for any other."""
     operation, request = (_word(attributes.get(name)) for name in ("gen_ai.operation.name", "llm.request.type"))
     if operation in _MODEL_OPERATIONS or request in _MODEL_OPERATIONS:
         return "model"
@@ -74,7 +74,7 @@ def _word(value: Any) -> str | None:
 
 
 def agent_of(name: str, attributes: Mapping[str, Any]) -> str | None:
-    """Give the agent that a span itself names: as an attribute, or in the name of an agent's span."""
+    """Return the agent that a span itself names: in an attribute, or in the name of an agent's span."""
     found = first(attributes, _AGENTS)
     if found is None and "metadata" in attributes:
         metadata = _decoded(attributes["metadata"])
@@ -112,7 +112,7 @@ def read_call(span: Span) -> Call:
 
 
 def read_tool(span: Span) -> dict[str, Any]:
-    """Read a span of a tool, in the words of `tool_call`."""
+    """Read a span of a tool, under the names of `tool_call`."""
     told = span.attributes
     return {
         "name": first(told, ("gen_ai.tool.name", "tool.name")) or span.name.removeprefix("execute_tool").strip(),
@@ -124,14 +124,14 @@ def read_tool(span: Span) -> dict[str, Any]:
 
 
 def read_said(span: Span) -> tuple[str | None, str | None]:
-    """Read what an agent was told, and what it answered."""
+    """Read an agent's input and its answer."""
     asked = messages_of(span, _IN, _FLAT_IN, answers=False)
     answered = messages_of(span, _OUT, _FLAT_OUT, answers=True)
     return text_of_messages(asked[-1:]) or None, text_of_messages(answered[-1:]) or None
 
 
 def read_group_message(attributes: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Read what AutoGen hands to the manager of a group: who said something, and what; nothing of its other spans."""
+    """Read the speaker and the text of a message that AutoGen passes to a group's manager; `None` for other spans."""
     if attributes.get("messaging.operation") != "process" or "message" not in attributes:
         return None
     if not str(attributes.get("recipient_agent_class")).endswith("Manager"):
@@ -145,7 +145,7 @@ def read_group_message(attributes: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """Give the first of these attributes that is there."""
+    """Return the first of these attributes that exists."""
     return next((attributes[name] for name in names if attributes.get(name) is not None), None)
 
 
@@ -153,7 +153,7 @@ def first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def messages_of(span: Span, names: Iterable[str], flat: Iterable[str], *, answers: bool) -> list[dict[str, Any]]:
-    """Give messages as a list of roles and parts, wherever a span keeps them."""
+    """Return messages as a list of roles and parts, from any of a span's attributes that can hold them."""
     whole = first(span.attributes, names)
     if whole is not None:
         return as_messages(_decoded(whole), "assistant" if answers else "user")
@@ -172,7 +172,7 @@ def messages_of(span: Span, names: Iterable[str], flat: Iterable[str], *, answer
 
 
 def as_messages(value: Any, role: str) -> list[dict[str, Any]]:
-    """Return any value as a list of messages with roles and parts; what is no message is the text of one."""
+    """Return any value as a list of messages with roles and parts; any other value becomes the text of one."""
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         value = value["messages"]
     if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
@@ -231,7 +231,7 @@ def _unflattened(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, A
 
 
 def text_of_messages(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Give messages as one text: their texts, and the tools that are asked for."""
+    """Return messages as one text: their texts, and the tools that they request."""
     texts = []
     for message in messages:
         for part in message["parts"]:
@@ -265,7 +265,7 @@ def _cost(attributes: Mapping[str, Any]) -> Any:
 
 
 def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what is allowed to be told of a request: no keys, no headers."""
+    """Return the parameters of a request that may be published: no keys, no headers."""
     given = _decoded(attributes.get("llm.invocation_parameters"))
     found = {name: value for name, value in given.items() if name in PARAMETERS} if isinstance(given, dict) else {}
     for name in PARAMETERS:
@@ -276,7 +276,7 @@ def _parameters(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(value: Any) -> Any:
-    """Read JSON where an attribute holds it as text; attributes hold scalars and lists of them."""
+    """Decode an attribute that holds JSON as text; attributes can hold only scalars and lists of them."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)

@@ -1,4 +1,4 @@
-"""Any Mesa model made visible and steerable in one line: `attach(model, probe)`."""
+"""Any Mesa model made visible and controllable in one line: `attach(model, probe)`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWN: Final = frozenset({"unique_id", "model", "random", "rng", "pos", "cell", "
 _MODELS: Final = ("model", "random", "rng")
 _PLAIN: Final = frozenset({int, float, str, bool})
 _MOST_PLACES: Final = 2_500
-"""Cells that are listed as places; a larger grid has coordinates enough without."""
+"""The most cells that are listed as places; in a larger grid the coordinates are enough."""
 _ATTACHED: Final = "_degentcivil_nb"
 
 
@@ -31,25 +31,25 @@ def attach(
     state: Reader | None = None,
     attributes: Iterable[str] | Callable[[Any], Mapping[str, Any]] | None = None,
 ) -> Adapter:
-    """Show a Mesa model by this probe: its agents are the characters, and each `step` ends at a checkpoint.
+    """Show a Mesa model through a probe: its agents are the characters, and each `step` ends at a checkpoint.
 
     Parameters
     ----------
     model
-        A `mesa.Model` with any space or none. Its `step` goes on being called as before.
+        A `mesa.Model` with any space or none. Its `step` is called as before.
     probe
-        What shows the run.
+        The probe that shows the run.
     state
-        The attribute, or the function of an agent, that is its state. Left out, it is the attribute `state` or
-        `status`, and of an agent without either the name of its class.
+        The attribute with an agent's state, or a function that returns an agent's state. Left out, it is the attribute
+        `state` or `status`, and of an agent without either the name of its class.
     attributes
-        Names of attributes to show, or a function of an agent that gives them. Left out, all public ones that are
-        numbers, text, truth values or enums.
+        Names of attributes to show, or a function that returns an agent's attributes. Left out, all public ones that
+        are numbers, text, truth values or enums.
 
     Returns
     -------
     Adapter
-        Its `detach()` gives the model its own `step` back. Attached again, a model leaves what it had.
+        Its `detach()` restores the model's own `step`. A second `attach` replaces the first one.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class Adapter:
         self._quietly(self._look)
 
     def detach(self) -> None:
-        """Let the model go on unseen."""
+        """Restore the model, which goes on without the probe."""
         if getattr(self._model, _ATTACHED, None) is self:
             setattr(self._model, self._word, self._step)
             delattr(self._model, _ATTACHED)
@@ -130,12 +130,12 @@ class Adapter:
     # --- what is told --------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Tell what has changed, and come to the checkpoint: for a model whose steps are not done by `step`."""
+        """Publish what has changed, and call the checkpoint; for a model that is not run by `step`."""
         self._quietly(self._look)
         self._probe.checkpoint(getattr(self._model, "steps", None))
 
     def _look(self) -> None:
-        """Tell what has changed since the last time."""
+        """Publish what has changed since the last call."""
         told, probe = self._told, self._probe
         reported = self._reported()
         alive: dict[Any, Any] = {}
@@ -161,7 +161,7 @@ class Adapter:
         self._tell_measures()
 
     def _tell_unread(self, agent: Any, error: Exception) -> None:
-        """Tell once for each kind of failure: the same property fails for each agent in each step."""
+        """Report each kind of failure once: the same property fails for each agent in each step."""
         text = f"a {type(agent).__name__} could not be read: {class_name(type(error))}: {text_of(error)}"
         if text not in self._unread:
             self._unread.add(text)
@@ -176,7 +176,7 @@ class Adapter:
             self._probe.state_change(id, state)
 
     def _facts(self, agent: Any) -> dict[str, Any]:
-        """Give all that is shown of an agent, the state and the place among it."""
+        """Return everything that is shown of an agent, including its state and place."""
         found: dict[str, Any] = {"kind": type(agent).__name__}
         values = _attributes(agent) if self._read is None else self._read(agent)
         for name, value in values.items():
@@ -187,7 +187,7 @@ class Adapter:
             elif value is not None and name[0] != "_":
                 simple = _simple(value)
                 if simple is None and self._read is not None:
-                    simple = plain(value)  # asked for, be it a list or an array
+                    simple = plain(value)  # asked for: a list or an array
                 if simple is not None:
                     found[name] = simple
         found.pop("unique_id", None)
@@ -240,7 +240,7 @@ class Adapter:
         ]
 
     def _tell_measures(self) -> None:
-        """Tell what data collectors have collected of the whole model."""
+        """Publish the values that data collectors have collected of the whole model."""
         for own, collector in self._collectors():
             for name, values in collector.model_vars.items():
                 seen = self._collected.get((own, name), 0)
@@ -256,7 +256,7 @@ class Adapter:
                     self._probe.measure(f"mean of {name}", layer)
 
     def _reported(self) -> dict[Any, dict[str, Any]]:
-        """Give what data collectors have collected of each agent in this step."""
+        """Return the values that data collectors have collected of each agent in this step."""
         found: dict[Any, dict[str, Any]] = {}
         for _, collector in self._collectors() if self._read is None else ():
             names = list(getattr(collector, "agent_reporters", None) or ())
@@ -268,7 +268,7 @@ class Adapter:
         return found
 
     def _tell_places(self) -> None:
-        """Tell the cells of grids, and the nodes of networks, as the places of the model."""
+        """Publish the cells of grids, and the nodes of networks, as the places of the model."""
         coordinates: list[Any] = []
         for space in list(vars(self._model).values()):
             coordinates += _coordinates(space)
@@ -278,13 +278,13 @@ class Adapter:
     # --- what is asked and set -----------------------------------------------------------------------------------
 
     def inspect(self, character_id: Any) -> dict[str, Any]:
-        """Give all attributes of an agent, private ones left out."""
+        """Return all attributes of an agent except private ones."""
         agent = self._find(character_id)
         values = {name: value for name, value in _attributes(agent).items() if name[0] != "_" and name not in _MODELS}
         return {**values, **self._facts(agent)}
 
     def set(self, character_id: Any, name: str, value: Any) -> None:
-        """Set an attribute that an agent has, to a value of the kind that it has."""
+        """Set an existing attribute of an agent to a value of the same kind."""
         agent = self._find(character_id)
         if name in _OWN or name in ("x", "y", "location", "kind") or name.startswith("_"):
             raise ValueError(f"{name!r:.80} is managed by Mesa and cannot be set")
@@ -304,7 +304,7 @@ def _reader(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
 
 
 def _attributes(agent: Any) -> dict[str, Any]:
-    """Return what an agent has of its own, in its dict or in slots."""
+    """Return an agent's own attributes, from its dict or its slots."""
     try:
         own: dict[str, Any] = vars(agent)
     except TypeError:
@@ -314,7 +314,7 @@ def _attributes(agent: Any) -> dict[str, Any]:
 
 
 def _key(agent: Any, taken: Mapping[Any, Any]) -> Any:
-    """Return the id of an agent as it is told: its own, with its class where two agents have the same."""
+    """Return the published id of an agent: its own, with its class if two agents have the same id."""
     id = agent.unique_id
     if not isinstance(id, (str, int, float, tuple)):
         simple = _simple(id)
@@ -358,7 +358,7 @@ def _layers(space: Any) -> Iterable[tuple[str, float]]:
 
 
 def _simple(value: Any) -> Any:
-    """Give a number, text, a truth value or an enum's name; `None` for anything else."""
+    """Return a number, text, a truth value or an enum's name; `None` for anything else."""
     if type(value) is float:
         return value if math.isfinite(value) else None
     if type(value) in _PLAIN:
@@ -379,7 +379,7 @@ def _place(at: Any) -> dict[str, Any]:
     values = [_simple(value) for value in at]
     if len(values) >= 2 and all(isinstance(value, (int, float)) for value in values):
         place["x"], place["y"] = values[:2]
-    if all(isinstance(value, int) for value in values):  # a point of a continuous space is nobody else's
+    if all(isinstance(value, int) for value in values):  # in a continuous space no two agents share a point
         place["location"] = text_of(tuple(values))
     return place
 
@@ -391,7 +391,7 @@ def _cell(coordinate: Any) -> dict[str, Any]:
 
 
 def _alike(name: str, now: Any, value: Any) -> Any:
-    """Give a value of the kind that is there: an enum by its name, a number for a number."""
+    """Convert a value to the kind of the present one: an enum by its name, a number for a number."""
     if isinstance(now, Enum) and isinstance(value, str):
         names = type(now).__members__
         if value not in names:

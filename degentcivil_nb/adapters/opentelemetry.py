@@ -18,14 +18,14 @@ from .genai_spans import Span, agent_of, kind_of, read_call, read_group_message,
 log = logging.getLogger("degentcivil_nb.adapters")
 
 _MOST: Final = 10_000
-"""Spans that are remembered, so that those that end later find who acts; and tool calls, to find their cause."""
+"""How many spans are remembered, so that spans that end later find their agent, and tool calls their cause."""
 _DEEPEST: Final = 1_000
-"""Parents that are looked at outwards."""
+"""How many parents are searched outwards."""
 _NAME: Final = 200
-"""Characters of a span's name that an error quotes."""
+"""How many characters of a span's name an error quotes."""
 _WORK, _IDLE, _STATES = "WORK", "IDLE", {"model": "MODEL", "tool": "TOOL"}
 _NAMED_BY_THEIR_SPAN: Final = ".openai_agents"
-"""The instrumentation whose spans of agents have the agent's name, and an attribute with it only at the end."""
+"""The instrumentation whose agents' spans have the agent's name, and an attribute with it only when they end."""
 _NO_CONTENT: Final = (
     "the spans of models hold no prompts and answers: most instrumentations record them only with "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, or their own option"
@@ -33,7 +33,7 @@ _NO_CONTENT: Final = (
 
 
 class Telling(Protocol):
-    """The methods of a probe that tell what spans hold."""
+    """The methods of a probe that publish the content of spans."""
 
     def state_change(self, character_id: Any, new_state: Any, /) -> Any: ...
     def event(self, event_type: Any, data: Any, /) -> Any: ...
@@ -44,28 +44,28 @@ class Telling(Protocol):
 
 
 class _Seen(NamedTuple):
-    """What is remembered of a span: the object while it is open, and then what it said of itself."""
+    """The remembered part of a span: the object while it is open, and afterwards its facts."""
 
     span: Any
     parent: tuple[int, int] | None
     actor: Any
-    """Who acts, by `probe.acting`, where the span was started."""
+    """The character that acted, by `probe.acting`, when the span was started."""
     agent: str | None = None
     kind: str | None = None
 
 
 class ProbeSpanProcessor:
-    """A span processor that tells spans of models, tools and agents as calls, tool use, chat and states.
+    """A span processor that publishes spans of models, tools and agents as calls, tool use, chat and states.
 
-    It takes no part in exporting: other processors go on as they were. Who acts is the nearest agent whose span is
-    around, else who acts by `probe.acting`, else nobody.
+    It exports nothing, and other processors are not affected. The acting character is the nearest agent whose span
+    encloses the span, else the one set by `probe.acting`, else nobody.
 
     Parameters
     ----------
     probe : SimulationProbe
-        What shows the run.
+        The probe that shows the run.
     remembered : int
-        Spans that are remembered, so that those that end later find who acts.
+        How many spans are remembered, so that spans that end later find their agent.
 
     Examples
     --------
@@ -96,23 +96,23 @@ class ProbeSpanProcessor:
     # --- what the SDK calls --------------------------------------------------------------------------------------
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
-        """Remember a span, and tell the state that it begins."""
+        """Remember a span, and publish the state that begins with it."""
         self._quietly(self._started, span)
 
     def _on_ending(self, span: Any) -> None:
-        """Do nothing: what is told stands in the ended span."""
+        """Do nothing: only the ended span has the content."""
 
     def on_end(self, span: Any) -> None:
-        """Tell a span that has ended."""
+        """Publish a span that has ended."""
         self._quietly(self._ended, span)
 
     def shutdown(self) -> None:
-        """Forget what is remembered."""
+        """Forget all spans."""
         with self._lock:
             self._seen.clear()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait for nothing: each span is told as it ends."""
+        """Return True at once: each span is published when it ends."""
         return True
 
     def _quietly(self, tell: Callable[[Any], None], span: Any) -> None:
@@ -155,7 +155,7 @@ class ProbeSpanProcessor:
                 self._probe.state_change(agent, self._state_after(key, kind))
         with self._lock:
             seen = self._seen.get(key)
-            if seen is not None:  # who it was stays, its prompts do not
+            if seen is not None:  # its agent is kept, its prompts are not
                 self._seen[key] = _Seen(None, seen.parent, seen.actor, _agent_named(span), kind)
 
     def _tell_call(self, key: tuple[int, int], span: Span, agent: Any) -> None:
@@ -183,17 +183,17 @@ class ProbeSpanProcessor:
                 self._keep(self._tools, tool, id)
 
     def _missing(self, key: tuple[int, int], *content: Any) -> list[str]:
-        """Return what a span lacks: the parent that it names, what went in and came out."""
+        """Return which parts of a span are missing: the parent that it names, input and output."""
         seen = self._seen.get(key)
         parent = None if seen is None else seen.parent
         lacks_parent = parent is not None and parent not in self._seen
         return ["parent"] * lacks_parent + ["content"] * all(value is None for value in content)
 
     def _remember_talk(self, key: tuple[int, int], details: dict[str, Any]) -> None:
-        """Remember what an agent asked first and was answered last: what it was told, and what it says in the end."""
+        """Remember an agent's first prompt and its last answer, as its input and its output."""
         around = self._nearest(key, "agent")
         if around is None and key in self._seen:
-            around = self._seen[key].parent  # some say of a span that it is an agent's only when it ends
+            around = self._seen[key].parent  # some instrumentations mark a span as an agent's only when it ends
         if around is not None:
             with self._lock:
                 first, _ = self._talks.get(around, (None, None))
@@ -216,7 +216,7 @@ class ProbeSpanProcessor:
         asked, answered = read_said(span)
         with self._lock:
             first, last = self._talks.pop(key, (None, None))
-        asked, answered = asked or first, answered or last  # many agents' spans hold nothing of what was said
+        asked, answered = asked or first, answered or last  # many agents' spans do not contain the messages
         outer = self._nearest(key, "agent")
         other = None if outer is None else self._agent(outer)
         if agent is None:
@@ -237,7 +237,7 @@ class ProbeSpanProcessor:
     # --- who is around -------------------------------------------------------------------------------------------
 
     def _agent(self, key: tuple[int, int] | None) -> Any:
-        """Give the nearest agent from a span outwards; else who acted where the outermost known span began."""
+        """Return the nearest agent from a span outwards; else the character acting when the outermost one began."""
         actor = None
         for _ in range(_DEEPEST):
             seen = None if key is None else self._seen.get(key)
@@ -251,7 +251,7 @@ class ProbeSpanProcessor:
         return actor
 
     def _nearest(self, key: tuple[int, int], kind: str) -> tuple[int, int] | None:
-        """Give the nearest span of a kind around this one, with nothing of another kind in between."""
+        """Return the nearest enclosing span of a kind, if no span of another kind is in between."""
         seen = self._seen.get(key)
         outer = None if seen is None else seen.parent
         for _ in range(_DEEPEST):
@@ -266,16 +266,16 @@ class ProbeSpanProcessor:
         return None
 
     def _state_after(self, key: tuple[int, int], kind: str) -> str:
-        """Give the state that an agent goes back to when a span of its own ends."""
+        """Return the state to which an agent returns when one of its spans ends."""
         outer = self._nearest(key, "agent")
         if kind != "agent":
-            ended = outer is not None and self._seen[outer].span is None  # what it began may end after the agent itself
+            ended = outer is not None and self._seen[outer].span is None  # its spans may end after the agent's own
             return _IDLE if ended else _WORK
         return _WORK if outer is not None and self._agent(outer) == self._agent(key) else _IDLE
 
 
 def _agent_named(span: Any) -> str | None:
-    """Return the agent that a span names; that of OpenAI's agents has only its own name while it is open."""
+    """Return the agent that a span names; an open span of OpenAI's agents has only its own name."""
     attributes = span.attributes or {}
     found = agent_of(span.name, attributes)
     if found is not None or span.parent is None or kind_of(attributes) != "agent":
@@ -301,7 +301,7 @@ def _plain(span: Any, attributes: dict[str, Any]) -> Span:
 
 
 def _error(span: Any, attributes: dict[str, Any], events: list[tuple[str, dict[str, Any]]]) -> str | None:
-    """Give why a span failed: its exception, its status' description, or its `error.type`."""
+    """Return why a span failed: its exception, its status' description, or its `error.type`."""
     failed = getattr(getattr(span.status, "status_code", None), "name", "") == "ERROR"
     if not failed and "error.type" not in attributes:
         return None

@@ -32,7 +32,7 @@ _NUMBER: Final = {
 """The types that become spans, with the kind of span: 3 is a client's, 1 is internal."""
 _FAILED: Final = {"code": 2}
 _CHUNK: Final = 2_048
-"""Events between two reports of progress."""
+"""How many events are written between two reports of progress."""
 
 _json = msgspec.json.Encoder(order="deterministic").encode
 
@@ -55,7 +55,7 @@ class _Event(NamedTuple):
 
     @property
     def decision(self) -> str:
-        """Return what all spans of one decision have in common; an event without a tick is one by itself."""
+        """Return the key that all spans of one decision share; an event without a tick is a decision of its own."""
         alone = self.character is None or self.tick is None
         moment = f"event {self.row if self.seq is None else self.seq}" if alone else f"tick {self.tick}"
         return "\0".join((self.epoch, self.character or "", moment))
@@ -68,9 +68,10 @@ class _Event(NamedTuple):
 
 
 def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progress) -> dict[str, Any]:
-    """Write the calls, tools, chat and thoughts of a run as spans; return how many of each, and what is left out.
+    """Write the calls, tools, chat and thoughts of a run as spans; return how many of each, and which types were left
+    out.
 
-    Raises `FileExistsError` if the file exists. It appears only when it is complete, and is the same each time.
+    Raises `FileExistsError` if the file exists. The file appears only when it is complete, and is the same each time.
     """
     target = Path(path)
     if target.exists():
@@ -86,7 +87,7 @@ def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progres
 
 
 class _Export:
-    """One export under way."""
+    """An export in progress."""
 
     def __init__(self, store: RunStore, file: BinaryIO, progress: Progress) -> None:
         self._store = store
@@ -97,7 +98,7 @@ class _Export:
         self._spans = 0
 
     def write(self) -> dict[str, Any]:
-        """Write all of it, and count."""
+        """Write all spans, and return the counts."""
         present = self._counts()
         left_out = {name: count for name, count in present.items() if name not in _NUMBER}
         decisions: dict[str, list[_Event]] = {}
@@ -122,7 +123,7 @@ class _Export:
         return {str(name): int(count) for name, count in counts.items() if count}
 
     def _write_run(self, left_out: Mapping[str, int]) -> None:
-        """Write a span for the whole run: who is in it, and what of it is in no span."""
+        """Write a span for the whole run, with its characters and the types of events that have no span."""
         if not len(self._store):
             return
         newest = self._store.events(last=1)
@@ -166,7 +167,7 @@ class _Export:
             OWN + "type": event.type,
             OWN + "tick": event.tick,
             OWN + "seq": event.seq,
-            OWN + "time": event.ns if event.ns <= 0 else None,  # a simulated clock may stand before 1970
+            OWN + "time": event.ns if event.ns <= 0 else None,  # a simulated clock may show a time before 1970
             OWN + "event_id": links.event_id,
             OWN + "cause": causes or None,
         }
@@ -182,7 +183,7 @@ class _Export:
         return span
 
     def _links(self, event: _Event) -> Links:
-        """Return what names an event and its causes: the envelope, or the payload where older versions write it."""
+        """Return the id and causes of an event: from the envelope, or from the payload as older versions write them."""
         return self._store.links([event.row]).get(event.row, Links())
 
     def _write(self, spans: list[dict[str, Any]], epoch: str) -> None:
@@ -194,7 +195,7 @@ class _Export:
 
 
 def _present(characters: pd.DataFrame) -> dict[str, Any]:
-    """Return state, location and attributes of each character as they are at the end."""
+    """Return the final state, location and attributes of each character."""
     table = characters.drop(columns=["since", "last_seen"], errors="ignore").astype("object")
     rows = table.where(table.notna(), None).to_dict("index")
     return {
@@ -236,7 +237,7 @@ def _span(
 
 
 def _start(end: int, seconds: Any) -> int:
-    """Return when a call began, if it says how long it took."""
+    """Return when a call began, if its duration is known."""
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds * 1e9 <= end:
         return end
     return end - round(seconds * 1e9)

@@ -1,4 +1,4 @@
-"""Reading of files with spans: OTLP's JSON lines, the SDK's own JSON, lists of spans; damage is told, not raised."""
+"""Reading files with spans: OTLP's JSON lines, the SDK's own JSON, lists of spans; damage is reported, not raised."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from . import otlp_values as values
 
 _GZIP: Final = b"\x1f\x8b"
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-"""How text begins that a Windows shell redirected into a file."""
+"""The first bytes of text that a Windows shell redirected into a file."""
 _NESTED: Final = frozenset({"llm", "gen_ai", "openinference", "input", "output", "tool", "agent", "graph", "session"})
 """Names under which some exports nest attributes as objects, instead of writing `llm.model_name`."""
 _ERROR: Final = frozenset({"2", "ERROR", "STATUS_CODE_ERROR", "StatusCode.ERROR"})
 _GROUP_KEYS: Final = frozenset(
     {"resource", "schemaUrl", "schema_url", "scopeSpans", "scope_spans", "scopeLogs", "scope_logs"}
 )
-"""What a group of spans or logs may hold beside older names."""
+"""The keys of a group of spans or logs, with older names."""
 _MOST_PROBLEMS: Final = 1_000
 _EXCERPT: Final = 60
 
@@ -71,12 +71,12 @@ class ReadSpan:
     end_time: int | None
     status: Status
     where: str
-    """File and line."""
+    """The file and the line."""
 
 
 @dataclass(slots=True)
 class Contents:
-    """What files hold: spans, what could not be read, and what was left out."""
+    """The content of files: spans, problems, and the number of records left out."""
 
     spans: list[ReadSpan] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Contents:
     logs: list[tuple[SpanContext, SpanEvent]] = field(default_factory=list)
 
     def note(self, problem: str) -> None:
-        """Keep what is wrong."""
+        """Add a problem."""
         self.unreadable += 1
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(problem)
@@ -134,13 +134,13 @@ def _documents(file: BinaryIO, name: str, contents: Contents) -> Iterator[tuple[
                 rest = line + _text(file.read(), f"{name}, from line {number + 1}", contents)
                 yield from _values(rest, number, name, contents)
                 return
-            contents.note(f"{name}, line {number}: no JSON: {text_of(error)[:200]}: {line.strip()[:_EXCERPT]!r}")
+            contents.note(f"{name}, line {number}: not JSON: {text_of(error)[:200]}: {line.strip()[:_EXCERPT]!r}")
         else:
             yield f"{name}, line {number}", value
 
 
 def _values(text: str, first_line: int, name: str, contents: Contents) -> Iterator[tuple[str, Any]]:
-    """Yield values that follow one another; after a damaged one it goes on at the next line that begins with one."""
+    """Yield values that follow one another; after a damaged one, go on at the next line that begins with a value."""
     decoder, at = json.JSONDecoder(), 0
     line, counted = first_line, 0
     while True:
@@ -153,7 +153,7 @@ def _values(text: str, first_line: int, name: str, contents: Contents) -> Iterat
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            contents.note(f"{name}, line {line}: no JSON: {text_of(error)[:200]}: {text[at : at + _EXCERPT]!r}")
+            contents.note(f"{name}, line {line}: not JSON: {text_of(error)[:200]}: {text[at : at + _EXCERPT]!r}")
             after = [found for found in (text.find("\n{", at), text.find("\n[", at)) if found >= 0]
             if not after:
                 return
@@ -166,7 +166,7 @@ def _text(raw: bytes, where: str, contents: Contents) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        contents.note(f"{where}: bytes that are no UTF-8 are replaced")
+        contents.note(f"{where}: bytes that are not UTF-8 were replaced")
         return raw.decode("utf-8", "replace")
 
 
@@ -174,7 +174,7 @@ def _text(raw: bytes, where: str, contents: Contents) -> str:
 
 
 def _take(value: Any, resource: Mapping[str, Any], where: str, contents: Contents) -> None:
-    """Take the spans of a JSON value, whatever of the known forms it has."""
+    """Read the spans of a JSON value in any of the known forms."""
     if isinstance(value, list):
         for item in value:
             _take(item, resource, where, contents)
@@ -222,7 +222,7 @@ def _objects(thing: Mapping[str, Any], where: str, contents: Contents, *names: s
     listed = values.field(thing, *names)
     odd = len(listed) - len(found) if isinstance(listed, list) else int(listed is not None)
     if odd and found:
-        contents.note(f"{where}: {odd:,} items of {names[0]} are no objects")
+        contents.note(f"{where}: {odd:,} items of {names[0]} are not objects")
     elif odd:
         contents.note(f"{where}: {names[0]} should be a list of objects, not {text_of(listed)[:_EXCERPT]!r}")
     return found

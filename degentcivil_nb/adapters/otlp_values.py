@@ -11,7 +11,7 @@ _LATEST: Final = 2**63 - 1
 
 
 def encoded(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return attributes as OTLP writes them; what is `None` is left out."""
+    """Return attributes as OTLP writes them, without those that are `None`."""
     return [{"key": name, "value": _any_value(value)} for name, value in attributes.items() if value is not None]
 
 
@@ -61,7 +61,7 @@ def _values(inner: Any) -> list[Any]:
 
 
 def field(thing: Mapping[str, Any], *names: str) -> Any:
-    """Return the first of these fields that is there, in camel or snake case."""
+    """Return the first of these fields that exists, in camel or snake case."""
     for name in names:
         for key in (name, _snake(name)):
             if thing.get(key) is not None:
@@ -70,7 +70,7 @@ def field(thing: Mapping[str, Any], *names: str) -> Any:
 
 
 def items(thing: Any, *names: str) -> Iterable[Mapping[str, Any]]:
-    """Return the objects in the first of these lists that is there."""
+    """Return the objects in the first of these lists that exists."""
     found = field(thing, *names) if isinstance(thing, Mapping) else None
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
@@ -86,7 +86,7 @@ def hex_id(value: Any) -> int | None:
 
 
 def nanoseconds(value: Any) -> int | None:
-    """Return a time in nanoseconds since 1970; `None` for zero, and for what is no such time."""
+    """Return a time in nanoseconds since 1970; `None` for zero, and for anything that is not such a time."""
     number = whole(value)
     return number if number is not None and 0 < number <= _LATEST else None
 

@@ -1,4 +1,4 @@
-"""Look at a program's modules as each has been imported, in order to bind to what they define, by name and late."""
+"""A hook that is called with each module of a program after its import, so that its functions can be wrapped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any, Final
 _HERE: Final = Path(__file__).resolve().parents[1]
 _LIBRARY: Final = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")} | {_HERE})
 _INSTALLED: Final = ("site-packages", "dist-packages")
-"""Folders of what is installed, in an environment beside the program too."""
+"""Folders of installed packages, also of an environment inside the program's folder."""
 
 
 class PostImport(MetaPathFinder):
-    """A finder that finds nothing itself: what the others find is handed to `look` once it has been executed.
+    """A finder that finds nothing itself: modules that other finders find are passed to `look` after execution.
 
-    Only modules of the program itself are looked at, those of this package and of what is installed are not, except
-    for the packages named in `also`.
+    Only modules of the program itself are passed on, not those of this package or of installed packages, except the
+    packages named in `also`.
     """
 
     def __init__(self, look: Callable[[ModuleType], None], also: Sequence[str] = ()) -> None:
@@ -31,21 +31,21 @@ class PostImport(MetaPathFinder):
         self._finding: set[str] = set()
 
     def install(self) -> None:
-        """Look at what has been imported so far, and at all that will be."""
+        """Pass on all modules imported so far, and all later ones."""
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType) and self._is_theirs(module.__name__, getattr(module, "__file__", None)):
                 self._look(module)
         sys.meta_path.insert(0, self)
 
     def uninstall(self) -> None:
-        """Look at nothing that is imported from now on."""
+        """Pass on no more modules."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module as the other finders do, and have it looked at."""
+        """Find a module through the other finders, so that it is passed to `look`."""
         if fullname in self._finding:
             return None
         self._finding.add(fullname)

@@ -1,4 +1,4 @@
-"""Import of traces: the spans of files told again in the order of their times, as messages of a recording."""
+"""Import of traces: the spans of files, in the order of their times, become messages of a recording."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from .otlp_values import whole
 _SECOND: Final = 1_000_000_000
 _CHUNK: Final = 8_192
 _MOST_NAMES: Final = 50
-"""Names of other spans that are listed with their number."""
+"""How many names of other spans are listed with their counts."""
 _DEEPEST: Final = 1_000
-"""Parents that are followed outwards."""
+"""How many parents are followed outwards."""
 
 
 class Imported(NamedTuple):
-    """The messages of an import, and what was wrong."""
+    """The messages of an import, and its problems."""
 
     entries: list[RecordedMessage]
     problems: int
@@ -45,11 +45,11 @@ class Imported(NamedTuple):
 
 
 class _Words(CharacterMethods, EventMethods, CallMethods, ThoughtMethods):
-    """The methods of a probe that tell what happens, without a server."""
+    """The publishing methods of a probe, without a server."""
 
 
 class _Moment:
-    """What the envelope of the message that is told now says."""
+    """The envelope of the message that is published now."""
 
     tick: Any = None
     links: Links | None = None
@@ -60,7 +60,7 @@ class _Moment:
 
 
 def import_files(paths: Sequence[Path]) -> Imported:
-    """Read spans and tell them; `ValueError` if no file holds any, `OSError` if one cannot be read."""
+    """Read spans and publish them; `ValueError` if no file has any, `OSError` if a file cannot be read."""
     contents = Contents()
     for path in paths:
         read_file(path, contents)
@@ -76,7 +76,7 @@ def import_files(paths: Sequence[Path]) -> Imported:
 
 
 class _Import:
-    """One import under way."""
+    """An import in progress."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
@@ -90,7 +90,7 @@ class _Import:
         self._left_out: dict[str, Any] = {}
 
     def run(self) -> Imported:
-        """Tell all spans in the order of their times."""
+        """Publish all spans in the order of their times."""
         spans = self._with_logs(self._distinct(self._contents.spans))
         parents = _without_circles(spans, self._contents)
         agenda = sorted(self._agenda(spans, parents), key=lambda item: item[0])
@@ -109,7 +109,7 @@ class _Import:
         return Imported(self._entries(), self._contents.unreadable, problems[0] if problems else None, summary)
 
     def _distinct(self, spans: list[ReadSpan]) -> list[ReadSpan]:
-        """Leave out what stands there twice: files are often appended to, or read with their older copies."""
+        """Leave out duplicate spans: files are often appended to, or read together with older copies."""
         found: dict[SpanContext, ReadSpan] = {}
         for span in spans:
             if found.setdefault(span.context, span) is not span:
@@ -128,7 +128,7 @@ class _Import:
     def _agenda(
         self, spans: list[ReadSpan], depths: dict[SpanContext, int]
     ) -> Iterator[tuple[tuple[int, ...], Callable[[ReadSpan], None], ReadSpan]]:
-        """Yield what is to be told with its order: parents start first and end last where times are equal."""
+        """Yield the steps of the import, each with a sort key: at equal times, parents start first and end last."""
         last = 0
         for number, span in enumerate(spans):
             start, end = span.start_time, span.end_time
@@ -163,7 +163,7 @@ class _Import:
     # --- spans of our own export -------------------------------------------------------------------------------------
 
     def _own(self, span: ReadSpan) -> Callable[[ReadSpan], None] | None:
-        """Return how a span of our own export is told; `None` for any other span."""
+        """Return the function that publishes a span of our own export; `None` for any other span."""
         kind = span.attributes.get(OWN + "type")
         if kind == "run":
             return self._tell_run
@@ -192,7 +192,7 @@ class _Import:
         self._publish(kind, payload, tick if tick is not None and tick >= 0 else None, self._now / _SECOND, None, links)
 
     def _tell_run(self, span: ReadSpan) -> None:
-        """Tell the characters as they are at the end of an exported run."""
+        """Publish the final characters of an exported run."""
         for name, attributes in _object(span.attributes.get(OWN + "characters")).items():
             self._characters.add(name)
             self._words.update(name, attributes if isinstance(attributes, dict) else {})
@@ -266,7 +266,7 @@ def _own_time(span: ReadSpan, end: int) -> int:
 
 
 def _without_circles(spans: Iterable[ReadSpan], contents: Contents) -> dict[SpanContext, int]:
-    """Return how deep each span is, with at most a thousand parents; a span that is around itself gets no parent."""
+    """Return the depth of each span, at most a thousand; a span that is its own ancestor gets no parent."""
     by_context = {span.context: span for span in spans}
     depths: dict[SpanContext, int] = {}
     for span in by_context.values():

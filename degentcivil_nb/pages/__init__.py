@@ -1,1 +1,1 @@
-"""Pages that stand without Python and without a network: case files, and the static views of saved notebooks."""
+"""Pages that need neither Python nor a network: case files, and the static views of saved notebooks."""

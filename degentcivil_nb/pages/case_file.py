@@ -22,18 +22,18 @@ from .parts import CELL, Part, Picture, Remark, Section, Table, Text, cell, line
 
 STYLE: Final = Path(__file__).with_name("case_file.css").read_text(encoding="utf-8")
 MOST_BYTES: Final = 3_000_000
-"""The most bytes of a page; tables are cut further where they would exceed their part of it."""
+"""The most bytes of a page; tables are cut further if they would exceed their share."""
 TABLE_BYTES: Final = 700_000
 TEXT_BYTES: Final = 900_000
 CAPS: Final = (CELL, 80, 40, 20, 10)
 CHAIN: Final = 60
 TALL: Final = 60
-"""A table of more rows has a scroll bar of its own."""
+"""The number of rows from which on a table has its own scroll bar."""
 DIRECTIONS: Final = {"causes": "What led to it (why)", "effects": "What it led to (effects)"}
 
 
 class CaseRun(said.Run, Protocol):
-    """A session or a recording as a case file asks it."""
+    """The questions that a case file asks of a session or a recording."""
 
     def why(self, row: int) -> Chain: ...
     def effects(self, row: int) -> Chain: ...
@@ -41,7 +41,7 @@ class CaseRun(said.Run, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a page is about: the run, the moment, and the events in question."""
+    """The subject of a page: the run, the moment, and the events in question."""
 
     name: str
     facts: Mapping[str, object]
@@ -82,7 +82,7 @@ def _owner(store: RunStore, row: int) -> str | None:
 
 
 def _about(case: Case, run: CaseRun, store: RunStore) -> list[Section]:
-    """Return what the events in question are, what led to each, and what it led to."""
+    """Return the sections about the events in question: each event, its causes and its effects."""
     sections = []
     for row in case.rows:
         columns, listed, _, numbers = said.event_table(store, [row], store.next_row - store.first_row)
@@ -151,13 +151,13 @@ def _facts(case: Case) -> dict[str, object]:
 
 
 class _Room:
-    """The bytes that are left for texts."""
+    """The remaining bytes for texts."""
 
     def __init__(self, size: int) -> None:
         self._left = size
 
     def take(self, html: str) -> bool:
-        """Take the room of a text, if there is enough."""
+        """Reserve the bytes of a text, if enough remain."""
         size = len(html.encode())
         if size > self._left:
             return False
@@ -178,14 +178,14 @@ def _part(part: Part, room: _Room) -> str:
             return f"<figure>{part.svg}<figcaption>{one_line(part.alt, 400)}</figcaption></figure>"
         case Text():
             html = f"<details><summary>{one_line(part.title)}</summary><pre>{lines(part.text)}</pre></details>"
-            left_out = f"{part.title}: left out, for the page would be too large ({len(part.text):,} characters)"
+            left_out = f"{part.title}: left out, since the page would be too large ({len(part.text):,} characters)"
             return html if room.take(html) else f"<p>{one_line(left_out, 300)}</p>"
         case Remark():
             return f"<p>{one_line(part.text, 600)}</p>"
 
 
 def _table(table: Table) -> str:
-    """Return a table; where it would be too large its cells are cut further, then its rows, and it says so."""
+    """Return a table; if it is too large, first its cells and then its rows are cut, and the table says so."""
     for cap in CAPS:
         html = _table_html(table, cap)
         if len(html.encode()) <= TABLE_BYTES:
@@ -228,7 +228,7 @@ def _cell(table: Table, name: str, text: str, cap: int) -> str:
 
 
 def write_page(path: Path, html: str) -> None:
-    """Write a page whole or not at all."""
+    """Write a page completely or not at all."""
     beside = path.with_name(f".{path.name}.part")
     try:
         beside.write_text(html, encoding="utf-8", errors="backslashreplace")
@@ -238,9 +238,9 @@ def write_page(path: Path, html: str) -> None:
 
 
 def checked_target(path: Path) -> Path:
-    """Return the path of a page; raise `ValueError` for one that is not called .html, which is no page."""
+    """Return the path of a page; raise `ValueError` if it does not end in .html."""
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"a case file is a page: call it {visible(path.stem)}.html, not {visible(path.name)}")
+        raise ValueError(f"a case file is an HTML page: call it {visible(path.stem)}.html, not {visible(path.name)}")
     return path
 
 

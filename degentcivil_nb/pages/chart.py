@@ -1,4 +1,4 @@
-"""A figure over time as an own drawing, for where no plotting library runs."""
+"""A figure over time as our own drawing, for pages without a plotting library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH: Final = 960
 HEIGHT: Final = 260
 LEFT, TOP, BOTTOM = 64, 34, 226
 POINTS: Final = 1_200
-"""The most points of a line; of more, the last ones are drawn."""
+"""The most points of a line; if there are more, the last ones are drawn."""
 
 
 def chart(spec: dict[str, Any]) -> Picture | None:
@@ -61,7 +61,7 @@ def chart(spec: dict[str, Any]) -> Picture | None:
 def _numbers(
     trace: dict[str, Any],
 ) -> tuple[str, dict[str, Any], npt.NDArray[np.int64], npt.NDArray[np.float64]] | None:
-    """Return the name, the trace, its times (ns) and its values, if it is numbers over time in the first axes."""
+    """Return name, trace, times (ns) and values of a trace of numbers over time on the first axes, else `None`."""
     x, y = trace.get("x"), trace.get("y")
     if trace.get("xaxis", "x") not in ("x", "x1") or not isinstance(x, np.ndarray) or x.dtype.kind != "M":
         return None

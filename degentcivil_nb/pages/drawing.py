@@ -19,7 +19,7 @@ BAR: Final = "#2f86d6"
 
 
 class Drawing:
-    """One SVG picture that is put together; every text in it is escaped."""
+    """An SVG picture that is drawn part by part; every text in it is escaped."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -83,19 +83,19 @@ class Drawing:
 
 
 class TimeScale:
-    """Times in nanoseconds as places on a line, with labels that never overlap."""
+    """A scale from times in nanoseconds to positions on a line, with labels that never overlap."""
 
     def __init__(self, start: int, end: int, left: float, right: float) -> None:
         self.start, self.end = start, max(end, start + 1)
         self.left, self.right = left, right
 
     def __call__(self, time: float) -> float:
-        """Return the place of a time, kept within the line."""
+        """Return the position of a time, kept within the line."""
         share = (time - self.start) / (self.end - self.start)
         return self.left + min(max(share, 0.0), 1.0) * (self.right - self.left)
 
     def label(self, drawing: Drawing, y: float, count: int = 5) -> None:
-        """Write times under the line; with the date where the line is longer than a day."""
+        """Write times under the line; with the date if the line is longer than a day."""
         seconds = (self.end - self.start) / 1e9
         form = "%Y-%m-%d %H:%M" if seconds > 86_400 else "%H:%M:%S"
         for place in range(count + 1):

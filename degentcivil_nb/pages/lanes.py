@@ -1,4 +1,4 @@
-"""Who was in which state around a moment, as an own drawing: a lane for each character, a bar for each stay."""
+"""The states of characters around a moment, as our own drawing: a lane for each character, a bar for each stay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lanes(
     first: Collection[str] = (),
     most: int = LANES,
 ) -> Picture | None:
-    """Draw the stays between two times in nanoseconds, those of the characters `first` on top; `None` without any."""
+    """Draw the stays between two times in nanoseconds, the characters `first` on top; return `None` without stays."""
     if not len(stays):
         return None
     from_ = stays["start"].to_numpy("M8[ns]").astype(np.int64)

@@ -15,32 +15,32 @@ from ..protocol.json_text import encode
 CELL: Final = 160
 """The most characters of a cell."""
 NAMES: Final = frozenset({"row", "code", "seq", "from_seq", "to_seq", "matched"})
-"""Columns whose numbers are names, which one copies."""
+"""Columns whose numbers are names to copy, and are written without separators."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of plain texts, and of how many rows it shows some."""
+    """A table of plain texts, with the number of rows of which it shows some."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     total: int
-    """How many rows there are in all; more than shown is said."""
+    """How many rows there are in all; the page says so if not all are shown."""
     what: str = "row"
-    """What a row is, in the singular."""
+    """The noun for a row, in the singular."""
     numbers: frozenset[str] = frozenset()
     """The columns of numbers, which are aligned to the right."""
     which: str = ""
     """Which of all rows are shown, such as `newest`."""
     marked: int | None = None
-    """The place of the row that the page is about."""
+    """The index of the row that the page is about."""
     states: frozenset[str] = frozenset()
     """The columns of states, which are drawn with their colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An own drawing in SVG, already escaped, and what it shows in words."""
+    """Our own drawing in SVG, already escaped, and a description in words."""
 
     svg: str
     alt: str
@@ -112,7 +112,7 @@ def stamp(time: pd.Timestamp) -> str:
 def table_of(
     frame: pd.DataFrame, columns: Iterable[str], total: int, what: str, *, which: str = "", marked: int | None = None
 ) -> Table:
-    """Make a table of some columns of a frame; its index is the column `row` if that is wanted."""
+    """Make a table of some columns of a frame; its index becomes the column `row` if that is among `columns`."""
     wanted = [name for name in columns if name in frame or name == frame.index.name]
     texts = [
         [number(value) if name in NAMES else cell(value) for value in _values(frame, name).tolist()] for name in wanted
@@ -123,7 +123,7 @@ def table_of(
 
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:
-    """Give the rows of a frame one by one, each with its columns as attributes, and `Index`."""
+    """Yield the rows of a frame one by one, each with its columns and `Index` as attributes."""
     yield from frame.itertuples()
 
 

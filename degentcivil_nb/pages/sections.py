@@ -1,4 +1,4 @@
-"""What a page says of a run at a moment, section by section, with what is capped said with both numbers."""
+"""The sections of a page about a run at a moment; a capped list says how many of how many are shown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECOND: Final = 1_000_000_000
 
 
 class Rows(Protocol):
-    """The rows of a run: a store, or what a panel reads."""
+    """The rows of a run: a store, or the reader of a panel."""
 
     @property
     def first_row(self) -> int: ...
@@ -81,7 +81,7 @@ def town(characters: pd.DataFrame, places: pd.DataFrame, most: int = TOWN) -> Se
 
 
 def town_table(characters: pd.DataFrame, most: int) -> list[Part]:
-    """List characters; of many attributes those that differ most stand first."""
+    """List characters; if there are many attributes, those that differ most come first."""
     own = [name for name in ("state", "location", "since") if name in characters]
     told = [name for name in characters.columns if name not in (*own, "last_seen")]
     kinds = {name: characters[name].astype(str).nunique() for name in told}
@@ -111,7 +111,7 @@ def events_around(store: Rows, row: int | None, most: int = BEFORE) -> Section:
 
 
 def event_table(store: Rows, rows: Sequence[int], total: int) -> tuple[list[str], list[list[str]], int, frozenset[str]]:
-    """Return columns, rows, how many there are, and the columns of numbers: events, each with what it says."""
+    """Return a table of events with descriptions: columns, rows, the number of events, and the columns of numbers."""
     frame = store.frame_of(rows)
     columns = ["row", "tick", "time", "type", "what"]
     payloads = {row: _payload(store, row) for row in frame.index.tolist()}
@@ -128,7 +128,7 @@ def event_table(store: Rows, rows: Sequence[int], total: int) -> tuple[list[str]
 def _payload(store: Rows, row: int) -> Any:
     try:
         return store.payload(row)
-    except KeyError:  # it was dropped from memory meanwhile
+    except KeyError:  # it was evicted meanwhile
         return None
 
 
@@ -191,7 +191,7 @@ def _call_texts(call: Any) -> list[Part]:
 
 
 def cut_text(value: Any, cap: int = PROMPT) -> str:
-    """Return a text, or a value as JSON text, cut to some characters; the cut is said with both numbers."""
+    """Return a text, or a value as JSON text, cut to `cap` characters; the end says how many of how many are shown."""
     text = value if isinstance(value, str) else _pretty(value)
     return text if len(text) <= cap else f"{text[:cap]}\n… {cap:,} of {len(text):,} characters are shown"
 
@@ -203,7 +203,7 @@ def _pretty(value: Any) -> str:
 
 
 def chat_around(store: Rows, row: int | None, most: int = NOTES) -> Section:
-    """List what was said up to a moment."""
+    """List the chat messages up to a moment."""
     rows = store.rows_of((MessageTypes.CHAT_MESSAGE,), 0, store.next_row if row is None else row + 1)
     if not len(rows):
         return Section("Chat", [])
@@ -238,7 +238,7 @@ def findings_of(found: pd.DataFrame, most: int = 100) -> Section:
 
 
 def gaps_of(gaps: pd.DataFrame, most: int = 100) -> Section:
-    """List what is missing."""
+    """List the gaps."""
     if not len(gaps):
         return Section("Gaps", [Remark("Nothing is missing in the events held.")])
     columns = ["row", "time", "epoch", "from_seq", "to_seq", "reason"]
@@ -246,7 +246,7 @@ def gaps_of(gaps: pd.DataFrame, most: int = 100) -> Section:
 
 
 def stops_of(run: Run, most: int = 50) -> Section:
-    """List the breakpoints as they were told last, and where they stopped the run."""
+    """List the breakpoints as they were last published, and the stops of the run."""
     breakpoints, stops = run.breakpoints(), run.stops()
     parts: list[Part] = []
     if len(breakpoints):
@@ -264,7 +264,7 @@ def pictures_of(section: Section) -> list[Picture]:
 
 
 def shown_of(table: Table) -> str:
-    """Return how many rows are shown of how many."""
+    """Return a text on how many rows are shown of how many."""
     if len(table.rows) >= table.total:
         return counted(table.total, table.what)
     return f"{len(table.rows):,} of {counted(table.total, table.what)}" + (f", {table.which}" if table.which else "")

@@ -1,6 +1,6 @@
-"""Static views: what saved notebooks, nbconvert and GitHub show of a panel.
+"""Static views, which saved notebooks, nbconvert and GitHub show in place of a panel.
 
-These take away scripts, style sheets, ids and SVG, but keep tables, inline styles and images in the page itself.
+They remove scripts, style sheets, ids and SVG, but keep tables, inline styles and embedded images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .parts import Part, Picture, Remark, Section, Table, Text, one_line, stamp
 from .sections import shown_of
 
 PICTURE_BYTES: Final = 90_000
-"""A larger drawing is left out, and that is said."""
+"""The largest drawing, in bytes; a larger one is replaced by a note."""
 TABLE_BYTES: Final = 40_000
 MOST_BYTES: Final = 240_000
 """The most bytes of a static view."""
@@ -34,11 +34,11 @@ _HIDE: Final = (
     "<style>.jp-OutputArea-child:has(> .jupyter-widgets):not(:has(.jupyter-widgets *))"
     ":has(+ .jp-OutputArea-child .dc-static){display:none}</style>"
 )
-"""A trusted notebook that is opened again has a line before this view that a widget's model was not found."""
+"""Hides the line before this view that says in a reopened trusted notebook that a widget's model was not found."""
 
 
 def headline(title: str, about: str, moment: str, made: pd.Timestamp) -> str:
-    """Say in a sentence what a static view is, of what and of when."""
+    """Return a sentence on what a static view shows, of which run and which moment."""
     of = f" of {about}" if about else ""
     return f"Static view: the {title}{of}, {moment}, written {stamp(made)} UTC by degentcivil_nb {__version__}"
 

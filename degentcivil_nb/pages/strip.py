@@ -16,7 +16,7 @@ BUCKETS: Final = 240
 
 
 def strip(counts: pd.DataFrame, width_s: int, gaps: pd.DataFrame, moment: int | None) -> Picture | None:
-    """Draw counts by bucket, as `rates()` gives them; `None` if there are none."""
+    """Draw counts by bucket, as `rates()` returns them; return `None` if there are none."""
     if not len(counts) or not len(counts.columns):
         return None
     times = pd.DatetimeIndex(counts.index).tz_localize(None).to_numpy("M8[ns]").astype(np.int64)

@@ -1,4 +1,4 @@
-"""The map of a town at a moment, as an own drawing."""
+"""The map of a town at a moment, as our own drawing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATES: Final = 12
 
 
 def town_map(characters: pd.DataFrame, places: pd.DataFrame) -> Picture | None:
-    """Draw every character where it is: at its `x` and `y`, or around its place. `None` if nobody's place is known."""
+    """Draw every character at its `x` and `y`, or around its place; return `None` if no position is known."""
     shown = characters.iloc[:MOST]
     x, y, spots = placed(shown, places)
     known = ~(np.isnan(x) | np.isnan(y))
@@ -51,7 +51,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame) -> Picture | None:
     for place, sx, sy in spotted:
         tip = f"{names[place]}: {states[place]} in {where[place]}"
         drawing.dot(sx, sy, 4, state_colour(states[place]), tip)
-    for place, sx, sy in spotted:  # names last, over all dots, each where no other is
+    for place, sx, sy in spotted:  # names last, over all dots, where no other name is
         if _is_free(taken, sx + 6, sy + 4, names[place]):
             drawing.text(sx + 6, sy + 4, names[place], size=10, cap=20)
     counts = pd.Series([states[place] for place, _, _ in spotted], dtype=object).value_counts()
@@ -62,7 +62,7 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame) -> Picture | None:
 
 
 def _is_free(taken: set[tuple[int, int]], x: float, y: float, text: str) -> bool:
-    """Take the room of a label, if no other label has it."""
+    """Reserve the area of a label; return False if another label has it."""
     cells = {(int(x // 14) + step, int(y // 12)) for step in range(1 + min(len(text), 20) * 6 // 14)}
     if taken & cells:
         return False

@@ -170,7 +170,7 @@ def test_it_stays_small_whatever_the_simulation_tells(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert page.stat().st_size < 3_000_000
     assert "500 characters" in text and "14 of 22 attributes are shown" in text
-    assert "8,000 of 36,000 characters are shown" in text or "left out, for the page would be too large" in text
+    assert "8,000 of 36,000 characters are shown" in text or "left out, since the page would be too large" in text
 
 
 def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DegentCivil made visible and steerable, without a change of its files.
+"""DegentCivil made visible and controllable, without a change of its files.
 
     probe = SimulationProbe(port=8765)
     attach(probe)                    # before DegentCivil's own main is imported or run
@@ -30,11 +30,11 @@ __all__ = ["Adapter", "attach"]
 log = logging.getLogger("degentcivil_nb.adapters")
 
 _ALSO: Final = ("autogen", "ipdb")
-"""Installed packages of which something is bound, beside the program's own files."""
+"""Installed packages in which functions are wrapped, beside the program's own files."""
 
 
 class Adapter:
-    """A binding of DegentCivil to a probe: what it found there, and what it did not."""
+    """A binding of DegentCivil to a probe, with lists of the names that were found and not found."""
 
     def __init__(self, probe: SimulationProbe, *, debugger: bool = False) -> None:
         self._lives = Lives(probe, self._started)
@@ -55,7 +55,7 @@ class Adapter:
         self._finder.install()
 
     def missing(self) -> dict[str, str]:
-        """Give what was not found in DegentCivil so far, and what cannot be seen without it.
+        """Return the names that were not found in DegentCivil so far, and what cannot be shown without them.
 
         Returns
         -------
@@ -70,11 +70,11 @@ class Adapter:
         return found
 
     def found(self) -> dict[str, list[str]]:
-        """Give what was found, each with the modules that it was found in."""
+        """Return the names that were found, each with the modules that it was found in."""
         return dict(self._seams.found)
 
     def detach(self) -> None:
-        """Put back all that was wrapped: DegentCivil goes on by itself, and held answers go on. Idempotent."""
+        """Restore all wrapped functions: DegentCivil goes on alone, and held answers are released. Idempotent."""
         if not self._attached:
             return
         self._attached = False
@@ -88,7 +88,7 @@ class Adapter:
             _attached.remove(self)
 
     def move_to(self, probe: SimulationProbe) -> None:
-        """Tell another probe from now on: a cell that made one is run again."""
+        """Publish through another probe from now on, after the cell that made the probe was run again."""
         for part in self._parts:
             part.probe = probe
         self._lives.forget()
@@ -101,7 +101,7 @@ class Adapter:
 
         @probe.command(role="viewer")
         def adapter() -> dict[str, Any]:
-            """Return what of DegentCivil is shown, and what could not be bound to."""
+            """Return which parts of DegentCivil are shown, and which could not be wrapped."""
             return {"found": self.found(), "missing": self.missing()}
 
     def _bind(self, module: ModuleType) -> None:
@@ -140,23 +140,23 @@ _attached: list[Adapter] = []
 
 
 def attach(probe: SimulationProbe, *, debugger: bool = False) -> Adapter:
-    """Show DegentCivil by this probe, without a change of its files.
+    """Show DegentCivil through a probe, without a change of its files.
 
-    Call it before DegentCivil is imported, or at least before its town is made. It binds by name to what is imported
-    from then on: states, places, attributes, calls of models, dialogues, trades, messages of the game, exceptions.
+    Call this before DegentCivil is imported, or at least before its town is made. Names are wrapped as their modules
+    are imported: states, places, attributes, calls of models, dialogues, trades, messages of the game, exceptions.
 
     Parameters
     ----------
     probe
-        What shows the run. With another one, what was attached moves to it.
+        The probe that shows the run. A second call with another probe moves everything to that one.
     debugger
         Whether a trap (`ipdb.set_trace()`, `breakpoint()`) stops at its prompt on the terminal, as it would by itself.
-        Otherwise it is told as an `error` event and passed by, since nobody would see the prompt.
+        Otherwise the trap is published as an `error` event and skipped, since nobody would see the prompt.
 
     Returns
     -------
     Adapter
-        Its `missing()` says what of DegentCivil was not found; `detach()` puts back all that was wrapped.
+        Its `missing()` lists names that were not found in DegentCivil; `detach()` restores all wrapped functions.
     """
     if _attached:
         _attached[0].move_to(probe)

@@ -17,7 +17,7 @@ from .hints import hint
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the words of the shell, open a probe, and run the program until it ends."""
+    """Read the command line, open a probe, and run the program until it ends."""
     options = _parser().parse_args(arguments)
     if options.module is None and not options.program:
         _parser().error("no program was given; give the path of DegentCivil's main.py, or -m and a module")
@@ -51,7 +51,7 @@ def _say(sentence: str | None) -> None:
 
 
 def run_file(path: str, arguments: Sequence[str]) -> None:
-    """Run a file as `python PATH ARGUMENTS` does: it is `__main__`, and its folder comes first where it imports."""
+    """Run a file as `python PATH ARGUMENTS` does: as `__main__`, with its folder first on the import path."""
     file = Path(path)
     if not file.is_file():
         sys.exit(f"there is no file {path!r}")
@@ -78,7 +78,7 @@ def run_module(name: str, arguments: Sequence[str]) -> None:
 
 
 def _come_first(folder: Path) -> None:
-    """Put the program's folder where Python had put the one that this was started in."""
+    """Put the program's folder first on the import path, in place of the current folder."""
     if not sys.flags.safe_path:
         sys.path[0] = str(folder)
 

@@ -1,4 +1,4 @@
-"""What characters and buildings say to each other, what goes to and comes from the game, and who pays whom."""
+"""Dialogues of characters and buildings, messages to and from the game, and trades."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _QUEUES: Final = {"LLM_msg_queue": "out", "server_msg_queue": "in"}
 _ARRIVED: Final = 2001
 _START: Final = 2000
 _WHOLE_MAP: Final = ("terrain_data",)
-"""What of the city's state is left out: one number for each tile."""
+"""Keys of the city's state that are left out: they have one number for each tile."""
 _PATIENCE: Final = 2
-"""Updates after which one who has arrived is out of MOVE."""
+"""The number of updates after which a character that has arrived must have left MOVE."""
 
 
 class Conversation:
@@ -33,7 +33,7 @@ class Conversation:
         self._watched: set[int] = set()
 
     def seams(self) -> list[Seam]:
-        """List where it binds."""
+        """List the functions to wrap."""
         return [
             Seam("SimsAgent", "_process_received_message", after(self._received), "dialogues"),
             Seam("", "check_balance_and_trade", self._trading, "trades"),
@@ -76,7 +76,7 @@ class Conversation:
 
     @staticmethod
     def _state_of(*agents: Any) -> Any:
-        """Give the state in which two talk: that of a character, since buildings have none."""
+        """Return the state in which two talk: that of the character, since buildings have none."""
         return next((state for agent in agents if (state := read(agent, "state")) is not None), None)
 
     # --- the game ------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Conversation:
     def _filtered(
         self, result: Any, simulation: Any, messages: Any, manager: Any, *arguments: Any, **more: Any
     ) -> None:
-        """Tell of an arrival that `filter_out_msg` was given and did not hand on to the character."""
+        """Report an arrival that `filter_out_msg` received and did not pass on to the character."""
         owner = read(manager, "character")
         character = manager if owner is None else owner
         guid = str(read(character, "guid"))
@@ -106,7 +106,7 @@ class Conversation:
             self._tell_dropped(character)
 
     def look(self) -> None:
-        """Tell of those whose arrival was told and dropped, where no `filter_out_msg` shows it at once."""
+        """Report characters whose arrival was dropped, if no `filter_out_msg` shows that at once."""
         for guid, since in list(self._arrived.items()):
             character = self._by_guid(guid)
             if character is None or word(read(character, "state")) != "MOVE":
@@ -119,7 +119,7 @@ class Conversation:
         name = name_of(character)
         self.probe.error(
             "ARRIVAL_DROPPED",
-            f"the game told that {name} has arrived, and the town did not take it in (filter_out_msg looks at one "
+            f"the game reported that {name} has arrived, and the town dropped the message (filter_out_msg reads one "
             "arrival an update): the character stays in MOVE",
             character_id=name,
         )

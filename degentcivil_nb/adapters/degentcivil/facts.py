@@ -1,4 +1,4 @@
-"""What is read of DegentCivil's objects: names tolerated to be absent, getters to fail, values that are plain."""
+"""Reading DegentCivil's objects: missing names and failing getters are tolerated, and values become plain."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def name_of(value: Any) -> str | None:
 
 
 def word(value: Any) -> str | None:
-    """Return the name of a state or of a kind of prompt, be it an enum, an object that has one, or text."""
+    """Return the name of a state or of a kind of prompt: from an enum, an object with a name, or text."""
     for _ in range(5):
         if isinstance(value, Enum):
             return value.name
@@ -69,7 +69,7 @@ def location_of(character: Any) -> str:
 
 
 def attributes_of(character: Any) -> dict[str, Any]:
-    """Return what is told of a character as its attributes: a dozen numbers and words, and how it feels."""
+    """Return the published attributes of a character: a dozen numbers and words, and its feelings."""
     found: dict[str, Any] = {}
     for name in (*_NUMBERS, *_WORDS):
         value = read(character, name)
@@ -93,7 +93,7 @@ def attributes_of(character: Any) -> dict[str, Any]:
 
 
 def feelings_of(character: Any) -> dict[str, int | float]:
-    """Return how strong each feeling is, be they a dict or a list of pairs or of objects with a name and a value."""
+    """Return the strength of each feeling, from a dict, a list of pairs, or objects with a name and a value."""
     felt = read(read(character, "emotion"), "emotion")
     pairs = [*felt.items()] if isinstance(felt, Mapping) else [*map(_pair, felt)] if isinstance(felt, list) else []
     return {text_of(name): value for name, value in pairs if name is not None and isinstance(value, (int, float))}
@@ -130,7 +130,7 @@ def buildings_of(simulation: Any) -> list[Any]:
 
 
 def items_of(values: Any) -> list[Any]:
-    """List what a list, a dict or any other collection of objects holds."""
+    """List the items of a list, a dict or any other collection."""
     if isinstance(values, Mapping):
         return list(values.values())
     if isinstance(values, str) or not isinstance(values, Iterable):
@@ -148,7 +148,7 @@ def tick_of(simulation: Any) -> int | None:
 
 
 def absent(simulation: Any) -> dict[str, str]:
-    """Return which attributes of the town and its first character are not there, each with what it would show."""
+    """Return the missing attributes of the town and its first character, each with what it would show."""
     character = next(iter(characters_of(simulation)), None)
     asked: list[tuple[str, Any, tuple[str, ...], str]] = [
         ("Simulation", simulation, ("character_list",), "all characters from the start"),

@@ -1,4 +1,4 @@
-"""Where exceptions vanish and debuggers wait: each is told, and what would stop at a terminal's prompt goes on."""
+"""Swallowed exceptions and debuggers' traps: each is published, and a trap does not wait at a terminal's prompt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .facts import name_of, read
 from .seams import Function, Seam, Seams, quietly
 
 _FRAMES: Final = 12
-"""Frames of a stack that are told of a trap."""
+"""How many frames of the stack are published with a trap."""
 _owner: ContextVar[str | None] = ContextVar("degentcivil_chain", default=None)
 _heard: ContextVar[set[int] | None] = ContextVar("degentcivil_heard", default=None)
 
@@ -36,14 +36,14 @@ class Failures:
         self._traceback = _Traceback(self._printed)
 
     def seams(self) -> list[Seam]:
-        """List where it binds."""
+        """List the functions to wrap."""
         return [
             Seam("FunctionChain", "execute", self._chaining, "exceptions that a chain swallows"),
             Seam("", "main", self._guarding, "how the town's own main ends", optional=True),
         ]
 
     def bind(self, seams: Seams, module: ModuleType) -> None:
-        """Hear what a module prints of an exception that it has caught."""
+        """Watch the tracebacks that a module prints of exceptions that it has caught."""
         for name, value in list(vars(module).items()):
             if value is traceback:
                 seams.put(module, name, self._traceback)
@@ -51,7 +51,7 @@ class Failures:
                 seams.put(module, name, self._traceback.print_exc)
 
     def bind_traps(self, seams: Seams, module: ModuleType | None = None) -> None:
-        """Put something that tells in the place of what stops at a prompt: in `ipdb` once it is imported."""
+        """Replace functions that stop at a prompt by ones that publish; those of `ipdb` once it is imported."""
         if module is not None:
             if module.__name__.partition(".")[0] == "ipdb" and hasattr(module, "set_trace"):
                 seams.put(module, "set_trace", seams.replace(module.set_trace, self._trapping))
@@ -82,7 +82,7 @@ class Failures:
         return execute
 
     async def _chained(self, chain: Any, arguments: tuple[Any, ...], more: dict[str, Any]) -> Any:
-        """Await a chain that is a coroutine, and tell what it swallows."""
+        """Await a chain that is a coroutine, and publish the exceptions that it swallows."""
         heard: set[int] = set()
         with _set(_owner, _owner_among(arguments, more) or who_acts()), _set(_heard, heard):
             result = await chain
@@ -90,7 +90,7 @@ class Failures:
         return result
 
     def _executed(self, result: Any, heard: set[int]) -> None:
-        """Tell of a chain that failed and printed nothing."""
+        """Report a chain that failed and printed nothing."""
         if isinstance(result, tuple) and result and result[0] is False and not heard:
             text = text_of(result[1]) if len(result) > 1 else "without a reason"
             self.probe.error("SWALLOWED", f"a chain of functions failed: {text}", character_id=_owner.get())
@@ -107,7 +107,7 @@ class Failures:
     # --- tasks and callbacks -------------------------------------------------------------------------------------
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell what this loop finds that nobody caught, before its own handler has it."""
+        """Publish the exceptions that no code caught in a loop, before the loop's own handler runs."""
         if id(loop) in self._loops:
             return
         its_own = loop.get_exception_handler()
@@ -137,7 +137,7 @@ class Failures:
         self._tell("UNCAUGHT", message, error, owner)
 
     def _guarding(self, original: Function) -> Function:
-        """Tell how a coroutine called `main` ended, whose task nobody looks at."""
+        """Report how a coroutine called `main` ended, since nobody awaits its task."""
         if not asyncio.iscoroutinefunction(original):
             return original
 
@@ -178,11 +178,11 @@ class Failures:
 
 
 class DebuggerTrap(Exception):
-    """A debugger's trap that was reached; it is never raised, and only carries where that was."""
+    """A debugger's trap that was reached; it is never raised, and only holds the location."""
 
 
 class _Traceback(ModuleType):
-    """The module `traceback` as one module sees it: `print_exc` is heard."""
+    """A stand-in for the module `traceback` in one module, which reports calls of `print_exc`."""
 
     def __init__(self, heard: Function) -> None:
         super().__init__("traceback", traceback.__doc__)
@@ -208,7 +208,7 @@ def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 
 def _stack(frame: FrameType | None) -> TracebackType | None:
-    """Give the innermost frames of a stack as a traceback."""
+    """Return the innermost frames of a stack as a traceback."""
     found: TracebackType | None = None
     for _ in range(_FRAMES):
         if frame is None:
@@ -219,12 +219,12 @@ def _stack(frame: FrameType | None) -> TracebackType | None:
 
 
 def _owner_among(values: Iterable[Any], more: Mapping[str, Any] = MappingProxyType({})) -> str | None:
-    """Give the character of the first among these that has one."""
+    """Return the character of the first of these values that has one."""
     return next((name_of(value) for value in (*values, *more.values()) if read(value, "character") is not None), None)
 
 
 def _owner_in_closure(callback: Any) -> str | None:
-    """Find the state or the monologue that a callback was made by: in its closure, its `partial` or its `self`."""
+    """Find the state or the monologue that made a callback: in its closure, its `partial` or its `self`."""
     for _ in range(5):
         held = [cell.cell_contents for cell in getattr(callback, "__closure__", None) or () if _is_filled(cell)]
         held += [getattr(callback, "__self__", None), *getattr(callback, "args", ())]
@@ -246,7 +246,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _actor_of(handle: Any) -> str | None:
-    """Give who acted where a callback was added."""
+    """Return the character that acted when a callback was added."""
     context = getattr(handle, "_context", None)
     actor = None if context is None else context.copy().run(who_acts)
     return actor if isinstance(actor, str) else None

@@ -1,4 +1,4 @@
-"""What to do about a program that ends before its town is there: the published tree lacks files and names."""
+"""Advice for a program that ends before its town exists: the published tree lacks files and names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES: Final = {
     "sklearn": "scikit-learn",
     "langchain_openai": "langchain-openai",
 }
-"""What is installed under another name than it is imported by."""
+"""Packages whose name for installation differs from the name for import."""
 _UNDEFINED: Final = (
     "EQUIPSPLITER",
     "RESOURCE_SEPARATOR",
@@ -29,7 +29,7 @@ _UNDEFINED: Final = (
 
 
 def hint(error: BaseException, folder: Path) -> str | None:
-    """Return in one sentence what to do about the error that ended a program in this folder; `None` if unknown."""
+    """Return one sentence of advice on the error that ended a program in this folder; `None` if unknown."""
     text = visible(str(error))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _about_module(error.name, folder)
@@ -39,9 +39,7 @@ def hint(error: BaseException, folder: Path) -> str | None:
         name = visible(str(error.filename))
         if "config" in Path(name).parts:
             return f"{name} is not there: no commit of DegentCivil's repository holds all files of config; see {HOW_TO}"
-        return (
-            f"{name} is not there: start the program in DegentCivil's own folder, and make what it lacks: mkdir {name}"
-        )
+        return f"{name} is not there: start the program in DegentCivil's own folder, and create this one: mkdir {name}"
     if isinstance(error, TypeError) and "start_service" in text:
         return f"start_service() needs the city's state: give it a message, or start main.py; see {HOW_TO}"
     if isinstance(error, (NameError, AttributeError)) and any(name in text for name in _UNDEFINED):

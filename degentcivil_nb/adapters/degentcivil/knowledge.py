@@ -1,4 +1,4 @@
-"""What is known of a character when it is asked for, and what of it can be set."""
+"""The knowledge of a character that can be inspected, and the part of it that can be set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .lives import Lives
 
 _LATEST: Final = 30
 _KEPT: Final = {"name", "state", "location", "state_name", "character_id"}
-"""What follows from the town's own doing and is not set from outside."""
+"""Attributes that the town calculates, and that cannot be set from outside."""
 
 
 class Knowledge:
@@ -21,7 +21,7 @@ class Knowledge:
         self._lives = lives
 
     def inspect(self, character_id: str) -> dict[str, Any]:
-        """Give all that the town knows of a character, or of a building."""
+        """Return everything that the town knows of a character, or of a building."""
         town = self._lives.simulation
         for building in buildings_of(town):
             if name_of(building) == character_id:
@@ -88,7 +88,7 @@ class Knowledge:
 
 
 def _alike(name: str, now: Any, value: Any) -> Any:
-    """Refuse a value of another kind than the one there is."""
+    """Refuse a value of another kind than the present one."""
     number = isinstance(now, (int, float)) and not isinstance(now, bool)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
     if not fits:
@@ -97,7 +97,7 @@ def _alike(name: str, now: Any, value: Any) -> Any:
 
 
 def _told(part: Callable[[], Any]) -> Any:
-    """Return a part of what is known, or why it cannot be read."""
+    """Return a part of the knowledge, or the reason why it cannot be read."""
     try:
         return part()
     except Exception as error:  # noqa: BLE001 — another version may keep anything there
@@ -110,7 +110,7 @@ def _fields(thing: Any, *names: str) -> dict[str, Any]:
 
 
 def _followed(states: Any) -> dict[str | None, Any]:
-    """Return the states that may follow, each with whether it is wanted; of a list only the names are known."""
+    """Return the states that may follow, each with whether it is wanted; a list has only the names."""
     if isinstance(states, Mapping):
         return {word(name): wanted for name, wanted in states.items()}
     return {word(name): None for name in items_of(states)}

@@ -1,4 +1,4 @@
-"""Who is there, where, in which state, and with which attributes."""
+"""The characters with their places, states and attributes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Lives:
         self._started = started
         self.simulation: Any = None
         self._seen: dict[str, Any] = {}
-        """Characters that entered a state: all that is known of a town that keeps them elsewhere."""
+        """Characters that entered a state: the only ones known if the town has no list of them."""
         self._told: dict[str, dict[str, Any]] = {}
         self._entering: dict[int, str | None] = {}
 
     def seams(self) -> list[Seam]:
-        """List where it binds."""
+        """List the functions to wrap."""
         return [
             Seam("Simulation", "create_character_state_managers", before(self.introduce), "places and characters"),
             Seam("BaseState", "enter_state", inside(self._entered), "states", overrides=True),
@@ -37,11 +37,11 @@ class Lives:
 
     @property
     def characters(self) -> list[Any]:
-        """List the town's characters; those that entered a state where the town has no list of them."""
+        """List the town's characters; if it has no list, those that entered a state."""
         return characters_of(self.simulation) or list(self._seen.values())
 
     def introduce(self, simulation: Any, *arguments: Any, **more: Any) -> None:
-        """Tell the places and the characters of a town that is about to start."""
+        """Publish the places and the characters of a town that is about to start."""
         self.simulation = simulation
         self._started()
         self.probe.publish("all_buildings", [building_of(building) for building in buildings_of(simulation)])
@@ -49,12 +49,12 @@ class Lives:
             self.look_at(character)
 
     def look(self) -> None:
-        """Tell what has changed of all characters."""
+        """Publish the changed attributes of all characters."""
         for character in self.characters:
             self.look_at(character)
 
     def look_at(self, character: Any) -> None:
-        """Tell what has changed of one character since the last time."""
+        """Publish the attributes of a character that changed since the last call."""
         name = name_of(character)
         if name is None:
             return
@@ -69,13 +69,13 @@ class Lives:
             self.probe.update(name, changed)
 
     def forget(self) -> None:
-        """Begin anew, for another probe."""
+        """Reset everything, for another probe."""
         self._told.clear()
         for character in self.characters:
             quietly(self._tell_again, character)
 
     def _tell_again(self, character: Any) -> None:
-        """Tell a character and its state to a probe that has not seen how it came there."""
+        """Publish a character and its state to a new probe, which has not seen the state entered."""
         self.look_at(character)
         name, state = name_of(character), word(read(character, "state"))
         if name is not None and state is not None:
@@ -99,7 +99,7 @@ class Lives:
             quietly(self._tell_entry, state)
 
     def _placed(self, result: Any, state: Any, *arguments: Any, **more: Any) -> None:
-        """Tell the state now: where it is entered is known from here on, and not before."""
+        """Publish the state only now, since its location is known only after the call."""
         self._tell_entry(state)
 
     def _tell_entry(self, state: Any) -> None:

@@ -1,4 +1,4 @@
-"""Requests to models: whose, for what, with tokens and price, how often asked again, and why an answer was rejected."""
+"""Requests to models: character, kind, tokens, price, retries, and why an answer was rejected."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .facts import name_of, read, word
 from .seams import Function, Seam, after, inside, quietly
 
 _MESSAGES: Final = 20
-"""Messages of a conversation that are told with a request."""
+"""How many messages of a conversation are published with a request."""
 _LOOK_BACK: Final = 20
-"""Prompts of a kind that are compared with a message, to know its kind."""
+"""How many prompts of a kind are compared with a message to find its kind."""
 _THOUGHTS: Final = {
     "PLAN": ("plan", ("BestPlan", "GeneralDescription")),
     "SUM": ("summary", ("interaction_summary",)),
     "ACTREFLECTION": ("reflection", ("new_understanding",)),
     "APPRECIATE": ("appreciation", ("appreciation",)),
 }
-"""Answers that are what a character thinks, and where in them it stands."""
+"""The kinds of answers that are thoughts, and the key of the thought in each."""
 
 
 class _Asked:
-    """A question of a character under way: its kind, its tries, and the call that waits for the check of its answer."""
+    """A character's question without an answer yet: its kind, its tries, and the call whose answer is checked."""
 
     def __init__(self, character: Any, kind: str | None) -> None:
         self.character = character
@@ -47,13 +47,13 @@ _agent: ContextVar[str | None] = ContextVar("degentcivil_agent", default=None)
 
 
 class Requests:
-    """The publisher of real requests: each once, when its answer has come and was checked."""
+    """The publisher of real requests: each is published once, when its answer was received and checked."""
 
     def __init__(self, probe: SimulationProbe) -> None:
         self.probe = probe
 
     def seams(self) -> list[Seam]:
-        """List where it binds."""
+        """List the functions to wrap."""
         return [
             Seam("OpenAIWrapper", "create", self._creating, "calls of models"),
             Seam("ConversableAgent", "a_generate_oai_reply", _carrying, "whose call it is, in the executor's threads"),
@@ -177,7 +177,7 @@ class Requests:
             self.probe.thought(name_of(monologue), "monologue", text)
 
     def tell_thought(self, state: Any, result: Any) -> None:
-        """Tell a plan, a summary or a reflection that an answer holds."""
+        """Publish the plan, the summary or the reflection in an answer."""
         kind, path = _THOUGHTS.get(word(read(state, "prompt_type")) or "", ("", ()))
         for name in path:
             result = result.get(name) if isinstance(result, dict) else None
@@ -186,7 +186,7 @@ class Requests:
 
 
 def _carrying(original: Function) -> Function:
-    """Have the executor's thread know who asks: autogen hands `self.generate_oai_reply` to it without the context."""
+    """Keep the acting character in the executor's thread: autogen passes `generate_oai_reply` without context."""
     if not inspect.iscoroutinefunction(original):
         return original
 
@@ -198,7 +198,7 @@ def _carrying(original: Function) -> Function:
 
 
 class _InContext:
-    """An agent whose `generate_oai_reply` runs in the context that this was made in, wherever it is called."""
+    """An agent whose `generate_oai_reply` runs in the context in which this object was made."""
 
     def __init__(self, agent: Any) -> None:
         context = contextvars.copy_context()
@@ -215,7 +215,7 @@ class _InContext:
 
 
 def _kind_of(character: Any, message: Any) -> str | None:
-    """Give the kind of a prompt: of the one that is this very text, else of the newest."""
+    """Return the kind of the prompt with exactly this text, else of the newest prompt."""
     asked = read(character, "prompt_and_response")
     prompts = read(asked, "prompt_dict")
     if isinstance(prompts, dict):

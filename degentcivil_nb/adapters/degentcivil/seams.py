@@ -1,4 +1,4 @@
-"""The places where the adapter binds to DegentCivil: classes and functions by their names, wherever they stand."""
+"""The seams of DegentCivil: functions and methods that the adapter wraps by name, in whichever module they are."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ _ABSENT: Final = object()
 
 
 class Seam(NamedTuple):
-    """A method or a function that is wrapped once it is there."""
+    """A method or a function that is wrapped once it is imported."""
 
     owner: str
     """The class; empty for a function of any module."""
     name: str
     wrap: Wrap
     shows: str
-    """What cannot be seen without it."""
+    """What cannot be shown without it."""
     overrides: bool = False
-    """Whether what subclasses have in its place is wrapped too."""
+    """Whether the overriding methods of subclasses are wrapped too."""
     optional: bool = False
-    """Whether nothing is amiss where it is not there."""
+    """Whether it may be missing without a warning."""
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}" if self.owner else self.name
 
 
 class Seams:
-    """All places to bind to, and which of them were found."""
+    """All seams, and which of them were found."""
 
     def __init__(self, seams: Iterable[Seam]) -> None:
         self._seams = list(seams)
         self.found: dict[str, list[str]] = {}
         """For each seam the modules that it was found in."""
         self.refused: dict[str, str] = {}
-        """What is there and cannot be wrapped, each with the reason."""
+        """Seams that exist but cannot be wrapped, each with the reason."""
         self._replaced: dict[int, tuple[Function, Function]] = {}
         self._originals: dict[int, Function] = {}
         self._undo: list[Callable[[], None]] = []
 
     def bind(self, module: ModuleType) -> None:
-        """Wrap what a module defines, and in it what others defined and it has imported by name."""
+        """Wrap the functions that a module defines, and those that it has imported by name."""
         for name, value in list(vars(module).items()):
             if inspect.isclass(value) and value.__module__ == module.__name__:
                 for seam in self._seams:
@@ -69,7 +69,7 @@ class Seams:
                         self._note(seam, module.__name__)
 
     def replace(self, original: Function, wrap: Wrap) -> Function:
-        """Wrap a function, and have the result take its place in every module that imports it."""
+        """Wrap a function, and replace it in every module that imports it."""
         if hasattr(original, _MARK):
             return original
         if id(original) not in self._replaced:
@@ -86,7 +86,7 @@ class Seams:
             self._undo.append(functools.partial(_put_back, owner, name, value, own))
 
     def release(self) -> None:
-        """Put everything back, the last first."""
+        """Restore everything, in reverse order."""
         while self._undo:
             quietly(self._undo.pop())
         self._replaced.clear()
@@ -94,7 +94,7 @@ class Seams:
         self.found.clear()
 
     def missing(self) -> dict[str, str]:
-        """Give what was not found so far, each with what it would show."""
+        """Return the seams that were not found so far, each with what it would show."""
         absent = {str(seam): seam.shows for seam in self._seams if not seam.optional and str(seam) not in self.found}
         return {name: f"{shows}{self.refused.get(name, '')}" for name, shows in absent.items()}
 
@@ -123,7 +123,7 @@ class Seams:
 
 
 def _put_back(owner: Any, name: str, ours: Any, own: Any) -> None:
-    """Set an attribute to what it was, unless somebody else has replaced ours since."""
+    """Restore an attribute, unless other code has replaced ours since."""
     if vars(owner).get(name) is not ours:
         return
     if own is _ABSENT:
@@ -138,7 +138,7 @@ def _marked(function: Function) -> Function:
 
 
 def quietly(tell: Function, *arguments: Any, **more: Any) -> None:
-    """Call something of ours from foreign code: its failures are logged, and never raised into it."""
+    """Call a function of ours from foreign code: its failures are logged, and never raised into that code."""
     try:
         tell(*arguments, **more)
     except Exception:  # the last boundary to the simulation
@@ -146,7 +146,7 @@ def quietly(tell: Function, *arguments: Any, **more: Any) -> None:
 
 
 def before(tell: Function) -> Wrap:
-    """Have `tell` called with the arguments, before the function is."""
+    """Call `tell` with the arguments, before the function."""
 
     def wrap(original: Function) -> Function:
         @functools.wraps(original)
@@ -160,7 +160,7 @@ def before(tell: Function) -> Wrap:
 
 
 def after(tell: Function) -> Wrap:
-    """Have `tell` called with the result and the arguments, after the function was, be it sync or async."""
+    """Call `tell` with the result and the arguments, after the function, which may be sync or async."""
 
     def wrap(original: Function) -> Function:
         @functools.wraps(original)
@@ -173,7 +173,7 @@ def after(tell: Function) -> Wrap:
 
 
 def ending(result: Any, tell: Callable[[Any], None]) -> Any:
-    """Call `tell` with a result: at once, or if it is a coroutine once that has ended."""
+    """Call `tell` with a result: at once, or if it is a coroutine, when that has ended."""
     if not inspect.iscoroutine(result):
         tell(result)
         return result
@@ -187,7 +187,7 @@ def ending(result: Any, tell: Callable[[Any], None]) -> Any:
 
 
 def inside(enter: Callable[..., AbstractContextManager[Any]]) -> Wrap:
-    """Have a function, sync or async, run inside the context that `enter` makes of its arguments."""
+    """Run a function, sync or async, inside the context that `enter` makes of its arguments."""
 
     def wrap(original: Function) -> Function:
         if inspect.iscoroutinefunction(original):
@@ -221,12 +221,12 @@ def inside(enter: Callable[..., AbstractContextManager[Any]]) -> Wrap:
 def _guarded(
     enter: Callable[..., AbstractContextManager[Any]], arguments: tuple[Any, ...], more: dict[str, Any]
 ) -> Iterator[None]:
-    """Enter a context of ours, and do without it where that fails: foreign code goes on in any case."""
+    """Enter a context of ours, or go on without it if that fails: foreign code must run in any case."""
     try:
         context = enter(*arguments, **more)
         context.__enter__()
     except Exception:  # the last boundary to the simulation
-        log.exception("something of DegentCivil could not be told, and it goes on")
+        log.exception("something in DegentCivil could not be published; the town goes on")
         yield
         return
     try:

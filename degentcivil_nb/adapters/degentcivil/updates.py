@@ -1,4 +1,4 @@
-"""One update of the town is one tick; between two of them it can be paused, and answers that come then are held."""
+"""One update of the town is one tick; between two updates the town can be paused, and model answers are then held."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .facts import read, tick_of
 from .seams import Function, Seam, Seams, ending, quietly
 
 _STANDING: Final = 5
-"""Calls of `update_state` that do nothing, one after the other, until that is told."""
+"""The number of calls of `update_state` in a row that do nothing, after which that is reported."""
 
 
 class Updates:
-    """The checkpoint, where the town sleeps between two updates: its own coroutine has no other place for one."""
+    """The checkpoint, in the town's sleep between two updates: its own coroutine has no other place for one."""
 
     def __init__(
         self,
@@ -37,20 +37,20 @@ class Updates:
         self._warned = False
 
     def seams(self) -> list[Seam]:
-        """List where it binds."""
+        """List the functions to wrap."""
         return [
             Seam("Simulation", "update_state", self._updating, "ticks, attributes and pauses"),
             Seam("BaseState", "execute_post_llm_chain", self._answering, "answers held in a pause", overrides=True),
         ]
 
     def bind_sleep(self, seams: Seams) -> None:
-        """Have the first sleep of a task after an update come to the checkpoint before it sleeps."""
+        """Run the checkpoint in the first sleep of a task after an update, before it sleeps."""
         sleep = seams.replace(asyncio.sleep, self._sleeping)
         seams.put(asyncio, "sleep", sleep)
         seams.put(asyncio.tasks, "sleep", sleep)
 
     def detach(self) -> None:
-        """Let held answers go on."""
+        """Release held answers."""
         self._release()
         self._due.clear()
 
@@ -146,7 +146,7 @@ class Updates:
         return execute_post_llm_chain
 
     def _release(self) -> None:
-        """Let what was held go on, in the order in which it came, and each in a turn of the loop of its own."""
+        """Release held answers in the order of their arrival, each in a turn of the loop of its own."""
         held, self._held = self._held, []
         try:
             loop = asyncio.get_running_loop()
