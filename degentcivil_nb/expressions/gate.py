@@ -1,9 +1,9 @@
-"""Whether any of some conditions may hold of a message: one function made of their plain comparisons.
+"""The gate of some conditions: one function of their plain comparisons that says whether any may hold for a message.
 
 Most messages meet no breakpoint, and a call for each comparison costs more than the comparison. So the comparisons of
 one name with one number or text are written into the source of one function, which looks up each name once. No text of
-a user is in that source: names and values are handed in as its globals. It may say yes of what does not hold, for the
-conditions are evaluated then, but never no of what does.
+a user is in that source: names and values are passed in as its globals. The gate may say yes although no condition
+holds, since the conditions are evaluated then, but it never says no if one does.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SAID: Final[Mapping[str, str]] = {
     "location": "(location or None)",
 }
 _MADE: Final = frozenset({"payload", "malformed", "exception"})
-"""Names whose value is made for those who evaluate them."""
+"""Names whose value is calculated when a condition is evaluated."""
 _HEAD: Final = "def gate(type, payload, known, name, state, before, location, tick, time):\n"
 _NUMBERS: Final[frozenset[type]] = frozenset({int, float})
 _TEXTS: Final[frozenset[type]] = frozenset({str})
 _OTHERS: Final[frozenset[type]] = frozenset({type(None), bool})
 _HOLDERS: Final[frozenset[type]] = frozenset({list, dict})
 MOST: Final = 20_000
-"""Characters of a source at most; conditions beyond that are evaluated one by one."""
+"""The most characters of the source; conditions beyond that are evaluated one by one."""
 
 
 class _Writer:
@@ -64,14 +64,14 @@ class _Writer:
         return "".join(lines)
 
     def node(self, node: Node, *, may: bool) -> str | None:
-        """Write when a condition may hold, or when it must; `None` where nothing can be said."""
+        """Return the source of when a condition may hold, or of when it must; `None` if that is unknown."""
         match node.kind:
             case "not":
                 code = self.node(node.children[0], may=not may)
                 return None if code is None else f"(not {code})"
             case "and" | "or":
                 codes = [self.node(child, may=may) for child in node.children]
-                # of an `and` that may hold the other parts decide, and of an `or` that must hold
+                # for an `and` that may hold, and for an `or` that must, the other parts decide
                 if (node.kind == "and") is may:
                     codes = [code for code in codes if code is not None]
                 if not codes or None in codes:
@@ -106,7 +106,7 @@ class _Writer:
 
 
 def gate_of(nodes: Iterable[Node], hidden: Collection[str]) -> tuple[Gate | None, list[bool]]:
-    """Make the gate of some conditions, and say of each whether it is behind it; `hidden` are names that are null."""
+    """Make the gate of some conditions; return whether it covers each. `hidden` are names that are null."""
     writer, behind, codes, length = _Writer(hidden), [], [], 0
     for node in nodes:
         code = writer.node(node, may=True) if length < MOST else None

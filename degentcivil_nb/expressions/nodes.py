@@ -31,7 +31,7 @@ _PLAIN: Final = frozenset({*_MIRRORED, "contains", "startswith"})
 
 
 class Plain(NamedTuple):
-    """A comparison of one name with one number, text or list of texts that stands there.
+    """A comparison of a name with a literal number, text or list of texts.
 
     `symbol` is one of `== != < <= > >=`, `in` (a list of texts), `contains` or `startswith`.
     """

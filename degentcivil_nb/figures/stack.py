@@ -20,7 +20,7 @@ MOMENT: Final = "#9c4dcc"
 def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
     """Put figures over time below each other; a line through all of them marks a moment (UTC).
 
-    Their time axes become one. Each keeps its own axis of values, legend and notes; one without data says why.
+    The figures share one time axis. Each keeps its own axis of values, legend and notes; one without data says why.
     """
     if not specs:
         return empty("No chart is chosen. Choose some above.")
@@ -62,7 +62,7 @@ def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
 
 
 def _one_moment(specs: Sequence[Spec]) -> Spec:
-    """Return the range of a time axis where all figures with data have the same single moment."""
+    """Return the range of the time axis if all figures with data have the same single moment."""
     ranges = [spec["layout"].get("xaxis", {}).get("range") for spec in specs if spec["data"]]
     return {"range": ranges[0]} if ranges and all(each == ranges[0] and each for each in ranges) else {}
 

@@ -1,4 +1,4 @@
-"""What panels ask of a recording beside its events: its present store, its status, and that it takes no commands."""
+"""The parts of a recording that panels use beside its events: its present store, its status, and refused commands."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..widgets.interfaces import Standing
 
 
 class CurrentStore:
-    """The store of a recording as panels ask it: a recording that grew and is read again has another one.
+    """The present store of a recording, for panels: a recording that grew and is read again has a new one.
 
-    Its `version` goes on growing then.
+    `version` keeps growing across stores.
     """
 
     def __init__(self, store: Callable[[], RunStore]) -> None:
@@ -56,7 +56,7 @@ class RecordingStatus:
         self._told: tuple[Any, pd.Series] | None = None
 
     def metrics(self) -> pd.Series:
-        """Return the figures that a recording has."""
+        """Return the numbers that a recording has."""
         store = self._store.now
         if self._told is None or self._told[0] != (store, store.version):
             self._told = ((store, store.version), self._figures(store))

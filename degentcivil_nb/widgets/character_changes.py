@@ -1,4 +1,4 @@
-"""What a person changes about one character from its page: attributes, events, breakpoints."""
+"""Changes that a user makes on a character's page: attributes, events, breakpoints."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .row_actions import RowActions
 
 
 class CharacterChanges:
-    """The changes asked for on a character's page, and what came of the last one."""
+    """The changes requested on a character's page, and the outcome of the last one."""
 
     def __init__(self, jobs: CommandLog, actions: RowActions | None) -> None:
         self._jobs = jobs
         self._actions = actions
-        self._last: dict[str, Any] | None = None  # what came of a breakpoint
+        self._last: dict[str, Any] | None = None  # the outcome of a breakpoint
         self._of: str | None = None
 
     def breaks(self, who: str, state: str | None) -> list[list[str]]:
-        """Return the conditions about a character at which the run may stop: words, and the condition."""
+        """Return conditions about a character at which the run can stop, each with a description."""
         return [] if self._actions is None else self._actions.offers_of(who, state)
 
     def said(self, who: str) -> dict[str, Any] | None:
-        """Return what came of the last change of a character, or `None`."""
+        """Return the outcome of the last change of a character, or `None`."""
         if self._of != who:
             return None
         if self._last is not None:
@@ -39,7 +39,7 @@ class CharacterChanges:
         return {"text": f"{job['line']}: {text}", "failed": job["state"] == "error"}
 
     def received(self, who: str, content: dict[str, Any], done: Callable[[], None]) -> None:
-        """Do what a page asks: set an attribute, inject an event, set a breakpoint. Returns at once."""
+        """Start a change that a page requests: an attribute, an event or a breakpoint. Returns at once."""
         self._of, self._last = who, None
         match content:
             case {"set": [str(name), str(text)]} if name.strip():
@@ -63,7 +63,7 @@ class CharacterChanges:
 
 
 def value_of(text: str) -> Any:
-    """Return what somebody typed: JSON, or else the text itself; nothing is `None`."""
+    """Return the value of a typed text: JSON, or else the text itself; `None` for an empty text."""
     if not text.strip():
         return None
     try:

@@ -1,4 +1,4 @@
-"""The charts of a run: those that are chosen, below each other over one time axis, as of now or as of the cursor."""
+"""The chosen charts of a run, below each other over one time axis, as of now or as of the cursor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BASIC: Final = ("rates", "errors", "latency", "calls")
 
 
 class ChartsPanel(LiveFigure):
-    """Charts that are chosen, stacked, over the ten minutes before the moment shown, with a line at it."""
+    """The chosen charts, stacked, over the ten minutes before the moment shown, which is marked by a line."""
 
     title: ClassVar[str] = "charts"
     script: ClassVar[str] = "charts"
@@ -81,7 +81,7 @@ class ChartsPanel(LiveFigure):
         return Update({**body, **choice}, buffers)
 
     def _choice(self, *, whole: bool = False) -> dict[str, Any]:
-        """Return what can be chosen and what is, if the page does not know it yet."""
+        """Return the charts that can be chosen and the chosen ones, if the page does not have them yet."""
         if time.monotonic() - self._offered_at > OFFER_S:
             self._offered_at = time.monotonic()
             named = [*self._measures(), *self._attributes(), *self._watches(), *self._chosen]
@@ -145,7 +145,7 @@ class ChartsPanel(LiveFigure):
         return near if at is None else near[near["time"] <= at]
 
     def _counts(self, every_s: int, by: str, at: pd.Timestamp | None) -> pd.DataFrame:
-        """Count events by buckets for the ten minutes before a moment; the bucket that it is in is left out."""
+        """Count events in buckets for the ten minutes before a moment; the bucket of the moment itself is left out."""
         if at is None:
             return self._reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
         counts = self._reader.rates(f"{every_s}s", by)
@@ -155,7 +155,7 @@ class ChartsPanel(LiveFigure):
         return named
 
     def _every_s(self) -> int:
-        """Return the width of a bucket: where little happens, seconds would be a comb."""
+        """Return the width of a bucket: with few events, buckets of a second would be single spikes."""
         reader = self._reader
         if reader.next_row <= reader.first_row:
             return 1

@@ -1,4 +1,4 @@
-"""The conversations of a run: who talked with whom, gathered from its messages in short turns."""
+"""The conversations of a run: who talked with whom, collected from its messages in short turns."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TURN_S: Final = 0.03
 SHOWN: Final = 200
 """The most conversations that are listed, the newest first."""
 PAUSE_TICKS: Final = 30
-"""A meeting is over after so many ticks without a word."""
+"""The ticks without a message after which a meeting is over."""
 LONG: Final = 30
-"""So many turns without such a pause are marked if they still go on: a meeting that does not end."""
+"""The number of messages without such a pause from which on a meeting that still goes on is marked as endless."""
 
 
 class Conversations:
@@ -30,7 +30,7 @@ class Conversations:
         self._reader = reader
         self._next = 0
         self._rows: dict[str, list[int]] = {}
-        self._meeting: dict[str, tuple[int, int]] = {}  # the last tick, and the turns up to it without a pause
+        self._meeting: dict[str, tuple[int, int]] = {}  # the last tick, and the messages up to it without a pause
         self.read = 0
 
     def catch_up(self) -> int:
@@ -52,11 +52,11 @@ class Conversations:
         return self.read
 
     def rows(self, between: str) -> list[int]:
-        """Return the rows of those who talked with each other."""
+        """Return the rows of the messages between these characters."""
         return self._rows.get(between, [])
 
     def told(self, until: int | None) -> dict[str, Any]:
-        """Return the conversations up to a row, the newest first: who, how many messages, the last one, its turns."""
+        """Return the conversations up to a row, the newest first: characters, messages, the last one and its length."""
         counts = {who: len(rows) if until is None else bisect_right(rows, until) for who, rows in self._rows.items()}
         lasts = {who: self._rows[who][count - 1] for who, count in counts.items() if count}
         newest = sorted(lasts, key=lambda who: -lasts[who])[:SHOWN]
@@ -73,7 +73,7 @@ class Conversations:
 
 
 def said_of(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
-    """Add to rows of messages between whom they are, to whom, what they say, and on which channel."""
+    """Add to rows of messages their conversation, receivers, text and channel."""
     payloads = [reader.payload(int(row)) for row in frame.index]
     said: list[dict[str, Any]] = [payload if isinstance(payload, dict) else {} for payload in payloads]
     to = [_names(each.get("receivers")) for each in said]

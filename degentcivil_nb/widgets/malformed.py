@@ -1,4 +1,4 @@
-"""The malformed answers of a whole run, counted by character as far as they were judged."""
+"""The malformed answers of a whole run, counted by character as far as calls were judged."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TURN_S: Final = 0.03
 """The time that one turn may take: a long run is judged over several."""
 NOBODY: Final = "nobody named"
 NAMED: Final = 12
-"""The most characters that are named."""
+"""The most characters that are listed."""
 
 
 class MalformedCalls:
-    """A count of malformed answers and of their cost, brought up to date in short turns."""
+    """A count of malformed answers and of their cost, updated in short turns."""
 
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader
@@ -36,7 +36,7 @@ class MalformedCalls:
         rows = self._reader.rows_of(LLM_TYPES)
         if self._usual is None or not self._usual_of <= len(rows) <= 1.2 * self._usual_of + 10:
             usual = usual_kinds(self._reader.calls_of(rows[-JUDGED:]))
-            if usual != self._usual:  # all is judged anew
+            if usual != self._usual:  # all calls are judged again
                 self._next = self.judged = 0
                 self._rows.clear()
                 self._costs.clear()
@@ -64,7 +64,7 @@ class MalformedCalls:
         return self.judged
 
     def told(self) -> dict[str, Any]:
-        """Return the counts as the page shows them; those of the characters with most are named."""
+        """Return the counts for the page, with the characters that have the most."""
         most = sorted(self._rows, key=lambda who: -len(self._rows[who]))[:NAMED]
         return {
             "judged": self.judged, "calls": sum(map(len, self._rows.values())), "cost": sum(self._costs.values()),
@@ -72,5 +72,5 @@ class MalformedCalls:
         }  # fmt: skip
 
     def rows(self, who: str) -> list[int]:
-        """Return the rows of malformed answers of a character; of everybody for an empty name."""
+        """Return the rows of malformed answers of a character; with an empty name, those of all."""
         return self._rows.get(who, []) if who else sorted(row for rows in self._rows.values() for row in rows)

@@ -1,4 +1,4 @@
-// The console: a log of lines and what came of them, and an input with a history.
+// The console: a log of lines and their outcomes, and an input with a history.
 
 const LINES_KEPT = 200;
 

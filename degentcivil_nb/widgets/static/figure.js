@@ -111,7 +111,7 @@ function renderFigure(state, el, { send, signal }) {
   /** @type {Plotly | null} */
   let Plotly = null;
   let drawn = false;
-  let again = false; // something came while a drawing was under way
+  let again = false; // an update arrived during a drawing
 
   // Plotly shows a number on an axis of time as the reader's local time, and a text as it stands: Python's is UTC.
   const local = (/** @type {string | number} */ time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);

@@ -18,8 +18,8 @@ const LINK_ICONS = new Map([
   ["recording", "over"],
 ]);
 const QUEUED_AFTER_MS = 400;
-const QUIET_S = 3; // so long without a checkpoint is worth a word
-const DONE_MS = 15_000; // what was done is no news after that
+const QUIET_S = 3; // after this time without a checkpoint the line says so
+const DONE_MS = 15_000; // after this time a done command is no longer shown
 
 /** @type {Script<HeadlineState, HeadlineBody>["receive"]} */
 function receiveHeadline(state, body) {
@@ -76,7 +76,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
   let told = null; // the job that the line was last about
   signal.addEventListener("abort", () => clearTimeout(clearing));
 
-  // A figure; one that a tab tells more about opens it.
+  // A value; a click opens the tab with the details, if there is one.
   /**
    * @param {string} label
    * @param {string} className
@@ -177,7 +177,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     if (job.state === "done") clearing = setTimeout(() => say("", ""), DONE_MS - Math.max(0, age));
   }
 
-  // How the run is; where nobody can know it any more, how it was.
+  // The state of the run; after the connection is gone, its last known state.
   /** @param {boolean} known */
   function showRun(known) {
     const name = state.run_state ? visible(String(state.run_state)) : "";
@@ -205,7 +205,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
       : "";
   }
 
-  // How long nothing came, while the run says that it goes on.
+  // How long nothing has arrived, while the run is said to be running.
   /** @param {boolean} known */
   function showQuiet(known) {
     const [seconds, what] =

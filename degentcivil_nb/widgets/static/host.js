@@ -23,7 +23,7 @@ function makeHost(model, line) {
   /** @type {Map<string, ReturnType<typeof makeLink>>} */
   const links = new Map();
   /** @type {Standing | null} */
-  let said = null; // what Python says of the session: why what is shown is no longer so
+  let said = null; // the session's standing as Python sent it: why the panel is not current
   /** @type {Pointed} */
   let cursor = LIVE;
   let showing = false;
@@ -45,7 +45,7 @@ function makeHost(model, line) {
     const any = [...links.values()].some((link) => link.showing());
     if (any !== showing) {
       showing = any;
-      life.showing(any && !said?.over); // who has said the last word need not speak again
+      life.showing(any && !said?.over); // a link that sent the last message need not send again
     }
   };
   /** @type {(message: Message, buffers: Buffers) => void} */

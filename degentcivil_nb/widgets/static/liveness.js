@@ -1,8 +1,8 @@
 // Whether what a panel shows is still so: the kernel's signals, a beat each second, and messages that cannot be sent.
 
-const BEAT_MS = 1000; // Python's refresher says something at least this often to a page that shows the panel
-const PATIENCE_MS = 5000; // so much silence means that something is wrong
-const ASK_MS = 2500; // before that, the page asks: Python may have given it up for slow
+const BEAT_MS = 1000; // Python's refresher sends a message at least this often to a page that shows the panel
+const PATIENCE_MS = 5000; // from this silence on something is wrong
+const ASK_MS = 2500; // before that, the page asks: Python may have dropped it as too slow
 const AGAIN = "Run the cells again to follow the run.";
 /** @type {Map<string, {sign: string, what: string, todo: string, rank: number}>} */
 const PROBLEMS = new Map([
@@ -61,7 +61,7 @@ const KERNEL_STATUS = new Map([
  */
 function watchLiveness(model, { changed, ask }) {
   /** @type {string | null} */
-  let lasting = null; // what no message can mend: this model's Python side is gone
+  let lasting = null; // a problem that no message can end: this model's Python side is gone
   /** @type {string | null} */
   let passing = null; // "cut" or "quiet"
   let heardAt = Date.now();

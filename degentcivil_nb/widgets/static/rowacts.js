@@ -1,4 +1,4 @@
-// What can be done with the row that was chosen: its details, its chain, and a breakpoint where it happens again.
+// Actions for the chosen row: its details, its causes and effects, and a breakpoint for when it happens again.
 
 const CHOOSE = "Choose a row to see its details, its causes and its effects, and to stop the run when it happens again.";
 
