@@ -100,7 +100,7 @@ def kill(book: Notebook) -> None:
         pytest.param(
             kill,
             "import os; os.kill(os.getpid(), 9)",
-            "The kernel died and was started anew",
+            "The kernel died and was started again",
             "no kernel",
             id="killed",
         ),
@@ -132,7 +132,9 @@ def test_a_command_under_way_when_the_kernel_dies_is_not_said_to_be_queued(noteb
     page.wait_for_timeout(500)
     page.locator("button.dc-pause").click()
     expect(page.locator(".dc-feedback")).to_contain_text("queued")
-    expect(page.locator(".dc-standing:visible")).to_contain_text("Nothing was heard from the kernel", timeout=LATEST_MS)
+    expect(page.locator(".dc-standing:visible")).to_contain_text(
+        "Nothing has arrived from the kernel", timeout=LATEST_MS
+    )
     expect(head(page, "run")).to_have_text("was running")
     expect(head(page, "link")).to_have_text("silent")
     book.picture("honest_silent")
@@ -147,7 +149,9 @@ def test_silence_that_ends_is_said_no_longer(notebook: OpenNotebook) -> None:
     book = open_town(notebook, nap + "os.kill(p, signal.SIGSTOP)")
     book.start(1)
     page = book.page
-    expect(page.locator(".dc-standing:visible")).to_contain_text("Nothing was heard from the kernel", timeout=LATEST_MS)
+    expect(page.locator(".dc-standing:visible")).to_contain_text(
+        "Nothing has arrived from the kernel", timeout=LATEST_MS
+    )
     expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=20_000)
     expect(head(page, "run")).to_have_text("running", timeout=10_000)
     seen = head(page, "tick").inner_text()
@@ -160,7 +164,7 @@ def test_a_line_that_is_cut_is_said_until_it_is_back(notebook: OpenNotebook) -> 
     book = open_town(notebook)
     page = book.page
     page.evaluate(CUT)
-    is_said(book, "The page has lost its line to the kernel", "cut off", "connects again by itself", "cut", ())
+    is_said(book, "The page has lost its connection to the kernel", "cut off", "connects again by itself", "cut", ())
     page.evaluate(MEND)
     expect(page.locator(".dc-standing:visible")).to_have_count(0, timeout=60_000)
     expect(head(page, "run")).to_have_text("running", timeout=10_000)

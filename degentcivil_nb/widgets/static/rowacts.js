@@ -1,6 +1,6 @@
 // Actions for the chosen row: its details, its causes and effects, and a breakpoint for when it happens again.
 
-const CHOOSE = "Choose a row to see its details, its causes and its effects, and to stop the run when it happens again.";
+const CHOOSE = "Choose a row to see its details, causes and effects, and to stop the run when it happens again.";
 
 /**
  * @param {ViewTools} tools
