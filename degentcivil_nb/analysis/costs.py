@@ -13,7 +13,7 @@ _SUMS: Final = ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
 def cost_table(calls: pd.DataFrame, by: str) -> pd.DataFrame:
     """Add up calls by one of `BY`; a sum is missing, and not 0, if no call has a value."""
     if not isinstance(by, str) or by not in BY:
-        raise ValueError(f"costs by {by!r:.80}? It must be one of {', '.join(BY)}")
+        raise ValueError(f"cannot add up costs by {by!r:.80}; it must be one of {', '.join(BY)}")
     keys: Any = calls["time"].dt.floor("D") if by == "day" else calls[by].astype("str")
     numbers = calls.assign(
         calls=1,

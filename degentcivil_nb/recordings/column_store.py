@@ -114,7 +114,7 @@ class ColumnStore(ColumnEvents):
     def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
         """Count the events in buckets of time, as `EventStore.rates` does."""
         if not isinstance(by, str) or by not in COUNTED:
-            raise ValueError(f"rates by {by!r:.80}? It must be one of {', '.join(COUNTED)}")
+            raise ValueError(f"cannot count rates by {by!r:.80}; it must be one of {', '.join(COUNTED)}")
         derived = self._run.parts.derived
         derived.catch_up()
         tally = self._character_tally() if by == "character_id" else derived.tallies[by]

@@ -208,7 +208,9 @@ class Questions:
         that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
         """
         if not isinstance(by, str) or by not in self._parts.derived.tallies:
-            raise ValueError(f"rates by {by!r:.80}? It must be one of {', '.join(self._parts.derived.tallies)}")
+            raise ValueError(
+                f"cannot count rates by {by!r:.80}; it must be one of {', '.join(self._parts.derived.tallies)}"
+            )
         with self._parts.changed:
             self._parts.derived.catch_up()
             frozen = self._parts.derived.tallies[by].freeze()
