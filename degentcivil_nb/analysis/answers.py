@@ -32,15 +32,21 @@ def usual_kinds(calls: pd.DataFrame) -> set[Any]:
             count = counts.setdefault(kind, [0, 0])
             count[0] += 1
             count[1] += is_json(answer)
-    return {kind for kind, (of, json) in counts.items() if json >= max(LEAST, USUAL * of)}
+    return {kind for kind, (of, json) in counts.items() if is_usual(of, json)}
+
+
+def is_usual(answers: int, json: int) -> bool:
+    """Return whether JSON is usual where so many of so many answers are."""
+    return json >= max(LEAST, USUAL * answers)
 
 
 def _answers(calls: pd.DataFrame) -> Iterator[tuple[Any, Any, bool]]:
     """Yield the kind of each prompt, its answer, and whether it was answered."""
     kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
     for kind, answer in zip(kinds, calls["response"].tolist(), strict=True):
-        yield kind, answer, not _is_missing(answer)
+        yield kind, answer, not said_nothing(answer)
 
 
-def _is_missing(answer: Any) -> bool:
+def said_nothing(answer: Any) -> bool:
+    """Return whether there is no answer."""
     return answer is None or (isinstance(answer, float) and answer != answer) or answer == ""

@@ -7,8 +7,9 @@ what is asked for. Events that are not sealed yet are in a store in memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,15 @@ from ..store.controls import ControlRow
 from ..store.counters import Seconds, Tally
 from ..store.derived_state import COUNTED
 from ..store.moments import RowMoment, moment_of
+from ..store.pieces import Pieces
 from ..store.rates import rate_table
 from ..store.schema import SECOND, StoreStats
 from .column_base import noticing
 from .column_events import ColumnEvents
 from .column_parts import Part, each, stays_of
 from .column_state import replay_parts
+
+T = TypeVar("T")
 
 
 class ColumnStore(ColumnEvents):
@@ -104,6 +108,12 @@ class ColumnStore(ColumnEvents):
         """List the stays, as `EventStore.timeline` does."""
         extra, gap_rows = self._run.extra()
         return stays_of(self._parts, extra, gap_rows, self._run.words, names_of(character_id))
+
+    @noticing
+    def by_pieces(self, ask: Callable[[Pieces], T]) -> T:
+        """Answer a question that looks at all events, a segment at a time."""
+        extra, gap_rows = self._run.extra()
+        return ask(Pieces(self._parts, self._run.words, extra, gap_rows))
 
     @noticing
     def transitions(self) -> pd.DataFrame:

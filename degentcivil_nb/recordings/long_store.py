@@ -11,7 +11,8 @@ import logging
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,15 +22,18 @@ from ..store.arguments import Moment, Names, moment_ns, names_of, not_held, whol
 from ..store.controls import ControlRow
 from ..store.event_store import EventStore
 from ..store.llm import LLM_TYPES
+from ..store.pieces import Pieces
 from ..store.schema import CATEGORIES, NAT, SECOND
 from ..store.table import View
 from ..store.timeline import Extra, stay_table
 from .index import RecordingIndex
+from .long_piece import LongPiece
 from .long_rows import LongRows, can_have
 from .recorded_status import RecordedStatus, RunSoFar
 from .segment_reader import SegmentFolder
 
 logger = logging.getLogger("degentcivil_nb.recordings")
+T = TypeVar("T")
 
 PAGES: Final = 3
 """How many segments are in memory at a time."""
@@ -266,6 +270,15 @@ class LongStore(LongRows, RecordedStatus):
         extra = Extra(placed, extra.characters, extra.states, extra.locations, extra.times)
         view = View(0, len(rows), columns, {"tick": columns["no_tick"]}, words, pd.DataFrame())
         return stay_table(view, extra, np.searchsorted(rows, gap_rows), character_id)
+
+    def by_pieces(self, ask: Callable[[Pieces], T]) -> T:
+        """Answer a question that looks at all events, a segment at a time."""
+        extra, gap_rows = self._run.extra()
+        parts = [
+            LongPiece(partial(self._store, number), summary.first_row, summary.next_row, self._run.words)
+            for number, summary in enumerate(self._summaries)
+        ]
+        return ask(Pieces(parts, self._run.words, extra, gap_rows))
 
     def event_dicts(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """Yield the events from row `start` to before `stop` as dicts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from ..protocol.breakpoints import BreakpointRow
 from ..protocol.control_payloads import RunState
@@ -11,10 +12,14 @@ from ..protocol.debugging import ControlWord, WatchRow
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
+from .pieces import PIECE_ROWS, Pieces, pieces_of
 from .questions import Questions
 from .rows import RowQuestions
 from .status import StoreStatus
+from .timeline import Extra
 from .writer import StoreWriter
+
+T = TypeVar("T")
 
 
 class EventStore:
@@ -61,6 +66,18 @@ class EventStore:
     def __len__(self) -> int:
         """Count the events held."""
         return len(self.parts.table)
+
+    def by_pieces(self, ask: Callable[[Pieces], T]) -> T:
+        """Answer a question that looks at all events, a piece at a time."""
+        return ask(self.pieces())
+
+    def pieces(self, size: int = PIECE_ROWS) -> Pieces:
+        """Return the events held in pieces of a size."""
+        view = self.view()
+        with self.parts.changed:
+            extra = Extra.of(self.parts.derived.transitions, self.parts.snapshot_states, view.next_row)
+            gap_rows = self.parts.controls.gap_rows()
+        return pieces_of(view, self.take_payloads, extra, gap_rows, size)
 
     @property
     def version(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
@@ -14,7 +14,10 @@ from .characters import AttributeNames, CharacterColumns
 from .columns import Dictionary
 from .controls import ControlRow
 from .moments import RowMoment
+from .pieces import Pieces
 from .schema import Ints, StoreStats
+
+T = TypeVar("T")
 
 
 class RunReader(Protocol):
@@ -95,4 +98,5 @@ class RunStore(Protocol):
     def row_of(self, epoch: str | None, seq: int) -> int | None: ...
     def control_rows(self, start: int, stop: int) -> list[ControlRow]: ...
     def present_columns(self, since_version: int = 0) -> CharacterColumns: ...
+    def by_pieces(self, ask: Callable[[Pieces], T]) -> T: ...
     def stats(self) -> StoreStats: ...

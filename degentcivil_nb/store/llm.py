@@ -89,9 +89,9 @@ def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[s
         columns[name] = pd.array(call_numbers(calls, name), dtype="Float64")
     for name in ("prompt_tokens", "completion_tokens"):
         columns[name] = columns[name].astype("Int64")
-    columns["provider"] = pd.array([_text(call.provider) for call in calls], dtype="str")
-    columns["retries"] = pd.array([_count(call.retries) for call in calls], dtype="Int64")
-    columns["rejected"] = pd.array([_text(call.rejected) for call in calls], dtype="str")
+    columns["provider"] = pd.array([text_of(call.provider) for call in calls], dtype="str")
+    columns["retries"] = pd.array([retries_of(call) for call in calls], dtype="Int64")
+    columns["rejected"] = pd.array([text_of(call.rejected) for call in calls], dtype="str")
     return columns
 
 
@@ -105,14 +105,16 @@ def call_numbers(calls: Sequence[LlmCall], name: str) -> list[Any]:
     return [_number(getattr(call, name)) for call in calls]
 
 
-def _text(value: Any) -> str | None:
-    """Return a reason as text; it may have been sent as any value, and `False` means that there is none."""
+def text_of(value: Any) -> str | None:
+    """Return a text; a reason may have been told as any value, and `False` is none."""
     if value is None or value is False or isinstance(value, str):
         return value or None
     return encode(value).decode()
 
 
-def _count(value: Any) -> int | None:
+def retries_of(call: LlmCall) -> int | None:
+    """Return how often a call was repeated; `None` where that is not told as a number."""
+    value = call.retries
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
     return int(value) if whole and 0 <= value < 1 << 53 else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,38 @@ class Extra:
         return cls(rows, characters, states, locations, times)
 
 
-def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
-    """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
+class ToldRows(NamedTuple):
+    """What rows tell of stays: who is in which state and place (−1 is unknown), when, and who left."""
+
+    rows: Array
+    who: Array
+    what: Array
+    where: Array
+    when: Array
+    tick: Array
+    left: Array
+
+    def at(self, places: Array) -> ToldRows:
+        """Return some of the rows."""
+        return ToldRows(*(column[places] for column in self))
+
+    def behind(self, others: ToldRows) -> ToldRows:
+        """Return other rows and then these."""
+        return ToldRows(*(np.concatenate(pair) for pair in zip(others, self, strict=True)))
+
+
+class StayRows(NamedTuple):
+    """Stays by character: where each began, and when it ended (`NAT` if it continues, or if a gap follows)."""
+
+    begin: ToldRows
+    ends: Ints
+    end_rows: Ints
+    """The rows that told the ends; −1 where there is none."""
+    last_ticks: Ints
+
+
+def told_rows(view: View, extra: Extra, character_id: Names = None) -> ToldRows:
+    """Return what a view's rows and the extra changes tell of stays."""
     columns = view.columns
     departed: Mask = columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
     chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0) | (departed & (columns["character_id"] >= 0))
@@ -55,43 +85,85 @@ def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) ->
         names = names_of(character_id) or ()
         late &= np.isin(extra.characters, [view.code("character_id", name) for name in names])
     at = np.flatnonzero(chosen)
-    rows = np.concatenate([extra.rows[late], at + view.first_row])
-    who = np.concatenate([extra.characters[late], columns["character_id"][at]])
-    what = np.concatenate([extra.states[late], columns["state"][at]]).astype(np.int32)
-    where = np.concatenate([extra.locations[late], columns["location"][at]]).astype(np.int32)
-    when = np.concatenate([extra.times[late], columns["time"][at]])
-    tick = np.concatenate([_ticks_of(view, extra.rows[late], extra.times[late]), _ticks(view, at)])
-    left = np.concatenate([np.zeros(int(late.sum()), np.bool_), departed[at]])
+    told = ToldRows(
+        at + view.first_row,
+        columns["character_id"][at].astype(np.int32),
+        columns["state"][at].astype(np.int32),
+        columns["location"][at].astype(np.int32),
+        columns["time"][at],
+        _ticks(view, at),
+        departed[at],
+    )
+    if not late.any():
+        return told
+    rows, times = extra.rows[late], extra.times[late]
+    more = ToldRows(
+        rows,
+        extra.characters[late],
+        extra.states[late],
+        extra.locations[late],
+        times,
+        _ticks_of(view, rows, times),
+        np.zeros(len(rows), np.bool_),
+    )
+    told = told.behind(more)
+    return told.at(np.argsort(told.rows, kind="stable"))  # stable, so that a snapshot's changes come first within a row
 
-    # stable, so that a snapshot's changes come first within a row
-    order = np.argsort(rows, kind="stable") if late.any() else np.arange(len(rows))
-    order = order[np.argsort(who[order], kind="stable")]
-    rows, who, what, where, when = rows[order], who[order], what[order], where[order], when[order]
-    tick, left = tick[order], left[order]
+
+def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, ToldRows]:
+    """Return the stays of rows, and the rows with which the rows that come later have to begin.
+
+    Those are where the last stay of each character began. `nowhere` is the code of a location that is empty.
+    """
+    rows: Array
+    who: Array
+    what: Array
+    where: Array
+    when: Array
+    tick: Array
+    left: Array
+    rows, who, what, where, when, tick, left = told.at(np.argsort(told.who, kind="stable"))
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = _differs(who) | _differs(part)
     fresh[1:] |= left[:-1]
+    what, where = what.astype(np.int32), where.astype(np.int32)
     what[left] = where[left] = -1
     what, where = _carried(what, fresh), _carried(where, fresh)
-    where[where == view.code("location", "")] = -1  # an empty text: the character left its place
+    where[where == nowhere] = -1  # an empty one: it left its place
+    is_last = np.append(who[1:] != who[:-1], True)[: len(who)]
+    placed = ToldRows(rows, who, what, where, when, tick, left)
+    only_placed = placed.at(is_last & (what < 0) & (where >= 0) & ~left)
     stated = (what >= 0) | left
-    rows, who, part, when, what, where, tick, left = (
-        column[stated] for column in (rows, who, part, when, what, where, tick, left)
-    )
+    unknown_since = np.isin(who[stated], only_placed.who)
+    rows, who, what, where, when, tick, left = placed.at(stated)
+    part = part[stated]
     fresh = _differs(who) | _differs(part)
     fresh[1:] |= left[:-1]
     starts = np.flatnonzero(fresh | left | _differs(what) | _differs(where))
     ends, last_ticks = np.full(len(starts), NAT), np.full(len(starts), UNKNOWN)
+    end_rows = np.full(len(starts), -1)
     if len(starts):
         follows = ~fresh[starts[1:]]
         ends[:-1][follows] = when[starts[1:]][follows]
+        end_rows[:-1][follows] = rows[starts[1:]][follows]
         last_ticks[:-1][follows] = tick[starts[1:]][follows]
-    by_row = np.argsort(rows[starts], kind="stable")
-    by_row = by_row[~left[starts[by_row]]]  # a departure ends a stay and begins none
-    starts, ends, last_ticks = starts[by_row], ends[by_row], last_ticks[by_row]
-    frame = _frame(view, who[starts], what[starts], where[starts], when[starts], ends)
-    begin, end = _whole(tick[starts]), _whole(last_ticks)
-    return frame.assign(start_tick=begin, end_tick=end, ticks=end - begin)
+    begin = ToldRows(rows, who, what, where, when, tick, left).at(starts)
+    is_last = np.append(begin.who[1:] != begin.who[:-1], True)[: len(starts)]
+    goes_on = begin.at(is_last & ~begin.left & ~unknown_since[starts])
+    kept = ~begin.left  # a departure ends a stay and begins none
+    carry = only_placed.behind(goes_on)
+    return StayRows(begin.at(kept), ends[kept], end_rows[kept], last_ticks[kept]), carry
+
+
+def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
+    """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
+    told = told_rows(view, extra, character_id)
+    (begin, ends, _, last_ticks), _ = stay_rows(told, gap_rows, view.code("location", ""))
+    by_row = np.argsort(begin.rows, kind="stable")
+    begin, ends, last_ticks = begin.at(by_row), ends[by_row], last_ticks[by_row]
+    frame = _frame(view, begin.who, begin.what, begin.where, begin.when, ends)
+    first, last = _whole(begin.tick), _whole(last_ticks)
+    return frame.assign(start_tick=first, end_tick=last, ticks=last - first)
 
 
 def _ticks(view: View, places: Ints) -> Ints:

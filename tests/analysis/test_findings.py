@@ -16,6 +16,7 @@ from degentcivil_nb.cli import app as cli
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
+from degentcivil_nb.store.pieces import PIECE_ROWS
 from tests.support.planted_runs import FAULTS, START, Held, PlantedTown
 from tests.support.run_helpers import HOSTILE, told, write_recording
 
@@ -117,6 +118,13 @@ def test_a_stay_without_the_call_that_others_have_waits_for_the_model() -> None:
     assert waiting["character_id"].to_list() == ["b"]
 
 
+def evidence_of(run: Held, size: int = PIECE_ROWS, **facts: Any) -> Evidence:
+    """Give what the rules look at, read in pieces of a size."""
+    store = run._store
+    assert isinstance(store, EventStore)
+    return Evidence(store.pieces(size), store.gaps(), **facts)
+
+
 def test_a_pause_is_no_stall() -> None:
     town = PlantedTown(7, characters=6, ticks=120, fault="stalled")
     run = town.run()
@@ -124,13 +132,13 @@ def test_a_pause_is_no_stall() -> None:
         int(run.events(where=f"tick == {tick}")["time"].iloc[0].value)
         for tick in (town.planted_at - 1, town.planted_at)
     )
-    assert find(Evidence(run), ["stalled"])
-    assert not find(Evidence(run, pauses=[(since, until)]), ["stalled"])
+    assert find(evidence_of(run), ["stalled"])
+    assert not find(evidence_of(run, pauses=[(since, until)]), ["stalled"])
 
 
 def test_a_live_run_without_a_checkpoint_is_stalled() -> None:
     run = PlantedTown(7, characters=6, ticks=120).run()
-    (stalled,) = find(Evidence(run, silent_s=500.0), ["stalled"])
+    (stalled,) = find(evidence_of(run, silent_s=500.0), ["stalled"])
     assert (stalled.until, stalled.severity) == (None, "error")
 
 

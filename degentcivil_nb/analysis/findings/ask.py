@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,17 +10,46 @@ import numpy as np
 import pandas as pd
 
 from ...core.names import did_you_mean
+from ...core.progress import following
 from ...protocol.control_payloads import RunState
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode
 from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, moment_ns, names_of
 from ...store.interfaces import RunStore
+from ...store.pieces import Pieces
 from .evidence import Evidence
 from .find import RULES, find
 from .finding import finding_table
 
 Thresholds = Mapping[str, Mapping[str, Any]]
+
+
+def ask_findings(
+    store: RunStore,
+    kind: Names = None,
+    *,
+    since: Moment = None,
+    thresholds: Thresholds | None = None,
+    silent_s: float = 0.0,
+) -> pd.DataFrame:
+    """Return the frame of `findings()` of a store. A cell that waits for it shows how far it is.
+
+    Raises as `findings_of` does.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    with following("looking for what is wrong", None if is_main else _silent) as progress:
+
+        def ask(pieces: Pieces) -> pd.DataFrame:
+            told = pauses(store)
+            evidence = Evidence(pieces, store.gaps(), silent_s=silent_s, pauses=told, progress=progress)
+            return findings_of(evidence, kind, since=since, thresholds=thresholds)
+
+        return store.by_pieces(ask)
+
+
+def _silent(done: int, total: int) -> None:
+    """Show nothing: panels ask on threads of their own."""
 
 
 def findings_of(
@@ -38,7 +68,7 @@ def findings_of(
     table = finding_table(find(evidence, kinds, thresholds))
     if since is None:
         return table
-    newest = int(evidence.times[-1]) if len(evidence.times) else None
+    newest = evidence.clock.last_time if len(evidence) else None
     limit = np.datetime64(moment_ns(since, newest), "ns")
     goes_on = table["until"].isna().to_numpy()
     return table[goes_on | (table["until"].to_numpy("M8[ns]") >= limit)].reset_index(drop=True)

@@ -21,7 +21,7 @@ Places = npt.NDArray[np.intp]
 def call_groups(calls: pd.DataFrame) -> Iterator[tuple[str, str, Places]]:
     """Yield column, value and the indices of the calls of each group: by model, kind of prompt and character."""
     for column in GROUPINGS:
-        for value, places in groups_of(calls[column].astype(object).where(calls[column].notna(), None).tolist()):
+        for value, places in groups_of(calls[column]):
             yield column, value, places
 
 

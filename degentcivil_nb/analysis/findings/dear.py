@@ -35,9 +35,9 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
     cost, what, form = _price(calls)
     if cost is None:
         return
-    told: set[int] = set()
+    told = np.zeros(len(calls), np.bool_)
     for column, more in FACTORS.items():
-        groups = list(groups_of(calls[column].astype(object).where(calls[column].notna(), None).tolist()))
+        groups = list(groups_of(calls[column]))
         groups = [(value, places[~np.isnan(cost[places])]) for value, places in groups]
         groups = [(value, places) for value, places in groups if len(places) >= least]
         of_all = column == "character_id"
@@ -46,9 +46,9 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
             others = np.delete(sizes, at)
             if len(others) < 2 or sizes[at] <= factor * more * max(float(np.median(others)), 1e-12):
                 continue
-            if sizes[at] <= 2 * float(others.max()) or set(places.tolist()) <= told:
-                continue  # the others differ as much, or the group is listed already
-            told |= set(places.tolist())
+            if sizes[at] <= 2 * float(others.max()) or told[places].all():
+                continue  # the others spread as far, or it is told already
+            told[places] = True
             rows = calls.index[places[np.argsort(-cost[places], kind="stable")]].tolist()
             each = "in all" if of_all else "a call"
             text = (

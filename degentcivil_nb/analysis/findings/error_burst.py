@@ -33,9 +33,9 @@ def error_burst(evidence: Evidence, *, least: int = 8, surprise: float = 6.0, wi
         Width of a bucket in ticks (seconds for a run without ticks), at least; a long run has wider ones.
     """
     errors = evidence.errors
-    if len(errors) < least or not len(evidence.moments):
+    if len(errors) < least:
         return
-    start = float(evidence.moments[0])
+    start = evidence.clock.start
     span = max(evidence.now - start, 1.0)
     width = max(width, span / BUCKETS)
     bucket = ((errors["moment"].to_numpy(float) - start) // width).astype(int)
@@ -65,7 +65,7 @@ def _told(evidence: Evidence, chosen: np.ndarray, goes_on: bool, length: float, 
         f"{len(errors):,} errors in {evidence.span(length)} ({often:,} of code {code}); "
         f"usually there are {rate:.2g} in a {one}"
     )
-    until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, errors.index[-1])])
+    until = None if goes_on else evidence.clock.time_of(int(errors.index[-1]))
     owners = errors["character_id"].dropna().unique().tolist()
     owner = owners[0] if len(owners) == 1 and errors["character_id"].notna().all() else None
     return evidence.found(KIND, "error", text, errors.index.tolist(), until=until, character_id=owner)

@@ -1,160 +1,199 @@
-"""The evidence of the rules: the events, stays, calls and chat of a run, each read once and on one clock."""
+"""What the rules look at: the events, stays, silences, calls and chat of a run, read by pieces and on one clock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ...core.progress import Progress
 from ...protocol.messages import MessageTypes
-from .finding import Finding, Severity
+from ...store.pieces import Piece, Pieces
+from ...store.schema import NAT
+from ...store.timeline import ToldRows, stay_rows, told_rows
+from .clock import Clock, Ints
+from .columns import Columns, rows_at, size_of
+from .finding import MOST_ROWS, Finding, Severity
 from .statistics import Floats
+from .told import Calls, call_table, chat_table, error_table
 
-Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-SECOND: Final = 1_000_000_000
-
-
-class Run(Protocol):
-    """The questions that the rules ask of a session or a recording."""
-
-    def events(self) -> pd.DataFrame: ...
-    def timeline(self) -> pd.DataFrame: ...
-    def llm_calls(self) -> pd.DataFrame: ...
-    def chat(self) -> pd.DataFrame: ...
-    def errors(self) -> pd.DataFrame: ...
-    def gaps(self) -> pd.DataFrame: ...
+HELD_STAYS: Final = 1 << 20
+"""So many stays are held once they were read; more are read again by each rule."""
+READINGS: Final = 6
+"""How often the events are read for all rules, about: for the bar of progress."""
 
 
 class Evidence:
-    """The tables of a run that rules share, and its clock: ticks where the run counts them, else seconds.
+    """The tables of a run that rules share, and its clock; what grows with the run is read a piece at a time."""
 
-    A moment is a float on that clock. The clock goes on where a restarted simulation counts its ticks from 0 again.
-    """
-
-    def __init__(self, run: Run, *, silent_s: float = 0.0, pauses: Sequence[tuple[int, int]] = ()) -> None:
-        self._run = run
+    def __init__(
+        self,
+        pieces: Pieces,
+        gaps: pd.DataFrame,
+        *,
+        silent_s: float = 0.0,
+        pauses: Sequence[tuple[int, int]] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self._pieces = pieces
+        self.gaps = gaps
+        """The missing ranges."""
         self.silent_s = silent_s
         """The seconds for which a live run that should be going on has reached no checkpoint; 0 for a recording."""
         self.pauses = pauses
-        """Begin and end of each pause, in nanoseconds since 1970."""
+        """From when to when the run was paused, in nanoseconds since 1970."""
+        self._progress = progress
+        self._read = 0
+        self._stays: list[Columns] | None = None
+        self._last_starts: Floats | None = None
+        self.judged: dict[Any, Any] = {}
+        """What rules share of what they made."""
+
+    def pieces(self) -> Iterator[tuple[int, Piece]]:
+        """Give the pieces of the run, and say how far it is."""
+        parts = self._pieces.parts
+        for number, part in enumerate(parts):
+            yield number, part
+            self._read += 1
+            if self._progress is not None:
+                total = READINGS * len(parts)
+                self._progress(min(self._read, total), total)
 
     @cached_property
-    def events(self) -> pd.DataFrame:
-        """The events, without payloads."""
-        return self._run.events()
+    def clock(self) -> Clock:
+        """The times and moments of the events."""
+        return Clock(self._pieces.parts, self.pieces)
 
-    @cached_property
-    def rows(self) -> Ints:
-        """The number of each event."""
-        return self.events.index.to_numpy(np.int64)
-
-    @cached_property
-    def times(self) -> Ints:
-        """The time of each event in nanoseconds, never earlier than that of the previous event."""
-        return np.maximum.accumulate(nanoseconds(self.events["time"])) if len(self.events) else np.zeros(0, np.int64)
-
-    @cached_property
-    def has_ticks(self) -> bool:
-        """Whether the run counts ticks."""
-        return bool(self.events["tick"].nunique() > 1)
+    def __len__(self) -> int:
+        """Return the number of events."""
+        parts = self._pieces.parts
+        return parts[-1].next_row - parts[0].first_row if parts else 0
 
     @property
-    def unit(self) -> str:
-        """The unit of a moment, as a word for a text."""
-        return "ticks" if self.has_ticks else "seconds"
-
-    @cached_property
-    def moments(self) -> Floats:
-        """The moment of each event."""
-        if not len(self.events):
-            return np.zeros(0)
-        if not self.has_ticks:
-            return np.asarray((self.times - self.times[0]) / SECOND, np.float64)
-        ticks = self.events["tick"].ffill().fillna(0).to_numpy(np.float64)
-        back = np.minimum(np.diff(ticks, prepend=ticks[0]), 0)
-        restarted = back < -RESTART
-        on_one_clock: Floats = np.maximum.accumulate(ticks - np.cumsum(np.where(restarted, back, 0)))
-        return on_one_clock
+    def has_ticks(self) -> bool:
+        """Whether the run counts ticks."""
+        return self.clock.has_ticks
 
     @property
     def now(self) -> float:
         """The moment of the last event."""
-        return float(self.moments[-1]) if len(self.moments) else 0.0
+        return self.clock.now
 
-    def moments_of_rows(self, rows: npt.ArrayLike) -> Floats:
-        """Return the moments of rows."""
-        return self._at(np.searchsorted(self.rows, np.asarray(rows, np.int64)))
+    def names(self, column: str) -> list[str]:
+        """Return the words of a column; a code is a place among them."""
+        return self._pieces.words[column].words
 
-    def moments_of_times(self, times: Ints) -> Floats:
-        """Return the moments of times."""
-        return self._at(np.searchsorted(self.times, times))
-
-    def _at(self, places: npt.NDArray[np.intp]) -> Floats:
-        return self.moments[np.clip(places, 0, len(self.moments) - 1)]
+    def named(self, column: str, codes: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
+        """Return the words of codes; `None` for −1."""
+        found: npt.NDArray[np.object_] = np.array([*self.names(column), None], object)[codes]
+        return found
 
     @cached_property
     def calls(self) -> pd.DataFrame:
-        """The calls of language models, with their `moment`."""
-        calls = self._run.llm_calls()
-        return calls.assign(moment=self.moments_of_rows(calls.index) if len(calls) else np.zeros(0))
+        """The calls of language models, with their `moment`; what is compared of their prompts and answers."""
+        return call_table(self.pieces(), self._pieces.words, self.clock)
+
+    @cached_property
+    def calls_by_character(self) -> Calls:
+        """The calls of each character: when they were, and how long they took."""
+        return Calls(self.calls)
 
     @cached_property
     def chat(self) -> pd.DataFrame:
-        """What characters said to each other, with its `moment`."""
-        chat = self._run.chat()
-        return chat.assign(moment=self.moments_of_rows(chat.index) if len(chat) else np.zeros(0))
+        """What characters said: who, `to` whom alone (`None` to several or nobody), and its `moment`."""
+        return chat_table(self.pieces(), self._pieces.words, self.clock)
 
     @cached_property
     def errors(self) -> pd.DataFrame:
-        """The errors, with their `moment`."""
-        errors = self._run.errors()
-        return errors.assign(moment=self.moments_of_rows(errors.index) if len(errors) else np.zeros(0))
+        """The errors: `character_id`, `code`, `message` and their `moment`."""
+        return error_table(self.pieces(), self._pieces.words, self.clock)
 
     @cached_property
-    def gaps(self) -> pd.DataFrame:
-        """The missing ranges."""
-        return self._run.gaps()
+    def gone(self) -> Mask:
+        """Whether the last event of a character says that it left, by its code."""
+        left = self._pieces.words["type"].get(MessageTypes.CHARACTER_LEFT, -2)
+        last = np.full(len(self.names("character_id")) + 1, -1, np.int32)
+        for _, part in self.pieces() if left >= 0 else ():
+            columns = part.view().columns
+            last[columns["character_id"]] = columns["type"]  # of several of one character the last one
+        last[-1] = -1
+        found: Mask = last == left
+        return found
 
-    @cached_property
-    def gone(self) -> set[str]:
-        """The characters whose last event says that they left."""
-        types = self.events["type"].to_numpy(object)
-        if MessageTypes.CHARACTER_LEFT not in set(self.events["type"].cat.categories):
-            return set()
-        last = self.events["character_id"].dropna().drop_duplicates(keep="last")
-        of_last = types[np.searchsorted(self.rows, last.index.to_numpy(np.int64))]
-        return set(last[of_last == MessageTypes.CHARACTER_LEFT])
+    def stays(self) -> Iterator[Columns]:
+        """Give the stays by pieces: those that are over, and at the end those that go on (`open`).
 
-    @cached_property
-    def stays(self) -> pd.DataFrame:
-        """The stays: `character_id`, `state`, `location` (objects), `start`, `end` (moments), `since`, `ended`, `open`.
-
-        `open` is the last stay of a character that has not left. A stay whose end a gap hides is left out.
+        `who`, `state` and `location` are codes, `start` and `end` moments, `since` and `ended` nanoseconds since 1970.
+        A stay whose end a gap hides is left out.
         """
-        stays = self._run.timeline()
-        since, until = nanoseconds(stays["start"]), nanoseconds(stays["end"])
-        known = stays["end"].notna().to_numpy()
-        who = stays["character_id"].astype(object)
-        last = ~who.duplicated(keep="last").to_numpy()
-        is_open = last & ~known & ~who.isin(self.gone).to_numpy()
-        table = pd.DataFrame(
-            {
-                "character_id": who,
-                "state": stays["state"].astype(object),
-                "location": stays["location"].astype(object),
-                "start": self.moments_of_times(since) if len(stays) else np.zeros(0),
-                "end": np.where(known, self.moments_of_times(until), self.now) if len(stays) else np.zeros(0),
-                "since": since,
-                "ended": until,
-                "open": is_open,
-            }
-        )
-        return table[known | is_open].reset_index(drop=True)
+        if self._stays is not None:
+            yield from self._stays
+            return
+        held: list[Columns] = []
+        size = 0
+        for table in self._read_stays():
+            if size <= HELD_STAYS:
+                held.append(table)
+                size += size_of(table)
+            yield table
+        if size <= HELD_STAYS:
+            self._stays = held
+
+    def _read_stays(self) -> Iterator[Columns]:
+        nowhere = self._pieces.words["location"].get("", -2)
+        before: ToldRows | None = None
+        began = np.zeros(len(self.names("character_id")))  # of the stays that go on from one piece to the next
+        last = np.full(len(began), -np.inf)
+        for number, part in self.pieces():
+            told = told_rows(part.view(), self._pieces.extra_of(number))
+            told = told if before is None else told.behind(before)
+            (begin, ends, end_rows, _), before = stay_rows(told, self._pieces.gap_rows, nowhere)
+            over = ends != NAT
+            begin, ends = begin.at(over), ends[over]
+            start = self._begun(begin, began, number, part)
+            table = _stay_columns(begin, start, ends, self.clock.moments_told(number, end_rows[over], ends))
+            np.maximum.at(last, table["who"], start)
+            yield table
+            began[before.who] = self._begun(before, began, number, part)
+        if before is not None:
+            rest = before.at((before.what >= 0) & ~self.gone[before.who])
+            start = began[rest.who]
+            np.maximum.at(last, rest.who, start)
+            yield _stay_columns(rest, start, np.full(len(start), NAT), np.full(len(start), self.now))
+        self._last_starts = last
+
+    def _begun(self, told: ToldRows, began: Floats, number: int, part: Piece) -> Floats:
+        """Return when stays began: those of a piece, and before them those that were carried on."""
+        found = began[told.who]
+        here = told.rows >= part.first_row
+        found[here] = self.clock.moments_told(number, told.rows[here], told.when[here])
+        return found
+
+    @property
+    def _last(self) -> Floats:
+        """The moments at which the last stays of characters began, -inf where there is none; by code."""
+        if self._last_starts is None:
+            for _ in self.stays():
+                pass
+        return self._last_starts if self._last_starts is not None else np.zeros(0)
+
+    @property
+    def characters(self) -> int:
+        """How many characters have a stay."""
+        return int((self._last > -np.inf).sum())
+
+    @cached_property
+    def last_changes(self) -> dict[str, float]:
+        """The moments at which characters that have not left changed their state or place for the last time."""
+        last = self._last.copy()
+        last[self.gone[: len(last)]] = -np.inf
+        known = np.flatnonzero(last > -np.inf)
+        return dict(zip(self.named("character_id", known).tolist(), last[known].tolist(), strict=True))
 
     def goes_on_without(self, character_id: str, moment: float) -> bool:
         """Return whether at least a third of the other characters changed state or place after a moment.
@@ -162,26 +201,24 @@ class Evidence:
         In a town that came to rest as a whole, such as a model that converged, nobody is stuck. Of a handful of
         characters, most of which may be stuck, one that goes on and on shows that it is not at rest.
         """
-        last = self._last_changes
-        others = len(last) - (character_id in last.index)
-        changed = int((last > moment).sum()) - int(last.get(character_id, -1.0) > moment)
-        if others == 0 or changed >= AT_LEAST * others:
+        last = {who: at for who, at in self.last_changes.items() if who != character_id}
+        changed = sum(at > moment for at in last.values())
+        if not last or changed >= AT_LEAST * len(last):
             return True
-        return others <= HANDFUL and self._one_goes_on(character_id, moment)
+        return len(last) <= HANDFUL and self._one_goes_on(character_id, moment)
 
     def _one_goes_on(self, character_id: str, moment: float) -> bool:
-        """Return whether one of the others kept changing, in each quarter of the time since a moment."""
-        stays = self.stays[(self.stays["start"] > moment) & (self.stays["character_id"] != character_id)]
+        """Whether one of the others kept changing, in each quarter of the time since a moment."""
         span = self.now - moment
-        if not len(stays) or span <= 0:
+        if span <= 0:
             return False
-        quarters = np.minimum((stays["start"].to_numpy(float) - moment) * 4 // span, 3)
-        return bool(pd.Series(quarters).groupby(stays["character_id"].to_numpy(object)).nunique().max() == 4)
-
-    @cached_property
-    def _last_changes(self) -> pd.Series:
-        stays = self.stays[~self.stays["character_id"].isin(self.gone)]
-        return stays.groupby("character_id", sort=False)["start"].max()
+        mine = self._pieces.words["character_id"].get(character_id, -2)
+        seen: set[tuple[int, int]] = set()
+        for table in self.stays():
+            later = rows_at(table, (table["start"] > moment) & (table["who"] != mine))
+            quarters = np.minimum((later["start"] - moment) * 4 // span, 3).astype(np.int64)
+            seen.update(zip(later["who"].tolist(), quarters.tolist(), strict=True))
+        return any({(who, quarter) for quarter in range(4)} <= seen for who in {who for who, _ in seen})
 
     def found(
         self,
@@ -197,32 +234,106 @@ class Evidence:
     ) -> Finding:
         """Make a finding with these rows as evidence; it began at `since`, or if that is missing with the first row."""
         rows = [int(row) for row in rows]
-        place = int(np.searchsorted(self.rows, rows[0])) if rows else int(np.searchsorted(self.times, since or 0))
-        place = min(place, len(self.rows) - 1)
-        began = int(self.times[place]) if since is None else since
-        tick = self.events["tick"].iloc[[max(0, place)]].dropna().tolist()
-        number = int(tick[0]) if tick else None
-        return Finding(kind, severity, text, rows, began, until, number, character_id, subject)
+        row = rows[0] if rows else self.clock.row_at(since or 0)
+        row = min(max(row, self.clock.first_row), self.clock.next_row - 1)
+        began = self.clock.time_of(row) if since is None else since
+        return Finding(kind, severity, text, rows, began, until, self.clock.tick_of(row), character_id, subject)
 
     def rows_of(self, character_id: Any, since: int, until: int | None = None) -> Ints:
-        """Return the rows of a character from one time to another, both included."""
-        late = len(self.times) if until is None else int(np.searchsorted(self.times, until, "right"))
-        part = slice(int(np.searchsorted(self.times, since)), late)
-        code = self.events["character_id"].cat.categories.get_indexer(pd.Index([character_id], dtype=object))[0]
-        found: Ints = self.rows[part][self.events["character_id"].cat.codes.to_numpy()[part] == code]
-        return found
+        """Return the rows of a character from one time to another, both included; at most those that are shown."""
+        code = self._pieces.words["character_id"].get(character_id, -2)
+        found: list[Ints] = []
+        for number, places in self.clock.between(since, self.clock.last_time if until is None else until):
+            part = self._pieces.parts[number]
+            mine = np.flatnonzero(part.view().columns["character_id"][places] == code)
+            found.append(mine + places.start + part.first_row)
+            if sum(map(len, found)) >= MOST_ROWS:
+                break
+        rows: Ints = np.concatenate([np.zeros(0, np.int64), *found])[:MOST_ROWS]
+        return rows
 
     def span(self, length: float) -> str:
         """Format a length on this clock: "40 ticks", "12.5 s"."""
         return f"{length:,.0f} ticks" if self.has_ticks else f"{length:,.3g} s"
 
+    def silences(self) -> Iterator[Columns]:
+        """Give the silences by pieces: from each event of a character to its next one, at the end those that go on.
+
+        `kind` is the code of its state as of then, or −1; `before` counts its events up to then.
+        """
+        size = len(self.names("character_id"))
+        empty = self._pieces.words["state"].get("", -1)
+        before: Columns = {"moment": np.zeros(size), "row": np.zeros(size, np.int64), "since": np.zeros(size, np.int64)}
+        before |= {"before": np.zeros(size, np.int64), "kind": np.full(size, -1, np.int32)}
+        for number, part in self.pieces():
+            events = _events_by_character(part, *self.clock.of(number))
+            if not size_of(events):
+                continue
+            who = events["who"]
+            first = np.concatenate([[True], who[1:] != who[:-1]])
+            place = np.flatnonzero(first)
+            runs = np.repeat(place, np.diff(np.append(place, len(who))))
+            events["before"] = np.arange(len(who)) - runs + 1 + before["before"][who]
+            events["kind"] = _carried(events["kind"], first, before["kind"][who])
+            earlier = {name: np.concatenate([values[:1], events[name][:-1]]) for name, values in events.items()}
+            earlier["who"] = who
+            for name, values in before.items():
+                earlier[name][first] = values[who[first]]
+            last = np.append(first[1:], True)
+            spans = _silences(earlier, events["moment"], events["since"], empty)
+            yield rows_at(spans, spans["before"] > 0)
+            for name in before:
+                before[name][who[last]] = events[name][last]
+        heard = np.flatnonzero((before["before"] > 0) & ~self.gone[:size])
+        open_ones = rows_at(before, heard) | {"who": heard}
+        yield _silences(open_ones, np.full(len(heard), self.now), np.full(len(heard), NAT), empty)
+
+
+def _stay_columns(begin: ToldRows, start: Floats, ended: Ints, end: Floats) -> Columns:
+    return {
+        "who": begin.who,
+        "state": begin.what,
+        "location": begin.where,
+        "row": begin.rows,
+        "start": start,
+        "end": end,
+        "since": begin.when,
+        "ended": ended,
+        "open": ended == NAT,
+    }
+
+
+def _silences(earlier: Columns, moment: Floats, until: Ints, empty: int) -> Columns:
+    kind = np.where(earlier["kind"] == empty, -1, earlier["kind"])
+    return earlier | {"kind": kind, "length": moment - earlier["moment"], "until": until, "open": until == NAT}
+
+
+def _events_by_character(part: Piece, times: Ints, moments: Floats) -> Columns:
+    """Return the events that name a character, by character."""
+    columns = part.view().columns
+    named = columns["character_id"]
+    at = np.flatnonzero(named >= 0)
+    at = at[np.argsort(named[at], kind="stable")]
+    return {
+        "who": named[at].astype(np.int64),
+        "kind": columns["state"][at].astype(np.int32),
+        "moment": moments[at],
+        "since": times[at],
+        "row": at + part.first_row,
+    }
+
+
+def _carried(codes: npt.NDArray[np.int32], first: Mask, before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Replace each unknown code (−1) by the last known one of the character."""
+    codes = np.where(first & (codes < 0), before, codes)
+    last = np.maximum.accumulate(np.where((codes >= 0) | first, np.arange(len(codes)), 0))
+    return codes[last]
+
 
 AT_LEAST: Final = 1 / 3
 """The share of other characters that must still change; with fewer, the whole town is at rest."""
 HANDFUL: Final = 9
-"""The number of other characters up to which a single one that goes on is enough."""
-RESTART: Final = 1
-"""The simulation has restarted if the tick falls back by more than this: threads may publish a tick late."""
+"""Of so few others, one that goes on is enough."""
 
 
 def nanoseconds(times: pd.Series) -> Ints:

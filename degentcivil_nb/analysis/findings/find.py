@@ -50,7 +50,7 @@ def find(
     """
     asked = {kind: dict(values) for kind, values in (thresholds or {}).items()}
     check_thresholds(asked)
-    if not len(evidence.events):
+    if not len(evidence):
         return []
     chosen = RULES if kinds is None else kinds
     return fold(found for kind in chosen for found in RULES[kind](evidence, **asked.get(kind, {})))

@@ -27,9 +27,9 @@ def malformed(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, rati
         The least multiple of the others' share.
     """
     calls = evidence.calls
-    if not len(calls) or "malformed" not in calls:
+    if not len(calls):
         return
-    hit = calls["malformed"].fillna(False).to_numpy(bool)
+    hit = calls["malformed"].to_numpy(bool)
     for column, value, places in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
         of = int((calls[column] == value).sum())
         text = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
+
+import numpy as np
+import pandas as pd
 
 from .evidence import Evidence
 from .finding import Finding
-from .statistics import groups_of
 
 KIND: Final = "new_error"
 _VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+|'[^']*'|\"[^\"]*\"")
@@ -32,34 +34,36 @@ def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 3.0, warm
     errors = evidence.errors
     if not len(errors):
         return
-    start, span = float(evidence.moments[0]), evidence.now - float(evidence.moments[0])
-    names = list(map(str, evidence.events["character_id"].cat.categories))
-    kinds = [
-        (code, message_kind(message, names))
-        for code, message in zip(errors["code"].tolist(), errors["message"].astype(object).tolist(), strict=True)
-    ]
+    start, span = evidence.clock.start, evidence.now - evidence.clock.start
+    names = set(evidence.names("character_id"))
+    messages = errors["message"].cat.categories.tolist()
+    kinds = [message_kind(message, names) for message in (*messages, None)]
+    known: dict[str, int] = {}
+    numbers = np.array([known.setdefault(kind, len(known)) for kind in kinds])[errors["message"].cat.codes]
+    codes, _ = pd.factorize(errors["code"])
     moments = errors["moment"].to_numpy(float)
-    groups = list(groups_of([(None if code is None or code != code else code, text) for code, text in kinds]))
-    for (code, _), places in groups:
+    at, pairs = pd.factorize((codes.astype(np.int64) + 1) * len(known) + numbers)
+    for places in np.split(np.argsort(at, kind="stable"), np.cumsum(np.bincount(at))[:-1]):
         first = float(moments[places[0]])
         if len(places) < least or span <= 0 or first - start <= warm_up * span:
             continue
         left = max((evidence.now - first) / span, 1e-9)
-        if -len(places) * math.log10(left) - math.log10(len(groups)) < surprise:
+        if -len(places) * math.log10(left) - math.log10(len(pairs)) < surprise:
             continue
         rows = errors.index[places].tolist()
         owners = errors["character_id"].iloc[places].dropna().unique().tolist()
-        message = str(errors["message"].iloc[places[0]])
+        message, code = str(errors["message"].iloc[places[0]]), errors["code"].iloc[places[0]]
+        code = None if code is pd.NA else code
         text = f"New since {_when(evidence, first)}: {len(places):,} errors {code}: {message[:200]}"
         owner = owners[0] if len(owners) == 1 else None
-        yield evidence.found(KIND, "warning", text, rows, character_id=owner, subject=f"{code} {kinds[places[0]][1]}")
+        subject = f"{code} {kinds[errors['message'].cat.codes.iloc[places[0]]]}"
+        yield evidence.found(KIND, "warning", text, rows, character_id=owner, subject=subject)
 
 
-def message_kind(message: Any, names: list[str]) -> str:
-    """Return a message without the parts that vary: numbers, quoted words and the names of characters."""
+def message_kind(message: Any, names: Collection[str]) -> str:
+    """Return what is left of a message without what varies: numbers, quoted words and the names of characters."""
     text = _VARIES.sub("#", str(message))
-    known = set(names)
-    return " ".join("#" if word.strip(".,:;!?()") in known else word for word in text.split())
+    return " ".join("#" if word.strip(".,:;!?()") in names else word for word in text.split())
 
 
 def _when(evidence: Evidence, moment: float) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from .evidence import Evidence
 from .finding import Finding
@@ -16,12 +17,13 @@ from .statistics import usual
 KIND: Final = "ping_pong"
 
 
-@dataclass
+@dataclass(slots=True)
 class _Talk:
-    pair: tuple[Any, Any]
+    pair: tuple[str, str]
     rows: list[int] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
-    speakers: list[Any] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    is_over: bool = False
 
 
 def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause: float = 10.0) -> Iterator[Finding]:
@@ -39,11 +41,10 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
         A conversation ends when it rests for so many times the usual time between two of its messages, or when one of
         the two talks to somebody else.
     """
-    talks = _conversations(evidence, pause)
-    sizes = np.array([len(talk.rows) for talk in talks], float)
-    for at, talk in enumerate(talks):
-        others = np.delete(sizes, at)
-        if sizes[at] < least or (len(others) >= 3 and sizes[at] <= factor * usual(others)):
+    sizes, talks = _conversations(evidence, pause, least)
+    for talk in talks:
+        others = np.delete(sizes, np.searchsorted(sizes, len(talk.rows)))
+        if len(others) >= 3 and len(talk.rows) <= factor * usual(others):
             continue
         turns = sum(a != b for a, b in pairwise(talk.speakers))
         if turns < len(talk.speakers) // 2:
@@ -53,49 +54,58 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
         rests = evidence.now - talk.moments[-1]
         goes_on = rests <= pause * max(1.0, length / len(talk.rows))
         verb = "have been talking" if goes_on else "talked"
-        text = (
-            f"{one} and {other} {verb} for {len(talk.rows)} messages in {evidence.span(length)}, and with nobody else"
-        )
-        until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, talk.rows[-1])])
+        text = f"{one} and {other} {verb} for {len(talk.rows)} messages in {evidence.span(length)}, without another"
+        until = None if goes_on else evidence.clock.time_of(talk.rows[-1])
         subject = f"with {other}"
         yield evidence.found(KIND, "warning", text, talk.rows, until=until, character_id=one, subject=subject)
 
 
-def _conversations(evidence: Evidence, pause: float) -> list[_Talk]:
+def _conversations(evidence: Evidence, pause: float, least: int) -> tuple[npt.NDArray[np.float64], list[_Talk]]:
+    """Return how many messages each conversation has, ascending, and those of at least so many."""
     chat = evidence.chat
-    talks: list[_Talk] = []
-    with_whom: dict[Any, _Talk] = {}
-    usual_pause = _usual_pause(evidence)
-    for row, who, receivers, moment in zip(
-        chat.index.tolist(),
-        chat["character_id"].tolist(),
-        chat["receivers"].tolist(),
-        chat["moment"].tolist(),
-        strict=True,
+    sizes: list[int] = []
+    long: list[_Talk] = []
+    with_whom: dict[str, _Talk] = {}
+    longest_pause = pause * _usual_pause(evidence)
+
+    def leave(who: str, talk: _Talk | None = None) -> None:
+        over = with_whom.pop(who, None)
+        if over is not None and not over.is_over:  # neither of the two can go on with it
+            over.is_over = True
+            sizes.append(len(over.rows))
+            if len(over.rows) >= least:
+                long.append(over)
+        if talk is not None:
+            with_whom[who] = talk
+
+    owners, receivers = (chat[name].astype(object).where(chat[name].notna(), None) for name in ("character_id", "to"))
+    for row, who, to, moment in zip(
+        chat.index.tolist(), owners.tolist(), receivers.tolist(), chat["moment"].tolist(), strict=True
     ):
-        to = receivers[0] if isinstance(receivers, list) and len(receivers) == 1 else receivers
-        if not isinstance(who, str) or not isinstance(to, str | int):
-            with_whom.pop(who, None)
+        if who is None or to is None:
+            leave(who)
             continue
-        pair = tuple(sorted((who, str(to))))
+        pair = (who, to) if who <= to else (to, who)
         talk = with_whom.get(who)
         if (
             talk is None
             or talk.pair != pair
-            or with_whom.get(str(to)) is not talk
-            or moment - talk.moments[-1] > pause * usual_pause
+            or with_whom.get(to) is not talk
+            or moment - talk.moments[-1] > longest_pause
         ):
-            talk = _Talk((pair[0], pair[1]))
-            talks.append(talk)
-            with_whom[pair[0]] = with_whom[pair[1]] = talk
+            talk = _Talk(pair)
+            leave(pair[0], talk)
+            leave(pair[1], talk)
         talk.rows.append(row)
         talk.moments.append(moment)
         talk.speakers.append(who)
-    return talks
+    for who in list(with_whom):
+        leave(who)
+    return np.sort(np.array(sizes, float)), sorted(long, key=lambda talk: talk.rows[0])
 
 
 def _usual_pause(evidence: Evidence) -> float:
     """Return the median time between two messages of one speaker."""
     chat = evidence.chat
-    between = chat.groupby(chat["character_id"].astype(object))["moment"].diff().dropna().to_numpy(float)
+    between = chat.groupby("character_id", observed=True)["moment"].diff().dropna().to_numpy(float)
     return max(1.0, float(np.median(between))) if len(between) else 1.0

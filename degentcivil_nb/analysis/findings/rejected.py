@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from .calls import about_group, name_of_group, telling_groups
 from .evidence import Evidence
 from .finding import Finding
@@ -31,11 +29,7 @@ def rejected(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio
     calls = evidence.calls
     if not len(calls):
         return
-    hit = np.zeros(len(calls), np.bool_)
-    if "rejected" in calls:
-        hit |= calls["rejected"].notna().to_numpy() & (calls["rejected"].astype(object) != False).to_numpy()  # noqa: E712
-    if "retries" in calls:
-        hit |= calls["retries"].to_numpy(float, na_value=0.0) > 0
+    hit = calls["rejected"].to_numpy(bool) | (calls["retries"].to_numpy(float) > 0)
     for column, value, places in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
         of = int((calls[column] == value).sum())
         text = f"{len(places):,} of {of:,} answers of {name_of_group(column, value)} were rejected and asked for again"

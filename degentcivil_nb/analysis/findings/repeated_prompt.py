@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -31,28 +30,31 @@ def repeated_prompt(evidence: Evidence, *, least: int = 5, surprise: float = 4.0
     calls = evidence.calls
     if not len(calls):
         return
-    prompts = [hash(str(prompt)) if prompt is not None and prompt == prompt else None for prompt in calls["prompt"]]
-    owners = calls["character_id"].astype(object).tolist()
-    kinds = calls["prompt_type"].astype(object).where(calls["prompt_type"].notna(), "").tolist()
-    keys = [(who, kind) if isinstance(who, str) else None for who, kind in zip(owners, kinds, strict=True)]
+    prompts, asks = calls["prompt"].to_numpy(), ~calls["no_prompt"].to_numpy()
+    owners = calls["character_id"].cat.codes.to_numpy()
+    kinds = calls["prompt_type"].cat.codes.to_numpy()
+    keys = np.where(owners >= 0, owners.astype(np.int64) * (kinds.max() + 2) + kinds + 1, -1)
     again = np.zeros(len(calls), np.bool_)
     asked = np.zeros(len(calls), np.bool_)
-    groups = [(key, places.tolist()) for key, places in groups_of(keys)]
-    for _, places in groups:
-        for before, at in pairwise(places):
-            asked[at] = True
-            again[at] = prompts[at] is not None and prompts[at] == prompts[before]
+    groups = [places for key, places in groups_of(keys) if key >= 0]
+    for places in groups:
+        asked[places[1:]] = True
+        again[places[1:]] = asks[places[1:]] & asks[places[:-1]] & (prompts[places[1:]] == prompts[places[:-1]])
     chances = math.log10(max(1, len(calls)))
-    names = np.array(owners, object)
-    for (who, kind), places in groups:
-        others = asked & (names != who)
-        share = (int(again[others].sum()) + 1) / (int(others.sum()) + 10)
-        for run in _runs(places, again):
+    size = len(calls["character_id"].cat.categories) + 1
+    all_asked = np.bincount(owners[asked], minlength=size)
+    all_again = np.bincount(owners[asked & again], minlength=size)
+    for places in groups:
+        code, kind = int(owners[places[0]]), calls["prompt_type"].iloc[places[0]]
+        who = calls["character_id"].iloc[places[0]]
+        kind = kind if isinstance(kind, str) else ""
+        share = (all_again.sum() - all_again[code] + 1) / (all_asked.sum() - all_asked[code] + 10)
+        for run in _runs(places.tolist(), again):
             if len(run) < least or -(len(run) - 1) * math.log10(share) - chances < surprise:
                 continue
             rows = calls.index[run].tolist()
             goes_on = run[-1] == places[-1]
-            until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, rows[-1])])
+            until = None if goes_on else evidence.clock.time_of(rows[-1])
             name = f"{kind} prompt" if kind else "prompt"
             text = f"{who} {'sends' if goes_on else 'sent'} the same {name} {len(rows)} times running"
             yield evidence.found(KIND, "warning", text, rows, until=until, character_id=who, subject=kind)

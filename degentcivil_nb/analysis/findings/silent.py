@@ -10,7 +10,8 @@ import pandas as pd
 
 from .evidence import Evidence
 from .finding import Finding, told_once
-from .statistics import OVER, outliers, usual
+from .spans import long_spans
+from .statistics import OVER
 from .stuck import SLOW
 
 KIND: Final = "silent"
@@ -33,48 +34,44 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
     messages : int
         How many events a character must have had before.
     """
-    table = _silences(evidence)
-    if not len(table):
+    spans = long_spans(evidence.silences, least, factor)
+    if spans is None:
         return
-    lengths, done = table["length"].to_numpy(float), ~table["open"].to_numpy(bool)
-    states, who = table["state"].to_numpy(object), table["character_id"].to_numpy(object)
-    spoken = table["before"].to_numpy()
+    table, counts = spans.kept, spans.lengths
+    open_ones = table["kind"][table["open"]].value_counts().to_dict()
+    whose = len({*counts.who.tolist(), *table["who"].tolist()})
     found = []
-    kinds = pd.factorize(states)[0]
-    for at, limit in outliers(lengths, kinds, done, factor):
-        more = OVER if done[at] else 1.0
-        if lengths[at] <= more * least or spoken[at] < messages:
+    for at, limit in spans.outliers():
+        silence = table.iloc[at]
+        length, goes_on = float(silence["length"]), bool(silence["open"])
+        more = 1.0 if goes_on else OVER
+        if length <= more * least or silence["before"] < messages:
             continue
-        same = kinds == kinds[at]
-        if int((same & ~done).sum()) > max(1, int((same & done).sum())):
+        if open_ones.get(silence["kind"], 0) > max(1, len(counts.of_kind(int(silence["kind"])))):
             continue
-        mine = done & (who == who[at])
-        mine[at] = False
-        limit = max(limit, usual(lengths[mine])) if mine.any() else limit
-        rests = not done[at] and not evidence.goes_on_without(
-            who[at], float(table["moment"].iloc[at]) + lengths[at] / 2
-        )
-        if lengths[at] > more * factor * limit and not rests and not _waits(evidence, table.iloc[at]):
-            found.append((at, limit))
-    if len({who[at] for at, _ in found}) > max(1.0, CROWD * len(set(who))):
+        mine = counts.of(int(silence["who"]))
+        mine = mine if goes_on else mine.without(length)
+        limit = max(limit, mine.usual) if len(mine) else limit
+        who = evidence.names("character_id")[int(silence["who"])]
+        rests = goes_on and not evidence.goes_on_without(who, float(silence["moment"]) + length / 2)
+        if length > more * factor * limit and not rests and not _waits(evidence, silence, who):
+            found.append((who, silence, limit))
+    if len({who for who, *_ in found}) > max(1.0, CROWD * whose):
         return
-    told = [_told(evidence, table.iloc[at], limit) for at, limit in found]
-    yield from told_once(told, len(set(who)), "are silent for far longer than is usual")
+    told = [_told(evidence, who, silence, limit) for who, silence, limit in found]
+    yield from told_once(told, whose, "are silent for far longer than is usual")
 
 
-def _waits(evidence: Evidence, silence: pd.Series) -> bool:
-    """Return whether the last event is a call that took far longer than usual; `waiting_for_model` reports that."""
-    calls = evidence.calls
-    if not len(calls):
-        return False
-    latency = calls["latency_s"].to_numpy(float, na_value=0.0)
-    mine = (calls["character_id"].to_numpy(object) == silence["character_id"]) & (calls.index <= silence["row"])
-    last = np.flatnonzero(mine & (calls["moment"].to_numpy(float) >= silence["moment"]))
-    return bool(len(last)) and float(latency[last].max()) > SLOW * float(np.median(latency))
+def _waits(evidence: Evidence, silence: pd.Series, who: str) -> bool:
+    """Whether the last that was heard is a call that took far longer than usual: the stay says so."""
+    calls = evidence.calls_by_character
+    mine = calls.of(who)
+    last = (calls.rows[mine] <= silence["row"]) & (calls.moments[mine] >= silence["moment"])
+    took = np.nan_to_num(calls.latency[mine][last])
+    return bool(len(took)) and float(took.max()) > SLOW * calls.usual_with_unknown
 
 
-def _told(evidence: Evidence, silence: pd.Series, limit: float) -> Finding:
-    who = silence["character_id"]
+def _told(evidence: Evidence, who: str, silence: pd.Series, limit: float) -> Finding:
     goes_on = bool(silence["open"])
     verb = "Nothing is heard of" if goes_on else "Nothing was heard of"
     text = f"{verb} {who} for {evidence.span(silence['length'])}; a long silence is {evidence.span(limit)}"
@@ -88,38 +85,3 @@ def _told(evidence: Evidence, silence: pd.Series, limit: float) -> Finding:
         until=until,
         character_id=who,
     )
-
-
-def _silences(evidence: Evidence) -> pd.DataFrame:
-    """List the silences of all characters: from each of their events to the next; the last silence is open."""
-    named = evidence.events["character_id"].cat.codes.to_numpy()
-    at = np.flatnonzero(named >= 0)
-    at = at[np.argsort(named[at], kind="stable")]
-    who = named[at]
-    if not len(at):
-        return pd.DataFrame()
-    last = np.append(who[1:] != who[:-1], True)
-    moments = evidence.moments[at]
-    ends = np.where(last, evidence.now, np.append(moments[1:], 0.0))
-    starts = np.flatnonzero(np.concatenate([[True], who[1:] != who[:-1]]))
-    before = np.arange(len(at)) - np.repeat(starts, np.diff(np.append(starts, len(at)))) + 1
-    table = pd.DataFrame(
-        {
-            "character_id": evidence.events["character_id"].cat.categories.to_numpy(object)[who],
-            "state": _states(evidence, at, who),
-            "moment": moments,
-            "length": ends - moments,
-            "open": last,
-            "before": before,
-            "row": evidence.rows[at],
-            "since": evidence.times[at],
-            "until": evidence.times[np.append(at[1:], 0)],
-        }
-    )
-    return table[~(table["open"] & table["character_id"].isin(evidence.gone))].reset_index(drop=True)
-
-
-def _states(evidence: Evidence, at: np.ndarray, who: np.ndarray) -> pd.Series:
-    """Return the state of each event's character at that moment, "" if it is unknown."""
-    states = pd.Series(evidence.events["state"].astype(object).to_numpy()[at])
-    return states.groupby(who).ffill().fillna("")

@@ -35,8 +35,7 @@ def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stret
         return
     latency = calls["latency_s"].to_numpy(float, na_value=np.nan)
     known = ~np.isnan(latency)
-    models = calls["model"].astype(object).where(calls["model"].notna().to_numpy() & known, None).tolist()
-    groups = list(groups_of(models))
+    groups = list(groups_of(calls["model"].where(known)))
     for model, places in groups:
         took = latency[places]
         rest = latency[known & (calls["model"] != model).to_numpy(bool)]
@@ -64,7 +63,7 @@ def _stretches(
     at = places[slow]
     rows = evidence.calls.index[at].tolist()
     goes_on = bool(slow[-stretch:].any())
-    until = None if goes_on else int(evidence.times[np.searchsorted(evidence.rows, rows[-1])])
+    until = None if goes_on else evidence.clock.time_of(rows[-1])
     verb = "takes" if goes_on else "took"
     text = (
         f"Model {model} {verb} {np.median(took[slow]):.3g} s for an answer in {len(rows):,} calls; "

@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from .evidence import SECOND, Evidence
+from .clock import SECOND
+from .evidence import Evidence
 from .finding import Finding
+from .spans import Lengths
 
 KIND: Final = "stalled"
 
@@ -25,31 +27,59 @@ def stalled(evidence: Evidence, *, least_s: float = 10.0, factor: float = 20.0) 
     factor : float
         How many times the median time between two ticks.
     """
-    if len(evidence.moments) < 3:
+    if len(evidence) < 3:
         return
-    begins = (
-        np.flatnonzero(np.diff(evidence.moments, prepend=-1.0) > 0)
-        if evidence.has_ticks
-        else np.arange(len(evidence.times))
-    )
-    times = evidence.times[begins]
-    took = np.diff(times) / SECOND
-    if len(took) < 3:
+    steps = _Steps(evidence, least_s)
+    if steps.count < 3:
         return
-    limit = max(least_s, factor * float(np.median(took)))
-    for at in np.flatnonzero(took > limit).tolist():
-        since, until = int(times[at]), int(times[at + 1])
+    usually = steps.usual
+    limit = max(least_s, factor * usually)
+    for since, until, before, row in steps.long:
         seconds = (until - since - paused(evidence, since, until)) / SECOND
-        if seconds > limit and not _misses(evidence, evidence.rows[begins[at]], evidence.rows[begins[at + 1]]):
-            text = f"No {_step(evidence)} for {seconds:,.0f} s; usually one comes every {np.median(took):.3g} s"
-            yield evidence.found(KIND, "warning", text, [int(evidence.rows[begins[at + 1]])], since=since, until=until)
-    last = int(times[-1])
-    open_s = (
-        int(evidence.times[-1]) - last - paused(evidence, last, int(evidence.times[-1]))
-    ) / SECOND + evidence.silent_s
+        if seconds > limit and not _misses(evidence, before, row):
+            text = f"No {_step(evidence)} for {seconds:,.0f} s; usually one comes every {usually:.3g} s"
+            yield evidence.found(KIND, "warning", text, [row], since=since, until=until)
+    end = evidence.clock.last_time
+    open_s = (end - steps.last - paused(evidence, steps.last, end)) / SECOND + evidence.silent_s
     if open_s > limit:
-        text = f"No {_step(evidence)} for {open_s:,.0f} s; usually one comes every {np.median(took):.3g} s"
-        yield evidence.found(KIND, "error", text, [int(evidence.rows[begins[-1]])], since=last)
+        text = f"No {_step(evidence)} for {open_s:,.0f} s; usually one comes every {usually:.3g} s"
+        yield evidence.found(KIND, "error", text, [steps.last_row], since=steps.last)
+
+
+class _Steps:
+    """The times from one tick (event, for a run without ticks) to the next, read by pieces."""
+
+    def __init__(self, evidence: Evidence, least_s: float) -> None:
+        self.long: list[tuple[int, int, int, int]] = []
+        """Those above the least: from when to when, and the rows at which they begin and end."""
+        self.count, self.last, self.last_row = 0, 0, -1
+        lengths, moment = Lengths(), -1.0
+        for number, part in evidence.pieces():
+            times, moments = evidence.clock.of(number)
+            at = np.arange(len(times))
+            if evidence.has_ticks:
+                at = np.flatnonzero(np.diff(moments, prepend=moment) > 0)
+                moment = float(moments[-1])
+            if not len(at):
+                continue
+            rows, begins = at + part.first_row, times[at]
+            if self.last_row >= 0:
+                rows, begins = np.append(self.last_row, rows), np.append(self.last, begins)
+            took = np.diff(begins) / SECOND
+            lengths.add(np.zeros(len(took), np.int64), np.zeros(len(took), np.int64), took)
+            for place in np.flatnonzero(took > least_s).tolist():
+                pair = slice(place, place + 2)
+                self.long.append((*begins[pair].tolist(), *rows[pair].tolist()))
+            self.count += len(took)
+            self.last, self.last_row = int(begins[-1]), int(rows[-1])
+        self._lengths = lengths.frozen()
+
+    @property
+    def usual(self) -> float:
+        """The median, in seconds."""
+        ends = np.cumsum(self._lengths.counts)
+        middle = np.searchsorted(ends, [(self.count - 1) // 2, self.count // 2], "right")
+        return float(np.mean(self._lengths.lengths[middle]))
 
 
 def _misses(evidence: Evidence, first: int, last: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,14 +42,24 @@ def usual(values: Floats) -> float:
     return float(values.max() if len(values) < FEW else np.quantile(values, 0.95))
 
 
-def groups_of(keys: Sequence[Any] | npt.NDArray[Any]) -> Iterator[tuple[Any, npt.NDArray[np.intp]]]:
-    """Yield each key with its indices, in the order of first appearance; null keys are left out."""
-    places: dict[Any, list[int]] = {}
-    for at, key in enumerate(keys):
-        if key is not None and key == key:
-            places.setdefault(key, []).append(at)
-    for key, found in places.items():
-        yield key, np.array(found, np.intp)
+def usual_of(values: Floats, counts: npt.NDArray[np.int64]) -> float:
+    """Give a value that few exceed, of ascending values that are there so often."""
+    size = int(counts.sum())
+    if size < FEW:
+        return float(values[-1])
+    place = 0.95 * (size - 1)
+    ends = np.cumsum(counts)
+    low, high = values[np.searchsorted(ends, [int(place), min(int(place) + 1, size - 1)], "right")]
+    return float(np.quantile([low, high], place - int(place)))
+
+
+def groups_of(keys: Any) -> Iterator[tuple[Any, npt.NDArray[np.intp]]]:
+    """Give each key with the positions where it stands, in the order of first appearance; null keys are left out."""
+    codes, known = pd.factorize(keys)
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(known) + 1))
+    for code, key in enumerate(list(known)):
+        yield key, order[bounds[code] : bounds[code + 1]]
 
 
 class Outlier(NamedTuple):
@@ -56,20 +67,3 @@ class Outlier(NamedTuple):
 
     at: int
     limit: float
-
-
-def outliers(lengths: Floats, kinds: npt.NDArray[np.intp], done: npt.NDArray[np.bool_], factor: float) -> list[Outlier]:
-    """List the lengths far above the usual large one of their kind, of which at least three others must be done."""
-    found = []
-    order = np.argsort(kinds, kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
-        whole = np.sort(lengths[group[done[group]]])
-        if len(whole) < 3:
-            continue
-        rank = len(whole) - 2 if len(whole) <= FEW else int(0.95 * (len(whole) - 2))
-        least = whole[rank]  # whichever length is left out, the usual large one of the others is not below this
-        for at in group[lengths[group] > factor * least].tolist():
-            others = np.delete(whole, np.searchsorted(whole, lengths[at])) if done[at] else whole
-            if len(others) >= 3 and lengths[at] > factor * usual(others):
-                found.append(Outlier(at, usual(others)))
-    return sorted(found)

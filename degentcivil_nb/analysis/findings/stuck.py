@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .evidence import SECOND, Evidence, Mask, nanoseconds
+from .clock import SECOND
+from .columns import Columns, below, rows_at, size_of
+from .evidence import Evidence
 from .finding import Finding, told_once
-from .statistics import OVER, Outlier, outliers, usual
+from .spans import LengthCounts, LongSpans, long_spans, merged
+from .statistics import OVER, Outlier
 
 KIND: Final = "stuck"
 WAITING: Final = "waiting_for_model"
@@ -31,9 +35,7 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
         over, `least` and `factor` count twice.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if not stay.waiting]
-    yield from told_once(
-        found, evidence.stays["character_id"].nunique(), "stay far longer than is usual where they are"
-    )
+    yield from told_once(found, evidence.characters, "stay far longer than is usual where they are")
 
 
 def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iterator[Finding]:
@@ -43,7 +45,7 @@ def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 
     stays in that state contain a call of their character, and this one has none yet.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if stay.waiting]
-    yield from told_once(found, evidence.stays["character_id"].nunique(), "wait for the model")
+    yield from told_once(found, evidence.characters, "wait for the model")
 
 
 class LongStay:
@@ -55,23 +57,29 @@ class LongStay:
 
 
 def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay]:
-    """List the stays in a state that are far too long; for characters without states, the stays in a place."""
-    in_states = merged(evidence.stays, "state")
-    found = [
-        _told(evidence, in_states, at, "state", limit)
-        for at, limit in _too_long(in_states, "state", least, factor)
-        if _alone(evidence, in_states, at)
-    ]
+    """List the stays in a state that are far too long, and of characters without one, those in a place."""
+    key = ("long_stays", least, factor)  # two rules look at them
+    if key not in evidence.judged:
+        evidence.judged[key] = _long_stays(evidence, least, factor)
+    found: list[LongStay] = evidence.judged[key]
+    return found
+
+
+def _long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay]:
+    found: list[LongStay] = []
+    in_states = _Stays.of(evidence, "state", least, factor)
+    if in_states is not None:
+        found = [in_states.told(at, limit) for at, limit in in_states.too_long(least, factor) if in_states.alone(at)]
     known = {stay.finding.character_id for stay in found}
-    in_places = merged(evidence.stays.dropna(subset=["location"]), "location")
-    places = [found for found in _too_long(in_places, None, least, factor) if _alone(evidence, in_places, found.at)]
-    crowd = max(1.0, CROWD * in_places["character_id"].nunique())
-    if len({in_places["character_id"].iat[at] for at, _ in places}) > crowd:
+    in_places = _Stays.of(evidence, "location", least, factor)
+    if in_places is None:
+        return found
+    places = [one for one in in_places.too_long(least, factor) if in_places.alone(one.at)]
+    owners = [in_places.owner(at) for at, _ in places]
+    if len(set(owners)) > max(1.0, CROWD * in_places.characters):
         return found
     return found + [
-        _told(evidence, in_places, at, "location", limit)
-        for at, limit in places
-        if in_places["character_id"].iat[at] not in known
+        in_places.told(at, limit) for (at, limit), owner in zip(places, owners, strict=True) if owner not in known
     ]
 
 
@@ -79,122 +87,163 @@ CROWD: Final = 0.3
 """The share of characters up to which staying in a place is reported; if more stay, that is normal in this town."""
 
 
-def merged(stays: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Join the stays of a character that follow each other with the same value of a column."""
-    stays = stays.sort_values(["character_id", "since"], kind="stable")
-    who, what = stays["character_id"].to_numpy(object), stays[column].to_numpy(object)
-    starts = np.flatnonzero(
-        np.concatenate([[True], (who[1:] != who[:-1]) | (what[1:] != what[:-1])]) if len(stays) else np.zeros(0, bool)
-    )
-    ends = np.append(starts[1:], len(stays)) - 1
-    joined = stays.iloc[starts].reset_index(drop=True)
-    for name in ("end", "ended", "open"):
-        joined[name] = stays[name].to_numpy()[ends[: len(starts)]]
-    joined["length"] = joined["end"] - joined["start"]
-    return joined
+@dataclass(frozen=True)
+class _Stays:
+    """The stays in a state or a place that may be too long, and how long all stays are."""
+
+    evidence: Evidence
+    column: str
+    spans: LongSpans
+    earliest: Mapping[int, pd.DataFrame]
+    """Of each kind the first stays that are over."""
+
+    @classmethod
+    def of(cls, evidence: Evidence, column: str, least: float, factor: float) -> _Stays | None:
+        """Read the stays; places are judged together, since each has few stays."""
+        first = _Earliest()
+
+        def spans() -> Iterator[Columns]:
+            for table in merged(evidence.stays(), column):
+                table["kind"] = table[column] if column == "state" else np.zeros_like(table["who"])
+                table["length"] = table["end"] - table["start"]
+                first.add(table)
+                yield table
+
+        found = long_spans(spans, least, factor)
+        return None if found is None else cls(evidence, column, found, first.tables())
+
+    @property
+    def characters(self) -> int:
+        """How many characters have a stay."""
+        return len({*self.spans.lengths.who.tolist(), *self.spans.kept["who"].tolist()})
+
+    def owner(self, at: int) -> Any:
+        """Return whose stay it is."""
+        return self.evidence.names("character_id")[int(self.spans.kept["who"].iloc[at])]
+
+    def too_long(self, least: float, factor: float) -> Iterator[Outlier]:
+        """Give the stays that are too long in their state, or in a place."""
+        kept, counts = self.spans.kept, self.spans.lengths
+        for at, limit in self.spans.outliers():
+            stay = kept.iloc[at]
+            who, length = int(stay["who"]), float(stay["length"])
+            more = 1.0 if stay["open"] else OVER
+            if length <= more * least:
+                continue
+            others = counts.of_kind(int(stay["kind"]))
+            mine = others.of(who)
+            own = len(mine) - (not stay["open"])
+            if not _comes_back(others, mine, own, alone_counts=self.column == "location"):
+                continue
+            if self.column == "location":  # some characters are at home in theirs
+                limit = max(limit, (mine if stay["open"] else mine.without(length)).usual)
+            if length > more * factor * limit:
+                yield Outlier(at, limit)
+
+    def alone(self, at: int) -> bool:
+        """Whether others went on while this stay lasted, and the character itself ever did anything else."""
+        stay, clock = self.spans.kept.iloc[at], self.evidence.clock
+        own = len(self.spans.lengths.of(int(stay["who"])))
+        only = own + int((self.spans.kept["open"] & (self.spans.kept["who"] == stay["who"])).sum()) == 1
+        if only and stay["start"] <= clock.start + 1 and int(stay["since"]) >= clock.first_time:
+            return False  # such as an agent that nothing ever reaches; one of a snapshot has come to stand somewhere
+        middle = float(stay["start"]) + float(stay["length"]) / 2
+        return not stay["open"] or self.evidence.goes_on_without(str(self.owner(at)), middle)
+
+    def told(self, at: int, limit: float) -> LongStay:
+        """Make the finding about a stay."""
+        evidence, stay, who = self.evidence, self.spans.kept.iloc[at], self.owner(at)
+        word = str(evidence.names(self.column)[int(stay[self.column])])
+        until = None if stay["open"] else int(stay["ended"])
+        rows = evidence.rows_of(who, int(stay["since"]), until)
+        call = _waits(evidence, stay, who, self.earliest) if self.column == "state" else None
+        what = f"in state {word}" if self.column == "state" else f"in {word}"
+        if call is not None:
+            text = f"{who} waits for the model, {what} for {evidence.span(stay['length'])}: {call}"
+        else:
+            usually = f"a long stay there lasts {evidence.span(limit)}"
+            text = f"{who} is {what} for {evidence.span(stay['length'])}; {usually}"
+        if until is not None:
+            text = text.replace(f"{who} is ", f"{who} was ", 1).replace(f"{who} waits ", f"{who} waited ", 1)
+        kind, severity = (WAITING, "info") if call is not None else (KIND, "error" if until is None else "warning")
+        finding = evidence.found(
+            kind,
+            severity,  # type: ignore[arg-type]  # one of the words of Severity
+            text,
+            rows[:1] if len(rows) else [],
+            since=int(stay["since"]),
+            until=until,
+            character_id=who,
+        )
+        return LongStay(finding, call is not None)
 
 
-def _too_long(stays: pd.DataFrame, by: str | None, least: float, factor: float) -> Iterator[Outlier]:
-    """Yield the stays that are too long in their state, or, without `by`, in a place."""
-    lengths, who = stays["length"].to_numpy(float), stays["character_id"].to_numpy(object)
-    done = ~stays["open"].to_numpy(bool)
-    kinds = pd.factorize(stays[by])[0] if by is not None else np.zeros(len(stays), np.intp)
-    for found in outliers(lengths, kinds, done, factor):
-        more = OVER if done[found.at] else 1.0
-        if lengths[found.at] <= more * least:
-            continue
-        others = done & (kinds == kinds[found.at])
-        others[found.at] = False
-        if not _comes_back(others, who, who[found.at], own=by is None):
-            continue
-        if by is None:  # a place: some characters are at home in theirs
-            found = Outlier(found.at, max(found.limit, usual(lengths[others & (who == who[found.at])])))
-        if lengths[found.at] > more * factor * found.limit:
-            yield found
+def _comes_back(others: LengthCounts, mine: LengthCounts, own: int, *, alone_counts: bool) -> bool:
+    """Whether characters leave this state and come back to it: states such as "dead" and "recovered" are never left.
 
-
-def _alone(evidence: Evidence, stays: pd.DataFrame, at: int) -> bool:
-    """Return whether others went on during this stay, and the character itself ever did anything else."""
-    stay = stays.iloc[at]
-    only = int((stays["character_id"].to_numpy(object) == stay["character_id"]).sum()) == 1
-    if only and stay["start"] <= evidence.moments[0] + 1 and int(stay["since"]) >= int(evidence.times[0]):
-        return False  # such as an agent that never gets any input; a character of a snapshot may have changed before
-    return not stay["open"] or evidence.goes_on_without(
-        str(stay["character_id"]), float(stay["start"]) + float(stay["length"]) / 2
-    )
-
-
-def _comes_back(others: Mask, who: npt.NDArray[np.object_], mine: str, *, own: bool) -> bool:
-    """Return whether characters leave this state and come back; states such as "dead" are never left."""
-    if own and int((others & (who == mine)).sum()) < 3:
+    `others` are all stays there that are over, `own` counts the character's others.
+    """
+    if alone_counts and own < 3:
         return False
-    return int(others.sum()) >= 1.5 * len(set(who[others]))
+    characters = len(np.unique(others.who)) - (len(mine) > 0 and own == 0)
+    return len(others) - (len(mine) - own) >= 1.5 * characters
 
 
-def _told(evidence: Evidence, stays: pd.DataFrame, at: int, column: str, limit: float) -> LongStay:
-    stay = stays.iloc[at]
-    who, word = stay["character_id"], str(stay[column])
-    until = None if stay["open"] else int(stay["ended"])
-    rows = evidence.rows_of(who, int(stay["since"]), until)
-    call = _waits(evidence, stays, at) if column == "state" else None
-    what = f"in state {word}" if column == "state" else f"in {word}"
-    if call is not None:
-        text = f"{who} waits for the model, {what} for {evidence.span(stay['length'])}: {call}"
-    else:
-        usually = f"a long stay there lasts {evidence.span(limit)}"
-        text = f"{who} is {what} for {evidence.span(stay['length'])}; {usually}"
-    if until is not None:
-        text = text.replace(f"{who} is ", f"{who} was ", 1).replace(f"{who} waits ", f"{who} waited ", 1)
-    kind, severity = (WAITING, "info") if call is not None else (KIND, "error" if until is None else "warning")
-    finding = evidence.found(
-        kind,
-        severity,  # type: ignore[arg-type]  # one of the words of Severity
-        text,
-        rows[:1] if len(rows) else [],
-        since=int(stay["since"]),
-        until=until,
-        character_id=who,
-    )
-    return LongStay(finding, call is not None)
+class _Earliest:
+    """The first stays of each kind that are over, as a sample."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Columns] = {}
+
+    def add(self, table: Columns) -> None:
+        over = rows_at(table, ~table["open"])
+        for kind in np.unique(over["kind"]).tolist():
+            mine = rows_at(over, over["kind"] == kind)
+            held = self._kept.get(kind)
+            if held is not None:
+                if size_of(held) == SAMPLE and mine["row"].min() > held["row"][-1]:
+                    continue
+                mine = below([held, mine])
+            order = np.lexsort((mine["who"], mine["row"]))[:SAMPLE]
+            self._kept[kind] = rows_at(mine, order)
+
+    def tables(self) -> dict[int, pd.DataFrame]:
+        return {kind: pd.DataFrame(table) for kind, table in self._kept.items()}
 
 
 USUAL_CALL: Final = 0.8
 """The share of the stays in a state that must have a call, so that a stay without one counts as waiting for it."""
 
 
-def _waits(evidence: Evidence, stays: pd.DataFrame, at: int) -> str | None:
-    """Return why this stay counts as waiting for a model; None if it does not."""
-    calls = evidence.calls
+def _waits(evidence: Evidence, stay: pd.Series, who: Any, earliest: Mapping[int, pd.DataFrame]) -> str | None:
+    """Return why this stay waits for a model; None if nothing says so."""
+    calls = evidence.calls_by_character
     if not len(calls):
         return None
-    stay = stays.iloc[at]
-    times = nanoseconds(calls["time"])
-    owner = calls["character_id"].to_numpy(object)
-    newest = int(evidence.times[-1])
-    inside = (owner == stay["character_id"]) & (times >= stay["since"])
-    inside &= times <= (newest if stay["open"] else stay["ended"])
-    if inside.any():
-        return _slow_calls(evidence, stay, inside)
-    same = stays[(stays["state"] == stay["state"]) & ~stays["open"]].head(SAMPLE)
+    end = evidence.clock.last_time if stay["open"] else int(stay["ended"])
+    inside = calls.between(who, int(stay["since"]), end)
+    if len(inside):
+        return _slow_calls(inside, (end - int(stay["since"])) / SECOND, calls.usual)
+    same = earliest.get(int(stay["kind"]), pd.DataFrame())
+    if len(same) < 3:
+        return None
+    owners = evidence.named("character_id", same["who"].to_numpy())
     answered = sum(
-        bool(((owner == who) & (times >= since) & (times <= ended)).any())
-        for who, since, ended in zip(same["character_id"], same["since"], same["ended"], strict=True)
+        len(calls.between(owner, since, ended)) > 0
+        for owner, since, ended in zip(owners, same["since"], same["ended"], strict=True)
     )
-    if len(same) >= 3 and answered >= USUAL_CALL * len(same):
+    if answered >= USUAL_CALL * len(same):
         return f"{answered} of {len(same)} other stays in this state had a call, and this one has none"
     return None
 
 
-def _slow_calls(evidence: Evidence, stay: pd.Series, inside: Mask) -> str | None:
-    """Return a text if the calls of a stay took most of it, or far longer than usual."""
-    latency = evidence.calls["latency_s"].to_numpy(float, na_value=np.nan)
-    longest = float(np.nanmax(latency[inside], initial=0.0))
-    took = float(np.nansum(latency[inside]))
-    end = int(stay["ended"]) if not stay["open"] else int(evidence.times[-1])
-    seconds = (end - int(stay["since"])) / SECOND
+def _slow_calls(latency: npt.NDArray[np.float64], seconds: float, usual_call: float) -> str | None:
+    """Say that the calls of a stay took most of it, or far longer than calls do."""
+    longest = float(np.nanmax(latency, initial=0.0))
+    took = float(np.nansum(latency))
     if seconds / 2 < took < 2 * seconds:  # a simulated latency has nothing to do with the wall clock
         return f"its calls took {took:,.3g} s of {seconds:,.3g} s"
-    usually = float(np.nanmedian(latency)) if took > 0 else 0.0
+    usually = usual_call if took > 0 else 0.0
     if longest > SLOW * usually > 0:
         return f"a call took {longest:,.3g} s; usually one takes {usually:,.3g} s"
     return None

@@ -57,14 +57,12 @@ class FindingQuestions(CharacterQuestions, CallQuestions):
         >>> session.findings(["stuck", "gap"])["kind"].to_list()
         []
         """
-        from ..findings.ask import findings_of, pauses  # the rules are imported when first used
-        from ..findings.evidence import Evidence
+        from ..findings.ask import ask_findings  # the rules are read when first used
 
-        evidence = Evidence(self, silent_s=self._quiet_s(), pauses=pauses(self._store))
         inner = list(thresholds.values()) if isinstance(thresholds, Mapping) else [thresholds]
         if thresholds is not None and not all(isinstance(one, Mapping) for one in inner):
             raise TypeError(f"thresholds must be a mapping of kinds to mappings, not {thresholds!r:.80}")
-        return findings_of(evidence, kind, since=since, thresholds=thresholds)
+        return ask_findings(self._store, kind, since=since, thresholds=thresholds, silent_s=self._quiet_s())
 
     def _quiet_s(self) -> float:
         """Return for how many seconds a run that should be going on has reached no checkpoint; 0 if it is over."""

@@ -1,0 +1,194 @@
+"""Calls, chat and errors as the rules look at them: read by pieces, without the texts that nothing compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ...core.json_answers import is_json
+from ...protocol.messages import MessageTypes
+from ...protocol.stream_payloads import LlmCall
+from ...store.columns import Dictionary
+from ...store.llm import LLM_TYPES, call_numbers, decode_calls, retries_of, text_of
+from ...store.payloads import read_payload
+from ...store.pieces import Piece
+from ..answers import is_usual, said_nothing
+from .clock import Clock, Ints
+from .columns import Array, Columns, below
+
+Parts = Iterable[tuple[int, Piece]]
+Words = Mapping[str, Dictionary]
+
+
+def _chosen(part: Piece, words: Words, *types: str) -> Ints:
+    """Return the places of the events of some types."""
+    codes = [words["type"].get(type, -2) for type in types]
+    kinds = part.view().columns["type"]
+    found: Ints = np.flatnonzero(np.isin(kinds, codes) if max(codes) >= 0 else np.zeros(len(kinds), np.bool_))
+    return found
+
+
+def _head(number: int, part: Piece, at: Ints, clock: Clock) -> Columns:
+    columns = part.view().columns
+    moments = clock.of(number)[1][at]
+    return {"row": at + part.first_row, "who": columns["character_id"][at].astype(np.int32), "moment": moments}
+
+
+def _frame(tables: list[Columns], words: Words, **empty: Any) -> pd.DataFrame:
+    """Return tables below each other, indexed by row, with the names of characters."""
+    blank: Columns = {"row": np.zeros(0, np.int64), "who": np.zeros(0, np.int32), "moment": np.zeros(0)}
+    blank |= {name: np.zeros(0, kind) for name, kind in empty.items()}
+    table = below(tables or [blank])
+    index = pd.Index(table.pop("row"), name="row")
+    names = named(table.pop("who"), words["character_id"].words)
+    return pd.DataFrame({"character_id": names, **table}, index=index)
+
+
+def named(codes: Array, words: list[str]) -> pd.Categorical:
+    """Return words as a column; −1 is missing."""
+    return pd.Categorical.from_codes(codes, pd.Index(words, dtype="object"))
+
+
+def error_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
+    """Return the errors: `character_id`, `moment`, `code` (Int64) and `message` (category)."""
+    tables: list[Columns] = []
+    for number, part in parts:
+        at = _chosen(part, words, MessageTypes.ERROR)
+        if len(at):
+            view = part.view()
+            more = {"code": view.columns["code"][at].astype(np.int64), "no_code": view.masks["code"][at]}
+            tables.append(
+                _head(number, part, at, clock) | more | {"message": view.columns["message"][at].astype(np.int32)}
+            )
+    frame = _frame(tables, words, code=np.int64, no_code=np.bool_, message=np.int32)
+    frame["code"] = pd.arrays.IntegerArray(frame["code"].to_numpy(np.int64), frame.pop("no_code").to_numpy(np.bool_))
+    frame["message"] = named(frame["message"].to_numpy(), words["message"].words)
+    return frame
+
+
+def chat_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
+    """Return what was said: `character_id`, `moment`, and `to` whom alone (category)."""
+    tables: list[Columns] = []
+    receivers = _Numbered()
+    for number, part in parts:
+        at = _chosen(part, words, MessageTypes.CHAT_MESSAGE)
+        if len(at):
+            to = np.array([receivers.code(_only_receiver(text)) for text in part.payloads(at)], np.int32)
+            tables.append(_head(number, part, at, clock) | {"to": to})
+    frame = _frame(tables, words, to=np.int32)
+    frame["to"] = named(frame["to"].to_numpy(), receivers.words)
+    return frame
+
+
+def _only_receiver(text: bytes) -> str | None:
+    payload = read_payload(text)
+    said = payload.get("receivers") if isinstance(payload, dict) else None
+    to = said[0] if isinstance(said, list) and len(said) == 1 else said
+    return str(to) if isinstance(to, str | int) else None
+
+
+class _Numbered(dict[str | None, int]):
+    """Words by number, in the order of their first appearance; `None` is −1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self.words: list[str] = []
+
+    def code(self, word: str | None) -> int:
+        found = self.get(word)
+        if found is None:
+            found = self[word] = len(self.words)
+            self.words.append(str(word))
+        return found
+
+
+def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
+    """Return the calls of language models.
+
+    `character_id`, `model`, `prompt_type` (categories), `moment`, `time` (nanoseconds since 1970), the numbers of a
+    call (float64, NaN where unknown), `retries` (float64), `rejected` and `malformed` (bool), and `prompt` (int64),
+    which is equal for equal prompts, with `no_prompt` (bool).
+    """
+    tables: list[Columns] = []
+    models, kinds = _Numbered(), _Numbered()
+    for number, part in parts:
+        at = _chosen(part, words, *LLM_TYPES)
+        if len(at):
+            view = part.view()
+            types = view.words("type", view.columns["type"][at])
+            told = _calls(decode_calls(types, part.payloads(at)), models, kinds)
+            tables.append(_head(number, part, at, clock) | {"time": view.columns["time"][at]} | told)
+    flags = dict.fromkeys(("rejected", "answered", "json", "no_prompt"), np.bool_)
+    empty: dict[str, Any] = {"time": np.int64, **dict.fromkeys((*NUMBERS, "retries"), np.float64), **flags}
+    frame = _frame(tables, words, prompt_type=np.int32, model=np.int32, prompt=np.int64, **empty)
+    frame["prompt_type"] = named(frame["prompt_type"].to_numpy(), kinds.words)
+    frame["model"] = named(frame["model"].to_numpy(), models.words)
+    frame["malformed"] = _malformed(frame["prompt_type"].cat.codes.to_numpy(), frame.pop("answered"), frame.pop("json"))
+    return frame
+
+
+NUMBERS = ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
+
+
+def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns:
+    found: Columns = {name: np.array(call_numbers(calls, name), np.float64) for name in NUMBERS}
+    found["prompt_type"] = np.array([kinds.code(call.prompt_type) for call in calls], np.int32)
+    found["model"] = np.array([models.code(call.model) for call in calls], np.int32)
+    retries = [retries_of(call) for call in calls]
+    found["retries"] = np.array([np.nan if count is None else count for count in retries], np.float64)
+    found["rejected"] = np.array([text_of(call.rejected) is not None for call in calls], np.bool_)
+    found["answered"] = np.array([not said_nothing(call.response) for call in calls], np.bool_)
+    found["json"] = np.array([is_json(call.response) for call in calls], np.bool_)
+    prompts = [call.prompt if call.prompt == call.prompt else None for call in calls]
+    found["no_prompt"] = np.array([prompt is None for prompt in prompts], np.bool_)
+    found["prompt"] = np.array([0 if prompt is None else hash(str(prompt)) for prompt in prompts], np.int64)
+    return found
+
+
+def _malformed(kinds: Array, answered: pd.Series, json: pd.Series) -> npt.NDArray[np.bool_]:
+    """Return which answers are no JSON where that is usual for their kind of prompt."""
+    answers, good = answered.to_numpy(np.bool_), json.to_numpy(np.bool_)
+    size = int(kinds.max(initial=-1)) + 2  # the last one for calls without a kind
+    of, right = np.bincount(kinds[answers] + 1, minlength=size), np.bincount(kinds[answers & good] + 1, minlength=size)
+    usual = np.array([is_usual(*pair) for pair in zip(of.tolist(), right.tolist(), strict=True)], np.bool_)
+    found: npt.NDArray[np.bool_] = answers & ~good & usual[kinds + 1]
+    return found
+
+
+class Calls:
+    """The times at which characters called language models, and how long that took, in seconds."""
+
+    def __init__(self, calls: pd.DataFrame) -> None:
+        codes = calls["character_id"].cat.codes.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        self._bounds = np.searchsorted(codes[order], np.arange(len(calls["character_id"].cat.categories) + 1))
+        self._codes = {name: code for code, name in enumerate(calls["character_id"].cat.categories)}
+        self.times: Ints = calls["time"].to_numpy(np.int64)[order]
+        self.rows: Ints = calls.index.to_numpy(np.int64)[order]
+        self.moments = calls["moment"].to_numpy(np.float64)[order]
+        self.latency = calls["latency_s"].to_numpy(np.float64)[order]
+        known = self.latency[~np.isnan(self.latency)]
+        self.usual = float(np.median(known)) if len(known) else float("nan")
+        """The median of all latencies that are known."""
+        unknown_is_0 = np.nan_to_num(self.latency)
+        self.usual_with_unknown = float(np.median(unknown_is_0)) if len(unknown_is_0) else 0.0
+        """The same, where an unknown one is 0."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def of(self, character_id: Any) -> slice:
+        """Return where the calls of a character stand, in the order in which they were told."""
+        code = self._codes.get(character_id)
+        return slice(0, 0) if code is None else slice(int(self._bounds[code]), int(self._bounds[code + 1]))
+
+    def between(self, character_id: Any, since: int, until: int) -> npt.NDArray[np.float64]:
+        """Return the latencies of a character's calls from one time to another, both included."""
+        mine = self.of(character_id)
+        times = self.times[mine]
+        found: npt.NDArray[np.float64] = self.latency[mine][(times >= since) & (times <= until)]
+        return found
