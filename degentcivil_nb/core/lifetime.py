@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
@@ -21,6 +22,8 @@ class _Entry(NamedTuple):
 
 _open: Final[dict[weakref.ref[Any], _Entry]] = {}
 """Open objects in the order of opening; each access is one operation of the dict, so no lock is ever inherited."""
+
+_exiting: Final = threading.Event()
 
 
 def register(
@@ -63,8 +66,14 @@ def _forget(reference: weakref.ref[Any]) -> None:
     _open.pop(reference, None)
 
 
+def exiting() -> bool:
+    """Return whether the interpreter is at its exit, and what was open has been closed."""
+    return _exiting.is_set()
+
+
 @atexit.register
 def _close_all() -> None:
+    _exiting.set()
     for reference, entry in reversed(_open.copy().items()):
         _call(entry.close, reference, "did not close in order at exit")
 

@@ -20,7 +20,9 @@ ROOMS: Final = (
 )
 """The loggers, one for each package: `degentcivil_nb.server` and so on."""
 _MAX_KEYS: Final = 1_000  # lines of code whose repeats are counted; the package logs from far fewer
-_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+SAID_ONCE: Final = {"said_once": True}
+"""The `extra=` of a record that is logged once a kind: its repeats are left out already, and other kinds are none."""
+_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", *SAID_ONCE}
 
 
 class _Seen(NamedTuple):
@@ -31,7 +33,8 @@ class _Seen(NamedTuple):
 class Repeats(logging.Filter):
     """A filter that passes the first `burst` records of one line of code in any `window_s` seconds and counts the rest.
 
-    The next record that passes carries that number in its field `repeated` and in its text. DEBUG records always pass.
+    The next record that passes carries that number in its field `repeated` and in its text. DEBUG records always pass,
+    and those that are logged once a kind (`SAID_ONCE`).
     """
 
     def __init__(self, *, burst: int = 5, window_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +52,7 @@ class Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is to be logged."""
-        if record.levelno <= logging.DEBUG:
+        if record.levelno <= logging.DEBUG or hasattr(record, "said_once"):
             return True
         now = self._clock()
         key = (record.pathname, record.lineno, record.levelno)

@@ -86,6 +86,16 @@ def plain(value: Any) -> Any:
     return _Converter()(value)
 
 
+def has_fields(kind: type) -> bool:
+    """Return whether values of a class become their fields."""
+    return _by_class(kind) in (_pydantic, _dataclass, _attrs, _struct)
+
+
+def is_text_only(kind: type) -> bool:
+    """Return whether values of a class have no other form than a text."""
+    return _by_class(kind) is None
+
+
 class _Converter:
     """One conversion, with the containers that enclose the current value and the number of items still allowed."""
 

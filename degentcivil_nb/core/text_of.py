@@ -43,3 +43,8 @@ def text_of(value: Any) -> str:
         raise
     except BaseException as error:  # noqa: BLE001 — foreign code, which may raise even SystemExit
         return f"<an object that cannot be shown: {type(error).__qualname__}>"
+
+
+def has_own_text(kind: type) -> bool:
+    """Return whether a class says how its objects are written, so that their texts tell them apart."""
+    return any("__str__" in vars(base) or "__repr__" in vars(base) for base in kind.__mro__ if base is not object)

@@ -15,6 +15,7 @@ from ..core.names import did_you_mean
 from .command_payloads import Command, CommandResult, CommandSpec, ErrorInfo
 from .errors import WebSocketError
 from .json_text import FOREIGN
+from .offered import callable_by_name, name_of
 
 Role = Literal["viewer", "debugger"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "debugger")
@@ -55,7 +56,7 @@ class DeclaredCommand:
         `ValueError` for an invalid name or an unknown role.
         """
         declared = function if like is None else like
-        name = str(name or getattr(declared, "__name__", ""))
+        name = name or name_of(declared)
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r:.80} is not a valid command name; use letters, digits, '_', '.' and '-'")
         if role not in ROLES:
@@ -162,17 +163,13 @@ def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
 
 def _shape(name: str, function: Callable[..., Any]) -> type[Struct]:
     """Return a struct of a function's parameters, which msgspec can check and describe."""
+    signature = callable_by_name(name, function)
     try:
         hints = get_type_hints(function, include_extras=True)
     except (NameError, TypeError) as error:
         raise TypeError(f"the annotations of command {name!r:.80} cannot be read: {error}") from error
     fields: list[Any] = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(
-                f"command {name!r:.80} takes {parameter}: arguments are passed by name, so declare each of them"
-                " (or one dict for arbitrary ones)"
-            )
+    for parameter in signature.parameters.values():
         annotation = hints.get(parameter.name, Any)
         if parameter.default is parameter.empty:
             fields.append((parameter.name, annotation))

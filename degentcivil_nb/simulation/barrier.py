@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from ..core.arguments import whole_number
+
 
 class Barrier:
     """A place where coroutines of one event loop wait for each other; the last to come makes the checkpoint.
@@ -13,9 +15,7 @@ class Barrier:
     """
 
     def __init__(self, parties: int) -> None:
-        if not isinstance(parties, int) or parties < 1:
-            raise ValueError(f"barrier takes a number of coroutines, at least 1, not {parties!r:.80}")
-        self.parties = parties
+        self.parties = whole_number("n", parties, 1)
         """How many coroutines have to come."""
         self._waiting: list[asyncio.Future[bool]] = []
 
@@ -27,9 +27,7 @@ class Barrier:
         try:
             await checkpoint()
         finally:
-            for other in waiting:
-                if not other.done():
-                    other.set_result(False)
+            _release(waiting)
 
     async def _wait(self) -> bool:
         """Wait for the tick's end; return `True` if another coroutine has left and this one is now the last."""
@@ -51,3 +49,14 @@ class Barrier:
         if self._waiting and len(self._waiting) >= self.parties:
             last = self._waiting.pop()
             last.set_result(True)
+
+    def give_up(self) -> None:
+        """Let all that wait go on, since the run is over and no more ticks come."""
+        waiting, self._waiting = self._waiting, []
+        _release(waiting)
+
+
+def _release(waiting: list[asyncio.Future[bool]]) -> None:
+    for other in waiting:
+        if not other.done():
+            other.set_result(False)

@@ -27,7 +27,7 @@ from .envelope import INSIDE, Envelope
 from .event_loops import in_a_cell, on_running_loop
 from .ownership import Owner
 from .pace import Pace
-from .refusals import deserted, too_late
+from .refusals import deserted, never, nobody, too_late
 from .request import Reply, Request, over
 from .run_commands import RunCommands
 from .stepping import Stepping
@@ -65,9 +65,9 @@ class Control(Envelope):
         self.commands = CommandTable()
         self.judge: Callable[[int], None] | None = None
         """A function that is called with the tick at each checkpoint, if anything is declared; it may call `stop`."""
-        self.refusal: Refusal = _refuse_nobody
+        self.refusal: Refusal = nobody
         """A function that returns why a client may not run a command now; `None` if it may."""
-        self.abandoned: Callable[[int | None], bool] = _never
+        self.abandoned: Callable[[int | None], bool] = never
         """A function that is called with the tick each second of a pause; it returns whether the run must go on."""
         self._alive = alive
         self._clock = clock
@@ -190,7 +190,7 @@ class Control(Envelope):
         On a running event loop it warns once and does nothing, since it would block that loop; inside a handler it does
         nothing.
         """
-        if self._run.ended or INSIDE.get():
+        if self._does_nothing():
             return
         if on_running_loop() and not blocking and not in_a_cell():
             self._warn_of_loop(tick)
@@ -202,6 +202,13 @@ class Control(Envelope):
                     self._stay()
             finally:
                 self._leave()
+
+    def _does_nothing(self) -> bool:
+        """Return whether a checkpoint does nothing, since the run is over, or a handler called it."""
+        if self._run.ended:
+            self.after_end()
+            return True
+        return INSIDE.get()
 
     def _has_to_stay(self) -> bool:
         """Return whether there is anything to do or to wait for; most checkpoints have nothing, and cost little."""
@@ -220,7 +227,7 @@ class Control(Envelope):
 
     async def acheckpoint(self, tick: Any = None) -> None:
         """Do what `checkpoint` does in a coroutine, without blocking its loop; handlers may be coroutine functions."""
-        if self.ended or INSIDE.get():
+        if self._does_nothing():
             return
         await asyncio.sleep(0)  # a loop of ticks must let other tasks run even if there is nothing to wait for
         while not self._turn.acquire(blocking=False):
@@ -297,10 +304,7 @@ class Control(Envelope):
             complete.succeed(self._run.change("paused", "step", complete.id))
 
     def _reach(self, tick: Any) -> None:
-        number = self._read(tick)
-        if number is None:
-            number = 0 if self._run.reached is None else self._run.reached + 1
-        self._run.reached = self.tick = number
+        self._run.reached = self.tick = self._read(tick, self._run.reached)
 
     def _leave(self) -> None:
         self._left_at = now = self._clock()
@@ -345,12 +349,3 @@ class Control(Envelope):
                 "checkpoint() was called on a running event loop and would block it: it does nothing, so the run "
                 "cannot be paused. Use `await probe.acheckpoint(tick)` there"
             )
-
-
-def _never(tick: int | None) -> bool:
-    """Wait for ever."""
-    return False
-
-
-def _refuse_nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
-    """Allow every client every command."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -25,15 +25,19 @@ class Envelope:
         """The links of everything published now: the model's own clock, and the command whose handler is running."""
         self._links_lock = threading.Lock()
         self._handlers = 0
-        self._model_clock = ModelClock()
+        self.misused: Callable[[str, str], None] = _say_nothing
+        """Told the kind of a wrong use, and what is wrong, each time."""
+        self.after_end: Callable[[], None] = _say_nothing
+        """Called at each checkpoint after the end."""
+        self._model_clock = ModelClock(lambda kind, text: self.misused(kind, text))  # noqa: PLW0108 — set later
 
     def handles_command(self) -> bool:
         """Return whether this thread, or this task, is inside a command's handler."""
         return INSIDE.get()
 
-    def _read(self, tick: Any) -> int | None:
-        """Take the tick of a checkpoint, or the model's own time; return a counted tick, if it is one."""
-        number = self._model_clock.read(tick)
+    def _read(self, tick: Any, reached: int | None) -> int:
+        """Take the tick of a checkpoint, or the model's own time; return the counted tick."""
+        number = self._model_clock.read(tick, reached)
         sim_time = self._model_clock.time
         # without a model's time the handlers set the links, and without handlers there are none
         if sim_time is not None:
@@ -60,3 +64,7 @@ class Envelope:
             self.links = Links(sim_time, intervention={})
         else:
             self.links = None if sim_time is None else Links(sim_time)
+
+
+def _say_nothing(*said: str) -> None:
+    """Have nobody to say it to."""

@@ -40,6 +40,12 @@ _TOKENS: Final = {
 _USAGES: Final = ("usage", "usage_metadata")
 
 
+_OWN: Final = frozenset(
+    {"response", "prompt", "model", "prompt_tokens", "completion_tokens", "cost_usd", "error", "id"}
+)
+"""What a call has by itself; whatever else is set on it is told as it is, as a keyword of `llm_call`."""
+
+
 class CallSink(Protocol):
     """The publisher of calls: the probe."""
 
@@ -101,6 +107,7 @@ class LlmCapture:
             "latency_s": self._clock() - self._began,
             "cost_usd": self.cost_usd,
             "error": self.error if error is None else error,
+            **{name: value for name, value in vars(self).items() if name not in _OWN and not name.startswith("_")},
         }
         for name in _TOKENS:
             own = getattr(self, name)

@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from typing import Any, Final
 
+from ..core.text_of import text_of
 from .values import number_of
 
-log = logging.getLogger("degentcivil_nb.simulation")
-
 _MOST: Final = 2**53
+_SHOWN: Final = 40
+"""How many characters of a tick that is none are shown."""
 
 
 class ModelClock:
-    """A distinction between counted ticks and a model's own time: from the first fraction on, all are times."""
+    """A distinction between counted ticks and a model's own time: from the first number that is no tick, all are times.
 
-    def __init__(self) -> None:
+    `misused(kind, text)` is told what is wrong with a tick, again and again.
+    """
+
+    def __init__(self, misused: Callable[[str, str], None]) -> None:
+        self._misused = misused
         self.time: float | None = None
         """The model's own time, if it has one."""
-        self._warned = False
 
-    def read(self, tick: Any) -> int | None:
-        """Return the counted tick; `None` means the next one."""
-        if type(tick) is int and 0 <= tick <= _MOST and self.time is None:
-            return tick
+    def read(self, tick: Any, reached: int | None) -> int:
+        """Return the counted tick: the one given, or else the next one after the one reached last."""
+        counted = type(tick) is int and 0 <= tick <= _MOST and self.time is None
+        number = tick if counted else self._counted(tick)
+        if number is None:
+            return 0 if reached is None else reached + 1
+        if reached is not None and number < reached:
+            self._misused(
+                "tick back",
+                f"checkpoint({number}) comes after checkpoint({reached}): what is told from here on has ticks that "
+                "were told of before. Take a new probe for a new run, or count on",
+            )
+        return int(number)
+
+    def _counted(self, tick: Any) -> int | None:
+        """Read what is no plain tick; `None` if it counts none."""
         if tick is None:
             return None
         try:
-            number = number_of(tick)
+            number = None if isinstance(tick, bool) else number_of(tick)
         except (ValueError, TypeError, ArithmeticError):
             number = None
         if number is None:
-            self._warn(tick)
+            shown = text_of(tick)[:_SHOWN]
+            self._misused(
+                "no number",
+                f"checkpoint() was given the tick {shown!r} of the type {type(tick).__qualname__}, which is not a "
+                "number: ticks are counted instead",
+            )
             return None
-        if self.time is None and number.is_integer() and abs(number) <= _MOST:
-            return max(0, int(number))
+        if self.time is None and number.is_integer():
+            if 0 <= number <= _MOST:
+                return int(number)
+            self._misused(
+                "no tick",
+                f"checkpoint() was given the tick {text_of(tick)[:_SHOWN]}, but ticks go from 0 to 2**53: from here on "
+                "the numbers are told as the model's own time (sim_time), and ticks are counted",
+            )
         self.time = number
         return None
-
-    def _warn(self, tick: Any) -> None:
-        if not self._warned:
-            self._warned = True
-            log.warning(
-                "checkpoint() was given a tick of the type %s, which is not a number: ticks are counted instead",
-                type(tick).__qualname__,
-            )

@@ -9,8 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ..core import lifetime, logs
 from ..core.arguments import flag, instance, positive_number, text, text_or_none, whole_number
@@ -23,9 +22,8 @@ from ..monitoring.prometheus import serve_metrics
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.commands import DeclaredCommand, Role
 from ..protocol.control_payloads import RunState
-from ..protocol.messages import Links, MessageTypes
+from ..protocol.messages import MessageTypes
 from ..server.entrance.auth import WebSocketAuth
-from ..server.stream.publishing import Receipt
 from ..server.workers import Workers
 from .barrier import Barrier
 from .breakpoints import Breakpoints
@@ -35,7 +33,8 @@ from .lease import ControlLease
 from .methods.capturing import CapturingMethods
 from .methods.checkpoints import CheckpointMethods
 from .methods.commands import CommandMethods
-from .methods.serving import CLOSE_S, nothing
+from .methods.ending import EndingMethods
+from .methods.serving import nothing
 from .methods.thoughts import ThoughtMethods
 from .methods.workers import WorkerMethods
 from .stream_commands import StreamCommands
@@ -44,7 +43,9 @@ from .watches import Watches
 log = logging.getLogger("degentcivil_nb.simulation")
 
 
-class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, ThoughtMethods, CommandMethods):
+class SimulationProbe(
+    WorkerMethods, CheckpointMethods, CapturingMethods, ThoughtMethods, CommandMethods, EndingMethods
+):
     """The object through which a simulation publishes and takes commands, with a server on a thread of its own.
 
     The server listens when the constructor returns. After that nothing here raises into the simulation, and nothing but
@@ -194,6 +195,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             after_s=None if abandoned_s is None else positive_number("abandoned_s", abandoned_s, "seconds"),
         ).is_over
         self.control.refusal = self.lease.refusal
+        self.control.misused = self._misused
         for word in (self.lease.take_control, self.lease.release_control):
             self.control.commands.add(DeclaredCommand(word, anytime=True))
         self.control.commands.add(DeclaredCommand(self.breakpoints.set_breakpoints, anytime=True))
@@ -226,6 +228,7 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
         lifetime.close_named(SimulationProbe, name)
         self._server = self._make_server(host, port)
         super().__init__(self._server.publish, self.control, clock)
+        self._over = ""  # why nothing reaches anybody any more
         self._replacing = asyncio.Lock()  # two at once would use the same port
         self._closed = False
         self._portal = Portal("degentcivil-probe")
@@ -238,61 +241,6 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
             self._portal.close()
             raise
         lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=name)
-
-    # --- the end -------------------------------------------------------------------------------------------------
-
-    def finish(self, state: str = "finished", reason: str | None = None) -> None:
-        """Publish that the run is over, and keep serving its messages.
-
-        Parameters
-        ----------
-        state : {"finished", "dead"}
-            How it ended.
-        reason : str, optional
-            Why, such as ``"exception"``.
-
-        Examples
-        --------
-        >>> with dc.SimulationProbe(port=0) as town:
-        ...     town.finish()
-        ...     with dc.connect(town) as session:
-        ...         session.metrics()["run_state"]
-        'finished'
-        """
-        if state not in ("finished", "dead"):
-            raise ValueError(f"a run ends as 'finished' or 'dead', not {state!r:.80}")
-        self.control.finish(state, text_or_none("reason", reason))
-
-    def close(self) -> None:
-        """Publish that the run is over, and end the server and its thread. A second call does nothing.
-
-        Examples
-        --------
-        >>> town = dc.SimulationProbe(port=0)
-        >>> town.close()
-        >>> town.run_state
-        'finished'
-        """
-        if not lifetime.release(self):
-            return
-        self.control.finish("finished")
-        try:
-            self._portal.call(self._close_server, timeout=CLOSE_S)
-        except (RuntimeError, TimeoutError) as error:
-            log.warning("the server at %s did not close in order: %s", self.url, error)
-        self._publish = _nowhere
-        self._portal.close()
-        self._stop_metrics()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None and not isinstance(error, GeneratorExit):
-            self.finish("dead", "exception")
-        self.close()
 
     def __repr__(self) -> str:
         state: RunState = self.control.status()
@@ -313,11 +261,6 @@ class SimulationProbe(WorkerMethods, CheckpointMethods, CapturingMethods, Though
         }
         return card("SimulationProbe", self.url, facts, tone_of_run(state.state))
 
-    def _give_up(self) -> None:
-        """Do nothing from now on: this is a forked child, and the server stayed in the parent."""
-        self._publish = _nowhere
-        self.control.disarm()
-
 
 def would_wait_for_itself(epoch: str | None, command: str) -> bool:
     """Return whether this thread is the one that has to carry out a command to the run with that epoch."""
@@ -332,14 +275,3 @@ def _make_auth(token: str | None, tokens: Mapping[str, Role] | None) -> WebSocke
     if token is not None:
         known[token] = "debugger"
     return WebSocketAuth(known) if known else None
-
-
-def _nowhere(
-    type: str,
-    data: Any,
-    tick: int | None = None,
-    timestamp: float | None = None,
-    receipt: Receipt | None = None,
-    links: Links | None = None,
-) -> None:
-    """Discard a message."""

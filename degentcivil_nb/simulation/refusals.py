@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..protocol.command_payloads import CommandSpec
+from ..protocol.control_payloads import ClientInfo
 from ..protocol.errors import WebSocketError
 from .ownership import Owner
 
@@ -26,3 +28,12 @@ def too_late(name: str, reached: int | None, ago_s: float, *, on_a_loop: bool) -
     return WebSocketError(
         WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
     )
+
+
+def never(tick: int | None) -> bool:
+    """Wait for ever, where nobody says how long a paused run waits."""
+    return False
+
+
+def nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
+    """Refuse nobody, where no one has taken control."""

@@ -7,15 +7,26 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ..core.plain import plain
+from ..core.text_of import class_name
+from ..protocol.errors import WebSocketError
+from .values import id_of
 
 _MISSING: Final = object()
+
+
+def _never_mind(kind: str, name: str) -> None:
+    """Have nobody to tell."""
 
 
 class Tracker:
     """The tracked objects, which tracking does not keep alive."""
 
-    def __init__(self, update: Callable[[Any, Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, update: Callable[[Any, Mapping[str, Any]], None], absent: Callable[[str, str], None] = _never_mind
+    ) -> None:
+        """Publish with `update`; `absent` is told the class and the name of an attribute that is not there."""
         self._update = update
+        self._absent = absent
         self._tracked: dict[Any, tuple[Callable[[], Any], tuple[str, ...], dict[str, Any]]] = {}
 
     def __len__(self) -> int:
@@ -28,12 +39,16 @@ class Tracker:
             find: Callable[[], Any] = weakref.ref(thing)
         except TypeError:  # a dict or an object with slots cannot be referred to weakly
             find = lambda: thing  # noqa: E731
-        self._tracked[plain(character_id) if isinstance(character_id, list) else character_id] = (find, names, {})
-        self._look(character_id)
+        known = _known(character_id)
+        self._tracked[known] = (find, names, {})
+        for name in names:
+            if _read(thing, name) is _MISSING:
+                self._absent(class_name(type(thing)), name)
+        self._look(known)
 
     def forget(self, character_id: Any) -> None:
         """Stop tracking the objects of a character."""
-        self._tracked.pop(character_id, None)
+        self._tracked.pop(_known(character_id), None)
 
     def look(self) -> None:
         """Publish what has changed since the last call."""
@@ -48,15 +63,24 @@ class Tracker:
             return
         changed: dict[str, Any] = {}
         for name in names:
-            value = plain(_read(thing, name))
+            value = _read(thing, name)
+            value = None if value is _MISSING else plain(value)
             if name not in before or before[name] != value:
                 before[name] = changed[name] = value
         if changed:
             self._update(character_id, changed)
 
 
+def _known(character_id: Any) -> str | int:
+    """Return the id under which a character is tracked; `WebSocketError` if it is missing."""
+    known = id_of(character_id)
+    if known is None:
+        raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the id of the character is missing")
+    return known
+
+
 def _read(thing: Any, name: str) -> Any:
     try:
-        return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        return thing.get(name, _MISSING) if isinstance(thing, Mapping) else getattr(thing, name, _MISSING)
     except Exception as error:  # noqa: BLE001 — a property of the simulation's own
         return f"… (cannot be read: {type(error).__name__})"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..core.plain import plain
 from ..core.text_of import clean, text_of
+from ..core.things import IDS, PLACES, name_of
 from ..protocol.errors import WebSocketError
 
 CODE_BITS: Final = 63
@@ -18,12 +19,13 @@ _MOST: Final = 2**53
 
 
 def id_of(value: Any) -> str | int | None:
-    """Return an id: text and whole numbers unchanged, anything else as text; `None` if it is missing."""
+    """Return an id: text and whole numbers unchanged, an object's own id, anything else as text; `None` if missing."""
     kind = type(value)
     if kind is str:
         return clean(value)
     if kind is int and -_MOST <= value <= _MOST:
         return int(value)
+    value = name_of(value, IDS)
     converted = plain(value)
     if converted is None or (isinstance(converted, float) and math.isnan(converted)):
         return None
@@ -38,6 +40,7 @@ def word_of(value: Any) -> str:
     """Return a word such as a state: text unchanged, an enum's name, anything else as text."""
     if type(value) is str:
         return clean(value)
+    value = name_of(value, ())
     converted = value if isinstance(value, tuple) else plain(value)
     if isinstance(converted, tuple):
         return text_of(tuple(plain(item) for item in converted))
@@ -48,6 +51,7 @@ def place_of(value: Any) -> tuple[str, tuple[float, float] | None]:
     """Return the text of a location, with its `x` and `y` if it is a pair of numbers."""
     if type(value) is str:
         return clean(value), None
+    value = name_of(value, PLACES)
     converted = plain(value)
     if isinstance(converted, (list, tuple)):
         pair = tuple(converted)

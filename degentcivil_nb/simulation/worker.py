@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple, Self
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from ..core import lifetime
+from ..core.arguments import whole_number
 from ..core.plain import plain
 from ..core.shortening import shortened
 from ..protocol.errors import WebSocketError
@@ -127,8 +129,11 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         self._queue: deque[bytes] = deque()
         self._wake = threading.Event()
         self._closing = False
+        self._over = ""
+        """Why nothing is sent any more, where it is the doing of the worker's own code."""
         self._sender = threading.Thread(target=self._send_all, name="degentcivil-worker", daemon=True)
         self._sender.start()
+        lifetime.register(self, inherited=type(self)._give_up)
         self._finalize = Finalize(self, self.close, exitpriority=10)  # a worker of a pool ends without atexit
 
     def set_tick(self, tick: int | None) -> None:
@@ -137,7 +142,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         Parameters
         ----------
         tick : int or None
-            The tick.
+            The tick. One that is no whole number from 0 on is an `error` of the stream, and changes nothing.
 
         Examples
         --------
@@ -149,7 +154,10 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         ...         session.measures()["tick"].to_list()
         [7]
         """
-        self._worker_ticking.tick = tick
+        try:
+            self._worker_ticking.tick = None if tick is None else whole_number("tick", tick, 0)
+        except ValueError as error:
+            self._misused("set_tick", f"set_tick(): {error}; it stays as it was")
 
     def _queue_up(
         self,
@@ -162,6 +170,8 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
     ) -> None:
         if self._closing or len(self._queue) >= MOST:
             self.lost += 1
+            if self._over:
+                self._warn("worker", "over", "this %s is %.0s%s: what it is told from now on is lost", self._over)
             return
         try:
             message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))
@@ -222,11 +232,17 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         ...     worker.close()
         """
         self._finalize.cancel()
-        self._closing = True
+        lifetime.release(self)
+        self._closing, self._over = True, self._over or "closed"
         self._wake.set()
         if threading.current_thread() is not self._sender:
             self._sender.join(CLOSE_S)
         self._disconnect()
+
+    def _give_up(self) -> None:
+        """Send nothing: this is a forked child, and the connection stayed in the parent."""
+        self._finalize.cancel()
+        self._closing, self._over = True, "of the process that this one was forked from; open another handle here"
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ import datetime
 import decimal
 import enum
 import logging
+import pathlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -281,3 +282,69 @@ def _ticking(probe: SimulationProbe) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+class Named:
+    def __init__(self, name: str | None = None, id: Any = None, coordinate: Any = None) -> None:
+        self.name, self.id, self.coordinate = name, id, coordinate
+
+
+@dataclasses.dataclass
+class Agent:
+    name: str
+    money: int = 3
+
+
+class Raising:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("not ready")
+
+    def __repr__(self) -> str:
+        return "raising"
+
+
+async def test_an_object_is_told_by_its_id_its_name_or_its_coordinate(probe: SimulationProbe) -> None:
+    for id in (
+        Named("emma"),
+        Named("emma", 5),
+        Agent("emma"),
+        pathlib.PurePath("a/emma"),
+        Raising(),
+        Named("emma", ""),
+    ):
+        probe.state_change(id, Named("MOVE"), location=id)
+    probe.state_change("emma", "MOVE", location=Named("park", coordinate=(np.int64(3), 4)))
+    probe.said(Agent("emma"), [Agent("noah"), Named(id=7)], "hello")
+    told_so = [payload for type, payload in await told(probe) if type != "character_update"]
+    assert [payload["character_id"] for payload in told_so] == [
+        "emma",
+        5,
+        "emma",
+        "a/emma",
+        "raising",
+        "",
+        *["emma"] * 2,
+    ]
+    assert {payload.get("new_state", "MOVE") for payload in told_so} == {"MOVE"}
+    assert [payload.get("location") for payload in told_so[:3]] == ["emma", "emma", "emma"]
+    assert told_so[-2]["location"] == "(3, 4)"
+    assert told_so[-1]["receivers"] == ["noah", 7]
+
+
+async def test_objects_that_nothing_tells_apart_are_said(
+    probe: SimulationProbe, caplog: pytest.LogCaptureFixture
+) -> None:
+    for thing in (object(), object()):
+        probe.state_change(thing, thing, location=thing)
+    errors = [payload["message"] for type, payload in await told(probe) if type == "error"]
+    assert len(errors) == len(caplog.records) == 2
+    assert "a object was given as character_id, and has no id or name" in errors[0] and "as location" in errors[1]
+
+
+async def test_a_tracked_object_is_forgotten_under_any_form_of_its_id(probe: SimulationProbe) -> None:
+    emma = Agent("emma")
+    probe.track(emma, emma, "money")
+    emma.money = 4
+    probe.left("emma")
+    await probe.acheckpoint()
+    assert [type for type, _ in await told(probe)] == ["character_update", "character_left"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ...core.logs import SAID_ONCE
 from ...core.plain import key_text, plain
 from ...core.shortening import shortened
 from ...core.text_of import clean, text_of
@@ -287,12 +288,12 @@ class StreamPublisher:
         with self._failure_lock:
             self.unencodable += 1
             kind = (name, error.message)
-            known = kind in self._logged_kinds
-            if len(self._logged_kinds) < _KINDS:
+            known = kind in self._logged_kinds or len(self._logged_kinds) >= _KINDS
+            if not known:
                 self._logged_kinds.add(kind)
         if not known:
             self._monitor.update_metrics("errors")
-            log.warning("a message of type %.80r could not be published: %.500s", name, error)
+            log.warning("a message of type %.80r could not be published: %.500s", name, error, extra=SAID_ONCE)
         payload = {"code": WebSocketError.UNENCODABLE, "message": f"{name} could not be encoded: {error}"[:_REASON]}
         payload |= {"type": name}
         character = plain(data.get("character_id")) if isinstance(data, dict) else None

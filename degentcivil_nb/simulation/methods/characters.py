@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from ...core.text_of import class_name
+from ...protocol.errors import WebSocketError
 from ...protocol.messages import MessageTypes
 from ..tracking import Tracker
 from ..values import place_of, word_of
@@ -23,7 +25,7 @@ class CharacterMethods(PublishingMethods):
 
     def __init__(self, publish: Publish, ticking: Ticking, clock: Callable[[], float]) -> None:
         super().__init__(publish, ticking, clock)
-        self._tracker = Tracker(self.update)
+        self._tracker = Tracker(self.update, self._absent)
 
     def state_change(
         self,
@@ -41,12 +43,14 @@ class CharacterMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any
-            Text and whole numbers are published as they are, an enum by its name, everything else as text.
+            Text and whole numbers are published as they are, an enum by its name, an object by its `unique_id`, `id` or
+            `name`, everything else as text.
         new_state : any
             The state from now on; it is converted like the id.
         location : any, optional
-            Where the character is, also of any type; a pair of numbers is published as text and sets the attributes `x`
-            and `y`. Left out, the character stays where it was; `None` means that it left its place.
+            Where the character is, also of any type; a pair of numbers is published as text and sets the attributes `x` and
+            `y`, and so is an object with a `coordinate`, such as a cell. Left out, the character stays where it was;
+            `None` means that it left its place.
         previous_state : any, optional
             The state before; left out, the one published last.
         id : any, optional
@@ -144,6 +148,11 @@ class CharacterMethods(PublishingMethods):
         try:
             if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
                 character_id = self._character(character_id)
+            if not isinstance(attributes, Mapping):
+                raise WebSocketError(
+                    WebSocketError.INVALID_MESSAGE,
+                    f"the attributes are no mapping, but of {class_name(type(attributes))}",
+                )
             payload = {**attributes, "character_id": character_id}
             if "state" not in payload and "location" not in payload:
                 self.publish(MessageTypes.CHARACTER_UPDATE, payload)
@@ -161,7 +170,9 @@ class CharacterMethods(PublishingMethods):
 
     def _place(self, location: Any) -> tuple[str | None, tuple[float, float] | None]:
         self.converted += 1
-        return place_of(location)
+        place, pair = place_of(location)
+        self._needs_a_name("location", location, place)
+        return place, pair
 
     def left(self, character_id: Any) -> None:
         """Publish that a character has left the town; it is no longer listed among the characters, and no longer
@@ -186,9 +197,9 @@ class CharacterMethods(PublishingMethods):
             if known is not None:
                 self.states.pop(known, None)
                 self.known.forget(known)
+                self._tracker.forget(known)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.CHARACTER_LEFT, character_id, error)
-        self._tracker.forget(character_id)
 
     def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
         """Read attributes (or keys) of an object at each checkpoint, and publish those that changed.
@@ -219,6 +230,11 @@ class CharacterMethods(PublishingMethods):
             self._tracker.track(character_id, thing, attributes)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind("track", character_id, error)
+
+    def _absent(self, kind: str, name: str) -> None:
+        self._misused(
+            f"track {kind}.{name}", f"track(): a {kind} has no {name!r} so far; it is told as null until it has"
+        )
 
     def _look(self) -> None:
         try:

@@ -88,6 +88,9 @@ class CheckpointMethods(CharacterMethods):
                 await self._let_others_catch_up_async()
             if self._barrier is None:
                 await self.control.acheckpoint(tick)
+            elif self.control.ended:
+                self._barrier.give_up()
+                await self.control.acheckpoint(tick)
             else:
                 await self._barrier.arrive(partial(self.control.acheckpoint, tick))
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation

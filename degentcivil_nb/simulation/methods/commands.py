@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from ...core.arguments import flag, text_or_none
 from ...core.arguments import function as function_of
 from ...protocol.commands import ROLES, DeclaredCommand, Role
+from ...protocol.offered import taking
 from ..stream_commands import StreamCommands
 from .serving import ServingMethods
 
@@ -46,7 +47,7 @@ class CommandMethods(ServingMethods):
         Parameters
         ----------
         function : callable
-            The function to offer. A command of the same name is replaced.
+            The function to offer. A command of the same name is replaced, with a warning.
         role : {"debugger", "viewer"}
             Who may run it.
         name : str, optional
@@ -66,6 +67,8 @@ class CommandMethods(ServingMethods):
             If its signature cannot be called by name, or an annotation has no JSON form.
         ValueError
             If the name is invalid or one of the probe's own commands, or the role is unknown.
+        RuntimeError
+            If the probe is closed.
 
         Examples
         --------
@@ -135,7 +138,7 @@ class CommandMethods(ServingMethods):
         anytime = flag("anytime", anytime)
 
         def offer(function: _Function) -> _Function:
-            self._stream_commands.inspector = function_of("function", function)
+            self._stream_commands.inspector = taking("an inspector", function, "a character's id")
             self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer", anytime=anytime))
             return function
 
@@ -182,7 +185,9 @@ class CommandMethods(ServingMethods):
         anytime = flag("anytime", anytime)
 
         def offer(function: _Function) -> _Function:
-            self._stream_commands.setter = function_of("function", function)
+            self._stream_commands.setter = taking(
+                "a function under attributes", function, "a character's id", "a name", "a value"
+            )
             self._offer(DeclaredCommand(self._stream_commands.set_attribute, anytime=anytime))
             return function
 
@@ -213,11 +218,14 @@ class CommandMethods(ServingMethods):
         ...     def ask(character_id: str, question: str) -> str:
         ...         return f"{character_id} says: I do not know"
         """
-        self._stream_commands.asker = function_of("function", function)
+        self._stream_commands.asker = taking("an asker", function, "a character's id", "a question")
         self._offer(DeclaredCommand(self._stream_commands.ask))
         return function
 
     def _offer(self, command: DeclaredCommand) -> None:
+        self._must_be_open()
+        if command.name in self.control.commands:
+            self._warn("command", command.name, "%s %r was offered before: the new function takes its place")
         self.control.commands.add(command)
         self._on_loop(self._tell_commands)
 

@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from ...core.logs import SAID_ONCE
 from ...core.plain import is_plain, key_text, plain
-from ...core.text_of import text_of
+from ...core.text_of import class_name, text_of
+from ...core.things import is_nameless
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import Links, MessageTypes
 from ...server.stream.publishing import Receipt
 from .. import payloads
 from ..acting import who_acts
+from ..calling_line import calling_line
 from ..request import intervention
 from ..totals import Totals
 from ..values import Known, causes_of, id_of
@@ -24,6 +27,8 @@ log = logging.getLogger("degentcivil_nb.simulation")
 
 CharacterId = str | int
 _REPEAT_S: Final = 10.0
+_KINDS: Final = 1_000
+"""Kinds of wrong use that are remembered, so that each is said once."""
 
 
 class Publish(Protocol):
@@ -73,6 +78,8 @@ class PublishingMethods:
         """How many values were not plain, and were converted."""
         self.unknown_keywords = 0
         """How many keywords were no parameters of a method; they are kept in the payload."""
+        self.discarded = 0
+        """How many messages were published after the probe was closed, or in a process that was forked from its own."""
         self._publish = publish
         self._ticking = ticking
         self._clock = clock
@@ -175,8 +182,19 @@ class PublishingMethods:
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the id of the character is missing")
         if type(value) is not type(id):
             self.converted += 1
+            self._needs_a_name("character_id", value, id)
         self.known.note(id, value)
         return id
+
+    def _needs_a_name(self, word: str, value: Any, told: Any) -> None:
+        """Complain once a class about an object that has neither an id nor a name."""
+        if is_nameless(value) and told == text_of(value):
+            kind = class_name(type(value))
+            self._misused(
+                f"nameless {word} {kind}",
+                f"a {kind} was given as {word}, and has no id or name by which to tell it from others: all are told as "
+                f"{told!r}. Give an id, or a class with __repr__",
+            )
 
     def _keep(self, payload: dict[str, Any], word: str, more: Mapping[str, Any]) -> None:
         """Keep keywords that a method does not have in the payload, under a free name."""
@@ -190,21 +208,39 @@ class PublishingMethods:
 
     def _warn(self, word: str, name: str, text: str, *more: Any) -> None:
         """Log a warning once; one of the `warnings` module could be made an error, and would stop the simulation."""
-        if (word, name) not in self._warned:
-            self._warned.add((word, name))
-            log.warning(text, word, name, *more)
+        if self._is_new((word, name)):
+            log.warning(text + "%s", word, name, *more, calling_line(), extra=SAID_ONCE)
+
+    def _misused(self, kind: str, text: str) -> None:
+        """Log what is wrong with a call, once a kind, and publish it as an `error`; nothing may be raised here."""
+        if not self._is_new((kind, "")):
+            return
+        text += calling_line()
+        log.warning("%s", text, extra=SAID_ONCE)
+        self._publish(
+            MessageTypes.ERROR, payloads.error(WebSocketError.INVALID_MESSAGE, text), self._ticking.tick, time.time()
+        )
+
+    def _is_new(self, kind: tuple[str, str]) -> bool:
+        if kind in self._warned or len(self._warned) >= _KINDS:
+            return False
+        self._warned.add(kind)
+        return True
 
     def _leave_behind(self, type: Any, character_id: Any, error: Exception) -> None:
         """Publish an `error` 1005 in place of a message that failed, count it, and log it now and then."""
         self.left_behind += 1
+        name = text_of(type)
         try:
-            name = text_of(type)
             reason = f"{name} could not be encoded: {text_of(error)}"
             payload = payloads.error(WebSocketError.UNENCODABLE, reason, id_of(character_id))
             self._publish(MessageTypes.ERROR, {**payload, "type": name}, self._ticking.tick, time.time())
         except Exception:  # the last boundary to the simulation
             log.exception("a failure of the probe could not be published")
-        self._complain(error)
+        if isinstance(error, WebSocketError):  # what was handed over is wrong, and not the probe
+            self._warn(name, error.message, "%s: %s. It is told as an error 1005 instead")
+        else:
+            self._complain(error)
 
     def _complain(self, error: Exception) -> None:
         now = time.monotonic()

@@ -103,6 +103,11 @@ class ServingMethods(PublishingMethods):
         """
         return self.control.status().state
 
+    def _must_be_open(self) -> None:
+        """Raise `RuntimeError` if the probe was closed."""
+        if self._closed:
+            raise RuntimeError(f"the probe at {self.url} was closed; make another one")
+
     def flush(self) -> int:
         """Wait until everything published has its position in the stream.
 
@@ -125,6 +130,7 @@ class ServingMethods(PublishingMethods):
         ...     town.flush()
         1
         """
+        self._must_be_open()
 
         async def head_after_drain() -> int:
             return self._server.feed.head_after_drain()
@@ -147,10 +153,7 @@ class ServingMethods(PublishingMethods):
         ...     town.characters()
         ['emma', 'noah']
         """
-        try:
-            self.flush()
-        except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
-            log.warning("the server at %s did not answer: %s", self.url, error)
+        self._settle()
         return self._server.feed.present.names()
 
     def _told_of(self, character_id: str) -> Mapping[str, Any]:
@@ -168,17 +171,25 @@ class ServingMethods(PublishingMethods):
         self._server.publish(MessageTypes.LOG, {"text": text, "breakpoint": None}, self.control.reached)
 
     def _characters_now(self) -> list[SnapshotCharacter]:
+        self._settle()
+        return list(self._server.feed.present.characters())
+
+    def _settle(self) -> None:
+        """Wait for what is on its way, where there is still a server."""
+        if self._closed:
+            return
         try:
             self.flush()
         except (RuntimeError, TimeoutError) as error:  # the number of messages in flight is unknown then
             log.warning("the server at %s did not answer: %s", self.url, error)
-        return list(self._server.feed.present.characters())
 
     def restart_server(self) -> None:
         """Replace the server by a new one, with a new epoch.
 
         Raises
         ------
+        RuntimeError
+            If the probe is closed.
         ConnectionError
             If another program has taken the port meanwhile.
 
@@ -190,6 +201,7 @@ class ServingMethods(PublishingMethods):
         ...     town.server.epoch == before
         False
         """
+        self._must_be_open()
         self._portal.call(self._replace_server, timeout=CLOSE_S)
 
     async def _replace_server(self) -> None:
@@ -214,9 +226,9 @@ class ServingMethods(PublishingMethods):
         dict
             `published`: everything published, each a message, an `error` 1005 or part of a gap; `converted`: values
             that were not plain; `unencodable`: replaced by an `error` 1005; `overflowed`: lost, and declared as a gap,
-            because the server's thread did not keep up; `unknown_keywords`: kept in payloads; `clients`: connected now;
-            `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the last two count
-            from the start of the server.
+            because the server's thread did not keep up; `unknown_keywords`: kept in payloads; `discarded`: published
+            after the probe was closed, or in a forked process; `clients`: connected now; `checkpoint_age_s`: seconds
+            since the last checkpoint, `None` before the first. All but the last two count from the start of the server.
 
         Examples
         --------
@@ -234,6 +246,7 @@ class ServingMethods(PublishingMethods):
             "unencodable": publisher.unencodable + self.left_behind,
             "overflowed": publisher.overflowed,
             "unknown_keywords": self.unknown_keywords,
+            "discarded": self.discarded,
             "clients": len(self._server.clients),
             "checkpoint_age_s": self.control.status().checkpoint_age_s,
         }

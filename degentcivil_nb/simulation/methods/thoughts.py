@@ -56,7 +56,11 @@ class ThoughtMethods(PublishingMethods):
         try:
             payload: dict[str, Any] = {
                 "character_id": self._speaker(character_id),
-                "receivers": [self._character(receiver) for receiver in _each(receivers)],
+                "receivers": [
+                    known
+                    for receiver in _each(receivers)
+                    if (known := self._character(receiver, needed=False)) is not None
+                ],
                 "content": content,
             }
             if channel is not None:

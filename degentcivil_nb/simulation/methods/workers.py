@@ -26,6 +26,11 @@ class WorkerMethods(ServingMethods):
         WorkerHandle
             `handle.open()` in the worker process returns a probe with all methods that publish something.
 
+        Raises
+        ------
+        RuntimeError
+            If the probe is closed.
+
         Examples
         --------
         >>> with dc.SimulationProbe(port=0) as town:
@@ -36,6 +41,7 @@ class WorkerMethods(ServingMethods):
         ...         session.events()["character_id"].to_list()
         ['emma']
         """
+        self._must_be_open()
         workers: Workers = self._options["workers"]
         return WorkerHandle(self.url, workers.new_token())
 
