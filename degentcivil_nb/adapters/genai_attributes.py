@@ -10,7 +10,7 @@ import msgspec
 
 from ..core.text_of import text_of
 from ..protocol.messages import MessageTypes
-from ..simulation.llm_capture import PARAMETERS
+from ..simulation.llm_reading import PARAMETERS
 from .genai_spans import as_messages
 
 OWN: Final = "degentcivil."

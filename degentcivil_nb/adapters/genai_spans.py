@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..simulation.llm_capture import PARAMETERS
+from ..simulation.llm_reading import PARAMETERS
 
 CONVENTIONS: Final = "GenAI semantic conventions as of 2026-11"
 """The version of the conventions that these names are from: they are in development, and names change."""

@@ -40,6 +40,14 @@ def is_nameless(value: Any) -> bool:
         return False
 
 
+def is_object(value: Any) -> bool:
+    """Return whether a value is an object of some class, which becomes its fields or a text, and no datum."""
+    try:
+        return has_fields(type(value)) or is_nameless(value)
+    except Exception:  # noqa: BLE001 — a class whose own attributes raise
+        return False
+
+
 def _names_of(kind: type, names: tuple[str, ...]) -> tuple[str, ...]:
     try:
         if kind in SCALARS or not (has_fields(kind) or is_text_only(kind)):

@@ -10,35 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar, cast
 
 from .acting import who_acts
+from .llm_reading import TOKENS, model_in, read_request, read_response, without_media
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-PARAMETERS: Final = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "top_k",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "frequency_penalty",
-        "presence_penalty",
-        "seed",
-        "stop",
-        "n",
-        "stream",
-        "response_format",
-        "reasoning_effort",
-    }
-)
-"""The only parameters of a request that are recorded: others may contain keys or headers."""
-_PROMPTS: Final = ("messages", "prompt", "input", "contents", "question", "text")
-_TOKENS: Final = {
-    "prompt_tokens": ("prompt_tokens", "input_tokens", "prompt_token_count"),
-    "completion_tokens": ("completion_tokens", "output_tokens", "candidates_token_count"),
-}
-_USAGES: Final = ("usage", "usage_metadata")
-
 
 _OWN: Final = frozenset(
     {"response", "prompt", "model", "prompt_tokens", "completion_tokens", "cost_usd", "error", "id"}
@@ -78,6 +52,7 @@ class LlmCapture:
         self.error: Any = None
         self.id: str | None = None
         """The call's id, once the call was published."""
+        self._model_asked: str | None = None  # the model by the object that was asked
         self._began = clock()
 
     def __enter__(self) -> Self:
@@ -103,13 +78,13 @@ class LlmCapture:
         told = {
             "prompt": without_media(self.prompt),
             "response": found.pop("response"),
-            "model": self.model if self.model is not None else found.pop("model", None),
+            "model": self.model if self.model is not None else found.pop("model", self._model_asked),
             "latency_s": self._clock() - self._began,
             "cost_usd": self.cost_usd,
             "error": self.error if error is None else error,
             **{name: value for name, value in vars(self).items() if name not in _OWN and not name.startswith("_")},
         }
-        for name in _TOKENS:
+        for name in TOKENS:
             own = getattr(self, name)
             told[name] = found.get(name) if own is None else own
         self.id = self._sink.llm_call(self._character, **{**self._details, **told})
@@ -117,9 +92,14 @@ class LlmCapture:
 
 def capture_function(sink: CallSink, function: _F, character_id: Any = None, **details: Any) -> _F:
     """Return a function that calls `function` and publishes each call; a stream is published at its end."""
+    asked_of = getattr(function, "__self__", None)
+    takes_self = asked_of is None and next(iter(_parameters(function)), "") == "self"  # patched on its class
 
     def begin(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> LlmCapture:
-        return LlmCapture(sink, character_id, **{**read_request(arguments, more), **details})
+        owner, arguments = (arguments[0], arguments[1:]) if takes_self and arguments else (asked_of, arguments)
+        call = LlmCapture(sink, character_id, **{**read_request(arguments, more), **details})
+        call._model_asked = model_in(owner)
+        return call
 
     if inspect.isasyncgenfunction(function):
 
@@ -153,6 +133,13 @@ def capture_function(sink: CallSink, function: _F, character_id: Any = None, **d
             raise
 
     return cast(_F, asked)
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # written in C
+        return []
 
 
 def _answered(call: LlmCapture, response: Any) -> Any:
@@ -208,82 +195,9 @@ def _end_stream(call: LlmCapture, pieces: list[Any], error: BaseException | None
     read = [read_response(piece) for piece in pieces]
     texts = [piece["response"] for piece in read]
     call.response = "".join(texts) if all(isinstance(text, str) for text in texts) else texts
-    for name in ("model", *_TOKENS):
+    for name in ("model", *TOKENS):
         found = [piece[name] for piece in read if piece.get(name) is not None]
         if found and getattr(call, name) is None:
             setattr(call, name, found[-1])
     # a stream that is not read to its end is not a failure
     call.end(None if isinstance(error, GeneratorExit) else error)
-
-
-# --- what is read of requests and answers ----------------------------------------------------------------------------
-
-
-def read_request(arguments: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the prompt, the model and the allowed parameters of a request, and nothing else."""
-    read: dict[str, Any] = {name: more[name] for name in ("model",) if name in more}
-    prompts = [more[name] for name in _PROMPTS if name in more]
-    prompts += [item for item in arguments if isinstance(item, (str, list))]
-    if prompts:
-        read["prompt"] = prompts[0]
-    parameters = {name: value for name, value in more.items() if name in PARAMETERS}
-    if parameters:
-        read["parameters"] = parameters
-    return read
-
-
-def read_response(response: Any) -> dict[str, Any]:
-    """Return the text, the model and the tokens of an answer in the formats of common providers."""
-    read: dict[str, Any] = {"response": _text(response)}
-    model = _get(response, "model")
-    if isinstance(model, str):
-        read["model"] = model
-    usage = next((found for name in _USAGES if (found := _get(response, name)) is not None), None)
-    for name, words in _TOKENS.items():
-        found = next((count for word in words if isinstance(count := _get(usage, word), (int, float))), None)
-        if found is not None:
-            read[name] = found
-    return read
-
-
-def _text(response: Any) -> Any:
-    """Return the text of an answer or of a piece of a stream; other answers are returned unchanged."""
-    choice = _first(_get(response, "choices"))
-    if choice is not None:
-        message = _get(choice, "message") or _get(choice, "delta")
-        found = _get(message, "content") if message is not None else _get(choice, "text")
-        if found is None and _get(choice, "delta") is not None:
-            return ""
-        return response if found is None else found
-    for name in ("output_text", "content", "text"):
-        found = _get(response, name)
-        if isinstance(found, str):
-            return found
-        if isinstance(found, list) and all(isinstance(_get(part, "text"), str) for part in found):
-            return "".join(_get(part, "text") for part in found)
-    return response
-
-
-def without_media(prompt: Any) -> Any:
-    """Return a prompt in which images, sounds and files are replaced by a text."""
-    if isinstance(prompt, (list, tuple)):
-        return [without_media(item) for item in prompt]
-    if isinstance(prompt, dict):
-        kind = prompt.get("type")
-        if isinstance(kind, str) and any(word in kind for word in ("image", "audio", "file", "video", "media")):
-            return {"type": kind, "left_out": True}
-        return {name: without_media(value) if name in ("content", "parts") else value for name, value in prompt.items()}
-    return "(bytes left out)" if isinstance(prompt, (bytes, bytearray, memoryview)) else prompt
-
-
-def _get(value: Any, name: str) -> Any:
-    if value is None or isinstance(value, str):
-        return None
-    try:
-        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-    except Exception:  # noqa: BLE001 — a provider's own object
-        return None
-
-
-def _first(values: Any) -> Any:
-    return values[0] if isinstance(values, (list, tuple)) and values else None

@@ -9,9 +9,10 @@ from numbers import Number
 from typing import Any, Final
 
 from ..core.plain import plain
-from ..core.text_of import clean, text_of
-from ..core.things import IDS, PLACES, name_of
+from ..core.text_of import class_name, clean, text_of
+from ..core.things import IDS, PLACES, is_object, name_of
 from ..protocol.errors import WebSocketError
+from .llm_reading import model_in
 
 CODE_BITS: Final = 63
 _MOST: Final = 2**53
@@ -45,6 +46,13 @@ def word_of(value: Any) -> str:
     if isinstance(converted, tuple):
         return text_of(tuple(plain(item) for item in converted))
     return converted if isinstance(converted, str) else text_of(converted)
+
+
+def model_of(value: Any) -> str:
+    """Return a model's name: text unchanged, of a client's object the name of its model or else its class."""
+    if type(value) is str or not is_object(value):
+        return word_of(value)
+    return model_in(value) or class_name(type(value)).rpartition(".")[2]
 
 
 def place_of(value: Any) -> tuple[str, tuple[float, float] | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
+import functools
 import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -180,6 +182,57 @@ async def test_a_function_that_asks_is_told_in_all_its_forms(probe: SimulationPr
     assert calls[0]["parameters"] == {"temperature": 0.5}
     assert (calls[4]["error"], calls[4]["prompt_type"]) == ("ValueError: no model", "PLAN")
     assert calls[5]["prompt"][0]["content"][0] == {"type": "image_url", "left_out": True}
+
+
+class Asked:
+    """A client of a model, as frameworks have them: asked with their own prompts, and wrapped on its class too."""
+
+    model_name = "fake-1"
+
+    def ask(self, prompt: Any = None, *, prompt_id: Any = None, **more: Any) -> str:
+        return "ok"
+
+
+@dataclasses.dataclass
+class Prompt:
+    messages: list[Any]
+
+
+@dataclasses.dataclass
+class Picture:
+    kind: str = "image-url"
+    url: str = "s3cret"
+
+
+@pytest.mark.parametrize("on_its_class", [False, True])
+async def test_prompts_of_frameworks_are_told_whole_without_secrets(probe: SimulationProbe, on_its_class: bool) -> None:
+    wrapped: Any = probe.llm_function(Asked().ask)
+    if on_its_class:
+        wrapped = functools.partial(probe.llm_function(Asked.ask), Asked())
+    loop: list[Any] = ["endless"]
+    loop.append(loop)
+    wrapped(Prompt(["what now?", {"content": [Picture(), "look"]}]))
+    wrapped({"topic": "bread", "api_key": "s3cret", "headers": {"x": "s3cret"}})
+    wrapped({"messages": ("a", "b")})
+    wrapped(loop)
+    wrapped(None, messages=None, input="hi", instructions="be kind", temperature=None)
+    messages = await told(probe)
+    assert all(b"s3cret" not in bytes(message.data) for message in messages)
+    calls = [message.payload() for message in messages]
+    assert [call["prompt"] for call in calls[:3]] == [
+        ["what now?", {"content": [{"kind": "image-url", "left_out": True}, "look"]}],
+        {"topic": "bread"},
+        ["a", "b"],
+    ]
+    assert calls[3]["prompt"][0] == "endless"
+    assert (calls[4]["prompt"], calls[4]["parameters"]) == ("hi", {"instructions": "be kind"})
+    assert {call["model"] for call in calls} == {"fake-1"}
+
+
+async def test_a_model_may_be_the_object_that_asks_it(probe: SimulationProbe) -> None:
+    for model in (Asked(), Prompt([]), None, "m"):
+        probe.llm_call("emma", model=model)
+    assert [message.payload().get("model") for message in await told(probe)] == ["fake-1", "Prompt", None, "m"]
 
 
 async def test_a_stream_that_is_not_read_to_its_end_is_a_call_without_failure(probe: SimulationProbe) -> None:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from ...simulation.acting import acting, who_acts
-from ...simulation.llm_capture import read_request, read_response, without_media
+from ...simulation.llm_reading import read_request, read_response, without_media
 from ...simulation.probe import SimulationProbe
 from .facts import name_of, read, word
 from .seams import Function, Seam, after, inside, quietly

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...core.text_of import text_of
 from ...protocol.messages import MessageTypes
 from .. import payloads
-from ..values import count_of, number_of, word_of
+from ..values import count_of, model_of, number_of, word_of
 from .publishing import PublishingMethods
 
 _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -19,6 +19,7 @@ _FIGURES: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 """The numeric details of a model call, and how each is read."""
 _WORDS: Final = ("model", "prompt_type", "error")
+_READ: Final = (model_of, word_of, word_of)
 _MORE: Final = ("provider", "parameters", "retries", "rejected", "messages", "agent", "missing")
 """The other keys of an LLM call on the wire (docs/protocol.md)."""
 
@@ -54,7 +55,7 @@ class CallMethods(PublishingMethods):
         prompt, response : any, optional
             Text, messages or any data.
         model : any, optional
-            The model's name.
+            The model's name, or the object that asks it.
         prompt_tokens, completion_tokens : number, optional
             How many tokens went in and came out.
         latency_s : number or timedelta, optional
@@ -89,8 +90,8 @@ class CallMethods(PublishingMethods):
                 "cost_usd": cost_usd,
             }
             details = {"prompt": prompt, "response": response, **self._figures(figures)}
-            for name, word in zip(_WORDS, (model, prompt_type, error), strict=True):
-                details[name] = word if word is None or type(word) is str else self._converted(word, word_of)
+            for name, word, read in zip(_WORDS, (model, prompt_type, error), _READ, strict=True):
+                details[name] = word if word is None or type(word) is str else self._converted(word, read)
             details.update({name: more.pop(name) for name in _MORE if name in more})
             payload = payloads.llm_call(self._whose(character_id), details.pop("prompt_type"), **details)
             self.totals.add(payload.get("cost_usd"))
