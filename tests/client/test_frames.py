@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from degentcivil_nb.client import connecting
 from degentcivil_nb.client import frame_connection as connection_module
+from degentcivil_nb.client.frame_connection import FrameConnection
+from degentcivil_nb.client.received_connection import ReceivedConnection
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.core.websockets_version import MAX_FRAGMENTS, OWN_READER
 from degentcivil_nb.protocol.control_payloads import Hello, Resumed, Snapshot
 from tests.support.client_helpers import SUBPROTOCOL, Collector, following, frame, greet, scripted, serving, stay
 from tests.support.waiting import eventually
@@ -135,3 +139,24 @@ async def test_a_burst_is_handed_on_in_few_lists_and_nothing_waits_long() -> Non
         await sink.until(lambda: len(sink.seqs) == 5000)
         assert sink.calls < 100
         assert connection_module.COLLECT_S <= 0.02
+
+
+@pytest.mark.parametrize("reader", [FrameConnection, ReceivedConnection])
+async def test_a_message_in_too_many_pieces_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, reader: type[FrameConnection]
+) -> None:
+    if reader is FrameConnection and not OWN_READER:
+        pytest.skip("the own reader is not used with this version of websockets")
+    monkeypatch.setattr(connecting, "CONNECTION", reader)
+    endless = raw("", fin=False) + raw("", Opcode.CONT, fin=False) * (MAX_FRAGMENTS + 10)
+    codes: list[int | None] = []
+
+    async def flood(websocket: ServerConnection) -> None:
+        await greet(websocket)
+        await write(websocket, endless)
+        await websocket.wait_closed()
+        codes.append(websocket.close_code)
+
+    async with scripted(flood, serving(stay)) as url, following(url):
+        await eventually(lambda: codes)
+    assert codes == [CloseCode.MESSAGE_TOO_BIG]

@@ -1,4 +1,4 @@
-"""Run the promises 1, 2, 4, 7, 8, 12, 14 and 15 at any size: `python -m tests.soak --scale 1`.
+"""Run the promises 1, 2, 4, 7, 8, 11, 12, 14 and 15 at any size: `python -m tests.soak --scale 1`.
 
 Prints a table and writes the figures as JSON; fails when one of them does not hold. `--only` names some of them.
 At full size they take a quarter of an hour on two cores. The `4`s time how long messages take, so nothing else may
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from degentcivil_nb.server.stream.feed import BATCH_S, CROWDED_S
-from tests.soak import answers, between, commands, crowd, cuts, leaks, stops
+from tests.soak import answers, between, commands, crowd, cuts, leaks, stops, values
 from tests.soak.oracle import Tally
 
 COLUMNS = {
@@ -63,6 +63,7 @@ def promises(scale: float) -> dict[str, Callable[[], Tally]]:
         "8 connections": lambda: asyncio.run(leaks.connections(many(10_000, 200))),
         "8 dashboards": lambda: leaks.dashboards(many(1_000, 20)),
         "8 servers": lambda: leaks.servers(many(200, 4)),
+        "11 values": lambda: values.values(many(5_000, 5)),
         "12 stops": lambda: stops.stops(many(1_000, 20), many(5_000, 100)),
         "12 reconnects": lambda: stops.reconnects(many(500, 10)),
         "14 answers": lambda: answers.same_answers(many(20), 2_000 if scale > 0.1 else 100),

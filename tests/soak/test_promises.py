@@ -1,4 +1,4 @@
-"""The promises 1, 2, 4, 7, 8, 12, 14 and 15 at a fiftieth of their size, and what was found on the way.
+"""The promises 1, 2, 4, 7, 8, 11, 12, 14 and 15 at a fiftieth of their size, and what was found on the way.
 
 At full size, with a table of the figures: `python -m tests.soak --scale 1`. Promise 3, at 20,000 runs:
 `DC_STREAM_EXAMPLES=20000 pytest --timeout 0 tests/protocol/test_receiver_properties.py`.
@@ -17,7 +17,7 @@ from degentcivil_nb.client.incoming import V1
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.control_payloads import Hello
 from degentcivil_nb.server.stream.history import History
-from tests.soak import answers, between, commands, crowd, cuts, leaks, stops
+from tests.soak import answers, between, commands, crowd, cuts, leaks, stops, values
 from tests.soak.oracle import Tally
 from tests.support.client_helpers import frame
 from tests.support.server_helpers import serving, shape, v1
@@ -194,6 +194,15 @@ def test_whoever_comes_and_goes_during_a_stop_learns_why_and_changes_nothing() -
     tally = stops.reconnects(10)
     holds(tally)
     assert tally.cuts == 10
+
+
+# --- 11 ----------------------------------------------------------------------------------------------------------
+
+
+def test_whatever_value_is_handed_over_it_arrives_or_is_declared() -> None:
+    tally = values.values(examples=2, known=(None, (1, 2), object(), float("nan")))
+    holds(tally)
+    assert tally.stored > tally.events > 40 and tally.more["declared_1005"]
 
 
 # --- 14 ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from ...core.plain import SCALARS
 from ...core.text_of import class_name
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import MessageTypes
@@ -15,7 +16,8 @@ from .publishing import Publish, PublishingMethods, Ticking
 NOT_SAID: Final = object()
 """The default of a location: the character stays where it was."""
 
-
+_SAID_APART: Final = frozenset({"state", "location"})
+"""Attributes that are no attributes, and are read as in `state_change`."""
 NOWHERE: Final = ""
 """The wire's value for a character that left its place; `null` would mean that the location is not given."""
 
@@ -125,6 +127,19 @@ class CharacterMethods(PublishingMethods):
         ...         session.characters()[["money", "mood"]].to_dict("index")
         {'emma': {'money': 12, 'mood': 'calm'}}
         """
+        try:
+            ticking = self._ticking
+            if type(character_id) is str and ticking.links is None and _SAID_APART.isdisjoint(attributes):
+                for value in attributes.values():
+                    if type(value) not in SCALARS:
+                        break
+                else:  # what most are: plain values
+                    attributes["character_id"] = character_id
+                    self._publish(MessageTypes.CHARACTER_UPDATE, attributes, ticking.tick, self._clock())
+                    return
+        except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
+            self._leave_behind(MessageTypes.CHARACTER_UPDATE, character_id, error)
+            return
         self.update(character_id, attributes)
 
     def update(self, character_id: Any, attributes: Mapping[str, Any]) -> None:
@@ -148,7 +163,7 @@ class CharacterMethods(PublishingMethods):
         try:
             if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
                 character_id = self._character(character_id)
-            if not isinstance(attributes, Mapping):
+            if type(attributes) is not dict and not isinstance(attributes, Mapping):
                 raise WebSocketError(
                     WebSocketError.INVALID_MESSAGE,
                     f"the attributes are no mapping, but of {class_name(type(attributes))}",
