@@ -22,8 +22,8 @@ def callable_by_name(name: str, function: Callable[..., Any]) -> inspect.Signatu
     for place, parameter in enumerate(signature.parameters.values()):
         if place == 0 and parameter.name in ("self", "cls") and parameter.annotation is parameter.empty:
             raise TypeError(
-                f"command {name!r:.80} takes {parameter.name:.80}, which no notebook can give: offer the method of an object, "
-                f"as in probe.command(town.{name})"
+                f"command {name!r:.80} takes {parameter.name}, which no notebook can give: offer the method of an "
+                f"object, as in probe.command(town.{name})"
             )
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(
