@@ -50,9 +50,9 @@ class CharacterMethods(PublishingMethods):
         new_state : any
             The state from now on; it is converted like the id.
         location : any, optional
-            Where the character is, also of any type; a pair of numbers is published as text and sets the attributes `x` and
-            `y`, and so is an object with a `coordinate`, such as a cell. Left out, the character stays where it was;
-            `None` means that it left its place.
+            Where the character is, also of any type; a pair of numbers, or an object with a `coordinate` (a cell),
+            is published as text and sets the attributes `x` and `y`. Left out, the character stays where it was; `None`
+            means that it left its place.
         previous_state : any, optional
             The state before; left out, the one published last.
         id : any, optional

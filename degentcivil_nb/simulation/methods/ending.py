@@ -44,7 +44,7 @@ class EndingMethods(ServingMethods):
         self.control.finish(state, text_or_none("reason", reason))
 
     def close(self) -> None:
-        """Tell that the run is over, and end the server and its thread. A second call does nothing.
+        """Publish that the run is over, and end the server and its thread. A second call does nothing.
 
         Examples
         --------
