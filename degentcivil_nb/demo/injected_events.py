@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from ..core.arguments import text, whole_number, word, word_or_none
 from ..core.names import NEARLY, nearest
+from ..core.user_warnings import warn_user
 from ..protocol.messages import WebSocketMessage
 from ..simulation.injections import Injection, Injections
 from ..simulation.probe import SimulationProbe
-from ..store.unknown import warn_user
 
 ANSWER_S: Final = 10.0
 """How long the server's thread may take for an answer."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Collection, Iterable, Mapping
-from types import FrameType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from msgspec.structs import fields
 
 from ..core.names import NEARLY, did_you_mean
+from ..core.user_warnings import warn_user as warn_user
 from ..expressions.compared import Compared
 from ..protocol.messages import STANDARD_TYPES
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .schema import EVENT_COLUMNS
 
-PACKAGE: Final = __name__.partition(".")[0]
 NAMED: Final = {
     "type": "type",
     "character_id": "character_id",
@@ -73,11 +70,3 @@ def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:
     for name in types:
         if name not in STANDARD_TYPES and name not in seen and (hint := did_you_mean(name, STANDARD_TYPES, NEARLY)):
             warn_user(f"the protocol has no type {name[:80]!r}{hint}")
-
-
-def warn_user(text: str) -> None:
-    """Warn at the user's line: the first of the stack outside this package, and outside IPython, which runs `%dc`."""
-    level, frame = 1, cast("FrameType | None", sys._getframe())
-    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in (PACKAGE, "IPython"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)

@@ -248,6 +248,12 @@ def test_wrong_values_name_the_line_and_cost_one_row(probe: SimulationProbe, cap
     assert "a tests.simulation.test_wrong_use.Town has no 'mony' so far" in said[-1]
 
 
+def test_the_probes_own_log_handler_is_no_wrong_use(probe: SimulationProbe, caplog: pytest.LogCaptureFixture) -> None:
+    probe.log_handler().emit(logging.makeLogRecord({"name": "my_town", "levelname": "WARNING", "msg": "no bread"}))
+    assert not warnings_of(caplog)
+    assert probe.stats()["unknown_keywords"] == 0
+
+
 def test_what_is_set_on_a_call_is_told_whatever_its_name(probe: SimulationProbe) -> None:
     with probe.llm("emma") as call:
         call.prompt_type = "PLAN"  # type: ignore[attr-defined]

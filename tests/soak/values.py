@@ -19,11 +19,12 @@ from tests.soak.oracle import Tally
 
 WIDE = (Unshowable(), Hidden(), "x" * 10_000_000, np.zeros((2_000, 2_000)), "\ud800" * 100_000)
 """Values above the limit of a message, or that cannot even be shown."""
+KNOWN = [value for value, _ in EXPECTED] + list(WIDE)
 _PART = 500
 """So many messages go before the session is waited for: none is lost for slowness, which is another promise."""
 
 
-def values(examples: int, known: Sequence[Any] = (*(value for value, _ in EXPECTED), *WIDE)) -> Tally:
+def values(examples: int, known: Sequence[Any] = KNOWN) -> Tally:
     """Hand known and so many random nested values to each word of a probe, and compare with what a session has."""
     tally = Tally()
     with SimulationProbe(port=0) as probe, dc.connect(probe, retention=10_000_000) as session:

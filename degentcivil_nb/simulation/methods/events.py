@@ -124,6 +124,8 @@ class EventMethods(PublishingMethods):
             payload = payloads.error(number, text, self._whose(character_id), exception)
             if name is not None:
                 payload["code_name"] = name
+            if "logger" in more:  # of `log_handler`
+                payload["logger"] = word_of(more.pop("logger"))
             self._keep(payload, "error", more)
             return self._publish_linked(MessageTypes.ERROR, payload, self._clock(), id, cause)
         except Exception as failed:  # noqa: BLE001 — nothing may be raised into the simulation
