@@ -6,6 +6,7 @@ import ast
 from typing import Any, Final
 
 from . import values
+from .compared import Compared
 from .nodes import BEFORE, CHANGED, DETECTOR, DETECTORS, Detector, Lookup, Node, names_of, nothing, numbers, plain_call
 
 _MEMORY: Final = ("changed", "entered", "left", *DETECTORS)
@@ -18,6 +19,7 @@ class CallParser:
     changed: dict[str, None]
     moved_at: int | None
     detectors: dict[str, Detector]
+    compared: list[Compared]
 
     def node(self, node: ast.AST, depth: int) -> Node:
         """Read any part of a condition."""
@@ -98,6 +100,8 @@ class CallParser:
 
         fixed = run(nothing) if not wanted.names else None
         need = "state" if name == "entered" else "previous_state"
+        if isinstance(fixed, str):
+            self.compared.append(Compared(need, "==", fixed, self.at(node.args[0])))
         return Node(
             entered if name == "entered" else left,
             wanted.names | {"state", BEFORE},
@@ -122,6 +126,7 @@ class CallParser:
             if not isinstance(given, (str, int)) or isinstance(given, bool):
                 raise self.wrong(keyword.value, "character_id= takes the id of a character")
             whose = str(given)
+            self.compared.append(Compared("character_id", "==", whose, self.at(keyword.value)))
         asks = DETECTOR.format(name, "" if whose is None else whose)
         self.detectors.setdefault(asks, Detector(asks, name, whose, self.at(node)))
 

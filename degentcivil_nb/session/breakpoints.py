@@ -17,6 +17,7 @@ from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo
+from ..simulation.log_text import LogText
 from .commands import LEFT, SessionCommands
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long to wait for an answer: breakpoints are set at once, on a thread of the probe, not at a checkpoint."""
+RUN_UNTIL: Final = "run_until"
+"""The name of the breakpoint behind `session.run_until`."""
 EVERYBODY: Final = "everybody"
 TOLD_S: Final = 2.0
 """How many seconds after the answer the list for all clients may arrive."""
@@ -169,8 +172,10 @@ class SessionBreakpoints:
     def add(
         self, condition: str, *, hits: int, log: str | None, once: bool, name: str | None, at_checkpoint: bool = False
     ) -> Breakpoint:
-        """Declare a breakpoint; one of the same name is replaced. `ValueError` points at a mistake in the condition."""
+        """Declare a breakpoint; one of the same name is replaced. `ValueError` points at a mistake in it or its log."""
         compile_condition(condition)
+        if log is not None:
+            LogText(log)
         condition = str.__str__(condition)
         with self._lock:
             if name is None:
@@ -279,7 +284,7 @@ class SessionBreakpoints:
         self._commands.refuse_own_thread("run_until")  # it would wait for itself
         # read before: the breakpoint may stop the run as soon as it is set, and a `resume` would then pass that stop
         runs = self.stopped() is None and self._store.run_state != "pausing"
-        point = self.add(condition, hits=1, log=None, once=True, name="run_until", at_checkpoint=at_checkpoint)
+        point = self.add(condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint)
         try:
             with interrupt_says(LEFT, self._commands.pause_soon):
                 if not runs:

@@ -15,6 +15,8 @@ from ..protocol.messages import MessageTypes
 from .breakpoints import SET_S
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..store.event_store import EventStore
     from .commands import SessionCommands
 
@@ -73,6 +75,7 @@ class SessionWatches:
         self._me = me
         self._lock = threading.RLock()
         self._specs: dict[str, WatchSpec] = {}
+        self._first_rows: dict[str, int] = {}  # of watches that took another's name, what that one told is before them
 
     def add(self, expression: str, name: str | None, character_id: str | None) -> Watch:
         """Declare a watch; one of the same name is replaced. `ValueError` points at a mistake."""
@@ -81,8 +84,10 @@ class SessionWatches:
         if name is None:
             name = expression if character_id is None else f"{expression} of {character_id}"
         with self._lock:
-            before = dict(self._specs)
-            self._specs[name] = WatchSpec(name, expression, character_id)
+            before, wanted = dict(self._specs), WatchSpec(name, expression, character_id)
+            if before.get(name, wanted) != wanted:
+                self._first_rows[name] = 1 + max(self._events().index, default=-1)
+            self._specs[name] = wanted
             try:
                 row = next(row for row in self._declare() if row.name == name)
                 if not row.verified:
@@ -106,20 +111,26 @@ class SessionWatches:
         """Return whether a watch of that name is declared."""
         return name in self._specs
 
+    def expression(self, name: str) -> str | None:
+        """Give the expression of one; `None` where there is no such watch."""
+        spec = self._specs.get(name)
+        return None if spec is None else spec.expression
+
     def told(self, name: str) -> WatchRow | None:
         """Return the state of a watch, from the list for all clients."""
         return next((row for row in self._store.watches if row.name == name and row.owner.id == self._me.id), None)
 
     def value(self, name: str, *, of_each: bool) -> Any:
         """Return the last published value; with `of_each`, a dict of the characters' values."""
-        told = [payload for payload in self._payloads() if payload.get("name") == name]
+        events = self._events()
+        payloads = events["payload"][events.index >= self._first_rows.get(name, 0)]
+        told = [payload for payload in payloads if isinstance(payload, dict) and payload.get("name") == name]
         if of_each and any("character_id" in payload for payload in told):
             return {payload.get("character_id"): payload.get("value") for payload in told}
         return told[-1].get("value") if told else None
 
-    def _payloads(self) -> list[dict[str, Any]]:
-        told = self._store.events(MessageTypes.WATCH, payload=True)["payload"]
-        return [payload for payload in told if isinstance(payload, dict)]
+    def _events(self) -> pd.DataFrame:
+        return self._store.events(MessageTypes.WATCH, payload=True)
 
     def _declare(self) -> list[WatchRow]:
         rows = self._commands.call(SET, self._arguments(), timeout=SET_S)

@@ -42,7 +42,7 @@ def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more:
     """Warn of each unknown name, at the user's line; `more` are further names to suggest."""
     for name in names:
         if name not in known and name not in more:
-            hint = did_you_mean(name, [word for word in (*known, *more) if isinstance(word, str)])
+            hint = did_you_mean(name, (*known, *more))
             warn_user(f"no {what} {name[:80]!r} was seen so far{hint}")
 
 

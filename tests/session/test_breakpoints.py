@@ -234,6 +234,38 @@ def test_a_name_that_is_nearly_a_known_one_is_warned_of_and_a_new_one_is_not(ses
     session.break_when("karma > 3 or total_cost > 5 or stuck(100)")
 
 
+@pytest.mark.parametrize(
+    ("condition", "meant"),
+    [
+        ("character_id == 'ema'", "emma"),
+        ("money > 3 and character_id == 'ema'", "emma"),
+        ("stuck(3, character_id='ema')", "emma"),
+        ("entered('BARGIAN')", "BARGAIN"),
+        ("left('BARGIAN')", "BARGAIN"),
+        ("type == 'state_chnage'", "state_change"),
+    ],
+)
+def test_a_value_that_is_nearly_a_known_one_is_warned_of(session: Session, condition: str, meant: str) -> None:
+    """Other characters of this run have whole numbers as ids."""
+    session.run_until(tick=5)
+    with pytest.warns(UserWarning, match=f"was seen so far; did you mean '{meant}'"):
+        assert session.break_when(condition).verified
+
+
+def test_a_name_that_is_taken_and_a_log_text_that_is_wrong_are_said(session: Session) -> None:
+    session.break_when("money > 3", name="rich")
+    session.break_when("money > 3", name="rich")  # a cell that is run again
+    with pytest.warns(UserWarning, match="'rich' was there already: money > 3 is replaced by money > 5"):
+        session.break_when("money > 5", name="rich")
+    assert session.breakpoints()["condition"].tolist() == ["money > 5"]
+    with pytest.raises(ValueError, match="'run_until' is the name of what run_until"):
+        session.break_when("money > 3", name="run_until")
+    for log in ("{money", "{money >}", "{nothing.at.all}"):
+        with pytest.raises(ValueError, match=r"brace|no condition|no attributes"):
+            session.break_when("money > 3", log=log)
+    assert len(session.breakpoints()) == 1
+
+
 def test_a_tick_that_is_past_is_refused(session: Session) -> None:
     session.run_until(tick=3)
     with pytest.raises(ValueError, match="at tick 3 already"):

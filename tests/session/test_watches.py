@@ -128,6 +128,18 @@ def test_a_name_that_nobody_has_is_warned_of(session: Session) -> None:
     session.step(1)
     with pytest.warns(UserWarning, match="no attribute or measure 'mony' was seen so far; did you mean 'money'"):
         session.watch("mony", character_id="emma")
+    with pytest.warns(UserWarning, match="no character 'ema' was seen so far; did you mean 'emma'"):
+        session.watch("money", character_id="ema")
+
+
+def test_a_watch_that_takes_anothers_name_says_so_and_keeps_nothing_of_its_value(session: Session) -> None:
+    session.step(2)
+    session.watch("money > 0", "money")
+    with pytest.warns(UserWarning, match="'money' was there already: money > 0 is replaced by money"):
+        watch = session.watch("money", "money")
+    session.step(1)
+    assert watch.value == {"emma": 3}
+    session.watch("money", "money")  # the same once more is no news
 
 
 def test_more_watches_than_there_may_be_are_refused(session: Session) -> None:

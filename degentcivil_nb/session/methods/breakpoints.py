@@ -8,7 +8,8 @@ from ...analysis.unknown_names import warn_misspelt
 from ...core.arguments import flag, text_or_none
 from ...store.arguments import MOST, whole
 from ...store.event_store import EventStore
-from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
+from ...store.unknown import warn_user
+from ..breakpoints import RUN_UNTIL, Breakpoint, SessionBreakpoints, Stop
 from ..commands import SessionCommands, Timeout, timeout_s
 from ..lease import SessionLease
 
@@ -39,8 +40,8 @@ class BreakpointMethods:
         once : bool
             Stop at that match and at no later one.
         name : str, optional
-            The breakpoint's name; an earlier one of the same name is replaced. Without a name it is `b1`, `b2` and so
-            on.
+            The breakpoint's name; an earlier one of the same name is replaced, with a warning if it differs. Without a
+            name it is `b1`, `b2` and so on.
 
         Returns
         -------
@@ -51,14 +52,15 @@ class BreakpointMethods:
         Raises
         ------
         ValueError
-            For a mistake in the condition; the message points at it.
+            For a mistake in the condition or in `log`; the message points at it.
         CommandError
             If the server supports no breakpoints.
 
         Warns
         -----
         UserWarning
-            If the condition has a name that was never seen and resembles a known one.
+            If the condition has a name that was never seen and resembles a known one, or if another breakpoint of the
+            same name is replaced.
 
         Examples
         --------
@@ -69,7 +71,12 @@ class BreakpointMethods:
         """
         hits, once = min(whole(hits, "`hits`", least=1), MOST), flag("once", once)
         log, name = text_or_none("log", log), text_or_none("name", name)
+        if name == RUN_UNTIL:
+            raise ValueError(f"{RUN_UNTIL!r} is the name of what run_until() sets; give it another")
+        before = None if name is None or not self._breakpoints.has(name) else self._breakpoints.spec(name).condition
         point = self._breakpoints.add(condition, hits=hits, log=log, once=once, name=name)
+        if before is not None and before != condition:
+            warn_user(f"the breakpoint {name!r} was there already: {before} is replaced by {condition}")
         warn_misspelt(self._store, condition)
         return point
 

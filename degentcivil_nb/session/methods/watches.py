@@ -6,7 +6,7 @@ from ...core.arguments import text_or_none
 from ...expressions.standing import compile_standing
 from ...store.arguments import name_of
 from ...store.event_store import EventStore
-from ...store.unknown import warn_unknown
+from ...store.unknown import NOUNS, warn_unknown, warn_user
 from ..watches import SessionWatches, Watch
 
 TICKING = frozenset({"tick", "total_cost", "total_calls", "state", "location", "character_id"})
@@ -30,7 +30,8 @@ class WatchMethods:
             An expression of the condition language: a measure (`gini`), an attribute, `state` or `location` of a
             character, `tick`, `total_cost`, `total_calls`, `stuck(10)`, and anything calculated from these.
         name : str, optional
-            The watch's name; an earlier one of the same name is replaced. Left out, it is the expression.
+            The watch's name; an earlier one of the same name is replaced, with a warning if it differs. Left out, it is
+            the expression.
         character_id : str or int, optional
             The character whose attributes are meant. Left out, an expression about characters has a value for each
             character (at most 200), published when it changes.
@@ -51,7 +52,8 @@ class WatchMethods:
         Warns
         -----
         UserWarning
-            If a name was never seen; the expression is watched all the same.
+            If a name or the character was never seen; the expression is watched all the same. If another watch of the
+            same name is replaced.
 
         Examples
         --------
@@ -69,4 +71,12 @@ class WatchMethods:
             measures = self._store.events("measure", payload=True)["payload"]
             known = {payload.get("name") for payload in measures if isinstance(payload, dict)}
             warn_unknown("attribute or measure", unseen, {*attributes, *known})
-        return self._watches.add(expression, text_or_none("name", name), whose)
+        seen = [str(one) for one in self._store.words["character_id"] if one is not None]
+        if whose is not None and seen:
+            warn_unknown(NOUNS["character_id"], [str(whose)], seen)
+        name = text_or_none("name", name)
+        before = None if name is None else self._watches.expression(name)
+        watch = self._watches.add(expression, name, whose)
+        if before not in (None, expression):
+            warn_user(f"the watch {name!r} was there already: {before} is replaced by {expression}")
+        return watch
