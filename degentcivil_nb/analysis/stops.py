@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 CHUNK: Final = 2_048
+_STOPPED: Final = ("name", "condition", "matched")
 
 
-def breakpoint_table(rows: Iterable[BreakpointRow]) -> pd.DataFrame:
-    """Make the frame of `breakpoints()`."""
+def breakpoint_table(rows: Iterable[BreakpointRow], stops: pd.DataFrame) -> pd.DataFrame:
+    """Make the frame of `breakpoints()`; `stops` are those of `stops()`, in which its last rows are found."""
     rows = list(rows)
+    last = {(name, condition): row for name, condition, row in zip(*(stops[key] for key in _STOPPED), strict=True)}
     return pd.DataFrame(
         {
             "name": pd.Series([row.name for row in rows], dtype="str"),
@@ -42,6 +44,7 @@ def breakpoint_table(rows: Iterable[BreakpointRow]) -> pd.DataFrame:
             "log": pd.Series([row.log for row in rows], dtype="str"),
             "last_tick": pd.array([row.last_tick for row in rows], dtype="Int64"),
             "last_character_id": pd.Series([row.last_character_id for row in rows], dtype="str"),
+            "last_row": pd.array([last.get((row.name, row.condition), pd.NA) for row in rows], dtype="Int64"),
         }
     )
 

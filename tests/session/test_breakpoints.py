@@ -69,6 +69,7 @@ def test_a_run_stops_in_the_very_tick_that_met_the_condition(session: Session, c
     assert point.hits >= 1
     assert "b1" in str(stop)
     assert session.stops()["stopped"].tolist() == [tick]
+    assert session.breakpoints()["last_row"].tolist() == [stop.matched]
 
 
 @pytest.mark.parametrize(

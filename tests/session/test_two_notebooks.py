@@ -190,30 +190,86 @@ def test_a_run_that_ends_at_a_stop_lets_its_debugger_know(kind: str) -> None:
         assert caught.value.code == CommandError.WRONG_RUN_STATE
 
 
-@pytest.mark.parametrize(
-    ("kind", "step"),
-    [
-        *(("sync", step) for step in ("asked", "paused", "stepping", "in control")),
-        *(("asyncio", step) for step in ("asked", "stepping", "in control")),
-    ],
-)
-def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(kind: str, step: str) -> None:
-    code = """
-import sys, os, degentcivil_nb as dc
-session = dc.connect(sys.argv[1])
-step = sys.argv[2]
-session.break_when("money < 0", name="theirs")
-if step == "asked":
-    session._commands.submit("resume", {})
-elif step == "stepping":
-    session._commands.submit("step", {"ticks": 5_000})
-elif step == "in control":
-    session.take_control()
-os._exit(0)
+DEBUGGERS = """
+import os, sys, threading, time
+import degentcivil_nb as dc
+
+dc.Session, dc.connect
+try:
+    dc.connect("ws://127.0.0.1:9")  # what it needs is imported here, once: that takes seconds where much goes on
+except ConnectionError:
+    pass
+
+def debug(url, step):
+    session = dc.connect(url)
+    if step == "connected":
+        return
+    session.break_when("money < 0", name="theirs")
+    if step == "asked":
+        session._commands.submit("resume", {})
+    elif step == "stepping":
+        session._commands.submit("step", {"ticks": 5_000})
+    elif step == "waiting":
+        threading.Thread(target=session.step, args=(50_000,), daemon=True).start()
+        session.wait_for(where="money >= 3")
+    elif step == "stopped":
+        session.run_until("money == 3")
+    elif step == "in control":
+        session.take_control()
+    elif step == "asks for control":
+        session._commands.submit("take_control", {})
+
+print("ready", flush=True)
+for line in sys.stdin:
+    url, step = line.rstrip().split(" ", 1)
+    child = os.fork()
+    if child == 0:
+        try:
+            debug(url, step)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    print(os.waitpid(child, 0)[1], flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def vanish() -> Iterator[Callable[[str, str], None]]:
+    """Give what debugs a run in a process that ends in the middle of a step."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", DEBUGGERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None and stdout is not None
+
+    def at(url: str, step: str) -> None:
+        print(url, step, file=stdin, flush=True)
+        ended = stdout.readline().strip()
+        assert ended == "0"
+
+    with process:
+        ready = stdout.readline()
+        assert ready == "ready\n"
+        yield at
+
+
+@both
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize(
+    "step",
+    ["connected", "set", "asked", "stepping", "waiting", "stopped", "in control", "asks for control"],
+)
+def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(
+    kind: str, step: str, vanish: Callable[[str, str], None]
+) -> None:
     with simulated("vanish", kind) as (_, session):
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code, session.url, step], check=True, timeout=60)
-        until(lambda: "theirs" in session.breakpoints()["name"].to_list())
+        if step == "asks for control":
+            session.take_control()
+        vanish(session.url, step)
+        if step != "connected":
+            until(lambda: "theirs" in session.breakpoints()["name"].to_list())
+        if step == "stopped":
+            until(lambda: getattr(session.stopped(), "breakpoint", None) == "run_until")
         if step == "in control":
             with pytest.raises(CommandError, match="has control"):
                 session.resume()
@@ -223,3 +279,5 @@ os._exit(0)
         before = session.metrics()["tick"]
         assert session.step(1) == "paused"
         assert session.metrics()["tick"] == before + 1
+        if step == "asks for control":
+            session.release_control()

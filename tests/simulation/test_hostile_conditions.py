@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import pytest
@@ -48,9 +49,11 @@ TYPES = st.sampled_from(
     ["state_change", "character_update", "event_notification", "error", "llm_call", "measure", "character_left", "x"]
 )
 ME = ClientInfo("me")
+EXAMPLES = int(os.environ.get("DC_CONDITION_EXAMPLES", "250"))
+"""`.ci/nightly promises` tries more."""
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(TEXTS, st.lists(st.tuples(TYPES, PAYLOADS), max_size=4))
 def test_whatever_a_condition_says_it_is_refused_or_judged(text: str, messages: list[tuple[str, Any]]) -> None:
     broken: list[Exception] = []
@@ -70,7 +73,7 @@ def test_whatever_a_condition_says_it_is_refused_or_judged(text: str, messages: 
     assert broken == []
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(TEXTS)
 def test_a_mistake_is_a_value_error_that_points_into_the_text(text: str) -> None:
     for compile in (compile_condition, compile_standing):

@@ -21,14 +21,15 @@ class StopQuestions:
         -------
         DataFrame
             `name`, `condition`, `owner`, `enabled`, `verified`, `problem`, `hits` (matches so far), `stops_at` (the
-            number of the match from which on it stops), `once`, `log`, `last_tick`, `last_character_id`.
+            number of the match from which on it stops), `once`, `log`, `last_tick`, `last_character_id`, `last_row`
+            (the row of the event that last stopped the run there, for `why(row)`; NA without one, and at a checkpoint).
 
         Examples
         --------
         >>> len(recording.breakpoints())
         0
         """
-        return breakpoint_table(self._store.breakpoints)
+        return breakpoint_table(self._store.breakpoints, stop_table(self._store))
 
     def stops(self) -> pd.DataFrame:
         """List where breakpoints stopped the run.
