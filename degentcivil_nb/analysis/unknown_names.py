@@ -46,10 +46,17 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
     known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)
     keys = known | store.payload_keys(SCANNED) if missing else known
+    said = {word for column in WORDS for word in store.words[column]}
     for name in missing:
-        if name not in keys and (meant := nearest(name, keys, NEARLY)) is not None:
+        if name not in keys and name in said:
+            warn_user(
+                f"{name[:80]} is looked for as the name of an attribute here; a text stands in quotes: {name[:80]!r}"
+            )
+        elif name not in keys and (meant := nearest(name, keys, NEARLY)) is not None:
             warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
 
 
+WORDS: Final = ("character_id", "state", "location", "event_type", "type")
+"""The columns whose words are easily written without quotes."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""

@@ -102,6 +102,20 @@ def test_two_notebooks_see_the_breakpoints_of_a_replay(session: dc.Session) -> N
         assert stopped(other).breakpoint == "deal"
 
 
+def test_a_replay_that_stands_without_debuggers_goes_on_standing_and_tells_the_next_one_why(town: Path) -> None:
+    with dc.start_replay(town, paused=True, speed=1_000) as replay:
+        with dc.connect(replay, name="gone") as session:
+            stop = session.run_until("entered('MOVE')")
+            session.break_when("money < 0", name="left behind")
+        with dc.connect(replay, name="next") as session:
+            found = stopped(session)
+            assert (found.reason, found.tick, found.breakpoint) == ("breakpoint", stop.tick, "run_until")
+            assert session.breakpoints()[["name", "owner"]].values.tolist() == [["left behind", "gone"]]
+            before = session.metrics()["tick"]
+            assert session.step(1) == "paused"
+            assert session.metrics()["tick"] == before + 1
+
+
 def test_after_a_seek_only_what_is_known_there_counts(session: dc.Session, town: Path) -> None:
     session.command("seek", tick=30)
     session.break_when("stuck(5)", name="stuck")

@@ -253,6 +253,13 @@ def test_a_value_that_is_nearly_a_known_one_is_warned_of(session: Session, condi
         assert session.break_when(condition).verified
 
 
+@pytest.mark.parametrize("condition", ["character_id == emma and money > 3", "state == BARGAIN", "entered(BARGAIN)"])
+def test_a_text_without_quotes_is_warned_of(session: Session, condition: str) -> None:
+    session.run_until(tick=5)
+    with pytest.warns(UserWarning, match="is looked for as the name of an attribute here; a text stands in quotes: '"):
+        session.break_when(condition)
+
+
 def test_a_name_that_is_taken_and_a_log_text_that_is_wrong_are_said(session: Session) -> None:
     session.break_when("money > 3", name="rich")
     session.break_when("money > 3", name="rich")  # a cell that is run again
@@ -262,7 +269,7 @@ def test_a_name_that_is_taken_and_a_log_text_that_is_wrong_are_said(session: Ses
     with pytest.raises(ValueError, match="'run_until' is the name of what run_until"):
         session.break_when("money > 3", name="run_until")
     for log in ("{money", "{money >}", "{nothing.at.all}"):
-        with pytest.raises(ValueError, match=r"brace|no condition|no attributes"):
+        with pytest.raises(ValueError, match=r"brace|\^"):
             session.break_when("money > 3", log=log)
     assert len(session.breakpoints()) == 1
 

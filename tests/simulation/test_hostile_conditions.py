@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from degentcivil_nb.protocol.control_payloads import ClientInfo
 from degentcivil_nb.simulation.breakpoints import Breakpoint
 from degentcivil_nb.simulation.log_text import A_SECOND, LogText
 from tests.support.clock import Clock
+from tests.support.sizes import examples
 
 WORDS = [
     *("money", "state", "new_state", "data", "payload", "type", "tick", "character_id", "previous_state", "gini"),
@@ -49,11 +49,9 @@ TYPES = st.sampled_from(
     ["state_change", "character_update", "event_notification", "error", "llm_call", "measure", "character_left", "x"]
 )
 ME = ClientInfo("me")
-EXAMPLES = int(os.environ.get("DC_CONDITION_EXAMPLES", "250"))
-"""`.ci/nightly promises` tries more."""
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@settings(deadline=None, max_examples=examples(300))
 @given(TEXTS, st.lists(st.tuples(TYPES, PAYLOADS), max_size=4))
 def test_whatever_a_condition_says_it_is_refused_or_judged(text: str, messages: list[tuple[str, Any]]) -> None:
     broken: list[Exception] = []
@@ -73,7 +71,7 @@ def test_whatever_a_condition_says_it_is_refused_or_judged(text: str, messages: 
     assert broken == []
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@settings(deadline=None, max_examples=examples(200))
 @given(TEXTS)
 def test_a_mistake_is_a_value_error_that_points_into_the_text(text: str) -> None:
     for compile in (compile_condition, compile_standing):
