@@ -21,9 +21,9 @@ ADAPTER = "degentcivil_nb.adapters.degentcivil"
 
 @pytest.fixture(scope="module")
 def town() -> Iterator[dc.Session]:
-    """A town of which 60 updates have passed, and that stands."""
+    """A town of which 120 updates have passed, and that stands."""
     with shown("--paused") as session:
-        session.step(60)
+        session.step(120)
         yield session
 
 
@@ -129,6 +129,16 @@ def test_attributes_and_feelings_are_set_and_what_does_not_fit_is_refused(town: 
     for name, value in (("money", "much"), ("state", "USE"), ("Gold", 3), ("nonsense", 1), ("name", "Bob")):
         with pytest.raises(dc.CommandError):
             town.set_attribute("Bo Sand", name, value)
+
+
+def test_whoever_never_arrives_is_found_stuck_in_move_without_tuning(town: dc.Session) -> None:
+    now = town.metrics()["tick"]
+    stays = town.timeline().groupby("character_id", observed=True).last()
+    moving = stays[(stays["state"] == "MOVE").to_numpy(bool)]
+    long_ago = set(moving.index[(moving["start_tick"] < now - 75).to_numpy(bool)])
+    assert len(long_ago) >= 2, "the stand-in drops arrivals"
+    found = set(town.findings("stuck")["character_id"])
+    assert long_ago <= found <= set(moving.index)
 
 
 def test_a_malformed_answer_is_told_as_a_trap_and_as_rejected_and_the_town_goes_on() -> None:

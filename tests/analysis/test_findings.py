@@ -17,6 +17,7 @@ from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.pieces import PIECE_ROWS
+from tests.support.healthy_runs import HEALTHY, healthy
 from tests.support.planted_runs import FAULTS, START, Held, PlantedTown
 from tests.support.run_helpers import HOSTILE, told, write_recording
 
@@ -39,6 +40,50 @@ def test_a_planted_fault_is_found_where_it_was_planted(fault: str, seed: int) ->
 def test_a_healthy_town_is_left_in_peace(seed: int) -> None:
     found = PlantedTown(seed, characters=20, ticks=600).run().findings()
     assert found["text"].to_list() == []
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_who_waits_stays_or_goes_in_circles_by_design_is_left_in_peace(name: str) -> None:
+    found = healthy(name, 301, characters=24, ticks=500).findings()
+    assert found["text"].to_list() == []
+
+
+@pytest.mark.parametrize("fault", ("malformed", "rejected", "dear", "slow_model"))
+def test_what_became_wrong_is_said_since_when(fault: str) -> None:
+    town = PlantedTown(103, characters=40, ticks=600, fault=fault)
+    found = town.run().findings(fault).iloc[0]
+    assert -40 <= found["since_tick"] - town.planted_at <= 40
+    if fault in ("malformed", "rejected"):
+        assert f"answers of model {town.bad_model} (of p" in found["text"]
+
+
+def test_answers_that_are_good_again_are_over() -> None:
+    store, usual = EventStore(), {"character_id": "a", "prompt_type": "PLAN", "model": "m", "prompt": "?"}
+    for number in range(300):
+        call = {**usual, "response": "no" if 100 <= number < 130 else "{}"}
+        store.append([RawMessage("llm_call", Raw(encode(call)), START + number, number + 1, number)], START, "e")
+    found = Held(store).findings("malformed").iloc[0]
+    assert (found["since_tick"], found["until"].timestamp()) == (100, START + 129)
+    assert "30 of 30 answers" in found["text"]
+
+
+def test_ticks_in_which_nothing_is_told_are_no_stall() -> None:
+    """A model whose characters seldom change tells nothing of most ticks."""
+    assert lives(a=[(tick, str(tick)) for tick in [*range(0, 50), *range(90, 120)]]).findings("stalled").empty
+
+
+def test_a_state_explains_why_one_stays_in_a_place() -> None:
+    """Prisoners stay in a cell, which is no place to be stuck: that they are prisoners says so."""
+    store, number = EventStore(), 0
+    for tick in range(200):
+        for who in range(30):
+            jailed = who % 10 == 0 and tick % 100 > 50 + who
+            data = {"character_id": f"c{who}", "new_state": "JAIL" if jailed else "FREE"}
+            if not jailed or tick % 100 == 51 + who:
+                number += 1
+                message = RawMessage("state_change", Raw(encode({**data, "location": f"{number}"})), START + tick)
+                store.append([RawMessage(message.type, message.data, START + tick, number, tick)], START, "e")
+    assert Held(store).findings("stuck").empty
 
 
 def test_each_kind_of_fault_has_a_rule_and_each_rule_a_planted_fault() -> None:

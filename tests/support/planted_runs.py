@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -47,12 +47,16 @@ class Person:
 class PlantedTown:
     """A random town: every habit, dwell time, price and failure is drawn from the seed.
 
-    `fault` is planted in `culprit` (a character, a model or a kind of prompt) at `planted_at`, a tick after the middle.
+    Each fault is planted in its victim (a character, or all calls of `bad_model`) at `planted_at`, a tick after the
+    middle.
     """
 
-    def __init__(self, seed: int, *, characters: int = 20, ticks: int = 600, fault: str | None = None) -> None:
+    def __init__(
+        self, seed: int, *, characters: int = 20, ticks: int = 600, fault: str | Iterable[str] | None = None
+    ) -> None:
         self.rng = rng = Random(seed)
-        self.fault, self.ticks = fault, ticks
+        self.faults = () if fault is None else (fault,) if isinstance(fault, str) else tuple(fault)
+        self.ticks = ticks
         self.people = {f"p{number}": Person(f"p{number}") for number in range(characters)}
         self.planted_at = int(ticks * rng.uniform(0.45, 0.6))
         self.victim = rng.choice(list(self.people))
@@ -65,46 +69,62 @@ class PlantedTown:
         self.malformed = rng.uniform(0.0, 0.04)
         self.rejects = rng.uniform(0.0, 0.04)
         self.error_rate = rng.uniform(0.0, 0.03)
-        self.tick = 0
+        self.tick = self.seq = 0
         self.messages: list[RawMessage] = []
+        self.lost: list[int] = []
         self.time = float(START)
         self.now = self.time
         self.bad_model = rng.choice(self.models)
         self.epoch = "e"
+        others = [name for name in self.people if name not in (self.victim, self.partner)]
+        self.starts = dict.fromkeys(self.faults, self.planted_at)
+        self.victims = dict.fromkeys(self.faults, self.victim)
+        if len(self.faults) > 1:
+            self.victims = dict(zip(self.faults, rng.sample(others, len(self.faults)), strict=True))
 
     @property
     def culprit(self) -> str | None:
-        """What a finding must be about."""
-        owners = ("stuck", "loop", "silent", "waiting_for_model", "dear", "repeated_prompt")
-        return self.victim if self.fault in owners else None
+        """What a finding must be about, where one fault was planted."""
+        return self.victims[self.faults[0]] if self.faults[0] in OWNED else None
 
     def run(self) -> Held:
         """Run the town and return its reader."""
-        for _ in range(self.ticks):
-            self._step()
         store = EventStore()
-        for start in range(0, len(self.messages), 500):
-            part = self.messages[start : start + 500]
-            if self.fault == "gap" and start <= len(self.messages) // 2 < start + 500:
-                lost = {"epoch": self.epoch, "from": part[100].seq, "to": part[159].seq, "reason": "slow"}
-                part = [*part[:100], RawMessage("gap", Raw(encode(lost)), None, None, None), *part[160:]]
-            store.append(part, part[-1].timestamp or 0.0, self.epoch)
+        for part in self.parts():
+            store.append(part, self.now, self.epoch)
         return Held(store)
 
-    @property
-    def on(self) -> bool:
-        """Whether the fault is at work."""
-        return self.fault is not None and self.tick >= self.planted_at
+    def parts(self, size: int = 500) -> Iterator[list[RawMessage]]:
+        """Run the town, and give its messages in lists of about this size."""
+        while self.tick < self.ticks:
+            self._step()
+            if len(self.messages) >= size or self.tick == self.ticks:
+                part, self.messages = self.messages, []
+                yield part
 
-    def _tell(self, type: str, **data: Any) -> None:
+    def hits(self, fault: str, who: str | None = None) -> bool:
+        """Whether a fault is at work, in this character if it is one of a character."""
+        return fault in self.faults and self.tick >= self.starts[fault] and who in (None, self.victims[fault])
+
+    def _tell(self, type: str, /, **data: Any) -> None:
         self.now += self.rng.uniform(0.0001, 0.001)
-        seq = len(self.messages) + 1
-        self.messages.append(RawMessage(type, Raw(encode(data)), self.now, seq, self.tick))
+        self._send(RawMessage(type, Raw(encode(data)), self.now, self.seq + 1, self.tick))
+
+    def _send(self, message: RawMessage) -> None:
+        """Send a message; of those that follow the beginning of a gap 60 are lost and declared missing."""
+        self.seq += 1
+        if self.hits("gap") and len(self.lost) < LOST:
+            self.lost.append(self.seq)
+            if len(self.lost) == LOST:
+                gap = {"epoch": self.epoch, "from": self.lost[0], "to": self.seq, "reason": "slow"}
+                self.messages.append(RawMessage("gap", Raw(encode(gap))))
+            return
+        self.messages.append(message)
 
     def _step(self) -> None:
         self.tick += 1
         self.time += self.rng.uniform(0.8, 1.6)
-        if self.on and self.fault == "stalled" and self.tick == self.planted_at:
+        if self.hits("stalled") and self.tick == self.starts["stalled"]:
             self.time += 600
         self.now = max(self.now, self.time)
         if self.tick == 1:
@@ -116,29 +136,31 @@ class PlantedTown:
         self._errors()
 
     def _live(self, one: Person) -> None:
-        mine = self.on and one.id == self.victim
-        if mine and self.fault == "silent" and one.state != "SLEEP":
+        awake = one.state != "SLEEP"
+        if self.hits("silent", one.id) and awake:
             one.silent = True
-        if mine and self.fault in ("stuck", "waiting_for_model") and one.state != "SLEEP":
-            one.stuck = one.stuck or (self.fault == "stuck") != (one.state == "PLAN")  # in PLAN a call is awaited
+        if self.hits("stuck", one.id) and awake and one.state != "PLAN":
+            one.stuck = True
+        if self.hits("waiting_for_model", one.id) and one.state == "PLAN":  # in PLAN a call is awaited
+            one.stuck = True
         if one.silent:
             return
         if self.rng.random() < 0.05:
             self._tell("character_update", character_id=one.id, money=self.rng.randrange(100))
-        if mine and self.fault == "repeated_prompt" and self.rng.random() < 0.2:
+        if self.hits("repeated_prompt", one.id) and self.rng.random() < 0.2:
             self._call(one, prompt="You are in the cafe. What next?")
         if one.stuck or self.tick < one.until:
             return
         if one.partner is not None:
             self._talk(one)
             return
-        self._next_state(one, mine)
+        self._next_state(one)
 
-    def _next_state(self, one: Person, mine: bool) -> None:
+    def _next_state(self, one: Person) -> None:
         if one.state == "PLAN":
             self._call(one)
         night = self.tick % DAY > DAY * 2 // 3
-        if mine and self.fault == "loop":
+        if self.hits("loop", one.id):
             one.cycle = one.cycle or [*self.rng.sample(STATES, 3)]
             one.cycle.append(one.cycle.pop(0))
             state = one.cycle[0]
@@ -157,13 +179,14 @@ class PlantedTown:
         one.until = self.tick + max(1, round(length))
         self._tell("state_change", character_id=one.id, new_state=state, location=one.place)
         if state == "CHAT":
-            self._meet(one, mine)
+            self._meet(one)
 
-    def _meet(self, one: Person, mine: bool) -> None:
-        ping_pong = self.on and self.fault == "ping_pong" and one.id in (self.victim, self.partner)
+    def _meet(self, one: Person) -> None:
+        ping_pong = self.hits("ping_pong") and one.id in (self.victims["ping_pong"], self.partner)
         free = [other for other in self.people.values() if other.id != one.id and other.partner is None]
         if ping_pong:
-            other = self.people[self.partner if one.id == self.victim else self.victim]
+            victim = self.victims["ping_pong"]
+            other = self.people[self.partner if one.id == victim else victim]
         elif free:
             other = self.rng.choice(free)
         else:
@@ -186,15 +209,15 @@ class PlantedTown:
     def _call(self, one: Person, prompt: str | None = None) -> None:
         one.calls += 1
         model = self.rng.choice(self.models)
-        bad = self.on and model == self.bad_model
+        bad = model == self.bad_model
         latency = self.latency[model] * self.rng.lognormvariate(0, 0.4)
-        if bad and self.fault == "slow_model":
+        if bad and self.hits("slow_model"):
             latency *= 6
         tokens = int(self.rng.lognormvariate(5.5, 0.4))
-        if self.on and self.fault == "dear" and one.id == self.victim:
+        if self.hits("dear", one.id):
             tokens *= 40
-        wrong = self.rng.random() < (0.5 if bad and self.fault == "malformed" else self.malformed)
-        rejected = self.rng.random() < (0.5 if bad and self.fault == "rejected" else self.rejects)
+        wrong = self.rng.random() < (0.5 if bad and self.hits("malformed") else self.malformed)
+        rejected = self.rng.random() < (0.5 if bad and self.hits("rejected") else self.rejects)
         self._tell(
             "llm_call",
             character_id=one.id,
@@ -213,10 +236,10 @@ class PlantedTown:
         if self.rng.random() < self.error_rate:
             who = self.rng.choice([one.id for one in self.people.values() if not one.silent])
             self._tell("error", code=self.rng.choice((2001, 2002)), message=f"{who} lost the way", character_id=who)
-        if self.on and self.fault == "error_burst" and self.tick < self.planted_at + 15:
+        if self.hits("error_burst") and self.tick < self.starts["error_burst"] + 15:
             for _ in range(3):
-                self._tell("error", code=2001, message="the planner failed", character_id=self.victim)
-        if self.on and self.fault == "new_error" and self.rng.random() < 0.06:
+                self._tell("error", code=2001, message="the planner failed", character_id=self.victims["error_burst"])
+        if self.hits("new_error") and self.rng.random() < 0.06:
             self._tell("error", code=2077, message=f"budget of {self.rng.randrange(9)} exceeded")
 
 
@@ -237,6 +260,11 @@ FAULTS: Final = (
     "stalled",
 )
 """The kinds of faults that can be planted."""
+OWNED: Final = ("stuck", "loop", "silent", "waiting_for_model", "dear", "repeated_prompt")
+"""Those of one character."""
+
+LOST: Final = 60
+"""Messages of a gap."""
 
 
 def planted(

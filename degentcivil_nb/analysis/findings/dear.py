@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from .calls import about_group, name_of_group
+from .calls import Places, about_group, name_of_group
 from .evidence import Evidence
 from .finding import Finding
-from .statistics import groups_of
+from .statistics import Floats, groups_of
 
 KIND: Final = "dear"
 FACTORS: Final = {"character_id": 1.0, "prompt_type": 2.5, "model": 2.5}
@@ -56,7 +57,20 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
                 f"{form.format(sizes[at])} {what} {each}, {sizes[at] / max(float(np.median(others)), 1e-12):.1f} times "
                 f"the median of the others ({form.format(float(np.median(others)))})"
             )
-            yield about_group(evidence, KIND, "info", text, column, value, rows)
+            found = about_group(evidence, KIND, "info", text, column, value, rows)
+            since, tick = _began(evidence, places, cost, factor, of_all)
+            yield replace(found, since=since, since_tick=tick)
+
+
+def _began(evidence: Evidence, places: Places, cost: Floats, factor: float, of_all: bool) -> tuple[int, int | None]:
+    """Tell since when it is dear: since its first call that costs a multiple of the others' calls, or since its first.
+
+    A kind of prompt or a model is dear by nature, from its first call on.
+    """
+    others = np.delete(cost, places)
+    far = places[cost[places] > factor * float(np.nanmedian(others))] if of_all and len(others) else places[:1]
+    first = int(evidence.calls.index[int((far if len(far) else places)[0])])
+    return evidence.clock.time_of(first), evidence.clock.tick_of(first)
 
 
 def _price(calls: pd.DataFrame) -> tuple[np.ndarray | None, str, str]:

@@ -43,7 +43,7 @@ def loop(evidence: Evidence, *, rounds: int = 5, surprise: float = 4.0) -> Itera
     everybody: Moves = Counter()
     for one in moves.values():
         everybody.update(one)
-    chances = math.log10(max(1, lives.stays))
+    chances = math.log10(max(1, lives.stays) * (LONGEST - 1))
     found = []
     for code, stretches in lives.stretches().items():
         others = everybody - moves[code]

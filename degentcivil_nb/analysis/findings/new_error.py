@@ -17,7 +17,7 @@ KIND: Final = "new_error"
 _VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+|'[^']*'|\"[^\"]*\"")
 
 
-def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 3.0, warm_up: float = 0.1) -> Iterator[Finding]:
+def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 2.0, warm_up: float = 0.1) -> Iterator[Finding]:
     """Find codes and texts that begin in the middle of a run, and are too frequent to be an old but rare error.
 
     Parameters

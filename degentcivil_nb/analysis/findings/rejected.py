@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from .calls import about_group, name_of_group, telling_groups
+from .calls import about_telling, telling_groups
 from .evidence import Evidence
 from .finding import Finding
 
@@ -13,7 +13,7 @@ KIND: Final = "rejected"
 
 
 def rejected(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio: float = 2.0) -> Iterator[Finding]:
-    """Find models, kinds of prompts and characters whose answers are rejected far more often than the others'.
+    """Find models, kinds of prompts and characters whose answers are rejected far more often than others or before.
 
     Parameters
     ----------
@@ -30,7 +30,5 @@ def rejected(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio
     if not len(calls):
         return
     hit = calls["rejected"].to_numpy(bool) | (calls["retries"].to_numpy(float) > 0)
-    for column, value, places in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
-        of = int((calls[column] == value).sum())
-        text = f"{len(places):,} of {of:,} answers of {name_of_group(column, value)} were rejected and asked for again"
-        yield about_group(evidence, KIND, "warning", text, column, value, calls.index[places].tolist())
+    for group in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
+        yield about_telling(evidence, KIND, group, "were rejected and asked for again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from .calls import about_group
 from .evidence import Evidence
 from .finding import Finding
-from .statistics import Floats, groups_of
+from .statistics import Floats, binomial_surprise, groups_of
 
 KIND: Final = "slow_model"
 
@@ -46,6 +47,17 @@ def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stret
         yield from _stretches(evidence, model, places, took, factor, least, stretch)
 
 
+SURPRISE: Final = 4.0
+"""How unlikely so many slow calls in a stretch must be by those outside of it, as -log10 of the probability."""
+
+
+def _surprises(took: Floats, slow: int, of: int, limit: float) -> bool:
+    """Whether more calls are slow than a model shows whose answers take now a second and now a minute."""
+    calm = min(np.array_split(took, 3), key=lambda third: float((third > limit).mean()))
+    share = (int((calm > limit).sum()) + 1) / (len(calm) + 20)
+    return binomial_surprise(slow, of, share) - math.log10(len(took)) >= SURPRISE
+
+
 def _stretches(
     evidence: Evidence, model: str, places: npt.NDArray[np.intp], took: Floats, factor: float, least: int, stretch: int
 ) -> Iterator[Finding]:
@@ -57,8 +69,9 @@ def _stretches(
     slow = np.zeros(len(took), np.bool_)
     for start in np.flatnonzero(lows > factor * usually).tolist():
         slow[start : start + stretch] = True
+    looked_at = int(slow.sum())
     slow &= took > factor * usually
-    if int(slow.sum()) < least:
+    if int(slow.sum()) < least or not _surprises(took, int(slow.sum()), looked_at, factor * usually):
         return
     at = places[slow]
     rows = evidence.calls.index[at].tolist()

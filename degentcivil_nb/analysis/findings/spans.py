@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import Array, Columns, below, differs, lasts, rows_at, size_of
-from .statistics import FEW, Floats, Outlier, usual_of
+from .statistics import FEW, Floats, Outlier, farthest, usual_of
 
 BUFFERED: Final = 1 << 20
 """Lengths that are counted together."""
@@ -99,9 +99,17 @@ class LengthCounts:
             mine = self.of_kind(kind)
             size = len(mine)
             if size >= 3:
-                rank = size - 2 if size <= FEW else int(0.95 * (size - 2))
-                found[kind] = float(mine.lengths[np.searchsorted(np.cumsum(mine.counts), rank, "right")])
+                found[kind] = mine.ranked(size - 2 if size <= FEW else int(0.95 * (size - 2)))
         return found
+
+    def ranked(self, rank: int) -> float:
+        """Return the length of a rank, from the shortest on."""
+        return float(self.lengths[np.searchsorted(np.cumsum(self.counts), rank, "right")])
+
+    @property
+    def farthest(self) -> float:
+        """How far the tail of the lengths reaches; 0 where there are few."""
+        return farthest(len(self), self.ranked)
 
 
 @dataclass(frozen=True)
@@ -114,14 +122,22 @@ class LongSpans:
     factor: float
 
     def outliers(self) -> list[Outlier]:
-        """List the spans above so many times the usual long one of the other ones of their kind that are over."""
+        """List the spans above so many times the usual long one of the other ones of their kind that are over.
+
+        None is listed that lies where the tail of the lengths of its kind reaches.
+        """
         limits = self.lengths.limits()
         found: list[Outlier] = []
+        tails: dict[int, float] = {}
         kinds, lengths = self.kept["kind"].tolist(), self.kept["length"].tolist()
         for at, (kind, length, goes_on) in enumerate(zip(kinds, lengths, self.kept["open"].tolist(), strict=True)):
             if kind not in limits or length <= self.factor * limits[kind]:
                 continue
             others = self.lengths.of_kind(kind)
+            if kind not in tails:
+                tails[kind] = others.farthest
+            if length <= tails[kind]:
+                continue
             others = others if goes_on else others.without(length)
             if len(others) >= 3 and length > self.factor * others.usual:
                 found.append(Outlier(at, others.usual))

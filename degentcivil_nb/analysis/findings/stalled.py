@@ -34,9 +34,9 @@ def stalled(evidence: Evidence, *, least_s: float = 10.0, factor: float = 20.0) 
         return
     usually = steps.usual
     limit = max(least_s, factor * usually)
-    for since, until, before, row in steps.long:
+    for since, until, before, row, ticks in steps.long:
         seconds = (until - since - paused(evidence, since, until)) / SECOND
-        if seconds > limit and not _misses(evidence, before, row):
+        if seconds > limit * ticks and not _misses(evidence, before, row):
             text = f"No {_step(evidence)} for {seconds:,.0f} s; usually one comes every {usually:.3g} s"
             yield evidence.found(KIND, "warning", text, [row], since=since, until=until)
     end = evidence.clock.last_time
@@ -50,10 +50,13 @@ class _Steps:
     """The times from one tick (event, for a run without ticks) to the next, read by pieces."""
 
     def __init__(self, evidence: Evidence, least_s: float) -> None:
-        self.long: list[tuple[int, int, int, int]] = []
-        """Those above the least: from when to when, and the rows at which they begin and end."""
+        self.long: list[tuple[int, int, int, int, float]] = []
+        """Those above the least: from when to when, the rows at which they begin and end, and how many ticks it were.
+
+        Of some ticks nothing is told.
+        """
         self.count, self.last, self.last_row = 0, 0, -1
-        lengths, moment = Lengths(), -1.0
+        lengths, moment, began = Lengths(), -1.0, 0.0
         for number, part in evidence.pieces():
             times, moments = evidence.clock.of(number)
             at = np.arange(len(times))
@@ -62,14 +65,17 @@ class _Steps:
                 moment = float(moments[-1])
             if not len(at):
                 continue
-            rows, begins = at + part.first_row, times[at]
+            rows, begins, ticks = at + part.first_row, times[at], moments[at]
             if self.last_row >= 0:
                 rows, begins = np.append(self.last_row, rows), np.append(self.last, begins)
+                ticks = np.append(began, ticks)
+            passed = np.diff(ticks) if evidence.has_ticks else np.ones(len(ticks) - 1)
+            began = float(ticks[-1])
             took = np.diff(begins) / SECOND
             lengths.add(np.zeros(len(took), np.int64), np.zeros(len(took), np.int64), took)
             for place in np.flatnonzero(took > least_s).tolist():
                 pair = slice(place, place + 2)
-                self.long.append((*begins[pair].tolist(), *rows[pair].tolist()))
+                self.long.append((*begins[pair].tolist(), *rows[pair].tolist(), float(passed[place])))
             self.count += len(took)
             self.last, self.last_row = int(begins[-1]), int(rows[-1])
         self._lengths = lengths.frozen()

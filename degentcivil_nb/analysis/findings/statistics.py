@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -60,6 +60,32 @@ def groups_of(keys: Any) -> Iterator[tuple[Any, npt.NDArray[np.intp]]]:
     bounds = np.searchsorted(codes[order], np.arange(len(known) + 1))
     for code, key in enumerate(list(known)):
         yield key, order[bounds[code] : bounds[code + 1]]
+
+
+MANY: Final = 300
+"""Of fewer values the tail is not known well enough to be continued."""
+TOP: Final = 10
+"""So many of the largest values may be faults themselves, and do not say how long the tail is."""
+STEEPEST: Final = 3.0
+"""A tail grows by at most so many times as much in a decade of chances as in the one before."""
+
+
+def farthest(count: int, ranked: Callable[[int], float]) -> float:
+    """Give a value that none of so many should exceed, by how their tail grows; 0 for few of them.
+
+    `ranked` gives the value of a rank, from the smallest on. From one decade of chances to the next an exponential tail
+    grows by the same, a heavy one by a multiple: cells of the game of life rest for 2 steps or for 200, because its
+    rule says so. The last two decades below the largest ten values say which it is; that is continued for two more, to
+    a chance of one in ten that any of them is as large.
+    """
+    if count < MANY:
+        return 0.0
+    last, before = ranked(count - TOP), ranked(count - 10 * TOP)
+    many = count > 100 * TOP
+    first, decades = (ranked(count - 100 * TOP), 1.0) if many else (ranked(0), math.log10(count / (10 * TOP)))
+    grows, grew = last - before, (before - first) / decades
+    ratio = min(max(grows / grew, 1.0), STEEPEST) if grew > 0 else STEEPEST
+    return last + grows * (ratio + ratio**2)
 
 
 class Outlier(NamedTuple):

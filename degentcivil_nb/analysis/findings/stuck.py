@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .clock import SECOND
-from .columns import Columns, below, rows_at, size_of
+from .columns import Array, Columns, below, rows_at, size_of
 from .evidence import Evidence
 from .finding import Finding, told_once
 from .spans import LengthCounts, LongSpans, long_spans, merged
@@ -70,17 +70,15 @@ def _long_stays(evidence: Evidence, least: float, factor: float) -> list[LongSta
     in_states = _Stays.of(evidence, "state", least, factor)
     if in_states is not None:
         found = [in_states.told(at, limit) for at, limit in in_states.too_long(least, factor) if in_states.alone(at)]
-    known = {stay.finding.character_id for stay in found}
-    in_places = _Stays.of(evidence, "location", least, factor)
+    varied = np.zeros(0, np.int64) if in_states is None else in_states.varied
+    in_places = _Stays.of(evidence, "location", least, factor, without=varied)
     if in_places is None:
         return found
     places = [one for one in in_places.too_long(least, factor) if in_places.alone(one.at)]
     owners = [in_places.owner(at) for at, _ in places]
     if len(set(owners)) > max(1.0, CROWD * in_places.characters):
         return found
-    return found + [
-        in_places.told(at, limit) for (at, limit), owner in zip(places, owners, strict=True) if owner not in known
-    ]
+    return found + [in_places.told(at, limit) for at, limit in places]
 
 
 CROWD: Final = 0.3
@@ -98,14 +96,17 @@ class _Stays:
     """Of each kind the first stays that are over."""
 
     @classmethod
-    def of(cls, evidence: Evidence, column: str, least: float, factor: float) -> _Stays | None:
-        """Read the stays; places are judged together, since each has few stays."""
+    def of(
+        cls, evidence: Evidence, column: str, least: float, factor: float, without: Array | None = None
+    ) -> _Stays | None:
+        """Read the stays, without those of some characters; places are judged together, since each has few stays."""
         first = _Earliest()
 
         def spans() -> Iterator[Columns]:
             for table in merged(evidence.stays(), column):
                 table["kind"] = table[column] if column == "state" else np.zeros_like(table["who"])
                 table["length"] = table["end"] - table["start"]
+                table = rows_at(table, ~np.isin(table["who"], without)) if without is not None else table
                 first.add(table)
                 yield table
 
@@ -116,6 +117,14 @@ class _Stays:
     def characters(self) -> int:
         """How many characters have a stay."""
         return len({*self.spans.lengths.who.tolist(), *self.spans.kept["who"].tolist()})
+
+    @property
+    def varied(self) -> Array:
+        """The characters that were in several states, by code: the state says why they stay in a place."""
+        who = np.concatenate([self.spans.lengths.who, self.spans.kept["who"].to_numpy(np.int64)])
+        kinds = np.concatenate([self.spans.lengths.kinds, self.spans.kept["kind"].to_numpy(np.int64)])
+        found: Array = np.flatnonzero(np.bincount(np.unique(np.stack([who, kinds]), axis=1)[0]) > 1)
+        return found
 
     def owner(self, at: int) -> Any:
         """Return whose stay it is."""
