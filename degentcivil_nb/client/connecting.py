@@ -63,9 +63,9 @@ class Connector:
             host, port = parts.hostname, parts.port
             (host or "").encode("idna")
         except ValueError as error:  # UnicodeError is one too
-            raise ValueError(f"{redacted(uri)!r} is not a URL: {error}") from None
+            raise ValueError(f"{redacted(uri)[:80]!r} is not a URL: {error}") from None
         if parts.scheme not in ("ws", "wss") or not host or parts.fragment:
-            raise ValueError(f"{redacted(uri)!r} is not a WebSocket URL; it should look like ws://localhost:8765")
+            raise ValueError(f"{redacted(uri)[:80]!r} is not a WebSocket URL; it should look like ws://localhost:8765")
         if parts.username is not None:
             raise ValueError("the URL contains a user name; pass a token as token=, never in the URL")
         local = is_loopback(host)

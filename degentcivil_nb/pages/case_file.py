@@ -240,7 +240,8 @@ def write_page(path: Path, html: str) -> None:
 def checked_target(path: Path) -> Path:
     """Return the path of a page; raise `ValueError` if it does not end in .html."""
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"a case file is an HTML page: call it {visible(path.stem)}.html, not {visible(path.name)}")
+        stem, name = visible(path.stem)[:80], visible(path.name)[:80]
+        raise ValueError(f"a case file is an HTML page: call it {stem}.html, not {name}")
     return path
 
 

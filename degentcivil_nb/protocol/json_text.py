@@ -24,7 +24,8 @@ def _encode_foreign(value: Any) -> Any:
     for name in ("tolist", "item"):
         convert = getattr(value, name, None)
         if callable(convert):
-            return convert()
+            found = convert()
+            return plain(value) if type(found) is type(value) else found  # a long double gives itself
     raise NotImplementedError(f"{type(value).__qualname__} has no JSON form; give plain numbers, text, lists and dicts")
 
 

@@ -103,7 +103,7 @@ def whole(value: Any, what: str, *, least: int | None = 0) -> int:
 
 def not_held(row: int, first: int, after: int) -> KeyError:
     """Return the error for a row that is not held, of which those from `first` to before `after` are."""
-    held = f"rows {first:,} to {after - 1:,} are" if after > first else "there are none yet"
+    held = f"rows {first:,} to {after - 1:,} are" if after > first else "none are"
     return KeyError(f"row {row:,} is not held; {held}")
 
 
