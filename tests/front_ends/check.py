@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 PAGES = {
     "lab": "lab/tree/shown.ipynb",
     "notebook": "notebooks/shown.ipynb",
-    "nbclassic": "nbclassic/notebooks/shown.ipynb",
+    "nbclassic": "notebooks/shown.ipynb",
     "voila": "",
     "marimo": "",
 }
