@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pandas as pd
 
+from ..store.payloads import read_payload
+from .interfaces import PanelReader
 from .packing import EXACT, Kind, Values, number_values
 
 CAP: Final = 160
@@ -74,6 +76,11 @@ def shorten(text: str, cap: int = CAP) -> str:
 def records(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a frame one by one, each with its columns and `Index` as attributes."""
     yield from frame.itertuples()
+
+
+def payloads_of(reader: PanelReader, rows: Sequence[int]) -> list[Any]:
+    """Read the payloads of ascending rows at once; `None` for one that is no longer held."""
+    return [read_payload(text) for text in reader.take_payloads(rows)]
 
 
 def detail_text(value: Any) -> str:

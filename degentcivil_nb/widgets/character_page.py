@@ -17,6 +17,7 @@ from .cells import NO_TIME_NS, cell_text, detail_text, records, shorten
 from .character_changes import CharacterChanges
 from .characters import is_number
 from .command_log import CommandLog, describe_error
+from .conversations import said_of
 from .event_log import with_summaries
 from .findings_panel import FindingsNow
 from .interfaces import CharactersNow, PanelCommands, PanelReader, PanelStatus
@@ -32,6 +33,8 @@ CALLS: Final = 6
 MESSAGES: Final = 8
 HISTORY: Final = 400
 """How many of a character's updates are drawn in its sparklines."""
+PIECE: Final = 250
+"""How many messages are read at once in the search for them."""
 LOOKED_BACK: Final = 20_000
 """How many chat messages are searched for the last ones with a character."""
 MOST_ATTRIBUTES: Final = 60
@@ -245,18 +248,16 @@ class CharacterPage(Panel):
         return mine
 
     def _chat(self, who: str, stop: int) -> list[list[Any]]:
+        """List the last messages with a character: searched backwards, a few at a time."""
         rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), 0, stop)[-2_000:]
-        frame = self._reader.frame_of(rows)
         found: list[list[Any]] = []
-        for event in records(frame.iloc[::-1]):
-            payload = self._reader.payload(int(event.Index))
-            said = payload if isinstance(payload, dict) else {}
-            to = said.get("receivers") or []
-            names = [str(name) for name in to] if isinstance(to, list) else [str(to)]
-            speaker = None if pd.isna(event.character_id) else str(event.character_id)
-            if who == speaker or who in names:
-                text = cell_text(said.get("content")) or ""
-                found.append([int(event.Index), _time(event.time), speaker, shorten(", ".join(names), 200), text])
+        for end in range(len(rows), 0, -PIECE):
+            frame = said_of(self._reader, self._reader.frame_of(rows[max(0, end - PIECE) : end])).iloc[::-1]
+            mine = frame[[who in names for names in frame["names"]]]
+            for event in records(mine.head(MESSAGES - len(found))):
+                speaker = None if pd.isna(event.character_id) else str(event.character_id)
+                to = shorten(event.to, 200)
+                found.append([int(event.Index), _time(event.time), speaker, to, event.content or ""])
             if len(found) == MESSAGES:
                 break
         return found

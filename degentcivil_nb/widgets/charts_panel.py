@@ -15,6 +15,7 @@ from ..figures.parts import Spec, footnoted, times_of
 from ..figures.stack import stacked
 from ..pages.parts import Section
 from ..store.llm import LLM_TYPES
+from .cells import payloads_of
 from .characters import is_number
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
@@ -96,7 +97,7 @@ class ChartsPanel(LiveFigure):
         if not hasattr(self._run, "measures"):
             return []
         rows = self._reader.rows_of(("measure",))[-VALUES:]
-        names = dict.fromkeys(str(_of(self._reader.payload(int(row)), "name")) for row in rows[-500:])
+        names = dict.fromkeys(str(_of(told, "name")) for told in payloads_of(self._reader, rows[-500:]))
         return [f"measure: {name}" for name in list(names)[:MOST_NAMES]]
 
     def _attributes(self) -> list[str]:
@@ -108,7 +109,7 @@ class ChartsPanel(LiveFigure):
 
     def _watches(self) -> list[str]:
         rows = self._reader.rows_of(("watch",))[-500:] if hasattr(self._run, "watches") else []
-        names = dict.fromkeys(str(_of(self._reader.payload(int(row)), "name")) for row in rows)
+        names = dict.fromkeys(str(_of(told, "name")) for told in payloads_of(self._reader, rows))
         return [f"watch: {name}" for name in list(names)[:MOST_NAMES]]
 
     # --- the figure ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from ..protocol.messages import MessageTypes
-from .cells import cell_text
+from .cells import cell_text, payloads_of
 from .interfaces import PanelReader
 
 PIECE: Final = 500
@@ -74,18 +74,19 @@ class Conversations:
 
 def said_of(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
     """Add to rows of messages their conversation, receivers, text and channel."""
-    payloads = [reader.payload(int(row)) for row in frame.index]
+    payloads = payloads_of(reader, frame.index.tolist())
     said: list[dict[str, Any]] = [payload if isinstance(payload, dict) else {} for payload in payloads]
     to = [_names(each.get("receivers")) for each in said]
     speakers = [None if pd.isna(who) else str(who) for who in frame["character_id"].astype(object)]
-    between = [" · ".join(sorted({*names, *([who] if who else [])})) for names, who in zip(to, speakers, strict=True)]
+    names = [sorted({*each, *([who] if who else [])}) for each, who in zip(to, speakers, strict=True)]
     more: dict[str, list[Any]] = {
-        "between": between,
-        "to": [", ".join(names) for names in to],
+        "names": names,
+        "between": [" · ".join(each) for each in names],
+        "to": [", ".join(each) for each in to],
         "content": [cell_text(each.get("content")) for each in said],
         "channel": [cell_text(each.get("channel")) for each in said],
     }
-    return frame.assign(**{name: pd.Series(v, index=frame.index, dtype=object) for name, v in more.items()})
+    return frame.assign(**{name: pd.Series(told, frame.index, dtype=object) for name, told in more.items()})
 
 
 def _names(receivers: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ..analysis.run_events import described
-from .cells import shorten
+from .cells import payloads_of, shorten
 from .growing_table import LogPanel
 from .interfaces import PanelReader
 from .packing import Kind
@@ -40,10 +40,8 @@ class EventsPanel(LogPanel):
 def with_summaries(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
     """Put what each event says in words into the column `message`."""
     whos = frame["character_id"].astype(object).where(frame["character_id"].notna(), None).tolist()
-    told = [
-        summary(str(kind), who, _payload(reader, row))
-        for row, kind, who in zip(frame.index.tolist(), frame["type"].astype(object).tolist(), whos, strict=True)
-    ]
+    kinds, payloads = frame["type"].astype(object).tolist(), payloads_of(reader, frame.index.tolist())
+    told = [summary(str(kind), who, held) for kind, who, held in zip(kinds, whos, payloads, strict=True)]
     return frame.assign(message=pd.Series(told, index=frame.index, dtype=object))
 
 
@@ -52,10 +50,3 @@ def summary(type: str, who: str | None, payload: Any) -> str:
     text = described(type, who, payload)
     start = f"{who or 'somebody'} " if not text.startswith(f"{who}: ") else f"{who}: "
     return shorten(text.removeprefix(start).removeprefix(f"{type}: "))
-
-
-def _payload(reader: PanelReader, row: int) -> Any:
-    try:
-        return reader.payload(row)
-    except KeyError:  # it was dropped from memory meanwhile
-        return None

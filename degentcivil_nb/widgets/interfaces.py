@@ -79,6 +79,9 @@ class PanelReader(Protocol):
 
     def payload(self, row: int) -> Any: ...
 
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
+        """Return the payloads of ascending rows as JSON, `null` for one that is no longer held."""
+
     def characters(self, *, row: int | None = None) -> pd.DataFrame: ...
 
     def present_columns(self, since_version: int = 0) -> CharactersNow:

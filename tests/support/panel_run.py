@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.store.controls import ControlRow
 from degentcivil_nb.store.moments import RowMoment
 from degentcivil_nb.widgets.interfaces import Standing
@@ -187,6 +188,9 @@ class Run:
 
     def payload(self, row: int) -> Any:
         return self.payloads[row]
+
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
+        return [encode(self.payloads[row]) for row in rows]
 
     def timeline(self, character_id: Any = None) -> pd.DataFrame:
         return pd.DataFrame()
