@@ -110,7 +110,7 @@ class CharacterPage(Panel):
         who, reader = self.who, self._reader
         if who is None:
             return Update({"character": None, "own": self._own is not None})
-        present = reader.present_columns() if self.moment is None else reader.past_columns(self.moment.row)
+        present = self.town_of(reader)
         body: dict[str, Any] = {"character": who, "own": self._own is not None, "known": who in present.character_id}
         tree = self._tree if self._tree is not None and self._tree["of"] == who else None
         metrics = self._status.metrics()

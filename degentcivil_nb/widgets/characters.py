@@ -59,7 +59,7 @@ class CharactersPanel(TablePanel):
     def whole(self) -> Update:
         """See `TablePanel`."""
         now = self.moment is None
-        present = self._reader.present_columns() if self.moment is None else self._reader.past_columns(self.moment.row)
+        present = self.town_of(self._reader)
         self._present_version = present.version if now else 0
         names = list(dict.fromkeys(name for attributes in present.attributes for name in attributes))
         self._folded = {name for name in names if _always_the_id(name, present)}

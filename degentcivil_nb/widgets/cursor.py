@@ -45,6 +45,8 @@ class Cursor:
         self.moment: RowMoment | None = None
         self.selection = Selection()
         self.version = 0
+        self.town: tuple[Any, int, Any] | None = None
+        """The reader, row and characters that panels looked up last in the past, on the refresher's thread."""
 
     def at(self, *, tick: int | None = None, time: Moment = None, row: int | None = None) -> dict[str, Any] | None:
         """Move the cursor and return its moment; without an argument it is not moved, and `None` means the present.

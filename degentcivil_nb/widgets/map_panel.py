@@ -44,7 +44,7 @@ class MapPanel(TablePanel):
     def whole(self) -> Update:
         """See `TablePanel`."""
         now = self.moment is None
-        present = self._reader.present_columns() if self.moment is None else self._reader.past_columns(self.moment.row)
+        present = self.town_of(self._reader)
         self._present_version = present.version if now else 0
         spots = spots_of(self._reader.places())
         told = [[name, float(at), float(up)] for name, (at, up) in spots.items()]

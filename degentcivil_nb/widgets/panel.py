@@ -16,7 +16,7 @@ from ..store.moments import RowMoment
 from .cells import shorten
 from .cursor import Cursor
 from .flow import Flow
-from .interfaces import Standing
+from .interfaces import CharactersNow, PanelReader, Standing
 from .page_widget import PageWidget, Part
 from .refresh import Refresher
 
@@ -122,6 +122,19 @@ class Panel(PageWidget):
         """Return the row of the cursor's moment; `None` for the present."""
         moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
         return None if moment is None else moment.row
+
+    def town_of(self, reader: PanelReader) -> CharactersNow:
+        """Return the characters as of the moment shown, which several panels show at once: they are looked up once."""
+        if self.moment is None:
+            return reader.present_columns()
+        row = self.moment.row
+        if self.cursor is None:
+            return reader.past_columns(row)
+        known = self.cursor.town
+        if known is None or known[:2] != (reader, row):
+            known = self.cursor.town = (reader, row, reader.past_columns(row))
+        town: CharactersNow = known[2]
+        return town
 
     @property
     def moved(self) -> bool:
