@@ -24,7 +24,10 @@ STILL: Final = 60
 """The most characters of a static view."""
 LOOKED_AT: Final = 200
 """How many events are searched for the reason why there are no characters."""
-SILENT: Final = "Nothing has arrived yet; DegentCivil's own server is silent until session.send('start')."
+SILENT: Final = (
+    "Nothing has arrived yet: if the run is paused, step or resume it. DegentCivil's own server is silent until "
+    "session.send('start')."
+)
 UNNAMED: Final = (
     "No characters: this server reports calls of models (character_update_llm) without saying whose they are, and no "
     "states. Run the town with `python -m degentcivil_nb.adapters.degentcivil main.py` to see who acts."

@@ -161,6 +161,7 @@ def test_a_start_that_leads_to_nothing_says_so(caplog: pytest.LogCaptureFixture)
             assert any("nothing has followed" in line for _, line in session._journal.lines())
             panel = session.panel.characters()
             assert "silent until session.send('start')" in panel.whole().body["empty"]
+            assert "if the run is paused, step or resume it" in panel.whole().body["empty"]
             panel.close()
         server.shutdown()
         thread.join()
