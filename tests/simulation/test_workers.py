@@ -87,7 +87,7 @@ def test_a_worker_that_vanishes_is_said() -> None:
         process = context.Process(target=vanish, args=(probe.worker(),))
         process.start()
         process.join(60)
-        assert "gone without closing" in session.wait_for("error", after=-1)["message"]
+        assert "ended without closing" in session.wait_for("error", after=-1)["message"]
 
 
 def test_a_handle_is_an_address_and_a_token_that_is_used_once() -> None:
