@@ -1,15 +1,17 @@
-"""The events of runs for SQL: files of columns as they are, and tables of the events in memory."""
+"""The events, errors and calls of runs for SQL: files of columns as they are, and tables of what is in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
+from ..protocol.messages import MessageTypes
 from ..recordings.column_store import ColumnStore
-from ..recordings.columns import COLUMNS, PAYLOAD, PAYLOAD_OF
+from ..recordings.columns import CALL_COLUMNS, COLUMNS, ERROR_COLUMNS, PAYLOAD, PAYLOAD_OF
+from ..store.llm import LLM_TYPES
 from ..store.schema import EVENT_COLUMNS
 from .plain_columns import plain
 
@@ -42,6 +44,36 @@ def events_of(store: RunStore, *, payload: bool) -> EventSource:
     return EventSource((), _table(store, store.first_row, payload))
 
 
+class Kind(NamedTuple):
+    """A table whose rows are events of some types, with columns that files have."""
+
+    question: str
+    types: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+ERRORS: Final = Kind(
+    "errors",
+    (MessageTypes.ERROR,),
+    (*(name for name in NAMES if name not in ("type", "state", "location", "event_type")), *ERROR_COLUMNS),
+)
+CALLS: Final = Kind(
+    "llm_calls",
+    LLM_TYPES,
+    ("row", "epoch", "seq", "tick", "time", "character_id", *CALL_COLUMNS, "event_id", "cause"),
+)
+"""Calls without what only their payloads say, such as prompts."""
+
+
+def kind_of(store: RunStore, kind: Kind) -> EventSource:
+    """Return the events of some types, with the columns of their question."""
+    files = store.verified_files() if isinstance(store, ColumnStore) else None
+    ask = getattr(store.unsealed if isinstance(store, ColumnStore) and files is not None else store, kind.question)
+    table = pa.Table.from_pandas(plain(ask().reset_index()), preserve_index=False)
+    columns = {name: _column(table.column(name), COLUMNS.field(name).type) for name in kind.columns}
+    return EventSource(tuple(files or ()), pa.table(columns))
+
+
 def _table(store: Any, start: int, payload: bool) -> pa.Table:
     """Return the events of a store from a row on."""
     frame = store.events() if start <= store.first_row else store.events(last=max(0, store.next_row - start))
@@ -60,10 +92,19 @@ def _column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 class EventView:
-    """The table `events` of one run or of several, with payloads or without."""
+    """The table `events` of one run or of several, with payloads or without, or one of events of a kind."""
 
-    def __init__(self, sources: Sequence[tuple[str | None, EventSource]], *, payload: bool, runs: bool = False) -> None:
+    def __init__(
+        self,
+        sources: Sequence[tuple[str | None, EventSource]],
+        *,
+        payload: bool = False,
+        runs: bool = False,
+        kind: Kind | None = None,
+    ) -> None:
         self._sources = sources
+        self._names = NAMES if kind is None else kind.columns
+        self._types = () if kind is None else kind.types
         self._payload = payload
         self._runs = runs
 
@@ -83,26 +124,29 @@ class EventView:
                 database.register(f"_{name}_{number}", source.table)
                 parts.append(self._select(f"_{name}_{number}", run))
         if not parts:
-            database.register(f"_{name}", _no_events(self._payload))
+            database.register(f"_{name}", self._nothing())
             parts.append(self._select(f"_{name}", ""))
         chosen = f"*, {DATA}" if self._payload else "*"
         database.execute(" ".join(["create temp view", name, "as select", chosen, "from (", _all(parts), ")"]))
 
     def _select(self, source: str, run: str | None, *, files: bool = False) -> str:
         columns = [f"{quoted(run or '')} as run"] if self._runs else []
-        columns += [f'"{name}"' for name in NAMES]
+        columns += [f'"{name}"' for name in self._names]
         if self._payload:
             parts = ", ".join((PAYLOAD, *PAYLOAD_OF)) if files else PAYLOAD
             columns.append(f"coalesce({parts}) as payload")
-        return " ".join(["select", ", ".join(columns), "from", source, "where row is not null" if files else ""])
+        chosen = "where row is not null" if files else ""
+        if files and self._types:
+            chosen += f" and type in ({', '.join(map(quoted, self._types))})"
+        return " ".join(["select", ", ".join(columns), "from", source, chosen])
+
+    def _nothing(self) -> pa.Table:
+        names = (*self._names, *([PAYLOAD] if self._payload else []))
+        return pa.schema([COLUMNS.field(name) for name in names]).empty_table()
 
 
 def _all(parts: Sequence[str]) -> str:
     return " union all ".join(parts)
-
-
-def _no_events(payload: bool) -> pa.Table:
-    return pa.schema([COLUMNS.field(name) for name in (*NAMES, *([PAYLOAD] if payload else []))]).empty_table()
 
 
 def quoted(text: str) -> str:

@@ -13,9 +13,10 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..core.names import did_you_mean
 from ..protocol.messages import MessageTypes
+from ..recordings.column_store import ColumnStore
 from ..store.characters import json_column
 from ..store.unknown import warn_user
-from .event_source import EventView, events_of, quoted
+from .event_source import CALLS, ERRORS, EventView, Kind, events_of, kind_of, quoted
 from .kinds import attributes_table
 from .plain_columns import plain
 
@@ -60,7 +61,30 @@ def query(reader: RunReader, store: RunStore, text: str) -> pd.DataFrame:
     tables: dict[str, Callable[[], Any]] = {name: partial(table_of, reader, store, name) for name in TABLES}
     payload = names_payload(text)
     tables["events"] = lambda: EventView([(None, events_of(store, payload=payload))], payload=payload)
+    for kind in kinds_in_files(text) if isinstance(store, ColumnStore) else ():
+        tables[kind.question] = partial(_kind, store, kind)
     return answer(text, tables)
+
+
+def _kind(store: RunStore, kind: Kind) -> EventView:
+    return EventView([(None, kind_of(store, kind))], kind=kind)
+
+
+def kinds_in_files(text: str) -> list[Kind]:
+    """Return the tables of which a query names only what files have as columns.
+
+    What prompts and answers say is decoded for a query that may name it, such as one with a star or a whole row.
+    """
+    if not isinstance(text, str) or not _mentions(text, CALLS.question) or any(_mentions(text, name) for name in TOLD):
+        return [ERRORS]
+    with _duckdb().connect(":memory:", config=CONFIG) as database:
+        ((parsed,),) = database.execute("select json_serialize_sql(?)", [text]).fetchall()
+    signs = ('"error":true', '"STAR"', '"NATURAL"', f'"column_names":["{CALLS.question}"')
+    return [ERRORS] if any(sign in parsed for sign in signs) else [ERRORS, CALLS]
+
+
+TOLD: Final = ("prompt", "response", "provider", "retries", "rejected", "malformed", "columns")
+"""The columns of calls that are read from payloads."""
 
 
 def names_payload(text: str) -> bool:

@@ -6,7 +6,7 @@ import functools
 import logging
 import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..protocol.errors import RecordingWarning
 from ..store.arguments import Moment, moment_ns, not_held
 from ..store.counters import Tally
 from ..store.interfaces import RunStore
+from ..store.schema import EVENT_COLUMNS
 from .column_parts import Chosen, Part, Tail, can_have, each, frame_of
 from .column_state import SealedRun
 from .recorded_status import RecordedStatus
@@ -116,8 +117,8 @@ class ColumnParts(RecordedStatus):
         pairs = zip(self._parts, starts, ends, strict=True)
         return [(part, rows[start:end] - part.first_row) for part, start, end in pairs if end > start]
 
-    def _frame(self, chosen: Sequence[Chosen]) -> pd.DataFrame:
-        return frame_of(chosen, self._run.words, self._run.parts.derived.codes)
+    def _frame(self, chosen: Sequence[Chosen], names: Collection[str] = EVENT_COLUMNS) -> pd.DataFrame:
+        return frame_of(chosen, self._run.words, self._run.parts.derived.codes, names)
 
     def verified_files(self) -> list[str] | None:
         """Return the paths of the sealed segments if all match their checksums; `None` once one did not."""
@@ -127,6 +128,11 @@ class ColumnParts(RecordedStatus):
             except DamagedSegment as error:
                 self.read_instead(error)
         return None if self.instead is not None else [str(part.path) for part in self._sealed.parts if len(part)]
+
+    @property
+    def unsealed(self) -> RunStore:
+        """The events that are in no file."""
+        return self._run
 
     @property
     def first_unsealed_row(self) -> int:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, names_of, whole
+from ..store.errors import error_details
 from ..store.event_store import EventStore
 from ..store.llm import LLM_TYPES, read_calls
 from ..store.payloads import inner_value, read_payload
 from ..store.questions import with_gaps
 from ..store.rows import part_of
-from ..store.schema import Ints
+from ..store.schema import EVENT_COLUMNS, Ints
 from ..store.selection import select
 from .column_base import ColumnParts, noticing
 from .column_parts import Chosen, Part, each, payloads_of
 from .columns import ERROR_COLUMNS
 from .sealed_columns import SealedColumns
+
+ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in ("state", "location", "event_type", "type")),)
+CALL_FRAME: Final = ("epoch", "seq", "tick", "time", "type", "character_id", "event_id", "cause")
 
 
 class ColumnEvents(ColumnParts):
@@ -43,6 +47,24 @@ class ColumnEvents(ColumnParts):
     ) -> pd.DataFrame:
         """List events as `EventStore.events` does."""
         words = {"type": names_of(type), "character_id": names_of(character_id), "event_type": names_of(event_type)}
+        chosen = self._select(words, since, until, last, where)
+        frame = self._frame(chosen)
+        if payload:
+            payloads = [read_payload(data) for data in payloads_of(chosen)]
+            data = map(inner_value, frame["type"].tolist(), payloads)
+            frame["payload"] = pd.Series(payloads, frame.index, dtype="object")
+            frame["data"] = pd.Series(list(data), frame.index, dtype="object")
+        return frame
+
+    def _select(
+        self,
+        words: dict[str, list[str] | None],
+        since: Moment = None,
+        until: Moment = None,
+        last: int | None = None,
+        where: str | None = None,
+    ) -> list[Chosen]:
+        """Return the events that pass filters; where only the newest are wanted, the parts are read from the end."""
         after, before = self._moment(since), self._moment(until)
         last = None if last is None else whole(last, "`last`")
         unsaid = self._run.names.unsaid
@@ -73,14 +95,7 @@ class ColumnEvents(ColumnParts):
                 if left <= 0:
                     break
                 chosen.insert(0, choose(part, left))
-        chosen = [one for one in chosen if len(one[1])]
-        frame = self._frame(chosen)
-        if payload:
-            payloads = [read_payload(data) for data in payloads_of(chosen)]
-            data = map(inner_value, frame["type"].tolist(), payloads)
-            frame["payload"] = pd.Series(payloads, frame.index, dtype="object")
-            frame["data"] = pd.Series(list(data), frame.index, dtype="object")
-        return frame
+        return [one for one in chosen if len(one[1])]
 
     @noticing
     def payload(self, row: int) -> Any:
@@ -134,15 +149,32 @@ class ColumnEvents(ColumnParts):
         return payloads_of(self._chosen(np.asarray(rows, np.int64)))
 
     @noticing
-    def errors(self) -> pd.DataFrame:
+    def errors(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
         """List the errors, as `EventStore.errors` does."""
-        parts = [part for part in self._that_can_have((MessageTypes.ERROR,)) if isinstance(part, SealedColumns)]
-        chosen = self._of_type(parts, MessageTypes.ERROR)
-        texts = each(chosen, lambda one: [one[0].texts(name, one[1]) for name in ERROR_COLUMNS])
-        table = self._frame(chosen).drop(columns=["state", "location", "event_type", "type"])
-        for place, name in enumerate(ERROR_COLUMNS):
-            table[name] = pd.array([text for found in texts for text in found[place]], dtype="str")
-        return self._with_tail(table, self._run.errors())
+        words = {"type": [str(MessageTypes.ERROR)], "character_id": names_of(character_id)}
+        chosen = self._select(words, since, until, last)
+        table = self._frame(chosen, ERROR_FRAME)
+        for name, texts in zip(ERROR_COLUMNS, self._error_texts(chosen), strict=True):
+            table[name] = pd.array(texts, dtype="str")
+        return table
+
+    def _error_texts(self, chosen: Sequence[Chosen]) -> list[list[str | None]]:
+        """Return the texts that errors have besides the columns of events."""
+
+        def read(one: Chosen) -> list[list[str | None]]:
+            part, places = one
+            if isinstance(part, SealedColumns):
+                return [part.texts(name, places) for name in ERROR_COLUMNS]
+            columns = part.columns_at(("code",), places)
+            codes = [
+                None if no else code for code, no in zip(columns["code"].tolist(), columns["code missing"], strict=True)
+            ]
+            return [*error_details(codes, part.payloads(places))]
+
+        found = each(chosen, read)
+        return [[text for texts in found for text in texts[place]] for place in range(len(ERROR_COLUMNS))]
 
     def _of_type(self, parts: Sequence[Any], *types: str) -> list[Any]:
         """Return the events of types in parts."""
@@ -153,29 +185,15 @@ class ColumnEvents(ColumnParts):
 
         return [one for one in each(parts, choose) if len(one[1])]
 
-    def _with_tail(self, table: pd.DataFrame, tail: pd.DataFrame) -> pd.DataFrame:
-        """Return the table of sealed events, followed by that of the others."""
-        if not len(tail):
-            return table
-        for name in tail.columns:
-            if isinstance(tail[name].dtype, pd.CategoricalDtype):
-                words = self._run.words[name]
-                tail[name] = tail[name].cat.set_categories(words.dtype(len(words.words)).categories)
-                table[name] = table[name].cat.set_categories(words.dtype(len(words.words)).categories)
-        return pd.concat([table, tail])
-
     @noticing
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:
         """List the calls of language models, as `EventStore.llm_calls` does."""
         last = None if last is None else whole(last, "`last`")
-        chosen: list[Chosen] = self._of_type(self._that_can_have(LLM_TYPES), *LLM_TYPES)
-        if last is not None:
-            chosen = _newest_of(chosen, last)
-        return self._calls(chosen)
+        return self._calls(self._select({"type": [*LLM_TYPES]}, last=last))
 
     def _calls(self, chosen: Sequence[Chosen]) -> pd.DataFrame:
-        frame = self._frame(chosen)
-        calls = read_calls(frame["type"].tolist(), payloads_of(chosen))
+        frame = self._frame(chosen, CALL_FRAME)
+        calls = read_calls(frame.pop("type").tolist(), payloads_of(chosen))
         links = {name: frame[name] for name in ("event_id", "cause")}
         return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
 
@@ -262,14 +280,3 @@ class ColumnEvents(ColumnParts):
 
 def _covers(span: tuple[int, int] | None, seq: int) -> bool:
     return span is not None and span[0] <= seq <= span[1]
-
-
-def _newest_of(chosen: list[Chosen], count: int) -> list[Chosen]:
-    """Return the newest of chosen events, at most so many."""
-    kept: list[Chosen] = []
-    for part, places in reversed(chosen):
-        if count <= 0:
-            break
-        kept.insert(0, (part, places[-count:]))
-        count -= len(places)
-    return kept

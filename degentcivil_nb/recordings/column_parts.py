@@ -15,8 +15,8 @@ from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
 from ..store.columns import Dictionary, number_dtype
 from ..store.links import causes_between, interventions_between, sim_times
-from ..store.schema import CATEGORIES, NAT, SECOND, Ints
-from ..store.table import NUMBERS, TIMES, Array, View, event_frame
+from ..store.schema import EVENT_COLUMNS, NAT, SECOND, Ints
+from ..store.table import NUMBERS, Array, View, event_frame
 from ..store.timeline import Extra, stay_table
 from .link_columns import LINK_COLUMNS
 from .manifest import SegmentStats
@@ -53,6 +53,12 @@ class Tail:
     def view(self) -> View:
         """Return the events."""
         return self._run.view()
+
+    def columns_at(self, names: Sequence[str], places: Array) -> dict[str, Array]:
+        """Return columns of some events, and where numbers are missing."""
+        view = self._run.view()
+        found = {name: view.columns[name][places] for name in names}
+        return found | {f"{name} missing": view.masks[name][places] for name in names if name in NUMBERS}
 
     def links(self, places: Array) -> dict[str, Array]:
         """Return the columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
@@ -117,25 +123,26 @@ def can_have(part: Part, errors: int, types: Collection[str] | None, since: Any 
     return any(name in stats.types or (name == MessageTypes.ERROR and errors > 0) for name in types)
 
 
-def frame_of(chosen: Sequence[Chosen], words: Mapping[str, Dictionary], codes: Dictionary) -> pd.DataFrame:
-    """Return the frame of `events()` for chosen events; `codes` are those of all errors of the run."""
-    pieces = each(chosen, _pieces)
-    columns = {name: _together([piece[name] for piece in pieces]) for name in (*CATEGORIES, *NUMBERS, *TIMES)}
-    masks = {name: _together([piece[f"{name} missing"] for piece in pieces], np.bool_) for name in NUMBERS}
+def frame_of(
+    chosen: Sequence[Chosen], words: Mapping[str, Dictionary], codes: Dictionary, names: Collection[str] = EVENT_COLUMNS
+) -> pd.DataFrame:
+    """Return the frame of `events()` for chosen events; `codes` are those of all errors of the run.
+
+    Columns that are not among the `names` are not read.
+    """
+    plain = [name for name in EVENT_COLUMNS if name in names and name not in LINK_COLUMNS]
+    pieces = each(chosen, lambda one: one[0].columns_at(plain, one[1]) | one[0].links(one[1]))
+    columns = {name: _together([piece[name] for piece in pieces]) for name in plain}
+    numbers: list[str] = [name for name in NUMBERS if name in plain]
+    masks = {name: _together([piece[f"{name} missing"] for piece in pieces], np.bool_) for name in numbers}
     widest = max((abs(int(code)) for code in codes.words if code.lstrip("-").isdigit()), default=0)
     for name in LINK_COLUMNS:
         columns[name] = _together([piece[name] for piece in pieces], np.float64 if name == "sim_time" else object)
     masks["sim_time"] = _together([piece["sim_time missing"] for piece in pieces], np.bool_)
-    columns["code"] = columns["code"].astype(number_dtype(widest))
+    if "code" in columns:
+        columns["code"] = columns["code"].astype(number_dtype(widest))
     rows = _together([places + part.first_row for part, places in chosen])
     return event_frame(columns, masks, words, pd.Index(rows, name="row"))
-
-
-def _pieces(chosen: Chosen) -> dict[str, Array]:
-    part, places = chosen
-    view = part.view()
-    found = {name: view.columns[name][places] for name in (*CATEGORIES, *NUMBERS, *TIMES)}
-    return found | {f"{name} missing": view.masks[name][places] for name in NUMBERS} | part.links(places)
 
 
 def _together(arrays: list[Array], kind: Any = np.int64) -> Array:

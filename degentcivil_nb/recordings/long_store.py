@@ -182,10 +182,21 @@ class LongStore(LongRows, RecordedStatus):
                 found.setdefault(event_id, []).extend(row + start for row in rows)
         return found
 
-    def errors(self) -> pd.DataFrame:
-        """List the errors, as `EventStore.errors` does."""
-        wanted = [number for number, summary in enumerate(self._summaries) if summary.errors]
-        frames = [self._rows_of(number, self._store(number).errors()) for number in wanted]
+    def errors(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List the errors, as `EventStore.errors` does, newest first read."""
+        names, after, before = names_of(character_id), self._moment(since), self._moment(until)
+        left = None if last is None else whole(last, "`last`")
+        frames: list[pd.DataFrame] = []
+        for number in reversed(range(len(self._summaries))):
+            if left == 0:
+                break
+            if self._summaries[number].errors and can_have(self._summaries[number], None, after, before):
+                store = self._store(number)
+                found = store.errors(character_id=names, since=after, until=before, last=left)
+                frames.insert(0, self._rows_of(number, found))
+                left = None if left is None else left - len(found)
         return self._together(frames, EventStore(max_rows=1).errors())
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:

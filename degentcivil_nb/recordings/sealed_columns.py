@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -169,12 +169,20 @@ class SealedColumns:
         return found  # type: ignore[no-any-return]
 
     def _load(self, name: str, *, mask: bool = False) -> Array:
-        values = self.read([name], words=name in CATEGORIES)[name]
+        values = self.read([name])[name]
+        return _missing(values) if mask else self._made(name, values)
+
+    def columns_at(self, names: Sequence[str], places: Array) -> dict[str, Array]:
+        """Return columns of some events as `column` has them, and where numbers are missing; they are read at once."""
+        at = pa.array(places)
+        read = {name: values.take(at) for name, values in self.read([*names]).items()}
+        found = {name: self._made(name, values) for name, values in read.items()}
+        return found | {f"{name} missing": _missing(read[name]) for name in names if name in NUMBERS}
+
+    def _made(self, name: str, values: pa.Array) -> Array:
         if name in CATEGORIES:
             return self._codes(name, values)
-        missing: Mask = values.is_null().to_numpy(zero_copy_only=False)
-        if mask:
-            return missing
+        missing = _missing(values)
         if name in TIMES:
             nanoseconds: Ints = values.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) * 1_000
             nanoseconds[missing] = NAT
@@ -288,14 +296,17 @@ class SealedColumns:
             raise DamagedSegment(f"{self.stats.name}: {error}") from error
         self._sound = True
 
-    def read(self, names: list[str], *, words: bool = False) -> dict[str, pa.Array]:
-        """Read columns of the events; with `words`, as dictionaries."""
+    def read(self, names: list[str]) -> dict[str, pa.Array]:
+        """Read columns of the events; those of words are dictionaries."""
         self.verify()
         wanted = names if self.stats.rows == self.stats.messages else ["row", *names]
         try:
             with pa.OSFile(os.fsencode(self.path or "")) as source:
                 file = pq.ParquetFile(
-                    source, metadata=self._file_metadata, read_dictionary=names if words else [], pre_buffer=False
+                    source,
+                    metadata=self._file_metadata,
+                    read_dictionary=[name for name in names if name in CATEGORIES],
+                    pre_buffer=False,
                 )
                 table = file.read(columns=wanted, use_threads=False)
             if wanted is not names:
@@ -306,6 +317,11 @@ class SealedColumns:
         except BROKEN as error:
             raise DamagedSegment(f"{self.stats.name}: {error}") from error
         return columns
+
+
+def _missing(values: pa.Array) -> Mask:
+    missing: Mask = values.is_null().to_numpy(zero_copy_only=False)
+    return missing
 
 
 def has_columns(segment: Segment) -> bool:

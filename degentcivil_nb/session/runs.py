@@ -17,9 +17,9 @@ import pandas as pd
 import pyarrow.dataset as pds  # type: ignore[import-untyped]  # it has no types
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
 
-from ..analysis.event_source import EventSource, EventView, events_of
+from ..analysis.event_source import EventSource, EventView, Kind, events_of, kind_of
 from ..analysis.plain_columns import plain
-from ..analysis.sql import TABLES, answer, names_payload, table_of
+from ..analysis.sql import TABLES, answer, kinds_in_files, names_payload, table_of
 from ..core.arguments import flag, instance
 from ..core.arguments import path as checked_path
 from ..core.cards import card
@@ -284,6 +284,8 @@ class Runs:
         payload = names_payload(query)
         tables: dict[str, Callable[[], Any]] = {name: partial(self._asked, name) for name in TABLES}
         tables["events"] = lambda: EventView(self._events(payload), payload=payload, runs=True)
+        for kind in kinds_in_files(query):
+            tables[kind.question] = partial(self._kind, kind)
         return answer(query, {**tables, "runs": lambda: self.table().reset_index()})
 
     def findings(
@@ -368,6 +370,11 @@ class Runs:
         """Return the events of each run."""
         asked = self._each(lambda one: events_of(one._store, payload=payload), list(self._runs.values()))
         return [(run.name, source) for run, source in asked]
+
+    def _kind(self, kind: Kind) -> EventView:
+        """Return the events of a kind of each run, from files where they have them."""
+        asked = self._each(lambda one: kind_of(one._store, kind), list(self._runs.values()))
+        return EventView([(run.name, source) for run, source in asked], kind=kind, runs=True)
 
     def _asked(self, name: str) -> pd.DataFrame:
         """Return the answers of all runs to a question, with their names."""

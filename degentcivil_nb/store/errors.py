@@ -25,7 +25,7 @@ def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
     return table
 
 
-def error_details(codes: Sequence[int], payloads: Sequence[bytes]) -> tuple[list[str | None], list[str | None]]:
+def error_details(codes: Sequence[int | None], payloads: Sequence[bytes]) -> tuple[list[str | None], list[str | None]]:
     """Return tracebacks and excerpts of errors from their codes and payloads, as `error_table` does."""
     tracebacks: list[str | None] = []
     excerpts: list[str | None] = []

@@ -237,10 +237,19 @@ class Questions:
             causes = self._parts.links.view().causes
         return {event_id: rows for event_id in event_ids if (rows := causes.rows_of(event_id))}
 
-    def errors(self) -> pd.DataFrame:
-        """List the errors, of the simulation and of the wire, with `traceback` and `excerpt` if present."""
+    def errors(
+        self, *, character_id: Names = None, since: Moment = None, until: Moment = None, last: int | None = None
+    ) -> pd.DataFrame:
+        """List the errors, of the simulation and of the wire, with `traceback` and `excerpt` if present.
+
+        The filters are those of `events`.
+        """
         view = self.view()
-        rows = np.flatnonzero(view.columns["type"] == view.code("type", MessageTypes.ERROR))
+        words: dict[str, Names] = {"type": MessageTypes.ERROR, "character_id": character_id}
+        rows = select(
+            view, words, since=since, until=until, where=None, last=last,
+            payloads=self.take_payloads, attributes=self._parts.names.unsaid,
+        )  # fmt: skip
         return error_table(own_values(view.frame.iloc[rows], view.links), self.take_payloads)
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:

@@ -139,9 +139,11 @@ LINK_TEXTS: Final = ("event_id", "cause", "intervention")
 def event_frame(
     columns: Mapping[str, Array], masks: Mapping[str, Array], words: Mapping[str, Dictionary], index: pd.Index
 ) -> pd.DataFrame:
-    """Return the frame of `events()` from columns that are the caller's own."""
+    """Return the frame of `events()`, or some of its columns, from columns that are the caller's own."""
     made: dict[str, Any] = {}
     for name in EVENT_COLUMNS:
+        if name not in columns:
+            continue
         if name in TIMES:
             made[name] = timestamps(columns[name])
         elif name in NUMBERS:

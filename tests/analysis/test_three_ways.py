@@ -100,6 +100,23 @@ def test_memory_recording_and_sql_say_the_same(
             assert_same_answers(held, recording)
             for asked in ("events", table):
                 compare_tables(asked, held, recording, runs)
+            for query in OF_COLUMNS:
+                compare_queries(query, held, recording, runs)
+
+
+OF_COLUMNS = (
+    "select row, character_id, prompt_type, model, error, prompt_tokens, cost_usd, cause, event_id from llm_calls",
+    "select count(*) as n, sum(cost_usd) as cost from llm_calls",
+    "select row, code, message, traceback, excerpt, cause, sim_time from errors",
+)
+"""Queries of which files have all columns."""
+
+
+def compare_queries(query: str, held: Held, recording: dc.Recording, runs: dc.Runs) -> None:
+    """Ask the same in SQL of memory, of a recording and of a folder of runs."""
+    expected = sorted_rows(held.sql(query))
+    for found in (recording.sql(query), runs.sql(query)):
+        pd.testing.assert_frame_equal(sorted_rows(found), expected, obj=query, check_dtype=False)
 
 
 def compare_tables(name: str, held: Held, recording: dc.Recording, runs: dc.Runs) -> None:

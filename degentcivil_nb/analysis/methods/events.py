@@ -191,10 +191,11 @@ class EventQuestions(Asking):
         ['the answer to PERSPA is not JSON']
         """
         names = names_of(character_id)
-        found = self._store.errors()
-        if new_since is not None:
-            found = new_errors(found, self._moment(new_since))
-        found = chosen(found, self._newest, character_id=names, since=since, until=until, last=last)
+        if new_since is None:
+            found = self._store.errors(character_id=names, since=since, until=until, last=last)
+        else:
+            found = new_errors(self._store.errors(), self._moment(new_since))
+            found = chosen(found, self._newest, character_id=names, since=since, until=until, last=last)
         warn_unknown_names(self._store, {"character_id": names})
         return found
 
