@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import json_column
+from .message_kinds import message_kind
 
 HEAD: Final = ("epoch", "seq", "tick", "time", "character_id")
 TEXT, NUMBER, ANY = "str", "Float64", "object"
@@ -97,15 +98,17 @@ def chosen(
 
 
 def new_errors(errors: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
-    """Return the errors from a moment on whose code and text did not occur before."""
-    late = errors["time"] >= since
-    key: Callable[[pd.DataFrame], set[tuple[Any, Any]]] = lambda frame: set(  # noqa: E731
-        zip(frame["code"].tolist(), frame["message"].astype("object").tolist(), strict=True)
-    )
-    known = key(errors[~late])
-    fresh = errors[late]
-    pairs = zip(fresh["code"].tolist(), fresh["message"].astype("object").tolist(), strict=True)
-    return fresh[np.array([pair not in known for pair in pairs], np.bool_)]
+    """Return the errors from a moment on whose code and text, numbers and names apart, did not occur before."""
+    names = set(errors["character_id"].dropna().astype(str))
+    kinds: dict[Any, str] = {}
+    pairs = []
+    for code, message in zip(errors["code"].tolist(), errors["message"].astype("object").tolist(), strict=True):
+        if message not in kinds:
+            kinds[message] = message_kind(message, names)
+        pairs.append((None if pd.isna(code) else code, kinds[message]))
+    late = (errors["time"] >= since).to_numpy(bool)
+    known = {pair for pair, is_late in zip(pairs, late.tolist(), strict=True) if not is_late}
+    return errors[late & np.array([pair not in known for pair in pairs], np.bool_)]
 
 
 def _column(values: list[Any], dtype: str, index: pd.Index) -> pd.Series:

@@ -20,7 +20,7 @@ from .still import MOST_ROWS
 from .table import Cells, KeyedTable, TablePanel
 
 EVERY_S: Final = 5.0
-SHARE: Final = 0.1
+SHARE: Final = 0.02
 """The largest share of the time that may be spent on the search for findings."""
 COLUMNS: Final[dict[str, Kind]] = {
     "severity": "text",
@@ -73,7 +73,7 @@ class FindingsNow:
         threading.Thread(target=self._look, args=(judged, told), name="degentcivil-findings", daemon=True).start()
 
     def _look(self, judged: int, told: Callable[[], None]) -> None:
-        started = time.monotonic()
+        started = time.thread_time()
         try:
             found = self._run.findings()  # type: ignore[union-attr]  # it is asked for only where there is one
         except Exception as error:  # noqa: BLE001 — shown in the panel; a thread must not die unseen
@@ -82,7 +82,7 @@ class FindingsNow:
             self.problem = ""
             if self.table is None or not found.astype(str).equals(self.table.astype(str)):
                 self.table = found
-        took = time.monotonic() - started
+        took = time.thread_time() - started
         with self._lock:
             self._judged, self._looking = judged, False
             self._due = time.monotonic() + max(EVERY_S, took / SHARE)

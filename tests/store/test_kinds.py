@@ -74,6 +74,8 @@ def test_a_session_and_its_recording_answer_alike(tmp_path: Path) -> None:
 def test_errors_that_were_not_there_before() -> None:
     store = EventStore(clock=lambda: 100.0)
     rows = [(10.0, 1, "a"), (11.0, 2, "b"), (20.0, 1, "a"), (21.0, 1, "c"), (22.0, 3, "b")]
+    rows += [(12.0, 4, "row 5 of 'x' failed"), (23.0, 4, "row 17 of 'y' failed")]  # the same, of another row
+    rows.sort()
     store.append(
         [RawMessage("error", Raw(encode({"code": code, "message": text})), at) for at, code, text in rows], 100.0, "e"
     )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from ..message_kinds import message_kind
 from .evidence import Evidence
 from .finding import Finding
 
 KIND: Final = "new_error"
-_VARIES: Final = re.compile(r"0x[0-9a-fA-F]+|\d+|'[^']*'|\"[^\"]*\"")
 
 
 def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 2.0, warm_up: float = 0.1) -> Iterator[Finding]:
@@ -58,12 +57,6 @@ def new_error(evidence: Evidence, *, least: int = 2, surprise: float = 2.0, warm
         owner = owners[0] if len(owners) == 1 else None
         subject = f"{code} {kinds[errors['message'].cat.codes.iloc[places[0]]]}"
         yield evidence.found(KIND, "warning", text, rows, character_id=owner, subject=subject)
-
-
-def message_kind(message: Any, names: Collection[str]) -> str:
-    """Return what is left of a message without what varies: numbers, quoted words and the names of characters."""
-    text = _VARIES.sub("#", str(message))
-    return " ".join("#" if word.strip(".,:;!?()") in names else word for word in text.split())
 
 
 def _when(evidence: Evidence, moment: float) -> str:

@@ -171,7 +171,8 @@ class EventQuestions(Asking):
         last : int, optional
             Only so many of the newest.
         new_since : datetime, str, number or timedelta, optional
-            Only errors from this moment on whose code and message had not been there before.
+            Only errors from this moment on whose code and message had not been there before; messages that differ in
+            numbers, quoted words and names of characters are the same.
 
         Returns
         -------
