@@ -119,5 +119,5 @@ def test_a_cell_that_is_interrupted_at_a_stop_goes_on_in_the_next(kernel: Kernel
     assert stands_at(elsewhere, 5)  # it is as it was left
     assert "running" in kernel.run("here.resume()").text  # nobody stands there who could do it
     until(lambda: elsewhere.metrics()["run_state"] == "running")
-    kernel.run("here.breakpoints()\nmoney['emma'] = 10")
-    assert kernel.run(LOOP.format("probe.checkpoint(tick)")).text.strip() == "done 30"
+    rest = LOOP.format("probe.checkpoint(tick)").replace("range(1, 21)", "range(6, 21)")
+    assert kernel.run(rest).text.strip() == "done 20"
