@@ -64,9 +64,7 @@ def planted(folder: Path, seed: int) -> PlantedTown:
     """Record a town where one character is stuck, some answers are malformed, and errors come now and then."""
     town = PlantedTown(seed, fault="stuck")
     town.malformed, town.error_rate = 0.12, 0.02
-    town.run()
-    parts = [town.messages[start : start + 500] for start in range(0, len(town.messages), 500)]
-    written(folder, [RecordedMessage(part, part[-1].timestamp or 0.0, "e") for part in parts], close=True)
+    written(folder, [RecordedMessage(part, town.now, "e") for part in town.parts()], close=True)
     return town
 
 

@@ -38,11 +38,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give a recording in which one character is stuck, some answers are malformed and errors come."""
     town = PlantedTown(5, fault="stuck", ticks=400)
     town.malformed, town.error_rate = 0.12, 0.03
-    town.run()
-    path = tmp_path_factory.mktemp("runs") / "planted"
-    with open_recording(
-        written(path, [RecordedMessage(town.messages, town.messages[-1].timestamp or 0.0, "e")], close=True)
-    ) as run:
+    entries = [RecordedMessage(part, town.now, "e") for part in town.parts()]
+    with open_recording(written(tmp_path_factory.mktemp("runs") / "planted", entries, close=True)) as run:
         yield run
 
 
