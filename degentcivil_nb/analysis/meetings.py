@@ -35,14 +35,16 @@ class _Meeting(NamedTuple):
 
 
 def presences(stays: pd.DataFrame) -> list[Presence]:
-    """Join the stays of each character in one place; an end that a gap hides is set to the stay's beginning."""
+    """Join the stays of each character in one place; an end that a gap hides is set to the last stay's beginning."""
     frame = stays.sort_values(["character_id", "start"], kind="stable") if len(stays) else stays
     times = (frame[name].to_numpy("M8[ns]").astype(np.int64).tolist() for name in ("start", "end"))
     rows = zip(frame["character_id"].astype("object"), frame["location"].astype("object"), *times, strict=True)
     found: list[Presence] = []
+    known = 0  # when the last stay began, until which the presence is known at least
     for who, where, start, end in rows:
         if found and found[-1].character_id == who and found[-1].end == FOREVER:
-            found[-1] = found[-1]._replace(end=found[-1].start)  # another stay follows, so its end was lost
+            found[-1] = found[-1]._replace(end=known)  # another stay follows, so its end was lost
+        known = start
         if not isinstance(where, str):
             continue
         until = FOREVER if end == NAT else end

@@ -8,9 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from msgspec import Raw
 
 import degentcivil_nb as dc
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.simulation import SimulationProbe
+from degentcivil_nb.store.event_store import EventStore
+from tests.support.planted_runs import Held
 
 MINUTE = 60.0
 
@@ -188,3 +193,19 @@ def test_figures_and_histories_have_the_filters_of_all_tables(run: Any) -> None:
     measured = run.measures()["time"].iloc[0]
     assert len(run.measures(since=measured)) == len(run.measures(last=1)) == 1
     assert not len(run.measures(until=measured)) and not len(run.watches(since=measured, last=3))
+
+
+def test_a_gap_ends_a_long_presence_where_it_was_last_known() -> None:
+    """One who stays in a place through many states was there until the last of them that is known."""
+    store = EventStore()
+
+    def tell(seq: int, who: str, state: str) -> None:
+        data = Raw(encode({"character_id": who, "new_state": state, "location": "Cafe"}))
+        store.append([RawMessage("state_change", data, 100.0 + seq, seq, seq)], 100.0 + seq, "e")
+
+    for seq, (who, state) in enumerate([("emma", "A"), ("noah", "A"), ("emma", "B"), ("emma", "C")], 1):
+        tell(seq, who, state)
+    store.append([RawMessage("gap", Raw(b'{"epoch": "e", "from": 5, "to": 9, "reason": "slow"}'))], 110.0, "e")
+    tell(10, "emma", "D")
+    (first, *_) = Held(store).meetings("noah").to_dict("records")
+    assert (first["other"], first["location"], first["start"].timestamp()) == ("emma", "Cafe", 102.0)
