@@ -188,7 +188,7 @@ def counting() -> Iterator[int]:
         (counting, "cannot be a generator function"),
         ("rain", "must be a function"),
     ],
-    ids=str,
+    ids=["lambda", "partial", "object", "method of a class", "built-in", "class", "generator", "text"],
 )
 def test_what_cannot_be_a_command_is_refused_where_it_is_offered(
     probe: SimulationProbe, function: Any, sentence: str
