@@ -120,6 +120,7 @@ class SegmentStats(Struct, omit_defaults=True):
 
 
 def wider(span: tuple[float, float] | None, times: Any) -> tuple[float, float] | None:
+    """Return the range of times widened by more times, of which those that are not finite are left out."""
     known = times[np.isfinite(times)]
     if not len(known):
         return span

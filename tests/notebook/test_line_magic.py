@@ -110,9 +110,9 @@ def test_breakpoints_are_set_listed_met_and_cleared(desk: Desk, said: list[str])
         ("give_mony emma 3", "there is no word 'give_mony'; did you mean 'give_money'?"),
         ("step ten", "`ticks` must be a whole number, not 'ten'"),
         ("step 1 2", "'step' takes step ticks=…; '2' is too much."),
-        ("inspect", "inspect wants character_id, as in: %dc inspect character_id"),
+        ("inspect", "inspect needs character_id, as in: %dc inspect character_id"),
         ("inspect emme", "there is no character 'emme'; did you mean 'emma'?"),
-        ("break", "break wants condition, as in: %dc break condition … [hits=…] [log=…] [once=…] [name=…]"),
+        ("break", "break needs condition, as in: %dc break condition … [hits=…] [log=…] [once=…] [name=…]"),
         ("break money >", "this is not a condition: invalid syntax\n  money >\n  ^"),
         ("clear nothing", "the breakpoint 'nothing' was removed"),
         ("use nobody", "there is no open session 'nobody'; there are: %dc"),
@@ -172,7 +172,7 @@ def test_help_lists_all_words_and_the_towns_own_commands(desk: Desk, said: list[
     assert "%dc give_money character_id=… amount=…" in listed
     assert "set_breakpoints" not in listed
     assert one.startswith("%dc break condition …")
-    assert "Stop the run in the very tick" in one
+    assert "Stop the run in the tick" in one
     assert own.startswith("%dc give_money")
 
 
