@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ..core.json_answers import LEAST, USUAL, is_json
+from ..core.json_answers import is_json, is_usual
 
 JUDGED: Final = 1_000
 """The least number of newest calls that decide what is usual."""
@@ -32,12 +32,7 @@ def usual_kinds(calls: pd.DataFrame) -> set[Any]:
             count = counts.setdefault(kind, [0, 0])
             count[0] += 1
             count[1] += is_json(answer)
-    return {kind for kind, (of, json) in counts.items() if is_usual(of, json)}
-
-
-def is_usual(answers: int, json: int) -> bool:
-    """Return whether JSON is usual where so many of so many answers are."""
-    return json >= max(LEAST, USUAL * answers)
+    return {kind for kind, (of, json) in counts.items() if is_usual(kind, of, json)}
 
 
 def _answers(calls: pd.DataFrame) -> Iterator[tuple[Any, Any, bool]]:

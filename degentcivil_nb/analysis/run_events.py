@@ -97,7 +97,8 @@ def described(type: str, character_id: str | None, payload: Any) -> str:
             return f"{who} is in {_short(data.get('new_state'))}{place}"
         case MessageTypes.LLM_CALL:
             failed = f", failed: {_short(data['error'])}" if data.get("error") else ""
-            return f"{who} asks ({_short(data.get('prompt_type'))}): {_short(data.get('response'))}{failed}"
+            kind = f" ({_short(data['prompt_type'])})" if data.get("prompt_type") else ""
+            return f"{who} asks{kind}: {_short(data.get('response'))}{failed}"
         case MessageTypes.CHAT_MESSAGE:
             receivers = data.get("receivers")
             to = f" to {', '.join(map(_short, receivers[:3]))}" if isinstance(receivers, list) and receivers else ""

@@ -9,6 +9,8 @@ import msgspec
 
 USUAL: Final = 0.3
 """The share of answers that are JSON from which on it is usual for a kind of prompt."""
+USUAL_UNNAMED: Final = 0.9
+"""The same for calls that name no kind of prompt, which may be of many kinds."""
 LEAST: Final = 2
 """How many answers have to be JSON for it to be usual."""
 _FENCED: Final = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
@@ -32,6 +34,11 @@ def is_json(answer: Any) -> bool:
     return True
 
 
+def is_usual(prompt_type: Any, answers: int, json: int) -> bool:
+    """Return whether JSON is usual for a kind of prompt of which so many of so many answers are JSON."""
+    return json >= max(LEAST, (USUAL_UNNAMED if prompt_type is None else USUAL) * answers)
+
+
 class AnswerCounts:
     """A count of the JSON answers to each kind of prompt so far, to recognise one that should be JSON and is not."""
 
@@ -46,4 +53,4 @@ class AnswerCounts:
         good = is_json(answer)
         count[0] += 1
         count[1] += good
-        return not good and count[1] >= max(LEAST, USUAL * count[0])
+        return not good and is_usual(prompt_type, *count)

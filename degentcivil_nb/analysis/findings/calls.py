@@ -69,7 +69,7 @@ def telling_groups(calls: pd.DataFrame, hit: Mask, *, least: int, surprise: floa
     found = []
     for column, value, places in groups:
         score, since = _since(hit, places, least=least, ratio=ratio)
-        if score - chances >= surprise:
+        if score - chances >= surprise and hit[places[since:]].any():
             found.append((score, column, value, places[since:]))
     chosen: list[TellingGroup] = []
     told = np.zeros(len(calls), np.bool_)

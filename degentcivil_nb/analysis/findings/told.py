@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...core.json_answers import is_json
+from ...core.json_answers import is_json, is_usual
 from ...protocol.messages import MessageTypes
 from ...protocol.stream_payloads import LlmCall
 from ...store.columns import Dictionary
 from ...store.llm import LLM_TYPES, call_numbers, decode_calls, retries_of, text_of
 from ...store.payloads import read_payload
 from ...store.pieces import Piece
-from ..answers import is_usual, said_nothing
+from ..answers import said_nothing
 from .clock import Clock, Ints
 from .columns import Array, Columns, below
 
@@ -152,9 +152,10 @@ def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns
 def _malformed(kinds: Array, answered: pd.Series, json: pd.Series) -> npt.NDArray[np.bool_]:
     """Return which answers are no JSON where that is usual for their kind of prompt."""
     answers, good = answered.to_numpy(np.bool_), json.to_numpy(np.bool_)
-    size = int(kinds.max(initial=-1)) + 2  # the last one for calls without a kind
+    size = int(kinds.max(initial=-1)) + 2  # the first one for calls without a kind
     of, right = np.bincount(kinds[answers] + 1, minlength=size), np.bincount(kinds[answers & good] + 1, minlength=size)
-    usual = np.array([is_usual(*pair) for pair in zip(of.tolist(), right.tolist(), strict=True)], np.bool_)
+    pairs = enumerate(zip(of.tolist(), right.tolist(), strict=True))
+    usual = np.array([is_usual(place or None, *pair) for place, pair in pairs], np.bool_)
     found: npt.NDArray[np.bool_] = answers & ~good & usual[kinds + 1]
     return found
 
