@@ -62,7 +62,7 @@ def test_the_parts_of_the_night_have_names() -> None:
         [script, "promises", "nonsense"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "promises frameworks cluster front_ends resolve websockets random_order" in done.stdout
+    assert "promises frameworks cluster front_ends old_client resolve websockets random_order" in done.stdout
 
 
 def test_every_framework_has_its_requirements_and_its_tests() -> None:
