@@ -110,7 +110,7 @@ def test_figures_take_the_room_there_is_and_charts_are_stacked_up_to_the_cursor(
         for share in (0.3, 0.5, 0.7, 0.9):
             page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
             page.wait_for_timeout(150)
-            said += page.locator(".dc-figure:visible .hoverlayer text").all_inner_texts()
+            said += page.locator(".dc-figure:visible .hoverlayer text").all_text_contents()
     assert said and not [text for text in said if "NaN" in text or "undefined" in text], said
     book.run(1)
     expect(page.locator(".dc-page:visible .dc-past")).to_contain_text(
