@@ -140,7 +140,7 @@ def test_a_command_under_way_when_the_kernel_dies_is_not_said_to_be_queued(noteb
     book.picture("honest_silent")
     restart(book)
     expect(page.locator(".dc-standing:visible")).to_contain_text("was restarted", timeout=LATEST_MS)
-    expect(page.locator(".dc-feedback")).to_contain_text("not known")
+    expect(page.locator(".dc-feedback")).to_contain_text("unknown whether the command was run")
     assert book.problems == []
 
 
