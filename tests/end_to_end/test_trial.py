@@ -44,6 +44,7 @@ def test_the_first_questions_about_a_run_are_answered_by_a_few_clicks(notebook: 
     page.get_by_role("tab", name="chat", exact=True).click()
     theirs = page.locator(".dc-talk").filter(has_text=town.victim)
     theirs.first.wait_for(timeout=30_000)
-    listed = sum(int(text.split(" message")[0].split("\n")[-1].replace(",", "")) for text in theirs.all_inner_texts())
+    counts = theirs.locator(".dc-dim").all_text_contents()  # the list may be drawn anew meanwhile
+    listed = sum(int(text.split(" message")[0].replace(",", "")) for text in counts)
     assert listed >= spoken > 0, "every word of hers is in a conversation"
     assert book.problems == []
