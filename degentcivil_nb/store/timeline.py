@@ -115,13 +115,6 @@ def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, T
 
     Those are where the last stay of each character began. `nowhere` is the code of a location that is empty.
     """
-    rows: Array
-    who: Array
-    what: Array
-    where: Array
-    when: Array
-    tick: Array
-    left: Array
     rows, who, what, where, when, tick, left = told.at(np.argsort(told.who, kind="stable"))
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = _differs(who) | _differs(part)
