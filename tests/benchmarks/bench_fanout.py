@@ -57,10 +57,10 @@ def payload(number: int) -> dict[str, Any]:
 
 
 async def paced(rate: float, seconds: float, emit: Emit) -> int:
-    """Emit at `rate` on the loop; return how many."""
-    began, sent = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < seconds:
-        while sent < rate * elapsed:
+    """Emit `rate * seconds` events, evenly, on the loop; return how many."""
+    began, sent, events = time.perf_counter(), 0, round(rate * seconds)
+    while sent < events:  # a count, not a time: a late wake-up must not leave a frame of 100 half full
+        while sent < min(events, rate * (time.perf_counter() - began)):
             done = emit(payload(sent))
             if done is not None:
                 await done
@@ -70,10 +70,10 @@ async def paced(rate: float, seconds: float, emit: Emit) -> int:
 
 
 def paced_in_thread(rate: float, seconds: float, publish: Callable[[str, Any], None]) -> int:
-    """Publish at `rate` from this thread, as a simulation does; return how many."""
-    began, sent = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < seconds:
-        while sent < rate * elapsed:
+    """Publish `rate * seconds` events, evenly, from this thread, as a simulation does; return how many."""
+    began, sent, events = time.perf_counter(), 0, round(rate * seconds)
+    while sent < events:
+        while sent < min(events, rate * (time.perf_counter() - began)):
             publish("state_change", payload(sent))
             sent += 1
         time.sleep(0.002)  # the pace of the simulation
@@ -265,7 +265,7 @@ async def measure(kind: str, clients: int, stalled: int, rate: float, seconds: f
         for peer in peers:
             peer.transport.abort()
         order()
-        process.wait(20)
+        await asyncio.to_thread(process.wait, 20)  # not on the loop, which closes the aborted connections
         lines.close()
         orders.close()
 
