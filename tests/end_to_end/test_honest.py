@@ -19,6 +19,16 @@ server = dc.start_local_server(seed=3)
 session = dc.connect(server)
 session.dashboard()
 """
+HEAD_ALONE = """
+from degentcivil_nb.widgets.headline import Headline
+from degentcivil_nb.widgets.panel import Panel
+send = Panel.send
+def send_the_head(panel, content, buffers=None):
+    if content.get("kind") != "update" or isinstance(panel, Headline):
+        send(panel, content, buffers)
+Panel.send = send_the_head
+"""
+"""The kernel goes before the first data of the other panels came: so it was once on a busy machine."""
 LONELY = """
 import subprocess, sys, os, time
 import degentcivil_nb as dc
@@ -116,13 +126,26 @@ def test_a_kernel_that_is_gone_is_said(
     page.locator("button.dc-pause").evaluate("button => button.click()")
     page.get_by_role("tab", name="connection").click()
     expect(page.locator("button.dc-reconnect:enabled")).to_have_count(0)
-    expect(page.locator(".dc-standing:visible").last).to_contain_text("not open before")
+    expect(page.locator(".dc-lacking:visible")).to_contain_text("there is nothing to show")
+    expect(page.locator(".dc-standing:visible")).to_have_count(1)
     page.get_by_role("tab", name="console").click()
     expect(page.locator(".dc-line input:enabled")).to_have_count(0)
     page.wait_for_timeout(500)
     # the page may read a last message of the dying kernel wrongly: JupyterLab's own
     problems = [problem for problem in book.problems if not problem.startswith("Kernel message validation error")]
     assert problems == [], "nothing that cannot be sent is thrown into the page"
+
+
+def test_a_kernel_that_is_gone_is_said_once_also_where_panels_had_no_data_yet(notebook: OpenNotebook) -> None:
+    book = open_town(notebook, setup=HEAD_ALONE + TOWN)
+    restart(book)
+    page = book.page
+    expect(page.locator(".dc-standing:visible")).to_contain_text("The kernel was restarted", timeout=LATEST_MS)
+    expect(page.locator(".dc-standing:visible")).to_have_count(1)
+    expect(page.locator(".dc-lacking:visible").first).to_have_text(
+        "Nothing of this panel had arrived before that, so there is nothing to show."
+    )
+    assert book.problems == []
 
 
 def test_a_command_under_way_when_the_kernel_dies_is_not_said_to_be_queued(notebook: OpenNotebook) -> None:

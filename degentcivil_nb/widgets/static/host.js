@@ -229,11 +229,17 @@ function showPanel(link, place, { inside, states, signal, tools }) {
   const banner = make("div", "dc-standing");
   banner.setAttribute("role", "status");
   banner.hidden = true;
+  const lacking = make(
+    "div",
+    "dc-empty dc-lacking",
+    "Nothing of this panel had arrived before that, so there is nothing to show.",
+  );
+  lacking.hidden = true;
   const past = make("div", "dc-past");
   past.setAttribute("role", "status");
   past.hidden = true;
   const content = make("div", "dc-content");
-  el.append(banner, failure, past, content);
+  el.append(banner, lacking, failure, past, content);
   place.append(el);
   const view = link.script.render(link.state, content, {
     send: link.input,
@@ -258,9 +264,10 @@ function showPanel(link, place, { inside, states, signal, tools }) {
     stand: () => {
       const standing = tools.standing();
       el.toggleAttribute("data-stale", standing !== null);
-      const blank = link.blank(); // a tab that is opened when it is too late
-      banner.hidden = standing === null || (inside && !states && !blank); // in a dashboard the head line says it
-      content.hidden = blank && standing?.kernel === true && standing.over;
+      const blank = link.blank() && standing?.kernel === true; // opened too late, or cut off before its first data
+      banner.hidden = standing === null || (inside && !states); // in a dashboard the head line says it, for all
+      lacking.hidden = !blank;
+      content.hidden = blank && standing.over;
       const text = standing === null ? "" : standingText(standing, blank);
       if (banner.textContent !== text) banner.replaceChildren(icon("warning"), document.createTextNode(text));
       const moment = link.moment();
@@ -306,13 +313,9 @@ function momentText({ row, tick, time }) {
  * @param {Standing} standing
  * @param {boolean} blank
  */
-function standingText({ what, since, todo, kernel }, blank) {
-  const when = since === null ? "" : localTime(since).replace(/\.\d+$/, "");
-  const shown =
-    blank && kernel
-      ? " This tab was not open before, so there is nothing to show."
-      : when && ` What is shown is as of ${when}.`;
-  return `${visible(what)}.${shown} ${visible(todo)}`;
+function standingText({ what, since, todo }, blank) {
+  const when = since === null || blank ? "" : localTime(since).replace(/\.\d+$/, "");
+  return `${visible(what)}.${when && ` What is shown is as of ${when}.`} ${visible(todo)}`;
 }
 
 // The style, once in each tree of the page that shows a panel: marimo puts widgets into shadow roots.
