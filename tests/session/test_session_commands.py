@@ -436,6 +436,14 @@ def test_a_character_that_does_not_exist_is_refused_with_the_nearest_name(
     assert not (town.events()["character_id"] == "emmma").any()
 
 
+def test_a_simulation_without_an_inspector_knows_its_characters_from_what_it_told(probe: SimulationProbe) -> None:
+    with simulated(probe), dc.connect(probe) as session:
+        until(lambda: len(session))
+        with pytest.raises(dc.CommandError, match=r"there is no character 'c99'; did you mean 'c[0-9]+'"):
+            session.inject_event("storm", character_id="c99")
+        assert session.inject_event("storm", character_id="c9") is not None
+
+
 def test_a_character_that_was_just_told_of_is_known(probe: SimulationProbe) -> None:
     with simulated(probe), dc.connect(probe) as session:
 
