@@ -22,14 +22,16 @@ def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> N
             warn_unknown(NOUNS[column], names, store.words[column], *more)
 
 
-def warn_unknown_keys(store: RunStore, where: str, matched: list[int], *, coming: bool = False) -> None:
+def warn_unknown_keys(
+    store: RunStore, where: str, matched: list[int], *, coming: bool = False, judged: bool = False
+) -> None:
     """Warn of names in a condition that are neither columns nor keys of any searched payload, and of unknown values.
 
-    `coming`: the condition is about events that are still to come.
+    `coming`: the condition is about events that are still to come. `judged`: it is evaluated as a breakpoint's is.
     """
     condition = compile_condition(where)
     warn_unknown_values(condition.compared, store.words, coming=coming)
-    known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
+    known = STANDARD_KEYS | store.names.said | store.names.known | (JUDGED if judged else set())
     missing = {name for name in condition.names - known if name.isidentifier()}
     if not missing:
         return
@@ -37,13 +39,15 @@ def warn_unknown_keys(store: RunStore, where: str, matched: list[int], *, coming
     keys = {key for payload in payloads if isinstance(payload, dict) for key in payload}
     if not missing <= keys:
         keys |= store.payload_keys(SCANNED)
-        warn_unknown("column or key of a payload", sorted(missing), known | keys)
+        for name in sorted(missing & JUDGED - keys):
+            warn_user(f"{name} is known to breakpoints and matches() only; here it is a key that no payload had so far")
+        warn_unknown("column or key of a payload", sorted(missing - JUDGED), known | keys)
 
 
 def warn_misspelt(store: RunStore, condition: str) -> None:
     """Warn of names and values in a breakpoint's condition that resemble a known one; all others may still appear."""
     warn_unknown_values(compile_condition(condition).compared, store.words, coming=True)
-    known = STANDARD_KEYS | TOTALS | store.names.said | store.names.known
+    known = STANDARD_KEYS | JUDGED | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)
     keys = known | store.payload_keys(SCANNED) if missing else known
     said = {word for column in WORDS for word in store.words[column]}
@@ -56,6 +60,8 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
             warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
 
 
+JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})
+"""Names that only conditions of breakpoints know; in any other they are keys of payloads, where there are such."""
 WORDS: Final = ("character_id", "state", "location", "event_type", "type")
 """The columns whose words are easily written without quotes."""
 SCANNED: Final = 10_000

@@ -34,7 +34,7 @@ STANDARD_KEYS: Final = frozenset(
     field.encode_name
     for kind in (StateChange, EventNotification, ErrorPayload, LlmCall, GameLlmCall)
     for field in fields(kind)
-) | {"row", "data", "payload", "state", "exception", "malformed", *EVENT_COLUMNS}
+) | {"row", "data", "payload", "state", *EVENT_COLUMNS}
 """Names that a condition may use in any run: columns, and keys of the protocol's payloads."""
 
 

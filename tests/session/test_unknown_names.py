@@ -115,6 +115,22 @@ def test_a_condition_about_a_value_that_never_was_is_said(session: dc.Session, w
         assert {one.filename for one in told} == {__file__}
 
 
+@pytest.mark.parametrize("name", ["malformed", "exception", "total_calls", "total_cost"])
+def test_a_name_of_breakpoints_in_another_condition_is_said(session: dc.Session, name: str) -> None:
+    with pytest.warns(UserWarning, match=f"{name} is known to breakpoints and matches.. only") as told:
+        assert not len(session.events(where=f"{name} == 1"))
+    assert [one.filename for one in told] == [__file__]
+    session.matches(f"{name} == 1")  # a warning would be an error
+
+
+def test_such_a_name_that_payloads_have_is_one_of_theirs() -> None:
+    with dc.SimulationProbe(port=0) as probe:
+        probe.event("storm", malformed=1)
+        probe.flush()
+        with dc.connect(probe) as session:
+            assert len(session.events(where="data['malformed'] == 1 or malformed == 1")) == 1
+
+
 def test_a_condition_about_what_may_come_warns_of_a_likely_typo_only(session: dc.Session) -> None:
     with pytest.raises(TimeoutError):
         session.wait_for(where="new_state == 'BARGAIN' and type != 'weather'", timeout=0.01)  # a warning is an error

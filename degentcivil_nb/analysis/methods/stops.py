@@ -81,6 +81,6 @@ class StopQuestions:
         True
         """
         rows = matching_rows(self._store, condition)
-        warn_unknown_keys(self._store, condition, rows[:16])
+        warn_unknown_keys(self._store, condition, rows[:16], judged=True)
         frame = self._store.events()
         return frame.loc[frame.index.isin(rows)]
