@@ -10,7 +10,7 @@ nox.options.default_venv_backend = "none"
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """Run the quick tests, in a few minutes."""
+    """Run the quick tests, in two minutes."""
     session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow", *session.posargs)
 
 
