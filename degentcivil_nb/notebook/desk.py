@@ -124,11 +124,18 @@ def _clear(desk: Desk, name: str | None = None) -> None:
     if name is not None and watches.has(str(name)):
         watches.remove(str(name))
         return
-    names = points.names() if name is None else [str(name)]
-    for each in names:
-        points.spec(each)
-    for each in names:
+    if name is not None and not points.has(str(name)):
+        raise ValueError(_why_not_cleared(desk, str(name)))
+    for each in points.names() if name is None else [str(name)]:
         points.remove(each)
+
+
+def _why_not_cleared(desk: Desk, name: str) -> str:
+    points, watches = desk.session._breakpoints, desk.session._watches
+    if (owner := points.other_owner(name) or watches.other_owner(name)) is not None:
+        return f"{name!r:.80} is of {visible(owner)}, and is removed in that notebook"
+    hint = did_you_mean(name, [*points.names(), *watches.names()]) or "; `%dc breaks` lists them"
+    return f"this session has no breakpoint or watch {name!r:.80}{hint}"
 
 
 def _help(desk: Desk, word: str | None = None) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from .control_payloads import ClientInfo
 from .messages import MOST, Seq
+
+RUN_UNTIL: Final = "run_until"
+"""The name of what `run_until` sets; several clients may use it at once."""
 
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 

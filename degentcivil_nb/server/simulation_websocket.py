@@ -245,8 +245,8 @@ class SimulationWebSocket:
         return waiting + max((end - peer.offset for peer in peers), default=0)
 
     def client_ids(self) -> set[str]:
-        """List the clients that are connected and said who they are; on the server's loop."""
-        return {peer.client.id for peer in self._peers.values() if peer.client is not None}
+        """List the clients that are connected and said who they are; from any thread."""
+        return {peer.client.id for peer in list(self._peers.values()) if peer.client is not None}
 
     def debuggers(self) -> int:
         """Count the clients that may run every command; from any thread."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +17,7 @@ from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
-from ..protocol.breakpoints import BreakpointRow, BreakpointSpec
+from ..protocol.breakpoints import RUN_UNTIL, BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo
 from ..simulation.log_text import LogText
 from .commands import LEFT, SessionCommands
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long to wait for an answer: breakpoints are set at once, on a thread of the probe, not at a checkpoint."""
-RUN_UNTIL: Final = "run_until"
-"""The name of the breakpoint behind `session.run_until`."""
 EVERYBODY: Final = "everybody"
 TOLD_S: Final = 2.0
 """How many seconds after the answer the list for all clients may arrive."""
+
+logger = logging.getLogger("degentcivil_nb.session")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Stop:
     `matched` is the row of the event that met the condition. It is `None` at a checkpoint, where no single event did,
     and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where the run is
     stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that has control
-    of the run, or "everybody".
+    of the run, or "everybody". `owner` is the name of the notebook that set the breakpoint; `mine` says whether that is
+    this one.
     """
 
     reason: str
@@ -52,6 +55,8 @@ class Stop:
     also: list[dict[str, Any]] = field(default_factory=list)
     may_resume: str = EVERYBODY
     seq: int | None = None
+    owner: str | None = None
+    mine: bool = True
 
     def __str__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
@@ -59,10 +64,11 @@ class Stop:
         if self.breakpoint is None:
             return f"stopped{at}: {visible(self.reason)}{only}"
         whose = "" if self.character_id is None else f" of {visible(self.character_id)}"
-        where = "at the checkpoint" if self.seq is None else "by an event that is not held here"
-        row = where if self.matched is None else f"by row {self.matched}"
+        other = "" if self.mine or self.owner is None else f" of {visible(self.owner)}"
+        event = "an event that is not held here" if self.matched is None else f"row {self.matched}"
+        met = f"by {event}{whose}" if self.seq is not None else f"at the checkpoint{whose.replace(' of ', ' by ', 1)}"
         more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
-        return f"stopped{at} by {self.breakpoint!r} ({visible(self.condition)}), met {row}{whose}{more}{only}"
+        return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"
 
     def __repr__(self) -> str:
         return f"<Stop: {self}>"
@@ -71,6 +77,7 @@ class Stop:
         facts = {
             "tick": self.tick,
             "condition": self.condition,
+            "set by": None if self.mine else self.owner,
             "character": self.character_id,
             "matched": None if self.matched is None else f"row {self.matched}",
             "also met": ", ".join(str(hit.get("name")) for hit in self.also),
@@ -172,27 +179,51 @@ class SessionBreakpoints:
     def add(
         self, condition: str, *, hits: int, log: str | None, once: bool, name: str | None, at_checkpoint: bool = False
     ) -> Breakpoint:
-        """Declare a breakpoint; one of the same name is replaced. `ValueError` points at a mistake in it or its log."""
+        """Declare a breakpoint; one of the same name is replaced.
+
+        `ValueError` points at a mistake in it or its log, and says which other notebook has its name.
+        """
         compile_condition(condition)
         if log is not None:
             LogText(log)
         condition = str.__str__(condition)
         with self._lock:
-            if name is None:
-                self._numbers += 1
-                name = f"b{self._numbers}"
-            before = self._specs.get(name)
-            spec = BreakpointSpec(name, condition, hits, once, log, at_checkpoint=at_checkpoint)
-            self._specs[name] = spec
-            try:
-                self._declare()
-            except BaseException:  # whatever it was, what was refused must not spoil the next one
-                if before is None:
-                    del self._specs[name]
-                else:
-                    self._specs[name] = before
-                raise
-            return Breakpoint(self, name)
+            while True:
+                named = name or self._free_name()
+                refused = self._refused(BreakpointSpec(named, condition, hits, once, log, at_checkpoint=at_checkpoint))
+                if refused is None:
+                    return Breakpoint(self, named)
+                if name is not None:
+                    raise ValueError(refused)
+
+    def _free_name(self) -> str:
+        """Make a name that no notebook has; another may take it at the same moment."""
+        taken = {row.name for row in self._store.breakpoints} | self._specs.keys()
+        while True:
+            self._numbers += 1
+            if (name := f"b{self._numbers}") not in taken:
+                return name
+
+    def _refused(self, spec: BreakpointSpec) -> str | None:
+        """Declare a breakpoint; return why another notebook's name was refused. What was refused is taken back."""
+        before = dict(self._specs)
+        self._specs[spec.name] = spec
+        try:
+            self._declare()
+        except BaseException:  # whatever it was, what was refused must not spoil the next one
+            self._specs = before
+            raise
+        row = self._answered.get(spec.name)
+        if row is None or row.verified or self.other_owner(spec.name) is None:
+            return None
+        self._specs = before
+        self._declare()
+        return row.problem
+
+    def other_owner(self, name: str) -> str | None:
+        """Return the name of another notebook that has a breakpoint of that name."""
+        others = (row for row in self._store.breakpoints if row.verified and row.owner.id != self._me.id)
+        return next((row.owner.name or row.owner.id for row in others if row.name == name), None)
 
     def enable(self, name: str, on: bool) -> None:
         """Switch a breakpoint on or off; switching it on also rearms one that has stopped once."""
@@ -243,7 +274,7 @@ class SessionBreakpoints:
         """Declare the breakpoints to a new connection, without waiting for the answer; the list that follows has it."""
         if self._specs:
             self._answered = {}
-            self._commands.submit(SET, self._arguments())
+            self._commands.submit(SET, self._arguments()).add_done_callback(_warn_of_refused)
 
     def _arguments(self) -> dict[str, Any]:
         return {"breakpoints": [to_builtins(spec) for spec in list(self._specs.values())]}
@@ -264,7 +295,7 @@ class SessionBreakpoints:
         if not state.breakpoints:
             return Stop(state.reason or state.state, state.tick)
         first, *also = state.breakpoints
-        seq = first.get("seq")
+        seq, owner = first.get("seq"), first.get("owner") or {}
         row = None if seq is None else self._store.row_of(epoch, seq)
         return Stop(
             "breakpoint",
@@ -275,6 +306,8 @@ class SessionBreakpoints:
             row,
             also,
             seq=seq,
+            owner=owner.get("name") or owner.get("id"),
+            mine=owner.get("id", self._me.id) == self._me.id,
         )
 
     def run_until(
@@ -299,3 +332,12 @@ class SessionBreakpoints:
 
 def _row(row: Any) -> BreakpointRow:
     return convert(row, BreakpointRow)
+
+
+def _warn_of_refused(answer: Future[Any]) -> None:
+    """Log which breakpoints were lost when all were declared again, such as to a notebook that took the name."""
+    if answer.cancelled() or answer.exception() is not None:  # the connection is gone again, and says so
+        return
+    for row in map(_row, answer.result()):
+        if not row.verified:
+            logger.warning("the breakpoint %r does not work any more: %s", row.name, visible(str(row.problem)))

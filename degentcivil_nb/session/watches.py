@@ -120,6 +120,11 @@ class SessionWatches:
         """Return the state of a watch, from the list for all clients."""
         return next((row for row in self._store.watches if row.name == name and row.owner.id == self._me.id), None)
 
+    def other_owner(self, name: str) -> str | None:
+        """Return the name of another notebook that has a watch of that name."""
+        others = (row for row in self._store.watches if row.verified and row.owner.id != self._me.id)
+        return next((row.owner.name or row.owner.id for row in others if row.name == name), None)
+
     def value(self, name: str, *, of_each: bool) -> Any:
         """Return the last published value; with `of_each`, a dict of the characters' values."""
         events = self._events()

@@ -9,21 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, to_builtins
-from msgspec.structs import replace
 
 from ..core.text_of import text_of
 from ..expressions.candidates import Rule
-from ..expressions.conditions import Condition, compile_condition
+from ..expressions.conditions import Condition
 from ..expressions.judge import Judge, Match
-from ..expressions.mistakes import ConditionError
 from ..expressions.nodes import TOTALS
-from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
+from ..protocol.breakpoints import RUN_UNTIL, BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
 from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
+from .breakpoint import Breakpoint
 from .declared import LOOK_S, DeclaredSets
-from .log_text import LogText
 from .methods.publishing import Publish, Ticking
 from .request import who_asks
 
@@ -33,83 +31,10 @@ TELL_S: Final = 0.2
 """How long a new count waits for others before it is published."""
 MOST: Final = 200
 """The most breakpoints of all clients together."""
-UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
-"""Columns of the notebook's events whose values are unknown before a message is sent."""
-
 NO_NAMES: Final[frozenset[str]] = frozenset()
 
 Hit = tuple[BreakpointHit, Receipt | None]
 Specs = Annotated[list[BreakpointSpec], Meta(max_length=200)]
-
-
-class Breakpoint:
-    """One breakpoint: what was declared, its condition if it can be judged, and how often it matched."""
-
-    def __init__(self, spec: BreakpointSpec, owner: ClientInfo) -> None:
-        self.spec = spec
-        self.owner = owner
-        self.spent = False
-        self.count = 0
-        self.last: tuple[int | None, str | None] = (None, None)
-        self.problem: str | None = None
-        self.at: int | None = None
-        self.condition: Condition | None = None
-        self.log: LogText | None = None
-        try:
-            condition = compile_condition(spec.condition).fresh()
-            for name in UNKNOWN_YET:
-                if name in condition.names:
-                    raise condition.mistake(name, f"{name} is not known before the event has left the simulation")
-            self.log = None if spec.log is None else LogText(spec.log)
-            self.condition = condition
-        except ValueError as error:
-            self.problem = str(error)
-            self.at = error.at if isinstance(error, ConditionError) else None
-
-    @property
-    def is_on(self) -> bool:
-        """Return whether the breakpoint is to be judged."""
-        return self.condition is not None and self.spec.enabled and not self.spent
-
-    def is_same_as(self, spec: BreakpointSpec) -> bool:
-        """Return whether a declaration means this very breakpoint, so that it keeps its counts."""
-        return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
-
-    def row(self) -> BreakpointRow:
-        """Return the state of the breakpoint."""
-        spec, (tick, whose) = self.spec, self.last
-        return BreakpointRow(
-            spec.name,
-            spec.condition,
-            self.owner,
-            hits=spec.hits,
-            once=spec.once,
-            log=spec.log,
-            enabled=spec.enabled and not self.spent,
-            verified=self.condition is not None,
-            problem=self.problem,
-            at=self.at,
-            count=self.count,
-            last_tick=tick,
-            last_character_id=whose,
-        )
-
-    def take(self, match: Match[Breakpoint], tick: int | None) -> tuple[bool, str | None]:
-        """Count a match; return whether it stops the run, and the text of a log point."""
-        self.count += 1
-        self.last = (tick, match.character_id)
-        if self.count < self.spec.hits:
-            return False, None
-        self.spent = self.spec.once
-        if self.log is None:
-            return True, None
-        return False, self.log.text(match.scope)
-
-    def hit(self, tick: int | None) -> BreakpointHit:
-        """Describe a match."""
-        return BreakpointHit(
-            self.spec.name, self.spec.condition, self.owner, tick, character_id=self.last[1], count=self.count
-        )
 
 
 class Met(NamedTuple):
@@ -156,6 +81,8 @@ class Breakpoints:
         self._followed: Sequence[Condition] = ()  # further conditions, whose values are requested
         self._follows = False
         self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
+        self.after_command: Callable[[], None] = _nothing
+        """Called when a command has published something and values are followed; from any thread."""
         self._told = True  # whether the latest list is published or about to be
         self._looking = False
 
@@ -182,6 +109,8 @@ class Breakpoints:
         if len({spec.name for spec in breakpoints}) < len(breakpoints):
             raise wrong_argument("breakpoints", "two breakpoints have the same name; give each a name of its own")
         with self._setting:
+            with self._lock:
+                taken = self._taken(owner.id, {spec.name for spec in breakpoints} - {RUN_UNTIL})
             others = len(self._sets.of_others(owner.id))
             if others + len(breakpoints) > MOST:
                 raise wrong_argument(
@@ -189,7 +118,7 @@ class Breakpoints:
                     f"other clients have {others} breakpoints already, and at most {MOST} are allowed in all",
                 )
             with self._lock:
-                self._sets.put(owner.id, [self._renewed(spec, owner) for spec in breakpoints])
+                self._sets.put(owner.id, [self._renewed(spec, owner, taken.get(spec.name)) for spec in breakpoints])
                 self._install()
             self._begin()
             self.tell()
@@ -218,13 +147,18 @@ class Breakpoints:
         with self._lock:
             return self._judge.values(condition, character_id, tick)
 
-    def _renewed(self, spec: BreakpointSpec, owner: ClientInfo) -> Breakpoint:
+    def _taken(self, owner_id: str, names: set[str]) -> dict[str, Breakpoint]:
+        """Find which names other clients have; under the lock. Those of clients that are gone are given up."""
+        taken = self._sets.give_up(owner_id, self._present(), lambda point: point.spec.name in names)
+        return {point.spec.name: point for point in taken if point.condition is not None}
+
+    def _renewed(self, spec: BreakpointSpec, owner: ClientInfo, taken: Breakpoint | None) -> Breakpoint:
         for point in self._sets.of(owner.id):
-            if point.spec.name == spec.name and point.is_same_as(spec):
+            if point.condition is not None and point.is_same_as(spec):
                 point.spent = point.spent and spec.armed <= point.spec.armed
                 point.spec, point.owner = spec, owner
                 return point
-        return Breakpoint(spec, owner)
+        return Breakpoint(spec, owner, taken)
 
     def _install(self) -> None:
         """Give the enabled breakpoints to the judge; under the lock."""
@@ -281,6 +215,8 @@ class Breakpoints:
         forward = self._forward()
         if met is NOTHING_MET:
             forward(type, data, tick, timestamp, receipt, links)
+            if self._followed and self._ticking.handles_command():
+                self.after_command()
             return
         receipt = receipt or Receipt()
         forward(type, data, tick, timestamp, receipt, links)
@@ -355,3 +291,7 @@ class Breakpoints:
         """Publish the state of all breakpoints."""
         self._told = True
         self._forward()(MessageTypes.BREAKPOINTS, BreakpointRows(self.rows()))
+
+
+def _nothing() -> None:
+    """Do nothing, since nobody follows a value."""

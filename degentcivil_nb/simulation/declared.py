@@ -36,6 +36,20 @@ class DeclaredSets(Generic[_T]):
         self._sets[owner_id] = declared
         self._gone.pop(owner_id, None)
 
+    def give_up(self, owner_id: str, present: set[str], is_wanted: Callable[[_T], bool]) -> list[_T]:
+        """Drop what another client, gone now, has declared under a wanted name; return what those present have of it.
+
+        A kernel that was restarted is another client: its own names must not be refused to it.
+        """
+        taken = []
+        for id, declared in self._sets.items():
+            wanted = [] if id == owner_id else [one for one in declared if is_wanted(one)]
+            if id in present:
+                taken += wanted
+            elif wanted:
+                self._sets[id] = [one for one in declared if not is_wanted(one)]
+        return taken
+
     def of_others(self, owner_id: str) -> list[_T]:
         """Return the items of all other clients."""
         return [one for id, declared in self._sets.items() if id != owner_id for one in declared]

@@ -48,12 +48,20 @@ class RunCommands:
     def step(self, ticks: int = 1) -> Any:
         """Run that many ticks and pause again."""
         if self._run.word != "paused":
-            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, "only a paused run can step: pause it first")
+            raise WebSocketError(WebSocketError.WRONG_RUN_STATE, self._why_no_step())
         request = self._running()
         assert request is not None
         self._stepping.begin(request, ticks)
         self._run.change("running", "step", request.id)
         return DEFERRED
+
+    def _why_no_step(self) -> str:
+        step = self._stepping.step
+        if step is None:
+            return "only a paused run can step: pause it first"
+        client = step.request.client
+        whose = "another" if client is None else f"{client.name or client.id}'s"
+        return f"{whose} step is under way, with {step.left} of {step.wanted} ticks left: step after it"
 
     def set_speed(self, factor: float) -> RunState:
         """Run at that many times the simulation's own pace."""

@@ -40,7 +40,7 @@ Specs = Annotated[list[WatchSpec], Meta(max_length=100)]
 class Watch:
     """One watch: its declaration, its expression if that is valid, and the values published last."""
 
-    def __init__(self, spec: WatchSpec, owner: ClientInfo, taken: WatchSpec | None) -> None:
+    def __init__(self, spec: WatchSpec, owner: ClientInfo, taken: Watch | None) -> None:
         self.spec = spec
         self.owner = owner
         self.problem: str | None = None
@@ -48,8 +48,11 @@ class Watch:
         self.condition: Condition | None = None
         self.told: dict[str | None, Any] = {}
         try:
-            if taken is not None and taken != spec:
-                raise ValueError(f"another notebook watches {taken.expression!r:.80} under this name; use another one")
+            if taken is not None and taken.spec != spec:
+                raise ValueError(
+                    f"{taken.owner.name or taken.owner.id} watches {taken.spec.expression:.200} "
+                    f"under the name {spec.name!r:.80} already; give yours another name"
+                )
             self.condition = compile_standing(spec.expression)
         except ValueError as error:
             self.problem = str(error)
@@ -68,9 +71,9 @@ class Watch:
             at=self.at,
         )
 
-    def news(self, values: list[tuple[str | None, Any]]) -> list[dict[str, Any]]:
-        """Return the payloads to publish: a single value each tick, or the changed values of several characters."""
-        one = len(values) == 1
+    def news(self, values: list[tuple[str | None, Any]], *, at_tick: bool = True) -> list[dict[str, Any]]:
+        """Return the payloads to publish: the changed values, and at the end of a tick a single value in any case."""
+        one = at_tick and len(values) == 1
         if len(values) > MOST_CHARACTERS and self.problem is None:
             self.problem = f"only the first {MOST_CHARACTERS} characters are watched; choose one with character_id="
         told = []
@@ -109,6 +112,7 @@ class Watches:
         self._lock = threading.Lock()
         self._sets: DeclaredSets[Watch] = DeclaredSets(clock)
         self._looking = False
+        breakpoints.after_command = self._look_again
 
     @property
     def declared(self) -> bool:
@@ -126,13 +130,15 @@ class Watches:
         if len({spec.name for spec in watches}) < len(watches):
             raise wrong_argument("watches", "two watches have the same name; give each a name of its own")
         with self._lock:
+            names = {spec.name for spec in watches}
+            same = self._sets.give_up(owner.id, self._present(), lambda watch: watch.spec.name in names)
             others = self._sets.of_others(owner.id)
             if len(others) + len(watches) > MOST:
                 raise wrong_argument(
                     "watches",
                     f"other clients have {len(others)} watches already, and at most {MOST} are allowed in all",
                 )
-            taken = {watch.spec.name: watch.spec for watch in others if watch.condition is not None}
+            taken = {watch.spec.name: watch for watch in same if watch.condition is not None}
             before = {watch.spec: watch for watch in self._sets.of(owner.id) if watch.condition is not None}
             declared = [before.get(spec) or Watch(spec, owner, taken.get(spec.name)) for spec in watches]
             self._sets.put(owner.id, declared)
@@ -168,17 +174,26 @@ class Watches:
 
     def checkpoint(self, tick: int) -> None:
         """Publish the value of each watch, at a checkpoint of the simulation."""
+        self._say(self._once_each(), tick)
+
+    def _look_again(self) -> None:
+        """Publish what a command has changed, such as an attribute that is set at a stop."""
+        self._say(self._once_each(), self._reached(), at_tick=False)
+
+    def _once_each(self) -> list[Watch]:
+        """List the watches without those that several clients have alike."""
         with self._lock:
             by_spec: Mapping[WatchSpec, Watch] = {watch.spec: watch for watch in self._sets}
-        self._say(list(by_spec.values()), tick)
+        return list(by_spec.values())
 
-    def _say(self, watches: list[Watch], tick: int | None) -> None:
+    def _say(self, watches: list[Watch], tick: int | None, *, at_tick: bool = True) -> None:
         for watch in watches:
             if watch.condition is None:
                 continue
             before = watch.problem
             try:
-                news = watch.news(self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0))
+                values = self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0)
+                news = watch.news(values, at_tick=at_tick)
             except Exception as error:  # noqa: BLE001 — told in its own row: it must not disturb the simulation
                 news, watch.problem = [], f"the expression failed at run time: {text_of(error)[:200]}"
             links = self._ticking.links and self._ticking.links._replace(intervention=None)

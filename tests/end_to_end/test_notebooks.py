@@ -111,7 +111,7 @@ def test_the_notebook_of_debugging_finds_mends_and_proves_and_leaves_no_thread(t
     def shown(name: str) -> str:
         return str(cells[name].outputs[-1].data["text/plain"])
 
-    assert "by 'stuck' (stuck(12)), met at the checkpoint of omar" in shown("find")
+    assert "by 'stuck' (stuck(12)), met at the checkpoint by omar" in shown("find")
     assert "I wait for the oven. mia has it.' (the same before and after)" in shown("ask")
     assert "'state': 'WAIT'" in shown("holder")
     assert "'has_oven': True" in shown("holder")

@@ -114,7 +114,7 @@ def test_breakpoints_are_set_listed_met_and_cleared(desk: Desk, said: list[str])
         ("inspect emme", "there is no character 'emme'; did you mean 'emma'?"),
         ("break", "break needs condition, as in: %dc break condition … [hits=…] [log=…] [once=…] [name=…]"),
         ("break money >", "this is not a condition: invalid syntax\n  money >\n  ^"),
-        ("clear nothing", "the breakpoint 'nothing' was removed"),
+        ("clear nothing", "this session has no breakpoint or watch 'nothing'; `%dc breaks` lists them"),
         ("use nobody", "there is no open session 'nobody'; there are: %dc"),
         ("connect ws://127.0.0.1:9", "nothing listens at ws://127.0.0.1:9"),
         ("inject trade {price: 3}", "This is not JSON: {price: 3}"),

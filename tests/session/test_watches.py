@@ -106,7 +106,7 @@ def test_two_notebooks_that_watch_the_same_have_one_series_and_no_name_for_two_t
     session.watch("tick", "clock")
     with dc.connect(town.probe, name="second") as other:
         other.watch("tick", "clock")
-        with pytest.raises(ValueError, match="another notebook watches 'tick' under this name"):
+        with pytest.raises(ValueError, match="first watches tick under the name 'clock' already"):
             other.watch("tick + 1", "clock")
         other.step(2)
         assert values(other, "clock")[-2:] == [1, 2]

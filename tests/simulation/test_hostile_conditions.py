@@ -15,7 +15,7 @@ from degentcivil_nb.expressions.judge import Judge
 from degentcivil_nb.expressions.standing import compile_standing
 from degentcivil_nb.protocol.breakpoints import BreakpointSpec
 from degentcivil_nb.protocol.control_payloads import ClientInfo
-from degentcivil_nb.simulation.breakpoints import Breakpoint
+from degentcivil_nb.simulation.breakpoint import Breakpoint
 from degentcivil_nb.simulation.log_text import A_SECOND, LogText
 from tests.support.clock import Clock
 from tests.support.sizes import examples

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from ...analysis.unknown_names import warn_misspelt
 from ...core.arguments import flag, text_or_none
+from ...protocol.breakpoints import RUN_UNTIL
 from ...store.arguments import MOST, whole
 from ...store.event_store import EventStore
 from ...store.unknown import warn_user
-from ..breakpoints import RUN_UNTIL, Breakpoint, SessionBreakpoints, Stop
+from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
 from ..commands import SessionCommands, Timeout, timeout_s
 from ..lease import SessionLease
 
@@ -41,7 +42,7 @@ class BreakpointMethods:
             Stop at that match and at no later one.
         name : str, optional
             The breakpoint's name; an earlier one of the same name is replaced, with a warning if it differs. Without a
-            name it is `b1`, `b2` and so on.
+            name it is the first of `b1`, `b2` and so on that no notebook has.
 
         Returns
         -------
@@ -52,7 +53,8 @@ class BreakpointMethods:
         Raises
         ------
         ValueError
-            For a mistake in the condition or in `log`; the message points at it.
+            For a mistake in the condition or in `log`; the message points at it. For a name that another connected
+            notebook uses; the message says which notebook, and what its breakpoint is.
         CommandError
             If the server supports no breakpoints.
 
@@ -88,7 +90,8 @@ class BreakpointMethods:
         Stop or None
             `reason`, `tick` (where the run is stopped), and at a breakpoint `breakpoint` (its name), `condition`,
             `character_id`, `matched` (the row of the event that met it; `None` at a checkpoint), `also` (others that
-            matched) and `may_resume` (who has control). `None` while the run goes on.
+            matched), `owner` and `mine` (whose breakpoint it is) and `may_resume` (who has control). `None` while the
+            run goes on.
 
         Examples
         --------

@@ -1,0 +1,96 @@
+"""One breakpoint as the simulation keeps it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from ..expressions.conditions import Condition, compile_condition
+from ..expressions.judge import Match
+from ..expressions.mistakes import ConditionError
+from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointSpec
+from ..protocol.control_payloads import ClientInfo
+from .log_text import LogText
+
+UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
+"""Columns of the notebook's events whose values are unknown before a message is sent."""
+
+
+class Breakpoint:
+    """One breakpoint: what was declared, its condition if it can be judged, and how often it matched.
+
+    `taken` is another client's breakpoint of the same name: the name is refused then.
+    """
+
+    def __init__(self, spec: BreakpointSpec, owner: ClientInfo, taken: Breakpoint | None = None) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.spent = False
+        self.count = 0
+        self.last: tuple[int | None, str | None] = (None, None)
+        self.problem: str | None = None
+        self.at: int | None = None
+        self.condition: Condition | None = None
+        self.log: LogText | None = None
+        try:
+            if taken is not None:
+                whose = taken.owner.name or taken.owner.id
+                raise ValueError(
+                    f"{whose} has a breakpoint {spec.name!r:.80} already: {taken.spec.condition:.200}; "
+                    f"give yours another name"
+                )
+            condition = compile_condition(spec.condition).fresh()
+            for name in UNKNOWN_YET:
+                if name in condition.names:
+                    raise condition.mistake(name, f"{name} is not known before the event has left the simulation")
+            self.log = None if spec.log is None else LogText(spec.log)
+            self.condition = condition
+        except ValueError as error:
+            self.problem = str(error)
+            self.at = error.at if isinstance(error, ConditionError) else None
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether the breakpoint is to be judged."""
+        return self.condition is not None and self.spec.enabled and not self.spent
+
+    def is_same_as(self, spec: BreakpointSpec) -> bool:
+        """Return whether a declaration means this very breakpoint, so that it keeps its counts."""
+        return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
+
+    def row(self) -> BreakpointRow:
+        """Return the state of the breakpoint."""
+        spec, (tick, whose) = self.spec, self.last
+        return BreakpointRow(
+            spec.name,
+            spec.condition,
+            self.owner,
+            hits=spec.hits,
+            once=spec.once,
+            log=spec.log,
+            enabled=spec.enabled and not self.spent,
+            verified=self.condition is not None,
+            problem=self.problem,
+            at=self.at,
+            count=self.count,
+            last_tick=tick,
+            last_character_id=whose,
+        )
+
+    def take(self, match: Match[Breakpoint], tick: int | None) -> tuple[bool, str | None]:
+        """Count a match; return whether it stops the run, and the text of a log point."""
+        self.count += 1
+        self.last = (tick, match.character_id)
+        if self.count < self.spec.hits:
+            return False, None
+        self.spent = self.spec.once
+        if self.log is None:
+            return True, None
+        return False, self.log.text(match.scope)
+
+    def hit(self, tick: int | None) -> BreakpointHit:
+        """Describe a match."""
+        return BreakpointHit(
+            self.spec.name, self.spec.condition, self.owner, tick, character_id=self.last[1], count=self.count
+        )
