@@ -81,4 +81,4 @@ def llm(calls: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:
 
 def values(table: pd.DataFrame, title: str, *, gaps: pd.DataFrame | None = None) -> go.Figure:
     """Draw values that are published tick by tick, such as `watches()`: a line for each character."""
-    return figure_of(figure_series.values(table, title, gaps))
+    return figure_of(figure_series.values(table, title, gaps, by_tick=True))

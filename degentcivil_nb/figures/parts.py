@@ -22,6 +22,8 @@ GAP: Final = "rgba(211,84,79,0.22)"
 HEIGHT: Final = 340
 CAP: Final = 8
 MAX_GAPS: Final = 60
+WHOLE: Final = 10
+"""Up to how many ticks each one is named on an axis; plotly would name halves too."""
 MAX_BUCKETS: Final = 5_000
 PALETTE: Final = ("#2f86d6", "#e07b1f", "#2e9e5b", "#a45fc4", "#2aa5a0", "#c9a21f", "#d6498f", "#7d7fd0", "#63a93c")
 OTHER: Final = "#9aa0a6"
@@ -85,6 +87,16 @@ def time_axis(times: Times | None = None, **more: Any) -> Spec:
         half = np.timedelta64(30_000, "ms")
         more = {"range": [str(known[0] - half), str(known[0] + half)], **more}
     return axis("time (UTC)", type="date", hoverformat="%Y-%m-%d %H:%M:%S.%L", **more)
+
+
+def tick_axis(ticks: npt.NDArray[np.int64], **more: Any) -> Spec:
+    """Return an axis of ticks, with whole numbers alone."""
+    first, last = int(ticks.min()), int(ticks.max())
+    if first == last:
+        more = {"range": [first - 1, last + 1], **more}
+    if last - first <= WHOLE:
+        more = {"dtick": 1, **more}
+    return axis("tick", tickformat=",d", hoverformat=",d", **more)
 
 
 def empty(text: str, **more: Any) -> Spec:

@@ -330,7 +330,8 @@ class Plots:
         Returns
         -------
         plotly.graph_objects.Figure or LiveFigure
-            Time (UTC) against the value, a line for each character if it is about characters. Gaps are shaded.
+            Ticks against the value, a line for each character if it is about characters; time (UTC) where ticks start
+            over. Gaps are shaded.
 
         Examples
         --------
@@ -341,4 +342,4 @@ class Plots:
         4
         """
         title = name_of(name)
-        return self._drawn(lambda: series.values(self._reader.watches(title), title, self._gaps()), live)
+        return self._drawn(lambda: series.values(self._reader.watches(title), title, self._gaps(), by_tick=True), live)

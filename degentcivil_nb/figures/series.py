@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .parts import (
@@ -13,12 +14,14 @@ from .parts import (
     HEIGHT,
     PALETTE,
     Spec,
+    Times,
     axis,
     column,
     empty,
     footnote,
     gap_shapes,
     layout,
+    tick_axis,
     time_axis,
     times_of,
 )
@@ -32,10 +35,14 @@ MEASURES: Final = 8
 """The most measures that are drawn, one below the other."""
 
 
-def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *, comes: str = TICKS) -> Spec:
+def values(
+    table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *, comes: str = TICKS, by_tick: bool = False
+) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
-    Numbers and truth values are drawn as a line of steps; texts are the names on the axis.
+    With `by_tick` it is drawn over ticks, since a run that is stepped stands still most of the time; where ticks are
+    missing or start over, it is drawn over time all the same. Numbers and truth values are drawn as a line of steps;
+    texts are the names on the axis.
     """
     if not len(table):
         return empty(f"No value of {title} yet. {comes}")
@@ -45,6 +52,9 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *,
     numbers = _numbers(table["value"])
     names = distinct_texts(str(key) if key != NOBODY else title for key in shown)
     times, ticks = times_of(table["time"]), table["tick"].astype("object").tolist()
+    counted = _counted(table["tick"]) if by_tick else None
+    x = times if counted is None else counted
+    shapes = gap_shapes(gaps, times, np.timedelta64(1000, "ms"))
     data, said_as = [], SAID[numbers is not None]
     for position, (key, name) in enumerate(zip(shown, names, strict=True)):
         mine = (whose == key).to_numpy(dtype=np.bool_)
@@ -56,7 +66,7 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *,
                 "mode": "lines+markers",
                 "marker": {"size": 4},
                 "name": name,
-                "x": times[mine],
+                "x": x[mine],
                 "y": y,
                 "line": {
                     "color": PALETTE[position % len(PALETTE)],
@@ -73,12 +83,12 @@ def values(table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *,
     return {
         "data": data,
         "layout": layout(
-            xaxis=time_axis(times),
+            xaxis=time_axis(times) if counted is None else tick_axis(counted),
             yaxis=axis(plotly_text(title), **kind),
             hovermode="x",
             showlegend=len(keys) > 1,
             annotations=notes,
-            shapes=gap_shapes(gaps, times, np.timedelta64(1000, "ms")),
+            shapes=shapes if counted is None else [_over_ticks(shape, times, counted) for shape in shapes],
         ),
     }
 
@@ -129,6 +139,21 @@ def measures(table: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             **axes,
         ),
     }
+
+
+def _counted(ticks: pd.Series) -> npt.NDArray[np.int64] | None:
+    """Return the ticks if each is known and none is before its predecessor."""
+    known = pd.to_numeric(ticks, errors="coerce")
+    if known.isna().any() or not known.is_monotonic_increasing:
+        return None
+    return known.to_numpy(dtype=np.int64)
+
+
+def _over_ticks(shape: Spec, times: Times, ticks: npt.NDArray[np.int64]) -> Spec:
+    """Move a shape from times to the ticks that were reached then, one tick wide at least."""
+    begins = max(0, int(np.searchsorted(times, np.datetime64(shape["x0"]), side="right")) - 1)
+    ends = min(len(ticks) - 1, int(np.searchsorted(times, np.datetime64(shape["x1"]))))
+    return {**shape, "x0": int(ticks[begins]), "x1": int(max(ticks[ends], ticks[begins] + 1))}
 
 
 def _numbers(values: pd.Series) -> Any:

@@ -140,6 +140,26 @@ def test_a_single_moment_has_an_axis_of_a_minute() -> None:
         assert span_s(figure) == 60
 
 
+def test_a_watch_is_drawn_over_ticks_however_long_the_run_stood_between_them() -> None:
+    told = pd.DataFrame(
+        {
+            "time": [START, *(START + pd.Timedelta(hours=hours) for hours in (1, 9, 9.001))],
+            "tick": pd.array([4, 5, 6, 6], dtype="Int64"),
+            "character_id": None,
+            "value": [1.0, 2.0, 2.0, 50.0],
+        }
+    )
+    gaps = pd.DataFrame({"time": [START + pd.Timedelta(hours=2)]})
+    figure = series.values(told, "money", gaps, by_tick=True)
+    assert figure["data"][0]["x"].tolist() == [4, 5, 6, 6]
+    axis, (gap,) = figure["layout"]["xaxis"], figure["layout"]["shapes"]
+    assert (axis["title"]["text"], axis["dtick"]) == ("tick", 1)
+    assert (gap["x0"], gap["x1"]) == (5, 6)
+    for ticks in ([4, 5, 0, 1], [4, 5, None, 6]):  # a run that began again, and values before its first tick
+        again = series.values(told.assign(tick=pd.array(ticks, dtype="Int64")), "money", gaps, by_tick=True)
+        assert again["layout"]["xaxis"]["type"] == "date"
+
+
 def test_calls_that_tell_no_figures_have_axes_that_say_so() -> None:
     calls = pd.DataFrame({"time": pd.date_range(START, periods=3, freq="10s"), "prompt_type": ["PLAN"] * 3})
     figure = llm_calls.llm(calls)
