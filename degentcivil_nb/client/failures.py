@@ -192,3 +192,12 @@ def _explain_os(error: OSError, place: str) -> ConnectFailed:
         other = "ws:// if the simulation was started without tls" if place.startswith("wss:") else _PERHAPS_TLS
         return ConnectFailed(f"{place} closed the connection during the handshake", f"Use {other}")
     return ConnectFailed(f"{place} cannot be reached: {error.strerror or error}", "Check host, port and network")
+
+
+def unheld_text(unheld: int) -> str:
+    """Return a sentence about past messages that were requested and that the server no longer holds."""
+    return (
+        f"{unheld:,} of the past messages that were requested are missing, since the server no longer holds them; they "
+        "are a gap. Connect or record from the start of the run, or have the server keep more: "
+        "SimulationProbe(history=…), of which it keeps 64 MB at most"
+    )

@@ -201,6 +201,11 @@ class SimulationClient:
         return self._receiver.on_their_way or 0
 
     @property
+    def unheld(self) -> int:
+        """Return how many messages of the requested history the server no longer held; they are in a gap."""
+        return self._receiver.unheld
+
+    @property
     def specs(self) -> list[CommandSpec]:
         """Return the commands that the server offers."""
         return self._incoming.specs

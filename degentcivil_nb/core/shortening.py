@@ -73,3 +73,13 @@ def _mapping(mapping: dict[str, Any], max_bytes: int) -> dict[str, Any]:
         room -= size + key
     shown = {name: kept[name] for name in mapping if name in kept}
     return shown if len(shown) == len(mapping) else {**shown, "…": f"{len(mapping):,} items in all"}
+
+
+def head_of(text: str, most: int) -> str:
+    """Return the first `most` characters of a text, and how many there are in all if that is not the whole."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters in all)"
+
+
+def tail_of(text: str, most: int) -> str:
+    """Return the last `most` characters of a text, and how many there are in all if that is not the whole."""
+    return text if len(text) <= most else f"({len(text):,} characters in all) …{text[-most:]}"

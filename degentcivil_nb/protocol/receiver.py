@@ -75,6 +75,8 @@ class StreamReceiver:
         self.gaps = 0
         self.skipped = 0
         """How many gaps no server declared; each is a bug of the server."""
+        self.unheld = 0
+        """How many past messages a new client requested that the server no longer held; they are in a gap."""
         self.violations = 0
         """How many messages contradicted the protocol and were ignored."""
 
@@ -252,8 +254,16 @@ class StreamReceiver:
                 self._declare(Gap(resumed.epoch, 1, resumed.start - 1, "window"), accepted)
                 self._position = (resumed.epoch, resumed.start - 1)
         if self._position is None:
+            self._declare_unheld(resumed, accepted)
             self._position = (resumed.epoch, resumed.start - 1)
             self._head = resumed.head
+
+    def _declare_unheld(self, resumed: Resumed, accepted: list[RawMessage]) -> None:
+        """Declare what a new client requested of the past and the server no longer holds, which no server declares."""
+        requested = max(1, resumed.head - self._history + 1)
+        if requested < resumed.start:
+            self.unheld = resumed.start - requested
+            self._declare(Gap(resumed.epoch, requested, resumed.start - 1, "window"), accepted)
 
     def _declared(self, gap: Gap, accepted: list[RawMessage]) -> None:
         """Process a server's gap, cut to what is not accounted for yet."""

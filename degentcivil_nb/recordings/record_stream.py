@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ..client.failures import unheld_text
 from ..client.simulation_client import SimulationClient
 from ..core.parameters import known_parameters
 from ..protocol.errors import ConnectFailed
@@ -62,6 +63,8 @@ class StreamRecorder:
         try:
             await client.open()
             self._begin()
+            if client.unheld:
+                self._tell(unheld_text(client.unheld))
             watching = asyncio.create_task(self._watch_progress())
             try:
                 await client.run()

@@ -96,7 +96,7 @@ def connect(
         name=name,
     )
     session._start(timeout)
-    session._say_what_is_on_its_way()
+    session._warn_of_missing_history()
     warn_mistyped(asked or (), session._store.words["type"])
     if session._client.dialect == "v1":  # the snapshot has each of these characters that exists
         warn_unknown("character", wanted or (), session._store.words["character_id"])

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ..analysis.reader import Reader
+from ..client.failures import unheld_text
 from ..client.simulation_client import SimulationClient
 from ..core import lifetime, logs
 from ..core.cards import card, tone_of_run
@@ -162,7 +163,10 @@ class Session(
             self._recorder.note_run(self._run_id(), self.parameters)
         lifetime.register(self, close=type(self).close, inherited=type(self)._give_up, name=self.name)
 
-    def _say_what_is_on_its_way(self) -> None:
+    def _warn_of_missing_history(self) -> None:
+        """Warn of past messages that were requested and are not there: not yet, or never."""
+        if self._client.unheld:
+            warnings.warn(unheld_text(self._client.unheld), stacklevel=3)
         behind = self._client.on_their_way
         if behind:
             warnings.warn(

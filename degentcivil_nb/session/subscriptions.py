@@ -57,6 +57,16 @@ class Subscription:
         """
         self._remove(self)
 
+    def miss(self, events: int) -> None:
+        """Count events that the callback misses, and log the first of them."""
+        if not self.dropped:
+            logger.warning(
+                "a callback on %s is too slow: it misses %d events; the handle's `dropped` counts all that it misses",
+                self._words,
+                events,
+            )
+        self.dropped += events
+
     def wants(self, event: dict[str, Any]) -> bool:
         """Return whether the callback subscribed to this event's type."""
         return self._types is None or event["type"] in self._types
@@ -162,7 +172,7 @@ class Subscriptions:
         oldest = max(self._store.first_row, end - self._allowance)
         if row < oldest:
             for subscription in self._subscribers:
-                subscription.dropped += oldest - row
+                subscription.miss(oldest - row)
             row = oldest
         stop = min(end, row + CHUNK_ROWS)
         for event in self._store.event_dicts(row, stop):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import to_builtins
 
 from ..protocol.breakpoints import BreakpointHit
 from ..server.stream.publishing import Matched, Receipt
 from .current_run import CurrentRun
 from .stepping import Stepping, answer_short_step
-
-MAX_HITS: Final = 100
-"""The most matches that one stop lists."""
 
 Hit = tuple[BreakpointHit, Receipt | None]
 """A match of a breakpoint, and the receipt of the message at which it matched."""
@@ -38,7 +33,7 @@ class BreakpointStops:
         if not self.hits:
             return
         with self._run.lock:
-            hits, self.hits = list(self.hits.values())[:MAX_HITS], {}
+            hits, self.hits = list(self.hits.values()), {}
             if self._run.ended:
                 return
             step = self._stepping.stop_at_breakpoint()

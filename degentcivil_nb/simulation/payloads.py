@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Any, Final
 
+from ..core.shortening import tail_of
 from ..core.text_of import class_name, text_of
 
 _TRACEBACK: Final = 20_000
@@ -55,9 +56,9 @@ def error(
 def traceback_text(exception: Any) -> str:
     """Return the end of an exception's traceback, or any text passed instead."""
     try:
-        return "".join(traceback.format_exception(exception))[-_TRACEBACK:]
+        return tail_of("".join(traceback.format_exception(exception)), _TRACEBACK)
     except Exception:  # noqa: BLE001 — not an exception, or one that cannot be shown
-        return f"{class_name(type(exception))}: {text_of(exception)}"[-_TRACEBACK:]
+        return tail_of(f"{class_name(type(exception))}: {text_of(exception)}", _TRACEBACK)
 
 
 def llm_call(character_id: str | int | None, prompt_type: str | None, **details: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import Raw
 
 from ..core.plain import plain
-from ..core.shortening import shortened
+from ..core.shortening import head_of, shortened, tail_of
 from ..core.text_of import text_of
 from ..protocol.command_payloads import CommandResult
 from ..protocol.commands import DeclaredCommand, refusal
@@ -156,10 +156,10 @@ class Request:
 
 
 def _failed(name: str, error: BaseException) -> WebSocketError:
-    text = "".join(traceback.format_exception(error))[-_TRACEBACK:]
+    text = tail_of("".join(traceback.format_exception(error)), _TRACEBACK)
     return WebSocketError(
         WebSocketError.SERVER_ERROR,
-        f"{name} failed: {type(error).__name__}: {text_of(error)[:_TEXT]}",
+        f"{name} failed: {type(error).__name__}: {head_of(text_of(error), _TEXT)}",
         details={"traceback": text},
         retryable=False,
     )

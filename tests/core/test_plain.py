@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from degentcivil_nb.core.plain import MAX_DEPTH, SCALARS, is_plain, plain
-from degentcivil_nb.core.shortening import shortened
+from degentcivil_nb.core.shortening import head_of, shortened, tail_of
 
 
 class Mood(enum.Enum):
@@ -338,3 +338,9 @@ def test_a_long_value_is_shortened_and_its_short_neighbours_stay_whole() -> None
     assert cut["notes"].startswith("ééé") and cut["notes"].endswith("… (50,000 characters in all)")
     assert cut["path"][:3] == [0, 1, 2] and cut["path"][-1] == "… (50,000 items in all)"
     assert 8_000 < len(msgspec.json.encode(cut)) <= 10_000, "the room is used"
+
+
+def test_a_text_that_is_cut_says_how_long_it_was() -> None:
+    assert head_of("abc", 3) == tail_of("abc", 3) == "abc"
+    assert head_of("abcd" * 500, 3) == "abc… (2,000 characters in all)"
+    assert tail_of("abcd" * 500, 3) == "(2,000 characters in all) …bcd"

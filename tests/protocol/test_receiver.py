@@ -106,6 +106,24 @@ def test_a_newcomer_cut_before_its_first_message_resumes_from_before_it() -> Non
     assert (receiver.resume_request().epoch, receiver.resume_request().seq) == ("now", 50)
 
 
+@pytest.mark.parametrize(
+    ("history", "missing"),
+    [(0, []), (10, []), (11, [Gap("now", 90, 90, "window")]), (1000, [Gap("now", 1, 90, "window")])],
+)
+def test_what_a_newcomer_wants_and_the_server_no_longer_holds_is_a_gap(history: int, missing: list[Gap]) -> None:
+    receiver = StreamReceiver(history=history)
+    receiver.hello(Hello("now", head=100, oldest=91))
+    start = max(91, 101 - history)
+    accepted = receiver.accept([control("resumed", Resumed("now", 100, start)), control("snapshot", Snapshot(100))])
+    assert gaps(accepted) == missing and (not missing or accepted[0].type == "gap")
+    assert (
+        receiver.unheld == receiver.missing == sum(gap.end - gap.start + 1 for gap in missing if gap.end and gap.start)
+    )
+    assert seqs(receiver.accept(events(*range(start, 101)))) == list(range(start, 101))
+    again(receiver, head=100)
+    assert receiver.gaps == len(missing), "it is declared once"
+
+
 def test_a_run_of_messages_is_handed_on_as_it_came() -> None:
     receiver = receiver_at(0)
     messages = events(*range(1, 5001))

@@ -73,6 +73,7 @@ class Resuming(RuleBasedStateMachine):
     )
     def begin(self, types: list[str] | None, history: int) -> None:
         self.types = types
+        self.wanted = history
         self.receiver = StreamReceiver(history=history, types=types)
 
     def wants(self, kind: str | None) -> bool:
@@ -234,10 +235,10 @@ class Resuming(RuleBasedStateMachine):
         return gap_message(gap)
 
     def answer(self, connection: Connection) -> None:
-        history = self.history
-        plan = plan_resume(
-            epoch=history.epoch, oldest=history.oldest, head=history.head, resume=self.receiver.resume_request()
-        )
+        history, request = self.history, self.receiver.resume_request()
+        if request.epoch is None:  # a newcomer: what it wants and the server no longer holds is missing
+            self.lost.update((history.epoch, seq) for seq in range(self.first_wanted(history.head), history.oldest))
+        plan = plan_resume(epoch=history.epoch, oldest=history.oldest, head=history.head, resume=request)
         connection.cursor = plan.start - 1
         frames = connection.on_the_way
         frames.append([control("resumed", Resumed(history.epoch, history.head, plan.start, plan.recovered))])
@@ -245,13 +246,16 @@ class Resuming(RuleBasedStateMachine):
         if plan.snapshot:
             frames.append([control("snapshot", Snapshot(history.head))])
 
+    def first_wanted(self, head: int) -> int:
+        return max(1, head - self.wanted + 1)
+
     def take(self, messages: Iterable[RawMessage]) -> None:
         before = self.receiver.position
         accepted = self.receiver.accept(list(messages))
         after = self.receiver.position
         if before is None and after is not None:
             resumed = next(message for message in messages if message.type == "resumed")
-            self.first[after[0]] = decode(Resumed, resumed.data).start
+            self.first[after[0]] = self.first_wanted(decode(Resumed, resumed.data).head)
         for message in accepted:
             if message.type == "gap":
                 self.took_gap(decode(Gap, message.data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -26,6 +27,26 @@ def test_all_that_was_asked_for_is_there_when_connect_returns() -> None:
                 assert len(session) == 5_000 and "on their way" not in repr(session)
     finally:
         probe.close()
+
+
+def test_what_the_server_no_longer_holds_of_the_history_is_a_gap_and_is_said(tmp_path: Path) -> None:
+    with SimulationProbe(port=0, history=100) as probe:
+        for number in range(250):
+            probe.event("trade", {"n": number}, character_id="emma")
+        probe.flush()
+        assert probe.stats()["held"] == 100
+        with pytest.warns(UserWarning, match="^120 of the past messages that were requested are missing"):
+            session = dc.connect(probe, history=220, record=tmp_path / "run")
+        with session:
+            probe.event("trade")
+            session.wait_for(where="seq == 251", after=-1)
+            assert session.gaps()[["from_seq", "to_seq", "reason"]].to_numpy().tolist() == [[31, 150, "window"]]
+            assert len(session) == 101 and session.events()["seq"].min() == 151
+            assert session.metrics()["missing"] == 120 and "1 gap" in repr(session)
+    with dc.open_recording(tmp_path / "run") as recording:
+        assert recording.gaps()["to_seq"].to_list() == [150] and len(recording) == 101
+    with SimulationProbe(port=0, history=100) as probe, dc.connect(probe, history=220) as session:  # nothing is missing
+        assert session.gaps().empty
 
 
 def test_after_the_timeout_it_says_how_many_are_on_their_way() -> None:

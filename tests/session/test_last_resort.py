@@ -50,6 +50,30 @@ def test_callbacks_go_on_after_events_that_cannot_be_read(
     assert logged(caplog, "could not be read for callbacks")
 
 
+def test_a_callback_that_is_too_slow_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    store, called, go_on = EventStore(), threading.Event(), threading.Event()
+
+    def slow(event: dict[str, Any]) -> None:
+        called.set()
+        go_on.wait(10)
+
+    subscriptions = Subscriptions(store, allowance=5)
+    try:
+        handle = subscriptions.add(None, slow)
+        store.append([RawMessage("x", Raw(b"1"))], 1.0)
+        assert called.wait(10)
+        store.append([RawMessage("x", Raw(b"1"))] * 20, 1.0)
+        go_on.set()
+        until(lambda: handle.dropped)
+        assert handle.dropped == 15
+    finally:
+        subscriptions.close()
+    said = [record.message for record in caplog.records if "too slow" in record.message]
+    assert said == [
+        "a callback on * is too slow: it misses 15 events; the handle's `dropped` counts all that it misses"
+    ]
+
+
 def test_one_panel_that_cannot_send_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
     turns: list[str] = []
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ...core.logs import SAID_ONCE
 from ...core.plain import key_text, plain
-from ...core.shortening import shortened
+from ...core.shortening import head_of, shortened
 from ...core.text_of import clean, text_of
 from ...monitoring.interfaces import Monitor
 from ...protocol.control_payloads import RunState
@@ -294,7 +294,10 @@ class StreamPublisher:
         if not known:
             self._monitor.update_metrics("errors")
             log.warning("a message of type %.80r could not be published: %.500s", name, error, extra=SAID_ONCE)
-        payload = {"code": WebSocketError.UNENCODABLE, "message": f"{name} could not be encoded: {error}"[:_REASON]}
+        payload = {
+            "code": WebSocketError.UNENCODABLE,
+            "message": head_of(f"{name} could not be encoded: {error}", _REASON),
+        }
         payload |= {"type": name}
         character = plain(data.get("character_id")) if isinstance(data, dict) else None
         if character is not None:

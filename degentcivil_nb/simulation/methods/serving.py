@@ -227,8 +227,9 @@ class ServingMethods(PublishingMethods):
             `published`: everything published, each a message, an `error` 1005 or part of a gap; `converted`: values
             that were not plain; `unencodable`: replaced by an `error` 1005; `overflowed`: lost, and declared as a gap,
             because the server's thread did not keep up; `unknown_keywords`: kept in payloads; `discarded`: published
-            after the probe was closed, or in a forked process; `clients`: connected now; `checkpoint_age_s`: seconds
-            since the last checkpoint, `None` before the first. All but the last two count from the start of the server.
+            after the probe was closed, or in a forked process; `held`: still kept for those who connect; `clients`:
+            connected now; `checkpoint_age_s`: seconds since the last checkpoint, `None` before the first. All but the
+            last three count from the start of the server.
 
         Examples
         --------
@@ -247,6 +248,7 @@ class ServingMethods(PublishingMethods):
             "overflowed": publisher.overflowed,
             "unknown_keywords": self.unknown_keywords,
             "discarded": self.discarded,
+            "held": len(self._server.history),
             "clients": len(self._server.clients),
             "checkpoint_age_s": self.control.status().checkpoint_age_s,
         }
