@@ -39,11 +39,8 @@ _Convert = Callable[["_Converter", Any, int], Any]
 
 def is_plain(value: Any) -> bool:
     """Return whether a value consists of JSON's own types throughout, so that `plain` would return it unchanged."""
-    kind = type(value)
-    if kind in SCALARS:
-        return True
     try:
-        if kind is dict:  # what most payloads are: this is on the way of every event
+        if type(value) is dict:  # what most payloads are: this is on the way of every event
             for key, item in value.items():
                 if type(key) is not str or type(item) not in SCALARS:
                     break
@@ -275,7 +272,8 @@ def _attrs(to: _Converter, value: Any, depth: int) -> Any:
 
 
 def _struct(to: _Converter, value: Any, depth: int) -> Any:
-    return _attributes(to, value, type(value).__struct_fields__, depth)
+    fields = type(value).__struct_fields__
+    return _attributes(to, value, [name for name in fields if getattr(value, name, None) is not msgspec.UNSET], depth)
 
 
 def _pydantic(to: _Converter, value: Any, depth: int) -> Any:

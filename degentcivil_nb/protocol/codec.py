@@ -75,7 +75,16 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
         if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _unpack_valid_batch(frame)) is not None:
             messages.extend(opened)
             continue
-        for message in _decode_repaired(frame):
+        try:
+            message = _decode_raw(frame)
+        except FOREIGN as error:
+            repaired = _decode_repaired(frame, error)
+        else:
+            if message.type != "batch":  # what most are: no list is made for it
+                append(message)
+                continue
+            repaired = [message]
+        for message in repaired:
             if message.type == "batch":
                 messages.extend(_unpack_batch(message, frame))
             else:
@@ -83,22 +92,27 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
     return messages
 
 
-def _decode_repaired(frame: bytes | str | Raw) -> list[RawMessage]:
-    """Decode one message: as it is, else repaired, else without its invalid keys, with an `error` message for each key.
+def _decode_item(item: Raw) -> list[RawMessage]:
+    """Decode one message of a batch, as it is or repaired."""
+    try:
+        return [_decode_raw(item)]
+    except FOREIGN as error:
+        return _decode_repaired(item, error)
+
+
+def _decode_repaired(frame: bytes | str | Raw, error: Exception) -> list[RawMessage]:
+    """Decode an invalid message: repaired, else without its invalid keys, with an `error` message for each key.
 
     If that fails too, the result is an `error` message that shows the frame as it was received.
     """
+    text = frame if isinstance(frame, str) else bytes(frame)
     try:
-        return [_decode_raw(frame)]
-    except FOREIGN as error:
-        text = frame if isinstance(frame, str) else bytes(frame)
+        return [_decode_raw(repair(text))]
+    except FOREIGN:
         try:
-            return [_decode_raw(repair(text))]
+            return salvage(text)
         except FOREIGN:
-            try:
-                return salvage(text)
-            except FOREIGN:
-                return [malformed(text, error)]
+            return [malformed(text, error)]
 
 
 def _unpack_valid_batch(frame: bytes | str) -> list[RawMessage] | None:
@@ -128,7 +142,7 @@ def _unpack_batch(batch: RawMessage, frame: bytes | str) -> list[RawMessage]:
             return [*opened, malformed(frame, error)]
         # one invalid message must not affect the others
         for item in items:
-            opened.extend(_decode_repaired(item))
+            opened.extend(_decode_item(item))
     # a list, since the membership test runs in C: every message passes here
     if "batch" in [message.type for message in opened if message.covers is None]:
         nested = WebSocketError(WebSocketError.INVALID_MESSAGE, "a batch must not contain a batch")

@@ -23,6 +23,7 @@ from ..server.stream.publishing import Receipt
 from .breakpoint import Breakpoint
 from .declared import LOOK_S, DeclaredSets
 from .methods.publishing import Publish, Ticking
+from .payloads import as_dict
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -204,7 +205,7 @@ class Breakpoints:
         links: Links | None = None,
     ) -> None:
         """Judge a message, on the thread that publishes it, and pass it on; nothing is raised from here."""
-        met = NOTHING_MET
+        met, data = NOTHING_MET, as_dict(data)
         try:
             with self._lock:
                 found = self._judge.event(type, data, tick, timestamp)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from ...core.plain import SCALARS
 from ...core.text_of import class_name
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import MessageTypes
+from .. import payloads
+from ..payloads import StateChange
 from ..tracking import Tracker
 from ..values import place_of, word_of
 from .publishing import Publish, PublishingMethods, Ticking
@@ -16,8 +20,8 @@ from .publishing import Publish, PublishingMethods, Ticking
 NOT_SAID: Final = object()
 """The default of a location: the character stays where it was."""
 
-_SAID_APART: Final = frozenset({"state", "location"})
-"""Attributes that are no attributes, and are read as in `state_change`."""
+_STATE_CHANGE: Final = MessageTypes.STATE_CHANGE
+_CHARACTER_UPDATE: Final = MessageTypes.CHARACTER_UPDATE
 NOWHERE: Final = ""
 """The wire's value for a character that left its place; `null` would mean that the location is not given."""
 
@@ -91,17 +95,15 @@ class CharacterMethods(PublishingMethods):
             elif type(previous_state) is not str:
                 previous_state = self._converted(previous_state, word_of)
             states[character_id] = new_state
-            now = self._clock()
-            payload = {"character_id": character_id, "new_state": new_state, "location": location, "timestamp": now}
-            if previous_state is not None:
-                payload["previous_state"] = previous_state
-            if more:
-                self._keep(payload, "state_change", more)
-            ticking = self._ticking
-            if id is None and cause is None and ticking.links is None:
-                self._publish(MessageTypes.STATE_CHANGE, payload, ticking.tick, now)
+            clock, publish, ticking = self._clock, self._publish, self._ticking
+            now = clock()
+            if not more and id is None and cause is None and ticking.links is None:  # what most are
+                before = UNSET if previous_state is None else previous_state
+                publish(_STATE_CHANGE, StateChange(character_id, new_state, location, now, before), ticking.tick, now)
             else:
-                id = self._publish_linked(MessageTypes.STATE_CHANGE, payload, now, id, cause)
+                payload = payloads.state_change(character_id, new_state, location, previous_state, now)
+                self._keep(payload, "state_change", more)
+                id = self._publish_linked(_STATE_CHANGE, payload, now, id, cause)
             if pair is not None:
                 self.character_update(character_id, x=pair[0], y=pair[1])
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
@@ -129,13 +131,15 @@ class CharacterMethods(PublishingMethods):
         """
         try:
             ticking = self._ticking
-            if type(character_id) is str and ticking.links is None and _SAID_APART.isdisjoint(attributes):
+            plain = type(character_id) is str and ticking.links is None
+            if plain and "state" not in attributes and "location" not in attributes:
                 for value in attributes.values():
                     if type(value) not in SCALARS:
                         break
                 else:  # what most are: plain values
                     attributes["character_id"] = character_id
-                    self._publish(MessageTypes.CHARACTER_UPDATE, attributes, ticking.tick, self._clock())
+                    clock, publish = self._clock, self._publish
+                    publish(_CHARACTER_UPDATE, attributes, ticking.tick, clock())
                     return
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.CHARACTER_UPDATE, character_id, error)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from ...core.plain import SCALARS, is_plain, plain
+from msgspec import UNSET
+
+from ...core.plain import is_plain, plain
 from ...protocol.messages import MessageTypes
 from .. import payloads
+from ..payloads import Event
 from ..values import error_code_of, word_of
 from .publishing import PublishingMethods
+
+_EVENT: Final = MessageTypes.EVENT_NOTIFICATION
 
 
 class EventMethods(PublishingMethods):
@@ -54,23 +59,21 @@ class EventMethods(PublishingMethods):
         try:
             if type(event_type) is not str:
                 event_type = self._converted(event_type, word_of)
-            if type(data) not in SCALARS and not is_plain(data):
+            if not is_plain(data):
                 data = self._converted(data, plain)
             if type(character_id) is not str:
                 character_id = self._whose(character_id)
-            now = self._clock()
-            payload: dict[str, Any] = {"event_type": event_type, "data": data, "timestamp": now}
-            if character_id is not None:
-                payload["character_id"] = character_id
-            if more:
-                self._keep(payload, "event", more)
-            ticking = self._ticking
-            if id is None and cause is None and ticking.links is None:
-                self._publish(MessageTypes.EVENT_NOTIFICATION, payload, ticking.tick, now)
+            clock, publish, ticking = self._clock, self._publish, self._ticking
+            now = clock()
+            if not more and id is None and cause is None and ticking.links is None:  # what most are
+                whose = UNSET if character_id is None else character_id
+                publish(_EVENT, Event(event_type, data, now, whose), ticking.tick, now)
                 return None
+            payload = payloads.event(event_type, data, now, character_id)
+            self._keep(payload, "event", more)
             id = self._event_id(id)
             self._name_in(payload, id, cause)
-            return self._publish_linked(MessageTypes.EVENT_NOTIFICATION, payload, now, id, cause)
+            return self._publish_linked(_EVENT, payload, now, id, cause)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.EVENT_NOTIFICATION, character_id, error)
             return None

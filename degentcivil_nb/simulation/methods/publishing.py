@@ -112,8 +112,9 @@ class PublishingMethods:
         try:
             if not is_plain(data):
                 data = self._converted(data, plain)
-            links = None if self._ticking.links is None else self._links(None, None)
-            self._publish(type, data, self._ticking.tick, self._clock(), receipt, links)
+            clock, publish, ticking = self._clock, self._publish, self._ticking
+            links = None if ticking.links is None else self._links(None, None)
+            publish(type, data, ticking.tick, clock(), receipt, links)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(type, None, error)
 
