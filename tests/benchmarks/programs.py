@@ -97,6 +97,7 @@ PROGRAMS = (
     Program("kernel", "--rate 2000 --rounds 1 --cell-s 0.2 --trips 5", "--rounds 8 --trips 150", same),
     Program("screen", "--rate 1000 --characters 50 --seconds 4", "--seconds 12", same),
     Program("import", "--runs 1", "--runs 15", importing, "--json"),
+    Program("keep_up", "--events 3000", "--events 120000", same),
     Program("publish", "--clients 3 --messages 200", "--clients 100 --messages 3000", publish),
     Program(
         "breakpoints",

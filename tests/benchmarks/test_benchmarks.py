@@ -51,6 +51,11 @@ def test_what_a_publish_costs_the_simulation(tmp_path: Path, clients: int) -> No
     assert len(judged) == 2 * 3  # bursts and evenly: p50 without clients, p50 and p99 with them
 
 
+def test_a_simulation_that_keeps_up_loses_nothing_of_its_session(tmp_path: Path) -> None:
+    missing, _, stored = measured("bench_keep_up", tmp_path / "out.json", "--events", "3000")
+    assert (missing["ours"], stored["ours"]) == (0, 3000)
+
+
 def test_what_breakpoints_cost_the_simulation(tmp_path: Path) -> None:
     size = ("--characters", "20", "--breakpoints", "12", "--events", "100", "--rounds", "1")
     rows = programs.breakpoints(measured("bench_breakpoints", tmp_path / "out.json", *size))
