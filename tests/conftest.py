@@ -44,6 +44,7 @@ SLOW = (
     "core/test_escaping.py",
     "demo/test_local_server.py::test_five_thousand",
     "demo/test_town.py::test_five_thousand",
+    "documentation/",
     "end_to_end/",
     "figures/test_plots.py::test_a_saved_notebook",
     "notebook/test_short_tracebacks.py",

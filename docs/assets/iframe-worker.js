@@ -1,6 +1,25 @@
-// Browsers start no worker from a file on disk. There, a hidden frame runs the worker's script instead, so that the
-// search works in a built folder. The theme's own way is a script of the same name from another server.
+// What a reader types becomes what the theme's search understands. It takes each word as the beginning of a word in the
+// pages, so that the "I" of a question finds "intervention", and "characters" does not find "character".
+const LITTLE_WORDS = new Set(
+  ("a about all am an and any are as at be been but by can cannot could did do does for from get give had has have how i if in into is it its just " +
+    "like make many me more much must my need no not of on only or our out see should so some than that the their them then there these they this to too " +
+    "up use want was we were what when where which who whom why will with would you your").split(" "),
+);
+
+function wordsOf(question) {
+  const words = question.split(/\s+/).filter((word) => word);
+  const telling = words.filter((word) => !LITTLE_WORDS.has(word.toLowerCase().replace(/[?!.,:;]+$/, "")));
+  const asked = telling.length ? telling : words;
+  return asked.map((word) => word.replace(/[?!.,:;]+$/, "").replace(/^(\w{4,}?)(?:ings?|ed|es|s)$/, "$1")).join(" ");
+}
+
+const isQuery = (message) => message.type === 2;
+const rewritten = (message) => (isQuery(message) ? {...message, data: wordsOf(message.data)} : message);
+
 if (location.protocol === "file:") {
+  // Browsers start no worker from a file on disk. There, a hidden frame runs the worker's script instead, so that the
+  // search works in a built folder. The theme's own way is a script from another server. The frame shares the page's
+  // thread: of the questions that a reader types letter by letter only the latest is asked.
   window.Worker = class extends EventTarget {
     constructor(url) {
       super();
@@ -18,11 +37,22 @@ if (location.protocol === "file:") {
       });
     }
 
-    async postMessage(data) {
+    async postMessage(message) {
+      if (isQuery(message)) {
+        this.latest = message;
+        await new Promise((done) => setTimeout(done, 150));
+        if (this.latest !== message) return;
+      }
       const inside = await this.loaded;
-      inside.dispatchEvent(new MessageEvent("message", {data}));
+      inside.dispatchEvent(new MessageEvent("message", {data: rewritten(message)}));
     }
 
     terminate() {}
+  };
+} else {
+  window.Worker = class extends Worker {
+    postMessage(message) {
+      super.postMessage(rewritten(message));
+    }
   };
 }

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +28,8 @@ PORT = "8765"
 """The port that documents name; while they are run, it is a free one."""
 DEMO = "<!-- tests: a demo town -->"
 """What a document says to whose cells a demo town listens at that port."""
+STAND_IN = "<!-- tests: DegentCivil's stand-in -->"
+"""The same, where the stand-in listens there, shown by the adapter."""
 NOT_RUN = re.compile(r"<!-- not run by the tests: \w.*? -->$")
 _FENCE = re.compile(r'^(?P<indent> *)```(?P<language>\w+)?(?: title="(?P<title>[\w.]+)")?$')
 _COMMANDS = ("info", "findings", "compare", "case", "export")
@@ -70,6 +73,8 @@ def run(path: Path, folder: Path) -> None:
         stack.callback(_close_what_is_open)
         if DEMO in text:
             stack.enter_context(dc.start_local_server(int(port), seed=1, tick_s=0.002))
+        if STAND_IN in text:
+            _start_stand_in(folder / "town", port, stack)
         for block in blocks(text.replace(PORT, port)):
             if block.language == "python" and block.title is not None:
                 (folder / block.title).write_text(block.text, encoding="utf-8")
@@ -96,6 +101,18 @@ def _type(text: str, folder: Path, port: str, stack: ExitStack) -> None:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
                 code = cli.main(words[1:])
             assert code in (0, 1) and "degentcivil-nb:" not in said.getvalue(), f"{line}: {said.getvalue()}"
+
+
+def _start_stand_in(folder: Path, port: str, stack: ExitStack) -> None:
+    """Run DegentCivil's stand-in with the adapter, in a copy: it writes into its folder."""
+    shutil.copytree(ROOT / "tests" / "support" / "degentcivil_stand_in", folder)
+    line = [sys.executable, "-m", "degentcivil_nb.adapters.degentcivil", "--port", port, "main.py"]
+    program = stack.enter_context(
+        subprocess.Popen(line, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    )
+    stack.callback(program.kill)
+    until(lambda: _listens(int(port)) or program.poll() is not None)
+    assert program.poll() is None, f"the stand-in ended with {program.returncode}"
 
 
 def _free_port() -> str:
