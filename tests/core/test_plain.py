@@ -344,3 +344,12 @@ def test_a_text_that_is_cut_says_how_long_it_was() -> None:
     assert head_of("abc", 3) == tail_of("abc", 3) == "abc"
     assert head_of("abcd" * 500, 3) == "abc… (2,000 characters in all)"
     assert tail_of("abcd" * 500, 3) == "(2,000 characters in all) …bcd"
+
+
+def test_fields_that_a_struct_was_not_given_are_left_out() -> None:
+    class Move(msgspec.Struct):
+        who: str
+        where: str | msgspec.UnsetType = msgspec.UNSET
+
+    assert plain(Move("emma")) == {"who": "emma"}
+    assert plain(Move("emma", "Park")) == {"who": "emma", "where": "Park"}
