@@ -13,6 +13,7 @@ import msgspec
 from ..core.plain import plain
 from ..core.progress import Progress
 from ..core.version import __version__
+from ..core.whole_file import written_whole
 from ..protocol.messages import Links, MessageTypes
 from .genai_attributes import OWN, SPOKEN, attributes_of, error_of, name_of_span
 from .otlp_values import encoded
@@ -76,14 +77,8 @@ def export_otlp(store: RunStore, path: str | os.PathLike[str], progress: Progres
     target = Path(path)
     if target.exists():
         raise FileExistsError(f"{target} exists already; pass another name, or delete it")
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        with beside.open("wb") as file:
-            counts = _Export(store, file, progress).write()
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    return counts
+    with written_whole(target) as beside, beside.open("wb") as file:
+        return _Export(store, file, progress).write()
 
 
 class _Export:

@@ -11,14 +11,16 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from inspect import BoundArguments
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
+from ..core.escaping import visible
 from ..core.version import __version__
 from .arguments import (
     FAILED,
@@ -234,8 +236,23 @@ def _run(argv: Sequence[str]) -> int:
         return OK
     if command is not lab:  # JupyterLab has handlers of its own
         signal.signal(signal.SIGTERM, _terminate)
-    code: int = command(*bound.args, **bound.kwargs)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        code: int = command(*bound.args, **bound.kwargs)
     return code
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as a remark, without the line of code that asked: nobody typed it."""
+    for text in str(message).splitlines():
+        remark(visible(text))
 
 
 def _page(app: App, show: Callable[..., object], bound: BoundArguments) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from ..analysis.chain import Chain
 from ..core.escaping import visible
 from ..core.version import __version__
+from ..core.whole_file import written_whole
 from ..figures.colours import state_colour
 from ..store.interfaces import RunStore
 from ..store.moments import RowMoment
@@ -229,12 +230,8 @@ def _cell(table: Table, name: str, text: str, cap: int) -> str:
 
 def write_page(path: Path, html: str) -> None:
     """Write a page completely or not at all."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
+    with written_whole(path) as beside:
         beside.write_text(html, encoding="utf-8", errors="backslashreplace")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def checked_target(path: Path) -> Path:

@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 
 from ..core.escaping import escape_formula, visible
 from ..core.progress import Progress, following
+from ..core.whole_file import written_whole
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes
@@ -75,13 +76,8 @@ def export_recording(
     if target.exists():
         raise FileExistsError(f"{target} exists already; pass another name, or delete it")
     folder = SegmentFolder(Path(path))
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        with following(f"exporting {visible(str(path))}", progress) as told:
-            lines = write(_pieces(folder, told), beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with following(f"exporting {visible(str(path))}", progress) as told, written_whole(target) as beside:
+        lines = write(_pieces(folder, told), beside)
     if folder.problems:
         more = f" … and {len(folder.problems) - 1:,} more" if len(folder.problems) > 1 else ""
         logger.warning("%s is incomplete, and so is %s: %s%s", path, target.name, folder.problems[0], more)

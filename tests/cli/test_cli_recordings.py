@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -267,3 +269,34 @@ def test_an_export_never_overwrites(town: Path, tmp_path: Path, capsys: pytest.C
     assert cli.main(["export", str(town), str(out)]) == cli.FAILED
     assert "exists already" in capsys.readouterr().err
     assert out.read_text() == "mine"
+
+
+# --- wrong use -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [["export", "PATH", "OUT.csv"], ["export", "PATH", "OUT.otlp.jsonl"], ["case", "PATH", "OUT.html"]]
+)
+def test_a_missing_folder_is_named_and_no_file_of_ours(
+    town: Path, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "nowhere" / "out")
+    code = cli.main([word.replace("PATH", str(town)).replace("OUT", out) for word in words])
+    said = capsys.readouterr().err
+    assert code == cli.FAILED
+    assert f"there is no folder {tmp_path / 'nowhere'}; create it first" in said
+    assert ".part" not in said
+
+
+def test_what_is_wrong_with_a_recording_is_said_without_a_line_of_code(
+    town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(town, damaged)
+    (damaged / "manifest.json").write_text("{")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        cli.main(["compare", str(damaged), str(town)])
+    said = capsys.readouterr().err
+    assert said.startswith(f"{damaged} is damaged or incomplete:\nmanifest.json: damaged")
+    assert "command(" not in said and "Warning" not in said

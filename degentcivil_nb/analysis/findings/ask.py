@@ -63,7 +63,7 @@ def findings_of(
     for name in kinds or ():
         if name not in RULES:
             raise ValueError(
-                f"there is no finding {name!r:.80}{did_you_mean(name, RULES)}; the kinds are {', '.join(RULES)}"
+                f"there is no finding {name!r:.80}{did_you_mean(name, RULES) or ';'} the kinds are {', '.join(RULES)}"
             )
     table = finding_table(find(evidence, kinds, thresholds))
     if since is None:
