@@ -28,6 +28,7 @@ from ..protocol.stream_payloads import ErrorPayload
 RETRIED_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # temporary conditions (RFC 9110, 15)
 MAX_RETRY_AFTER_S: Final = 300.0
 """The longest `Retry-After` that is respected; the condition that it announced may be over long before."""
+_OTHER_PROGRAM: Final = "Check the port: another program listens on it"
 _PERHAPS_TLS: Final = "wss:// if the simulation was started with tls"
 START_IT: Final = "Start the simulation (or dc.start_local_server()), and compare host and port with what it prints"
 
@@ -43,6 +44,8 @@ def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFail
     if proxy is not None and (failed := _explain_proxy(error, url, proxy)) is not None:
         return failed
     if isinstance(error, SecurityError):
+        if "redirect" not in str(error):  # a head without an end
+            return ConnectFailed(f"{url} is not a WebSocket: {error}", _OTHER_PROGRAM, terminal=True)
         return ConnectFailed(f"{url} answers in an unsafe way: {error}", "Connect to the final URL", terminal=True)
     if isinstance(error, InvalidHandshake):
         return _explain_handshake(error, url)
@@ -116,6 +119,12 @@ def _explain_status(response: Response, url: str) -> ConnectFailed:
     elif status == 403:
         reason = f"{url} forbids the connection: HTTP 403"
         advice = "Connect by a host name that the server allows, and with its token"
+    elif status == 511:  # a captive portal (RFC 6585, 6)
+        reason = f"the network requires a login before it connects to {url}: HTTP 511"
+        advice = "Log in to the network, which a browser shows how to do"
+    elif status >= 500:
+        reason = f"{url} answers HTTP {status}: the server, or something between, has failed"
+        advice = "Wait a moment and try again, or ask whoever runs what stands between"
     else:
         reason = f"{url} is a web server without a WebSocket at this path: HTTP {status}"
         advice = "Check the path (DegentCivil's own server has /ws) and the port"
@@ -175,9 +184,7 @@ def _explain_handshake(error: InvalidHandshake, url: str) -> ConnectFailed:
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError | OSError):
         return ConnectFailed(f"{url} closed the connection during the handshake", f"Use {_PERHAPS_TLS}; else try again")
     if isinstance(error, InvalidMessage | InvalidUpgrade):
-        return ConnectFailed(
-            f"{url} is not a WebSocket", "Check the port: another program listens on it", terminal=True
-        )
+        return ConnectFailed(f"{url} is not a WebSocket", _OTHER_PROGRAM, terminal=True)
     return ConnectFailed(
         f"the WebSocket handshake with {url} failed: {error}", "Check the port and the path", terminal=True
     )

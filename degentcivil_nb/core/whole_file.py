@@ -23,7 +23,7 @@ def written_whole(target: Path) -> Iterator[Path]:
         if not folder.is_dir():
             kind = NotADirectoryError if folder.exists() else FileNotFoundError
             raise kind(f"{target} cannot be written: there is no folder {folder}; create it first") from None
-        if error.filename == os.fspath(beside):
+        if error.errno is not None and error.filename in (None, os.fspath(beside)):  # a full disk names no file
             error.filename, error.filename2 = os.fspath(target), None
         raise
     finally:

@@ -11,13 +11,14 @@ from .codec import character_of
 def listed_characters(told: Any) -> list[tuple[str, dict[str, Any]]] | None:
     """Return ids and attributes of the characters of `all_characters`; `None` if none of its entries is an object.
 
-    The game's lists have no id, so the name identifies a character; the key does in an object of objects.
+    The game's lists have no `character_id`, so the name identifies a character, or else its `id`; the key does in an
+    object of objects.
     """
     entries = _entries(told)
     if entries is None:
         return None
-    named = [(character_of(one) or key or one.get("name"), one) for key, one in entries]
-    return [(name, one) for name, one in named if isinstance(name, str)]
+    named = [(character_of(one) or key or _text(one.get("name")) or _text(one.get("id")), one) for key, one in entries]
+    return [(name, one) for name, one in named if name is not None]
 
 
 def listed_places(told: Any) -> list[dict[str, Any]] | None:
@@ -30,8 +31,12 @@ def listed_places(told: Any) -> list[dict[str, Any]] | None:
 
 def identity_of(place: Mapping[str, Any]) -> str | None:
     """Return what identifies a place: its `id`, else its `name`."""
-    identity = place.get("id", place.get("name"))
-    return str(identity) if isinstance(identity, str | int) else None
+    identity = _text(place.get("id"))
+    return _text(place.get("name")) if identity is None else identity
+
+
+def _text(identity: Any) -> str | None:
+    return str(identity) if isinstance(identity, str | int) and not isinstance(identity, bool) else None
 
 
 def _entries(told: Any) -> list[tuple[str | None, dict[str, Any]]] | None:

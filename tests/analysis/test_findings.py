@@ -170,6 +170,21 @@ def evidence_of(run: Held, size: int = PIECE_ROWS, **facts: Any) -> Evidence:
     return Evidence(store.pieces(size), store.gaps(), **facts)
 
 
+@pytest.mark.parametrize("state", ["paused", "running"])
+def test_a_run_that_was_paused_when_one_connected_is_no_stall(state: str) -> None:
+    def message(type: str, data: Any, after: float, tick: int | None = None) -> RawMessage:
+        return RawMessage(type, Raw(encode(data)), START + after, None, tick)
+
+    store = EventStore()
+    for tick in range(4):
+        store.append([message("weather", {}, tick, tick)], START + tick, None)
+    for said, after in ((state, 60.0), ("running", 64.0)):  # who connects after a minute is told then
+        store.append([message("run_state", {"state": said, "tick": 3}, after)], START + after, None)
+    store.append([message("weather", {}, 65.0, 4)], START + 65, None)
+    found = Held(store).findings("stalled")
+    assert len(found) == (0 if state == "paused" else 1)
+
+
 def test_a_pause_is_no_stall() -> None:
     town = PlantedTown(7, characters=6, ticks=120, fault="stalled")
     run = town.run()

@@ -142,6 +142,15 @@ def test_characters_and_places_may_stand_in_an_object(listed: str) -> None:
         assert session.payload(0) == (people if listed == "by id" else {"characters": rows, "count": 2})
 
 
+def test_a_character_is_told_by_whatever_names_it() -> None:
+    people: list[Any] = [{"name": "Emma", "id": 4}, {"id": 5, "state": "MOVE"}, {"id": "li"}, {"character_id": 6}]
+    with GuideServer() as server, dc.connect(server.url) as session:
+        server.send("all_characters", people)
+        session.wait_for("all_characters", after=-1)
+        assert list(session.characters().index) == ["Emma", "5", "li", "6"]
+        assert session.characters()["state"]["5"] == "MOVE"
+
+
 def test_payloads_may_carry_iso_times_and_counts_with_a_point() -> None:
     now = "2026-01-31T12:00:05+00:00"
     with GuideServer() as server, dc.connect(server.url) as session:

@@ -164,7 +164,14 @@ async def test_an_unknown_host_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("status", "says", "terminal"),
-    [(403, "forbids", True), (404, "without a WebSocket", True), (401, "token=", True), (503, "not ready", False)],
+    [
+        (403, "forbids", True),
+        (404, "without a WebSocket", True),
+        (401, "token=", True),
+        (503, "not ready", False),
+        (511, "the network requires a login", True),
+        (505, "something between, has failed", True),
+    ],
 )
 async def test_an_http_answer_says_what_it_means(status: int, says: str, terminal: bool) -> None:
     async def refuse(websocket: ServerConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, folder: str) -> Non
         written_whole(tmp_path / folder / "page.html") as beside,
     ):
         beside.write_text("new")
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space.*page\.html"), written_whole(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:

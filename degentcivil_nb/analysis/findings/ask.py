@@ -75,9 +75,13 @@ def findings_of(
 
 
 def pauses(store: RunStore) -> list[tuple[int, int]]:
-    """List begin and end of each pause of the run, in nanoseconds since 1970; the last pause may have no end."""
+    """List begin and end of each pause of the run, in nanoseconds since 1970; the last pause may have no end.
+
+    A run that is paused when one connects is told so only then: its pause counts from its last event on.
+    """
     found: list[tuple[int, int]] = []
     since: int | None = None
+    is_first = True
     for control in store.control_rows(0, store.next_row + 1):
         if control.type != MessageTypes.RUN_STATE:
             continue
@@ -85,12 +89,18 @@ def pauses(store: RunStore) -> list[tuple[int, int]]:
             state = decode(RunState, control.data).state
         except WebSocketError:  # the malformed message has a row in errors() already
             continue
-        if state == "paused":
-            since = control.time if since is None else since
-        elif since is not None:
+        if state == "paused" and since is None:
+            since = _last_event(store, control.time) if is_first else control.time
+        elif state != "paused" and since is not None:
             found.append((since, control.time))
             since = None
+        is_first = False
     return found if since is None else [*found, (since, FOR_EVER)]
+
+
+def _last_event(store: RunStore, time: int) -> int:
+    row = store.row_at(at=pd.Timestamp(time, unit="ns", tz="UTC"))
+    return time if row is None else store.moment_of(row).time
 
 
 FOR_EVER: Final = 1 << 62
