@@ -67,7 +67,7 @@ class Stop:
         other = "" if self.mine or self.owner is None else f" of {visible(self.owner)}"
         event = "an event that is not held here" if self.matched is None else f"row {self.matched}"
         met = f"by {event}{whose}" if self.seq is not None else f"at the checkpoint{whose.replace(' of ', ' by ', 1)}"
-        more = f"; {counted(len(self.also), 'more')} met" if self.also else ""
+        more = f"; {len(self.also):,} more met" if self.also else ""
         return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"
 
     def __repr__(self) -> str:

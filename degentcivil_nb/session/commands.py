@@ -108,6 +108,11 @@ class SessionCommands:
         """Change the pace; return the run state with the new speed."""
         if isinstance(factor, float) and not math.isfinite(factor):  # JSON has no such number
             raise CommandError(CommandError.INVALID_ARGUMENTS, f"set_speed: the factor must be finite, not {factor}")
+        if isinstance(factor, (int, float)) and factor <= 0:
+            raise CommandError(
+                CommandError.INVALID_ARGUMENTS,
+                f"set_speed: the factor must be above 0, not {factor}; pause() stops the run",
+            )
         result = self.call("set_speed", {"factor": factor}, timeout=timeout)
         return SpeedText(self._reached(result), result.get("speed", factor))
 

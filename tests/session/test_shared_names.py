@@ -11,6 +11,7 @@ import pytest
 import degentcivil_nb as dc
 from degentcivil_nb.notebook.desk import Desk
 from degentcivil_nb.protocol.errors import CommandError
+from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.session import Session
 from tests.support.stepped_town import PATIENCE_S, SteppedTown
 from tests.support.waiting import until
@@ -136,3 +137,10 @@ def test_a_step_during_the_step_of_another_says_whose_it_is(ada: Session, noah: 
     noah.break_when("tick > 0", name="now", once=True)
     waits.join(PATIENCE_S)
     assert done == ["paused"]
+
+
+def test_a_stop_reads_as_a_sentence() -> None:
+    at_event = Stop("breakpoint", 3, "poor", "money < 0", "emma", 7, [{}, {}], seq=8, owner="noah", mine=False)
+    assert str(at_event) == "stopped at tick 3 by 'poor' of noah (money < 0), met by row 7 of emma; 2 more met"
+    at_checkpoint = Stop("breakpoint", 3, "still", "stuck(12)", "emma", owner="ada")
+    assert str(at_checkpoint) == "stopped at tick 3 by 'still' (stuck(12)), met at the checkpoint by emma"
