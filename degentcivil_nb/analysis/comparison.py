@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from ..core.counting import counted
 from ..core.escaping import visible
 from .differences import Divergence
 
@@ -197,7 +198,10 @@ class Comparison:
             return []
         counts = self.interventions["run"].value_counts(sort=False).items()
         said = "left out" if self.left_out else "compared as well"
-        lines = [f"  changed by commands, {said}: " + ", ".join(f"{count:,} events in {run}" for run, count in counts)]
+        lines = [
+            f"  changed by commands, {said}: "
+            + ", ".join(f"{counted(count, 'event')} in {run}" for run, count in counts)
+        ]
         for one in self.interventions.head(NAMED).to_dict("records"):
             tick = "" if pd.isna(one["tick"]) else f" at tick {one['tick']:,}"
             who = f" by {visible(one['client'])}" if isinstance(one["client"], str) else ""
