@@ -1,6 +1,7 @@
 """Agents of a framework in one line: whatever is instrumented for OpenTelemetry is shown by its spans.
 
 The framework is Pydantic AI with its own test model, so that nothing is asked for over the network.
+Install it first: `pip install 'pydantic-ai-slim>=1' opentelemetry-sdk`.
 """
 
 from opentelemetry.sdk.trace import TracerProvider

@@ -1,4 +1,7 @@
-"""A Mesa model in one line: its agents are the characters, and each step ends at a checkpoint."""
+"""A Mesa model in one line: its agents are the characters, and each step ends at a checkpoint.
+
+Install Mesa first, with what its examples need: `pip install 'mesa>=3.3' networkx`.
+"""
 
 from mesa.examples import BoltzmannWealth
 
