@@ -11,13 +11,14 @@ from degentcivil_nb.simulation import SimulationProbe
 
 
 def main():
-    model = BoltzmannWealth(n=20, seed=1)
+    model = BoltzmannWealth()  # 100 agents; Mesa 3.5 takes no other arguments than a scenario
     with SimulationProbe(port=0) as probe:
         attach(model, probe, state=lambda agent: "RICH" if agent.wealth > 1 else "POOR")  # the one line
         for _ in range(20):
             model.step()
         with dc.connect(probe, history=10_000) as session:
             print(session.characters()[["state", "location", "wealth"]].head())
+            print(session.characters()["state"].value_counts())
             print(session.measures("Gini")["value"].tail(3).to_list())
 
 
