@@ -35,6 +35,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
+def blocked_until(path: Path) -> str:
+    """Give the code of a cell that blocks its kernel until a file is there, however slow the machine is."""
+    return f"import os, time\nwhile not os.path.exists({str(path)!r}):\n    time.sleep(0.05)"
+
+
 def find_chromium() -> str | None:
     """Find Chromium: the one that is named in the environment, or one that is installed."""
     named = os.environ.get("CHROMIUM")

@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.end_to_end.conftest import OpenNotebook
+from tests.end_to_end.lab import blocked_until
 
 SETUP = """
 import random, threading, time
@@ -43,7 +44,6 @@ def live():
         time.sleep(0.1)  # ten events a second
 threading.Thread(target=live, daemon=True).start()
 """
-BLOCK = "import time\ntime.sleep(8)"
 LATENCY = "import json\nprint(json.dumps(run.sent_at))"
 CLOSED = """
 dash.close(); time.sleep(0.5)  # its thread ends by itself
@@ -81,8 +81,11 @@ def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
-def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNotebook) -> None:
-    book = notebook(SETUP + TOWN + SHOW, LIVE, BLOCK, LATENCY, CLOSED, height=2400)  # all of it stays on view
+def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNotebook, tmp_path: Path) -> None:
+    let = tmp_path / "let"
+    book = notebook(
+        SETUP + TOWN + SHOW, LIVE, blocked_until(let), LATENCY, CLOSED, height=2400
+    )  # all of it stays on view
     page = book.page
     book.run(0)
     expect(rows(page).first).to_be_visible(timeout=20_000)
@@ -99,9 +102,10 @@ def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNoteb
             page.locator("button.dc-pause").evaluate("button => { button.click(); return Date.now() / 1000; }")
         )
         page.wait_for_timeout(300)
-    expect(page.locator(".dc-feedback")).to_contain_text("pause: paused at tick 7, at ")
+    expect(page.locator(".dc-feedback")).to_contain_text("pause: paused at tick 7, at ", timeout=20_000)
     assert int(tick.inner_text()) > before + 5, "the dashboard lives while the cell sleeps"
     book.picture("blocked")
+    let.touch()
     page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.executionState === 'idle'"
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.end_to_end.conftest import Notebook, OpenNotebook
+from tests.end_to_end.lab import blocked_until
 
 pytestmark = pytest.mark.browser
 
@@ -40,8 +43,9 @@ def points(book: Notebook, which: int = 0) -> int:
     return count
 
 
-def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> None:
-    book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", "time.sleep(4)", height=1900)
+def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook, tmp_path: Path) -> None:
+    let = tmp_path / "let"
+    book = notebook(TOWN, HOSTILE, "server.inject_fault('restart')", blocked_until(let), height=1900)
     book.run(0)
     book.page.wait_for_function("document.querySelectorAll('.dc-figure.js-plotly-plot').length === 3", timeout=30_000)
     before = points(book)
@@ -63,9 +67,10 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook) -> Non
     book.page.wait_for_function("document.querySelectorAll('.dc-figure')[0].layout.xaxis.autorange === false")
     ranged = "[...document.querySelectorAll('.dc-figure')[0].layout.xaxis.range]"
     zoomed, count = book.page.evaluate(ranged), points(book)
-    book.start(3)  # a cell that blocks
+    book.start(3)
     book.page.wait_for_function("n => document.querySelectorAll('.dc-figure')[0].data[0].x.length > n + 1", arg=count)
     assert book.page.evaluate(ranged) == zoomed
+    let.touch()
 
     book.run(2)
     book.page.wait_for_function(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -49,6 +50,12 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
+def data(cell: nbformat.NotebookNode) -> dict[str, Any]:
+    """Give the last thing that a cell shows; a progress bar may stand before it when work takes over a second."""
+    shown: dict[str, Any] = cell.outputs[-1].data
+    return shown
+
+
 def warned(cells: dict[str, nbformat.NotebookNode]) -> list[str]:
     """List what cells wrote to standard error; a progress bar may stand there when work takes over a second."""
     return [
@@ -74,13 +81,13 @@ def test_the_first_notebook_runs_and_closes_without_a_thread_left(tmp_path: Path
     last = notebook.cells[-1]
     assert len(cells) <= 12
     assert warned(cells) == []
-    assert "application/vnd.jupyter.widget-view+json" in cells["dashboard"].outputs[0].data
-    assert "application/vnd.plotly.v1+json" in cells["rates"].outputs[0].data
+    assert "application/vnd.jupyter.widget-view+json" in data(cells["dashboard"])
+    assert "application/vnd.plotly.v1+json" in data(cells["rates"])
     paused, stepped, resumed = printed(cells["step"]).splitlines()
     assert paused.startswith("paused at tick ")
     assert int(stepped.split()[-1]) == int(paused.split()[-1]) + 5
     assert resumed == "running"
-    assert "market_day" in str(cells["inject"].outputs[0].data)
+    assert "market_day" in str(data(cells["inject"]))
     assert printed(last) == "left: []\n"
 
 
@@ -93,9 +100,9 @@ def test_the_notebook_of_recordings_survives_its_crash_and_leaves_no_thread(tmp_
     assert printed(cells["go-on"]).endswith(" 0 gaps\n")
     first, second = printed(cells["replay"]).splitlines()
     assert int(first.split()[-1]) > int(second.split()[-1]) == 8
-    assert "application/vnd.plotly.v1+json" in cells["figures"].outputs[0].data
-    assert "nothing differs after what commands changed" in cells["compare"].outputs[0].data["text/plain"]
-    assert "market day" in cells["runs"].outputs[0].data["text/plain"]
+    assert "application/vnd.plotly.v1+json" in data(cells["figures"])
+    assert "nothing differs after what commands changed" in data(cells["compare"])["text/plain"]
+    assert "market day" in data(cells["runs"])["text/plain"]
     assert all(f"seed-{seed}" in cells["seeds"].outputs[-1]["data"]["text/plain"] for seed in (1, 2, 3))
     assert "PLAN" in cells["costs"].outputs[-1]["data"]["text/plain"]
     assert int(cells["arrow"].outputs[-1]["data"]["text/plain"]) > 100
@@ -131,11 +138,11 @@ def test_the_notebook_of_ones_own_simulation_runs_and_leaves_no_thread(tmp_path:
     cells = {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
     assert warned(cells) == []
     assert cells["town"].source in (ROOT / "examples" / "town.py").read_text(encoding="utf-8")
-    assert "emma" in str(cells["connect"].outputs[0].data)
-    assert "application/vnd.jupyter.widget-view+json" in cells["dashboard"].outputs[0].data
+    assert "emma" in str(data(cells["connect"]))
+    assert "application/vnd.jupyter.widget-view+json" in data(cells["dashboard"])
     assert printed(cells["stop"]).startswith("paused at tick ")
     assert printed(cells["inspect"]) == "100\n"
-    assert "PLAN" in str(cells["asyncio"].outputs[0].data)
+    assert "PLAN" in str(data(cells["asyncio"]))
     assert "RICH" in printed(cells["mesa"])
     assert "A loaf, please." in printed(cells["framework"])
 

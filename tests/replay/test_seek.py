@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import threading
@@ -156,14 +157,19 @@ def test_a_seek_that_must_read_too_much_says_so_and_the_next_one_goes(
     monkeypatch.setattr(player, "TOLD_EVERY_S", 0.01)
     monkeypatch.setattr(player, "LONGEST_S", 0.05)
     caplog.set_level(logging.INFO, "degentcivil_nb.replay")
-    with dc.start_replay(path, paused=True) as replay, dc.connect(replay) as session:
+    with dc.start_replay(path, paused=True) as replay, dc.connect(replay) as session, contextlib.ExitStack() as at_end:
+        at_end.callback(let.set)  # whatever happens, the replay can be closed
         with pytest.raises(dc.CommandError, match="read for the first time, 0 of 400 messages") as caught:
             session.command("seek", tick=30)
         assert caught.value.code == dc.CommandError.TIMEOUT
         assert replay.tick is None
         assert "0 of 400 messages read" in caplog.text
-        told = [control.data for control in session._store.control_rows(0, 1) if control.type == "run_state"]
-        assert any(b'"seeking"' in data for data in told)
+
+        def told() -> bool:
+            controls = session._store.control_rows(0, 1)
+            return any(control.type == "run_state" and b'"seeking"' in control.data for control in controls)
+
+        assert session._store.wait(told, 20) or told()
         assert session.gaps().empty
         let.set()
         monkeypatch.setattr(player, "LONGEST_S", 20.0)
