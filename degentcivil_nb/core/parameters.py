@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .escaping import visible
 from .plain import key_text, plain
 from .shortening import shortened
 
 MOST: Final = 64_000
 """Bytes of all parameters; long values are shortened."""
 SHOWN: Final = 4
+LISTED: Final = 50
 _VALUE: Final = 40
 
 
@@ -33,6 +35,13 @@ def in_short(parameters: Mapping[str, Any]) -> str:
     """Describe the first parameters in a few words; return an empty text if there are none."""
     said = [f"{name}={_short(value)}" for name, value in list(parameters.items())[:SHOWN]]
     return " ".join([*said, *(["…"] if len(parameters) > SHOWN else [])])
+
+
+def in_lines(parameters: Mapping[str, Any]) -> str:
+    """Describe each parameter in a line of its own, and say how many more there are; empty if there are none."""
+    said = [visible(f"{name}={_short(value)}") for name, value in list(parameters.items())[:LISTED]]
+    more = len(parameters) - len(said)
+    return "\n".join([*said, *([f"and {more:,} more"] if more else [])])
 
 
 def _short(value: Any) -> str:

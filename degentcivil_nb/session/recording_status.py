@@ -53,17 +53,24 @@ class RecordingStatus:
         self._info = info
         self._problems = problems
         self._store = store
-        self._told: tuple[Any, pd.Series] | None = None
+        self._told: tuple[Any, pd.Series, dict[str, Any]] | None = None
 
     def metrics(self) -> pd.Series:
         """Return the numbers that a recording has."""
+        return self._facts()[0]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that the run was started with; empty if it told none."""
+        return self._facts()[1]
+
+    def _facts(self) -> tuple[pd.Series, dict[str, Any]]:
         store = self._store.now
         if self._told is None or self._told[0] != (store, store.version):
-            self._told = ((store, store.version), self._figures(store))
-        return self._told[1]
+            info = self._info()
+            self._told = ((store, store.version), self._figures(store, info), info["parameters"])
+        return self._told[1:]
 
-    def _figures(self, store: RunStore) -> pd.Series:
-        info = self._info()
+    def _figures(self, store: RunStore, info: pd.Series) -> pd.Series:
         figures = {
             "connection": "recording",
             "run_state": info["state"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
+from ..core.parameters import known_parameters
 from ..core.redaction import redacted
 from ..monitoring.health import judge, quiet
 from ..protocol.messages import MessageTypes
@@ -189,6 +190,11 @@ class SessionStatus:
         if client.circuit == "open":
             todo = "After so many failures the attempts are rarer; session.reconnect() tries now."
         return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that the run was started with; empty if it told none."""
+        hello = self._client.hello
+        return {} if hello is None else known_parameters(hello.parameters)
 
     def journal(self) -> list[tuple[float, str]]:
         """Return the history of the connection, oldest first."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..core.parameters import in_lines, in_short
 from ..pages.parts import Section, Table, cell
 from .command_log import CommandLog
 from .findings_panel import FindingsNow
@@ -44,6 +45,7 @@ class Headline(Panel):
         self._jobs = CommandLog(commands, self.refresh_soon)
         self._shown: dict[str, Any] = {}
         self._told = 0
+        self._parameters: tuple[Mapping[str, Any], dict[str, str]] = ({}, {"parameters": "", "parameters_all": ""})
 
     @property
     def run_state(self) -> Any:
@@ -65,7 +67,8 @@ class Headline(Panel):
 
     def still(self) -> Sequence[Section]:
         """See `Panel`."""
-        facts = [[name, cell(value)] for name, value in self._state().items() if cell(value)]
+        state = self._state()
+        facts = [[name, cell(value)] for name, value in state.items() if cell(value) and name != "parameters_all"]
         return [Section(self.title, [Table(("figure", "value"), facts, len(facts), "figure")])]
 
     def received(self, content: Any) -> None:
@@ -81,7 +84,16 @@ class Headline(Panel):
         metrics = self._status.metrics()
         found = None if self._findings is None else self._findings.table
         told = {"findings": None, "fresh": 0} if found is None else {"findings": len(found), "fresh": self._fresh()}
-        return {**{name: plain(metrics.get(name)) for name in SHOWN}, **told}
+        return {**{name: plain(metrics.get(name)) for name in SHOWN}, **told, **self._in_words()}
+
+    def _in_words(self) -> dict[str, str]:
+        """Return the run's parameters in short and in full; they are described again only if they changed."""
+        known, said = self._parameters
+        now = self._status.parameters()
+        if now != known:
+            said = {"parameters": in_short(now), "parameters_all": in_lines(now)}
+            self._parameters = (now, said)
+        return said
 
     def _fresh(self) -> int:
         return 0 if self._findings is None else len(self._findings.unseen())

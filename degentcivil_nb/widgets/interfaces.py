@@ -147,6 +147,9 @@ class PanelStatus(Protocol):
     def journal(self) -> Sequence[tuple[float, str]]:
         """List the connection's history, oldest first: wall clock in seconds, and one line of text."""
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the parameters that the run was started with; empty if it told none."""
+
     def reconnect(self) -> None:
         """Reconnect now and close the circuit. May block: panels call it on a thread of their own."""
 

@@ -61,7 +61,7 @@ def _function_of(member: Any) -> Callable[..., Any] | None:
     return member if inspect.isfunction(member) else None
 
 
-UNDOCUMENTED = {"Replay": ("submit", "withdraw", "status", "specs"), "Subscription": ("wants", "call")}
+UNDOCUMENTED = {"Replay": ("submit", "withdraw", "status", "specs"), "Subscription": ("miss", "wants", "call")}
 """What other parts of the package call, not a person."""
 PUBLIC = dict(_public())
 

@@ -180,6 +180,8 @@ type HeadlineFigures = {
   recording: string | null;
   checkpoint_age_s: Count;
   message_age_s: Count;
+  parameters: string;
+  parameters_all: string;
 };
 type HeadlineBody = HeadlineFigures & { jobs: Job[] };
 type HeadlineState = Partial<HeadlineFigures> & { job?: Job };

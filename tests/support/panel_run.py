@@ -54,6 +54,7 @@ class Run:
         self.reasons: list[str] = []
         self.stands: Standing | None = None
         self.lines: list[tuple[float, str]] = []
+        self.started_with: dict[str, Any] = {}
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.sent_at: list[float] = []
         self.answers: dict[str, Any] = {"pause": {"state": "paused", "tick": 7}}
@@ -217,6 +218,9 @@ class Run:
 
     def standing(self) -> Standing | None:
         return self.stands
+
+    def parameters(self) -> Mapping[str, Any]:
+        return self.started_with
 
     def journal(self) -> Sequence[tuple[float, str]]:
         return self.lines

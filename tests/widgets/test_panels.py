@@ -145,6 +145,18 @@ def test_the_head_line_sends_its_commands_and_tells_what_became_of_them(run: Run
     assert run.sent[1:] == [("step", {"ticks": 5}), ("step", {})]
 
 
+def test_the_head_line_tells_the_parameters_of_the_run(run: Run, refresher: Refresher) -> None:
+    page = Page(Headline(run, run, refresher))
+    page.show()
+    assert page.bodies[-1]["parameters"] == page.bodies[-1]["parameters_all"] == ""
+    run.started_with = {"seed": 7, "model": "x" * 50, "a\nb": 1, "more": None, **{f"p{n}": n for n in range(60)}}
+    run.happen()
+    page.panel.refresh(1.0)
+    assert page.bodies[-1]["parameters"] == f"seed=7 model={'x' * 39}… a\nb=1 more=None …"
+    lines = page.bodies[-1]["parameters_all"].split("\n")
+    assert (lines[2], lines[-1], len(lines)) == ("a\\nb=1", "and 14 more", 51)
+
+
 def test_a_command_that_fails_says_why(run: Run, refresher: Refresher) -> None:
     run.answers["resume"] = CommandError(1105, "the run is over")
     page = Page(Headline(run, run, refresher))

@@ -12,7 +12,6 @@ from ...client.simulation_client import SimulationClient
 from ...core.arguments import path as checked_path
 from ...core.counting import counted
 from ...core.escaping import visible
-from ...core.parameters import known_parameters
 from ...core.portal import Portal
 from ...monitoring.connection_monitor import ConnectionMonitor
 from ...protocol.errors import RecordingWarning
@@ -20,6 +19,7 @@ from ...protocol.messages import RawMessage
 from ...recordings.recorder import Recorder, RecorderStats
 from ...recordings.save import declare_gap_between, save, snapshot_messages
 from ...store.event_store import EventStore
+from ..status import SessionStatus
 
 
 class RecordingMethods:
@@ -30,6 +30,7 @@ class RecordingMethods:
     _store: EventStore
     _client: SimulationClient
     _portal: Portal
+    _status: SessionStatus
     _recorder: Recorder | None
     _closed: bool
 
@@ -158,7 +159,7 @@ class RecordingMethods:
         ...     other.parameters
         {'seed': 7}
         """
-        return {} if self._client.hello is None else known_parameters(self._client.hello.parameters)
+        return self._status.parameters()
 
     def _run_id(self) -> str | None:
         return None if self._client.hello is None else self._client.hello.run_id

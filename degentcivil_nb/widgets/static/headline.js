@@ -44,6 +44,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
   const errors = figure("errors", "dc-errors", "", "errors");
   const findings = figure("findings", "dc-findings", "", "findings");
   const recording = figure("recording", "dc-recording");
+  const parameters = figure("parameters", "dc-parameters");
   const buttons = make("span", "dc-buttons");
   const steps = make("input", "dc-steps dc-number");
   Object.assign(steps, { type: "number", min: "1", value: "1", title: "how many ticks a step is" });
@@ -65,6 +66,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     errors.el,
     findings.el,
     recording.el,
+    parameters.el,
     buttons,
   );
   el.append(bar, feedback);
@@ -249,6 +251,9 @@ function renderHeadline(state, el, { send, standing, signal }) {
     recording.el.title = recorded;
     const cut = recorded.length > 40 ? `${recorded.slice(0, 39)}…` : recorded;
     recording.set(gone ? `was ${cut}` : cut, gone ? "" : recorded === "writing" ? "good" : "bad");
+    parameters.show(!!state.parameters);
+    parameters.set(visible(String(state.parameters ?? "")));
+    parameters.el.title = visibleLines(String(state.parameters_all ?? ""));
     const commands = live && at === null && state.dialect === "v1";
     const over = OVER.has(state.run_state ?? "");
     pause.disabled = !commands || over || state.run_state === "paused";
