@@ -86,7 +86,7 @@ def is_deliberate(error: BaseException) -> bool:
 
 def _says_enough(error: object, inside: list[Entry]) -> bool:
     """Return whether an exception is clear without these frames: all are this package's, and it is not a bug."""
-    if not inside or not all(is_ours(frame) or _is_library(frame) for frame, _ in inside):
+    if not inside or not all(is_ours(frame) or is_library(frame) for frame, _ in inside):
         return False
     if isinstance(error, KeyboardInterrupt) or _package(type(error).__module__) == PACKAGE:
         return True
@@ -100,10 +100,12 @@ def is_ours(frame: FrameType) -> bool:
     return _package(frame.f_globals.get("__name__")) == PACKAGE
 
 
-def _is_library(frame: FrameType) -> bool:
+def is_library(frame: FrameType) -> bool:
     """Return whether a frame belongs to Python or to an installed library, and so is not the user's."""
-    installed = not _INSTALLED.isdisjoint(Path(frame.f_code.co_filename).parts)
-    return installed or _package(frame.f_globals.get("__name__")) in _STANDARD
+    package = _package(frame.f_globals.get("__name__"))
+    origin = getattr(sys.modules.get(package), "__file__", None) or ""  # code that Cython compiled names no whole path
+    installed = any(not _INSTALLED.isdisjoint(Path(path).parts) for path in (frame.f_code.co_filename, origin))
+    return installed or package in _STANDARD
 
 
 def _package(module: object) -> str:

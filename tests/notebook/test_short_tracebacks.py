@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
-from degentcivil_nb.notebook.tracebacks import is_deliberate, users_part
+from degentcivil_nb.notebook.tracebacks import is_deliberate, is_library, users_part
 from degentcivil_nb.simulation import SimulationProbe
 from tests.support.kernels import PATIENCE_S, Kernel, running_kernel
 
@@ -151,3 +153,16 @@ def test_frames_of_the_user_inside_of_ours_are_kept() -> None:
             guarded()
     assert users_part(caught.value, caught.value.__traceback__) is None
     assert not is_deliberate(caught.value)
+
+
+def test_a_librarys_compiled_code_is_no_frame_of_the_users() -> None:
+    class Unhashable:
+        def __hash__(self) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        _ = pd.Index([Unhashable()], dtype=object).is_unique
+    frames = (frame for frame, _ in traceback.walk_tb(caught.value.__traceback__))
+    compiled = [frame for frame in frames if frame.f_code.co_filename.endswith(".pyx")]
+    assert compiled
+    assert all(is_library(frame) for frame in compiled)
