@@ -14,6 +14,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
 from ..core.websockets_version import MAX_FRAGMENTS
+from .status_line import StatusLine
 
 COLLECT_S: Final = 0.005
 """How long frames are collected before they are passed on: too short for a person to notice."""
@@ -43,6 +44,7 @@ class FrameConnection(ClientConnection):
         self._timer: asyncio.TimerHandle | None = None
         self._collected = 0
         self._next_turn = 0.0
+        self._status_line = StatusLine()
         self._read = self._read_head
         self._tail = bytearray()  # the incomplete rest: of the HTTP head, or of a frame
         self._wanted = 0  # bytes that `_tail` needs before it can be parsed
@@ -102,6 +104,7 @@ class FrameConnection(ClientConnection):
 
     def _read_head(self, data: bytes) -> None:
         """Pass the head of the response to the library, and choose the parser for what follows."""
+        data = self._status_line.read(data)
         before = len(self._tail)
         self._tail += data
         end = self._tail.find(_END_OF_HEAD)

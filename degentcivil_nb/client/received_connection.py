@@ -54,7 +54,7 @@ class ReceivedConnection(FrameConnection):
         """Note that something arrived; the library parses it."""
         self.last_data = self.loop.time()
         self._collected += len(data)
-        ClientConnection.data_received(self, data)
+        ClientConnection.data_received(self, self._status_line.read(data))
 
     def process_event(self, event: Event) -> None:
         """Pass frames to the library, except those of a message in too many pieces."""

@@ -15,9 +15,13 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 
+from degentcivil_nb.client import connecting
 from degentcivil_nb.client.failures import MAX_RETRY_AFTER_S, explain, retry_after
+from degentcivil_nb.client.frame_connection import FrameConnection
+from degentcivil_nb.client.received_connection import ReceivedConnection
 from degentcivil_nb.client.redirects import redirect_target
 from degentcivil_nb.client.simulation_client import SimulationClient
+from degentcivil_nb.client.status_line import StatusLine
 from degentcivil_nb.protocol.errors import ConnectFailed
 from tests.support.client_helpers import following, frame, greet, scripted, stay
 from tests.support.waiting import eventually
@@ -137,6 +141,43 @@ async def test_whoever_asks_for_time_is_given_it(form: str) -> None:
         await eventually(lambda: client.reconnects == 1)
     waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert len(waits) == 3 and min(waits[1:]) >= 0.99
+
+
+@pytest.mark.parametrize("kind", [FrameConnection, ReceivedConnection])
+@pytest.mark.parametrize("cut", [len(b"HTTP/1."), len(b"HTTP/1.0 50"), None])
+async def test_a_web_server_of_http_1_0_is_understood(
+    kind: type[FrameConnection], cut: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 30\r\n\r\nlater"
+        writer.write(head[:cut])
+        await writer.drain()
+        await asyncio.sleep(0.02)  # so that the rest, if any, is a read of its own
+        writer.write(head[len(head[:cut]) :])
+        writer.close()
+
+    monkeypatch.setattr(connecting, "CONNECTION", kind)
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        said = await fails(f"ws://127.0.0.1:{port}")
+    assert "HTTP 503. Wait for 30 s, as the server asks" in said
+
+
+@pytest.mark.parametrize(
+    ("pieces", "passed"),
+    [
+        ((b"HTTP/1.0 404 no\r\n", b"HTTP/1.0 "), b"HTTP/1.1 404 no\r\nHTTP/1.0 "),
+        (tuple(b"HTTP/1.0 302 x"[at : at + 1] for at in range(14)), b"HTTP/1.1 302 x"),
+        ((b"HTTP/1.0 101 x",), b"HTTP/1.0 101 x"),
+        ((b"HTTP/1.1 503", b" x"), b"HTTP/1.1 503 x"),
+        ((b"S", b"SH-2.0"), b"SSH-2.0"),
+        ((b"HTTP/1.0", b""), b""),
+    ],
+)
+def test_only_a_refusal_of_http_1_0_is_rewritten(pieces: tuple[bytes, ...], passed: bytes) -> None:
+    line = StatusLine()
+    assert b"".join([line.read(piece) for piece in pieces]) == passed
 
 
 async def test_a_first_attempt_says_how_long_it_is_asked_to_wait() -> None:
