@@ -65,9 +65,9 @@ def start_replay(
     token : str, optional
         What clients must know to connect. `connect` takes it from the replay by itself.
     longest_silence_s : float, optional
-        How long a silence lasts at most, in seconds of the recorded run. A longer one (a laptop asleep, a clock that
-        jumped) is shortened to that, and a log record and a `run_state` of reason ``silence`` report it. `None` waits
-        as long as the recorded run did.
+        How long a silence lasts at most, in seconds of the replay, at any speed. A longer one (a laptop asleep, a clock
+        that jumped) is shortened to that, and a log record and a `run_state` of reason ``silence`` report it. `None`
+        shortens none.
     name : str, optional
         What the replay is called in this process. An earlier replay of the same name is stopped, so a cell can be run
         again.
