@@ -47,6 +47,7 @@ SLOW = (
     "documentation/",
     "end_to_end/",
     "figures/test_plots.py::test_a_saved_notebook",
+    "notebook/test_line_magic.py",
     "notebook/test_short_tracebacks.py",
     "notebook/test_simulation_in_a_cell.py",
     "pages/test_case_file.py",
@@ -85,7 +86,6 @@ SLOW = (
 All others, `pytest -n 2 --dist loadfile -m "not slow"`, end within two minutes on two cores (issue 9).
 """
 QUICK = (
-    "adapters/test_traces.py",
     "end_to_end/test_guide.py",
     "end_to_end/test_tasks.py",
 )
