@@ -264,6 +264,7 @@ def test_every_tab_is_accessible_in_both_themes_and_a_row_leads_to_its_chain_and
     page.keyboard.press("Enter")
     expect(page.locator(".dc-list:visible .dc-code")).to_have_text("entered('MOVE')", timeout=30_000)
     tab(page, "console")
+    expect(page.locator(".dc-line datalist option[value='set_attribute']")).to_be_attached(timeout=30_000)
     page.locator(".dc-line input").press_sequentially("set_a")
     page.keyboard.press("Tab")
     expect(page.locator(".dc-line input")).to_have_value("set_attribute ", timeout=30_000)
