@@ -44,7 +44,7 @@ def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFail
     if proxy is not None and (failed := _explain_proxy(error, url, proxy)) is not None:
         return failed
     if isinstance(error, SecurityError):
-        if "redirect" not in str(error):  # a head without an end
+        if "redirect" not in str(error):  # of websockets: headers that are too many or too long
             return ConnectFailed(f"{url} is not a WebSocket: {error}", _OTHER_PROGRAM, terminal=True)
         return ConnectFailed(f"{url} answers in an unsafe way: {error}", "Connect to the final URL", terminal=True)
     if isinstance(error, InvalidHandshake):

@@ -12,7 +12,9 @@ from .shortening import shortened
 MOST: Final = 64_000
 """Bytes of all parameters; long values are shortened."""
 SHOWN: Final = 4
+"""How many parameters a short description names."""
 LISTED: Final = 50
+"""How many parameters a list of lines names."""
 _VALUE: Final = 40
 
 

@@ -63,10 +63,13 @@ class Stop:
         only = "" if self.may_resume == EVERYBODY else f"; {visible(self.may_resume)} may resume it"
         if self.breakpoint is None:
             return f"stopped{at}: {visible(self.reason)}{only}"
-        whose = "" if self.character_id is None else f" of {visible(self.character_id)}"
+        whose = None if self.character_id is None else visible(self.character_id)
         other = "" if self.mine or self.owner is None else f" of {visible(self.owner)}"
-        event = "an event that is not held here" if self.matched is None else f"row {self.matched}"
-        met = f"by {event}{whose}" if self.seq is not None else f"at the checkpoint{whose.replace(' of ', ' by ', 1)}"
+        if self.seq is None:
+            met = "at the checkpoint" + ("" if whose is None else f" by {whose}")
+        else:
+            event = "an event that is not held here" if self.matched is None else f"row {self.matched}"
+            met = f"by {event}" + ("" if whose is None else f" of {whose}")
         more = f"; {len(self.also):,} more met" if self.also else ""
         return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"
 

@@ -318,6 +318,14 @@ async def proxy_that_says(answer: bytes) -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+@pytest.mark.parametrize("head", [b"X: y\r\n" * 1_000, b"X: " + b"y" * 100_000], ids=["many", "long"])
+async def test_a_program_whose_headers_do_not_end_is_no_websocket(head: bytes) -> None:
+    async with proxy_that_says(b"HTTP/1.1 200 OK\r\n" + head) as place:
+        said = await fails(f"ws://{place}")
+    assert f"ws://{place} is not a WebSocket" in said
+    assert "another program listens on it" in said
+
+
 @pytest.mark.parametrize(
     ("proxy", "says"),
     [
