@@ -45,6 +45,14 @@ SUM: Final = (
     "(x hugeint) as system.main.sum(x), (x double) as system.main.sum(x)"
 )
 _MISSING: Final = re.compile(r"^Catalog Error: Table with name (.+?) does not exist!")
+_NOT_A_NUMBER: Final = re.compile(
+    r"No function matches .*\b(VARCHAR|JSON)\b|Cannot (mix|compare) values of type .*\b(VARCHAR|JSON)\b"
+    r"|Could not convert string .* to (U?\w*INT\d*|DOUBLE|FLOAT|DECIMAL)|Failed to cast value to numerical"
+)
+AS_NUMBER: Final = (
+    "The query uses a text as a number. A column with numbers and texts is text in SQL, and so is the result of "
+    "json_extract. Convert it: try_cast(value as double) is null where the text is not a number."
+)
 WIDE: Final = ("HUGEINT", "UHUGEINT")
 """Types of whole numbers that DuckDB returns as doubles, including sums."""
 
@@ -138,8 +146,14 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 raise ValueError(
                     f"there is no table {name[:80]!r}{did_you_mean(name, known) or ';'} {listed}"
                 ) from error
-            said = "\n".join(line[:300] for line in str(error).splitlines())  # it repeats words of the query
-            raise ValueError(f"{said}\nT{listed[1:]}.") from error
+            raise ValueError(f"{_said(str(error))}\nT{listed[1:]}.") from error
+
+
+def _said(message: str) -> str:
+    """Return an error message of DuckDB, with what to do if a text was used as a number."""
+    said = message.partition("\n\tCandidate functions:")[0]
+    lines = [line[:300] for line in said.splitlines()]  # it repeats words of the query
+    return "\n".join([*([AS_NUMBER] if _NOT_A_NUMBER.search(said) else ()), *lines])
 
 
 _NAMED_ONLY: Final = pd.DataFrame({"row": pd.Series([], dtype="int64")})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..core.progress import StatusLine, following
 from .arguments import (
@@ -105,6 +106,10 @@ def replay(
     port: Port = 8765,
     host: Annotated[str, Parameter(help="address to listen on")] = "127.0.0.1",
     paused: Annotated[Flag, Parameter(help="begin paused")] = False,
+    longest_silence: Annotated[
+        float,
+        Parameter(validator=Number(gt=0), help="seconds to which a longer silence is shortened; inf shortens none"),
+    ] = 3.0,
     token_file: TokenFile = None,
 ) -> int:
     """Serve a recording as if it were live.
@@ -115,7 +120,15 @@ def replay(
 
     token = read_token(token_file)
     try:
-        played = start_replay(path, port, speed=speed, host=host, paused=paused, token=token)
+        played = start_replay(
+            path,
+            port,
+            speed=speed,
+            host=host,
+            paused=paused,
+            token=token,
+            longest_silence_s=longest_silence,
+        )
     except ValueError as error:
         raise WrongUsage(str(error)) from None
     with played:

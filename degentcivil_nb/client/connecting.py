@@ -17,7 +17,7 @@ from ..core.address import is_loopback
 from ..core.redaction import redacted
 from ..core.websockets_version import OWN_READER
 from ..protocol.errors import ConnectFailed
-from .failures import explain
+from .failures import Reached, explain
 from .frame_connection import FrameConnection
 from .proxies import proxy_for, shown
 from .received_connection import ReceivedConnection
@@ -84,6 +84,8 @@ class Connector:
         self._local = local
         self._proxy: str | None = None
         self._handshake: Handshake | None = None
+        self._made: ClientConnection | None = None
+        self._answered = False
         self._options: dict[str, Any] = {
             "additional_headers": None if token is None else {"Authorization": f"Bearer {token}"},
             # on loopback, compressing costs more than sending
@@ -99,26 +101,42 @@ class Connector:
 
     async def connect(self) -> FrameConnection:
         """Connect and offer the v1 protocol; `ConnectFailed` states what failed."""
-        connection = await self._connect(create_connection=CONNECTION, subprotocols=[SUBPROTOCOL])
+        connection = await self._connect(CONNECTION, subprotocols=[SUBPROTOCOL])
         assert isinstance(connection, FrameConnection)
         return connection
 
     async def connect_plain(self) -> ClientConnection:
         """Connect as the guide's client does, with the library's own connection and keepalive."""
-        return await self._connect(ping_interval=20, ping_timeout=PLAIN_SILENCE_S, open_timeout=10)
+        return await self._connect(ClientConnection, ping_interval=20, ping_timeout=PLAIN_SILENCE_S, open_timeout=10)
 
     def explain(self, error: Exception) -> ConnectFailed:
         """Return why the last attempt failed, with the target of a redirect and the proxy, if any."""
         redirected = None if self._handshake is None else self._handshake.redirected
         place = self.url if redirected is None else f"{self.url} (redirected to {redirected})"
-        return explain(error, place, None if self._proxy is None else shown(self._proxy))
+        return explain(error, place, None if self._proxy is None else shown(self._proxy), self._reached())
 
-    async def _connect(self, **settings: Any) -> ClientConnection:
-        self._proxy = self._handshake = None
+    def _reached(self) -> Reached:
+        """Return how far the last attempt came."""
+        if self._answered:
+            return "handshake"
+        # the library sets `transport` when the connection stands, of wss:// after the TLS handshake
+        return "connection" if hasattr(self._made, "transport") else "nothing"
+
+    async def _connect(self, kind: type[ClientConnection], **settings: Any) -> ClientConnection:
+        self._proxy = self._handshake = self._made = None
+        self._answered = False
+
+        def made(*arguments: Any, **options: Any) -> ClientConnection:
+            self._made = kind(*arguments, **options)
+            return self._made
+
         try:
             self._proxy = None if self._local else proxy_for(self._uri)
-            self._handshake = Handshake(self._uri, **{**self._options, "proxy": self._proxy, **settings})
-            return await self._handshake
+            options = {**self._options, "proxy": self._proxy, "create_connection": made, **settings}
+            self._handshake = Handshake(self._uri, **options)
+            connection = await self._handshake
+            self._answered = True
+            return connection
         except Exception as error:  # whatever the libraries raise: the URL is valid, so the cause is the other end
             raise self.explain(await self._single_error(error)) from error
 

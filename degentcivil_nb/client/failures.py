@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Literal
 
 from websockets.datastructures import Headers
 from websockets.exceptions import (
@@ -30,10 +30,12 @@ MAX_RETRY_AFTER_S: Final = 300.0
 """The longest `Retry-After` that is respected; the condition that it announced may be over long before."""
 _OTHER_PROGRAM: Final = "Check the port: another program listens on it"
 _PERHAPS_TLS: Final = "wss:// if the simulation was started with tls"
+Reached = Literal["nothing", "connection", "handshake"]
+"""How far an attempt to connect came: nothing answered, a program took the connection, it answered the handshake."""
 START_IT: Final = "Start the simulation (or dc.start_local_server()), and compare host and port with what it prints"
 
 
-def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFailed:
+def explain(error: Exception, url: str, proxy: str | None = None, reached: Reached = "nothing") -> ConnectFailed:
     """Return why the connection to `url` failed; `proxy` is the proxy it went through, safe to show."""
     if isinstance(error, ConnectFailed):
         return error
@@ -50,7 +52,7 @@ def explain(error: Exception, url: str, proxy: str | None = None) -> ConnectFail
     if isinstance(error, InvalidHandshake):
         return _explain_handshake(error, url)
     if isinstance(error, TimeoutError):
-        return ConnectFailed(f"{url} did not answer in time", "Check the host name, or raise timeout=")
+        return _explain_timeout(url, reached)
     if isinstance(error, OSError):
         return _explain_os(error, url)
     return ConnectFailed(f"the connection to {url} failed: {type(error).__name__}: {error}", "Try again")
@@ -86,6 +88,22 @@ def explain_close(code: int | None, reason: str, last_error: ErrorPayload | None
     if code in (None, 1006):
         return ConnectFailed(f"the connection to {url} was lost", "The connection is retried")
     return ConnectFailed(f"{url} closed the connection with code {code}{because}", "The connection is retried")
+
+
+def _explain_timeout(url: str, reached: Reached) -> ConnectFailed:
+    stalled = "The program there is busy or has stalled: look at its output, or raise timeout="
+    if reached == "handshake":
+        return ConnectFailed(f"{url} took the connection, but its messages did not begin in time", stalled)
+    if reached == "connection":
+        return ConnectFailed(
+            f"{url} took the connection, but did not answer the handshake in time",
+            f"{stalled}. If it is another program than the simulation, correct the port",
+        )
+    tls = ", or the program there has stalled" if url.startswith("wss:") else ""
+    return ConnectFailed(
+        f"no connection to {url} was made in time",
+        f"Check host, port and network (a firewall may drop what is sent there{tls}), or raise timeout=",
+    )
 
 
 def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:

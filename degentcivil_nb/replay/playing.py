@@ -95,7 +95,7 @@ class PlayingLoop:
     def _say_shortened(self, left_out_s: float) -> None:
         """Report a shortened silence: the first as a warning in the log, and each to clients."""
         first = self._head.left_out_s == left_out_s
-        advice = "; longest_silence_s=None keeps them" if first else ""
+        advice = "; longest_silence_s=None keeps them (at the shell: --longest-silence inf)" if first else ""
         level = logging.WARNING if first else logging.INFO
         log.log(level, "%s of silence in %s are left out%s", span(left_out_s), self.path, advice)
         self._enter(self._state.state, "silence")

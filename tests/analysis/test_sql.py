@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
+from degentcivil_nb.analysis.plain_columns import plain
+from degentcivil_nb.analysis.sql import answer
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,40 @@ def test_a_query_reaches_no_file_no_variable_and_no_setting(session: dc.Session,
     with pytest.raises(ValueError, match=r"\w"):
         session.sql(query.format(file=file))
     assert file.read_text() == "token\nhidden\n"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select avg(value) from t",
+        "select value from t where value > 1",
+        "select value + 1 from t",
+        "select cast(value as double) from t",
+        "select sum(json_extract(said, '$.price')) from t",
+        "select cast(json_extract(said, '$.price') as double) from t",
+    ],
+)
+def test_a_text_used_as_a_number_is_answered_with_what_to_write_instead(query: str) -> None:
+    frame = pd.DataFrame({"value": [1, "much"], "said": ['{"price": "much"}', None]})
+    with pytest.raises(ValueError, match=r"(?s)uses a text as a number.*try_cast\(value as double\)") as failed:
+        answer(query, {"t": lambda: plain(frame)})
+    assert "Candidate functions" not in str(failed.value)
+    instead = answer("select try_cast(value as double) as value from t order by value", {"t": lambda: plain(frame)})
+    assert instead["value"].tolist()[:1] == [1.0] and instead["value"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "first"),
+    [
+        ([1, 2.5, None], "DOUBLE", 1.0),
+        ([1, 2.5, pd.NA], "DOUBLE", 1.0),
+        ([2.5, 2**60 + 1], "VARCHAR", "2.5"),
+        ([2**63, 1], "VARCHAR", str(2**63)),
+        ([2**63 - 1, 1], "BIGINT", 2**63 - 1),
+        ([True, 2], "VARCHAR", "true"),
+    ],
+)
+def test_numbers_of_two_kinds_are_one_column_of_numbers_where_that_is_exact(values: Any, kind: str, first: Any) -> None:
+    frame = pd.DataFrame({"value": pd.Series(values, dtype=object)})
+    shown = answer("select typeof(value) as kind, value from t", {"t": lambda: plain(frame)})
+    assert (shown["kind"][0], shown["value"][0]) == (kind, first)

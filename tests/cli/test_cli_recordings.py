@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import shutil
 import signal
@@ -16,8 +17,10 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.cli import app as cli
+from degentcivil_nb.cli import recordings
 from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
+from degentcivil_nb.replay.tape import LONGEST_SILENCE_S
 from tests.cli.test_cli import first_line, free_port, run, started, unread
 from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
 from tests.support.waiting import until
@@ -101,7 +104,7 @@ def test_record_without_a_server_says_what_to_try_and_leaves_no_folder(tmp_path:
 
 
 def test_replay_serves_a_recording_until_it_is_told_to_end(town: Path) -> None:
-    with started("replay", str(town), "--port", "0", "--speed", "1000") as process:
+    with started("replay", str(town), "--port", "0", "--speed", "1000", "--longest-silence", "inf") as process:
         url = first_line(process, containing="is at").split()[-1]
         with dc.connect(url, history=10_000) as session:
             recorded = dc.open_recording(town)
@@ -110,6 +113,10 @@ def test_replay_serves_a_recording_until_it_is_told_to_end(town: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=30)
     assert (process.returncode, complaints) == (cli.INTERRUPTED, "")
+
+
+def test_replay_shortens_silences_as_the_api_does() -> None:
+    assert inspect.signature(recordings.replay).parameters["longest_silence"].default == LONGEST_SILENCE_S
 
 
 # --- info ------------------------------------------------------------------------------------------------------------
@@ -245,6 +252,8 @@ def test_a_long_recording_is_exported_piece_by_piece(tmp_path: Path, monkeypatch
         (["info", "nowhere"], "not a recording", cli.FAILED),
         (["replay", "nowhere"], "not a recording", cli.FAILED),
         (["replay", "{town}", "--speed", "0"], "speed", cli.USAGE),
+        (["replay", "{town}", "--longest-silence", "0"], "--longest-silence", cli.USAGE),
+        (["replay", "{town}", "--longest-silence", "nan"], "--longest-silence", cli.USAGE),
         (["record", "http://localhost:1", "x"], "not a WebSocket URL", cli.USAGE),
     ],
 )

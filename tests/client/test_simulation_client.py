@@ -233,9 +233,15 @@ async def test_a_wrong_token_says_so_and_is_never_shown(caplog: pytest.LogCaptur
     assert not any("s3cret-of-mine" in line for line in [*ours, str(failed)])
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for_beyond_the_timeout() -> None:
-    async with scripted(stay) as url:
-        assert "did not answer in time" in str(await fails(url, timeout=0.1))
+async def test_a_timeout_says_how_far_the_attempt_came() -> None:
+    async with scripted(stay) as url:  # it completes the handshake and sends no `hello`
+        failed = await fails(url, timeout=0.5)
+        assert "its messages did not begin in time" in str(failed) and "stalled" in failed.advice
+    with socket.create_server(("127.0.0.1", 0)) as stalled:  # the system accepts, the program does not
+        failed = await fails(f"ws://127.0.0.1:{stalled.getsockname()[1]}", timeout=0.5)
+        assert "did not answer the handshake in time" in str(failed) and "host name" not in failed.advice
+        failed = await fails(f"wss://127.0.0.1:{stalled.getsockname()[1]}", timeout=0.5)
+        assert "no connection" in str(failed) and "stalled" in failed.advice
 
 
 @pytest.mark.parametrize(
