@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
+from ..core.event_columns import EVENT_COLUMNS, NOT_OF_ERRORS
 from ..protocol.messages import MessageTypes
 from ..recordings.column_store import ColumnStore
 from ..recordings.columns import CALL_COLUMNS, COLUMNS, ERROR_COLUMNS, PAYLOAD, PAYLOAD_OF
 from ..store.llm import LLM_TYPES
-from ..store.schema import EVENT_COLUMNS
 from .plain_columns import plain
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 ERRORS: Final = Kind(
     "errors",
     (MessageTypes.ERROR,),
-    (*(name for name in NAMES if name not in ("type", "state", "location", "event_type")), *ERROR_COLUMNS),
+    (*(name for name in NAMES if name not in NOT_OF_ERRORS), *ERROR_COLUMNS),
 )
 CALLS: Final = Kind(
     "llm_calls",

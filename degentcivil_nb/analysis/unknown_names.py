@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..core.event_columns import NOUNS
 from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
 from ..expressions.nodes import TOTALS
 from ..protocol.messages import STANDARD_TYPES
-from ..store.unknown import NOUNS, STANDARD_KEYS, warn_unknown, warn_unknown_values, warn_user
+from ..store.unknown import STANDARD_KEYS, warn_unknown, warn_unknown_values, warn_user
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunStore
@@ -50,7 +51,7 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
     known = STANDARD_KEYS | JUDGED | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)
     keys = known | store.payload_keys(SCANNED) if missing else known
-    said = {word for column in WORDS for word in store.words[column]}
+    said = {word for column in NOUNS for word in store.words[column]}
     for name in missing:
         if name not in keys and name in said:
             warn_user(
@@ -62,7 +63,5 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
 
 JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})
 """Names that only conditions of breakpoints know; in any other they are keys of payloads, where there are such."""
-WORDS: Final = ("character_id", "state", "location", "event_type", "type")
-"""The columns whose words are easily written without quotes."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from ..core.event_columns import COLUMNS
 from .conditions import Condition
 from .gate import gate_of
 from .nodes import Lookup, Node
@@ -21,16 +22,16 @@ STATE_CHANGE: Final = "state_change"
 CHARACTER_UPDATE: Final = "character_update"
 MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
 """The types of messages that state which state a character is in."""
-NOT_OF_MOVES: Final = ("event_type", "code", "message", "data")
-"""Columns that messages of these types do not have, whatever keys their payloads have."""
-NOT_OF_OTHERS: Final = ("message", "data", "previous_state")
-"""Columns that messages of all other types do not have, except those in `OWN`."""
-OWN: Final = {"error": "message", "event_notification": "data"}
-"""Columns that only messages of one type have."""
+OF_TYPES: Final = {
+    **{column.name: column.types for column in COLUMNS if column.types},
+    "data": ("event_notification",),
+    "previous_state": MOVES,
+}
+"""Names that only messages of some types have, whatever keys the payloads of other types have."""
 INDEXED: Final = ("character_id", "state", "previous_state", "event_type", "location")
-"""The columns by which conditions are indexed: each by the first of them in which it requires one text."""
+"""The columns by which conditions are indexed, for speed: each by the first of them in which it requires one text."""
 
-_SIMPLIFIED: Final = frozenset({*MOVES, *OWN})
+_SIMPLIFIED: Final = frozenset(type for types in OF_TYPES.values() for type in types)
 """The types for which a condition about any type is simplified; all other types share one simplified condition."""
 _NONE: Final[frozenset[str]] = frozenset()
 _STATES: Final = frozenset({"state", "previous_state"})
@@ -128,8 +129,6 @@ def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
     known: dict[str, str | None] = dict.fromkeys(_absent(type))
     if type is not None:
         known["type"] = type
-    if type not in MOVES:
-        known |= {"state": None, "location": None}
     left = residual(condition.root, known, _NONE if type is not None else _SIMPLIFIED)
     needs = {} if isinstance(left, bool) else dict(left.needs)
     column = next((name for name in INDEXED if name in needs), None)
@@ -145,10 +144,7 @@ def _placed(type: str | None, rule: Rule[_T]) -> list[Placed[_T]]:
 
 def _absent(type: str | None) -> tuple[str, ...]:
     """List the columns that messages of a type do not have."""
-    if type in MOVES:
-        return NOT_OF_MOVES
-    own = OWN.get(type or "")
-    return tuple(name for name in NOT_OF_OTHERS if name != own)
+    return tuple(name for name, types in OF_TYPES.items() if type not in types)
 
 
 def _always(look: Lookup) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from ..core.event_columns import PAYLOAD_COLUMNS
 from ..core.json_answers import AnswerCounts
 from .candidates import CHARACTER_UPDATE, MOVES, STATE_CHANGE, Candidates, Rule, Runs, candidates
 from .conditions import Condition
@@ -17,11 +18,11 @@ CHARACTER_LEFT: Final = "character_left"
 MEASURE: Final = "measure"
 LLM_CALL: Final = "llm_call"
 ERROR: Final = "error"
-COLUMNS: Final = ("character_id", "state", "location", "event_type", "code", "message", "data", "previous_state")
+SAID: Final = (*PAYLOAD_COLUMNS, "data", "previous_state")
 """The names that a condition may use beside type, tick, time and payload; null if a message lacks one."""
-_NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(COLUMNS)
+_NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(SAID)
 _NOBODY: Final[Mapping[str, Any]] = {}
-_INTERESTING: Final = frozenset({*COLUMNS, "type", "tick", "time", "payload", *TOTALS})
+_INTERESTING: Final = frozenset({*SAID, "type", "tick", "time", "payload", *TOTALS})
 
 
 NOTHING_FOUND: Final[list[Any]] = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..core.event_columns import COLUMNS
 from .conditions import Condition, compile_condition
 
 OF_EVENTS: Final = (
-    *("row", "seq", "epoch", "received", "time_source", "type", "event_type", "code", "message", "data", "payload"),
-    *("time", "previous_state"),
+    *("row", "data", "payload", "previous_state"),
+    *(column.name for column in COLUMNS if column.kind != "link" and not column.of_character),
 )
 """Names that only an event gives a value."""
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from ..core.escaping import visible
+from ..core.event_columns import EVENT_COLUMNS, NOUNS
 from ..expressions.command_line import read_value
 from ..expressions.nodes import DETECTORS, TOTALS
 from ..expressions.values import FUNCTIONS
 from ..figures.colours import STATE_COLOURS
 from ..session.session import Session
-from ..store.schema import EVENT_COLUMNS
 from .desk import Desk
 from .word import CONDITIONS
 
@@ -106,8 +106,7 @@ def _in_condition(session: Session, rest: str, options: list[str]) -> list[str]:
     for quote in ("'", '"'):
         if rest.count(quote) % 2:
             held = [*_words(session, "state"), *STATE_COLOURS, *session.characters().index]
-            held += _words(session, "event_type")
-            held += [*_words(session, "type"), *_words(session, "location")]
+            held += [word for column in NOUNS if column != "character_id" for word in _words(session, column)]
             return [text for each in held if quote not in (text := str(each)) and visible(text) == text]
     attributes = [str(each) for each in session.characters().columns if str(each).isidentifier()]
     functions = [f"{each}(" for each in (*FUNCTIONS, *_MEMORY, *DETECTORS)]

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from ..core.escaping import visible
+from ..core.event_columns import EVENT_COLUMNS
 from ..core.progress import Progress
 from ..protocol.errors import RecordingWarning
 from ..store.arguments import Moment, moment_ns, not_held
 from ..store.counters import Tally
 from ..store.interfaces import RunStore
-from ..store.schema import EVENT_COLUMNS
 from .column_parts import Chosen, Part, Tail, can_have, each, frame_of
 from .column_state import SealedRun
 from .recorded_status import RecordedStatus

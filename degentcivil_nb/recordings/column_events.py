@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from ..core.event_columns import EVENT_COLUMNS, NOT_OF_ERRORS
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, names_of, whole
 from ..store.errors import error_details
@@ -16,14 +17,14 @@ from ..store.llm import LLM_TYPES, read_calls
 from ..store.payloads import inner_value, read_payload
 from ..store.questions import with_gaps
 from ..store.rows import part_of
-from ..store.schema import EVENT_COLUMNS, Ints
+from ..store.schema import Ints
 from ..store.selection import select
 from .column_base import ColumnParts, noticing
 from .column_parts import Chosen, Part, each, payloads_of
 from .columns import ERROR_COLUMNS
 from .sealed_columns import SealedColumns
 
-ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in ("state", "location", "event_type", "type")),)
+ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in NOT_OF_ERRORS),)
 CALL_FRAME: Final = ("epoch", "seq", "tick", "time", "type", "character_id", "event_id", "cause")
 
 

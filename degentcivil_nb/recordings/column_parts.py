@@ -10,13 +10,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pandas as pd
 
+from ..core.event_columns import EVENT_COLUMNS, NUMBERS
 from ..core.progress import following
 from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
 from ..store.columns import Dictionary, number_dtype
 from ..store.links import causes_between, interventions_between, sim_times
-from ..store.schema import EVENT_COLUMNS, NAT, SECOND, Ints
-from ..store.table import NUMBERS, Array, View, event_frame
+from ..store.schema import NAT, SECOND, Ints
+from ..store.table import Array, View, event_frame
 from ..store.timeline import Extra, stay_table
 from .link_columns import LINK_COLUMNS
 from .manifest import SegmentStats

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
+from ..core.event_columns import CATEGORIES, EVENT_COLUMNS, NUMBERS, TIMES
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import FOREIGN
 from ..protocol.messages import MessageTypes
@@ -23,8 +24,8 @@ from ..protocol.stream_payloads import LlmCall, StateChange
 from ..store.columns import Dictionary
 from ..store.errors import error_details
 from ..store.llm import LLM_TYPES, call_numbers, decode_calls
-from ..store.schema import CATEGORIES, EVENT_COLUMNS, NAT, Codes, Mask
-from ..store.table import NUMBERS, TIMES, Array
+from ..store.schema import NAT, Codes, Mask
+from ..store.table import Array
 from .arrow_messages import LINKS, SCHEMA
 from .link_columns import LINK_COLUMNS, SENT_LINKS, link_columns
 
@@ -53,7 +54,8 @@ CALL_COLUMNS: Final[Mapping[str, Any]] = {
 ERROR_COLUMNS: Final = ("traceback", "excerpt")
 
 
-def _kind(name: str) -> pa.DataType:
+def kind_of(name: str) -> pa.DataType:
+    """Return the Arrow type of a column of events."""
     if name in TIMES:
         return TIME
     if name in LINK_COLUMNS:
@@ -64,7 +66,7 @@ def _kind(name: str) -> pa.DataType:
 COLUMNS: Final = pa.schema(
     [
         ("row", pa.int64()),
-        *((name, _kind(name)) for name in EVENT_COLUMNS),
+        *((name, kind_of(name)) for name in EVENT_COLUMNS),
         ("previous_state", pa.string()),
         *CALL_COLUMNS.items(),
         *((name, pa.string()) for name in ERROR_COLUMNS),

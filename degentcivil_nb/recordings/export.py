@@ -17,6 +17,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from msgspec import Raw, Struct
 
 from ..core.escaping import escape_formula, visible
+from ..core.event_columns import EVENT_COLUMNS
 from ..core.progress import Progress, following
 from ..core.whole_file import written_whole
 from ..protocol.errors import WebSocketError
@@ -24,33 +25,17 @@ from ..protocol.json_text import FOREIGN, encode
 from ..protocol.messages import MessageTypes
 from ..store.event_store import EventStore
 from .arrow_messages import RecordedMessage
+from .columns import kind_of
 from .segment_reader import SegmentFolder
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
 PIECE: Final = 16_384
 """How many messages are in memory at a time, roughly."""
-TIME: Final = pa.timestamp("us", tz="UTC")
 COLUMNS: Final = pa.schema(
     [
         ("row", pa.int64()),
-        ("epoch", pa.string()),
-        ("seq", pa.int64()),
-        ("tick", pa.int64()),
-        ("time", TIME),
-        ("time_source", pa.string()),
-        ("received", TIME),
-        ("type", pa.string()),
-        ("character_id", pa.string()),
-        ("state", pa.string()),
-        ("location", pa.string()),
-        ("event_type", pa.string()),
-        ("code", pa.int64()),
-        ("message", pa.string()),
-        ("event_id", pa.string()),
-        ("cause", pa.string()),  # one id, or a JSON list of them
-        ("intervention", pa.string()),  # JSON
-        ("sim_time", pa.float64()),
+        *((name, kind_of(name)) for name in EVENT_COLUMNS),
         ("payload", pa.string()),
         ("data", pa.string()),
     ]

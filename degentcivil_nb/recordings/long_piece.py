@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
-from ..store.schema import CATEGORIES
-from ..store.table import NUMBERS, TIMES, Array, LazyColumns, View
+from ..store.table import Array, LazyColumns, View
 
 
 class LongPiece:

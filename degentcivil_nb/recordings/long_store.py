@@ -17,13 +17,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pandas as pd
 
+from ..core.event_columns import CATEGORIES
 from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, not_held, whole
 from ..store.controls import ControlRow
 from ..store.event_store import EventStore
 from ..store.llm import LLM_TYPES
 from ..store.pieces import Pieces
-from ..store.schema import CATEGORIES, NAT, SECOND
+from ..store.schema import NAT, SECOND
 from ..store.table import View
 from ..store.timeline import Extra, stay_table
 from .index import RecordingIndex

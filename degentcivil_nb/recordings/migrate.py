@@ -13,7 +13,8 @@ from ..core.escaping import visible
 from ..core.progress import Progress, following
 from .folder_lock import FolderLock
 from .manifest import FORMAT, sync_folder
-from .segment_reader import SegmentFolder
+from .sealed_columns import BROKEN, has_columns
+from .segment_reader import Segment, SegmentFolder
 from .segment_writer import SegmentWriter
 
 Compared = tuple[Any, ...]
@@ -22,14 +23,18 @@ Compared = tuple[Any, ...]
 def migrate_recording(path: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
     """Rewrite a recording in the current format, compare it message by message, and put it in the place of the old one.
 
-    Returns the number of messages; nothing is done for a recording of the current format. A recording that is damaged
-    keeps what can be read of it, with gaps for the rest. Raises `FileNotFoundError` if there is no recording,
-    `BlockingIOError` if it is being recorded, `FileExistsError` if an earlier attempt left its folder beside it, and
-    `ValueError` if the new recording is not the same; then the old one is left as it was.
+    Returns the number of messages; nothing is done for a recording that has all columns of this version. A recording
+    that is damaged keeps what can be read of it, with gaps for the rest. Raises `FileNotFoundError` if there is no
+    recording, `BlockingIOError` if it is being recorded, `FileExistsError` if an earlier attempt left its folder
+    beside it, and `ValueError` if the new recording is not the same; then the old one is left as it was.
     """
     old = Path(path)
     folder = SegmentFolder(old, live=False)
-    if folder.manifest is not None and folder.manifest.format == FORMAT:
+    if (
+        folder.manifest is not None
+        and folder.manifest.format == FORMAT
+        and not any(map(_lacks_columns, folder.segments))
+    ):
         return folder.messages
     new, before = old.with_name(f"{old.name}.migrating"), old.with_name(f"{old.name}.format-1")
     if before.exists():
@@ -50,6 +55,15 @@ def migrate_recording(path: str | os.PathLike[str], *, progress: Progress | None
         lock.release()
     shutil.rmtree(before)
     return messages
+
+
+def _lacks_columns(segment: Segment) -> bool:
+    if segment.path is None or not segment.sealed:
+        return False
+    try:
+        return not has_columns(segment)
+    except BROKEN:  # damage, which a rewriting would not mend
+        return False
 
 
 def _write(folder: SegmentFolder, new: Path, progress: Progress) -> None:

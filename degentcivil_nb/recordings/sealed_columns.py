@@ -15,12 +15,14 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..protocol.json_text import encode
 from ..store.columns import Dictionary, code_dtype
 from ..store.links import TextView
-from ..store.schema import CATEGORIES, NAT, Codes, Ints, Mask
-from ..store.table import NUMBERS, TIMES, Array, LazyColumns, View
-from .columns import COLUMNS, FORMAT_KEY, FORMAT_VERSION, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
+from ..store.schema import NAT, Codes, Ints, Mask
+from ..store.table import Array, LazyColumns, View
+from .column_messages import has_all_columns
+from .columns import FORMAT_KEY, FORMAT_VERSION, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
 from .link_columns import LINK_COLUMNS, LINK_READERS
 from .segment_bytes import sound_bytes
 from .segment_reader import Segment
@@ -232,7 +234,8 @@ class SealedColumns:
 
     def _is_empty(self, name: str) -> bool:
         """Return whether a column is known to have no values."""
-        statistics = self._file_metadata.row_group(0).column(COLUMNS.get_field_index(name)).statistics
+        place = self._file_metadata.schema.names.index(name)
+        statistics = self._file_metadata.row_group(0).column(place).statistics
         return statistics is not None and bool(statistics.null_count == self.stats.messages)
 
     def rows_with(self, name: str, words: Collection[str]) -> dict[str, list[int]]:
@@ -258,13 +261,12 @@ class SealedColumns:
         rows = np.asarray(rows, np.int64)
         types = self.column("type")[rows]
         found = np.empty(len(rows), object)
-        left = np.ones(len(rows), np.bool_)
         for name, kinds in PAYLOAD_OF.items():
             codes = [self._words["type"].get(kind, -2) for kind in kinds]
             here = np.isin(types, codes)
             if here.any():
                 found[here] = self._bytes(name, rows[here])
-                left &= ~here
+        left = np.array([data is None for data in found], np.bool_)  # also of types that had no such column earlier
         if left.any():
             found[left] = self._bytes(PAYLOAD, rows[left])
         if not self._is_empty(PAYLOAD_BYTES):
@@ -292,6 +294,8 @@ class SealedColumns:
             raise DamagedSegment(f"{self.stats.name}: the file is missing")
         try:
             self._file_metadata = pq.read_metadata(pa.BufferReader(sound_bytes(self.path, self.stats.digest or "")))
+            if not has_all_columns(self._file_metadata.schema.to_arrow_schema()):
+                raise ValueError("columns are missing")
         except BROKEN as error:
             raise DamagedSegment(f"{self.stats.name}: {error}") from error
         self._sound = True
@@ -325,10 +329,10 @@ def _missing(values: pa.Array) -> Mask:
 
 
 def has_columns(segment: Segment) -> bool:
-    """Return whether a sealed segment is of format 2."""
+    """Return whether a sealed segment is of format 2, with every column of this version."""
     with pa.OSFile(os.fsencode(segment.path or "")) as source:
-        metadata = pq.read_schema(source).metadata or {}
-    return bool(metadata.get(FORMAT_KEY) == FORMAT_VERSION)
+        schema = pq.read_schema(source)
+    return (schema.metadata or {}).get(FORMAT_KEY) == FORMAT_VERSION and has_all_columns(schema)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

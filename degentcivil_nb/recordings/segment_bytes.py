@@ -10,8 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from .arrow_messages import SCHEMAS, WORD, without_null_words
-from .column_messages import to_messages
-from .columns import COLUMNS
+from .column_messages import message_columns, to_messages
 from .framing import Record
 from .manifest import SegmentStats, digest_of
 
@@ -37,11 +36,12 @@ def read_table(data: pa.Buffer, stats: SegmentStats) -> pa.Table:
     if size > MAX_SEGMENT_BYTES or metadata.num_rows != stats.messages:
         raise ValueError("its size does not match its statistics")
     schema = file.schema_arrow.remove_metadata()
-    if schema not in (*SCHEMAS, COLUMNS):
+    names = None if schema in SCHEMAS else message_columns(schema)
+    if names is None and schema not in SCHEMAS:
         raise ValueError("its columns are not those of a recording")
-    table = file.read()
+    table = file.read(columns=names)
     table.validate(full=True)
-    if schema == COLUMNS:
+    if names is not None:
         table = to_messages(table)
     if any(table.column(name).null_count for name in ("received", "type", "data")):
         raise ValueError("required values are missing")

@@ -17,9 +17,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..store.schema import NEAR_S
-from .arrow_messages import RecordedMessage, from_batch, sent_times
-from .column_messages import CLOCKS, to_clocks
-from .columns import COLUMNS
+from .arrow_messages import SCHEMAS, RecordedMessage, from_batch, sent_times
+from .column_messages import CLOCKS, message_columns, to_clocks
 from .folder_lock import is_being_written
 from .framing import BATCH, Damage, Record, read_records
 from .lost_messages import gap_entries, last_position
@@ -125,13 +124,15 @@ class SegmentFolder:
         try:
             with pa.OSFile(os.fsencode(segment.path)) as source:
                 file = pq.ParquetFile(source)
-                if file.schema_arrow.remove_metadata() == COLUMNS:
+                if message_columns(file.schema_arrow) is not None:
                     batches: list[pa.RecordBatch] = to_clocks(file.read(columns=list(CLOCKS))).to_batches()
-                else:
+                elif file.schema_arrow.remove_metadata() in SCHEMAS:
                     batches = file.read(columns=columns).to_batches()
+                else:
+                    batches = []
         except (OSError, ValueError, pa.ArrowException):  # reported when the segment is read
             return []
-        return [batch.select(columns) for batch in batches if batch.schema.field("timestamp").type == pa.float64()]
+        return [batch.select(columns) for batch in batches]
 
     def _read_folder(self) -> None:
         for left in reversed(range(ATTEMPTS)):

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..core.event_columns import PAYLOAD_WORDS
 from ..store.columns import Dictionary
 from ..store.ingested import Ingested
 from ..store.schema import NOWHERE, Codes
 from ..store.table import Array, Batch
 
-WORDS: Final = ("type", "character_id", "state", "location", "event_type", "message")
+WORDS: Final = ("type", *PAYLOAD_WORDS)
 """The columns whose words are translated. Each list has one epoch, and sources of time are the same everywhere."""
 FILLS: Final = dict.fromkeys(WORDS, -1)
 """The values of columns that a list lacks; 0 for all other columns."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
+from ..core.event_columns import CATEGORIES
 from ..protocol.control_payloads import Gap, RunState, Snapshot, SnapshotCharacter
 from ..protocol.json_text import encode
 from ..store.characters import CharacterColumns
@@ -16,7 +17,7 @@ from ..store.controls import ControlRow, GapRow, StreamPosition
 from ..store.counters import CODE_BITS
 from ..store.event_store import EventStore
 from ..store.llm import ModelTotals
-from ..store.schema import CATEGORIES, NAT, SECOND, Ints
+from ..store.schema import NAT, SECOND, Ints
 from ..store.timeline import Extra
 from .manifest import Count
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..core.event_columns import NOT_OF_ERRORS
 from ..protocol.json_text import excerpt
 from .payloads import read_payload
 from .selection import TakePayloads
@@ -19,7 +20,7 @@ def error_table(rows: pd.DataFrame, payloads: TakePayloads) -> pd.DataFrame:
     bytes. For a frame that was not a message, the payload already contains the excerpt.
     """
     tracebacks, excerpts = error_details(rows["code"].tolist(), payloads(rows.index.to_list()))
-    table = rows.drop(columns=["state", "location", "event_type", "type"])
+    table = rows.drop(columns=[*NOT_OF_ERRORS])
     table["traceback"] = pd.array(tracebacks, dtype="str")
     table["excerpt"] = pd.array(excerpts, dtype="str")
     return table

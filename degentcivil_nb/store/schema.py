@@ -1,4 +1,4 @@
-"""The columns of events, the conversion of times, and the store's statistics."""
+"""The types of columns, the conversion of times, and the store's statistics."""
 
 from __future__ import annotations
 
@@ -15,26 +15,6 @@ Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-CATEGORIES: Final = ("epoch", "time_source", "type", "character_id", "state", "location", "event_type", "message")
-EVENT_COLUMNS: Final = (
-    "epoch",
-    "seq",
-    "tick",
-    "time",
-    "time_source",
-    "received",
-    "type",
-    "character_id",
-    "state",
-    "location",
-    "event_type",
-    "code",
-    "message",
-    "event_id",
-    "cause",
-    "intervention",
-    "sim_time",
-)
 BLOCK_ROWS: Final = 65_536
 """Rows of a sealed block; blocks start at multiples of it."""
 SECOND: Final = 1_000_000_000

@@ -10,18 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..core.event_columns import CATEGORIES, EVENT_COLUMNS, NUMBERS, PAYLOAD_COLUMNS, TIMES
 from .columns import Dictionary, code_dtype, number_dtype
 from .links import LinkCells, LinkTable, LinkView
 from .numbers import StoreIntegers
-from .schema import CATEGORIES, EVENT_COLUMNS, timestamps
+from .schema import timestamps
 
 Array = npt.NDArray[Any]
-NUMBERS: Final = ("seq", "tick", "code")
-TIMES: Final = ("time", "received")
 FIRST_CAPACITY: Final = 4_096  # rows of a new table, and the most of one append
 GROWTH: Final = 8  # times as large: moving is rare, and unused memory costs nothing
-BLANK: Final = ("character_id", "state", "location", "event_type", "message", "code")
-"""Columns that most rows lack: they are filled ahead with blanks, so that a batch writes only the values it has."""
 BLANK_ROWS: Final = 4_096  # filled ahead at a time
 _ROOM: Final = {
     np.dtype(np.int8): np.iinfo(np.int8).max,
@@ -38,7 +35,8 @@ SLACK: Final = 1.25
 class Batch:
     """Rows to append: an array or a single value for each column (`−1`: no category), and masks of missing numbers.
 
-    Columns of `BLANK` may be left out. The masks of `seq` and `tick` are `NOWHERE` if nothing is missing.
+    Columns read from payloads may be left out: most rows lack them, so they are filled ahead with blanks. The masks of
+    `seq` and `tick` are `NOWHERE` if nothing is missing.
     """
 
     size: int
@@ -230,7 +228,7 @@ class Table:
         self.first_row = 0
         self.next_row = 0
         self._buffers = Buffers(min(FIRST_CAPACITY, self._most()), 0)
-        self._blank = 0  # the columns of `BLANK` are filled up to this index of the buffers
+        self._blank = 0  # the columns of payloads are filled up to this index of the buffers
         self._held: pd.DataFrame | None = None
         self._sizes: dict[str, int] = {}
         self._made = 0  # how many columns of links have cells in the held frame
@@ -273,9 +271,9 @@ class Table:
         self.next_row += batch.size
 
     def _write_ahead(self, start: int, stop: int) -> None:
-        """Fill the columns of `BLANK` up to `stop`."""
+        """Fill the columns read from payloads with blanks up to `stop`."""
         start, stop = max(start, self._blank), min(stop, self._buffers.capacity)
-        for name in BLANK:
+        for name in PAYLOAD_COLUMNS:
             self._buffers.arrays[name][start:stop] = 0 if name == "code" else -1
         self._buffers.masks["code"][start:stop] = True
         self._blank = stop

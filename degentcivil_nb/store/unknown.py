@@ -7,29 +7,15 @@ from typing import Any, Final
 
 from msgspec.structs import fields
 
+from ..core.event_columns import EVENT_COLUMNS, NOUNS
 from ..core.names import NEARLY, did_you_mean
 from ..core.user_warnings import warn_user as warn_user
 from ..expressions.compared import Compared
 from ..protocol.messages import STANDARD_TYPES
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
-from .schema import EVENT_COLUMNS
 
-NAMED: Final = {
-    "type": "type",
-    "character_id": "character_id",
-    "event_type": "event_type",
-    "state": "state",
-    "previous_state": "state",
-    "location": "location",
-}
+NAMED: Final = {**{name: name for name in NOUNS}, "previous_state": "state"}
 """Names of a condition whose values are words of a column."""
-NOUNS: Final = {
-    "type": "event of type",
-    "character_id": "character",
-    "event_type": "event_type",
-    "state": "state",
-    "location": "location",
-}
 STANDARD_KEYS: Final = frozenset(
     field.encode_name
     for kind in (StateChange, EventNotification, ErrorPayload, LlmCall, GameLlmCall)

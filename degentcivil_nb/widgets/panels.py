@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.arguments import word_or_none
-from ..store.unknown import NOUNS, warn_unknown
+from ..core.event_columns import NOUNS
+from ..store.unknown import warn_unknown
 from .character_page import CharacterPage
 from .characters import CharactersPanel
 from .charts_panel import ChartsPanel

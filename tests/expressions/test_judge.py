@@ -21,8 +21,8 @@ TYPES = ("state_change", "state_change", "character_update", "event_notification
 ABSENT = {
     "state_change": ("event_type", "code", "message", "data"),
     "character_update": ("event_type", "code", "message", "data"),
-    "error": ("data", "previous_state"),
-    "event_notification": ("message", "previous_state"),
+    "error": ("event_type", "data", "previous_state"),
+    "event_notification": ("code", "message", "previous_state"),
 }
 
 
@@ -100,7 +100,7 @@ class Alone:
                 known.update({key: payload[key] for key in ("money", "mood") if key in payload})
         scope = {**known, **payload, **envelope, "character_id": name, "state": state, "location": location or None}
         scope |= {"previous_state": before, "exception": bool(payload.get("traceback")) if type == "error" else None}
-        absent = ABSENT.get(type, ("message", "data", "previous_state"))
+        absent = ABSENT.get(type, ("event_type", "code", "message", "data", "previous_state"))
         return {**scope, **dict.fromkeys(absent)}
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from msgspec import Raw
 
 from degentcivil_nb import open_runs, start_replay
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings import segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.column_store import ColumnStore
+from degentcivil_nb.recordings.columns import COLUMNS, to_columns
 from degentcivil_nb.recordings.manifest import FORMAT, read_manifest, write_manifest
 from degentcivil_nb.recordings.migrate import migrate_recording
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
@@ -103,6 +109,82 @@ def test_a_migrated_recording_has_the_same_messages_and_answers(old: Path) -> No
             recording.characters(row=row), expected.characters(row=row), check_like=True, check_categorical=False
         )
     assert migrate_recording(old) == 44, "a second time there is nothing to do"
+
+
+TOLD = [
+    RecordedMessage([RawMessage(kind, Raw(data), 1_767_225_600.0 + n, n + 1)], 1_796_000_000.0 + n, "e")
+    for n, (kind, data) in enumerate(
+        [
+            ("state_change", b'{"character_id":"emma","new_state":"MOVE","previous_state":"REST"}'),
+            ("event_notification", b'{"event_type":"trade","data":{"price":3}}'),
+            ("chat_message", b'{"character_id":"emma","text":"hello","to":["john"]}'),
+            ("llm_call", b'{"character_id":"emma","prompt":"p","response":"r","model":"m"}'),
+            ("error", b'{"code":1100,"message":"no"}'),
+        ]
+    )
+]
+
+
+def written_with(columns: pa.Schema, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a recording whose sealed segments have these columns, as another version of the package would."""
+
+    def as_made(*given: Any) -> pa.Table:
+        table = to_columns(*given)
+        if PAYLOAD_TOLD not in columns.names:  # before it had a column of its own, a text was in the one for all
+            told = pc.coalesce(table.column("payload"), table.column(PAYLOAD_TOLD))
+            table = table.set_column(table.column_names.index("payload"), "payload", told)
+        more = [name for name in columns.names if name not in table.column_names]
+        for name in more:
+            table = table.append_column(name, pa.nulls(len(table), pa.string()))
+        return table.select(columns.names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_following, "to_columns", as_made)
+        written(folder, TOLD, close=True)
+    (folder / SUMMARIES_NAME).unlink()  # its version is raised with each column
+
+
+PAYLOAD_TOLD = "payload_told"
+LACKING = ("state", "event_type", "previous_state", "model", PAYLOAD_TOLD)
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_a_recording_that_lacks_a_column_of_this_version_answers_the_same_and_can_be_rewritten(
+    tmp_path: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runs" / "older"
+    columns = pa.schema([field for field in COLUMNS if field.name != lacking])
+    written_with(columns, folder, monkeypatch)
+    assert read_table_names(folder) == columns.names
+    recording = opened(folder)
+    assert not recording.problems
+    assert_same_answers(followed(folder), recording)
+    assert not isinstance(recording._store, ColumnStore)
+    assert SegmentFolder(folder).clock_begins is not None
+    recording.close()
+    messages = list(SegmentFolder(folder).entries())
+    migrate_recording(folder)
+    assert read_table_names(folder) == COLUMNS.names
+    assert list(SegmentFolder(folder).entries()) == messages
+    migrated = opened(folder)
+    assert isinstance(migrated._store, ColumnStore)
+    assert_same_answers(followed(folder), migrated)
+
+
+def test_columns_that_a_later_version_added_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "newer"
+    written_with(pa.schema([*COLUMNS, ("goal", pa.string())]), folder, monkeypatch)
+    assert read_table_names(folder)[-1] == "goal"
+    recording = opened(folder)
+    assert not recording.problems
+    assert isinstance(recording._store, ColumnStore)
+    assert_same_answers(followed(folder), recording)
+
+
+def read_table_names(folder: Path) -> list[str]:
+    """List the columns of the first sealed segment."""
+    names: list[str] = pq.read_schema(next(iter(sorted(folder.glob("*.parquet"))))).names
+    return names
 
 
 def test_a_recording_that_is_being_written_is_not_migrated(old: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -204,6 +205,22 @@ def test_a_stop_is_recorded_and_found_by_matches(town: SteppedTown, session: Ses
     assert recording.stops()[["stopped", "name", "character_id"]].values.tolist() == [[6, "deal", "emma"]]
     assert recording.breakpoints()["name"].tolist() == ["deal"]
     assert session.matches("stuck(4, character_id='0')").empty is False
+
+
+def test_a_column_of_another_type_is_no_key_of_a_payload_in_matches_as_in_events(
+    town: SteppedTown, session: Session
+) -> None:
+    own = {"code": 5, "event_type": "storm", "message": "m", "data": "d", "location": "here", "new_state": "S"}
+    town.probe.publish("weather", {**own, "price": 3})
+    assert session._store.wait(lambda: "weather" in session._store.words["type"], PATIENCE_S)
+    asked = {f"{name} == {value!r}": 0 for name, value in own.items()}
+    asked |= {f"payload[{name!r}] == {value!r}": 1 for name, value in own.items()} | {"price == 3": 1}
+    for condition, count in asked.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # no state, event or place of these names was seen
+            found, matched = session.events(type="weather", where=condition), session.matches(condition)
+        assert len(found) == count, condition
+        assert found.index.tolist() == matched.index[matched["type"] == "weather"].tolist()
 
 
 def test_what_a_command_does_meets_no_breakpoint(session: Session) -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from msgspec import Raw
 
+from degentcivil_nb.core.event_columns import EVENT_COLUMNS
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
-from degentcivil_nb.store.schema import EVENT_COLUMNS
 
 
 def message(type: str, data: Any, seq: int | None = None, time: float | None = 1_000.0, tick: int | None = None) -> Any:

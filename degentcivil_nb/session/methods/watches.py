@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ...core.arguments import text_or_none
+from ...core.event_columns import NOUNS
 from ...expressions.standing import compile_standing
 from ...store.arguments import name_of
 from ...store.event_store import EventStore
-from ...store.unknown import NOUNS, warn_unknown, warn_user
+from ...store.unknown import warn_unknown, warn_user
 from ..watches import SessionWatches, Watch
 
 TICKING = frozenset({"tick", "total_cost", "total_calls", "state", "location", "character_id"})
