@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..core.event_columns import COLUMNS
 from .conditions import Condition
-from .gate import gate_of
+from .gate import gates_of
 from .nodes import Lookup, Node
 from .residual import residual
 
@@ -90,9 +90,10 @@ class Candidates(Generic[_T]):
                 everywhere.append(one)
         self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in asked)
         """Columns that a condition asks for and that messages of the type do not have."""
-        self.gate, behind = gate_of([one.left for one in everywhere if one.left is not None], self.hidden)
-        """Says whether any of `gated` may hold; `None` if there are none."""
-        for one, is_behind in zip(everywhere, behind, strict=True):
+        lefts = [one.left for one in everywhere if one.left is not None]
+        self.gate, self.plain_gate, covers = gates_of(lefts, self.hidden, indexes)
+        """They say whether any of the rules may hold, `always` apart."""
+        for one, is_behind in zip(everywhere, covers, strict=True):
             (self.gated if is_behind else self.always).append((one.run, one.rule))
 
 

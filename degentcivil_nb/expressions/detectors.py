@@ -23,29 +23,31 @@ class Trail:
         self.location = location
         self.known: dict[str, Any] = {}
         """The attributes of the character that conditions name."""
-        self._recent: deque[str] = deque(() if state is None else (state,), maxlen=LONGEST_LOOP)
-        # for each length of a round, how many states equal those of the round before; `None` without `loops`
+        # the last states, and for each length of a round, how many of them equal those of the round before; `None`
+        # without `loops`: a queue for each of thousands of characters is much memory to go through
+        self._recent: deque[str] | None = None
         self._repeats: list[int] | None = None
 
     def note(self, tick: int, state: str | None = None, location: str | None = None, *, loops: bool = True) -> None:
         """Record a message of the character; `None`: it does not mention state or place; "": the character left its
         place.
 
-        Rounds are counted only if a condition uses `loops`, since that costs more than everything else here.
+        Rounds are counted only while a condition uses `loops`, since that costs more than everything else here.
         """
         self.heard = tick
         if location is not None and (location or None) != self.location:
             self.location, self.since = location or None, tick
         if state is not None and state != self.state:
-            self.state, self.since = state, tick
+            before, self.state, self.since = self.state, state, tick
             if loops:
-                self._enter(state)
+                self._enter(before, state)
             else:
-                self._repeats = None
-                self._recent.append(state)
+                self._repeats = self._recent = None
 
-    def _enter(self, state: str) -> None:
+    def _enter(self, before: str | None, state: str) -> None:
         recent = self._recent
+        if recent is None:
+            recent = self._recent = deque(() if before is None else (before,), maxlen=LONGEST_LOOP)
         known = len(recent)
         repeats = self._repeats = self._repeats or [0] * (LONGEST_LOOP + 1)
         for length in range(2, LONGEST_LOOP + 1):

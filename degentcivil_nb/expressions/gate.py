@@ -4,17 +4,33 @@ Most messages meet no breakpoint, and a call for each comparison costs more than
 one name with one number or text are written into the source of one function, which looks up each name once. No text of
 a user is in that source: names and values are passed in as its globals. The gate may say yes although no condition
 holds, since the conditions are evaluated then, but it never says no if one does.
+
+It looks into the indexes, too, so that one call answers for all conditions. Plain changes of state, which most messages
+are, have a gate of their own: their keys are known, so only attributes have to be looked up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .nodes import Node, Plain
 
-Gate = Callable[..., bool]
-"""Takes type, payload, what is known of the character, its name, state, state before and location, tick and time."""
+Gate = Callable[..., int]
+"""Takes type, payload, what is known of the character, its name, state, state before and location, tick and time.
+Returns `INDEXED` if an index has a text of the message, plus `GATED` if any condition of the gate may hold."""
+INDEXED: Final = 1
+GATED: Final = 2
+
+
+class Gates(NamedTuple):
+    """The gates of the conditions of one type of message, and which of the conditions they cover."""
+
+    gate: Gate
+    plain: Gate
+    """The gate of plain changes of state."""
+    covers: list[bool]
+
 
 _SAID: Final[Mapping[str, str]] = {
     "type": "type",
@@ -40,27 +56,37 @@ class _Writer:
     """The source of a gate, with the names that it looks up and the values that it compares with."""
 
     def __init__(self, hidden: Collection[str]) -> None:
-        self.globals: dict[str, Any] = {"__builtins__": {}}
+        self.globals: dict[str, Any] = {"__builtins__": {}, "text": str}
         self.hidden = hidden
         self.names: dict[str, str] = {}
+        self.kinds: dict[frozenset[type], str] = {}
 
     def value(self, value: Any) -> str:
         word = f"c{len(self.globals)}"
         self.globals[word] = value
         return word
 
-    def looked_up(self) -> str:
-        """Write the lines that look up each name once; a payload's key hides an attribute, as in a scope."""
+    def kind(self, kinds: frozenset[type]) -> str:
+        """Name some classes; the same word for the same ones, which thus stay in the processor's cache."""
+        return self.kinds.get(kinds) or self.kinds.setdefault(kinds, self.value(kinds))
+
+    def looked_up(self, *, is_plain: bool) -> str:
+        """Write the lines that look up each name once; a payload's key hides an attribute, as in a scope.
+
+        `is_plain`: the payload has no keys but those of a plain change of state.
+        """
         lines = []
         for name, word in self.names.items():
             if name in self.hidden:
                 found = "None"
             elif name in _SAID:
                 found = _SAID[name]
+            elif is_plain:
+                found = "time" if name == "timestamp" else f"known.get({self.value(name)})"
             else:
                 key = self.value(name)
                 found = f"payload[{key}] if {key} in payload else known.get({key})"
-            lines.append(f" {word} = {found}\n")
+            lines.append(f" {word} = {found}\n k{word} = {word}.__class__\n")
         return "".join(lines)
 
     def node(self, node: Node, *, may: bool) -> str | None:
@@ -93,33 +119,54 @@ class _Writer:
                 test, others = f"{word}[:{len(value)}] == {fixed}", others | _HOLDERS
             case "in":
                 test, others = f"{word} in {fixed}", others | _HOLDERS
-            case "!=":  # false of NaN, which is null
+            case "!=" if value.__class__ not in _TEXTS:  # false of NaN, which is null
                 test, others = f"({word} < {fixed} or {word} > {fixed})", others | _HOLDERS
             case _:
                 test, others = f"{word} {symbol} {fixed}", others | _HOLDERS
         if value.__class__ in _NUMBERS:
             kinds, others = _NUMBERS, _OTHERS | _TEXTS | _HOLDERS
-        odd = f"{word}.__class__ not in {self.value(others)}" if may else "False"
+        odd = f"k{word} not in {self.kind(others)}" if may else "False"
         if kinds is _TEXTS:
-            return f"({test} if {word}.__class__ is {self.value(str)} else {odd})"
-        return f"({test} if {word}.__class__ in {self.value(kinds)} else {odd})"
+            return f"({test} if k{word} is text else {odd})"
+        return f"({test} if k{word} in {self.kind(kinds)} else {odd})"
+
+    def index(self, column: str, texts: Collection[str]) -> str:
+        """Write whether an index has the text of a message; a value that is no text is looked at more closely later."""
+        word, fixed = _SAID.get(column, "payload.get({})"), self.value(texts)
+        match column:
+            case "previous_state":
+                return f"({word} in {fixed} if {word}.__class__ is text else {word} is not None)"
+            case "event_type":
+                word = word.format(self.value(column))
+                odd = "True" if "" in texts else f"{word} is not None"
+                return f"(location is None and ({word} in {fixed} if {word}.__class__ is text else {odd}))"
+            case _:
+                return f"{word} in {fixed}"
 
 
-def gate_of(nodes: Iterable[Node], hidden: Collection[str]) -> tuple[Gate | None, list[bool]]:
-    """Make the gate of some conditions; return whether it covers each. `hidden` are names that are null."""
-    writer, behind, codes, length = _Writer(hidden), [], [], 0
+def gates_of(nodes: Iterable[Node], hidden: Collection[str], indexes: Mapping[str, Collection[str]]) -> Gates:
+    """Make the gates of some conditions. `hidden` are names that are null, `indexes` the texts of each column."""
+    writer, codes, covers, length = _Writer(hidden), [], [], 0
     for node in nodes:
         code = writer.node(node, may=True) if length < MOST else None
-        behind.append(code is not None)
+        covers.append(code is not None)
         if code is not None:
             codes.append(code)
             length += len(code)
-    if not codes:
-        return None, behind
-    source = f"{_HEAD}{writer.looked_up()} return {' or '.join(codes)}\n"
-    try:
-        exec(compile(source, "<breakpoints>", "exec"), writer.globals)  # noqa: S102 — a source without any foreign text
-    except (RecursionError, MemoryError, SyntaxError):  # nested more deeply than Python reads
-        return None, [False] * len(behind)
-    gate: Gate = writer.globals["gate"]
-    return gate, behind
+    looks = {column: writer.index(column, texts) for column, texts in indexes.items() if texts}
+    gates = []
+    for is_plain in (False, True):
+        columns = [code for column, code in looks.items() if not is_plain or column != "event_type"]
+        indexed = f"({INDEXED} if {' or '.join(columns)} else 0)" if columns else "0"
+        gated = f"({GATED} if {' or '.join(codes)} else 0)" if codes else "0"
+        source = f"{_HEAD}{writer.looked_up(is_plain=is_plain)} return {indexed} + {gated}\n"
+        try:
+            exec(compile(source, "<breakpoints>", "exec"), writer.globals)  # noqa: S102 — a source without foreign text
+        except (RecursionError, MemoryError, SyntaxError):  # nested more deeply than Python reads
+            return Gates(_look_at_all, _look_at_all, [False] * len(covers))
+        gates.append(writer.globals.pop("gate"))
+    return Gates(gates[0], gates[1], covers)
+
+
+def _look_at_all(*_: Any) -> int:
+    return INDEXED + GATED

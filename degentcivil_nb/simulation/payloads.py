@@ -6,7 +6,6 @@ import traceback
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import asdict
 
 from ..core.shortening import tail_of
 from ..core.text_of import class_name, text_of
@@ -39,9 +38,23 @@ class Event(Struct, gc=False):
 
 def as_dict(payload: Any) -> Any:
     """Return the payload of a message as a dict if it is one of the structs above."""
-    if not isinstance(payload, (StateChange, Event)):
+    kind = payload.__class__
+    if kind is StateChange:
+        words = {
+            "character_id": payload.character_id,
+            "new_state": payload.new_state,
+            "location": payload.location,
+            "timestamp": payload.timestamp,
+        }
+        if payload.previous_state is not UNSET:
+            words["previous_state"] = payload.previous_state
+    elif kind is Event:
+        words = {"event_type": payload.event_type, "data": payload.data, "timestamp": payload.timestamp}
+        if payload.character_id is not UNSET:
+            words["character_id"] = payload.character_id
+    else:
         return payload
-    return {name: value for name, value in asdict(payload).items() if value is not UNSET}
+    return words
 
 
 def state_change(

@@ -6,10 +6,12 @@ import random
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from degentcivil_nb.expressions.candidates import Rule
 from degentcivil_nb.expressions.conditions import compile_condition
-from degentcivil_nb.expressions.judge import Judge
+from degentcivil_nb.expressions.judge import Judge, Match
+from degentcivil_nb.simulation.payloads import StateChange, as_dict
 
 NAMES = (
     *("type", "state", "previous_state", "location", "event_type", "character_id", "code", "message", "data", "mood"),
@@ -122,6 +124,52 @@ def test_many_conditions_together_hold_of_the_messages_that_each_holds_of_alone(
         assert found == wanted, (type, payload)
         held += len(found)
     assert held > 0
+
+
+def judge_of(conditions: list[str]) -> Judge[str]:
+    rules = [Rule(compile_condition(one).fresh(), one) for one in conditions]
+    return Judge(rules, lambda: (0.0, 0), lambda owner, error: pytest.fail(f"{owner}: {error}"))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_plain_change_of_state_meets_the_conditions_that_the_same_message_as_a_dict_meets(seed: int) -> None:
+    dice = random.Random(seed)
+    moves = ["entered('A')", "left('B') and money > 2.5", "changed(mood)", "loops(2)", "stuck(3)", "timestamp == 1.0"]
+    conditions = [*(condition(dice) for _ in range(20)), *moves]
+    plain, whole = judge_of(conditions), judge_of(conditions)
+    held = 0
+    for tick in range(80):
+        if dice.random() < 0.3:
+            type, payload = message(dice)
+            found, wanted = (one.event(type, payload, tick, 1.0) for one in (plain, whole))
+        else:
+            befores: list[Any] = ["A", "B", "", UNSET]
+            names: list[str | int] = ["a", "b", 5]
+            before, location = dice.choice(befores), dice.choice(["A", "x", "", None])
+            change = StateChange(dice.choice(names), dice.choice(["A", "B", "x", ""]), location, 1.0, before)
+            found = plain.change(change, tick, 1.0, as_dict)
+            wanted = whole.event("state_change", as_dict(change), tick, 1.0)
+        assert in_order(found) == in_order(wanted), tick
+        assert in_order(plain.checkpoint(tick)) == in_order(whole.checkpoint(tick)), tick
+        held += len(found)
+    assert held > 0
+
+
+def in_order(matches: list[Match[str]]) -> list[str]:
+    """Make matches comparable, NaN in their scopes included."""
+    return sorted(f"{match.rule} {match.character_id} {sorted(match.scope.items(), key=str)}" for match in matches)
+
+
+def test_an_attribute_that_no_condition_named_for_a_while_is_read_anew() -> None:
+    judge = judge_of(["money > 5"])
+    judge.event("character_update", {"character_id": "a", "money": 3}, 1, 1.0)
+    judge.set_rules([])
+    judge.event("character_update", {"character_id": "a", "money": 9}, 2, 1.0)
+    judge.set_rules([Rule(compile_condition("money > 5").fresh(), "again")])
+    judge.seed("a", "IDLE", None, {"money": 9}, 2)
+    assert [match.rule for match in judge.event("state_change", {"character_id": "a", "new_state": "ACT"}, 3, 1.0)] == [
+        "again"
+    ]
 
 
 def _needs_another_type(text: str, type: str) -> bool:
