@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any, Final
 
 import pandas as pd
@@ -16,30 +16,32 @@ EVERY: Final = 1 << 62
 
 def with_malformed(calls: pd.DataFrame, usual: set[Any] | None = None) -> pd.DataFrame:
     """Add the column `malformed` to a table of calls; the `usual` kinds are found in these calls if not given."""
-    usual = usual_kinds(calls) if usual is None else usual
-    judged = [
-        (not is_json(answer) and kind in usual) if answered else None for kind, answer, answered in _answers(calls)
-    ]
+    answers = _judged(calls)
+    usual = _usual(answers) if usual is None else usual
+    judged = [None if json is None else not json and kind in usual for kind, json in answers]
     calls["malformed"] = pd.array(judged, dtype="boolean")
     return calls
 
 
 def usual_kinds(calls: pd.DataFrame) -> set[Any]:
     """Return the kinds of prompts whose answers are usually JSON."""
-    counts: dict[Any, list[int]] = {}
-    for kind, answer, answered in _answers(calls):
-        if answered:
-            count = counts.setdefault(kind, [0, 0])
-            count[0] += 1
-            count[1] += is_json(answer)
-    return {kind for kind, (of, json) in counts.items() if is_usual(kind, of, json)}
+    return _usual(_judged(calls))
 
 
-def _answers(calls: pd.DataFrame) -> Iterator[tuple[Any, Any, bool]]:
-    """Yield the kind of each prompt, its answer, and whether it was answered."""
+def _usual(answers: list[tuple[Any, bool | None]]) -> set[Any]:
+    of, good = (
+        Counter(kind for kind, json in answers if json is not None),
+        Counter(kind for kind, json in answers if json),
+    )
+    return {kind for kind, count in of.items() if is_usual(kind, count, good[kind])}
+
+
+def _judged(calls: pd.DataFrame) -> list[tuple[Any, bool | None]]:
+    """Return the kind of each prompt, and whether its answer is JSON; `None` without an answer."""
     kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
-    for kind, answer in zip(kinds, calls["response"].tolist(), strict=True):
-        yield kind, answer, not said_nothing(answer)
+    answers = calls["response"].tolist()
+    found = [None if said_nothing(answer) else is_json(answer) for answer in answers]
+    return list(zip(kinds, found, strict=True))
 
 
 def said_nothing(answer: Any) -> bool:

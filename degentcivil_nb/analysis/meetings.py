@@ -2,85 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from ..store.schema import NAT
+from ..store.schema import NAT, timestamps
 from ..store.unknown import warn_user
+from .presences import FOREVER, Array, Presences, crossings, overlaps, presences
 
 MOST: Final = 1_000_000
 """The most meetings that are listed; a crowd that stays together for long has millions."""
-FOREVER: Final = np.iinfo(np.int64).max
+FEW: Final = 300
+"""So many characters are looked at one by one."""
 
 
-class Presence(NamedTuple):
-    """A character in a place, with begin and end in nanoseconds; the end is `FOREVER` if it is still there."""
+class _Pairs(NamedTuple):
+    """Meetings: two characters and the place as codes, begin and end."""
 
-    character_id: str
-    location: str
-    start: int
-    end: int
+    one: Array
+    other: Array
+    where: Array
+    start: Array
+    end: Array
 
+    def at(self, chosen: npt.NDArray[np.bool_] | Array | slice) -> _Pairs:
+        return _Pairs(*(values[chosen] for values in self))
 
-class _Meeting(NamedTuple):
-    character_id: str
-    other: str
-    location: str | None
-    start: int
-    end: int
-    how: str
-
-
-def presences(stays: pd.DataFrame) -> list[Presence]:
-    """Join the stays of each character in one place; an end that a gap hides is set to the last stay's beginning."""
-    frame = stays.sort_values(["character_id", "start"], kind="stable") if len(stays) else stays
-    times = (frame[name].to_numpy("M8[ns]").astype(np.int64).tolist() for name in ("start", "end"))
-    rows = zip(frame["character_id"].astype("object"), frame["location"].astype("object"), *times, strict=True)
-    found: list[Presence] = []
-    known = 0  # when the last stay began, until which the presence is known at least
-    for who, where, start, end in rows:
-        if found and found[-1].character_id == who and found[-1].end == FOREVER:
-            found[-1] = found[-1]._replace(end=known)  # another stay follows, so its end was lost
-        known = start
-        if not isinstance(where, str):
-            continue
-        until = FOREVER if end == NAT else end
-        last = found[-1] if found else None
-        if last is not None and (last.character_id, last.location, last.end) == (who, where, start):
-            found[-1] = last._replace(end=until)
-        else:
-            found.append(Presence(who, where, start, until))
-    return found
-
-
-def _together(there: list[Presence], wanted: Collection[str] | None) -> Iterator[_Meeting]:
-    """Yield the pairs of presences in one place that overlap, in the order in which they began."""
-    present: dict[str, list[Presence]] = {}
-    for one in sorted(there, key=lambda presence: presence.start):
-        others = [other for other in present.get(one.location, ()) if other.end > one.start]
-        for other in others:
-            pair = {one.character_id, other.character_id}
-            if len(pair) == 2 and (wanted is None or not pair.isdisjoint(wanted)):
-                end = min(one.end, other.end)
-                yield _Meeting(other.character_id, one.character_id, one.location, one.start, end, "place")
-        present[one.location] = [*others, one]
-
-
-def _spoken(chat: pd.DataFrame, there: list[Presence], wanted: Collection[str] | None) -> Iterator[_Meeting]:
-    places: dict[str, list[Presence]] = {}
-    for one in there:
-        places.setdefault(one.character_id, []).append(one)
-    times = chat["time"].to_numpy("M8[ns]").astype(np.int64).tolist()
-    for speaker, receivers, time in zip(chat["character_id"].astype("object"), chat["receivers"], times, strict=True):
-        if not isinstance(speaker, str) or not isinstance(receivers, list):
-            continue
-        where = next((at.location for at in places.get(speaker, ()) if at.start <= time < at.end), None)
-        for receiver in map(str, receivers):
-            if receiver != speaker and (wanted is None or not {speaker, receiver}.isdisjoint(wanted)):
-                yield _Meeting(speaker, receiver, where, time, time, "chat")
+    def turned(self, chosen: npt.NDArray[np.bool_]) -> _Pairs:
+        """Return them with the two characters of some changed for each other."""
+        one, other = np.where(chosen, self.other, self.one), np.where(chosen, self.one, self.other)
+        return self._replace(one=one, other=other)
 
 
 def meeting_table(
@@ -93,28 +47,96 @@ def meeting_table(
 ) -> pd.DataFrame:
     """Return the frame of `meetings()`; a character that was asked for comes first in its rows."""
     there = presences(stays)
-    wanted = names if names is not None else others
-    after = NAT if since is None else since.value
-    before = FOREVER if until is None else until.value
-    found: list[_Meeting] = []
-    for source in (_together(there, wanted), _spoken(chat, there, wanted)):
-        for meeting in source:
-            if names is not None and meeting.character_id not in names:
-                meeting = meeting._replace(character_id=meeting.other, other=meeting.character_id)
-            if others is not None and meeting.other not in others:
-                meeting = meeting._replace(character_id=meeting.other, other=meeting.character_id)
-            fits = (names is None or meeting.character_id in names) and (others is None or meeting.other in others)
-            if fits and meeting.end >= after and meeting.start < before:
-                found.append(meeting)
-            if len(found) >= MOST:
-                warn_user(f"only the first {MOST:,} meetings are listed: ask for fewer characters, or a shorter time")
-                break
-    found.sort(key=lambda meeting: meeting.start)
-    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in found] for name in _Meeting._fields}
-    frame = pd.DataFrame(
-        {name: pd.Series(columns[name], dtype="str") for name in ("character_id", "other", "location")}
+    people, spoken = _spoken(chat, there)
+    after, before = NAT if since is None else since.value, FOREVER if until is None else until.value
+    mine, theirs = (None if asked is None else people.get_indexer(pd.Index(asked)) for asked in (names, others))
+    wanted = mine if mine is not None else theirs
+    in_time = there.at((there.end >= after) & (there.start < before))
+    found = []
+    for pairs in (_together(in_time, wanted), spoken):
+        asked = [(place, codes) for place, codes in enumerate((mine, theirs)) if codes is not None]
+        for place, codes in asked:
+            pairs = pairs.turned(~np.isin(pairs[place], codes))
+        fits = (pairs.end >= after) & (pairs.start < before)
+        for place, codes in asked:
+            fits &= np.isin(pairs[place], codes)
+        found.append(pairs.at(fits))
+    return _frame(found, people, there.places)
+
+
+def _together(there: Presences, wanted: Array | None) -> _Pairs:
+    """Return the pairs of presences in one place that overlap, in the order in which they began."""
+    if wanted is None or len(wanted) > FEW:
+        first, second = crossings(there, MOST)
+    else:
+        first, second = _of_some(there, np.unique(wanted[wanted >= 0]))
+    apart = there.who[first] != there.who[second]
+    first, second = first[apart], second[apart]
+    later = (there.start[first] > there.start[second]) | (
+        (there.start[first] == there.start[second]) & (first > second)
     )
-    ends = [NAT if end == FOREVER else end for end in columns["end"]]
-    for name, values in (("start", columns["start"]), ("end", ends)):
-        frame[name] = pd.DatetimeIndex(np.array(values, np.int64).astype("M8[ns]")).tz_localize("UTC")
-    return frame.assign(how=pd.Series(columns["how"], dtype="str"))
+    first, second = np.where(later, second, first), np.where(later, first, second)
+    pairs = _Pairs(
+        there.who[first],
+        there.who[second],
+        there.where[first],
+        there.start[second],
+        np.minimum(there.end[first], there.end[second]),
+    )
+    return pairs.at(np.argsort(pairs.start, kind="stable"))
+
+
+def _of_some(there: Presences, wanted: Array) -> tuple[Array, Array]:
+    """Return the pairs in which one of a few characters is, each pair once."""
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for number, who in enumerate(wanted.tolist()):
+        for mine, other in overlaps(there, who):
+            new = ~np.isin(there.who[other], wanted[:number])
+            found.append((mine[new], other[new]))
+    first, second = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return first, second
+
+
+def _spoken(chat: pd.DataFrame, there: Presences) -> tuple[pd.Index, _Pairs]:
+    """Return what was said as meetings, and all names: those of `there`, then of whoever else spoke or was told."""
+    times = chat["time"].to_numpy("M8[ns]").astype(np.int64).tolist()
+    codes = {name: code for code, name in enumerate(there.people.tolist())}
+    rows = [
+        (codes.setdefault(speaker, len(codes)), codes.setdefault(receiver, len(codes)), time)
+        for speaker, receiver, time in _told(chat["character_id"].astype("object").tolist(), chat["receivers"], times)
+    ]
+    one, other, when = (np.array([row[place] for row in rows], np.int64) for place in range(3))
+    where = np.full(len(one), -1, np.int64)
+    for who in np.unique(one).tolist():
+        mine = one == who
+        where[mine] = there.place_at(who, when[mine])
+    return pd.Index([*codes], dtype="object"), _Pairs(one, other, where, when, when)
+
+
+def _told(speakers: Sequence[object], receivers: pd.Series, times: Sequence[int]) -> Iterator[tuple[str, str, int]]:
+    for speaker, told, time in zip(speakers, receivers.tolist(), times, strict=True):
+        if isinstance(speaker, str) and isinstance(told, list):
+            for receiver in map(str, told):
+                if receiver != speaker:
+                    yield speaker, receiver, time
+
+
+def _frame(found: Sequence[_Pairs], people: pd.Index, places: pd.Index) -> pd.DataFrame:
+    how = np.repeat(np.array(["place", "chat"], object), [len(pairs.one) for pairs in found])
+    pairs = _Pairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    order = np.argsort(pairs.start, kind="stable")
+    if len(order) > MOST:
+        warn_user(f"only the first {MOST:,} meetings are listed: ask for fewer characters, or a shorter time")
+        order = order[:MOST]
+    pairs, how = pairs.at(order), how[order]
+    named, placed = np.array([*people, None], object), np.array([*places, None], object)
+    return pd.DataFrame(
+        {
+            "character_id": pd.Series(named[pairs.one], dtype="str"),
+            "other": pd.Series(named[pairs.other], dtype="str"),
+            "location": pd.Series(placed[pairs.where], dtype="str"),
+            "start": timestamps(pairs.start),
+            "end": timestamps(np.where(pairs.end == FOREVER, NAT, pairs.end)),
+            "how": pd.Series(how, dtype="str"),
+        }
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..protocol.json_text import encode
-from .meetings import presences
+from .presences import Presences, overlaps, presences
 
 
 def text_in(value: Any) -> str:
@@ -16,8 +17,13 @@ def text_in(value: Any) -> str:
     return value.casefold() if isinstance(value, str) else "" if value is None else encode(value).decode().casefold()
 
 
-def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays: pd.DataFrame) -> pd.DataFrame:
-    """Return the characters that had a text, in the order of first having it, and from whom each may have it."""
+def spread_table(
+    wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the characters that had a text, in the order of first having it, and from whom each may have it.
+
+    The stays are asked for only if somebody had it whom nobody told.
+    """
     said = [
         (row, speaker, receivers if isinstance(receivers, list) else [], content)
         for row, speaker, receivers, content in zip(
@@ -28,7 +34,7 @@ def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays:
     events = sorted([*said, *((row, who, None, text) for row, who, text in mused)], key=lambda event: event[0])
     times = pd.concat([chat[["tick", "time"]], thoughts[["tick", "time"]]])
     moments = dict(zip(times.index.tolist(), times["time"].to_numpy("M8[ns]").astype(np.int64).tolist(), strict=True))
-    there = presences(stays)
+    there: list[Presences] = []
     first: dict[str, dict[str, Any]] = {}
 
     def note(who: Any, row: int, how: str, sources: list[str], content: Any) -> None:
@@ -38,7 +44,10 @@ def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays:
     for row, who, receivers, content in events:
         if wanted not in text_in(content):
             continue
-        met = [] if who in first else _met_before(who, moments[row], first, there)
+        met: list[str] = []
+        if first and who not in first:
+            there = there or [presences(stays())]
+            met = _met_before(who, moments[row], first, there[0])
         note(who, row, "thought" if receivers is None else "said", met, content)
         for receiver in map(str, receivers or ()):
             note(receiver, row, "heard", [who] if isinstance(who, str) else [], content)
@@ -57,19 +66,13 @@ def spread_table(wanted: str, chat: pd.DataFrame, thoughts: pd.DataFrame, stays:
     )
 
 
-def _met_before(who: Any, moment: int, first: dict[str, dict[str, Any]], there: list[Any]) -> list[str]:
+def _met_before(who: Any, moment: int, first: dict[str, dict[str, Any]], there: Presences) -> list[str]:
     """List the characters that had the text before and were in one place with a character up to a moment."""
-    if not isinstance(who, str) or not first:
+    if not isinstance(who, str):
         return []
-    own = [one for one in there if one.character_id == who and one.start <= moment]
-    return [
-        other
-        for other in first
-        if other != who
-        and any(
-            one.character_id == other
-            and one.start <= moment
-            and any(one.location == mine.location and one.start < mine.end and mine.start < one.end for mine in own)
-            for one in there
-        )
-    ]
+    code = int(there.people.get_indexer(pd.Index([who]))[0])
+    met: set[str] = set()
+    for mine, other in overlaps(there, code) if code >= 0 else ():
+        before = (there.start[mine] <= moment) & (there.start[other] <= moment)
+        met.update(there.people[np.unique(there.who[other[before]])])
+    return [other for other in first if other != who and other in met]

@@ -23,8 +23,10 @@ def is_json(answer: Any) -> bool:
         return True
     if not isinstance(answer, str):
         return False
-    fenced = _FENCED.match(answer)
-    text = (fenced[1] if fenced else answer).strip()
+    text = answer.strip()
+    if text.startswith("```"):
+        fenced = _FENCED.match(text)
+        text = fenced[1].strip() if fenced else text
     if not text.startswith(("{", "[")):
         return False
     try:

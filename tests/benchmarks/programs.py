@@ -94,6 +94,7 @@ PROGRAMS = (
     Program("recording", "--events 5000 --rounds 1", "--events 300000 --rounds 3", recording, "--json"),
     Program("recorded", "--events 4000 --rounds 1", "--events 200000 --rounds 3", same),
     Program("questions", "--events 20000 --rounds 1", "--events 3000000 --rounds 5", same),
+    Program("eleven", "--characters 60 --ticks 720 --seed 1", "--characters 100 --ticks 1440", same),
     Program("kernel", "--rate 2000 --rounds 1 --cell-s 0.2 --trips 5", "--rounds 8 --trips 150", same),
     Program("screen", "--rate 1000 --characters 50 --seconds 4", "--seconds 12", same),
     Program("import", "--runs 1", "--runs 15", importing, "--json"),

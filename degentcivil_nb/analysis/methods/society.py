@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from ...core.arguments import word
+from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, names_of
 from ...store.unknown import warn_user
 from ..costs import cost_table
 from ..meetings import meeting_table
+from ..mentions import May, kind_that, names_any, says
 from ..spread import spread_table, text_in
 from ..unknown_names import warn_unknown_names
 from .calls import CallQuestions
@@ -90,7 +94,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         names, others = names_of(character_id), names_of(other)
         table = meeting_table(
             self.timeline(),
-            self.chat(),
+            self._said(MessageTypes.CHAT_MESSAGE, names_any([*(names if names is not None else others or ())])),
             names,
             others,
             None if since is None else self._moment(since),
@@ -129,16 +133,29 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         ...         session.spread("bakery closes")[["character_id", "how", "from"]].to_numpy().tolist()
         [['emma', 'said', []], ['noah', 'heard', ['emma']], ['mia', 'heard', ['noah']]]
         """
-        chat, thoughts = self.chat(), self.thoughts()
-        wanted = word("text_or_event_id", text_or_event_id)
-        for table, column in ((chat, "content"), (thoughts, "text")):
-            named = table[(table["event_id"] == wanted).fillna(False).to_numpy(bool)]
-            if len(named):
-                wanted = text_in(named[column].iloc[0])
-                break
+        wanted = self._text_of(word("text_or_event_id", text_or_event_id))
         if not wanted.strip():
             raise ValueError("spread() needs a text that was said or thought, or the event_id of one")
-        table = spread_table(wanted.casefold(), chat, thoughts, self.timeline())
+        may = says(wanted)
+        chat, thoughts = (self._said(kind, may) for kind in (MessageTypes.CHAT_MESSAGE, MessageTypes.THOUGHT))
+        table = spread_table(wanted.casefold(), chat, thoughts, self.timeline)
         if not len(table):
             warn_user(f"nobody said or thought {wanted[:80]!r} so far")
         return table
+
+    def _text_of(self, text_or_event_id: str) -> str:
+        """Return the text of the chat message or the thought that has this id, else the text itself."""
+        for row in self._store.rows_named([text_or_event_id]).get(text_or_event_id, ()):
+            for event in self._store.event_dicts(row, row + 1):
+                key = SAID.get(event["type"])
+                if key is not None:
+                    payload = event["payload"]
+                    return text_in(payload.get(key) if isinstance(payload, dict) else None)
+        return text_or_event_id
+
+    def _said(self, kind: str, may: May | None) -> pd.DataFrame:
+        """Return the table of what was said or thought, of which only what may have a text is needed."""
+        return self._kind(kind, None, None, None, None) if may is None else kind_that(self._store, kind, may)
+
+
+SAID: Final = {str(MessageTypes.CHAT_MESSAGE): "content", str(MessageTypes.THOUGHT): "text"}
