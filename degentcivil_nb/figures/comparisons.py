@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .parts import GAP, PALETTE, Spec, axis, empty, footnote, layout
-from .plotly_text import distinct_texts, plotly_text
+from .plotly_text import distinct_texts
 
 MOST_MARKS: Final = 50
 """How many interventions are marked."""
@@ -75,7 +75,7 @@ def _heat(differing: pd.DataFrame, who: Sequence[str], first: int, width: int, x
     return {
         "type": "heatmap",
         "x": x,
-        "y": distinct_texts([plotly_text(name, 24) for name in who], 24),
+        "y": distinct_texts(who, 24),
         "yaxis": "y2",
         "z": np.where(z > 0, z, np.nan),
         "colorscale": [[0, "rgba(211,84,79,0.35)"], [1, MARK]],

@@ -194,7 +194,7 @@ def test_a_saved_notebook_shows_figures_as_pictures_and_static_views_without_a_k
 
     monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
     outputs = []
-    for name in ("rates", "errors", "latency", "llm", "attribute"):
+    for name in NAMES:
         bundle = getattr(session.plot, name)(*NAMES[name])._repr_mimebundle_()
         assert set(bundle) == {"application/vnd.plotly.v1+json", "image/svg+xml"}
         outputs.append(v4.new_output("display_data", data=bundle))
@@ -203,5 +203,5 @@ def test_a_saved_notebook_shows_figures_as_pictures_and_static_views_without_a_k
     board.close()
     book = v4.new_notebook(cells=[v4.new_code_cell("run", outputs=outputs)])
     page, _ = HTMLExporter().from_notebook_node(book)  # type: ignore[no-untyped-call]
-    assert page.count('data-mime-type="image/svg+xml"') == 5, "each figure is a picture"
+    assert page.count('data-mime-type="image/svg+xml"') == len(NAMES), "each figure is a picture"
     assert "Static view: the dashboard" in page
