@@ -1,7 +1,7 @@
-"""The pictures of the README, taken from the real thing: `python -m tests.end_to_end.pictures`.
+"""The picture of the README, taken from the real thing: `python -m tests.end_to_end.pictures`.
 
-A demo town, JupyterLab and Chromium make `notebooks/images/dashboard.png` and the short `time_bar.webp`, in which the
-cursor is dragged over a run and a breakpoint stops it. Pillow joins the frames, in an environment of its own.
+A demo town, JupyterLab and Chromium make the short `notebooks/images/time_bar.webp`, which begins with the dashboard;
+then the cursor is dragged over a run and a breakpoint stops it. Pillow joins the frames, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def frame(book: Notebook, path: Path, height: int) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take the picture."""
     chromium = find_chromium()
     if chromium is None:
         sys.exit("no Chromium: name one in the environment variable CHROMIUM")
@@ -55,16 +55,14 @@ def main() -> None:
         for folder in folders:
             folder.mkdir()
         with running_jupyter(*folders) as jupyter:
-            book = open_notebook(jupyter, browser, *CELLS, width=1300, height=2200)
+            book = open_notebook(jupyter, browser, *CELLS, width=1600, height=2200)
             frames = []
             for cell in range(len(CELLS)):
                 book.run(cell)
                 book.page.wait_for_timeout(6_000 if cell == 1 else 1_500)  # until it is drawn, for the eye
-                if cell == 1:
-                    frame(book, IMAGES / "dashboard.png", 1_150)
                 if cell:
                     frames.append(Path(home) / f"{cell:02}.png")
-                    frame(book, frames[-1], 760)
+                    frame(book, frames[-1], 820)
             book.close()
             join = ("-m", "uv", "run", "-q", "--no-project", "--with", "pillow", "python", "-c", JOIN)
             subprocess.run([sys.executable, *join, *map(str, frames), str(IMAGES / "time_bar.webp")], check=True)
