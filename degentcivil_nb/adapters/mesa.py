@@ -395,11 +395,11 @@ def _alike(name: str, now: Any, value: Any) -> Any:
     if isinstance(now, Enum) and isinstance(value, str):
         names = type(now).__members__
         if value not in names:
-            raise ValueError(f"{name!r:.80} is one of {', '.join(names)}")
+            raise ValueError(f"{name!r:.80} must be one of {', '.join(names)}, not {value!r:.80}")
         return names[value]
     number = isinstance(_simple(now), (int, float)) and not isinstance(now, bool)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
     if now is not None and not fits:
         kind = "a number" if number else f"a {type(now).__name__}"
-        raise TypeError(f"{name!r:.80} is {kind}, and {value!r:.80} is not")
+        raise TypeError(f"{name!r:.80} must be {kind}, not {value!r:.80}")
     return value

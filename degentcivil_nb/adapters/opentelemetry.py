@@ -27,7 +27,7 @@ _WORK, _IDLE, _STATES = "WORK", "IDLE", {"model": "MODEL", "tool": "TOOL"}
 _NAMED_BY_THEIR_SPAN: Final = ".openai_agents"
 """The instrumentation whose agents' spans have the agent's name, and an attribute with it only when they end."""
 _NO_CONTENT: Final = (
-    "the spans of models hold no prompts and answers: most instrumentations record them only with "
+    "the spans of models contain no prompts and answers: most instrumentations record them only with "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, or their own option"
 )
 

@@ -317,6 +317,4 @@ def _command(intervention: dict[str, Any]) -> _Found:
     client, command_id = intervention.get("client"), intervention.get("command_id")
     name = client.get("name") or client.get("id") if isinstance(client, dict) else client
     by = f" of {str(name)[:80]}" if name else ""
-    return _Found(
-        None, "declared", f"a command{by}: somebody changed the run", str(command_id or "") or None, "command"
-    )
+    return _Found(None, "declared", f"a command{by} changed the run", str(command_id or "") or None, "command")

@@ -120,7 +120,7 @@ def answer(text: str, tables: Mapping[str, Callable[[], Any]], views: Mapping[st
                 duckdb.StatementType.SELECT,
                 duckdb.StatementType.EXPLAIN,
             ):
-                raise ValueError("sql() takes one SELECT; the store is not written through it")
+                raise ValueError("sql() takes one SELECT; it cannot change anything")
             made = {name: make() for name, make in tables.items() if _mentions(wanted, name)}
             _close(database, made.values())
             for name, table in made.items():

@@ -21,7 +21,8 @@ def case(
     tick: Annotated[int | None, Parameter(help="the moment after this tick", show_default=False)] = None,
     time: Annotated[str | None, Parameter(help="the moment at this time (UTC)", show_default=False)] = None,
     row: Annotated[
-        tuple[int, ...], Parameter(negative="", help="an event in question (may be repeated)", show_default=False)
+        tuple[int, ...],
+        Parameter(negative="", help="row of an event to show (may be repeated)", show_default=False),
     ] = (),
 ) -> int:
     """Write a case file: one page of a moment, which opens without Python and without a network.

@@ -74,7 +74,7 @@ async def follow(
         if name not in STANDARD_TYPES | ORDERED_CONTROL:
             own = (
                 did_you_mean(name, STANDARD_TYPES, NEARLY)
-                or "; only messages that a simulation itself calls so are shown"
+                or "; messages are shown only if the simulation itself has a type of that name"
             )
             put(notices, f"the protocol has no type {visible(name)!r}{own}\n")
     line = json_line if form == "json" else text_line

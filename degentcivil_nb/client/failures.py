@@ -82,7 +82,10 @@ def explain_close(code: int | None, reason: str, last_error: ErrorPayload | None
     if code == 1013 or error_code == WebSocketError.CAPACITY:
         return ConnectFailed(f"{url} is full{because}", "Close other sessions; the connection is retried")
     if code == 4008:
-        return ConnectFailed(f"{url} found this client too slow{because}", "It reconnects; gaps() shows what it missed")
+        return ConnectFailed(
+            f"{url} closed the connection, since this client was too slow{because}",
+            "It reconnects; gaps() shows what it missed",
+        )
     if code == 1001:
         return ConnectFailed(f"{url} shut down{because}", "The connection is retried until the simulation is back")
     if code in (None, 1006):
@@ -111,7 +114,7 @@ def _explain_tls(error: ssl.SSLError, url: str) -> ConnectFailed:
         if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, …IP_ADDRESS_MISMATCH
             return ConnectFailed(
                 f"the certificate of {url} is for another host",
-                "Connect by the name that the certificate was made for",
+                "Use the host name that the certificate was made for",
                 terminal=True,
             )
         return ConnectFailed(
@@ -136,13 +139,13 @@ def _explain_status(response: Response, url: str) -> ConnectFailed:
         reason, advice = f"{url} requires authentication: HTTP 401", "Pass token=…"
     elif status == 403:
         reason = f"{url} forbids the connection: HTTP 403"
-        advice = "Connect by a host name that the server allows, and with its token"
+        advice = "Use a host name that the server accepts, such as 127.0.0.1 in a tunnel, and its token"
     elif status == 511:  # a captive portal (RFC 6585, 6)
         reason = f"the network requires a login before it connects to {url}: HTTP 511"
         advice = "Log in to the network, which a browser shows how to do"
     elif status >= 500:
-        reason = f"{url} answers HTTP {status}: the server, or something between, has failed"
-        advice = "Wait a moment and try again, or ask whoever runs what stands between"
+        reason = f"{url} answers HTTP {status}: the server, or a proxy before it, has failed"
+        advice = "Wait a moment and try again, or ask the person who runs the server or the proxy"
     else:
         reason = f"{url} is a web server without a WebSocket at this path: HTTP {status}"
         advice = "Check the path (DegentCivil's own server has /ws) and the port"

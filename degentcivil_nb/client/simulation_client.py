@@ -314,7 +314,7 @@ class SimulationClient:
         try:
             frame.encode()
         except UnicodeEncodeError as error:  # which would cost the connection
-            raise ValueError(f"a message must be text that UTF-8 can write: {error.reason}") from error
+            raise ValueError(f"a message must be text that can be encoded as UTF-8: {error.reason}") from error
         if self._plain is not None:
             try:
                 await self._plain.send(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-ADVICE: Final = "get the notebook's side with: pip install 'degentcivil-nb[lab]'"
+ADVICE: Final = "install what the notebook needs with: pip install 'degentcivil-nb[lab]'"
 """Where the notebook's libraries come from; `[notebook]` is the same without JupyterLab."""
 
 

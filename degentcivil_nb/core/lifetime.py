@@ -82,7 +82,7 @@ def _give_up_in_child() -> None:
     entries = _open.copy()
     _open.clear()
     for reference, entry in entries.items():
-        _call(entry.inherited, reference, "could not be given up after a fork")
+        _call(entry.inherited, reference, "could not be released after a fork")
 
 
 def _call(function: Callable[[Any], None] | None, reference: weakref.ref[Any], failed: str) -> None:

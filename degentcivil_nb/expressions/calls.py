@@ -114,7 +114,7 @@ class CallParser:
         unit = "times" if name == "loops" else "ticks"
         for keyword in node.keywords:
             if keyword.arg != "character_id":
-                raise self.wrong(keyword.value, f"{name} takes {unit} and, if you like, character_id=")
+                raise self.wrong(keyword.value, f"{name} takes {unit} and optionally character_id=")
         if len(node.args) != 1:
             raise self.wrong(node, f"{name} takes a number of {unit}: {name}(50)")
         wanted = self.literal(node.args[0])

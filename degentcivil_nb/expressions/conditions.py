@@ -100,7 +100,7 @@ class Condition:
     def refuse_checkpoints(self) -> None:
         """Raise `ValueError` if the condition is about a stretch of ticks, since an event alone cannot answer that."""
         for detector in self.detectors:
-            message = f"{detector.function} is judged at checkpoints: it is for break_when() and matches()"
+            message = f"{detector.function} is evaluated at checkpoints: use it in break_when() or matches()"
             raise mistake(self.text, detector.at, message)
 
     def refuse_moves(self, message: str) -> None:
@@ -146,17 +146,17 @@ class Condition:
         """
         self.refuse_checkpoints()
         if self._parsed.moved_at is not None:
-            message = "entered and left follow a run as it goes; compare state and previous_state, or ask matches()"
+            message = "entered and left cannot be used here; compare state and previous_state, or use matches()"
             raise mistake(self.text, self._parsed.moved_at, message)
         for name, at in sorted(self._parsed.places.items(), key=lambda item: item[1]):
             if name in self._parsed.changed:
-                raise mistake(self.text, at, "changed(…) follows a run as it goes and cannot look back over rows")
+                raise mistake(self.text, at, "changed(…) cannot be used here; use matches()")
             if name in attributes and columns(name) is None:
                 raise mistake(
                     self.text,
                     at,
-                    f"{name} is an attribute of characters, and its value as of a row is not kept; "
-                    f'payload["{name}"] is what a message itself says of it',
+                    f"{name} is an attribute of characters, and its values at past rows are not kept; "
+                    f'payload["{name}"] is its value in the message itself',
                 )
         texts = {one.name for one in self._parsed.compared if isinstance(one.value, str)}
         numbers = {name for name in texts if _holds_numbers(columns(name))}

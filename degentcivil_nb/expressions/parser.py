@@ -93,7 +93,7 @@ def parse(text: str) -> Parsed:
     if len(text) > MAX_LENGTH:
         raise ValueError(f"a condition has at most {MAX_LENGTH:,} characters, this one has {len(text):,}")
     if not text.strip():
-        raise ValueError("a condition says something like: wealth >= 8 and state == 'TRADE'")
+        raise ValueError("the condition is empty; write one like: wealth >= 8 and state == 'TRADE'")
     for at, character in enumerate(text):
         if character in "\n\r\f\0":
             raise mistake(text, at, "a condition is one line")
@@ -137,7 +137,7 @@ class _Parser(CallParser):
         """Refuse a condition that is about an event and a checkpoint at once, since it would never hold."""
         if self.moved_at is None and not self.changed:
             return
-        message = "this is judged at each checkpoint, but changed, entered and left at each event; write two conditions"
+        message = "this is evaluated at checkpoints, but changed, entered and left at events; write two conditions"
         for at in [detector.at for detector in self.detectors.values()] + [
             at for name, at in self.places.items() if name in TOTALS
         ]:
@@ -227,7 +227,7 @@ class _Parser(CallParser):
             raise self.wrong(node, "this is not one of the operators + - * / %")
         for side in (node.left, node.right):
             if symbol in "*%" and isinstance(side, ast.Constant) and isinstance(side.value, str):
-                raise self.wrong(side, "a text can be neither repeated nor filled in")
+                raise self.wrong(side, "a text cannot be multiplied or formatted")
         children = (self.node(node.left, depth + 1), self.node(node.right, depth + 1))
         left, right = (child.run for child in children)
         calculate = values.arithmetic(symbol)

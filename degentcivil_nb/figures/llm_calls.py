@@ -161,7 +161,7 @@ def _axis(title: str, values: Sequence[float | None], **more: Any) -> Spec:
     """Return an axis of bars; without bars, its title says so and it has no numbers."""
     if any(value is not None and value == value for value in values):
         return axis(title, rangemode="tozero", **more)
-    return axis(f"{title}<br>not told", range=[0, 1], showticklabels=False, **more)
+    return axis(f"{title}<br>not published", range=[0, 1], showticklabels=False, **more)
 
 
 def _span(times: Any, dots: int) -> Spec:

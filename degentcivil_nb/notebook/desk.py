@@ -133,7 +133,7 @@ def _clear(desk: Desk, name: str | None = None) -> None:
 def _why_not_cleared(desk: Desk, name: str) -> str:
     points, watches = desk.session._breakpoints, desk.session._watches
     if (owner := points.other_owner(name) or watches.other_owner(name)) is not None:
-        return f"{name!r:.80} is of {visible(owner)}, and is removed in that notebook"
+        return f"{name!r:.80} is of {visible(owner)} and can be removed only in that notebook"
     hint = did_you_mean(name, [*points.names(), *watches.names()]) or "; `%dc breaks` lists them"
     return f"this session has no breakpoint or watch {name!r:.80}{hint}"
 

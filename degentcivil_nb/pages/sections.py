@@ -74,7 +74,7 @@ def whole_run(store: Rows, moment: int | None) -> Section:
 def town(characters: pd.DataFrame, places: pd.DataFrame, most: int = TOWN) -> Section:
     """Draw the map, and list the characters with their attributes."""
     if not len(characters):
-        return Section("Town", [Remark("Nobody is known at this moment.")])
+        return Section("Town", [Remark("No character is known at this moment.")])
     picture = town_map(characters, places)
     parts: list[Part] = [] if picture is None else [picture]
     return Section("Town", [*parts, *town_table(characters, most)])

@@ -153,7 +153,7 @@ def unknown_command(name: str, known: Iterable[str]) -> WebSocketError:
     there = f"there are {', '.join(names)}" if names else "this server offers none"
     text = f"there is no command {name[:80]!r}{did_you_mean(name, names) or '; ' + there}"
     if name in OFFERED_BY:
-        text = f"this run does not offer {name!r}: in a simulation, a function under @probe.{OFFERED_BY[name]} does"
+        text = f"this simulation does not offer {name!r}; a function declared with @probe.{OFFERED_BY[name]} does"
     return WebSocketError(
         WebSocketError.UNKNOWN_COMMAND,
         text,

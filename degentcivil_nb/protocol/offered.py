@@ -18,11 +18,11 @@ def callable_by_name(name: str, function: Callable[..., Any]) -> inspect.Signatu
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        raise TypeError(f"command {name!r:.80} does not say what it takes: offer a function of your own") from None
+        raise TypeError(f"command {name!r:.80} has no signature that can be read: use a function of your own") from None
     for place, parameter in enumerate(signature.parameters.values()):
         if place == 0 and parameter.name in ("self", "cls") and parameter.annotation is parameter.empty:
             raise TypeError(
-                f"command {name!r:.80} takes {parameter.name}, which no notebook can give: offer the method of an "
+                f"command {name!r:.80} takes {parameter.name}, which a notebook cannot pass: use the method of an "
                 f"object, as in probe.command(town.{name})"
             )
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):

@@ -39,7 +39,7 @@ class FolderLock:
             held = _hold(self._handle, WRITER_ATTEMPTS)
         except OSError as error:
             warnings.warn(
-                f"{folder} is on a file system without file locks ({error.strerror}): it is recorded into, but "
+                f"{folder} is on a file system without file locks ({error.strerror}): it is recorded, but "
                 "not protected from a second recorder",
                 RecordingWarning,
                 stacklevel=4,

@@ -196,7 +196,7 @@ def _read(filesystem: pafs.FileSystem, path: str, name: str, files: Iterable[Fou
         if match is not None and int(match[1]) not in sealed:
             _read_tail(filesystem, file, int(match[1]), run)
     have = sealed | {stats.number for stats in run.tail_stats}
-    run.problems += [f"{stats.name} is gone" for number, stats in listed.items() if number not in have]
+    run.problems += [f"{stats.name} is missing" for number, stats in listed.items() if number not in have]
     if run.manifest is not None and not run.manifest.closed:
         run.problems.append(UNFINISHED_RUN)
     return run

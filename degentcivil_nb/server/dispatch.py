@@ -132,7 +132,7 @@ class Dispatcher:
         id = message.id
         if not id or len(id) > _MAX_ID:
             raise WebSocketError(
-                WebSocketError.INVALID_MESSAGE, f"a command has an id of 1 to {_MAX_ID} characters, best a UUID"
+                WebSocketError.INVALID_MESSAGE, f"a command has an id of 1 to {_MAX_ID} characters, preferably a UUID"
             )
         try:
             entry = self._take(id, peer, decode(Command, message.data))

@@ -71,7 +71,7 @@ class Workers:
 
     def _take(self, message: RawMessage) -> None:
         if message.type in CONTROL:
-            text = f"a worker may not send a message of type {message.type}: that is the server's own"
+            text = f"a worker may not send a message of type {message.type}: that type is reserved for the server"
             self._error(WebSocketError.INVALID_MESSAGE, text)
             return
         try:

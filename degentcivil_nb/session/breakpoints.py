@@ -68,7 +68,7 @@ class Stop:
         if self.seq is None:
             met = "at the checkpoint" + ("" if whose is None else f" by {whose}")
         else:
-            event = "an event that is not held here" if self.matched is None else f"row {self.matched}"
+            event = "an event that is not held in memory" if self.matched is None else f"row {self.matched}"
             met = f"by {event}" + ("" if whose is None else f" of {whose}")
         more = f"; {len(self.also):,} more met" if self.also else ""
         return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"

@@ -219,7 +219,7 @@ class SessionCommands:
             look()
             if self._is_over and not future.done():
                 future.cancel()
-                raise OutcomeUnknown(name, "", "the run ended, and its server is gone without an answer")
+                raise OutcomeUnknown(name, "", "the run ended, and its server closed without an answer")
 
     def _request(self, name: str, arguments: Mapping[str, Any], deadline_s: float | None) -> Future[CommandResult]:
         return self._portal.submit(self._ask, name, dict(arguments), deadline_s)

@@ -53,7 +53,7 @@ MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
 BESIDE: Final = (INDEX_NAME, SUMMARIES_NAME)
 """Files that can be made again from the others."""
-CLOSED: Final = Standing("This recording is closed", "The panels show everything that was read of it.", None, True)
+CLOSED: Final = Standing("This recording is closed", "The panels show everything that was read from it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
 

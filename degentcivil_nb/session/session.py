@@ -212,7 +212,7 @@ class Session(
             try:
                 left.result(LEAVE_S)
             except (DegentCivilError, TimeoutError, RuntimeError) as error:
-                logger.info("control was not given back: %s; it ends by itself", error)
+                logger.info("control of the run could not be released: %s; it ends by itself", error)
 
     def reconnect(self) -> None:
         """Try to connect now, without waiting for the next attempt. A live session is not changed.

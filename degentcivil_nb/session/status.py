@@ -188,7 +188,7 @@ class SessionStatus:
             return Standing(f"The connection to {name} has ended{because}", todo, client.heard_at)
         todo = "Further attempts follow by themselves; session.reconnect() tries now."
         if client.circuit == "open":
-            todo = "After so many failures the attempts are rarer; session.reconnect() tries now."
+            todo = "After many failures it tries less often; session.reconnect() tries now."
         return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
 
     def parameters(self) -> dict[str, Any]:

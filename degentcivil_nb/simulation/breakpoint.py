@@ -43,7 +43,9 @@ class Breakpoint:
             condition = compile_condition(spec.condition).fresh()
             for name in UNKNOWN_YET:
                 if name in condition.names:
-                    raise condition.mistake(name, f"{name} is not known before the event has left the simulation")
+                    raise condition.mistake(
+                        name, f"{name} is known only when the event is sent, too late for a breakpoint"
+                    )
             self.log = None if spec.log is None else LogText(spec.log)
             self.condition = condition
         except ValueError as error:

@@ -79,7 +79,7 @@ class ControlLease:
         if me is None:
             raise WebSocketError(
                 WebSocketError.INVALID_ARGUMENTS,
-                "this client sends no identity, so it cannot have control; a newer version does",
+                "this client sends no id, so it cannot take control; use a newer version of degentcivil-nb there",
             )
         with self._lock:
             holder, asker = self._word.holder, self._word.asker

@@ -33,8 +33,8 @@ class ModelClock:
         if reached is not None and number < reached:
             self._misused(
                 "tick back",
-                f"checkpoint({number}) comes after checkpoint({reached}): what is told from here on has ticks that "
-                "were told of before. Take a new probe for a new run, or count on",
+                f"checkpoint({number}) was called after checkpoint({reached}), but ticks must not go back: from here "
+                "on events have ticks that occurred before. Make a new probe for a new run, or go on counting",
             )
         return int(number)
 
@@ -60,7 +60,7 @@ class ModelClock:
             self._misused(
                 "no tick",
                 f"checkpoint() was given the tick {text_of(tick)[:_SHOWN]}, but ticks go from 0 to 2**53: from here on "
-                "the numbers are told as the model's own time (sim_time), and ticks are counted",
+                "the numbers are published as the model's own time (sim_time), and ticks are counted",
             )
         self.time = number
         return None

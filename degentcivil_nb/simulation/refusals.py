@@ -13,7 +13,7 @@ def deserted(owner: Owner, reached: int | None) -> WebSocketError:
     return WebSocketError(
         WebSocketError.WRONG_RUN_STATE,
         f"the run is over: {owner} that called checkpoint() has ended, after tick {reached}; "
-        "a simulation that ends says so with probe.close()",
+        "a simulation should call probe.close() at its end",
     )
 
 
@@ -26,7 +26,7 @@ def too_late(name: str, reached: int | None, ago_s: float, *, on_a_loop: bool) -
     else:
         advice = f"the last one was tick {reached}, {ago_s:.1f} s ago; is it busy, or stopped elsewhere?"
     return WebSocketError(
-        WebSocketError.TIMEOUT, f"{name} was not done: the simulation came to no checkpoint in time: {advice}"
+        WebSocketError.TIMEOUT, f"{name} was not done: the simulation reached no checkpoint in time: {advice}"
     )
 
 

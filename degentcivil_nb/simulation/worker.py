@@ -171,7 +171,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         if self._closing or len(self._queue) >= MOST:
             self.lost += 1
             if self._over:
-                self._warn("worker", "over", "this %s is %.0s%s: what it is told from now on is lost", self._over)
+                self._warn("worker", "over", "this %s is %.0s%s: what it publishes from now on is lost", self._over)
             return
         try:
             message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick, None, *(links or ())))

@@ -130,7 +130,7 @@ class CharacterPage(Panel):
         """See `Panel`."""
         who, row = self.who, self.row_shown
         if who is None:
-            return [Section(self.title, [Remark("Nobody is selected.")])]
+            return [Section(self.title, [Remark("No character is selected.")])]
         town = self._reader.characters() if row is None else self._reader.characters(row=row)
         if who not in town.index:
             return [Section(self.title, [Remark(f"{who} is not known at this moment.")])]

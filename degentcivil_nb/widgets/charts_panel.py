@@ -203,7 +203,7 @@ class ChartsPanel(LiveFigure):
     def _values(self, table: pd.DataFrame, title: str) -> Spec:
         if "character_id" not in table:
             table = table.assign(character_id=pd.Series([None] * len(table), index=table.index, dtype=object))
-        spec = series.values(table, title, None, comes="None has come up to the moment shown.")
+        spec = series.values(table, title, None, comes="There is none up to the moment shown.")
         return footnoted(spec, f"the last {VALUES:,} values" if len(table) >= VALUES else "")
 
 

@@ -16,7 +16,7 @@ from .interfaces import PanelReader
 
 EVIDENCE: Final = 50
 """The most rows of a finding that are listed."""
-NO_CAUSE: Final = "A link that is derived is influence at most; only an experiment tests a cause."
+NO_CAUSE: Final = "A derived link is only a possible influence; only an experiment tests a cause."
 
 Link = list[Any]
 """A line of a chain: depth, row, time, tick, type, character, grade, text."""
@@ -41,10 +41,10 @@ class RowActions:
             ]
             for link in chain.links
         ]  # fmt: skip
-        what = "What led to" if to == "causes" else "What came of"
+        title = f"What led to row {row:,}" if to == "causes" else f"What row {row:,} led to"
         nothing = ["No cause is known." if to == "causes" else "No effect is known."]
         notes = [*chain.notes, NO_CAUSE] if len(links) > 1 else [*chain.notes, *nothing]
-        return {"title": f"{what} row {row:,}", "links": links, "notes": notes}
+        return {"title": title, "links": links, "notes": notes}
 
     def evidence(self, title: str, rows: Sequence[int]) -> dict[str, Any]:
         """List rows with their descriptions, in the page's form of a chain."""

@@ -269,11 +269,11 @@ def test_what_goes_wrong_is_seen_in_the_notebook_within_a_tick(trouble: str) -> 
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        ("import app.models.building", "app.models is not in this checkout"),
+        ("import app.models.building", "app.models is missing in this checkout"),
         ("import autogen_that_nobody_has", "pip install autogen_that_nobody_has"),
-        ("from app import EQUIPSPLITER", "defines it nowhere"),
-        ("open('config/city_status.json')", "config/city_status.json is not there"),
-        ("def start_service(msg): pass\nstart_service()", "give it a message, or start main.py"),
+        ("from app import EQUIPSPLITER", "does not define it"),
+        ("open('config/city_status.json')", "config/city_status.json is missing"),
+        ("def start_service(msg): pass\nstart_service()", "pass it a message, or start main.py"),
     ],
 )
 def test_a_tree_that_does_not_start_says_what_to_do(tmp_path: Path, program: str, says: str) -> None:

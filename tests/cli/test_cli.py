@@ -301,7 +301,7 @@ async def test_tail_says_when_a_type_is_none_of_the_protocol(server: SimulationW
         await task
     assert notices.getvalue().splitlines()[:2] == [
         "the protocol has no type 'eror'; did you mean 'error'?",
-        "the protocol has no type 'wether'; only messages that a simulation itself calls so are shown",
+        "the protocol has no type 'wether'; messages are shown only if the simulation itself has a type of that name",
     ]
 
 

@@ -170,7 +170,7 @@ async def test_an_unknown_host_is_named() -> None:
         (401, "token=", True),
         (503, "not ready", False),
         (511, "the network requires a login", True),
-        (505, "something between, has failed", True),
+        (505, "a proxy before it, has failed", True),
     ],
 )
 async def test_an_http_answer_says_what_it_means(status: int, says: str, terminal: bool) -> None:

@@ -81,7 +81,7 @@ os._exit(0)
 """
     assert lines_of(program) == [
         "given up first",
-        "a Broken could not be given up after a fork",
+        "a Broken could not be released after a fork",
         "given up closed",
         "given up last",
     ]

@@ -39,7 +39,7 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
     link, tick, gaps = (head.locator(f".dc-{name} .dc-value") for name in ("link", "tick", "gaps"))
     expect(link).to_have_text("live", timeout=20_000)
     book.run(1)
-    expect(link).to_have_text("live, 1 × anew", timeout=20_000)
+    expect(link).to_have_text("live, 1 × reconnected", timeout=20_000)
     seen = tick.inner_text()
     expect(tick).not_to_have_text(seen)
     book.run(2)
@@ -49,7 +49,7 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
     book.run(3)
     expect(head).to_be_in_viewport()
     expect(gaps).not_to_have_text("0", timeout=20_000)
-    expect(link).to_have_text("live, 2 × anew", timeout=20_000)
+    expect(link).to_have_text("live, 2 × reconnected", timeout=20_000)
     book.run(4)
     unique, count = book.text(4).split()
     assert unique == "True"

@@ -66,7 +66,9 @@ def test_a_word_of_the_notebooks_side_says_what_it_needs() -> None:
     assert len(lines) == 6, ran.stderr
     for line in lines:
         assert line.startswith("degentcivil_nb.")
-        assert line.endswith("is not installed here; get the notebook's side with: pip install 'degentcivil-nb[lab]'")
+        assert line.endswith(
+            "is not installed here; install what the notebook needs with: pip install 'degentcivil-nb[lab]'"
+        )
 
 
 def test_the_shell_command_says_what_it_needs() -> None:
@@ -74,5 +76,5 @@ def test_the_shell_command_says_what_it_needs() -> None:
     assert ran.returncode == 1
     assert ran.stderr == (
         "the command degentcivil-nb needs cyclopts, which is not installed here; "
-        "get the notebook's side with: pip install 'degentcivil-nb[lab]'\n"
+        "install what the notebook needs with: pip install 'degentcivil-nb[lab]'\n"
     )

@@ -107,9 +107,9 @@ def test_a_condition_means_what_it_says(text: str, value: Any) -> None:
         ("lambda: 3", 0, "functions"),
         ("[x for x in data]", 0, "ListComp"),
         ("f'{tick}'", 0, "f-strings"),
-        ("'a' * 1000000000", 0, "repeated"),
-        ("3 * 'a'", 4, "repeated"),
-        ("'%s' % tick", 0, "filled"),
+        ("'a' * 1000000000", 0, "multiplied"),
+        ("3 * 'a'", 4, "multiplied"),
+        ("'%s' % tick", 0, "formatted"),
         ("tick = 3", 5, "not a condition"),
         ("(x := 3)", 1, "assigned"),
         ("tick if tick else 3", 0, "if and else"),
@@ -177,7 +177,7 @@ def test_changed_follows_each_character() -> None:
         False,
     ]
     assert condition.fresh().test({"character_id": "a", "mood": "calm"}) is False
-    with pytest.raises(ValueError, match="look back"):
+    with pytest.raises(ValueError, match="cannot be used here"):
         condition.mask(lambda name: None, 1, lambda row: {})
 
 

@@ -165,7 +165,7 @@ def test_calls_that_tell_no_figures_have_axes_that_say_so() -> None:
     figure = llm_calls.llm(calls)
     assert span_s(figure) == 20
     for name in ("yaxis", "yaxis2", "yaxis3"):
-        assert figure["layout"][name]["title"]["text"].endswith("not told")
+        assert figure["layout"][name]["title"]["text"].endswith("not published")
     assert "tokens unknown" in figure["layout"]["annotations"][0]["text"]
 
 

@@ -176,7 +176,7 @@ def test_it_stays_small_whatever_the_simulation_tells(tmp_path: Path) -> None:
 def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:
     with dc.SimulationProbe(port=0) as probe, dc.connect(probe) as session:
         text = session.to_html(tmp_path / "empty.html").read_text(encoding="utf-8")
-    assert "no event yet" in text and "Nobody is known at this moment." in text
+    assert "no event yet" in text and "No character is known at this moment." in text
 
 
 def test_the_shell_writes_one_and_never_over_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,7 +68,7 @@ async def test_a_certificate_for_another_name_does_not_do() -> None:
     server = SimulationWebSocket("127.0.0.1", 0, ssl=tls.server)
     await server.start()
     try:
-        with pytest.raises(ConnectFailed, match=r"is for another host.*Connect by the name") as caught:
+        with pytest.raises(ConnectFailed, match=r"is for another host.*Use the host name") as caught:
             await dial(server.url, tls.client)
         assert caught.value.terminal
     finally:

@@ -149,7 +149,7 @@ def test_a_mistake_points_at_the_character(session: Session, condition: str, poi
     if "seq" in condition:  # only the simulation knows that it cannot
         point = session.break_when(condition)
         assert not point.verified
-        assert "not known before" in str(point.problem)
+        assert "known only when" in str(point.problem)
         return
     with pytest.raises(ValueError, match="\\^") as caught:
         session.break_when(condition)
@@ -283,7 +283,7 @@ def test_a_name_that_is_taken_and_a_log_text_that_is_wrong_are_said(session: Ses
     with pytest.warns(UserWarning, match="'rich' was there already: money > 3 is replaced by money > 5"):
         session.break_when("money > 5", name="rich")
     assert session.breakpoints()["condition"].tolist() == ["money > 5"]
-    with pytest.raises(ValueError, match="'run_until' is the name of what run_until"):
+    with pytest.raises(ValueError, match="'run_until' is the name that run_until"):
         session.break_when("money > 3", name="run_until")
     for log in ("{money", "{money >}", "{nothing.at.all}"):
         with pytest.raises(ValueError, match=r"brace|\^"):
@@ -328,5 +328,5 @@ def test_who_connects_during_a_stop_knows_of_it_at_once_and_lists_it_once(sessio
             stop = stop_of(other)
             assert (stop.breakpoint, stop.tick, stop.seq) == ("rich", 7, first.seq)
             assert (stop.matched is None) == (history == 0)
-            assert ("not held here" in str(stop)) == (history == 0)
+            assert ("not held in memory" in str(stop)) == (history == 0)
             until(partial(lambda other: other.stops().time.to_list() == session.stops().time.to_list(), other))

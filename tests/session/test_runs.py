@@ -159,7 +159,7 @@ def test_a_damaged_segment_is_left_out_with_a_warning(tmp_path: Path) -> None:
     path.unlink()
     (tmp_path / "good" / "manifest.json").write_text("{")
     runs.refresh()
-    assert "is gone" in runs.problems["bad"][0]
+    assert "is missing" in runs.problems["bad"][0]
     assert "manifest is damaged" in runs.problems["good"][0]
     assert runs.sql("select count(*) as n from events")["n"][0] == 1, "what the segments say of themselves is used"
 

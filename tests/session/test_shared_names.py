@@ -106,7 +106,7 @@ def test_a_breakpoint_of_another_notebook_is_removed_there(ada: Session, noah: S
     ada.watch("tick", "clock")
     until(lambda: len(noah._store.watches) == 1 and names(noah) == ["rich"])
     for name in ("rich", "clock"):
-        with pytest.raises(ValueError, match=f"'{name}' is of ada, and is removed in that notebook"):
+        with pytest.raises(ValueError, match=f"'{name}' is of ada and can be removed only in that notebook"):
             desk.run(f"clear {name}")
     with pytest.raises(ValueError, match="this session has no breakpoint or watch 'poor'"):
         desk.run("clear poor")

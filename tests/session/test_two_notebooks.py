@@ -161,7 +161,7 @@ def test_a_run_that_hangs_in_a_tick_is_waited_for_and_lets_its_debugger_go(kind:
             session.inject_event("rain", timeout=0.5)
         if isinstance(caught.value, CommandError):
             assert caught.value.code == CommandError.TIMEOUT
-            assert re.search(r"came to no checkpoint in time|withdrawn", caught.value.message)
+            assert re.search(r"reached no checkpoint in time|withdrawn", caught.value.message)
         assert session.break_when("money == 7").verified  # set at once, without a checkpoint
         assert session.take_control().mine
         assert session.resume() == "running"

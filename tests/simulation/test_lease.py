@@ -147,5 +147,5 @@ def test_control_of_a_holder_that_is_gone_passes_to_who_asks_and_never_to_one_th
 
 
 def test_a_client_that_does_not_say_who_it_is_cannot_take_control() -> None:
-    with pytest.raises(WebSocketError, match="sends no identity"):
+    with pytest.raises(WebSocketError, match="sends no id"):
         Leased().take(None)

@@ -98,7 +98,7 @@ def test_telling_a_closed_probe_is_said_once_and_counted(word: str, caplog: pyte
     for _ in range(3):
         TELLING[word](probe)
     (said,) = warnings_of(caplog)
-    assert "was closed. What is told from now on reaches nobody" in said and FILE in said
+    assert "was closed. What is published from now on is lost" in said and FILE in said
     assert probe.stats()["discarded"] == (0 if "checkpoint" in word else 3)
 
 
@@ -137,7 +137,7 @@ def test_coroutines_at_a_barrier_go_on_when_the_run_is_over() -> None:
         ((True,), 0, None, "the tick 'True' of the type bool"),
         ((math.nan, 5), 5, None, "the tick 'nan' of the type float"),
         (([1],), 0, None, "of the type list"),
-        ((10, 3, 4, 2), 2, None, "checkpoint(3) comes after checkpoint(10)"),
+        ((10, 3, 4, 2), 2, None, "checkpoint(3) was called after checkpoint(10)"),
         ((np.int64(4), 4, 4.0), 4, None, None),
     ],
     ids=repr,
@@ -182,9 +182,9 @@ def counting() -> Iterator[int]:
         (lambda: None, "has no name that a notebook could type: give it one with name=…"),
         (functools.partial(of_character, 3), "has no name"),
         (Town(), "has no name"),
-        (Town.rain, "takes self, which no notebook can give: offer the method of an object, as in probe.command"),
+        (Town.rain, "takes self, which a notebook cannot pass: use the method of an object, as in probe.command"),
         (len, "passed by name"),
-        (int, "does not say what it takes"),
+        (int, "has no signature that can be read"),
         (counting, "cannot be a generator function"),
         ("rain", "must be a function"),
     ],
@@ -221,7 +221,7 @@ def test_a_command_offered_twice_is_said(probe: SimulationProbe, caplog: pytest.
     for _ in range(3):
         probe.command(never)
     assert [
-        "command 'never' was offered before: the new function takes its place" in t for t in warnings_of(caplog)
+        "command 'never' was offered before: the new function replaces the old one" in t for t in warnings_of(caplog)
     ] == [True]
 
 
@@ -310,7 +310,7 @@ def test_a_worker_says_what_it_cannot_tell(probe: SimulationProbe, caplog: pytes
     worker.measure("gini", 0.6)
     worker.measure("gini", 0.7)
     assert worker.lost == 2
-    assert ["this worker is closed: what it is told from now on is lost" in t for t in warnings_of(caplog)] == [
+    assert ["this worker is closed: what it publishes from now on is lost" in t for t in warnings_of(caplog)] == [
         False,
         True,
     ]

@@ -34,16 +34,16 @@ def hint(error: BaseException, folder: Path) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _about_module(error.name, folder)
     if isinstance(error, ImportError) and error.name and _is_own(error.name, folder):
-        return f"{text}: the published tree uses this name and defines it nowhere; see {HOW_TO}"
+        return f"{text}: the published code uses this name but does not define it; see {HOW_TO}"
     if isinstance(error, FileNotFoundError) and error.filename:
         name = visible(str(error.filename))
         if "config" in Path(name).parts:
-            return f"{name} is not there: no commit of DegentCivil's repository holds all files of config; see {HOW_TO}"
-        return f"{name} is not there: start the program in DegentCivil's own folder, and create this one: mkdir {name}"
+            return f"{name} is missing: no commit of DegentCivil's repository has all files of config; see {HOW_TO}"
+        return f"{name} is missing: start the program in DegentCivil's own folder, and create this one: mkdir {name}"
     if isinstance(error, TypeError) and "start_service" in text:
-        return f"start_service() needs the city's state: give it a message, or start main.py; see {HOW_TO}"
+        return f"start_service() needs the city's state: pass it a message, or start main.py; see {HOW_TO}"
     if isinstance(error, (NameError, AttributeError)) and any(name in text for name in _UNDEFINED):
-        return f"{text}: the published tree uses this name and defines it nowhere; see {HOW_TO}"
+        return f"{text}: the published code uses this name but does not define it; see {HOW_TO}"
     return None
 
 
@@ -51,8 +51,8 @@ def _about_module(name: str, folder: Path) -> str:
     name = visible(name)
     if _is_own(name, folder):
         return (
-            f"{name} is not in this checkout: no commit of DegentCivil's repository holds all that it imports, and "
-            f"the adapter needs none of it; get it from whoever runs the town, or write it. See {HOW_TO}"
+            f"{name} is missing in this checkout: no commit of DegentCivil's repository has all files that it imports. "
+            f"Get the file from its authors, or write it; the adapter does not need it. See {HOW_TO}"
         )
     root = name.partition(".")[0]
     return (

@@ -77,7 +77,9 @@ class Knowledge:
         if not isinstance(now, (int, float, str)):
             own = attributes_of(character)
             allowed = [key for key in own if isinstance(read(character, key), (int, float, str))]
-            raise ValueError(f"{name!r:.80} is none of {', '.join(allowed)}, a feeling or `working_memory.KEY`")
+            raise ValueError(
+                f"{name!r:.80} cannot be set; give one of {', '.join(allowed)}, a feeling, or `working_memory.KEY`"
+            )
         setattr(character, name, _alike(name, now, value))
 
     def _find(self, character_id: str) -> Any:
@@ -92,7 +94,8 @@ def _alike(name: str, now: Any, value: Any) -> Any:
     number = isinstance(now, (int, float)) and not isinstance(now, bool)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else isinstance(value, type(now))
     if not fits:
-        raise TypeError(f"{name!r:.80} is {'a number' if number else type(now).__name__}, and {value!r:.80} is not")
+        kind = "a number" if number else f"a {type(now).__name__}"
+        raise TypeError(f"{name!r:.80} must be {kind}, not {value!r:.80}")
     return value
 
 

@@ -106,7 +106,7 @@ class Seams:
             return
         if not inspect.isfunction(own):
             if own is not None:
-                self.refused[str(seam)] = f" (it is a {type(own).__name__} there, and no method)"
+                self.refused[str(seam)] = f" (it is a {type(own).__name__} there, not a method)"
             return
         if not hasattr(own, _MARK):
             try:

@@ -57,7 +57,7 @@ def loop(evidence: Evidence, *, rounds: int = 5, surprise: float = 4.0) -> Itera
         cycle = [evidence.names("state")[state] for state in states]
         rows = evidence.rows_of(who, since, until)
         count = (stop - start) // len(cycle)
-        text = f"{who} {'goes' if goes_on else 'went'} through {' → '.join(cycle)} {count} times running"
+        text = f"{who} {'goes' if goes_on else 'went'} through {' → '.join(cycle)} {count} times in a row"
         yield evidence.found(
             KIND, "warning", text, rows, since=since, until=None if goes_on else until, character_id=who
         )

@@ -56,7 +56,7 @@ def repeated_prompt(evidence: Evidence, *, least: int = 5, surprise: float = 4.0
             goes_on = run[-1] == places[-1]
             until = None if goes_on else evidence.clock.time_of(rows[-1])
             name = f"{kind} prompt" if kind else "prompt"
-            text = f"{who} {'sends' if goes_on else 'sent'} the same {name} {len(rows)} times running"
+            text = f"{who} {'sends' if goes_on else 'sent'} the same {name} {len(rows)} times in a row"
             yield evidence.found(KIND, "warning", text, rows, until=until, character_id=who, subject=kind)
 
 

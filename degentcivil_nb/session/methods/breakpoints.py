@@ -74,7 +74,7 @@ class BreakpointMethods:
         hits, once = min(whole(hits, "`hits`", least=1), MOST), flag("once", once)
         log, name = text_or_none("log", log), text_or_none("name", name)
         if name == RUN_UNTIL:
-            raise ValueError(f"{RUN_UNTIL!r} is the name of what run_until() sets; give it another")
+            raise ValueError(f"{RUN_UNTIL!r} is the name that run_until() uses for its own breakpoint; give another")
         before = None if name is None or not self._breakpoints.has(name) else self._breakpoints.spec(name).condition
         point = self._breakpoints.add(condition, hits=hits, log=log, once=once, name=name)
         if before is not None and before != condition:

@@ -170,7 +170,7 @@ class CharacterMethods(PublishingMethods):
             if type(attributes) is not dict and not isinstance(attributes, Mapping):
                 raise WebSocketError(
                     WebSocketError.INVALID_MESSAGE,
-                    f"the attributes are no mapping, but of {class_name(type(attributes))}",
+                    f"the attributes must be a mapping, not of {class_name(type(attributes))}",
                 )
             payload = {**attributes, "character_id": character_id}
             if "state" not in payload and "location" not in payload:
@@ -252,7 +252,7 @@ class CharacterMethods(PublishingMethods):
 
     def _absent(self, kind: str, name: str) -> None:
         self._misused(
-            f"track {kind}.{name}", f"track(): a {kind} has no {name!r} so far; it is told as null until it has"
+            f"track {kind}.{name}", f"track(): a {kind} has no {name!r} so far; null is published until it has one"
         )
 
     def _look(self) -> None:

@@ -225,7 +225,7 @@ class CommandMethods(ServingMethods):
     def _offer(self, command: DeclaredCommand) -> None:
         self._must_be_open()
         if command.name in self.control.commands:
-            self._warn("command", command.name, "%s %r was offered before: the new function takes its place")
+            self._warn("command", command.name, "%s %r was offered before: the new function replaces the old one")
         self.control.commands.add(command)
         self._on_loop(self._tell_commands)
 

@@ -92,7 +92,7 @@ class EndingMethods(ServingMethods):
             self._warn(
                 "SimulationProbe",
                 "over",
-                "%s at %.0s%s: %s. What is told from now on reaches nobody",
+                "%s at %.0s%s: %s. What is published from now on is lost",
                 self.url,
                 self._over,
             )

@@ -193,8 +193,8 @@ class PublishingMethods:
             kind = class_name(type(value))
             self._misused(
                 f"nameless {word} {kind}",
-                f"a {kind} was given as {word}, and has no id or name by which to tell it from others: all are told as "
-                f"{told!r}. Give an id, or a class with __repr__",
+                f"a {kind} was given as {word}, and has no id or name that distinguishes it from others: all are "
+                f"published as {told!r}. Pass an id, or give the class a __repr__",
             )
 
     def _keep(self, payload: dict[str, Any], word: str, more: Mapping[str, Any]) -> None:
@@ -239,7 +239,7 @@ class PublishingMethods:
         except Exception:  # the last boundary to the simulation
             log.exception("a failure of the probe could not be published")
         if isinstance(error, WebSocketError):  # what was handed over is wrong, and not the probe
-            self._warn(name, error.message, "%s: %s. It is told as an error 1005 instead")
+            self._warn(name, error.message, "%s: %s. An error 1005 is published instead")
         else:
             self._complain(error)
 

@@ -1,6 +1,6 @@
 // The page of one character: its state, attributes with their histories, and what happened to it last.
 
-const NOBODY = "Click a character, in a table, on the map or in the timeline: its page is here.";
+const NOBODY = "Click a character in a table, on the map or in the timeline to see its page here.";
 
 /** @type {Script<CharacterState, CharacterBody>["receive"]} */
 function receiveCharacter(state, body) {

@@ -23,7 +23,7 @@ function renderDebug(state, el, { send, go, standing }) {
   const said = make("div", "dc-refusal");
   said.setAttribute("role", "status");
   const breakpoints = make("table", "dc-list");
-  const none = make("div", "dc-dim", "No breakpoints. One is made here, or from any row of a table.");
+  const none = make("div", "dc-dim", "No breakpoints. Add one here, or from any row of a table.");
   const stops = make("table", "dc-list");
   const noStops = make("div", "dc-dim", "No breakpoint has stopped the run.");
   const watches = make("table", "dc-list");
@@ -144,7 +144,7 @@ function renderDebug(state, el, { send, go, standing }) {
     if (editing !== null && row.mine && editing.name === row.name) return editing.form.el;
     const box = make("span", "dc-code", shown(row.condition));
     const notes = [row.stops_at > 1 ? `from match ${row.stops_at} on` : "", row.once ? "once" : ""];
-    if (row.log) notes.push(`tells: ${row.log}`);
+    if (row.log) notes.push(`logs: ${row.log}`);
     const note = notes.filter(Boolean).join(", ");
     if (note) box.append(make("span", "dc-dim", ` ${visible(note)}`));
     return box;
@@ -256,7 +256,7 @@ function renderDebug(state, el, { send, go, standing }) {
         return [
           shown(row.name),
           shown(row.character),
-          row.value === null ? "not told yet" : shown(row.value),
+          row.value === null ? "no value yet" : shown(row.value),
           shown(row.tick),
           actions,
         ];

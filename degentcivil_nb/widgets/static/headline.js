@@ -195,7 +195,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
       link.set(at.sign ?? "–", "bad", at.over ? "dead" : "connecting");
       return;
     }
-    const again = state.reconnects ? `, ${formatCount(state.reconnects)} × anew` : "";
+    const again = state.reconnects ? `, ${formatCount(state.reconnects)} × reconnected` : "";
     const circuit = state.circuit === "open" ? ", circuit open" : "";
     link.set(
       `${visible(String(state.connection ?? "–"))}${circuit}${again}`,
@@ -244,7 +244,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
     errors.set(formatCount(state.errors), state.errors ? "warn" : "");
     findings.show(typeof state.findings === "number");
     findings.set(formatCount(state.findings), state.findings ? "warn" : "");
-    findings.el.title = state.fresh ? `${formatCount(state.fresh)} of them new since the findings were looked at` : "";
+    findings.el.title = state.fresh ? `${formatCount(state.fresh)} of them new since you last looked here` : "";
     findings.el.toggleAttribute("data-fresh", !!state.fresh);
     const recorded = visible(String(state.recording ?? ""));
     recording.show(recorded !== "");

@@ -44,7 +44,7 @@ function makeRowActs({ send, go, standing }, open) {
   /** @param {"causes" | "effects" | "talk"} to */
   function chain(to) {
     if (!chosen) return;
-    links.wait({ causes: "What led to it", effects: "What came of it", talk: "The conversation" }[to]);
+    links.wait({ causes: "What led to it", effects: "What it led to", talk: "The conversation" }[to]);
     send({ chain: chosen.key, to });
   }
 
@@ -77,7 +77,7 @@ function makeRowActs({ send, go, standing }, open) {
     if (chosen.talks) items.push({ text: "the conversation", act: () => chain("talk") });
     if (chosen.chains) {
       items.push({ text: "why it happened", act: () => chain("causes") });
-      items.push({ text: "what came of it", act: () => chain("effects") });
+      items.push({ text: "what it led to", act: () => chain("effects") });
     }
     return [...items, ...breakItems()];
   }

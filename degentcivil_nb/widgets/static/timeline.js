@@ -58,7 +58,7 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
   const tip = make("div", "dc-tip");
   tip.setAttribute("role", "status");
   const legend = make("div", "dc-legend");
-  const empty = make("div", "dc-empty", "No stays yet. They begin when characters tell their state.");
+  const empty = make("div", "dc-empty", "No stays yet. A stay begins when the state of a character is published.");
   el.append(bar, scroller, tip, legend, empty);
   /** @type {{start: number | null, end: number | null}} */
   let span = { start: null, end: null };
