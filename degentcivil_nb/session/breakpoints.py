@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import convert, to_builtins
@@ -18,74 +17,25 @@ from ..core.escaping import visible
 from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import RUN_UNTIL, BreakpointRow, BreakpointSpec
-from ..protocol.control_payloads import ClientInfo
+from ..protocol.control_payloads import ClientInfo, RunState
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import decode
+from ..protocol.messages import MessageTypes
 from ..simulation.log_text import LogText
 from .commands import LEFT, SessionCommands
+from .stop import Stop
 
 if TYPE_CHECKING:
+    from ..store.controls import ControlRow
     from ..store.event_store import EventStore
 
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long to wait for an answer: breakpoints are set at once, on a thread of the probe, not at a checkpoint."""
-EVERYBODY: Final = "everybody"
 TOLD_S: Final = 2.0
 """How many seconds after the answer the list for all clients may arrive."""
 
 logger = logging.getLogger("degentcivil_nb.session")
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The reason why a run is stopped, as `session.stopped()` returns it.
-
-    `matched` is the row of the event that met the condition. It is `None` at a checkpoint, where no single event did,
-    and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where the run is
-    stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that has control
-    of the run, or "everybody". `owner` is the name of the notebook that set the breakpoint; `mine` says whether that is
-    this one.
-    """
-
-    reason: str
-    tick: int | None
-    breakpoint: str | None = None
-    condition: str | None = None
-    character_id: str | None = None
-    matched: int | None = None
-    also: list[dict[str, Any]] = field(default_factory=list)
-    may_resume: str = EVERYBODY
-    seq: int | None = None
-    owner: str | None = None
-    mine: bool = True
-
-    def __str__(self) -> str:
-        at = "" if self.tick is None else f" at tick {self.tick}"
-        only = "" if self.may_resume == EVERYBODY else f"; {visible(self.may_resume)} may resume it"
-        if self.breakpoint is None:
-            return f"stopped{at}: {visible(self.reason)}{only}"
-        whose = None if self.character_id is None else visible(self.character_id)
-        other = "" if self.mine or self.owner is None else f" of {visible(self.owner)}"
-        if self.seq is None:
-            met = "at the checkpoint" + ("" if whose is None else f" by {whose}")
-        else:
-            event = "an event that is not held in memory" if self.matched is None else f"row {self.matched}"
-            met = f"by {event}" + ("" if whose is None else f" of {whose}")
-        more = f"; {len(self.also):,} more met" if self.also else ""
-        return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"
-
-    def __repr__(self) -> str:
-        return f"<Stop: {self}>"
-
-    def _repr_html_(self) -> str:
-        facts = {
-            "tick": self.tick,
-            "condition": self.condition,
-            "set by": None if self.mine else self.owner,
-            "character": self.character_id,
-            "matched": None if self.matched is None else f"row {self.matched}",
-            "also met": ", ".join(str(hit.get("name")) for hit in self.also),
-        }
-        return card("Stopped", self.breakpoint or self.reason, facts, "waiting")
 
 
 class Breakpoint:
@@ -295,6 +245,9 @@ class SessionBreakpoints:
             return None if said in (None, "running", "pausing") else Stop(str(said), tick)
         if state.state in ("running", "pausing"):
             return None
+        return self._stop(state, epoch)
+
+    def _stop(self, state: RunState, epoch: str | None) -> Stop:
         if not state.breakpoints:
             return Stop(state.reason or state.state, state.tick)
         first, *also = state.breakpoints
@@ -310,7 +263,7 @@ class SessionBreakpoints:
             also,
             seq=seq,
             owner=owner.get("name") or owner.get("id"),
-            mine=owner.get("id", self._me.id) == self._me.id,
+            mine=self._is_mine(first),
         )
 
     def run_until(
@@ -320,17 +273,54 @@ class SessionBreakpoints:
         self._commands.refuse_own_thread("run_until")  # it would wait for itself
         # read before: the breakpoint may stop the run as soon as it is set, and a `resume` would then pass that stop
         runs = self.stopped() is None and self._store.run_state != "pausing"
+        earlier = set(self._run_states())
         point = self.add(condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint)
         try:
             with interrupt_says(LEFT, self._commands.pause_soon):
                 if not runs:
                     resume()
-                stands = self._store.wait(lambda: self._store.run_state in ("paused", "finished", "dead"), timeout)
+                stands = self._store.wait(
+                    lambda: (
+                        self._store.run_state in ("paused", "finished", "dead") or self._passed(earlier) is not None
+                    ),
+                    timeout,
+                )
             if not stands:
                 raise TimeoutError(f"{condition} was not met within {timeout:g} s; the run goes on")
-            return self.stopped() or Stop("running", self._store.tick)
+            return self._passed(earlier) or self.stopped() or Stop("running", self._store.tick)
         finally:
             point.remove()
+
+    def _run_states(self) -> list[ControlRow]:
+        rows = self._store.control_rows(0, self._store.next_row + 1)
+        return [row for row in rows if row.type == MessageTypes.RUN_STATE]
+
+    def _passed(self, earlier: set[ControlRow]) -> Stop | None:
+        """Return the stop of this session's `run_until`, also if another notebook has resumed the run at once."""
+        row = self.row(RUN_UNTIL)
+        if row is None or row.enabled or not row.count:  # it comes before the stop
+            return None
+        for control in reversed(self._run_states()):
+            if control in earlier:
+                continue
+            try:
+                state = decode(RunState, control.data)
+            except WebSocketError:  # a malformed one has a row in errors()
+                continue
+            mine = [hit for hit in state.breakpoints if hit.get("name") == RUN_UNTIL and self._is_mine(hit)]
+            if state.state == "paused" and mine:
+                return self._stop(state, control.epoch)
+        return None
+
+    def _is_mine(self, hit: dict[str, Any]) -> bool:
+        return bool((hit.get("owner") or {}).get("id", self._me.id) == self._me.id)
+
+    def leave(self) -> Future[Any] | None:
+        """Take all breakpoints back without waiting, since the session is about to end."""
+        if not self._specs:
+            return None
+        self._specs = {}
+        return self._commands.submit(SET, self._arguments())
 
 
 def _row(row: Any) -> BreakpointRow:

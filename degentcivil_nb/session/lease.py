@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,8 @@ from ..core.escaping import visible
 from ..protocol.control_payloads import ClientInfo
 from ..protocol.debugging import ControlWord
 from ..protocol.errors import CommandError
-from .breakpoints import EVERYBODY, TOLD_S
+from .breakpoints import TOLD_S
+from .stop import EVERYBODY
 
 if TYPE_CHECKING:
     from ..store.event_store import EventStore
@@ -117,7 +119,7 @@ class SessionLease:
         """Give control to the client that asks for it, or end it."""
         return self._state(convert(self._commands.call(RELEASE, {}, timeout=SHORT_S), ControlWord))
 
-    def leave(self) -> Any:
+    def leave(self) -> Future[Any] | None:
         """Give control back without waiting, if this session has it, since the session is about to end."""
         if self._mine(self._word) or self._asking(self._word):
             return self._commands.submit(RELEASE, {})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import ssl as ssl_module
+import time
 import uuid
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from ..widgets.refresh import Refresher
 
 LEAVE_S: Final = 2.0
-"""How many seconds `close` waits until control is given back."""
+"""How many seconds `close` waits until control, breakpoints and watches are given back."""
 SILENT_S: Final = 20.0
 """After this many seconds without a message a session reports silence: two pings of a server without heartbeats."""
 
@@ -178,8 +180,8 @@ class Session(
     # --- life --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the connection and every thread of the session. Questions still work on the events held. A second call
-        does nothing.
+        """End the connection and every thread of the session, and its breakpoints and watches. Questions still work on
+        the events held. A second call does nothing.
 
         Examples
         --------
@@ -192,7 +194,7 @@ class Session(
             return
         self._closed = True
         self._subscriptions.close()
-        self._leave_control()
+        self._leave()
         try:
             self._portal.call(self._client.close, timeout=5)
         except (TimeoutError, DegentCivilError) as error:
@@ -205,14 +207,22 @@ class Session(
                 if "_refresher" in self.__dict__:
                     self._refresher.close()  # last, so that visible panels show that the session has ended
 
-    def _leave_control(self) -> None:
-        """Give control back, so that other clients need not wait until the holder counts as gone."""
-        left = self._lease.leave() if self._client.state == "live" else None
-        if left is not None:
+    def _leave(self) -> None:
+        """Give control, breakpoints and watches back: they outlive a lost connection for a while, not one that ends."""
+        if self._client.state != "live":
+            return
+        deadline = time.monotonic() + LEAVE_S
+        leaving = {
+            "control": self._lease.leave(),
+            "breakpoints": self._breakpoints.leave(),
+            "watches": self._watches.leave(),
+        }
+        for what, left in leaving.items():
             try:
-                left.result(LEAVE_S)
-            except (DegentCivilError, TimeoutError, RuntimeError) as error:
-                logger.info("control of the run could not be released: %s; it ends by itself", error)
+                if left is not None:
+                    left.result(max(0.0, deadline - time.monotonic()))
+            except (DegentCivilError, TimeoutError, CancelledError, RuntimeError) as error:
+                logger.info("%s could not be released: %s; this ends by itself", what, error)
 
     def reconnect(self) -> None:
         """Try to connect now, without waiting for the next attempt. A live session is not changed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import convert, to_builtins
@@ -145,6 +146,13 @@ class SessionWatches:
         """Declare the watches to a new connection, without waiting for the answer; the list that follows has it."""
         if self._specs:
             self._commands.submit(SET, self._arguments())
+
+    def leave(self) -> Future[Any] | None:
+        """Take all watches back without waiting, since the session is about to end."""
+        if not self._specs:
+            return None
+        self._specs = {}
+        return self._commands.submit(SET, self._arguments())
 
     def _arguments(self) -> dict[str, Any]:
         return {"watches": [to_builtins(spec) for spec in list(self._specs.values())]}

@@ -12,8 +12,8 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.core.cards import LONGEST, card
-from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.interview import Interview
+from degentcivil_nb.session.stop import Stop
 from degentcivil_nb.simulation import SimulationProbe
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&\u202e\x1b[31m"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.session.breakpoints import Stop
+from degentcivil_nb.session.stop import Stop
 from tests.support.run_helpers import record_town, told, write_recording
 from tests.support.sizes import examples
 

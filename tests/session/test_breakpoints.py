@@ -12,8 +12,8 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import CommandError
-from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.session import Session
+from degentcivil_nb.session.stop import Stop
 from tests.support.stepped_town import SteppedTown
 from tests.support.waiting import until
 

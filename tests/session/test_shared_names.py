@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.notebook.desk import Desk
 from degentcivil_nb.protocol.errors import CommandError
-from degentcivil_nb.session.breakpoints import Stop
 from degentcivil_nb.session.session import Session
+from degentcivil_nb.session.stop import Stop
 from tests.support.stepped_town import PATIENCE_S, SteppedTown
 from tests.support.waiting import until
 
@@ -61,6 +61,41 @@ def test_a_name_that_another_notebook_has_is_refused_with_whose_it_is(ada: Sessi
     assert noah.break_when("money > 4", name="rich").verified
 
 
+def test_what_run_until_meets_is_told_also_if_another_notebook_resumes_the_run_at_once(
+    ada: Session, noah: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed, store_wait = threading.Event(), ada._store.wait
+
+    def wait(predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        if timeout == PATIENCE_S:  # of run_until: it sees nothing before the other one has resumed the run
+            assert resumed.wait(PATIENCE_S)
+        return store_wait(predicate, timeout)
+
+    monkeypatch.setattr(ada._store, "wait", wait)
+    stops: list[Stop] = []
+    waits = threading.Thread(target=lambda: stops.append(ada.run_until("money >= 3", timeout=PATIENCE_S)))
+    waits.start()
+    until(lambda: getattr(noah.stopped(), "breakpoint", None) == "run_until")
+    noah.resume()
+    tick = noah._store.tick or 0
+    until(lambda: ada._store.run_state == "running" and (ada._store.tick or 0) > tick)
+    resumed.set()
+    waits.join(PATIENCE_S)
+    (stop,) = stops
+    assert (stop.breakpoint, stop.tick, stop.mine) == ("run_until", 3, True)
+
+
+def test_a_session_that_is_closed_takes_its_breakpoints_and_watches_along(ada: Session, noah: Session) -> None:
+    theirs = noah.break_when("money > 1_000")
+    mine, watch = ada.break_when("money > 3"), ada.watch("tick", "clock")
+    until(lambda: len(names(noah)) == 2 and len(noah._store.watches) == 1)
+    ada.close()
+    until(lambda: names(noah) == [theirs.name] and not noah._store.watches)
+    assert "removed" in repr(mine)
+    assert "removed" in repr(watch)
+    assert noah.run_until(tick=8).breakpoint == "run_until"
+
+
 def test_breakpoints_without_a_name_get_one_that_nobody_has(ada: Session, noah: Session) -> None:
     given = [session.break_when("money > 100").name for session in (ada, noah, ada, noah)]
     assert sorted(given) == ["b1", "b2", "b3", "b4"]
@@ -90,6 +125,7 @@ def test_the_names_of_a_notebook_that_is_gone_are_free(
         old.break_when("money > 3", name="rich")
         old.break_when("money > 5", name="richer")
         old.watch("tick", "clock")
+        old._portal.call(old._client.close, timeout=PATIENCE_S)  # as a kernel that is killed, which takes nothing back
     lone(town)
     assert ada.break_when("money > 4", name="rich").verified
     assert ada.watch("tick * 2", "clock").problem is None

@@ -10,9 +10,10 @@ from ...protocol.breakpoints import RUN_UNTIL
 from ...store.arguments import MOST, whole
 from ...store.event_store import EventStore
 from ...store.unknown import warn_user
-from ..breakpoints import Breakpoint, SessionBreakpoints, Stop
+from ..breakpoints import Breakpoint, SessionBreakpoints
 from ..commands import SessionCommands, Timeout, timeout_s
 from ..lease import SessionLease
+from ..stop import Stop
 
 
 class BreakpointMethods:
