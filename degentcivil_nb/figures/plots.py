@@ -331,7 +331,7 @@ class Plots:
         -------
         plotly.graph_objects.Figure or LiveFigure
             Ticks against the value, a line for each character if it is about characters; time (UTC) where ticks start
-            over. Gaps are shaded.
+            over. Gaps are shaded. The line of a character that has not left goes on to the last tick that is drawn.
 
         Examples
         --------
@@ -342,4 +342,13 @@ class Plots:
         4
         """
         title = name_of(name)
-        return self._drawn(lambda: series.values(self._reader.watches(title), title, self._gaps(), by_tick=True), live)
+        return self._drawn(
+            lambda: series.values(
+                self._reader.watches(title),
+                title,
+                self._gaps(),
+                by_tick=True,
+                present=lambda: self._reader.characters().index,
+            ),
+            live,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import numpy as np
@@ -36,13 +37,20 @@ MEASURES: Final = 8
 
 
 def values(
-    table: pd.DataFrame, title: str, gaps: pd.DataFrame | None = None, *, comes: str = TICKS, by_tick: bool = False
+    table: pd.DataFrame,
+    title: str,
+    gaps: pd.DataFrame | None = None,
+    *,
+    comes: str = TICKS,
+    by_tick: bool = False,
+    present: Callable[[], Collection[Any]] = tuple,
 ) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
     With `by_tick` it is drawn over ticks, since a run that is stepped stands still most of the time; where ticks are
     missing or start over, it is drawn over time all the same. Numbers and truth values are drawn as a line of steps;
-    texts are the names on the axis.
+    texts are the names on the axis. Values of characters are published when they change: over ticks, the lines of those
+    that are `present` go on to the last tick of the table.
     """
     if not len(table):
         return empty(f"No value of {title} yet. {comes}")
@@ -56,17 +64,22 @@ def values(
     x = times if counted is None else counted
     shapes = gap_shapes(gaps, times, np.timedelta64(1000, "ms"))
     data, said_as = [], SAID[numbers is not None]
+    stay = {str(one) for one in present()} if counted is not None and len(keys) > 1 else set()
     for position, (key, name) in enumerate(zip(shown, names, strict=True)):
         mine = (whose == key).to_numpy(dtype=np.bool_)
         said = [value for value, is_mine in zip(table["value"].tolist(), mine, strict=True) if is_mine]
         y: Any = [plotly_text(value) for value in said] if numbers is None else numbers[mine]
+        along, after = x[mine], [str(tick) for tick, is_mine in zip(ticks, mine, strict=True) if is_mine]
+        if str(key) in stay and along[-1] < x[-1]:
+            along, after = np.append(along, x[-1]), [*after, str(ticks[-1])]
+            y = [*y, y[-1]] if numbers is None else np.append(y, y[-1])
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "marker": {"size": 4},
                 "name": name,
-                "x": x[mine],
+                "x": along,
                 "y": y,
                 "line": {
                     "color": PALETTE[position % len(PALETTE)],
@@ -74,7 +87,7 @@ def values(
                     "dash": DASHES[position % len(DASHES)],
                     "shape": "hv",
                 },
-                "customdata": [str(tick) for tick, is_mine in zip(ticks, mine, strict=True) if is_mine],
+                "customdata": after,
                 "hovertemplate": f"{said_as} after tick %{{customdata}}<extra>%{{fullData.name}}</extra>",
             }
         )

@@ -160,6 +160,22 @@ def test_a_watch_is_drawn_over_ticks_however_long_the_run_stood_between_them() -
         assert again["layout"]["xaxis"]["type"] == "date"
 
 
+@pytest.mark.parametrize("kind", [float, str])
+def test_the_line_of_a_present_character_goes_on_to_the_last_tick_that_is_drawn(kind: type) -> None:
+    told = pd.DataFrame(
+        {
+            "time": [START] * 4,
+            "tick": pd.array([1, 1, 1, 6], dtype="Int64"),
+            "character_id": ["emma", "noah", "gone", "noah"],
+            "value": [kind(value) for value in (1.0, 2.0, 3.0, 4.0)],
+        }
+    )
+    figure = series.values(told, "money", by_tick=True, present=lambda: ["emma", "noah"])
+    assert [list(line["x"]) for line in figure["data"]] == [[1, 6], [1, 6], [1]]
+    assert [list(line["y"]) for line in figure["data"]] == [[kind(1.0)] * 2, [kind(2.0), kind(4.0)], [kind(3.0)]]
+    assert figure["data"][0]["customdata"] == ["1", "6"]
+
+
 def test_calls_that_tell_no_figures_have_axes_that_say_so() -> None:
     calls = pd.DataFrame({"time": pd.date_range(START, periods=3, freq="10s"), "prompt_type": ["PLAN"] * 3})
     figure = llm_calls.llm(calls)
