@@ -9,10 +9,12 @@ import pandas as pd
 
 from .parts import HEIGHT, Spec, empty, layout, time_axis
 
-EACH: Final = 200
-"""The height of one figure of several, in pixels."""
+EACH: Final = 154
+"""The height of one figure of several, in pixels, besides its legend and its notes."""
 AROUND: Final = 104
-GAP_PX: Final = 46
+ENTRIES: Final = 3
+"""The names of a legend that fit beside each other on a narrow screen."""
+ENTRY_PX, NOTE_PX, GAP_PX = 19, 16, 27
 MOMENT: Final = "#9c4dcc"
 """The colour of the line at the moment shown, as panels have it in the past."""
 
@@ -24,27 +26,37 @@ def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
     """
     if not specs:
         return empty("No chart is chosen. Choose some above.")
-    height = max(HEIGHT - AROUND, EACH * len(specs))
-    room, between = 1 / len(specs), GAP_PX / height
+    above = [_above(spec, first=place == 0) for place, spec in enumerate(specs)]
+    below = [NOTE_PX if spec["layout"].get("annotations") else 0 for spec in specs[:-1]] + [0]
+    each = max(EACH, HEIGHT - AROUND) if len(specs) == 1 else EACH
+    height = sum(above) + sum(below) + each * len(specs)
+    end = 0
     data: list[Spec] = []
     axes: dict[str, Any] = {}
     shapes: dict[tuple[str, str], Spec] = {}
     notes: list[Spec] = []
     for place, spec in enumerate(specs):
         number = "" if place == 0 else str(place + 1)
-        top = 1 - place * room
-        bottom = top - room + (between if len(specs) > 1 else 0)
+        top = 1 - (end + above[place]) / height
+        bottom = top - each / height
+        end += above[place] + each + below[place]
         own = spec["layout"]
         shown = {} if spec["data"] else {"visible": False}
-        axes[f"yaxis{number}"] = {**own.get("yaxis", {}), "domain": [bottom, top], "anchor": "x", **shown}
+        axis = own.get("yaxis", {})
+        if len(specs) > 1:
+            axis = {**axis, "title": {**axis.get("title", {}), "font": {"size": 10}}}  # else longer than the axis
+        axes[f"yaxis{number}"] = {**axis, "domain": [max(bottom, 0), top], "anchor": "x", **shown}
         axes[f"legend{number}"] = {**layout()["legend"], "y": top}
         for trace in spec["data"]:
             data.append({**trace, "xaxis": "x", "yaxis": f"y{number}", "legend": f"legend{number}"})
         for shape in own.get("shapes", ()):
             shapes[shape["x0"], shape["x1"]] = shape
         for note in own.get("annotations", ()):
-            middle = {"y": (top + bottom) / 2} if not spec["data"] else {"y": bottom, "yshift": 0, "yanchor": "bottom"}
-            notes.append({**note, **middle})
+            if not spec["data"]:
+                note = {**note, "y": (top + bottom) / 2}
+            elif place < len(specs) - 1:
+                note = {**note, "y": bottom, "yshift": -2}  # between it and the next legend
+            notes.append(note)
     bars = next((spec["layout"]["barmode"] for spec in specs if "barmode" in spec["layout"]), "stack")
     return {
         "data": data,
@@ -59,6 +71,12 @@ def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
             **axes,
         ),
     }
+
+
+def _above(spec: Spec, *, first: bool) -> int:
+    """Return the room above a figure in pixels, for all lines of its legend; the margin has room for one."""
+    lines = -(-len([trace for trace in spec["data"] if trace.get("showlegend", True)]) // ENTRIES)
+    return max(0, lines - 1) * ENTRY_PX + (0 if first else GAP_PX)
 
 
 def _one_moment(specs: Sequence[Spec]) -> Spec:
