@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..core import event_columns
 from ..core.progress import Progress
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
@@ -16,7 +17,11 @@ from .alignment import Alignment, Places, Side, codes_of
 from .reader import Reader
 
 CHUNK: Final = 8_192
-COLUMNS: Final = {"state": "new_state", "location": "location", "event_type": "event_type"}
+COLUMNS: Final = {
+    column.name: column.key or column.name
+    for column in event_columns.COLUMNS
+    if column.of_payload and column.noun is not None and column.name != "character_id"
+}
 """Columns in which events can differ visibly, each with the key of the payload that it is read from."""
 
 

@@ -24,9 +24,11 @@ class EventColumn(NamedTuple):
     of_errors: bool = True
     """Whether `errors()` has it."""
     of_character: bool = False
-    """Whether a character has it after each tick, so that a watch may name it."""
+    """Whether a character has it after each tick, so that a watch may name it (`_standing` in `expressions/judge.py`)."""
     noun: str | None = None
-    """What a warning calls a word that this column never had; `None` if any text is usual."""
+    """What a warning calls a word that this column never had; `None` if any text is usual. Runs are compared by it."""
+    key: str | None = None
+    """The payload's key, if it is not the name."""
 
 
 _MOVES: Final = ("state_change", "character_update")
@@ -39,7 +41,7 @@ COLUMNS: Final = (
     EventColumn("received", "time"),
     EventColumn("type", "word", of_errors=False, noun="event of type"),
     EventColumn("character_id", "word", of_payload=True, of_character=True, noun="character"),
-    EventColumn("state", "word", True, _MOVES, of_errors=False, of_character=True, noun="state"),
+    EventColumn("state", "word", True, _MOVES, of_errors=False, of_character=True, noun="state", key="new_state"),
     EventColumn("location", "word", True, _MOVES, of_errors=False, of_character=True, noun="location"),
     EventColumn("event_type", "word", True, ("event_notification",), of_errors=False, noun="event_type"),
     EventColumn("code", "whole", True, ("error",)),
