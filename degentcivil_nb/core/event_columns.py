@@ -24,7 +24,7 @@ class EventColumn(NamedTuple):
     of_errors: bool = True
     """Whether `errors()` has it."""
     of_character: bool = False
-    """Whether a character has it after each tick, so that a watch may name it (`_standing` in `expressions/judge.py`)."""
+    """Whether a character has it after each tick, so that a watch may name it: see `Judge._standing`."""
     noun: str | None = None
     """What a warning calls a word that this column never had; `None` if any text is usual. Runs are compared by it."""
     key: str | None = None
