@@ -66,6 +66,11 @@ class CharacterQuestions(Asking):
             `start`, `end` (datetime64[ns, UTC]) and `duration` (timedelta64[ns]); `start_tick`, `end_tick` and `ticks`
             (Int64), the same in ticks.
 
+        Raises
+        ------
+        ValueError
+            If a moment or a name cannot be understood.
+
         Warns
         -----
         UserWarning
@@ -116,7 +121,7 @@ class CharacterQuestions(Asking):
         --------
         >>> session.transitions().loc["PLAN", "MOVE"].item()
         18
-        >>> int(session.transitions("emma", until="12:00:00").to_numpy().sum())
+        >>> int(session.transitions("emma", until="2001-01-01").to_numpy().sum())
         0
         """
         if character_id is None and since is None and until is None:
