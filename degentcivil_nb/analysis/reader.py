@@ -79,9 +79,9 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
         Raises
         ------
         ValueError
-            If the query cannot be answered, with DuckDB's own words and the names of the tables.
+            If the query cannot be answered: DuckDB's message, and the names of the tables.
         ImportError
-            If DuckDB is missing; the message says how to get it.
+            If DuckDB is missing; the message says how to install it.
 
         Examples
         --------

@@ -51,7 +51,8 @@ _NOT_A_NUMBER: Final = re.compile(
 )
 AS_NUMBER: Final = (
     "The query uses a text as a number. A column with numbers and texts is text in SQL, and so is the result of "
-    "json_extract. Convert it: try_cast(value as double) is null where the text is not a number."
+    "json_extract. Convert it: try_cast(value as double) is null where the text is not a number. The table attributes "
+    "has such a column, number."
 )
 WIDE: Final = ("HUGEINT", "UHUGEINT")
 """Types of whole numbers that DuckDB returns as doubles, including sums."""

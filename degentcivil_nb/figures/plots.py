@@ -62,7 +62,7 @@ class Plots:
         by : str
             What a line stands for: ``"type"``, ``"code"``, ``"character_id"``, ``"state"``.
         window : str, number or timedelta, optional
-            Draw only the last so much of the run, such as ``"10min"``. The whole run if left out.
+            Only this much of the run, counted back from the newest event, such as ``"10min"``. Left out, the whole run.
         live : bool
             Return a `LiveFigure` that follows the run; its ``.figure`` is the figure as it is then.
 

@@ -123,11 +123,11 @@ class WebSocketDebugger:
             wanted = wanted[max(0, len(wanted) - last) :]
         return pd.DataFrame(
             {
-                "time": pd.to_datetime([frame.time for frame in wanted], unit="s", utc=True),
-                "direction": [frame.direction for frame in wanted],
-                "peer": [frame.peer for frame in wanted],
-                "type": [frame.type for frame in wanted],
-                "bytes": [frame.size for frame in wanted],
+                "time": pd.to_datetime([frame.time for frame in wanted], unit="s", utc=True).as_unit("ns"),
+                "direction": pd.array([frame.direction for frame in wanted], dtype="str"),
+                "peer": pd.array([frame.peer for frame in wanted], dtype="str"),
+                "type": pd.array([frame.type for frame in wanted], dtype="str"),
+                "bytes": pd.array([frame.size for frame in wanted], dtype="int64"),
                 "text": [frame.text for frame in wanted],
             },
             index=pd.Index([frame.number for frame in wanted], dtype="int64", name="frame"),

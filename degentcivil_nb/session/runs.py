@@ -270,7 +270,7 @@ class Runs:
         Raises
         ------
         ValueError
-            If the query cannot be answered, with DuckDB's own words and the names of the tables.
+            If the query cannot be answered: DuckDB's message, and the names of the tables.
         ImportError
             If DuckDB is missing; the message says how to install it.
 
@@ -303,7 +303,8 @@ class Runs:
         Returns
         -------
         pandas.DataFrame
-            The rows of `Recording.findings` of each run, after a first column `run` (str), the run's name.
+            The rows of `Recording.findings` of each run, after a first column `run` (str), the run's name;
+            `severity` is str here.
 
         Raises
         ------

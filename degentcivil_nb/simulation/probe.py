@@ -80,14 +80,14 @@ class SimulationProbe(
     name : str, optional
         The probe's name in this process. An earlier probe of the same name is closed, so a cell can be run again.
     history : int
-        How many messages the server keeps for those who connect or come back, 64 MB of them at most.
+        How many messages the server keeps for clients that connect or reconnect, 64 MB of them at most.
     keep_up_s : float or timedelta, optional
         How many seconds each checkpoint waits at most until the connected clients have received everything, so that
         they miss nothing at full speed. Left out, the simulation never waits for clients, and one that is too slow has
         a gap.
     abandoned_s : float or timedelta, optional
-        How many seconds a paused run waits once its last debugger is gone; then the run goes on. Both are reported in
-        the log and in the stream. `None`: for ever.
+        How many seconds a paused run waits after its last debugger has disconnected; then the run goes on. Both are
+        reported in the log and in the stream. `None`: for ever.
     clock : callable
         A function that returns the time in seconds since 1970.
 

@@ -31,6 +31,8 @@ class CauseQuestions(Asking):
         ------
         KeyError
             If the row is not held.
+        ValueError
+            If `row` is not a whole number.
 
         Examples
         --------
@@ -60,6 +62,8 @@ class CauseQuestions(Asking):
         ------
         KeyError
             If the row is not held.
+        ValueError
+            If `row` is not a whole number.
 
         Examples
         --------

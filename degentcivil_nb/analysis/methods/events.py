@@ -54,9 +54,10 @@ class EventQuestions(Asking):
         pandas.DataFrame
             Indexed by `row` (int64), the store's own number of an event, which is never reused. `epoch`, `time_source`,
             `type`, `character_id`, `state`, `location`, `event_type` and `message` are category, `seq` and `tick`
-            Int64, `code` Int16, `time` (the sender's clock) and `received` datetime64[ns, UTC]. With `payload` two more
-            (object): `payload`, decoded as it was sent, and `data`, the inner value of an `event_notification`, `None`
-            for other types.
+            Int64, `code` Int16 (wider if a code needs it), `time` (the sender's clock) and `received` datetime64[ns,
+            UTC], `event_id`, `cause` (a text or a list of them) and `intervention` (a dict) object, and `sim_time`
+            Float64. With `payload` two more (object): `payload`, decoded as it was sent, and `data`, the inner value of
+            an `event_notification`, `None` for other types.
 
         Raises
         ------
@@ -110,6 +111,8 @@ class EventQuestions(Asking):
         ------
         KeyError
             If the row is not held.
+        ValueError
+            If `row` is not a whole number.
 
         Examples
         --------
@@ -178,8 +181,8 @@ class EventQuestions(Asking):
         -------
         pandas.DataFrame
             Indexed by `row`: the columns of `events()` that an error has (`epoch`, `seq`, `tick`, `time`,
-            `time_source`, `received`, `character_id`, `code`, `message`), `traceback`, and `excerpt`, the beginning of
-            a message that could not be read (both str).
+            `time_source`, `received`, `character_id`, `code`, `message`, `event_id`, `cause`, `intervention`,
+            `sim_time`), `traceback`, and `excerpt`, the beginning of a message that could not be read (both str).
 
         Raises
         ------

@@ -33,8 +33,9 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         Returns
         -------
         pandas.DataFrame
-            Indexed by `by`: `calls`, `malformed`, `errors` (int64), `prompt_tokens`, `completion_tokens` (Int64),
-            `latency_s` (Float64, seconds) and `cost_usd` (Float64, US dollars). A sum without any known value is NA.
+            Indexed by `by` (str; days are datetime64[ns, UTC]): `calls`, `malformed`, `errors` (int64),
+            `prompt_tokens`, `completion_tokens` (Int64), `latency_s` (Float64, seconds) and `cost_usd` (Float64, US
+            dollars). A sum without any known value is NA.
 
         Raises
         ------
@@ -115,9 +116,10 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         Returns
         -------
         pandas.DataFrame
-            One row for each character, in the order of first having it: `character_id`, `row` (the event in which the
-            character first had it), `tick`, `time`, `how` (``"said"``, ``"heard"``, ``"thought"``), `from` (object: who
-            said it, or those who had it before and were in one place with the character), `text`.
+            One row for each character, in the order of first having it: `character_id` (str), `row` (int64, the event
+            in which the character first had it), `tick` (Int64), `time` (datetime64[ns, UTC]), `how` (str: ``"said"``,
+            ``"heard"``, ``"thought"``), `from` (object: who said it, or those who had it before and were in one place
+            with the character) and `text` (object).
 
         Raises
         ------

@@ -19,10 +19,11 @@ class StopQuestions:
 
         Returns
         -------
-        DataFrame
-            `name`, `condition`, `owner`, `enabled`, `verified`, `problem`, `hits` (matches so far), `stops_at` (the
-            number of the match from which on it stops), `once`, `log`, `last_tick`, `last_character_id`, `last_row`
-            (the row of the event that last stopped the run there, for `why(row)`; NA without one, and at a checkpoint).
+        pandas.DataFrame
+            One row for each breakpoint: `name`, `condition`, `owner`, `problem`, `log`, `last_character_id` (str),
+            `enabled`, `verified`, `once` (bool), `hits` (int64, the matches so far), `stops_at` (int64, the number of
+            the match from which on it stops), `last_tick` and `last_row` (Int64; the row of the event that last stopped
+            the run there, for `why(row)`; NA without one, and at a checkpoint).
 
         Examples
         --------
@@ -36,9 +37,10 @@ class StopQuestions:
 
         Returns
         -------
-        DataFrame
-            One row for each breakpoint that matched: `stopped` (the tick), `time`, `name`, `condition`, `character_id`,
-            `matched` (the row of the event at which it matched; NA at a checkpoint), `tick` (of that event).
+        pandas.DataFrame
+            One row for each breakpoint that matched: `stopped` (Int64, the tick of the stop), `time` (datetime64[ns,
+            UTC]), `name`, `condition`, `character_id` (str), `matched` (Int64, the row of the event at which it
+            matched; NA at a checkpoint) and `tick` (Int64, of that event).
 
         Examples
         --------
@@ -61,7 +63,7 @@ class StopQuestions:
 
         Returns
         -------
-        DataFrame
+        pandas.DataFrame
             The events at which it would have matched, with the columns of `events()`.
 
         Raises

@@ -27,12 +27,12 @@ class BreakpointMethods:
     def break_when(
         self, condition: str, *, hits: int = 1, log: str | None = None, once: bool = False, name: str | None = None
     ) -> Breakpoint:
-        """Stop the run in the tick in which a condition is met. The simulation itself judges it.
+        """Stop the run in the tick in which a condition is met. The simulation itself evaluates the condition.
 
         Parameters
         ----------
         condition : str
-            Judged at each event as it is published: `money > 3`, `entered("BARGAIN")`, `changed(mood)`; or, with
+            Evaluated at each event as it is published: `money > 3`, `entered("BARGAIN")`, `changed(mood)`; or, with
             `silent(ticks)`, `stuck(ticks)`, `loops(times)`, `total_cost` or `total_calls`, at each checkpoint.
             `type == "error"`, `exception` and `malformed` (an answer of a model) stop where something goes wrong.
         hits : int

@@ -39,7 +39,7 @@ class CommandMethods:
         Parameters
         ----------
         character_id : str or int
-            Whose.
+            The character's id.
         timeout : float or timedelta, optional
             Seconds to wait for the answer; `None` waits as long as it takes.
         branch : str, int or sequence of them, optional
@@ -56,6 +56,8 @@ class CommandMethods:
             With code 1102 if there is no such character, and 1101 if the simulation does not offer it.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -94,6 +96,8 @@ class CommandMethods:
             With code 1102 if there is no such character, and 1101 if the simulation has no asker.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -113,9 +117,9 @@ class CommandMethods:
         Parameters
         ----------
         character_id : str or int
-            Whose attribute.
+            The character's id.
         name : str
-            Which attribute.
+            The attribute's name.
         value : any
             The new value, which must have a JSON form.
         timeout : float or timedelta, optional
@@ -133,6 +137,8 @@ class CommandMethods:
             With code 1102 if the simulation refuses, and 1101 if it does not offer it.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -177,6 +183,8 @@ class CommandMethods:
             With code 1102 if there is no such character.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -219,6 +227,8 @@ class CommandMethods:
             If the command failed, with the server's `code`, `message` and `details`.
         OutcomeUnknown
             If the answer was lost, so that it is unknown whether the command took effect.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -263,6 +273,10 @@ class CommandMethods:
         ------
         ConnectionError
             If there is no connection.
+        RuntimeError
+            If the session is closed.
+        ValueError
+            If the text cannot be encoded as UTF-8.
 
         Examples
         --------

@@ -31,6 +31,8 @@ class ControlMethods:
             With code 1105 if the run is over, or this is the thread that calls `checkpoint`.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -58,6 +60,8 @@ class ControlMethods:
             With code 1105 if the run is over, and 1104 if no answer came in time.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------
@@ -76,7 +80,7 @@ class ControlMethods:
         Parameters
         ----------
         ticks : int
-            How many.
+            How many ticks.
         timeout : float or timedelta, optional
             Seconds to wait at most; `None` waits as long as the ticks take.
 
@@ -88,12 +92,14 @@ class ControlMethods:
         Raises
         ------
         CommandError
-            With code 1104 if the time is over, while the step goes on, 1105 if the run is not paused or the step was
-            cut short, and 1102 if `ticks` is 0.
+            With code 1104 if the time is over, while the step goes on, and 1105 if the run is not paused or the step
+            was cut short.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
         ValueError
-            If `ticks` is not a whole number.
+            If `ticks` is not a whole number of at least 1.
 
         Examples
         --------
@@ -125,6 +131,8 @@ class ControlMethods:
             over, and 1104 if no answer came in time.
         OutcomeUnknown
             If the answer was lost.
+        RuntimeError
+            If the session is closed.
 
         Examples
         --------

@@ -75,7 +75,7 @@ class CallMethods(PublishingMethods):
         Returns
         -------
         str or None
-            The call's `id`; `None` if it could not be told.
+            The call's `id`; `None` if it could not be published.
 
         Examples
         --------
@@ -140,7 +140,7 @@ class CallMethods(PublishingMethods):
         Returns
         -------
         str or None
-            The call's `id`; `None` if it could not be told.
+            The call's `id`; `None` if it could not be published.
 
         Examples
         --------

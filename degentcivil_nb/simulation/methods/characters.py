@@ -200,7 +200,7 @@ class CharacterMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any
-            Who is gone.
+            The character's id.
 
         Examples
         --------

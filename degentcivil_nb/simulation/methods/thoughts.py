@@ -46,7 +46,7 @@ class ThoughtMethods(PublishingMethods):
         Returns
         -------
         str or None
-            The message's `id`; `None` if it could not be told.
+            The message's `id`; `None` if it could not be published.
 
         Examples
         --------
@@ -103,7 +103,7 @@ class ThoughtMethods(PublishingMethods):
         Returns
         -------
         str or None
-            The thought's `id`; `None` if it could not be told.
+            The thought's `id`; `None` if it could not be published.
 
         Examples
         --------
