@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Raw, Struct
 
 from .errors import WebSocketError
 from .json_text import FOREIGN, encode, excerpt, invalid
-from .messages import MessageTypes, RawMessage, Seq, Tick
+from .messages import MessageTypes, PlainMessage, RawMessage, Seq, Tick
 from .repairing import repair
 from .salvaging import salvage
 
@@ -31,9 +31,26 @@ class _OpenBatch(Struct, gc=False):
     covers: tuple[int, int] | None = None
 
 
+class _OpenPlainBatch(_OpenBatch, gc=False):
+    """The same with messages of which none has links."""
+
+    data: list[PlainMessage]  # type: ignore[assignment]
+
+
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class _Decode(Protocol[_T_co]):
+    def __call__(self, frame: bytes | str | Raw, /) -> _T_co: ...
+
+
+# a plain message has all attributes of a RawMessage; any key that it does not have is an error, and then the other
+# decoder is taken: no key is overlooked, however it is escaped
+_decode_plain = cast("_Decode[RawMessage]", msgspec.json.Decoder(PlainMessage).decode)
 _decode_raw = msgspec.json.Decoder(RawMessage).decode
 _decode_batch = msgspec.json.Decoder(list[RawMessage]).decode
-_decode_open = msgspec.json.Decoder(_OpenBatch).decode
+_open_plain = cast("_Decode[_OpenBatch]", msgspec.json.Decoder(_OpenPlainBatch).decode)
+_open_raw = msgspec.json.Decoder(_OpenBatch).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -71,20 +88,27 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
     """
     messages: list[RawMessage] = []
     append = messages.append
+    decode, decode_batch = _decode_plain, _open_plain
     for frame in frames:
-        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD and (opened := _unpack_valid_batch(frame)) is not None:
-            messages.extend(opened)
-            continue
+        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD:
+            opened = _unpack_valid_batch(frame, decode_batch)
+            if opened is None:
+                decode_batch = _open_raw
+                opened = _unpack_valid_batch(frame, decode_batch)
+            if opened is not None:
+                messages.extend(opened)
+                continue
         try:
-            message = _decode_raw(frame)
-        except FOREIGN as error:
-            repaired = _decode_repaired(frame, error)
+            message = decode(frame)
+        except FOREIGN:
+            found = _decode_item(frame)
+            decode = _decode_raw  # a stream with links has more of them
         else:
             if message.type != "batch":  # what most are: no list is made for it
                 append(message)
                 continue
-            repaired = [message]
-        for message in repaired:
+            found = [message]
+        for message in found:
             if message.type == "batch":
                 messages.extend(_unpack_batch(message, frame))
             else:
@@ -92,8 +116,8 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
     return messages
 
 
-def _decode_item(item: Raw) -> list[RawMessage]:
-    """Decode one message of a batch, as it is or repaired."""
+def _decode_item(item: bytes | str | Raw) -> list[RawMessage]:
+    """Decode one message, as it is or repaired."""
     try:
         return [_decode_raw(item)]
     except FOREIGN as error:
@@ -115,10 +139,10 @@ def _decode_repaired(frame: bytes | str | Raw, error: Exception) -> list[RawMess
             return [malformed(text, error)]
 
 
-def _unpack_valid_batch(frame: bytes | str) -> list[RawMessage] | None:
+def _unpack_valid_batch(frame: bytes | str, decode: _Decode[_OpenBatch]) -> list[RawMessage] | None:
     """Unpack a `batch` frame that is valid throughout; return `None` for one that must be decoded item by item."""
     try:
-        batch = _decode_open(frame)
+        batch = decode(frame)
     except FOREIGN:
         return None
     messages = batch.data

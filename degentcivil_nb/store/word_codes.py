@@ -19,12 +19,13 @@ def kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[st
     if types.count(types[0]) == size:
         code = words.get(types[0])
         return None if code is None else np.full(size, code, np.int32), {types[0]: np.arange(size)}
-    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
     codes = known_codes(words, types)
     if codes is None:
+        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
         numbers = np.fromiter(map(kinds.__getitem__, types), np.int32, size)
         return None, {kind: np.flatnonzero(numbers == number) for kind, number in kinds.items()}
-    return codes, {kind: np.flatnonzero(codes == words[kind]) for kind in kinds}
+    rows_of = [np.flatnonzero(codes == code) for code in (np.flatnonzero(np.bincount(codes + 1)) - 1).tolist()]
+    return codes, {types[rows[0]]: rows for rows in sorted(rows_of, key=lambda rows: int(rows[0]))}
 
 
 def number(column_words: list[ColumnWords], dictionaries: dict[str, Dictionary]) -> None:

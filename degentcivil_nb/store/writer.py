@@ -181,12 +181,11 @@ class StoreWriter:
             self._parts.tick = last_tick
 
     def _note_times(self, found: Ingested) -> None:
-        columns, size = found.batch.columns, found.batch.size
-        unsaid = columns["time_source"]
-        said = (0, size - 1) if unsaid is NOWHERE else np.flatnonzero(~unsaid)[[0, -1]] if not unsaid.all() else ()
-        received = np.broadcast_to(columns["received"], size)
+        columns, unsaid, note = found.batch.columns, found.batch.columns["time_source"], self._parts.controls.note_sent
+        received = columns["received"]  # one time for all rows, unless another store made the columns
+        said = (0, -1) if unsaid is NOWHERE else np.flatnonzero(~unsaid)[[0, -1]] if not unsaid.all() else ()
         for row in said:
-            self._parts.controls.note_sent(int(columns["time"][row]), int(received[row]))
+            note(int(columns["time"][row]), received if isinstance(received, int) else int(received[row]))
 
     def _account(self, found: Ingested, epoch: str | None) -> None:
         last = int(found.seqs.max())
