@@ -185,7 +185,7 @@ class StoreWriter:
         received = columns["received"]  # one time for all rows, unless another store made the columns
         said = (0, -1) if unsaid is NOWHERE else np.flatnonzero(~unsaid)[[0, -1]] if not unsaid.all() else ()
         for row in said:
-            note(int(columns["time"][row]), received if isinstance(received, int) else int(received[row]))
+            note(int(columns["time"][row]), int(received[row]) if np.ndim(received) else int(received))
 
     def _account(self, found: Ingested, epoch: str | None) -> None:
         last = int(found.seqs.max())

@@ -33,6 +33,8 @@ _KINDS: Final = 1_000
 """How many kinds of failure are remembered, so that each is logged once."""
 _OF_THE_RUN: Final = frozenset({MessageTypes.RUN_STATE, *LISTS})
 """The control types that a simulation itself publishes, and that are never lost."""
+_USUAL: Final = 1_000
+"""How many types of messages are remembered as allowed, which is looked up at each publish."""
 _WRAPPING: Final = 160
 """Bytes of `max_message_bytes` reserved for the seq, and for the batch around a message."""
 
@@ -107,6 +109,7 @@ class StreamPublisher:
         self._max_queued_bytes = max_queued_bytes
         self._clock = clock
         self._queue: deque[tuple[str, bytes, int, Receipt | None]] = deque()
+        self._usual = {*STANDARD_TYPES}
         self._queued_bytes = 0  # approximate, since threads race for it; reset whenever the queue is empty
         self._declared = 0  # how many of `overflowed` have their gap
         self._failure_lock = threading.Lock()  # count only for failures
@@ -134,11 +137,12 @@ class StreamPublisher:
             else:
                 message = encode_quick(WebSocketMessage(type, data, timestamp, None, tick, None, *links))
             size = len(message)
-            if size > self._max_payload or (
-                type not in STANDARD_TYPES and (type in CONTROL or not isinstance(type, str))
-            ):
-                message = self._encode_converted(type, data, timestamp, tick, links)
-                size = len(message)
+            if type not in self._usual or size > self._max_payload:
+                if size > self._max_payload or type in CONTROL or not isinstance(type, str):
+                    message = self._encode_converted(type, data, timestamp, tick, links)
+                    size = len(message)
+                elif len(self._usual) < _USUAL:
+                    self._usual.add(type)
             queue = self._queue
             if len(queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
                 self._overflow(type, message, receipt)

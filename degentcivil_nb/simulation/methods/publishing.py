@@ -113,8 +113,10 @@ class PublishingMethods:
             if not is_plain(data):
                 data = self._converted(data, plain)
             clock, publish, ticking = self._clock, self._publish, self._ticking
-            links = None if ticking.links is None else self._links(None, None)
-            publish(type, data, ticking.tick, clock(), receipt, links)
+            if receipt is None and ticking.links is None:  # what most are
+                publish(type, data, ticking.tick, clock())
+            else:
+                publish(type, data, ticking.tick, clock(), receipt, self._links(None, None))
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(type, None, error)
 
