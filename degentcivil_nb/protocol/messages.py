@@ -169,8 +169,7 @@ class PlainMessage(Struct, frozen=True, gc=False, omit_defaults=True, eq=False, 
         """Compare all fields, whether the class has links or not."""
         return isinstance(other, PlainMessage) and _values(self) == _values(other)
 
-    def __hash__(self) -> int:
-        return hash(self.data)
+    __hash__ = None  # type: ignore[assignment]  # a payload as bytes has none
 
     def payload(self) -> Any:
         """Decode the payload; `WebSocketError` 1001 if it is not valid JSON."""

@@ -11,6 +11,7 @@ import pytest
 import degentcivil_nb as dc
 from degentcivil_nb.adapters.mesa import attach
 from degentcivil_nb.simulation import SimulationProbe
+from tests.support.mesa_examples import example
 
 mesa = pytest.importorskip("mesa", reason="Mesa is an extra of the tests")
 examples = pytest.importorskip("mesa.examples", reason="Mesa's examples need networkx")
@@ -24,15 +25,6 @@ def probe() -> Iterator[SimulationProbe]:
         yield probe
 
 
-def make(name: str) -> Any:
-    model = getattr(examples, name)
-    if name == "WolfSheep":
-        from mesa.experimental.devs import ABMSimulator
-
-        return model(simulator=ABMSimulator(), seed=1)
-    return model(seed=1)
-
-
 def seen(probe: SimulationProbe) -> dc.Session:
     return dc.connect(probe.url, history=1_000_000)
 
@@ -40,7 +32,7 @@ def seen(probe: SimulationProbe) -> dc.Session:
 @pytest.mark.filterwarnings("ignore:Random number generator:UserWarning")  # Conway names none
 @pytest.mark.parametrize("name", examples.__all__)
 def test_every_example_that_mesa_ships_is_shown(probe: SimulationProbe, name: str) -> None:
-    model = make(name)
+    model = example(name)
     attach(model, probe)
     for _ in range(STEPS):
         model.step()
@@ -85,7 +77,7 @@ class Town(mesa.Model):  # type: ignore[name-defined, misc]
     """No space at all; one is born and one dies in each step."""
 
     def __init__(self) -> None:
-        super().__init__(seed=1)
+        super().__init__(rng=1)
         Walker.create_agents(self, 3)
         self.datacollector = mesa.DataCollector(
             {"population": lambda model: len(model.agents), "names": lambda model: ["a"]},
@@ -181,12 +173,10 @@ def test_a_step_can_be_paused_and_stepped_from_a_notebook(probe: SimulationProbe
 
 
 def test_a_simulator_that_kept_the_models_step_comes_to_the_checkpoint_too(probe: SimulationProbe) -> None:
-    from mesa.experimental.devs import ABMSimulator
-
-    simulator = ABMSimulator()
-    model = examples.WolfSheep(simulator=simulator, seed=1)
+    model = example("WolfSheep")
+    run_for = getattr(model, "run_for", None) or model.simulator.run_for  # from Mesa 3.5 on a model runs itself
     attach(model, probe)
-    simulator.run_for(3)
+    run_for(3)
     assert model.steps > 0
     with seen(probe) as session:
         assert session.metrics()["tick"] == model.steps
@@ -222,7 +212,7 @@ def test_a_detached_model_goes_on_unseen(probe: SimulationProbe) -> None:
 
 
 def test_the_run_itself_is_the_same_with_and_without_the_adapter(probe: SimulationProbe) -> None:
-    alone, shown = (examples.BoltzmannWealth(n=30, seed=4) for _ in range(2))
+    alone, shown = (example("BoltzmannWealth", 4, n=30) for _ in range(2))
     attach(shown, probe)
     for _ in range(20):
         alone.step()

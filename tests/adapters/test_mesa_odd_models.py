@@ -57,7 +57,7 @@ class Odd(mesa.Agent):  # type: ignore[name-defined, misc]
 
 class OddModel(mesa.Model):  # type: ignore[name-defined, misc]
     def __init__(self) -> None:
-        super().__init__(seed=1)
+        super().__init__(rng=1)
         for number in range(4):
             Odd(self, number)
 
@@ -108,7 +108,7 @@ class IdsModel(mesa.Model):  # type: ignore[name-defined, misc]
     IDS: tuple[Any, ...] = (np.int64(7), "seven", (1, 2), np.str_("x"), [3])
 
     def __init__(self) -> None:
-        super().__init__(seed=1)
+        super().__init__(rng=1)
         for kind in (Ids, Others):
             for id in self.IDS:
                 agent = kind(self)
@@ -148,7 +148,7 @@ class MortalModel(mesa.Model):  # type: ignore[name-defined, misc]
     """Agents are removed and born while others act, and one leaves from inside its own turn."""
 
     def __init__(self) -> None:
-        super().__init__(seed=3)
+        super().__init__(rng=3)
         self.landscape = spaces.HexGrid((4, 4), random=self.random)
         for _ in range(6):
             Mortal(self)
@@ -237,7 +237,7 @@ class Placed(mesa.Agent):  # type: ignore[name-defined, misc]
 
 class OldSpace(mesa.Model):  # type: ignore[name-defined, misc]
     def __init__(self, kind: str) -> None:
-        super().__init__(seed=1)
+        super().__init__(rng=1)
         networkx = pytest.importorskip("networkx")
         self.world = {
             "single": lambda: old_spaces.SingleGrid(3, 2, torus=False),

@@ -19,6 +19,7 @@ from typing import Any
 from degentcivil_nb.adapters.mesa import attach
 from degentcivil_nb.simulation import SimulationProbe
 from tests.benchmarks.report import Row, finish, parser
+from tests.support.mesa_examples import example
 from tests.support.stand_in import HOME, MAIN, environment
 
 ADAPTER = ["-m", "degentcivil_nb.adapters.degentcivil", "--port", "0"]
@@ -26,15 +27,13 @@ FEW = 10
 
 
 def mesa(agents: int, steps: int) -> list[Row]:
-    from mesa.examples import BoltzmannWealth
-
     def timed(model: Any) -> float:
         began = time.perf_counter()
         model.step()
         return (time.perf_counter() - began) * 1e3
 
     with SimulationProbe(port=0) as probe:
-        alone, shown = (BoltzmannWealth(n=agents, width=32, height=32, seed=1) for _ in range(2))
+        alone, shown = (example("BoltzmannWealth", n=agents, width=32, height=32) for _ in range(2))
         attach(shown, probe)
         times = [(timed(alone), timed(shown)) for _ in range(steps)]
         published = (probe.stats()["published"] or 0) / steps

@@ -188,6 +188,8 @@ class Publishing:
 def main() -> None:
     receiving, publishing = Receiving(), Publishing()
     print(publishing.probe.url.rpartition(":")[2].strip("/"), flush=True)
+    gc.collect()
+    gc.freeze()  # the libraries, which are not looked through at each collection
     for line in sys.stdin:
         kind, _, name = line.strip().partition(": ")
         gc.collect()

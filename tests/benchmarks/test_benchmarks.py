@@ -56,6 +56,26 @@ def test_a_simulation_that_keeps_up_loses_nothing_of_its_session(tmp_path: Path)
     assert (missing["ours"], stored["ours"]) == (0, 3000)
 
 
+def test_one_checkout_beside_another_here_itself(tmp_path: Path) -> None:
+    size = (
+        "--pairs",
+        "1",
+        "--events",
+        "300",
+        "--burst",
+        "20",
+        "--clients",
+        "2",
+        "--only",
+        "storing",
+        "client",
+        "publish",
+    )
+    rows = measured("bench_beside", tmp_path / "out.json", "--old", str(ROOT), *size)
+    assert len([row for row in rows if row.get("target")]) == 3 + 2 + 5 + 3
+    assert all(row["ours"] > 0 for row in rows)
+
+
 def test_what_breakpoints_cost_the_simulation(tmp_path: Path) -> None:
     size = ("--characters", "20", "--breakpoints", "12", "--events", "100", "--rounds", "1")
     rows = programs.breakpoints(measured("bench_breakpoints", tmp_path / "out.json", *size))
