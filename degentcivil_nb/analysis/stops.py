@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -10,13 +10,14 @@ import pandas as pd
 
 from ..expressions.candidates import Rule
 from ..expressions.conditions import compile_condition
-from ..expressions.judge import Judge, ticks_ended
-from ..protocol.breakpoints import BreakpointRow
+from ..expressions.ended_ticks import ticks_ended
+from ..expressions.judge import Judge
 from ..protocol.control_payloads import RunState, Snapshot
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import MessageTypes
 from ..simulation.totals import Totals
+from .unknown_names import unseen_text
 
 if TYPE_CHECKING:
     from ..store.controls import ControlRow
@@ -26,9 +27,9 @@ CHUNK: Final = 2_048
 _STOPPED: Final = ("name", "condition", "matched")
 
 
-def breakpoint_table(rows: Iterable[BreakpointRow], stops: pd.DataFrame) -> pd.DataFrame:
+def breakpoint_table(store: RunStore, stops: pd.DataFrame) -> pd.DataFrame:
     """Make the frame of `breakpoints()`; `stops` are those of `stops()`, in which its last rows are found."""
-    rows = list(rows)
+    rows = store.breakpoints
     last = {(name, condition): row for name, condition, row in zip(*(stops[key] for key in _STOPPED), strict=True)}
     return pd.DataFrame(
         {
@@ -37,7 +38,7 @@ def breakpoint_table(rows: Iterable[BreakpointRow], stops: pd.DataFrame) -> pd.D
             "owner": pd.Series([row.owner.name or row.owner.id for row in rows], dtype="str"),
             "enabled": np.array([row.enabled for row in rows], np.bool_),
             "verified": np.array([row.verified for row in rows], np.bool_),
-            "problem": pd.Series([row.problem for row in rows], dtype="str"),
+            "problem": pd.Series([row.problem or unseen_text(store, row.unseen) for row in rows], dtype="str"),
             "hits": np.array([row.count for row in rows], np.int64),
             "stops_at": np.array([row.hits for row in rows], np.int64),
             "once": np.array([row.once for row in rows], np.bool_),

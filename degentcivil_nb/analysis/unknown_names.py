@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..core.event_columns import NOUNS
@@ -61,7 +62,20 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
             warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
 
 
+def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
+    """Return a sentence about names in a breakpoint's condition; the simulation had none of them since it was set.
+
+    A name that the store knows from before is left out: it will come again.
+    """
+    missing = sorted(set(names) - STANDARD_KEYS - JUDGED - store.names.said - store.names.known)
+    keys = store.payload_keys(NEWEST) if missing else ()
+    missing = [repr(name[:80]) for name in missing if name not in keys]
+    return f"no message has had {' or '.join(missing)} since it was set" if missing else None
+
+
 JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})
 """Names that only conditions of breakpoints know; in any other they are keys of payloads, where there are such."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""
+NEWEST: Final = 1_000
+"""The same, where it is asked several times a second."""

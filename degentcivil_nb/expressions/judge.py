@@ -26,13 +26,14 @@ SAID: Final = (*PAYLOAD_COLUMNS, "data", "previous_state")
 """The names that a condition may use beside type, tick, time and payload; null if a message lacks one."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(SAID)
 _NOBODY: Final[Mapping[str, Any]] = {}
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+_MADE: Final = frozenset({"exception", "malformed"})
+"""Names whose value is calculated."""
 _INTERESTING: Final = frozenset({*SAID, "type", "tick", "time", "payload", *TOTALS})
 
 
 NOTHING_FOUND: Final[list[Any]] = []
 """The answer if no condition holds; it is never changed."""
-_MOST_TICKS: Final = 1_000
-"""The most ticks without a message that are judged, besides the last one: a clock may jump."""
 
 
 class Match(NamedTuple, Generic[_T]):
@@ -46,7 +47,8 @@ class Match(NamedTuple, Generic[_T]):
 class Judge(Generic[_T]):
     """The conditions, and the part of the town that they need: states, attributes that they name, and trails of ticks.
 
-    `totals()` returns the cost and the number of all calls of models so far. Callers on several threads need a lock.
+    `totals()` returns the cost and the number of all calls of models so far. `learnt()` is called when a name of a
+    condition occurs for the first time. Callers on several threads need a lock.
     """
 
     def __init__(
@@ -54,9 +56,13 @@ class Judge(Generic[_T]):
         rules: Iterable[Rule[_T]],
         totals: Callable[[], tuple[float, int]],
         broken: Callable[[_T, Exception], None],
+        learnt: Callable[[], None] = lambda: None,
     ) -> None:
         self._totals = totals
         self._broken = broken
+        self._learnt = learnt
+        self._seen: set[str] = set()
+        self._unseen: frozenset[str] = _NO_NAMES  # nearly always empty soon, so that looking for them costs nothing
         self._candidates: dict[str | None, Candidates[_T]] = {}
         self._others: Candidates[_T] = Candidates(None, ())
         self._changes = self._others
@@ -77,6 +83,7 @@ class Judge(Generic[_T]):
 
         `followed` are further conditions, for calls of `values`; if left out, the earlier ones stay.
         """
+        rules = list(rules)
         self._followed = self._followed if followed is None else followed
         at_messages: list[Rule[_T]] = []
         names = {name for condition in self._followed for name in condition.names} - _INTERESTING
@@ -102,6 +109,19 @@ class Judge(Generic[_T]):
             for trail in self._trails.values():
                 trail.known.pop(gone, None)
         self._asked = frozenset().union(*(rule.condition.names | rule.names for rule in at_messages))
+        of_rules = _NO_NAMES.union(*(rule.condition.names | rule.names for rule in rules))
+        self._unseen = of_rules - _INTERESTING - _MADE - self._seen
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Return the names in rules that no message and no character had so far; none before there is a character."""
+        return self._unseen if self._trails else _NO_NAMES
+
+    def _see(self, names: Iterable[str]) -> None:
+        if found := self._unseen.intersection(names):
+            self._seen |= found
+            self._unseen -= found
+            self._learnt()
 
     def seed(
         self, name: str, state: str | None, location: str | None, attributes: Mapping[str, Any], tick: int
@@ -112,6 +132,7 @@ class Judge(Generic[_T]):
             trail = self._trails[name] = Trail(tick, state, location)
         for key in self.names & attributes.keys():
             trail.known.setdefault(key, attributes[key])
+        self._see(attributes)
 
     def forget(self) -> None:
         """Forget all characters."""
@@ -161,6 +182,8 @@ class Judge(Generic[_T]):
         if not isinstance(payload, dict):
             scope = {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload}
             return self._test(about.always + about.gated, None, scope)
+        if self._unseen:
+            self._see(payload)
         name = payload.get("character_id")
         state = location = known = before = None
         if type in MOVES and "previous_state" in payload:
@@ -195,6 +218,7 @@ class Judge(Generic[_T]):
         elif type == MEASURE and (measure := _text(payload.get("name"))) in self.names:
             known = {str(measure): payload.get("value")}
             self._measures.update(known)
+            self._see(known)
         if type == LLM_CALL and "malformed" in self._asked:  # each answer counts, whether a condition can hold or not
             malformed = self._answers.is_malformed(payload.get("prompt_type"), payload.get("response"))
         else:
@@ -323,13 +347,6 @@ class Judge(Generic[_T]):
                     raise NotImplementedError(detector.function)
 
         return look
-
-
-def ticks_ended(last: int | None, now: int | None) -> Sequence[int]:
-    """List the ticks whose checkpoints lie between a message of the tick `last` and one of the tick `now`."""
-    if last is None or now is None or now <= last:
-        return ()
-    return range(last, now) if now - last <= _MOST_TICKS else [*range(last, last + _MOST_TICKS), now - 1]
 
 
 def _text(value: Any) -> str | None:

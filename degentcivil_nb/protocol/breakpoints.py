@@ -52,6 +52,8 @@ class BreakpointRow(Struct, frozen=True, omit_defaults=True):
     """How often it has matched."""
     last_tick: int | None = None
     last_character_id: str | None = None
+    unseen: list[str] = []
+    """The names in its condition that no message and no character has had since it was set: mistyped, or to come."""
 
 
 class BreakpointRows(Struct, frozen=True):

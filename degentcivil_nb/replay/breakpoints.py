@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Raw, to_builtins
 
-from ..expressions.judge import ticks_ended
+from ..expressions.ended_ticks import ticks_ended
 from ..protocol.breakpoints import BreakpointHit
 from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes, WebSocketMessage

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
+from ..analysis.unknown_names import unseen_text
 from ..core.cards import card
 from ..core.counting import counted
 from ..core.escaping import visible
@@ -65,9 +66,11 @@ class Breakpoint:
 
     @property
     def problem(self) -> str | None:
-        """Return what is wrong with the breakpoint; `None` if nothing is."""
+        """Return what is wrong with the breakpoint, or which name in it never came since; `None` if nothing is."""
         row = self._row()
-        return "the simulation has not confirmed it yet" if row is None else row.problem
+        if row is None:
+            return "the simulation has not confirmed it yet"
+        return row.problem or self._breakpoints.unseen(row)
 
     @property
     def enabled(self) -> bool:
@@ -91,7 +94,9 @@ class Breakpoint:
             return "removed"
         if not self.verified:
             return f"not verified: {self.problem}"
-        return ("" if self.enabled else "off, ") + counted(self.hits, "hit")
+        problem = self.problem
+        note = "" if problem is None else f"; {problem}"
+        return ("" if self.enabled else "off, ") + counted(self.hits, "hit") + note
 
     def _repr_html_(self) -> str:
         row, here = self._row(), self._breakpoints.has(self.name)
@@ -213,6 +218,10 @@ class SessionBreakpoints:
         if told is None or (answered is not None and answered.count > told.count):
             return answered
         return told
+
+    def unseen(self, row: BreakpointRow) -> str | None:
+        """Say which names of a breakpoint's condition no message has had since it was set; `None` if all occurred."""
+        return unseen_text(self._store, row.unseen) if row.unseen else None
 
     def _declare(self) -> None:
         rows = self._commands.call(SET, self._arguments(), timeout=SET_S)

@@ -26,7 +26,7 @@ from ..core.redaction import redacted
 from ..monitoring.connection_monitor import ConnectionMonitor
 from ..monitoring.websocket_debugger import WebSocketDebugger
 from ..protocol.errors import DegentCivilError
-from ..protocol.messages import RawMessage
+from ..protocol.messages import MessageTypes, RawMessage
 from ..recordings.save import restore_into
 from ..store.event_store import EventStore
 from .breakpoints import SessionBreakpoints
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 LEAVE_S: Final = 2.0
 """How many seconds `close` waits until control, breakpoints and watches are given back."""
+ENDED: Final = (MessageTypes.BREAKPOINTS, MessageTypes.WATCHES)
+"""The lists that change because a session is closed."""
 SILENT_S: Final = 20.0
 """After this many seconds without a message a session reports silence: two pings of a server without heartbeats."""
 
@@ -309,6 +311,8 @@ class Session(
         self._journal.note(f"{client.state}{dialect}" + (f": {reason}" if reason else ""))
 
     def _take(self, messages: list[RawMessage], received: float, epoch: str | None) -> None:
+        if self._closed:  # what this session itself ends is still listed in its answers and in its recording
+            messages = [message for message in messages if message.type not in ENDED]
         taken = self._store.take(messages, received, epoch)
         recorder = self._recorder
         if recorder is not None:

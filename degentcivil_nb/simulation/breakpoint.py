@@ -16,6 +16,8 @@ from .log_text import LogText
 UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
 """Columns of the notebook's events whose values are unknown before a message is sent."""
 
+NO_NAMES: Final[frozenset[str]] = frozenset()
+
 
 class Breakpoint:
     """One breakpoint: what was declared, its condition if it can be judged, and how often it matched.
@@ -33,6 +35,7 @@ class Breakpoint:
         self.at: int | None = None
         self.condition: Condition | None = None
         self.log: LogText | None = None
+        self._names = NO_NAMES
         try:
             if taken is not None:
                 whose = taken.owner.name or taken.owner.id
@@ -48,6 +51,7 @@ class Breakpoint:
                     )
             self.log = None if spec.log is None else LogText(spec.log)
             self.condition = condition
+            self._names = condition.names if self.log is None else condition.names | self.log.names
         except ValueError as error:
             self.problem = str(error)
             self.at = error.at if isinstance(error, ConditionError) else None
@@ -61,8 +65,8 @@ class Breakpoint:
         """Return whether a declaration means this very breakpoint, so that it keeps its counts."""
         return replace(spec, enabled=True, armed=0) == replace(self.spec, enabled=True, armed=0)
 
-    def row(self) -> BreakpointRow:
-        """Return the state of the breakpoint."""
+    def row(self, unseen: frozenset[str]) -> BreakpointRow:
+        """Return the state of the breakpoint; `unseen` are names of conditions that no message has had."""
         spec, (tick, whose) = self.spec, self.last
         return BreakpointRow(
             spec.name,
@@ -78,6 +82,7 @@ class Breakpoint:
             count=self.count,
             last_tick=tick,
             last_character_id=whose,
+            unseen=sorted(unseen & self._names) if unseen and self.is_on else [],
         )
 
     def take(self, match: Match[Breakpoint], tick: int | None) -> tuple[bool, str | None]:

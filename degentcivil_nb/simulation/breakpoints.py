@@ -20,7 +20,7 @@ from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
 from ..protocol.messages import Links, MessageTypes
 from ..server.stream.publishing import Receipt
-from .breakpoint import Breakpoint
+from .breakpoint import NO_NAMES, Breakpoint
 from .declared import LOOK_S, DeclaredSets
 from .methods.publishing import Publish, Ticking
 from .payloads import StateChange, as_dict
@@ -32,7 +32,6 @@ TELL_S: Final = 0.2
 """How long a new count waits for others before it is published."""
 MOST: Final = 200
 """The most breakpoints of all clients together."""
-NO_NAMES: Final[frozenset[str]] = frozenset()
 
 Hit = tuple[BreakpointHit, Receipt | None]
 Specs = Annotated[list[BreakpointSpec], Meta(max_length=200)]
@@ -81,9 +80,10 @@ class Breakpoints:
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
         self._followed: Sequence[Condition] = ()  # further conditions, whose values are requested
         self._follows = False
-        self._judge: Judge[Breakpoint] = Judge((), totals, self._broken)
+        self._judge: Judge[Breakpoint] = Judge((), totals, self._broken, self._tell_later)
         self.after_command: Callable[[], None] = _nothing
         """Called when a command has published something and values are followed; from any thread."""
+        self._told_unseen = NO_NAMES
         self._told = True  # whether the latest list is published or about to be
         self._looking = False
 
@@ -100,7 +100,8 @@ class Breakpoints:
     def rows(self) -> list[BreakpointRow]:
         """List the breakpoints of all clients."""
         with self._lock:
-            return [point.row() for point in self._sets]
+            unseen = self._told_unseen = self._judge.unseen
+            return [point.row(unseen) for point in self._sets]
 
     # --- being set -----------------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class Breakpoints:
             if not self._looking:
                 self._looking = True
                 self._later(LOOK_S, self._look)
-            return [to_builtins(point.row()) for point in self._sets.of(owner.id)]
+            return [to_builtins(point.row(self._told_unseen)) for point in self._sets.of(owner.id)]
 
     def _begin(self) -> None:
         self._changed()  # from here on messages are judged; what happened before is read from the characters
@@ -264,7 +265,7 @@ class Breakpoints:
             self._forward()(MessageTypes.LOG, line, tick)
         for hit in met.hits:
             self._stop((hit, None))
-        if met is not NOTHING_MET:
+        if met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
             self._told = False
         self._tell_what_is_new()  # before the stop, so that a client that is told of the stop has the counts
 

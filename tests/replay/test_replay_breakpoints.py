@@ -107,6 +107,7 @@ def test_a_replay_that_stands_without_debuggers_goes_on_standing_and_tells_the_n
         with dc.connect(replay, name="gone") as session:
             stop = session.run_until("entered('MOVE')")
             session.break_when("money < 0", name="left behind")
+            session._portal.call(session._client.close, timeout=PATIENCE_S)  # as a kernel that is killed
         with dc.connect(replay, name="next") as session:
             found = stopped(session)
             assert (found.reason, found.tick, found.breakpoint) == ("breakpoint", stop.tick, "run_until")

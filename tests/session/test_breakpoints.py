@@ -109,6 +109,23 @@ def test_a_step_that_a_breakpoint_cuts_short_says_so(session: Session) -> None:
     assert stop_of(session).tick == 4
 
 
+def test_a_name_that_no_message_has_had_is_said_until_one_has_it(town: SteppedTown, session: Session) -> None:
+    early = session.break_when("wealth > 100 and contains(motto, 'x')", name="early")
+    assert early.problem is None  # nothing was published, so nothing is known
+    session.step(1)
+    until(lambda: early.problem == "no message has had 'motto' or 'wealth' since it was set")
+    late = session.break_when("wealth < 0", name="late")
+    assert repr(late) == "<Breakpoint 'late': wealth < 0 (0 hits; no message has had 'wealth' since it was set)>"
+    assert session.breakpoints().set_index("name").loc["late", "problem"] == late.problem
+    assert late.verified
+    town.probe.character_update("noah", wealth=1)
+    until(lambda: late.problem is None)
+    assert repr(late) == "<Breakpoint 'late': wealth < 0 (0 hits)>"
+    until(lambda: early.problem == "no message has had 'motto' since it was set")
+    town.probe.event("speech", {"to": "all"}, motto="x")
+    until(lambda: early.problem is None)
+
+
 def test_run_until_a_condition_and_until_a_tick(session: Session) -> None:
     assert session.run_until("money == 6").tick == 6
     assert session.run_until(tick=20).tick == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -85,14 +86,21 @@ def test_what_run_until_meets_is_told_also_if_another_notebook_resumes_the_run_a
     assert (stop.breakpoint, stop.tick, stop.mine) == ("run_until", 3, True)
 
 
-def test_a_session_that_is_closed_takes_its_breakpoints_and_watches_along(ada: Session, noah: Session) -> None:
+def test_a_session_that_is_closed_takes_its_breakpoints_and_watches_along(
+    ada: Session, noah: Session, tmp_path: Path
+) -> None:
     theirs = noah.break_when("money > 1_000")
     mine, watch = ada.break_when("money > 3"), ada.watch("tick", "clock")
     until(lambda: len(names(noah)) == 2 and len(noah._store.watches) == 1)
+    ada.record(tmp_path / "run")
+    ada.step(1)
     ada.close()
     until(lambda: names(noah) == [theirs.name] and not noah._store.watches)
     assert "removed" in repr(mine)
     assert "removed" in repr(watch)
+    assert mine.name in names(ada)  # what was seen is kept
+    with dc.open_recording(tmp_path / "run") as recording:
+        assert mine.name in set(recording.breakpoints()["name"])
     assert noah.run_until(tick=8).breakpoint == "run_until"
 
 

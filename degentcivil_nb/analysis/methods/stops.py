@@ -20,17 +20,18 @@ class StopQuestions:
         Returns
         -------
         pandas.DataFrame
-            One row for each breakpoint: `name`, `condition`, `owner`, `problem`, `log`, `last_character_id` (str),
-            `enabled`, `verified`, `once` (bool), `hits` (int64, the matches so far), `stops_at` (int64, the number of
-            the match from which on it stops), `last_tick` and `last_row` (Int64; the row of the event that last stopped
-            the run there, for `why(row)`; NA without one, and at a checkpoint).
+            One row for each breakpoint: `name`, `condition`, `owner`, `problem` (why it does not work, or a name in the
+            condition that no message has had since it was set), `log`, `last_character_id` (str), `enabled`,
+            `verified`, `once` (bool), `hits` (int64, the matches so far), `stops_at` (int64, the number of the match
+            from which on it stops), `last_tick` and `last_row` (Int64; the row of the event that last stopped the run
+            there, for `why(row)`; NA without one, and at a checkpoint).
 
         Examples
         --------
         >>> len(recording.breakpoints())
         0
         """
-        return breakpoint_table(self._store.breakpoints, stop_table(self._store))
+        return breakpoint_table(self._store, stop_table(self._store))
 
     def stops(self) -> pd.DataFrame:
         """List where breakpoints stopped the run.

@@ -48,7 +48,8 @@ class BreakpointMethods:
         Returns
         -------
         Breakpoint
-            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`. The breakpoint is declared again
+            A handle with `.remove()`, `.enabled`, `.hits`, `.verified` and `.problem`, which also says if no message
+            has had a name of the condition since. The breakpoint is declared again
             after a reconnect, and after a restart of the simulation.
 
         Raises

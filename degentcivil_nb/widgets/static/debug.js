@@ -145,6 +145,7 @@ function renderDebug(state, el, { send, go, standing }) {
     const box = make("span", "dc-code", shown(row.condition));
     const notes = [row.stops_at > 1 ? `from match ${row.stops_at} on` : "", row.once ? "once" : ""];
     if (row.log) notes.push(`logs: ${row.log}`);
+    if (row.verified && row.problem) notes.push(row.problem);
     const note = notes.filter(Boolean).join(", ");
     if (note) box.append(make("span", "dc-dim", ` ${visible(note)}`));
     return box;
