@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PICTURES = "notebooks/images/"
 """Where the README and the pages show pictures from; in the built folder they are in `images/`."""
+QUESTIONS = "how-to/questions.md"
+"""The page whose headings are readers' questions."""
 HELP = re.compile(r"^<!-- help:(.*?) -->$", re.MULTILINE)
 
 
@@ -29,7 +31,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point pictures to where they are in the built folder, and put help pages where a mark asks for one."""
+    """Point pictures to where they are in the built folder, and put help pages where a mark asks for one.
+
+    In the search, the page of questions goes before pages of the same words, and long lists of methods go behind.
+    """
+    if page.file.src_uri == QUESTIONS:
+        page.meta["search"] = {"boost": 2}
+    elif re.search(r"^::: ", markdown, re.MULTILINE):
+        page.meta["search"] = {"boost": 0.5}
     markdown = markdown.replace(f"../{PICTURES}", "images/")
     return HELP.sub(lambda mark: f"```text\n{help_page(mark[1])}\n```", markdown)
 
