@@ -127,7 +127,7 @@ class Adapter:
             text = f"the model could not be read: {class_name(type(error))}: {text_of(error)}"
             self._probe.error(WebSocketError.SERVER_ERROR, text, exception=error)
 
-    # --- what is told --------------------------------------------------------------------------------------------
+    # --- what is published --------------------------------------------------------------------------------------------
 
     def look(self) -> None:
         """Publish what has changed, and call the checkpoint; for a model that is not run by `step`."""

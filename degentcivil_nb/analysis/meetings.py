@@ -98,7 +98,7 @@ def _of_some(there: Presences, wanted: Array) -> tuple[Array, Array]:
 
 
 def _spoken(chat: pd.DataFrame, there: Presences) -> tuple[pd.Index, _Pairs]:
-    """Return what was said as meetings, and all names: those of `there`, then of whoever else spoke or was told."""
+    """Return what was said as meetings, and all names: those of `there`, then of other speakers and receivers."""
     times = chat["time"].to_numpy("M8[ns]").astype(np.int64).tolist()
     codes = {name: code for code, name in enumerate(there.people.tolist())}
     rows = [

@@ -43,7 +43,7 @@ class Presences(NamedTuple):
         return Presences(who, where, start, end, self.people, self.places)
 
     def of(self, who: int) -> slice:
-        """Return where the presences of a character stand, if they were not put in another order."""
+        """Return the indices of the presences of a character, if they were not put in another order."""
         return slice(*np.searchsorted(self.who, [who, who + 1]).tolist())
 
     def place_at(self, who: int, moments: Array) -> Array:

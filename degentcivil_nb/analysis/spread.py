@@ -22,7 +22,7 @@ def spread_table(
 ) -> pd.DataFrame:
     """Return the characters that had a text, in the order of first having it, and from whom each may have it.
 
-    The stays are asked for only if somebody had it whom nobody told.
+    The stays are read only if a character had it and heard it from no one.
     """
     said = [
         (row, speaker, receivers if isinstance(receivers, list) else [], content)

@@ -74,7 +74,7 @@ def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
 
 
 JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})
-"""Names that only conditions of breakpoints know; in any other they are keys of payloads, where there are such."""
+"""Names that have a meaning only in conditions of breakpoints; in other conditions they are keys of payloads."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""
 NEWEST: Final = 1_000

@@ -250,7 +250,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning as a remark, without the line of code that asked: nobody typed it."""
+    """Print a warning as a remark, without the line of code, which the user did not write."""
     for text in str(message).splitlines():
         remark(visible(text))
 

@@ -119,7 +119,7 @@ class Connector:
         """Return how far the last attempt came."""
         if self._answered:
             return "handshake"
-        # the library sets `transport` when the connection stands, of wss:// after the TLS handshake
+        # the library sets `transport` when the connection is made; for wss://, after the TLS handshake
         return "connection" if hasattr(self._made, "transport") else "nothing"
 
     async def _connect(self, kind: type[ClientConnection], **settings: Any) -> ClientConnection:

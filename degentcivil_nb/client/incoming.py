@@ -146,7 +146,7 @@ class Incoming:
         else:
             accepted, controls = self._plain(messages)
             if accepted:
-                self.declare_loss()  # the gap stands before the first message of the new connection
+                self.declare_loss()  # the gap comes before the first message of the new connection
         if accepted:
             tick = accepted[-1].tick
             if tick is not None:
@@ -218,7 +218,7 @@ class Incoming:
             except WebSocketError as error:
                 self._pass_on([malformed(encode(message), error)], received)
         elif kind == MessageTypes.SNAPSHOT:
-            part = self._read(SnapshotPart, message)  # the characters are read by whoever stores them
+            part = self._read(SnapshotPart, message)  # the sink reads the characters
             if part is not None and part.last:
                 _finish(self.ready)
         elif kind == MessageTypes.RESUMED:

@@ -38,7 +38,7 @@ def visible_lines(text: str) -> str:
 def visible_json(text: str) -> str:
     r"""Replace such characters in JSON text by JSON's own escapes, such as `\u001b`.
 
-    The text keeps its meaning: they stand in it only inside strings.
+    The text keeps its meaning, since these characters occur only inside strings.
     """
     return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
 

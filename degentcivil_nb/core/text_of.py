@@ -46,5 +46,5 @@ def text_of(value: Any) -> str:
 
 
 def has_own_text(kind: type) -> bool:
-    """Return whether a class says how its objects are written, so that their texts tell them apart."""
+    """Return whether a class has its own text for its objects, so that their texts distinguish them."""
     return any("__str__" in vars(base) or "__repr__" in vars(base) for base in kind.__mro__ if base is not object)

@@ -1,4 +1,4 @@
-"""What names an object that is handed over in place of its name: an agent for its id, a cell for its coordinate."""
+"""The name of an object that is given in place of one: the id of an agent, the coordinate of a cell."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAMES: Final = (str, Number, tuple, Enum, uuid.UUID)
 
 
 def name_of(value: Any, names: tuple[str, ...]) -> Any:
-    """Return what names an object, by the first of these attributes that does; the value itself if it needs no name.
+    """Return the first of these attributes that names an object; the value itself if it needs no name.
 
-    Its `name` counts only where its class writes no text of its own, or only that of its fields: a path has a name too.
+    Its `name` is used only if its class has no text of its own, or only that of its fields: a path has a name too.
     """
     for name in _names_of(type(value), names):
         try:

@@ -12,7 +12,7 @@ TIMES: Final = frozenset({"time", "received"})
 
 
 class Compared(NamedTuple):
-    """A name and a value that it is compared with, and where in the text the value stands."""
+    """A name and a value that it is compared with, and the place of the value in the text."""
 
     name: str
     symbol: str

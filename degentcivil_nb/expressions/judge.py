@@ -269,7 +269,7 @@ class Judge(Generic[_T]):
             try:
                 if run(look):
                     matches = [*matches, Match(rule.owner, name, scope)]
-            except Exception as error:  # noqa: BLE001 — told in the rule's own row: it must not disturb the rest
+            except Exception as error:  # noqa: BLE001 — shown in the rule's own row: it must not disturb the rest
                 self._broken(rule.owner, error)
         return matches
 

@@ -18,9 +18,9 @@ The operators over arrays are passed in, so that a condition can be read and eva
 CHANGED: Final = "changed({})"
 """The name with which `changed(name)` calls the lookup."""
 BEFORE: Final = "previous_state()"
-"""The name under which `entered` and `left` ask for the state before."""
+"""The name under which `entered` and `left` look up the state before."""
 DETECTOR: Final = "{}({})"
-"""The name under which `silent(…)`, `stuck(…)` and `loops(…)` ask; in brackets the character, if one is named."""
+"""The name under which `silent(…)`, `stuck(…)` and `loops(…)` are looked up; in brackets the character, if any."""
 DETECTORS: Final = ("silent", "stuck", "loops")
 TOTALS: Final = frozenset({"total_cost", "total_calls"})
 _TEXTS: Final = frozenset({str})

@@ -47,7 +47,7 @@ def values(
 ) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
-    With `by_tick` it is drawn over ticks, since a run that is stepped stands still most of the time; where ticks are
+    With `by_tick` it is drawn over ticks, since a run that is stepped is paused most of the time; where ticks are
     missing or start over, it is drawn over time all the same. Numbers and truth values are drawn as a line of steps;
     texts are the names on the axis. Values of characters are published when they change: over ticks, the lines of those
     that are `present` go on to the last tick of the table.

@@ -90,7 +90,7 @@ class _Figure:
         return [starts, starts + np.asarray(trace["x"], np.float64) * 1e6]  # stays last milliseconds
 
     def _heights(self, band: _Band, trace: dict[str, Any]) -> tuple[Floats, ...]:
-        """Return the ends of a trace's values; bars of one moment stand on each other if the figure says so."""
+        """Return the ends of a trace's values; bars of one moment are stacked if the figure says so."""
         y = band.axis.place(trace["y"])
         if trace["type"] != "bar" or trace.get("orientation") == "h" or self._layout.get("barmode") != "stack":
             return (y,)

@@ -55,7 +55,7 @@ def with_senders_times(stats: SegmentStats, manifest: Manifest | None, opened: C
     """Return what a segment contains with its senders' times, which the first versions did not note.
 
     Without them a simulated January that was recorded in November lasts 329 days (issue 10). A file that cannot be read
-    is left as it is: whoever reads its messages says so.
+    is left as it is; an error is raised when its messages are read.
     """
     is_known = stats.sent is not None or stats.time is None
     if is_known or (manifest is not None and manifest.format == FORMAT):

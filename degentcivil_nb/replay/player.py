@@ -176,7 +176,7 @@ class Player:
             reading, self._reading = self._reading, None
             reading.result()
 
-    # --- telling ------------------------------------------------------------------------------------------------------
+    # --- publishing ---------------------------------------------------------------------------------------------------
 
     async def _tell_next(self) -> None:
         self._tell(self._ahead.popleft())

@@ -45,7 +45,7 @@ class EntranceOptions:
     hosts: Collection[str] | None = None
     """The names by which clients may call this server; `None`: its own, and those of this machine."""
     open_s: float = 5.0
-    """How many seconds a client has to ask for a WebSocket."""
+    """How many seconds a client has to request a WebSocket."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class StreamOptions:
     """Options about the stream of messages."""
 
     history: History = field(default_factory=History)
-    """The messages that are kept for those who connect or come back."""
+    """The messages that are kept for clients that connect or reconnect."""
     batch_s: float = 0.02
     """How many seconds a message may wait for others; it waits longer if notifying the peers takes much of the time."""
     max_message_bytes: int = 1 << 20
@@ -110,7 +110,7 @@ NAMES: Final = tuple(option.name for part in PARTS for option in fields(part))
 
 
 def sort_options(given: Mapping[str, Any]) -> ServerOptions:
-    """Sort keyword options into their structs; `None` stands for the default.
+    """Sort keyword options into their structs; `None` means the default.
 
     Raises `TypeError` for an unknown option, with a similar name.
     """

@@ -309,7 +309,7 @@ class SimulationWebSocket:
 
     def _make_peer(self, websocket: ServerConnection, name: str) -> Peer:
         role = partial(self._admission.role_of, websocket)
-        self.feed.head_after_drain()  # what was published before this peer came is not news to it
+        self.feed.head_after_drain()  # what was published before this peer connected is not new to it
         if websocket.subprotocol is None:
             return GuidePeer(websocket, self.feed, self._facts, name=name, role=role, traffic=self._traffic)
         return V1Peer(

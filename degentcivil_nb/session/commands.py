@@ -254,7 +254,7 @@ class SessionCommands:
     async def _arrival(self, epoch: str, head: int) -> None:
         """Wait until the store was given everything up to a seq, by the client's position.
 
-        The store alone cannot tell: events that were filtered, or precede this session, never arrive there.
+        The store alone does not show it: events that were filtered, or precede this session, never arrive there.
         """
         client = self._client
         # polled: an event for each seq would have no other use

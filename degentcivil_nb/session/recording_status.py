@@ -60,7 +60,7 @@ class RecordingStatus:
         return self._facts()[0]
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters that the run was started with; empty if it told none."""
+        """Return the parameters that the run was started with; empty if there are none."""
         return self._facts()[1]
 
     def _facts(self) -> tuple[pd.Series, dict[str, Any]]:

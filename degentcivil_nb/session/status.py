@@ -192,7 +192,7 @@ class SessionStatus:
         return Standing(f"There is no connection to {name}{because}", todo, client.heard_at)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters that the run was started with; empty if it told none."""
+        """Return the parameters that the run was started with; empty if there are none."""
         hello = self._client.hello
         return {} if hello is None else known_parameters(hello.parameters)
 

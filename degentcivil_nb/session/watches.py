@@ -76,7 +76,7 @@ class SessionWatches:
         self._me = me
         self._lock = threading.RLock()
         self._specs: dict[str, WatchSpec] = {}
-        self._first_rows: dict[str, int] = {}  # of watches that took another's name, what that one told is before them
+        self._first_rows: dict[str, int] = {}  # values of an earlier watch of the same name come before them
 
     def add(self, expression: str, name: str | None, character_id: str | None) -> Watch:
         """Declare a watch; one of the same name is replaced. `ValueError` points at a mistake."""

@@ -267,7 +267,7 @@ class Breakpoints:
             self._stop((hit, None))
         if met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
             self._told = False
-        self._tell_what_is_new()  # before the stop, so that a client that is told of the stop has the counts
+        self._tell_what_is_new()  # before the stop, so that clients have the counts when they hear of the stop
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 
@@ -304,4 +304,4 @@ class Breakpoints:
 
 
 def _nothing() -> None:
-    """Do nothing, since nobody follows a value."""
+    """Do nothing, since there are no watches."""

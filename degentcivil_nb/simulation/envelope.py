@@ -67,4 +67,4 @@ class Envelope:
 
 
 def _say_nothing(*said: str) -> None:
-    """Have nobody to say it to."""
+    """Do nothing, since there is no handler."""

@@ -17,7 +17,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _OWN: Final = frozenset(
     {"response", "prompt", "model", "prompt_tokens", "completion_tokens", "cost_usd", "error", "id"}
 )
-"""What a call has by itself; whatever else is set on it is told as it is, as a keyword of `llm_call`."""
+"""What a call has by itself; everything else that is set on it is published as a keyword of `llm_call`."""
 
 
 class CallSink(Protocol):

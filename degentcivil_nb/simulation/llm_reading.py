@@ -33,7 +33,7 @@ _MEDIA: Final = ("image", "audio", "file", "video", "media", "binary", "document
 _DEEP: Final = 20
 """How deep images are looked for."""
 _INSTRUCTIONS: Final = ("system", "instructions", "system_instructions", "system_instruction", "system_prompt")
-"""Where a request has what the model is told beside the prompt."""
+"""The keys of a request that contain instructions beside the prompt."""
 TOKENS: Final = {
     "prompt_tokens": ("prompt_tokens", "input_tokens", "prompt_token_count"),
     "completion_tokens": ("completion_tokens", "output_tokens", "candidates_token_count"),
@@ -75,7 +75,7 @@ def _has_fields(value: Any) -> bool:
 
 
 def model_in(asked: Any) -> str | None:
-    """Return the name of the model that an object asks, if it says one."""
+    """Return the name of the model that an object uses, if it has one."""
     found = (_get(asked, name) for name in _MODELS)
     return next((name for name in found if isinstance(name, str) and name), None)
 

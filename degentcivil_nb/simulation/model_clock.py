@@ -10,13 +10,13 @@ from .values import number_of
 
 _MOST: Final = 2**53
 _SHOWN: Final = 40
-"""How many characters of a tick that is none are shown."""
+"""How many characters of an invalid tick are shown."""
 
 
 class ModelClock:
-    """A distinction between counted ticks and a model's own time: from the first number that is no tick, all are times.
+    """A distinction between counted ticks and a model's own time: it is time from the first invalid tick on.
 
-    `misused(kind, text)` is told what is wrong with a tick, again and again.
+    `misused(kind, text)` is called with what is wrong with a tick, each time.
     """
 
     def __init__(self, misused: Callable[[str, str], None]) -> None:

@@ -31,9 +31,9 @@ def too_late(name: str, reached: int | None, ago_s: float, *, on_a_loop: bool) -
 
 
 def never(tick: int | None) -> bool:
-    """Wait for ever, where nobody says how long a paused run waits."""
+    """Wait without a limit."""
     return False
 
 
 def nobody(spec: CommandSpec, client: ClientInfo | None) -> None:
-    """Refuse nobody, where no one has taken control."""
+    """Refuse no command, since no client has control."""

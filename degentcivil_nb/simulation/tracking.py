@@ -15,7 +15,7 @@ _MISSING: Final = object()
 
 
 def _never_mind(kind: str, name: str) -> None:
-    """Have nobody to tell."""
+    """Do nothing."""
 
 
 class Tracker:
@@ -24,7 +24,7 @@ class Tracker:
     def __init__(
         self, update: Callable[[Any, Mapping[str, Any]], None], absent: Callable[[str, str], None] = _never_mind
     ) -> None:
-        """Publish with `update`; `absent` is told the class and the name of an attribute that is not there."""
+        """Publish with `update`; `absent` is called with the class and the name of an attribute that is missing."""
         self._update = update
         self._absent = absent
         self._tracked: dict[Any, tuple[Callable[[], Any], tuple[str, ...], dict[str, Any]]] = {}

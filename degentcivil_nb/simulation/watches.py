@@ -194,7 +194,7 @@ class Watches:
             try:
                 values = self._breakpoints.values(watch.condition, watch.spec.character_id, tick or 0)
                 news = watch.news(values, at_tick=at_tick)
-            except Exception as error:  # noqa: BLE001 — told in its own row: it must not disturb the simulation
+            except Exception as error:  # noqa: BLE001 — shown in its own row: it must not disturb the simulation
                 news, watch.problem = [], f"the expression failed at run time: {text_of(error)[:200]}"
             links = self._ticking.links and self._ticking.links._replace(intervention=None)
             for told in news:

@@ -142,7 +142,7 @@ class WorkerProbe(CapturingMethods, ThoughtMethods):
         Parameters
         ----------
         tick : int or None
-            The tick. One that is no whole number from 0 on is an `error` of the stream, and changes nothing.
+            The tick, a whole number from 0 on. Any other value is published as an `error`, and changes nothing.
 
         Examples
         --------

@@ -232,7 +232,7 @@ class Ingest:
 
 
 def _note_links(found: Ingested, rows: Array, payloads: Sequence[EventNotification | LlmCall | _Whose]) -> None:
-    """Note the ids and causes that stand in payloads, where older versions of the wire had them."""
+    """Note the ids and causes that are in payloads, where older versions of the wire had them."""
     said = [place for place, payload in enumerate(payloads) if not (payload.id is payload.cause is None)]
     for place in said:
         found.payload_links[int(rows[place])] = payloads[place].id, payloads[place].cause

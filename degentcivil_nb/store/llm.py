@@ -106,14 +106,14 @@ def call_numbers(calls: Sequence[LlmCall], name: str) -> list[Any]:
 
 
 def text_of(value: Any) -> str | None:
-    """Return a text; a reason may have been told as any value, and `False` is none."""
+    """Return a text; a reason may have been published as any value, and `False` is none."""
     if value is None or value is False or isinstance(value, str):
         return value or None
     return encode(value).decode()
 
 
 def retries_of(call: LlmCall) -> int | None:
-    """Return how often a call was repeated; `None` where that is not told as a number."""
+    """Return how often a call was repeated; `None` if that was not published as a number."""
     value = call.retries
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
     return int(value) if whole and 0 <= value < 1 << 53 else None

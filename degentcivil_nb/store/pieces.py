@@ -31,7 +31,7 @@ class Piece(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """All events of a run, with what is told beside them: changes that no row names, and where gaps are."""
+    """All events of a run, with changes that are in no row, and the places of gaps."""
 
     parts: Sequence[Piece]
     words: Mapping[str, Dictionary]

@@ -25,7 +25,7 @@ class Places:
                 self._places[identity] = {**place, "row": row}
 
     def told(self) -> list[dict[str, Any]]:
-        """Return the places as they were told, for a snapshot."""
+        """Return the places as they were published, for a snapshot."""
         return [{name: value for name, value in place.items() if name != "row"} for place in self._places.values()]
 
     def items(self) -> list[tuple[str, dict[str, Any]]]:

@@ -45,7 +45,7 @@ class Extra:
 
 
 class ToldRows(NamedTuple):
-    """What rows tell of stays: who is in which state and place (−1 is unknown), when, and who left."""
+    """The facts of rows about stays: who is in which state and place (−1 is unknown), when, and who left."""
 
     rows: Array
     who: Array
@@ -70,12 +70,12 @@ class StayRows(NamedTuple):
     begin: ToldRows
     ends: Ints
     end_rows: Ints
-    """The rows that told the ends; −1 where there is none."""
+    """The rows of the ends; −1 where there is none."""
     last_ticks: Ints
 
 
 def told_rows(view: View, extra: Extra, character_id: Names = None) -> ToldRows:
-    """Return what a view's rows and the extra changes tell of stays."""
+    """Return the facts of a view's rows and the extra changes about stays."""
     columns = view.columns
     departed: Mask = columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
     chosen: Mask = (columns["state"] >= 0) | (columns["location"] >= 0) | (departed & (columns["character_id"] >= 0))

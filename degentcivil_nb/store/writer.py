@@ -231,7 +231,7 @@ class StoreWriter:
                 controls.gap(row, payload, when)
                 self._parts.derived.transitions.interrupt()
                 if payload.reason == "restart":
-                    self._parts.tick = None  # the new run counts anew
+                    self._parts.tick = None  # the new run begins to count again
             elif isinstance(payload, Snapshot):
                 self._parts.places.update(payload.places, row)
                 whole = controls.snapshot(payload)

@@ -44,7 +44,7 @@ class ChatTable(LogPanel):
     }
 
     _chosen: str | None = None  # those whose conversation is shown alone
-    _read = 0  # how many messages were read when the page was told of conversations last
+    _read = 0  # how many messages were read when conversations were last sent to the page
 
     def conversation(self, key: str) -> dict[str, Any]:
         """Return what the same characters said to each other around a message, by turns, as the page shows a chain."""

@@ -46,7 +46,7 @@ class RatesPanel(FigurePanel):
         counts = self._reader.rates("1s", "type", WINDOW)
         gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
         newest = reader.moment_of(reader.next_row - 1).time if len(counts) else 0
-        going = time.time() - newest / 1e9 < 2  # of a run that stands or is over, the last bucket is over
+        going = time.time() - newest / 1e9 < 2  # if a run is paused or over, its last bucket is complete
         return figure_specs.rates(counts, gaps, every="1s", until=newest if going else None)
 
 

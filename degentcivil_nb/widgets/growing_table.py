@@ -26,7 +26,7 @@ KEPT: Final = 1_000
 STILL: Final = 25
 """The most rows of a static view."""
 BURST: Final = 150
-"""The most rows of one update; any more, which nobody could read, are only counted."""
+"""The most rows of one update; more than these, which no one could read, are only counted."""
 
 
 class LogPanel(TablePanel):

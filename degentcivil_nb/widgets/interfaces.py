@@ -38,7 +38,7 @@ class PanelReader(Protocol):
 
     @property
     def version(self) -> int:
-        """Return a number that grows with every change, a cheap check for news."""
+        """Return a number that grows with every change, a cheap check for changes."""
 
     @property
     def first_row(self) -> int: ...
@@ -148,7 +148,7 @@ class PanelStatus(Protocol):
         """List the connection's history, oldest first: wall clock in seconds, and one line of text."""
 
     def parameters(self) -> Mapping[str, Any]:
-        """Return the parameters that the run was started with; empty if it told none."""
+        """Return the parameters that the run was started with; empty if there are none."""
 
     def reconnect(self) -> None:
         """Reconnect now and close the circuit. May block: panels call it on a thread of their own."""

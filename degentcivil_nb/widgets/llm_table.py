@@ -44,7 +44,7 @@ class LlmTable(LogPanel):
     }
 
     _only: str | None = None  # whose malformed answers are shown alone; those of everybody if empty
-    _judged = 0  # how many answers were judged when the page was told of them last
+    _judged = 0  # how many answers were judged when they were last sent to the page
 
     @cached_property
     def _bad(self) -> MalformedCalls:

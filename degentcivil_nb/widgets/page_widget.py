@@ -28,7 +28,7 @@ LAST: Final = "code.js"
 
 
 class Part(NamedTuple):
-    """A panel as a page must know it before its first update."""
+    """The facts about a panel that a page needs before its first update."""
 
     key: str
     script: str

@@ -53,7 +53,7 @@ class Panel(PageWidget):
     title: ClassVar[str] = ""
     """The title of the panel's tab."""
     script: ClassVar[str] = ""
-    """The name under which the page knows how to draw it."""
+    """The name of the script that draws it."""
     follows_cursor: ClassVar[bool] = True
     """Whether the panel shows the town as of the cursor; others always show the present or the whole run."""
 
@@ -66,7 +66,7 @@ class Panel(PageWidget):
         self.host = host
         self.flow = Flow()
         self._seen: Any = None
-        self._failure: str | None = None  # what the pages were told
+        self._failure: str | None = None  # what was sent to the pages
         self._logged: str | None = None
         self._stood: Standing | None = None  # the session's standing that the pages were sent
         self._pointed = 0  # the version of the cursor that the pages were sent
@@ -138,7 +138,7 @@ class Panel(PageWidget):
 
     @property
     def moved(self) -> bool:
-        """Return whether the cursor stands elsewhere than at what was drawn last: that is drawn at once."""
+        """Return whether the cursor has moved since the last drawing, so that the panel is drawn at once."""
         return self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment
 
     def moment_shown(self) -> str:

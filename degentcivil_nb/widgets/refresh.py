@@ -120,7 +120,7 @@ class Refresher:
         self.post(self._draw_now)
 
     def redraw(self) -> None:
-        """Draw every view that a page shows anew, from any thread: what it shows was read again."""
+        """Draw every visible view again, from any thread, since its data was read again."""
         with self._lock:
             views = list(self._views)
         for view in views:

@@ -77,7 +77,7 @@ def findings_of(
 def pauses(store: RunStore) -> list[tuple[int, int]]:
     """List begin and end of each pause of the run, in nanoseconds since 1970; the last pause may have no end.
 
-    A run that is paused when one connects is told so only then: its pause counts from its last event on.
+    A run that was paused before the connection reports its pause only then: the pause counts from the last event on.
     """
     found: list[tuple[int, int]] = []
     since: int | None = None

@@ -1,4 +1,4 @@
-"""Helpers of the rules about calls of language models: groups of calls, and shares that stand out."""
+"""Helpers of the rules about calls of language models: groups of calls, and unusually large shares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TellingGroup:
     column: str
     value: str
     hits: Places
-    """Where the calls that are hit stand, since then."""
+    """The indices of the calls that are hit, since then."""
     of: int
     """How many calls the group has since then."""
     over: bool
@@ -75,7 +75,7 @@ def telling_groups(calls: pd.DataFrame, hit: Mask, *, least: int, surprise: floa
     told = np.zeros(len(calls), np.bool_)
     for _, column, value, places in sorted(found, key=lambda item: -item[0]):
         hits = places[hit[places]]
-        if told[hits].mean() < 0.5:  # most of them belong to a group that is told already
+        if told[hits].mean() < 0.5:  # most of them belong to a group that is reported already
             told[hits] = True
             after = int((places > hits[-1]).sum())
             share = len(hits) / (len(places) - after + 1)

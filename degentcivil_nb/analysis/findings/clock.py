@@ -15,13 +15,13 @@ from .statistics import Floats
 Ints = npt.NDArray[np.int64]
 SECOND: Final = 1_000_000_000
 RESTART: Final = 1
-"""Ticks that the counter must fall back by more than, before it counts as restarted: threads may tell a tick late."""
+"""The counter counts as restarted if it falls back by more ticks than this: threads may publish a tick late."""
 HELD: Final = 1 << 22
 """Events whose times and moments are held at a time."""
 
 
 class _Before(NamedTuple):
-    """What a piece has to know of the events before it."""
+    """The facts about earlier events that a piece needs."""
 
     time: int
     tick: float
@@ -108,7 +108,7 @@ class Clock:
         return self._gathered(self._parts_of(times), lambda number, mine: self._places(number, times[mine]))
 
     def moments_told(self, number: int, rows: Ints, times: Ints) -> Floats:
-        """Return the moments of times that rows tell, most of them rows of a piece."""
+        """Return the moments of the times of rows, most of them rows of a piece."""
         known, moments = self.of(number)
         places = rows - self._starts[number]
         held = np.clip(places, 0, len(known) - 1)
@@ -148,7 +148,7 @@ class Clock:
         return int(self.of(number)[0][row - self._starts[number]])
 
     def tick_of(self, row: int) -> int | None:
-        """Return the tick that a row told, if any."""
+        """Return the tick of a row, if it has one."""
         number = int(np.searchsorted(self._starts, row, "right")) - 1
         view, place = self._parts[number].view(), row - int(self._starts[number])
         return None if view.masks["tick"][place] else int(view.columns["tick"][place])
@@ -176,7 +176,7 @@ def _known_ticks(part: Piece) -> npt.NDArray[np.int64]:
 
 
 def _ticks(part: Piece, before: _Before) -> tuple[Floats, Floats]:
-    """Return the ticks of a piece, each event's the last that was told, and what restarts took from them so far."""
+    """Return the ticks of a piece, for each event the last published one, and what restarts took from them so far."""
     view = part.view()
     missing = view.masks["tick"]
     last = np.maximum.accumulate(np.where(missing, -1, np.arange(len(missing))))

@@ -48,7 +48,7 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
             if len(others) < 2 or sizes[at] <= factor * more * max(float(np.median(others)), 1e-12):
                 continue
             if sizes[at] <= 2 * float(others.max()) or told[places].all():
-                continue  # the others spread as far, or it is told already
+                continue  # the others spread as far, or it is reported already
             told[places] = True
             rows = calls.index[places[np.argsort(-cost[places], kind="stable")]].tolist()
             each = "in all" if of_all else "a call"

@@ -39,7 +39,7 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
         How many times as many messages as a usual long conversation (the 95 % quantile of the others).
     pause : float
         A conversation ends when it rests for so many times the usual time between two of its messages, or when one of
-        the two talks to somebody else.
+        the two talks to another character.
     """
     sizes, talks = _conversations(evidence, pause, least)
     for talk in talks:

@@ -117,7 +117,7 @@ class LongSpans:
     """The spans that may be far too long, those that go on, and how long the others are."""
 
     kept: pd.DataFrame
-    """One row a span: `who`, `kind`, `length` and `open`, and what else was told of it."""
+    """One row a span: `who`, `kind`, `length` and `open`, and its other facts."""
     lengths: LengthCounts
     factor: float
 

@@ -53,7 +53,7 @@ class _Steps:
         self.long: list[tuple[int, int, int, int, float]] = []
         """Those above the least: from when to when, the rows at which they begin and end, and how many ticks it were.
 
-        Of some ticks nothing is told.
+        In some ticks nothing is published.
         """
         self.count, self.last, self.last_row = 0, 0, -1
         lengths, moment, began = Lengths(), -1.0, 0.0

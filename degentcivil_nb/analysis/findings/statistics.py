@@ -54,7 +54,7 @@ def usual_of(values: Floats, counts: npt.NDArray[np.int64]) -> float:
 
 
 def groups_of(keys: Any) -> Iterator[tuple[Any, npt.NDArray[np.intp]]]:
-    """Give each key with the positions where it stands, in the order of first appearance; null keys are left out."""
+    """Yield each key with its indices, in the order of first appearance; null keys are left out."""
     codes, known = pd.factorize(keys)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(known) + 1))

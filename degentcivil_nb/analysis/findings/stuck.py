@@ -155,7 +155,7 @@ class _Stays:
         own = len(self.spans.lengths.of(int(stay["who"])))
         only = own + int((self.spans.kept["open"] & (self.spans.kept["who"] == stay["who"])).sum()) == 1
         if only and stay["start"] <= clock.start + 1 and int(stay["since"]) >= clock.first_time:
-            return False  # such as an agent that nothing ever reaches; one of a snapshot has come to stand somewhere
+            return False  # such as an agent that nothing ever reaches; one of a snapshot may have been there for long
         middle = float(stay["start"]) + float(stay["length"]) / 2
         return not stay["open"] or self.evidence.goes_on_without(str(self.owner(at)), middle)
 

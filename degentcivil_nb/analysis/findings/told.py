@@ -150,7 +150,7 @@ def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns
 
 
 def _malformed(kinds: Array, answered: pd.Series, json: pd.Series) -> npt.NDArray[np.bool_]:
-    """Return which answers are no JSON where that is usual for their kind of prompt."""
+    """Return which answers are not JSON although JSON is usual for their kind of prompt."""
     answers, good = answered.to_numpy(np.bool_), json.to_numpy(np.bool_)
     size = int(kinds.max(initial=-1)) + 2  # the first one for calls without a kind
     of, right = np.bincount(kinds[answers] + 1, minlength=size), np.bincount(kinds[answers & good] + 1, minlength=size)
@@ -183,7 +183,7 @@ class Calls:
         return len(self.times)
 
     def of(self, character_id: Any) -> slice:
-        """Return where the calls of a character stand, in the order in which they were told."""
+        """Return the indices of the calls of a character, in the order in which they were published."""
         code = self._codes.get(character_id)
         return slice(0, 0) if code is None else slice(int(self._bounds[code]), int(self._bounds[code + 1]))
 

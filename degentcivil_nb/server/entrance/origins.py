@@ -18,7 +18,7 @@ class _Origin(NamedTuple):
     scheme: str
     host: str
     port: int | None
-    """`None` stands for any."""
+    """`None` means any."""
 
 
 class Gate:

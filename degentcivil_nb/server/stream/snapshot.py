@@ -100,7 +100,7 @@ class SnapshotBuilder:
                 self._places[identity] = encode(place)
 
     def places(self) -> list[dict[str, Any]]:
-        """Return all places as they were told."""
+        """Return all places as they were published."""
         return [decode(dict[str, Any], text) for text in self._places.values()]
 
     def _change(self, seen: _Changed) -> str:

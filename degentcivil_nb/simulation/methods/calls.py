@@ -49,13 +49,13 @@ class CallMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any, optional
-            Whose call it is; left out, of whoever acts here (`acting`), or nobody's.
+            Whose call it is; left out, that of the acting character (`acting`), or of none.
         prompt_type : any, optional
             What the call was for, such as ``"PLAN"``.
         prompt, response : any, optional
             Text, messages or any data.
         model : any, optional
-            The model's name, or the object that asks it.
+            The model's name, or the object that calls it.
         prompt_tokens, completion_tokens : number, optional
             How many tokens went in and came out.
         latency_s : number or timedelta, optional
@@ -121,7 +121,7 @@ class CallMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any
-            Whose call it is; `None` means whoever acts here (`acting`), or nobody.
+            Whose call it is; `None` means the acting character (`acting`), or none.
         name : any
             The tool's name.
         arguments, result : any, optional

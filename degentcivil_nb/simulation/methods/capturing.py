@@ -76,7 +76,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         Parameters
         ----------
         character_id : any, optional
-            Whose call it is; left out, of whoever acts here (`acting`), or nobody's.
+            Whose call it is; left out, that of the acting character (`acting`), or of none.
         **details
             `prompt_type`, `prompt`, `model`, `cause` and whatever else `llm_call` takes.
 
@@ -108,7 +108,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         function : callable
             Sync, async or streaming; the call then ends with its stream.
         character_id : any, optional
-            Whose calls they are; left out, of whoever acts where it is called.
+            Whose calls they are; left out, those of the character who acts where it is called.
         **details
             `prompt_type`, `model`, `cause` and whatever else `llm_call` takes.
 
@@ -133,7 +133,7 @@ class CapturingMethods(CharacterMethods, EventMethods, CallMethods):
         function : callable
             Sync or async.
         character_id : any, optional
-            Whose errors they are; left out, of whoever acts where it is called, or nobody's.
+            Whose errors they are; left out, those of the character who acts where it is called, or of none.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The end of a probe, and what is told to it afterwards."""
+"""The end of a probe, and calls of it afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EndingMethods(ServingMethods):
     """The methods of a probe that end it."""
 
     _over: str
-    """Why what is told reaches nobody any more; empty while it does."""
+    """Why nothing is published any more; empty while it is."""
     _stop_metrics: Callable[[], Any]
 
     def finish(self, state: str = "finished", reason: str | None = None) -> None:
@@ -82,12 +82,12 @@ class EndingMethods(ServingMethods):
         self.control.disarm()
 
     def _discard(self, type: str, *more: Any, **links: Any) -> None:
-        """Count a message that can reach nobody."""
+        """Count a message that can no longer be published."""
         self.discarded += 1
         self._say_over()
 
     def _say_over(self) -> None:
-        """Say once that what is told reaches nobody; not at the interpreter's exit, where threads are still at work."""
+        """Log once that nothing is published any more; not at the interpreter's exit, when threads may still run."""
         if not lifetime.exiting():
             self._warn(
                 "SimulationProbe",
@@ -98,7 +98,7 @@ class EndingMethods(ServingMethods):
             )
 
     def __copy__(self) -> Self:
-        return self  # a copy of a model is told by the same probe
+        return self  # a copy of a model is published by the same probe
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self

@@ -38,7 +38,7 @@ class EventMethods(PublishingMethods):
         data : any, optional
             Its inner value, of any type.
         character_id : any, optional
-            Whose event it is; left out, of whoever acts here (`acting`), or nobody's.
+            Whose event it is; left out, that of the acting character (`acting`), or of none.
         id : any, optional
             A name for this event, or `True` to have one made.
         cause : any, optional
@@ -98,7 +98,7 @@ class EventMethods(PublishingMethods):
         message : any, optional
             What went wrong.
         character_id : any, optional
-            Whose error it is; left out, of whoever acts here (`acting`), or nobody's.
+            Whose error it is; left out, that of the acting character (`acting`), or of none.
         exception : BaseException, optional
             An exception whose traceback is published too.
         id : any, optional

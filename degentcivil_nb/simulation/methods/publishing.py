@@ -240,7 +240,7 @@ class PublishingMethods:
             self._publish(MessageTypes.ERROR, {**payload, "type": name}, self._ticking.tick, time.time())
         except Exception:  # the last boundary to the simulation
             log.exception("a failure of the probe could not be published")
-        if isinstance(error, WebSocketError):  # what was handed over is wrong, and not the probe
+        if isinstance(error, WebSocketError):  # the given value is wrong, and not the probe
             self._warn(name, error.message, "%s: %s. An error 1005 is published instead")
         else:
             self._complain(error)

@@ -29,7 +29,7 @@ class ThoughtMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any
-            Who speaks; `None` means whoever acts here (`acting`).
+            Who speaks; `None` means the acting character (`acting`).
         receivers : any
             One id or a list of them.
         content : any
@@ -86,7 +86,7 @@ class ThoughtMethods(PublishingMethods):
         Parameters
         ----------
         character_id : any
-            Who thinks; `None` means whoever acts here (`acting`).
+            Who thinks; `None` means the acting character (`acting`).
         kind : any
             Such as ``"plan"``, ``"memory"`` or ``"reflection"``.
         text : any
