@@ -127,7 +127,8 @@ class _Walk:
         gaps = self._store.gaps()
         between = int(((gaps["row"] > first) & (gaps["row"] <= last)).sum())
         if between:
-            self._note(f"{between:,} gaps lie between these events: what led from one to the other may be missing")
+            lie = f"{between:,} gaps lie" if between > 1 else "1 gap lies"
+            self._note(f"{lie} between these events: what led from one to the other may be missing")
         held = self._store.first_row
         if held and not self._forward:
             self._note(f"the {held:,} oldest events are no longer held: causes among them are unknown")

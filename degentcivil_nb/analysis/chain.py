@@ -97,14 +97,19 @@ class Chain:
     def __len__(self) -> int:
         return len(self.links)
 
+    @property
+    def _heading(self) -> str:
+        return "What led to it" if self.direction == "causes" else "What it led to"
+
     def __repr__(self) -> str:
-        head = "What led to it" if self.direction == "causes" else "What it led to"
         lines = [_line(link) for link in self.links[:SHOWN]]
         if len(self.links) > SHOWN:
             lines.append(f"… and {len(self.links) - SHOWN:,} more: .table() has all")
         if len(self.links) == 1:
             lines.append("  nothing is known")
-        return "\n".join([f"{head}:", *lines, *(f"! {visible(note)}" for note in self.notes), ONLY_AN_EXPERIMENT])
+        return "\n".join(
+            [f"{self._heading}:", *lines, *(f"! {visible(note)}" for note in self.notes), ONLY_AN_EXPERIMENT]
+        )
 
     def _repr_html_(self) -> str:
         items = "".join(
@@ -112,8 +117,9 @@ class Chain:
             for link in self.links[:SHOWN]
         )
         more = f"<div>… and {len(self.links) - SHOWN:,} more</div>" if len(self.links) > SHOWN else ""
-        notes = "".join(f"<div><b>{html.escape(visible(note))}</b></div>" for note in self.notes)
-        return f"<div>{items}{more}{notes}<small>{ONLY_AN_EXPERIMENT}</small></div>"
+        notes = "".join(f"<div>! {html.escape(visible(note))}</div>" for note in self.notes)
+        more += "<div>nothing is known</div>" if len(self.links) == 1 else ""
+        return f"<div><b>{self._heading}</b>{items}{more}{notes}<small>{ONLY_AN_EXPERIMENT}</small></div>"
 
 
 def _line(link: ChainLink) -> str:

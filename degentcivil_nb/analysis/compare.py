@@ -203,7 +203,9 @@ def _consequence(
 
 def _share(pairs: Pairs, differing: pd.DataFrame) -> float:
     whole = len(pairs.alignment.a) + len(pairs.alignment.alone_a) + len(pairs.alignment.alone_b)
-    return len(differing) / whole if whole else 0.0
+    if not whole:  # nothing of one run corresponds to anything of the other
+        return float("nan") if any(len(one.compared) for one in pairs.sides) else 0.0
+    return len(differing) / whole
 
 
 def _equal(

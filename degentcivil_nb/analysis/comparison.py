@@ -176,7 +176,10 @@ class Comparison:
         lines.append(f"  events: {self.counts['a'].sum():,} and {self.counts['b'].sum():,}")
         lines += self._changes()
         found = self.divergence
-        if found is None:
+        if found is None and not self.compared:
+            why = "neither has an event" if self.same else "no event of one has a counterpart in the other"
+            lines.append(f"  nothing was compared: {why}")
+        elif found is None:
             lines.append(f"  the {self.compared:,} events that both hold are the same (aligned by {self.aligned_by})")
         else:
             lines.append(
@@ -224,7 +227,7 @@ class Comparison:
 
     def _how_large(self) -> list[str]:
         share = self._sizes.iloc[0]
-        if self.same and pd.isna(share["equal"]):
+        if pd.isna(share["difference"]) or (self.same and pd.isna(share["equal"])):
             return []
         text = f"  {share['difference']:.1%} of the events differ"
         if pd.isna(share["equal"]):

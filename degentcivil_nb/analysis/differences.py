@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from .alignment import Alignment, Places, Side, codes_of
 from .reader import Reader
 
 CHUNK: Final = 8_192
+LARGEST: Final = 131_072
+"""How many pairs are compared at a time: few at first, since runs often differ soon."""
 COLUMNS: Final = {
     column.name: column.key or column.name
     for column in event_columns.COLUMNS
@@ -77,19 +79,32 @@ class Pairs:
 
     def _first_pair(self, start: int, stop: int, progress: Progress) -> int | None:
         rows_a, rows_b = self.alignment.a, self.alignment.b
-        for first in range(start, stop, CHUNK):
-            last = min(first + CHUNK, stop)
-            sides = [
-                _events(reader, one.frame, places[first:last])
-                for reader, one, places in zip(self.readers, self.sides, (rows_a, rows_b), strict=True)
-            ]
-            for place, (one, other) in enumerate(zip(*sides, strict=True), first):
-                if one == other:
-                    continue
-                if one[:2] != other[:2] or not alike(_read(one[2], self.ignore), _read(other[2], self.ignore)):
-                    return place
+        visibly = self._differ_in_type_or_tick
+        first, size = start, CHUNK
+        while first < stop:
+            last = min(first + size, stop)
+            one, other = (
+                _payloads(reader, side.frame, places[first:last])
+                for reader, side, places in zip(self.readers, self.sides, (rows_a, rows_b), strict=True)
+            )
+            for place in np.flatnonzero((one != other) | visibly[first:last]).tolist():
+                if visibly[first + place] or not alike(
+                    _read(one[place], self.ignore), _read(other[place], self.ignore)
+                ):
+                    return int(first + place)
             progress(last, len(rows_a))
+            first, size = last, min(2 * size, LARGEST)
         return None
+
+    @cached_property
+    def _differ_in_type_or_tick(self) -> npt.NDArray[np.bool_]:
+        """Whether the two events of each pair differ in their type or their tick."""
+        (a, b), pairs = self.sides, self.alignment
+        types = codes_of(a.frame["type"], b.frame["type"])
+        ticks = [one.frame["tick"].to_numpy(dtype=np.int64, na_value=-1) for one in (a, b)]
+        differ: npt.NDArray[np.bool_] = types[0][pairs.a] != types[1][pairs.b]
+        differ |= ticks[0][pairs.a] != ticks[1][pairs.b]
+        return differ
 
     def _of_pair(self, place: int) -> Divergence:
         first, second = self._event(0, int(self.alignment.a[place])), self._event(1, int(self.alignment.b[place]))
@@ -147,14 +162,12 @@ def _same_id(name: Any, event: dict[str, Any]) -> bool:
     return bool((name if isinstance(name, str) else None) == event["character_id"])
 
 
-def _events(reader: Reader, frame: pd.DataFrame, places: Places) -> Iterable[tuple[Any, Any, Any]]:
-    part = frame.iloc[places]
-    ticks = part["tick"].astype("Int64").fillna(-1).tolist()
-    rows = part.index.to_numpy(np.int64)
+def _payloads(reader: Reader, frame: pd.DataFrame, places: Places) -> npt.NDArray[np.object_]:
+    rows = frame.index.to_numpy(np.int64)[places]
     order = np.argsort(rows, kind="stable")  # payloads are taken in ascending order
     payloads = np.empty(len(rows), object)
     payloads[order] = reader._store.take_payloads(rows[order].tolist())
-    return zip(part["type"].astype("object").tolist(), ticks, payloads.tolist(), strict=True)
+    return payloads
 
 
 def _read(payload: bytes, ignore: frozenset[str]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from .segment_bytes import sound_bytes
 from .segment_reader import Segment
 
 CACHED_BYTES: Final = 256 << 20
+FEW: Final = 1_024
+"""Of so many events the columns are held."""
 NO_FRAME: Final = pd.DataFrame()
 BROKEN: Final = (OSError, ValueError, pa.ArrowException)
 
@@ -177,9 +179,22 @@ class SealedColumns:
     def columns_at(self, names: Sequence[str], places: Array) -> dict[str, Array]:
         """Return columns of some events as `column` has them, and where numbers are missing; they are read at once."""
         at = pa.array(places)
-        read = {name: values.take(at) for name, values in self.read([*names]).items()}
+        read = {name: values.take(at) for name, values in self._read_for(places, names).items()}
         found = {name: self._made(name, values) for name, values in read.items()}
         return found | {f"{name} missing": _missing(read[name]) for name in names if name in NUMBERS}
+
+    def _read_for(self, places: Array, names: Iterable[str]) -> dict[str, pa.Array]:
+        """Return columns for some events; for a few of them, whose neighbours are asked for soon, they are held."""
+        if len(places) > FEW:
+            return self.read([*names])
+        keys = {name: (self.stats.number, f"{name} as read") for name in names}
+        found = {name: self._cache.get(key) for name, key in keys.items()}
+        missing = [name for name, values in found.items() if values is None]
+        if missing:
+            found |= self.read(missing)
+            for name in missing:
+                self._cache.put(keys[name], found[name])
+        return found
 
     def _made(self, name: str, values: pa.Array) -> Array:
         if name in CATEGORIES:
@@ -214,7 +229,7 @@ class SealedColumns:
 
     def links(self, places: Array) -> dict[str, Array]:
         """Return the columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
-        column = self.read(list(LINK_COLUMNS)) if self._has_links else {}
+        column = self._read_for(places, LINK_COLUMNS) if self._has_links else {}
         at = pa.array(places)
         found: dict[str, Array] = {}
         for name, read in LINK_READERS.items():

@@ -9,6 +9,8 @@ import pytest
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.store.event_store import EventStore
+from tests.support.planted_runs import Held, PlantedTown
 from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
 
 
@@ -123,3 +125,16 @@ def test_a_live_session_is_compared_with_its_recording(tmp_path: Path) -> None:
         session.step(10)
         session.stop_recording()
         assert dc.compare(session, dc.open_recording(tmp_path / "run")).same
+
+
+def test_runs_that_have_nothing_in_common_are_not_called_the_same() -> None:
+    run, other = (PlantedTown(1, characters=characters, ticks=20).run() for characters in (6, 3))
+    nothing = Held(EventStore())
+    for pair in ((run, nothing), (nothing, run)):
+        found = dc.compare(*pair)
+        assert not found.same
+        assert "no event of one has a counterpart in the other" in repr(found)
+        assert found.sizes()["difference"].iloc[:1].isna().item()
+        assert "%" not in repr(found)
+    assert "nothing was compared: neither has an event" in repr(dc.compare(nothing, nothing))
+    assert "of the events differ" in repr(dc.compare(run, other))

@@ -210,6 +210,8 @@ def test_an_unknown_kind_or_threshold_is_refused_with_the_nearest() -> None:
         run.findings(thresholds={"stuck": {"leest": 3}})
     with pytest.raises(ValueError, match="must be a number"):
         run.findings(thresholds={"stuck": {"least": True}})
+    with pytest.raises(ValueError, match="must be a number, not nan"):
+        run.findings(thresholds={"stuck": {"least": float("nan")}})
 
 
 def test_thresholds_move_what_is_found() -> None:

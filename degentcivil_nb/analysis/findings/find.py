@@ -65,5 +65,5 @@ def check_thresholds(thresholds: Mapping[str, Mapping[str, Any]]) -> None:
         for name, value in values.items():
             if name not in known:
                 raise ValueError(f"{kind} has no threshold {name!r:.80}; it has {', '.join(known) or 'none'}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
                 raise ValueError(f"the threshold {name!r:.80} of {kind} must be a number, not {value!r:.80}")

@@ -32,7 +32,8 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
         Stays up to this long, in ticks (seconds for a run without ticks), are never reported.
     factor : float
         How many times as long as a usual long stay in that state (the 95 % quantile) a stay must be. For stays that are
-        over, `least` and `factor` count twice.
+        over, `least` and `factor` count twice. For a stay in a state that goes on, and is 2.5 times as long as the
+        longest other one, `factor` counts 0.7 times.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if not stay.waiting]
     yield from told_once(found, evidence.characters, "stay far longer than is usual where they are")
@@ -110,7 +111,7 @@ class _Stays:
                 first.add(table)
                 yield table
 
-        found = long_spans(spans, least, factor)
+        found = long_spans(spans, least, EARLY * factor)
         return None if found is None else cls(evidence, column, found, first.tables())
 
     @property
@@ -140,6 +141,8 @@ class _Stays:
             if length <= more * least:
                 continue
             others = counts.of_kind(int(stay["kind"]))
+            if stay["open"] and self.column == "state" and length > FAR * float(others.lengths[-1]):
+                more = EARLY
             mine = others.of(who)
             own = len(mine) - (not stay["open"])
             if not _comes_back(others, mine, own, alone_counts=self.column == "location"):
@@ -185,6 +188,12 @@ class _Stays:
             character_id=who,
         )
         return LongStay(finding, call is not None)
+
+
+FAR: Final = 2.5
+"""How many times as long as the longest other stay in that state a stay must be, to be reported early."""
+EARLY: Final = 0.7
+"""The share of `factor` that is enough then: there are few stays that go on, so few can be long by chance."""
 
 
 def _comes_back(others: LengthCounts, mine: LengthCounts, own: int, *, alone_counts: bool) -> bool:
