@@ -59,16 +59,20 @@ SHOWN: Final = 5
 """Characters that a text names at most."""
 
 
-def telling_groups(calls: pd.DataFrame, hit: Mask, *, least: int, surprise: float, ratio: float) -> list[TellingGroup]:
+def telling_groups(
+    calls: pd.DataFrame, hit: Mask, *, least: int, surprise: float, ratio: float, among: Mask | None = None
+) -> list[TellingGroup]:
     """List the groups with far more hits than in the other calls, or than before; each call counts in one of them.
 
-    `hit` is a mask over the calls: true for calls with the fault.
+    `hit` is a mask over the calls: true for calls with the fault; `among` leaves out those that could not have it.
     """
-    groups = list(call_groups(calls))
+    among = np.ones(len(calls), np.bool_) if among is None else among
+    groups = [(column, value, places[among[places]]) for column, value, places in call_groups(calls)]
+    count = int(among.sum())
     chances = math.log10(max(1, len(groups)))
     found = []
     for column, value, places in groups:
-        score, since = _since(hit, places, least=least, ratio=ratio)
+        score, since = _since(hit, places, count, least=least, ratio=ratio)
         if score - chances >= surprise and hit[places[since:]].any():
             found.append((score, column, value, places[since:]))
     chosen: list[TellingGroup] = []
@@ -84,8 +88,11 @@ def telling_groups(calls: pd.DataFrame, hit: Mask, *, least: int, surprise: floa
     return chosen
 
 
-def _since(hit: Mask, places: Places, *, least: int, ratio: float) -> tuple[float, int]:
-    """Find since which call of a group most is hit, and how surprising that is; a surprise of 0 where nothing is."""
+def _since(hit: Mask, places: Places, count: int, *, least: int, ratio: float) -> tuple[float, int]:
+    """Find since which call of a group most is hit, and how surprising that is; a surprise of 0 where nothing is.
+
+    `count` calls are judged in all.
+    """
     mine = hit[places]
     firsts = np.flatnonzero(mine)
     if len(firsts) < least:
@@ -95,7 +102,7 @@ def _since(hit: Mask, places: Places, *, least: int, ratio: float) -> tuple[floa
     for number in range(0, len(firsts) - least + 1, 1 + len(firsts) // MOST_TRIED):
         first = int(firsts[number])
         hits, of = len(firsts) - number, len(places) - first
-        rest = (total - hits + 1) / (len(hit) - of + 20)  # as if 20 more had been seen: a few prove little
+        rest = (total - hits + 1) / (count - of + 20)  # as if 20 more had been seen: a few prove little
         if hits / of >= ratio * rest:
             score = binomial_surprise(hits, of, rest) - (tries if number else 0.0)
             if score > best:

@@ -30,5 +30,6 @@ def malformed(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, rati
     if not len(calls):
         return
     hit = calls["malformed"].to_numpy(bool)
-    for group in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio):
+    judged = calls["judged"].to_numpy(bool)
+    for group in telling_groups(calls, hit, least=least, surprise=surprise, ratio=ratio, among=judged):
         yield about_telling(evidence, KIND, group, "are malformed: they are not JSON, which is usual there")

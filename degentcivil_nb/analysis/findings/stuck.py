@@ -42,19 +42,26 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
 def waiting_for_model(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iterator[Finding]:
     """Find stays as `stuck` does in which the character waits for an answer of the model.
 
-    For a stay that is over, the latency of a call shows that. For a stay that goes on, it is derived: nearly all other
-    stays in that state contain a call of their character, and this one has none yet.
+    For a stay that is over, the latency of a call shows that; it must be four times as long as `least`, since a call
+    that took its time now and then is no fault. For a stay that goes on, it is derived: nearly all other stays in that
+    state contain a call of their character, and this one has none yet.
     """
-    found = [stay.finding for stay in long_stays(evidence, least, factor) if stay.waiting]
+    waits = [stay for stay in long_stays(evidence, least, factor) if stay.waiting]
+    found = [stay.finding for stay in waits if stay.finding.until is None or stay.length > PASSED * least]
     yield from told_once(found, evidence.characters, "wait for the model")
+
+
+PASSED: Final = 4.0
+"""How many times `least` a wait for the model that is over must have lasted."""
 
 
 class LongStay:
     """A stay that is far too long, and whether it waits for a model."""
 
-    def __init__(self, finding: Finding, waiting: bool) -> None:
+    def __init__(self, finding: Finding, waiting: bool, length: float) -> None:
         self.finding = finding
         self.waiting = waiting
+        self.length = length
 
 
 def long_stays(evidence: Evidence, least: float, factor: float) -> list[LongStay]:
@@ -187,7 +194,7 @@ class _Stays:
             until=until,
             character_id=who,
         )
-        return LongStay(finding, call is not None)
+        return LongStay(finding, call is not None, float(stay["length"]))
 
 
 FAR: Final = 2.5

@@ -110,8 +110,8 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     """Return the calls of language models.
 
     `character_id`, `model`, `prompt_type` (categories), `moment`, `time` (nanoseconds since 1970), the numbers of a
-    call (float64, NaN where unknown), `retries` (float64), `rejected` and `malformed` (bool), and `prompt` (int64),
-    which is equal for equal prompts, with `no_prompt` (bool).
+    call (float64, NaN where unknown), `retries` (float64), `rejected`, `judged` (whether the answer should be JSON) and
+    `malformed` (bool), and `prompt` (int64), which is equal for equal prompts, with `no_prompt` (bool).
     """
     tables: list[Columns] = []
     models, kinds = _Numbered(), _Numbered()
@@ -127,7 +127,9 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     frame = _frame(tables, words, prompt_type=np.int32, model=np.int32, prompt=np.int64, **empty)
     frame["prompt_type"] = named(frame["prompt_type"].to_numpy(), kinds.words)
     frame["model"] = named(frame["model"].to_numpy(), models.words)
-    frame["malformed"] = _malformed(frame["prompt_type"].cat.codes.to_numpy(), frame.pop("answered"), frame.pop("json"))
+    json = frame.pop("json").to_numpy(np.bool_)
+    frame["judged"] = _judged(frame["prompt_type"].cat.codes.to_numpy(), frame.pop("answered").to_numpy(np.bool_), json)
+    frame["malformed"] = frame["judged"] & ~json
     return frame
 
 
@@ -149,14 +151,14 @@ def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns
     return found
 
 
-def _malformed(kinds: Array, answered: pd.Series, json: pd.Series) -> npt.NDArray[np.bool_]:
-    """Return which answers are not JSON although JSON is usual for their kind of prompt."""
-    answers, good = answered.to_numpy(np.bool_), json.to_numpy(np.bool_)
+def _judged(kinds: Array, answers: npt.NDArray[np.bool_], json: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return which answers should be JSON: those to kinds of prompts where that is usual."""
     size = int(kinds.max(initial=-1)) + 2  # the first one for calls without a kind
-    of, right = np.bincount(kinds[answers] + 1, minlength=size), np.bincount(kinds[answers & good] + 1, minlength=size)
+    of = np.bincount(kinds[answers] + 1, minlength=size)
+    right = np.bincount(kinds[answers & json] + 1, minlength=size)
     pairs = enumerate(zip(of.tolist(), right.tolist(), strict=True))
     usual = np.array([is_usual(place or None, *pair) for place, pair in pairs], np.bool_)
-    found: npt.NDArray[np.bool_] = answers & ~good & usual[kinds + 1]
+    found: npt.NDArray[np.bool_] = answers & usual[kinds + 1]
     return found
 
 
