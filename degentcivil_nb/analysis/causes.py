@@ -159,6 +159,9 @@ class _Walk:
 
     def _declared_causes(self, event: RunEvent) -> Iterator[_Found]:
         ids = list(dict.fromkeys([*event.causes, *evidence_of(event)]))
+        if len(ids) > FAN:
+            self._note(f"row {event.row} names {len(ids):,} causes: the first {FAN} are followed")
+            ids = ids[:FAN]
         named = self._store.rows_named(ids)
         for event_id in ids:
             rows = [row for row in named.get(event_id, ()) if row != event.row]

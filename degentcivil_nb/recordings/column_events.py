@@ -137,7 +137,7 @@ class ColumnEvents(ColumnParts):
         return self._rows_with("cause", event_ids)
 
     def _rows_with(self, name: str, event_ids: Iterable[str]) -> dict[str, list[int]]:
-        words = [*event_ids]
+        words = dict.fromkeys(event_ids)
         found: dict[str, list[int]] = {word: [] for word in words}
         for rows in each(self._parts, lambda part: part.rows_with(name, words)):
             for word, some in rows.items():

@@ -158,6 +158,26 @@ def test_gaps_and_evicted_events_are_said() -> None:
     assert any("no longer held" in note for note in why(store, 3).notes)
 
 
+def test_of_very_many_causes_the_first_are_followed_and_only_those_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"i{number}" for number in range(1, 61)]
+    told = [event(number, event_id=name) for number, name in enumerate(names, 1)]
+    store = store_of(*told, event(61, cause=names))
+    looked: list[str] = []
+    find = store.rows_named
+
+    def look(ids: list[str]) -> dict[str, list[int]]:
+        looked.extend(ids)
+        return find(ids)
+
+    monkeypatch.setattr(store, "rows_named", look)
+    chain = why(store, 60)
+    assert chain.table()["row"].to_list() == [60, *range(25)]
+    assert chain.notes == ["row 60 names 60 causes: the first 25 are followed"]
+    assert len(looked) == 25
+
+
 def test_what_is_shown_is_text() -> None:
     chain = why(store_of(event(1, event_id="<b>\x1b[31m", cause="<i>")), 0)
     assert "<script>" not in chain._repr_html_() and "<i>" not in chain._repr_html_()

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .evidence import Evidence, Mask
 from .finding import Finding, Severity
-from .statistics import binomial_surprise, groups_of
+from .statistics import binomial_surprise, groups_of, two_shares_surprise
 
 GROUPINGS: Final = {"model": "model", "prompt_type": "kind of prompt", "character_id": "character"}
 Places = npt.NDArray[np.intp]
@@ -104,7 +104,8 @@ def _since(hit: Mask, places: Places, count: int, *, least: int, ratio: float) -
         hits, of = len(firsts) - number, len(places) - first
         rest = (total - hits + 1) / (count - of + 20)  # as if 20 more had been seen: a few prove little
         if hits / of >= ratio * rest:
-            score = binomial_surprise(hits, of, rest) - (tries if number else 0.0)
+            told_apart = two_shares_surprise(hits, of, total - hits, count - of)  # the others may be few themselves
+            score = min(binomial_surprise(hits, of, rest), told_apart) - (tries if number else 0.0)
             if score > best:
                 best, at = score, first
     return best, at

@@ -23,6 +23,21 @@ def binomial_surprise(hits: int, trials: int, rate: float) -> float:
     return trials * (share * math.log(share / rate) + rest) / math.log(10)
 
 
+def two_shares_surprise(hits: int, trials: int, other_hits: int, other_trials: int) -> float:
+    """Return the surprise of two shares that differ so much, neither of which is known, by their likelihoods.
+
+    With no other trials there is nothing to compare with, and the surprise is unlimited.
+    """
+    if not other_trials:
+        return math.inf
+    pooled = (hits + other_hits) / (trials + other_trials)
+    both = ((hits, trials), (other_hits, other_trials))
+    parts = [(count, count / of, pooled) for count, of in both] + [
+        (of - count, 1 - count / of, 1 - pooled) for count, of in both
+    ]
+    return sum(count * math.log(share / known) for count, share, known in parts if count) / math.log(10)
+
+
 def poisson_surprise(count: int, expected: float) -> float:
     """Return the surprise of at least `count` events if `expected` are expected, by the Chernoff bound."""
     expected = max(expected, 1e-9)

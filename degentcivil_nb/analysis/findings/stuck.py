@@ -148,7 +148,8 @@ class _Stays:
             if length <= more * least:
                 continue
             others = counts.of_kind(int(stay["kind"]))
-            if stay["open"] and self.column == "state" and length > FAR * float(others.lengths[-1]):
+            longest = max(LONG * least, FAR * float(others.lengths[-1]))
+            if stay["open"] and self.column == "state" and length > longest:
                 more = EARLY
             mine = others.of(who)
             own = len(mine) - (not stay["open"])
@@ -199,6 +200,8 @@ class _Stays:
 
 FAR: Final = 2.5
 """How many times as long as the longest other stay in that state a stay must be, to be reported early."""
+LONG: Final = 3.0
+"""How many times `least` it must be as well."""
 EARLY: Final = 0.7
 """The share of `factor` that is enough then: there are few stays that go on, so few can be long by chance."""
 
