@@ -287,7 +287,8 @@ def _calls(rows: _Rows) -> dict[str, pa.Array]:
 def _call_column(calls: list[LlmCall], name: str, kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
         return pa.array([getattr(call, name) for call in calls], kind)
-    return pa.array(call_numbers(calls, name), kind)
+    numbers = call_numbers(calls, name)
+    return pa.array(numbers, pa.float64(), mask=np.isnan(numbers)).cast(kind)
 
 
 def _errors(rows: _Rows, codes: pa.Array) -> dict[str, pa.Array]:

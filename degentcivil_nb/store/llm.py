@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..core.python_text import readable
@@ -17,6 +20,9 @@ from ..protocol.stream_payloads import GameLlmCall, LlmCall
 
 LLM_TYPES: Final = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 """The types of messages that are calls."""
+
+EXACT: Final = 1 << 53
+"""The first whole number that a double may not hold exactly."""
 
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode
@@ -85,10 +91,13 @@ def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[s
         "model": pd.array([call.model for call in calls], dtype="str"),
         "error": pd.array([call.error for call in calls], dtype="str"),
     }
-    for name in ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd"):
-        columns[name] = pd.array(call_numbers(calls, name), dtype="Float64")
     for name in ("prompt_tokens", "completion_tokens"):
-        columns[name] = columns[name].astype("Int64")
+        numbers = call_numbers(calls, name)
+        missing = np.isnan(numbers)
+        columns[name] = pd.arrays.IntegerArray(np.where(missing, 0, numbers).astype(np.int64), missing)
+    for name in ("latency_s", "cost_usd"):
+        numbers = call_numbers(calls, name)
+        columns[name] = pd.arrays.FloatingArray(numbers, np.isnan(numbers))
     columns["provider"] = pd.array([text_of(call.provider) for call in calls], dtype="str")
     columns["retries"] = pd.array([retries_of(call) for call in calls], dtype="Int64")
     columns["rejected"] = pd.array([text_of(call.rejected) for call in calls], dtype="str")
@@ -97,12 +106,23 @@ def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[s
 
 def decode_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> list[LlmCall]:
     """Decode calls from their payloads, of either type."""
+    if MessageTypes.CHARACTER_UPDATE_LLM not in types:
+        try:
+            return [*map(_call, payloads)]
+        except FOREIGN:
+            pass  # one by one below
     return [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
 
 
-def call_numbers(calls: Sequence[LlmCall], name: str) -> list[Any]:
-    """Return a number of each call; `None` where it is missing, or too large to be exact."""
-    return [_number(getattr(call, name)) for call in calls]
+def call_numbers(calls: Sequence[LlmCall], name: str) -> npt.NDArray[np.float64]:
+    """Return a number of each call; NaN where it is missing, or too large to be exact."""
+    told = [*map(attrgetter(name), calls)]
+    try:
+        numbers = np.array(told, np.float64)  # numpy reads `None` as NaN
+    except OverflowError:  # a whole number beyond the largest double
+        numbers = np.array([None if each is None or abs(each) >= EXACT else each for each in told], np.float64)
+    numbers[np.abs(numbers) >= EXACT] = np.nan
+    return numbers
 
 
 def text_of(value: Any) -> str | None:
@@ -115,12 +135,10 @@ def text_of(value: Any) -> str | None:
 def retries_of(call: LlmCall) -> int | None:
     """Return how often a call was repeated; `None` if that was not published as a number."""
     value = call.retries
+    if value is None:
+        return None
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
-    return int(value) if whole and 0 <= value < 1 << 53 else None
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is None or abs(value) < 1 << 53 else None
+    return int(value) if whole and 0 <= value < EXACT else None
 
 
 def _read(type: str | None, payload: bytes) -> LlmCall:

@@ -137,7 +137,7 @@ NUMBERS = ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
 
 
 def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns:
-    found: Columns = {name: np.array(call_numbers(calls, name), np.float64) for name in NUMBERS}
+    found: Columns = {name: call_numbers(calls, name) for name in NUMBERS}
     found["prompt_type"] = np.array([kinds.code(call.prompt_type) for call in calls], np.int32)
     found["model"] = np.array([models.code(call.model) for call in calls], np.int32)
     retries = [retries_of(call) for call in calls]
