@@ -13,7 +13,7 @@ SEEN = {
     "03_recordings": {
         "crash": ("", "Recording"),
         "figures": (".main-svg", ""),
-        "compare": ("", "market day"),
+        "compare": ("", "no money"),
         "costs": ("table", "PLAN"),
     },
     "04_your_own_simulation": {
