@@ -226,11 +226,16 @@ class SessionBreakpoints:
     def _declare(self) -> None:
         rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
         self._answered = {row.name: row for row in map(_row, rows)}
-        wanted = {(row.name, row.condition) for row in self._answered.values()}
-        self._store.wait(lambda: self._told() == wanted, TOLD_S)  # the answer may overtake the list for all clients
+        self._store.wait(self._is_told, TOLD_S)  # the answer may overtake the list for all clients
 
-    def _told(self) -> set[tuple[str, str]]:
-        return {(row.name, row.condition) for row in self._store.breakpoints if row.owner.id == self._me.id}
+    def _is_told(self) -> bool:
+        """Return whether the list for all clients has what was answered, or what came of it since."""
+        told = {row.name: row for row in self._store.breakpoints if row.owner.id == self._me.id}
+        return told.keys() == self._answered.keys() and all(
+            told[name].condition == row.condition
+            and (told[name].enabled == row.enabled or told[name].count > row.count)
+            for name, row in self._answered.items()
+        )
 
     def declare_again(self) -> None:
         """Declare the breakpoints to a new connection, without waiting for the answer; the list that follows has it."""

@@ -52,7 +52,8 @@ class Breakpoints:
 
     `forward` gives the server's `publish`. `stop(hit)` makes the run stop at its next checkpoint. `characters()`
     returns the present characters, and `present()` the connected clients; `later` is as for `Control`. `changed()` is
-    called when the first breakpoint is declared or the last one removed.
+    called when the first breakpoint is declared or the last one removed. While the run `goes_on`, new counts are told
+    every `TELL_S` at most; otherwise before a checkpoint may stop it.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Breakpoints:
         present: Callable[[], set[str]],
         later: Callable[[float, Callable[[], None]], Any],
         changed: Callable[[], None],
+        goes_on: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ticking = ticking
@@ -75,6 +77,8 @@ class Breakpoints:
         self._present = present
         self._later = later
         self._changed = changed
+        self._goes_on = goes_on
+        self._stops = False  # whether a hit has been passed to `stop` since the last checkpoint
         self._lock = threading.Lock()
         self._setting = threading.Lock()
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
@@ -233,6 +237,7 @@ class Breakpoints:
         for line in met.log:
             forward(MessageTypes.LOG, line, tick, timestamp)
         for hit in met.hits:
+            self._stops = True
             self._stop((hit, receipt))
         self._tell_later()
 
@@ -265,9 +270,12 @@ class Breakpoints:
             self._forward()(MessageTypes.LOG, line, tick)
         for hit in met.hits:
             self._stop((hit, None))
-        if met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
-            self._told = False
-        self._tell_what_is_new()  # before the stop, so that clients have the counts when they hear of the stop
+        stops, self._stops = self._stops or bool(met.hits), False
+        if stops or not self._goes_on():
+            self._told = self._told and met is NOTHING_MET and self._judge.unseen == self._told_unseen
+            self._tell_what_is_new()  # before the stop, so that clients have the counts when they hear of it
+        elif met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
+            self._tell_later()
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 

@@ -178,6 +178,11 @@ class Control(Envelope):
         elif not self.run_commands.accept(request):
             self._queue.put(request)
 
+    @property
+    def goes_on(self) -> bool:
+        """Return whether neither a pause nor a step is to stop the run at a checkpoint."""
+        return self._run.word == "running" and self._stepping.step is None
+
     def stop(self, hit: Hit) -> None:
         """Make the run stop at its next checkpoint because a breakpoint matched; from any thread."""
         self._stops.add(hit)

@@ -172,6 +172,7 @@ class SimulationProbe(
             present=lambda: self._server.client_ids(),  # noqa: PLW0108 — the server may be replaced
             later=self._later,
             changed=self._route,
+            goes_on=lambda: self.control.goes_on,
         )
         """The breakpoints that notebooks have declared."""
         self.watches = Watches(

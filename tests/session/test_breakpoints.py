@@ -126,6 +126,14 @@ def test_a_name_that_no_message_has_had_is_said_until_one_has_it(town: SteppedTo
     until(lambda: early.problem is None)
 
 
+def test_a_breakpoint_that_was_just_switched_says_so(session: Session) -> None:
+    point = session.break_when("money > 1_000_000", name="rich")
+    for on in (False, True) * 5:
+        point.enabled = on
+        assert point.enabled is on
+        assert session.breakpoints()["enabled"].tolist() == [on]
+
+
 def test_run_until_a_condition_and_until_a_tick(session: Session) -> None:
     assert session.run_until("money == 6").tick == 6
     assert session.run_until(tick=20).tick == 20
