@@ -261,3 +261,16 @@ def test_most_of_a_handful_may_be_stuck() -> None:
     lasting = {f"c{number}": to_and_fro(100 + 10 * number) for number in range(4)}
     found = lives(**lasting, c4=to_and_fro(400)).findings("stuck")
     assert set(found["character_id"]) == {*lasting}
+
+
+def test_who_became_dear_late_in_a_long_run_is_found() -> None:
+    store, number = EventStore(), 0
+    for tick in range(600):
+        for who in ("a", "b", "c", "d"):
+            number += 1
+            cost = 0.04 if who == "b" and tick >= 580 else 0.001
+            call = {"character_id": who, "prompt": f"{number}", "response": "{}", "cost_usd": cost}
+            store.append([RawMessage("llm_call", Raw(encode(call)), START + tick, number, tick)], START, "e")
+    (found,) = Held(store).findings("dear").to_dict("records")
+    assert (found["character_id"], found["since_tick"]) == ("b", 580)
+    assert "b costs 0.04 US$ a call lately, 40.0 times" in found["text"]

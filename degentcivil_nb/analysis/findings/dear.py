@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .calls import Places, about_group, name_of_group
-from .evidence import Evidence
+from .evidence import Evidence, Mask
 from .finding import Finding
 from .statistics import Floats, groups_of
 
@@ -28,7 +28,7 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
         The run.
     factor : float
         How many times the others' median a character must spend in all; a kind of prompt or a model must cost 2.5
-        times that in each call.
+        times that in each call, as must a character in its newest twelve calls.
     least : int
         The least number of calls.
     """
@@ -59,6 +59,39 @@ def dear(evidence: Evidence, *, factor: float = 4.0, least: int = 5) -> Iterator
             )
             found = about_group(evidence, KIND, "info", text, column, value, rows)
             since, tick = _began(evidence, places, cost, factor, of_all)
+            yield replace(found, since=since, since_tick=tick)
+    yield from _became_dear(evidence, cost, told, factor, least, (what, form))
+
+
+LATELY: Final = 12
+"""Of a character's newest calls so many say what it costs now."""
+FAR: Final = 2.5
+"""What `factor` is multiplied by for these: few calls vary more than all."""
+
+
+def _became_dear(
+    evidence: Evidence, cost: Floats, told: Mask, factor: float, least: int, words: tuple[str, str]
+) -> Iterator[Finding]:
+    """Find characters whose newest calls cost a multiple of the others' calls, though all of the run do not yet."""
+    known = ~np.isnan(cost)
+    groups = [(value, places[known[places]][-LATELY:]) for value, places in groups_of(evidence.calls["character_id"])]
+    groups = [(value, places) for value, places in groups if len(places) >= max(least, LATELY)]
+    lately = np.array([np.median(cost[places]) for _, places in groups])
+    for at, (value, places) in enumerate(groups):
+        others = np.delete(lately, at)
+        if len(others) < 2 or told[places].all():
+            continue
+        usual = max(float(np.median(others)), 1e-12)
+        if lately[at] > FAR * factor * usual and lately[at] > 2 * float(others.max()):
+            what, form = words
+            text = (
+                f"{value} costs {form.format(lately[at])} {what} a call lately, {lately[at] / usual:.1f} times the "
+                f"median of the others ({form.format(usual)})"
+            )
+            all_of_it = np.flatnonzero((evidence.calls["character_id"] == value).to_numpy(bool, na_value=False) & known)
+            since, tick = _began(evidence, all_of_it, cost, FAR * factor, of_all=True)
+            rows = evidence.calls.index[places].tolist()
+            found = about_group(evidence, KIND, "info", text, "character_id", value, rows)
             yield replace(found, since=since, since_tick=tick)
 
 
