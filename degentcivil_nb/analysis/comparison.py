@@ -229,7 +229,7 @@ class Comparison:
         share = self._sizes.iloc[0]
         if pd.isna(share["difference"]) or (self.same and pd.isna(share["equal"])):
             return []
-        text = f"  {share['difference']:.1%} of the events differ"
+        text = f"  {share['difference']:.1%} of the events differ by type, character, state or place"
         if pd.isna(share["equal"]):
             return [f"{text}; pass `repeats=` to see how much equal runs differ"]
         beyond = self._sizes.index[self._sizes["beyond"].fillna(False).astype(bool)][1 : NAMED + 1].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -14,36 +15,28 @@ from .kinds import kind_table
 
 BLOCK: Final = 1 << 17
 """How many payloads are held at a time."""
-May = Callable[[bytes], bool]
+May = Callable[[bytes], object]
 
 
 def names_any(words: Collection[str]) -> May | None:
-    """Return a test of payloads: false only if one names none of these words. `None` if all must be decoded."""
+    """Return a test of payloads: nothing only if one names none of these words. `None` if all must be decoded."""
     # a name is a text of its own in a payload; one of digits may be a number there
     needles = [f'"{word}"'.encode() if any(map(str.isalpha, word)) else word.encode() for word in words]
     if not needles or len(needles) > MANY or not all(word.isascii() and word.isprintable() for word in words):
         return None
-
-    def may(payload: bytes) -> bool:
-        return b"\\" in payload or any(needle in payload for needle in needles)  # an escaped letter may be any
-
-    return may
+    # an escaped letter may be any
+    return re.compile(b"|".join(map(re.escape, [*needles, b"\\"]))).search
 
 
 MANY: Final = 50
 
 
 def says(text: str) -> May | None:
-    """Return a test of payloads: false only if none of its texts has this text, in any case; `None` as `names_any`."""
+    """Return a test of payloads as `names_any` does: nothing only if none of its texts has this one, in any case."""
     if not text or not all(letter.isascii() and (letter.isalpha() or letter == " ") for letter in text):
         return None
-    needle = text.lower().encode()
-
-    def may(payload: bytes) -> bool:
-        # letters beyond ASCII can be folded into it, such as the Kelvin sign and ligatures
-        return needle in payload.lower() or b"\\" in payload or not payload.isascii()
-
-    return may
+    # letters beyond ASCII can be folded into it, such as the Kelvin sign and ligatures
+    return re.compile(re.escape(text.encode()) + rb"|\\|[\x80-\xff]", re.IGNORECASE).search
 
 
 def kind_that(store: RunStore, kind: str, may: May) -> pd.DataFrame:

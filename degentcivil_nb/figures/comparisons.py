@@ -46,7 +46,9 @@ def comparison(
     notes: list[Spec] = [footnote(f"{left_out:,} more characters differ")] if left_out else []
     if divergence is not None:
         shapes.append(_mark(divergence, "solid"))
-        notes.append({"x": divergence, "y": 1, "yref": "paper", "text": "first difference", "showarrow": False})
+        beside = "right" if divergence > x[len(x) // 2] else "left"  # of the line, where there is more room
+        note = {"x": divergence, "y": 1, "yref": "paper", "text": " first difference ", "showarrow": False}
+        notes.append({**note, "xanchor": beside})
     each = "events each tick" if width == 1 else f"events each {width:,} ticks"
     axes = {
         "xaxis": axis("tick", anchor="y2" if who else "y"),

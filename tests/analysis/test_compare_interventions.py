@@ -141,7 +141,7 @@ def test_a_difference_is_shown_beside_what_equal_runs_differ_by() -> None:
         0,
         True,
     ]
-    assert "40.0% of the events differ; between equal runs 5.0%" in repr(found)
+    assert "40.0% of the events differ by type, character, state or place; between equal runs 5.0%" in repr(found)
     assert dc.compare(a, changed).sizes()["beyond"].isna().all(), "unknown without repeats"
 
 

@@ -209,3 +209,21 @@ def test_a_gap_ends_a_long_presence_where_it_was_last_known() -> None:
     tell(10, "emma", "D")
     (first, *_) = Held(store).meetings("noah").to_dict("records")
     assert (first["other"], first["location"], first["start"].timestamp()) == ("emma", "Cafe", 102.0)
+
+
+def test_what_is_escaped_or_beyond_ascii_is_found_like_plain_text() -> None:
+    store = EventStore()
+    said = [
+        rb'{"character_id":"a","receivers":["b\u0062"],"content":"The \u0062akery closes"}',
+        '{"character_id":"c","receivers":[7],"content":"the ba\u212aery CLOSES"}'.encode(),
+        b'{"character_id":"d","receivers":["e"],"content":"nothing"}',
+    ]
+    told = [RawMessage("chat_message", Raw(text), 1_000.0 + at, at + 1, at) for at, text in enumerate(said)]
+    seen = [Raw(encode({"character_id": who, "new_state": "IDLE"})) for who in ("bb", "7", "e")]
+    told += [RawMessage("state_change", text, 1_004.0, at, at) for at, text in enumerate(seen, 4)]
+    store.append(told, 1_010.0, "e")
+    run = Held(store)
+    assert run.spread("Bakery closes")["character_id"].to_list() == ["a", "bb", "c", "7"]
+    assert run.meetings("bb")["other"].to_list() == ["a"]
+    assert run.meetings(7)["other"].to_list() == ["c"]
+    assert run.meetings(other="e")["character_id"].to_list() == ["d"]
