@@ -214,8 +214,10 @@ class SessionCommands:
             except CancelledError:
                 raise RuntimeError("the session was closed while this command waited") from None
             except TimeoutError:
-                if future.done() or (deadline is not None and time.monotonic() >= deadline):
+                if future.done():
                     raise
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"{name} was not answered within {seconds:g} s") from None
             look()
             if self._is_over and not future.done():
                 future.cancel()
