@@ -31,6 +31,9 @@ from .link_columns import LINK_COLUMNS, SENT_LINKS, link_columns
 
 FORMAT_KEY: Final = b"degentcivil_nb.format"
 FORMAT_VERSION: Final = b"2"
+MEANING_KEY: Final = b"degentcivil_nb.meaning"
+FIRST_MEANING: Final = 3
+"""The version of columns whose file says none."""
 TIME: Final = pa.timestamp("us", tz="UTC")
 PAYLOAD_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "payload_update": (MessageTypes.CHARACTER_UPDATE,),

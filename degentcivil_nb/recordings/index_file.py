@@ -25,7 +25,10 @@ from .manifest import Count, digest_of, sync_folder
 
 INDEX_NAME: Final = "survey.cache"
 MEANING: Final = 3
-"""The version of the index: raised whenever an `EventStore` derives something else from the same messages."""
+"""The version of indexes and columns: raised whenever an `EventStore` derives something else from the same messages.
+
+What an older one says is not believed: such recordings are read by their messages until they are migrated.
+"""
 MAGIC: Final = b"degentcivil_nb survey\n"
 MAX_HEAD_BYTES: Final = 64 << 20
 MAX_PIECE_BYTES: Final = 1 << 30

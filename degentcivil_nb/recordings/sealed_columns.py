@@ -22,7 +22,8 @@ from ..store.links import TextView
 from ..store.schema import NAT, Codes, Ints, Mask
 from ..store.table import Array, LazyColumns, View
 from .column_messages import has_all_columns
-from .columns import FORMAT_KEY, FORMAT_VERSION, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
+from .columns import FIRST_MEANING, FORMAT_KEY, FORMAT_VERSION, MEANING_KEY, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
+from .index_file import MEANING
 from .link_columns import LINK_COLUMNS, LINK_READERS
 from .segment_bytes import sound_bytes
 from .segment_reader import Segment
@@ -309,8 +310,9 @@ class SealedColumns:
             raise DamagedSegment(f"{self.stats.name}: the file is missing")
         try:
             self._file_metadata = pq.read_metadata(pa.BufferReader(sound_bytes(self.path, self.stats.digest or "")))
-            if not has_all_columns(self._file_metadata.schema.to_arrow_schema()):
-                raise ValueError("columns are missing")
+            schema = self._file_metadata.schema.to_arrow_schema()
+            if not _is_of_this_version(self._file_metadata.metadata or {}) or not has_all_columns(schema):
+                raise ValueError("its columns are those of another version")
         except BROKEN as error:
             raise DamagedSegment(f"{self.stats.name}: {error}") from error
         self._sound = True
@@ -344,10 +346,15 @@ def _missing(values: pa.Array) -> Mask:
 
 
 def has_columns(segment: Segment) -> bool:
-    """Return whether a sealed segment is of format 2, with every column of this version."""
+    """Return whether a sealed segment is of format 2, with every column of this version and what it means by them."""
     with pa.OSFile(os.fsencode(segment.path or "")) as source:
         schema = pq.read_schema(source)
-    return (schema.metadata or {}).get(FORMAT_KEY) == FORMAT_VERSION and has_all_columns(schema)
+    return _is_of_this_version(schema.metadata or {}) and has_all_columns(schema)
+
+
+def _is_of_this_version(metadata: Mapping[bytes, bytes]) -> bool:
+    meaning = metadata.get(MEANING_KEY, str(FIRST_MEANING).encode())
+    return metadata.get(FORMAT_KEY) == FORMAT_VERSION and meaning == str(MEANING).encode()
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
 from .arrow_messages import sent_times
-from .columns import COLUMNS, ENCODINGS, FORMAT_KEY, FORMAT_VERSION, REPEATING, STATISTICS
+from .columns import COLUMNS, ENCODINGS, FORMAT_KEY, FORMAT_VERSION, MEANING_KEY, REPEATING, STATISTICS
+from .index_file import MEANING
 from .manifest import FORMAT, STATS_KEY, Manifest, SegmentStats, wider
 
 
@@ -47,7 +48,8 @@ def columns_file(table: pa.Table, stats: bytes) -> pa.Buffer:
         store_schema=False,
     ) as writer:
         writer.write_table(table, row_group_size=max(1, table.num_rows))
-        writer.add_key_value_metadata({STATS_KEY: stats, FORMAT_KEY: FORMAT_VERSION})
+        meaning = str(MEANING).encode()
+        writer.add_key_value_metadata({STATS_KEY: stats, FORMAT_KEY: FORMAT_VERSION, MEANING_KEY: meaning})
     return sink.getvalue()
 
 

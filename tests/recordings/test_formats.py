@@ -17,10 +17,11 @@ from msgspec import Raw
 from degentcivil_nb import open_runs, start_replay
 from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.recordings import segment_following
+from degentcivil_nb.recordings import segment_files, segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.column_store import ColumnStore
 from degentcivil_nb.recordings.columns import COLUMNS, to_columns
+from degentcivil_nb.recordings.index_file import MEANING
 from degentcivil_nb.recordings.manifest import FORMAT, read_manifest, write_manifest
 from degentcivil_nb.recordings.migrate import migrate_recording
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
@@ -169,6 +170,23 @@ def test_a_recording_that_lacks_a_column_of_this_version_answers_the_same_and_ca
     migrated = opened(folder)
     assert isinstance(migrated._store, ColumnStore)
     assert_same_answers(followed(folder), migrated)
+
+
+@pytest.mark.parametrize("meaning", [MEANING - 1, MEANING + 1])
+def test_columns_that_mean_something_else_in_this_version_are_not_believed(
+    tmp_path: Path, meaning: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runs" / "other"
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_files, "MEANING", meaning)
+        written_with(COLUMNS, folder, monkeypatch)
+    recording = opened(folder)
+    assert not recording.problems
+    assert not isinstance(recording._store, ColumnStore)
+    assert_same_answers(followed(folder), recording)
+    recording.close()
+    migrate_recording(folder)
+    assert isinstance(opened(folder)._store, ColumnStore)
 
 
 def test_columns_that_a_later_version_added_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,7 @@ def test_a_replay_that_stands_without_debuggers_goes_on_standing_and_tells_the_n
         with dc.connect(replay, name="next") as session:
             found = stopped(session)
             assert (found.reason, found.tick, found.breakpoint) == ("breakpoint", stop.tick, "run_until")
+            assert session._store.wait(lambda: len(session._store.breakpoints) > 0, PATIENCE_S)
             assert session.breakpoints()[["name", "owner"]].values.tolist() == [["left behind", "gone"]]
             before = session.metrics()["tick"]
             assert session.step(1) == "paused"
