@@ -15,6 +15,7 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
+from degentcivil_nb.client.failures import explain
 from degentcivil_nb.client.simulation_client import SimulationClient
 from degentcivil_nb.protocol.command_payloads import Command, CommandResult, CommandSpec, ErrorInfo
 from degentcivil_nb.protocol.control_payloads import Heartbeat, Hello, Resumed, RunState, Snapshot
@@ -234,14 +235,18 @@ async def test_a_wrong_token_says_so_and_is_never_shown(caplog: pytest.LogCaptur
 
 
 async def test_a_timeout_says_how_far_the_attempt_came() -> None:
-    async with scripted(stay) as url:  # it completes the handshake and sends no `hello`
-        failed = await fails(url, timeout=0.5)
+    async with scripted(stay) as url:  # it completes the handshake, for which the time is ample, and sends no `hello`
+        failed = await fails(url, timeout=2)
         assert "its messages did not begin in time" in str(failed) and "stalled" in failed.advice
     with socket.create_server(("127.0.0.1", 0)) as stalled:  # the system accepts, the program does not
-        failed = await fails(f"ws://127.0.0.1:{stalled.getsockname()[1]}", timeout=0.5)
+        failed = await fails(f"ws://127.0.0.1:{stalled.getsockname()[1]}", timeout=1)
         assert "did not answer the handshake in time" in str(failed) and "host name" not in failed.advice
-        failed = await fails(f"wss://127.0.0.1:{stalled.getsockname()[1]}", timeout=0.5)
-        assert "no connection" in str(failed) and "stalled" in failed.advice
+
+
+def test_a_timeout_before_the_connection_names_the_network_and_of_tls_a_stalled_program() -> None:
+    failed = explain(TimeoutError(), "ws://far:1")
+    assert "no connection to ws://far:1" in str(failed) and "network" in failed.advice
+    assert "stalled" in explain(TimeoutError(), "wss://far:1").advice
 
 
 @pytest.mark.parametrize(
