@@ -20,7 +20,8 @@ class Crowd:
     """A run whose characters all tell something in each tick; in some ticks, which only it knows, one says a word."""
 
     def __init__(self, characters: int, seed: int) -> None:
-        self.probe = SimulationProbe(port=0, paused=True, history=20_000)
+        # a client that is slower than the run must not miss the events that matched: they are looked at
+        self.probe = SimulationProbe(port=0, paused=True, history=200_000)
         self.said: list[int] = []
         self.published = 0
         self._rng = random.Random(seed)
