@@ -1,16 +1,48 @@
 // What a reader types becomes what the theme's search understands. It takes each word as the beginning of a word in the
 // pages, so that the "I" of a question finds "intervention", and "characters" does not find "character".
 const LITTLE_WORDS = new Set(
-  ("a about all am an and any are as at be been but by can cannot could did do does for from get give had has have how i if in into is it its just " +
-    "like make many me more much must my need no not of on only or our out see should so some than that the their them then there these they this to too " +
+  ("a about actually after all am an and any are as at be been but by can cannot could did do does for from get give had has have how i if in into is it its just " +
+    "like make many me more much must my need no not of on only or our out see should so some someone somebody start still than that the their them then there these they this to too " +
     "up use want was we were what when where which who whom why will with would you your").split(" "),
 );
+
+// Words of readers, by their beginnings, and the words of the pages that mean the same.
+const MEANINGS = {
+  agent: "character",
+  npc: "character",
+  villager: "character",
+  coworker: "colleague",
+  teammate: "colleague",
+  spend: "costs",
+  price: "costs",
+  expensive: "costs",
+  password: "secret",
+  credential: "secret",
+  freez: "hangs",
+  crash: "error",
+  graph: "figure",
+  conversation: "chat",
+  talk: "chat",
+  edit: "change",
+  modif: "change",
+  variable: "attribute",
+  propert: "attribute",
+  remote: "ssh",
+  cluster: "ssh",
+  repeat: "loop",
+};
+
+function meaningsOf(word) {
+  const lower = word.toLowerCase();
+  return Object.keys(MEANINGS).filter((start) => lower.startsWith(start)).map((start) => MEANINGS[start]);
+}
 
 function wordsOf(question) {
   const words = question.split(/\s+/).filter((word) => word);
   const telling = words.filter((word) => !LITTLE_WORDS.has(word.toLowerCase().replace(/[?!.,:;]+$/, "")));
   const asked = telling.length ? telling : words;
-  return asked.map((word) => word.replace(/[?!.,:;]+$/, "").replace(/^(\w{4,}?)(?:ings?|ed|es|s)$/, "$1")).join(" ");
+  const shortened = asked.map((word) => word.replace(/[?!.,:;]+$/, "").replace(/^(\w{4,}?)(?:ings?|ed|es|s)$/, "$1"));
+  return [...shortened, ...shortened.flatMap(meaningsOf)].join(" ");
 }
 
 const isQuery = (message) => message.type === 2;

@@ -33,6 +33,12 @@ QUESTIONS = {
     "delete old events": "how-to/questions.html#how-do-i-delete-old-events-to-save-memory-or-disk",
     "which agent costs the most": "how-to/questions.html#which-agent-or-character-costs-the-most-tokens-and-money",
     "my prompts are confidential": "how-to/questions.html#are-my-prompts-sent-anywhere-privacy",
+    "edit an agent's memory while paused": (
+        "how-to/questions.html#how-do-i-edit-an-agents-money-memory-or-another-attribute-while-it-runs"
+    ),
+    "villager keeps doing the same thing over and over": (
+        "how-to/questions.html#an-agent-keeps-doing-the-same-thing-over-and-over-repeats-itself"
+    ),
     "licence": "how-to/questions.html#may-i-use-it-license-licence",
 }
 AMONG_THE_FIRST_THREE = """wanted => [...document.querySelectorAll('.md-search-result__item')].slice(0, 3).some(
