@@ -6,17 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..store.schema import NAT, timestamps
 from ..store.unknown import warn_user
-from .presences import FOREVER, Array, Presences, crossings, overlaps, presences
+from .presences import FOREVER, Array, Mask, Presences, crossings, presences
 
 MOST: Final = 1_000_000
 """The most meetings that are listed; a crowd that stays together for long has millions."""
-FEW: Final = 300
-"""So many characters are looked at one by one."""
 
 
 class _Pairs(NamedTuple):
@@ -28,10 +25,10 @@ class _Pairs(NamedTuple):
     start: Array
     end: Array
 
-    def at(self, chosen: npt.NDArray[np.bool_] | Array | slice) -> _Pairs:
+    def at(self, chosen: Mask | Array | slice) -> _Pairs:
         return _Pairs(*(values[chosen] for values in self))
 
-    def turned(self, chosen: npt.NDArray[np.bool_]) -> _Pairs:
+    def turned(self, chosen: Mask) -> _Pairs:
         """Return them with the two characters of some changed for each other."""
         one, other = np.where(chosen, self.other, self.one), np.where(chosen, self.one, self.other)
         return self._replace(one=one, other=other)
@@ -50,10 +47,9 @@ def meeting_table(
     people, spoken = _spoken(chat, there)
     after, before = NAT if since is None else since.value, FOREVER if until is None else until.value
     mine, theirs = (None if asked is None else people.get_indexer(pd.Index(asked)) for asked in (names, others))
-    wanted = mine if mine is not None else theirs
-    in_time = there.at((there.end >= after) & (there.start < before))
+    together, cut = _together(there.at((there.end >= after) & (there.start < before)), mine, theirs)
     found = []
-    for pairs in (_together(in_time, wanted), spoken):
+    for pairs in (together, spoken):
         asked = [(place, codes) for place, codes in enumerate((mine, theirs)) if codes is not None]
         for place, codes in asked:
             pairs = pairs.turned(~np.isin(pairs[place], codes))
@@ -61,21 +57,17 @@ def meeting_table(
         for place, codes in asked:
             fits &= np.isin(pairs[place], codes)
         found.append(pairs.at(fits))
-    return _frame(found, people, there.places)
+    return _frame(found, people, there.places, cut)
 
 
-def _together(there: Presences, wanted: Array | None) -> _Pairs:
-    """Return the pairs of presences in one place that overlap, in the order in which they began."""
-    if wanted is None or len(wanted) > FEW:
-        first, second = crossings(there, MOST)
-    else:
-        first, second = _of_some(there, np.unique(wanted[wanted >= 0]))
+def _together(there: Presences, mine: Array | None, theirs: Array | None) -> tuple[_Pairs, bool]:
+    """Return the wanted presences in one place that overlap, in the order in which they began, and whether some lack.
+
+    Only pairs that are wanted are made: a crowd's other pairs would be more than fit in memory.
+    """
+    first, second, cut = crossings(there, MOST, _among(there, mine), _among(there, theirs))
     apart = there.who[first] != there.who[second]
     first, second = first[apart], second[apart]
-    later = (there.start[first] > there.start[second]) | (
-        (there.start[first] == there.start[second]) & (first > second)
-    )
-    first, second = np.where(later, second, first), np.where(later, first, second)
     pairs = _Pairs(
         there.who[first],
         there.who[second],
@@ -83,18 +75,11 @@ def _together(there: Presences, wanted: Array | None) -> _Pairs:
         there.start[second],
         np.minimum(there.end[first], there.end[second]),
     )
-    return pairs.at(np.argsort(pairs.start, kind="stable"))
+    return pairs.at(np.argsort(pairs.start, kind="stable")), cut
 
 
-def _of_some(there: Presences, wanted: Array) -> tuple[Array, Array]:
-    """Return the pairs in which one of a few characters is, each pair once."""
-    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for number, who in enumerate(wanted.tolist()):
-        for mine, other in overlaps(there, who):
-            new = ~np.isin(there.who[other], wanted[:number])
-            found.append((mine[new], other[new]))
-    first, second = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return first, second
+def _among(there: Presences, wanted: Array | None) -> Mask:
+    return np.ones(len(there), np.bool_) if wanted is None else np.isin(there.who, wanted)
 
 
 def _spoken(chat: pd.DataFrame, there: Presences) -> tuple[pd.Index, _Pairs]:
@@ -121,11 +106,11 @@ def _told(speakers: Sequence[object], receivers: pd.Series, times: Sequence[int]
                     yield speaker, receiver, time
 
 
-def _frame(found: Sequence[_Pairs], people: pd.Index, places: pd.Index) -> pd.DataFrame:
+def _frame(found: Sequence[_Pairs], people: pd.Index, places: pd.Index, cut: bool) -> pd.DataFrame:
     how = np.repeat(np.array(["place", "chat"], object), [len(pairs.one) for pairs in found])
     pairs = _Pairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
     order = np.argsort(pairs.start, kind="stable")
-    if len(order) > MOST:
+    if cut or len(order) > MOST:
         warn_user(f"only the first {MOST:,} meetings are listed: ask for fewer characters, or a shorter time")
         order = order[:MOST]
     pairs, how = pairs.at(order), how[order]

@@ -12,6 +12,7 @@ import pandas as pd
 from ..store.schema import NAT
 
 Array = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 FOREVER: Final = int(np.iinfo(np.int64).max)
 """The end of a presence that goes on."""
 
@@ -49,10 +50,13 @@ class Presences(NamedTuple):
     def place_at(self, who: int, moments: Array) -> Array:
         """Return the places of a character at some moments, −1 where that is unknown."""
         mine = self.at(self.of(who))
+        where, end = np.append(mine.where, -1), np.append(mine.end, FOREVER)
+        longest = np.append(np.maximum.accumulate(mine.end), FOREVER)
         last = np.searchsorted(mine.start, moments, "right") - 1
-        known = last >= 0
-        known[known] = moments[known] < mine.end[last[known]]
-        return np.where(known, np.append(mine.where, -1)[np.where(known, last, -1)], -1)
+        # if a sender's times went back, an earlier presence may still go on: that one is looked for
+        while np.any(over := (last >= 0) & (end[last] <= moments) & (longest[last] > moments)):
+            last[over] -= 1
+        return np.where(end[last] > moments, where[last], -1)
 
 
 def presences(stays: pd.DataFrame) -> Presences:
@@ -62,7 +66,8 @@ def presences(stays: pd.DataFrame) -> Presences:
     order = np.lexsort((start, who))
     who, where, start, end = who[order], where[order], start[order], end[order]
     followed = np.append(who[1:] == who[:-1], False)[: len(who)]
-    end = np.where(end != NAT, end, np.where(followed, start, FOREVER))  # another stay follows, so its end was lost
+    lost = np.where(followed, start, FOREVER)  # if another stay follows, a gap hides the end
+    end = np.where(end != NAT, np.maximum(end, start), lost)  # a sender's times may go back
     known = where >= 0
     who, where, start, end = who[known], where[known], start[known], end[known]
     fresh = np.ones(len(who), np.bool_)
@@ -82,43 +87,68 @@ def overlaps(there: Presences, who: int) -> Iterator[tuple[Array, Array]]:
     others = np.append(np.arange(own.start), np.arange(own.stop, len(there)))
     by_place = others[np.argsort(there.where[others], kind="stable")]
     places = there.where[by_place]
-    mine_of, stop = there.where[own], there.stop
+    mine_of, start, stop = there.where[own], there.start, there.stop
     for place in np.unique(mine_of).tolist():
         mine = own.start + np.flatnonzero(mine_of == place)
         other = by_place[slice(*np.searchsorted(places, [place, place + 1]).tolist())]
-        # one character's presences follow each other: those that overlap another's are next to each other
-        first = np.searchsorted(stop[mine], there.start[other], "right")
-        count = np.maximum(np.searchsorted(there.start[mine], stop[other]) - first, 0)
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        yield mine[np.repeat(first, count) + within], np.repeat(other, count)
+        # those that overlap another's are next to each other, except where a sender's times went back
+        first = np.searchsorted(np.maximum.accumulate(stop[mine]), start[other], "right")
+        count = np.maximum(np.searchsorted(start[mine], stop[other]) - first, 0)
+        near, beside = mine[np.repeat(first, count) + _within(count)], np.repeat(other, count)
+        together = stop[near] > start[beside]
+        yield near[together], beside[together]
 
 
-def crossings(there: Presences, most: int) -> tuple[Array, Array]:
-    """Return the pairs of presences in one place at one time; if there are more than `most`, about the first of them.
+class Crossings(NamedTuple):
+    """Pairs of presences in one place at one time, as indices; the first of a pair began first."""
 
-    Both are indices into `there`; the first of a pair began first.
+    first: Array
+    second: Array
+    cut: bool
+    """Whether there are more."""
+
+
+def crossings(there: Presences, most: int, one: Mask, other: Mask) -> Crossings:
+    """Return the pairs of a presence of `one` and one of `other`; if there are more than `most`, the first in time.
+
+    The pairs of the last presence are not cut, so a few more than `most` may come.
     """
     order = np.lexsort((there.start, there.where))
-    where, start, end = there.where[order], there.start[order], there.stop[order]
-    bounds = np.append(np.flatnonzero(np.diff(where, prepend=-1)), len(where))
-    stops, met = np.zeros(len(where), np.int64), np.zeros(len(where), np.int64)
-    for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        mine = slice(first, stop)
-        stops[mine] = first + np.searchsorted(start[mine], end[mine])
-        met[mine] = np.arange(stop - first) - np.searchsorted(np.sort(end[mine]), start[mine], "right")
-    if met.sum() > most:
-        by_time = np.argsort(start, kind="stable")
-        last = int(np.searchsorted(np.cumsum(met[by_time]), most, "right"))
-        early = np.flatnonzero(there.start <= start[by_time[min(last, len(by_time) - 1)]])
-        if len(early) < len(there):
-            pairs = crossings(there.at(early), most)
-            return early[pairs[0]], early[pairs[1]]
-    places = np.arange(len(order))
-    count = np.maximum(stops - places - 1, 0)
-    count[np.cumsum(count) > CROWD * most] = 0  # a crowd that came at one moment
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return order[np.repeat(places, count)], order[np.repeat(places + 1, count) + within]
+    order = order[(one | other)[order]]
+    begin, over = _moments(there.at(order))
+    ones, others = one[order], other[order]
+    groups = [  # presences, and those with which they make pairs
+        (np.flatnonzero(ones & ~others), np.flatnonzero(others)),
+        (np.flatnonzero(others & ~ones), np.flatnonzero(ones)),
+        (np.flatnonzero(ones & others), np.arange(len(order))),
+    ]
+    met = np.zeros(len(order), np.int64)  # how many of its partners were there when each began
+    for mine, partners in groups:
+        gone = np.searchsorted(np.sort(over[partners]), begin[mine], "right")
+        met[mine] = np.searchsorted(partners, mine) - gone
+    by_time = np.argsort(there.start[order], kind="stable")
+    last = int(np.searchsorted(np.cumsum(met[by_time]), most, "right")) + 1
+    if last < len(order):
+        early = np.sort(order[by_time[:last]])
+        found = crossings(there.at(early), most, one[early], other[early])
+        return Crossings(early[found.first], early[found.second], cut=True)
+    until = np.searchsorted(begin, over)
+    first, second = [], []
+    for mine, partners in groups:
+        since = np.searchsorted(partners, mine, "right")
+        count = np.searchsorted(partners, until[mine]) - since
+        first.append(np.repeat(mine, count))
+        second.append(partners[np.repeat(since, count) + _within(count)])
+    return Crossings(order[np.concatenate(first)], order[np.concatenate(second)], cut=False)
 
 
-CROWD: Final = 8
-"""How many times as many pairs as wanted are made at most."""
+def _moments(there: Presences) -> tuple[Array, Array]:
+    """Return when presences begin and are over, as numbers that ascend from place to place and in each with time."""
+    times, ranks = np.unique(np.concatenate([there.start, there.stop]), return_inverse=True)
+    begin, over = there.where * len(times) + ranks.reshape(2, -1)
+    return begin, over
+
+
+def _within(count: Array) -> Array:
+    """Return 0, 1, … for each of some counts, one after the other."""
+    return np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
