@@ -33,11 +33,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point pictures to where they are in the built folder, and put help pages where a mark asks for one.
 
-    In the search, the page of questions goes before pages of the same words, and long lists of methods go behind.
+    In the search, the page of questions goes before pages of the same words, and long lists of methods and the
+    decisions go behind.
     """
     if page.file.src_uri == QUESTIONS:
         page.meta["search"] = {"boost": 2}
-    elif re.search(r"^::: ", markdown, re.MULTILINE):
+    elif re.search(r"^::: ", markdown, re.MULTILINE) or page.file.src_uri.startswith("decisions/"):
         page.meta["search"] = {"boost": 0.5}
     markdown = markdown.replace(f"../{PICTURES}", "images/")
     return HELP.sub(lambda mark: f"```text\n{help_page(mark[1])}\n```", markdown)

@@ -26,6 +26,11 @@ def test_duckdb_reads_them_as_they_are() -> None:
     assert {name: (calls, cost) for name, calls, cost in costs} == calls_of()
 
 
+def test_pandas_reads_them_as_they_are() -> None:
+    costs = executed(the_example(ENGINES, "python", "import pandas"))["costs"]
+    assert {name: (calls, pytest.approx(cost)) for name, calls, cost in costs.itertuples()} == calls_of()
+
+
 @pytest.mark.parametrize("word", ["runs.sql", ".arrow()"])
 def test_the_package_gives_the_same(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     costs = executed(the_example(ENGINES, "python", word))["costs"]

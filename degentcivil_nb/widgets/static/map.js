@@ -2,6 +2,8 @@
 
 const DOT = 3.5;
 const MAX_LABELS = 300;
+const NOWHERE =
+  "No character has a known place, so nothing is drawn. They appear at their attributes x and y, or at their location.";
 
 /** @type {Script<MapState, TableBody>["receive"]} */
 function receiveMap(state, body, buffers, full) {
@@ -329,9 +331,10 @@ function renderMap(state, el, { go, cursor, signal }) {
     draw() {
       const total = state.keys?.length ?? 0;
       layOut();
-      empty.textContent = state.empty ?? "";
-      empty.hidden = total > 0;
-      stage.hidden = total === 0;
+      const nothing = !placed && !state.spots?.size;
+      empty.textContent = total ? NOWHERE : (state.empty ?? "");
+      empty.hidden = !nothing;
+      stage.hidden = nothing;
       const without = total - placed;
       count.textContent = `${formatCount(total)} characters${without ? `, ${formatCount(without)} of them without a known place` : ""}`;
       stage.setAttribute("aria-label", `Map of ${total} characters; the table beside it has the same as text`);
