@@ -27,8 +27,8 @@ SAID: Final = (*PAYLOAD_COLUMNS, "data", "previous_state")
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(SAID)
 _NOBODY: Final[Mapping[str, Any]] = {}
 _NO_NAMES: Final[frozenset[str]] = frozenset()
-_MADE: Final = frozenset({"exception", "malformed"})
-"""Names whose value is calculated."""
+_MADE: Final = frozenset({"exception", "malformed", "timestamp"})
+"""Names whose value is calculated, or that every message has."""
 _INTERESTING: Final = frozenset({*SAID, "type", "tick", "time", "payload", *TOTALS})
 
 

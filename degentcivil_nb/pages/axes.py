@@ -13,6 +13,8 @@ import pandas as pd
 from .drawing import Drawing, TimeScale
 
 Floats = npt.NDArray[np.float64]
+LARGEST: Final = 1e300
+"""Ends of an axis, so that its length is a number."""
 LANE: Final = 18
 """The height of a name's line in pixels."""
 
@@ -38,6 +40,13 @@ def title_of(layout: dict[str, Any]) -> str:
     return html.unescape(str(layout.get("title", {}).get("text", "")))
 
 
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
 class Axis:
     """One axis of a figure; `place` gives values a position along it, `at` the position in pixels."""
 
@@ -46,12 +55,12 @@ class Axis:
         self.title = title_of(layout)
         self.is_reversed = layout.get("autorange") == "reversed"
         self.is_time = layout.get("type") == "date" or any(map(is_time, columns))
-        self.words: dict[str, int] = {}
+        self.words: dict[Any, int] = {}
         texts = any(isinstance(value, str) for values in columns for value in values)
         self.has_words = not self.is_time and (layout.get("type") == "category" or texts)
         if self.has_words:
             for word in [*layout.get("categoryarray", ()), *(value for values in columns for value in values)]:
-                if isinstance(word, str):
+                if word is not None and word == word:
                     self.words.setdefault(word, len(self.words))
         self.low, self.high = 0.0, 1.0
         self._from, self._to = 0.0, 1.0
@@ -61,15 +70,17 @@ class Axis:
         if self.is_time:
             return nanoseconds(values)
         if self.has_words:
-            return np.array([np.nan if value is None else float(self.words[value]) for value in values])
-        return np.asarray(pd.to_numeric(pd.Series(list(values)), errors="coerce"), np.float64)
+            return np.array([float(self.words.get(value, np.nan)) for value in values])
+        return np.array([_number(value) for value in values], np.float64)
 
     def fit(self, values: Sequence[Floats], *, from_zero: bool = False) -> None:
         """Choose the ends of the axis so that all positions are on it."""
         if self.has_words:
             self.low, self.high = -0.5, len(self.words) - 0.5
             return
-        known = np.concatenate([each[np.isfinite(each)] for each in values])
+        known = np.clip(np.concatenate([each[np.isfinite(each)] for each in values]), -LARGEST, LARGEST)
+        if not len(known):
+            return
         low, high = float(known.min()), float(known.max())
         if from_zero:
             low, high = min(low, 0.0), max(high, 0.0)
@@ -99,7 +110,7 @@ class Axis:
             room = int(self.step / 6.5)
             for word, place in self.words.items():
                 if room >= 3:
-                    drawing.text(self.at(place), y, html.unescape(word), size=10, anchor="middle", cap=room)
+                    drawing.text(self.at(place), y, html.unescape(str(word)), size=10, anchor="middle", cap=room)
             return
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
             value = self.low + share * (self.high - self.low)
@@ -111,7 +122,7 @@ class Axis:
         """Write the values to the left of the axis, with a line through the drawing for each."""
         if self.has_words:
             for word, place in self.words.items():
-                drawing.text(left - 8, self.at(place) + 4, html.unescape(word), size=10, anchor="end", cap=20)
+                drawing.text(left - 8, self.at(place) + 4, html.unescape(str(word)), size=10, anchor="end", cap=20)
                 drawing.line(left, self.at(place + 0.5), right, self.at(place + 0.5))
             return
         for share in (0.0, 0.5, 1.0):

@@ -30,7 +30,8 @@ def chart(spec: dict[str, Any]) -> Picture | None:
     traces = [trace for trace in filled if trace.get("xaxis", "x") in ("x", "x1")]
     if not traces:
         return None
-    others = {_key(trace): spec["layout"].get(_key(trace), {}) for trace in filled if trace not in traces}
+    elsewhere = [_key(trace) for trace in filled if trace.get("xaxis", "x") not in ("x", "x1")]
+    others = {key: spec["layout"].get(key, {}) for key in elsewhere}
     figure = _Figure(spec["layout"], traces, [title for axis in others.values() if (title := title_of(axis))])
     return Picture(figure.draw(), figure.title)
 
@@ -220,7 +221,7 @@ class _Figure:
 
     def _counts(self, drawing: Drawing, axis: Axis, trace: dict[str, Any]) -> None:
         z = np.asarray(trace["z"], np.float64)
-        most = float(np.nanmax(z)) if np.isfinite(z).any() else 1.0
+        most = (float(np.nanmax(z)) if np.isfinite(z).any() else 0.0) or 1.0
         across, down = self._x.place(trace["x"]), axis.place(trace["y"])
         width = self._x.step * (float(np.diff(across).min()) if len(across) > 1 else 1.0)
         for row, column in zip(*(index.tolist() for index in np.nonzero(np.isfinite(z))), strict=True):

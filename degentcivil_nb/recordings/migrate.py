@@ -9,11 +9,15 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
 from ..core.escaping import visible
 from ..core.progress import Progress, following
 from .folder_lock import FolderLock
+from .index_file import MEANING
 from .manifest import FORMAT, sync_folder
-from .sealed_columns import BROKEN, has_columns
+from .sealed_columns import BROKEN, are_columns, meaning_of
 from .segment_reader import Segment, SegmentFolder
 from .segment_writer import SegmentWriter
 
@@ -26,16 +30,15 @@ def migrate_recording(path: str | os.PathLike[str], *, progress: Progress | None
     Returns the number of messages; nothing is done for a recording that has all columns of this version. A recording
     that is damaged keeps what can be read of it, with gaps for the rest. Raises `FileNotFoundError` if there is no
     recording, `BlockingIOError` if it is being recorded, `FileExistsError` if an earlier attempt left its folder
-    beside it, and `ValueError` if the new recording is not the same; then the old one is left as it was.
+    beside it, and `ValueError` if the new recording is not the same, or a later version of this package wrote the old
+    one; then the old one is left as it was.
     """
     old = Path(path)
     folder = SegmentFolder(old, live=False)
-    if (
-        folder.manifest is not None
-        and folder.manifest.format == FORMAT
-        and not any(map(_lacks_columns, folder.segments))
-    ):
+    has_format = folder.manifest is not None and folder.manifest.format == FORMAT
+    if has_format and not any(map(_lacks_columns, folder.segments)):
         return folder.messages
+    known = len(folder.problems)
     new, before = old.with_name(f"{old.name}.migrating"), old.with_name(f"{old.name}.format-1")
     if before.exists():
         raise FileExistsError(f"{before} is in the way; move it elsewhere, or delete it")
@@ -44,6 +47,8 @@ def migrate_recording(path: str | os.PathLike[str], *, progress: Progress | None
     try:
         with following(f"migrating {visible(old)}", progress) as told:
             _write(folder, new, told)
+            if has_format and len(folder.problems) > known:  # of a version that this one does not read, perhaps
+                raise ValueError(f"{visible(old)} is left as it was: {folder.problems[-1]}")
             messages = _compare(folder, SegmentFolder(new, live=False), told)
         old.rename(before)
         new.rename(old)
@@ -61,9 +66,13 @@ def _lacks_columns(segment: Segment) -> bool:
     if segment.path is None or not segment.sealed:
         return False
     try:
-        return not has_columns(segment)
+        with pa.OSFile(os.fsencode(segment.path)) as source:
+            schema = pq.read_schema(source)
     except BROKEN:  # damage, which a rewriting would not mend
         return False
+    if meaning_of(schema.metadata or {}) > MEANING:
+        raise ValueError(f"{segment.path.name} was written by a later version of this package: migrate with that one")
+    return not are_columns(schema)
 
 
 def _write(folder: SegmentFolder, new: Path, progress: Progress) -> None:
@@ -77,6 +86,7 @@ def _write(folder: SegmentFolder, new: Path, progress: Progress) -> None:
     try:
         if manifest is not None:
             writer.manifest.started = manifest.started
+            writer.manifest.parameters = manifest.parameters
         for entry in folder.entries():
             writer.write([entry])
             if writer.full:

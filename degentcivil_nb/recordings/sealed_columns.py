@@ -348,13 +348,22 @@ def _missing(values: pa.Array) -> Mask:
 def has_columns(segment: Segment) -> bool:
     """Return whether a sealed segment is of format 2, with every column of this version and what it means by them."""
     with pa.OSFile(os.fsencode(segment.path or "")) as source:
-        schema = pq.read_schema(source)
+        return are_columns(pq.read_schema(source))
+
+
+def are_columns(schema: pa.Schema) -> bool:
+    """Return whether a file is of format 2, with every column of this version and what it means by them."""
     return _is_of_this_version(schema.metadata or {}) and has_all_columns(schema)
 
 
+def meaning_of(metadata: Mapping[bytes, bytes]) -> int:
+    """Return the version of the rules by which a file's columns were made; −1 if it is no number."""
+    text = metadata.get(MEANING_KEY, str(FIRST_MEANING).encode())
+    return int(text) if text.isdigit() and len(text) < 10 else -1
+
+
 def _is_of_this_version(metadata: Mapping[bytes, bytes]) -> bool:
-    meaning = metadata.get(MEANING_KEY, str(FIRST_MEANING).encode())
-    return metadata.get(FORMAT_KEY) == FORMAT_VERSION and meaning == str(MEANING).encode()
+    return metadata.get(FORMAT_KEY) == FORMAT_VERSION and meaning_of(metadata) == MEANING
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

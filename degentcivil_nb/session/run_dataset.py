@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.dataset as pds  # type: ignore[import-untyped]
 import pyarrow.fs as pafs  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..recordings.columns import COLUMNS
 from ..recordings.manifest import FORMAT
+from ..recordings.sealed_columns import BROKEN, are_columns
 from ..store.unknown import warn_user
 
 if TYPE_CHECKING:
@@ -31,12 +33,24 @@ def dataset_of(runs: Sequence[RunFiles], filesystem: pafs.FileSystem) -> pds.Dat
         if run.manifest is not None and run.manifest.format != FORMAT:
             warn_user(f"{run.name!r} is left out: it has no columns; `degentcivil-nb migrate` rewrites it")
             continue
+        if not all(_has_columns(one.path, filesystem) for one in run.sealed):
+            warn_user(
+                f"{run.name!r} is left out: its columns are another version's; `degentcivil-nb migrate` rewrites it"
+            )
+            continue
         if run.tail:
             rows = sum(stats.rows for stats in run.tail_stats)
             warn_user(f"{rows:,} events of {run.name!r} are left out: they are not sealed yet")
         whose = pds.field("run") == run.name
         fragments += [kind.make_fragment(one.path, filesystem, partition_expression=whose) for one in run.sealed]
     return pds.FileSystemDataset(fragments, SCHEMA, kind, filesystem)
+
+
+def _has_columns(path: str, filesystem: pafs.FileSystem) -> bool:
+    try:
+        return are_columns(pq.read_schema(path, filesystem=filesystem))
+    except BROKEN:  # a damaged file: reading it says so
+        return True
 
 
 def dask_frame(dataset: pds.Dataset, columns: Sequence[str] | None) -> Any:

@@ -213,8 +213,7 @@ class Breakpoints:
         met = NOTHING_MET
         try:
             kind = data.__class__
-            self._lock.acquire()  # `with` takes twice as long, and this is at each message
-            try:
+            with self._lock:  # not `acquire` and `try`: an interrupt between the two would leave it locked
                 if kind is StateChange:
                     found = self._judge.change(data, tick, timestamp, as_dict)
                 else:
@@ -222,8 +221,6 @@ class Breakpoints:
                     found = self._judge.event(type, payload, tick, timestamp)
                 if found and not self._ticking.handles_command():  # breakpoints are not about commands
                     met = self._take(found, tick)
-            finally:
-                self._lock.release()
         except Exception:  # the boundary to the simulation
             log.exception("breakpoints could not be judged at a message of type %.80r", type)
         forward = self._forward()
@@ -270,10 +267,13 @@ class Breakpoints:
             self._forward()(MessageTypes.LOG, line, tick)
         for hit in met.hits:
             self._stop((hit, None))
-        stops, self._stops = self._stops or bool(met.hits), False
+        stops = self._stops or bool(met.hits)
+        if self._stops:
+            self._stops = False
         if stops or not self._goes_on():
-            self._told = self._told and met is NOTHING_MET and self._judge.unseen == self._told_unseen
-            self._tell_what_is_new()  # before the stop, so that clients have the counts when they hear of it
+            if met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
+                self._told = False
+            self.tell_what_is_new()  # before the stop, so that clients have the counts when they hear of it
         elif met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
             self._tell_later()
 
@@ -299,9 +299,10 @@ class Breakpoints:
     def _tell_later(self) -> None:
         if self._told:
             self._told = False
-            self._later(TELL_S, self._tell_what_is_new)
+            self._later(TELL_S, self.tell_what_is_new)
 
-    def _tell_what_is_new(self) -> None:
+    def tell_what_is_new(self) -> None:
+        """Publish the state of all breakpoints, if it has changed since."""
         if not self._told:
             self.tell()
 

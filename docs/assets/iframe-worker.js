@@ -42,7 +42,7 @@ function wordsOf(question) {
   const telling = words.filter((word) => !LITTLE_WORDS.has(word.toLowerCase().replace(/[?!.,:;]+$/, "")));
   const asked = telling.length ? telling : words;
   const shortened = asked.map((word) => word.replace(/[?!.,:;]+$/, "").replace(/^(\w{4,}?)(?:ings?|ed|es|s)$/, "$1"));
-  return [...shortened, ...shortened.flatMap(meaningsOf)].join(" ");
+  return [...shortened, ...asked.flatMap(meaningsOf)].join(" ");
 }
 
 const isQuery = (message) => message.type === 2;

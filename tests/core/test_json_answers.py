@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from degentcivil_nb.core.json_answers import AnswerCounts
+from degentcivil_nb.core.json_answers import AnswerCounts, is_json
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,21 @@ def test_json_is_usual_for_fewer_answers_of_a_named_kind_than_of_calls_that_name
     for _ in range(max(0, 10 - json - 1)):
         counts.is_malformed(prompt_type, "I would rather not.")
     assert counts.is_malformed(prompt_type, "Good morning!") is malformed
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_one"),
+    [
+        ("```\n[1]\n```", True),
+        ('  ```JSON  \n\n {"a": 1} \n\n```  ', True),
+        ("``````", False),
+        ("```json [1]```", False),
+        ("```two words\n[1]\n```", False),
+        ("```\n[1]\n``` and so on", False),
+        ("```\n" + " " * 2_000_000 + "x", False),  # a pattern with two runs of white space took hours for it
+        ("```\n" + "\n" * 2_000_000 + "```", False),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_fence_around_json_is_allowed_and_white_space_takes_no_time(answer: str, is_one: bool) -> None:
+    assert is_json(answer) is is_one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,3 +106,29 @@ def test_a_figure_without_data_has_no_drawing() -> None:
 def test_missing_values_break_a_line_and_one_moment_is_drawn() -> None:
     table = pd.DataFrame({"time": [START], "tick": [None], "character_id": ["emma"], "value": [float("nan")]})
     assert drawn(series.values(pd.concat([table, table.assign(value=2.0)]), "money")).count("<circle") == 1
+
+
+@pytest.mark.parametrize("values", [[float("nan")], [None, None], [float("inf")], [1e308, -1e308], [10**400, 1]])
+def test_values_that_cannot_be_drawn_break_no_figure(values: list[Any]) -> None:
+    times = [START + pd.Timedelta(seconds=n) for n in range(len(values))]
+    table = pd.DataFrame({"time": times, "tick": None, "character_id": "emma"})
+    table["value"] = pd.Series(values, dtype=object)
+    svg = drawn({**series.values(table.assign(value=0.0), "loss"), "data": [trace(times, values)]})
+    assert "nan" not in svg
+
+
+def trace(times: list[pd.Timestamp], values: list[Any]) -> Spec:
+    return {"type": "scatter", "mode": "lines+markers", "name": "loss", "x": times, "y": values}
+
+
+def test_charts_of_the_same_characters_are_stacked() -> None:
+    """Traces were compared by value, whose arrays have no truth value."""
+    index = [START, START + pd.Timedelta("1s")]
+    table = pd.DataFrame({"time": index, "tick": [0, 1], "character_id": "emma", "value": [1.0, 2.0]})
+    one, other = series.values(table, "money"), series.values(table.assign(value=[3.0, 4.0]), "mood")
+    assert drawn(stacked([one, other])).count("<path") == 2
+
+
+def test_a_table_of_counts_of_nothing_and_names_that_are_numbers_are_drawn() -> None:
+    heat = {"type": "heatmap", "x": ["a", 2], "y": [1, "b"], "z": np.zeros((2, 2)), "colorscale": [[1, "#2f86d6"]]}
+    assert {"a", "2", "1", "b"} <= set(said(drawn({"data": [heat], "layout": {}})))

@@ -126,12 +126,14 @@ TOLD = [
 ]
 
 
-def written_with(columns: pa.Schema, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def written_with(columns: pa.Schema, folder: Path, monkeypatch: pytest.MonkeyPatch, told_in: str | None = None) -> None:
     """Write a recording whose sealed segments have these columns, as another version of the package would."""
 
     def as_made(*given: Any) -> pa.Table:
         table = to_columns(*given)
-        if PAYLOAD_TOLD not in columns.names:  # before it had a column of its own, a text was in the one for all
+        if told_in is not None:
+            table = table.append_column(told_in, table.column(PAYLOAD_TOLD))
+        elif PAYLOAD_TOLD not in columns.names:  # before it had a column of its own, a text was in the one for all
             told = pc.coalesce(table.column("payload"), table.column(PAYLOAD_TOLD))
             table = table.set_column(table.column_names.index("payload"), "payload", told)
         more = [name for name in columns.names if name not in table.column_names]
@@ -185,8 +187,38 @@ def test_columns_that_mean_something_else_in_this_version_are_not_believed(
     assert not isinstance(recording._store, ColumnStore)
     assert_same_answers(followed(folder), recording)
     recording.close()
+    with pytest.warns(UserWarning, match="its columns are another version's"):
+        assert open_runs(folder.parent).arrow().count_rows() == 0
+    if meaning > MEANING:
+        with pytest.raises(ValueError, match="a later version of this package: migrate with that one"):
+            migrate_recording(folder)
+        assert_same_answers(followed(folder), opened(folder))
+        return
+    change_manifest(folder, parameters={"seed": 7})
     migrate_recording(folder)
-    assert isinstance(opened(folder)._store, ColumnStore)
+    migrated = opened(folder)
+    assert isinstance(migrated._store, ColumnStore)
+    assert read_manifest(folder).parameters == {"seed": 7}
+
+
+def change_manifest(folder: Path, **changes: Any) -> None:
+    manifest = read_manifest(folder)
+    for name, value in changes.items():
+        setattr(manifest, name, value)
+    write_manifest(folder, manifest)
+
+
+def test_a_recording_whose_messages_are_in_columns_of_another_version_is_never_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gap for what cannot be read would be equal to itself, and the recording would be deleted."""
+    folder = tmp_path / "runs" / "other"
+    fields = [field if field.name != PAYLOAD_TOLD else pa.field("payload_chat", pa.string()) for field in COLUMNS]
+    written_with(pa.schema(fields), folder, monkeypatch, told_in="payload_chat")
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(ValueError, match="is left as it was"):
+        migrate_recording(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
 
 
 def test_columns_that_a_later_version_added_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

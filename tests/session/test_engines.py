@@ -28,7 +28,11 @@ def test_duckdb_reads_them_as_they_are() -> None:
 
 def test_pandas_reads_them_as_they_are() -> None:
     costs = executed(the_example(ENGINES, "python", "import pandas"))["costs"]
-    assert {name: (calls, pytest.approx(cost)) for name, calls, cost in costs.itertuples()} == calls_of()
+    told = {str(name): (int(calls), float(cost)) for name, calls, cost in costs.itertuples()}
+    assert told.keys() == calls_of().keys()
+    for name, (calls, cost) in calls_of().items():
+        assert told[name][0] == calls
+        assert told[name][1] == pytest.approx(cost)
 
 
 @pytest.mark.parametrize("word", ["runs.sql", ".arrow()"])

@@ -55,6 +55,7 @@ class EndingMethods(ServingMethods):
         """
         if not lifetime.release(self):
             return
+        self.breakpoints.tell_what_is_new()  # the server ends before the counts of the last moments are due
         self.control.finish("finished")
         self._over = "this probe was closed"
         try:
