@@ -274,3 +274,39 @@ def test_who_became_dear_late_in_a_long_run_is_found() -> None:
     (found,) = Held(store).findings("dear").to_dict("records")
     assert (found["character_id"], found["since_tick"]) == ("b", 580)
     assert "b costs 0.04 US$ a call lately, 40.0 times" in found["text"]
+
+
+def called(*calls: tuple[int, str, float]) -> Held:
+    """Return a run of calls: a tick, a character, a cost."""
+    messages = [
+        RawMessage(
+            "llm_call", Raw(encode({"character_id": who, "prompt": f"{n}", "cost_usd": cost})), START + tick, n, tick
+        )
+        for n, (tick, who, cost) in enumerate(calls, 1)
+    ]
+    store = EventStore()
+    store.append(messages, START, "e")
+    return Held(store)
+
+
+@pytest.mark.parametrize("ticks", (75, 150, 539))
+def test_nobody_became_dear_where_all_have_dear_calls_in_turns(ticks: int) -> None:
+    reflects = [(tick, number, tick % 75 // 15 == number) for tick in range(ticks) for number in range(5)]
+    run = called(*((tick, "abcde"[number], 0.03 if dear else 0.001) for tick, number, dear in reflects))
+    assert run.findings("dear").empty
+
+
+def test_who_left_when_all_calls_were_dear_did_not_become_dear() -> None:
+    calls = [
+        (tick, who, 0.03 if tick < 50 else 0.001) for tick in range(400) for who in ("abcd" if tick < 50 else "abc")
+    ]
+    assert called(*calls).findings("dear").empty
+
+
+def test_who_became_dear_is_found_where_some_kinds_of_calls_are_dear_for_all() -> None:
+    calls = [
+        (tick, who, 0.04 if (who == "b" and tick >= 380) or (tick + at) % 6 == 0 else 0.001)
+        for tick in range(400)
+        for at, who in enumerate("abcd")
+    ]
+    assert called(*calls).findings("dear")["character_id"].to_list() == ["b"]

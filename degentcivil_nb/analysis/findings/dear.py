@@ -69,30 +69,60 @@ FAR: Final = 2.5
 """What `factor` is multiplied by for these: few calls vary more than all."""
 
 
+SELDOM: Final = 0.05
+"""In a smaller share of the stretches before, calls may have cost as much: what comes again and again is usual."""
+
+
 def _became_dear(
     evidence: Evidence, cost: Floats, told: Mask, factor: float, least: int, words: tuple[str, str]
 ) -> Iterator[Finding]:
     """Find characters whose newest calls cost a multiple of the others' calls, though all of the run do not yet."""
-    known = ~np.isnan(cost)
-    groups = [(value, places[known[places]][-LATELY:]) for value, places in groups_of(evidence.calls["character_id"])]
-    groups = [(value, places) for value, places in groups if len(places) >= max(least, LATELY)]
-    lately = np.array([np.median(cost[places]) for _, places in groups])
+    groups = list(_lately(evidence, ~np.isnan(cost), least))
+    stretches = [_stretches(cost[places]) for _, places in groups]
+    lately = np.array([costs[0] for costs in stretches])
     for at, (value, places) in enumerate(groups):
         others = np.delete(lately, at)
-        if len(others) < 2 or told[places].all():
+        if len(others) < 2 or told[places[-LATELY:]].all():
             continue
         usual = max(float(np.median(others)), 1e-12)
-        if lately[at] > FAR * factor * usual and lately[at] > 2 * float(others.max()):
+        far = FAR * factor * usual
+        if lately[at] > far and lately[at] > 2 * float(others.max()) and _is_new(stretches, at, far):
             what, form = words
             text = (
                 f"{value} costs {form.format(lately[at])} {what} a call lately, {lately[at] / usual:.1f} times the "
                 f"median of the others ({form.format(usual)})"
             )
-            all_of_it = np.flatnonzero((evidence.calls["character_id"] == value).to_numpy(bool, na_value=False) & known)
-            since, tick = _began(evidence, all_of_it, cost, FAR * factor, of_all=True)
-            rows = evidence.calls.index[places].tolist()
+            since, tick = _began(evidence, places, cost, FAR * factor, of_all=True)
+            rows = evidence.calls.index[places[-LATELY:]].tolist()
             found = about_group(evidence, KIND, "info", text, "character_id", value, rows)
             yield replace(found, since=since, since_tick=tick)
+
+
+def _lately(evidence: Evidence, known: Mask, least: int) -> Iterator[tuple[str, Places]]:
+    """Yield the characters whose newest calls are recent, each with its calls.
+
+    Old calls are not compared: if all calls were dear once, those of a character that left then are not dear.
+    """
+    groups = [(value, places[known[places]]) for value, places in groups_of(evidence.calls["character_id"])]
+    groups = [(value, places) for value, places in groups if len(places) >= max(least, LATELY)]
+    newest = max((int(places[-1]) for _, places in groups), default=0)
+    for value, places in groups:
+        if newest - int(places[-1]) <= max(places[-1] - places[-LATELY], LATELY * len(groups)):
+            yield value, places
+
+
+def _stretches(cost: Floats) -> Floats:
+    """Return the median costs of each `LATELY` calls one after the other, those of the newest calls first."""
+    whole: Floats = np.median(cost[len(cost) % LATELY :].reshape(-1, LATELY), axis=1)[::-1]
+    return whole
+
+
+def _is_new(stretches: list[Floats], at: int, far: float) -> bool:
+    """Tell whether neither the character nor the others had calls that were as dear before it became so."""
+    dear = stretches[at] > far
+    began = len(dear) if dear.all() else int(np.argmin(dear))
+    before, others = dear[began:], np.concatenate(stretches[:at] + stretches[at + 1 :]) > far
+    return all(not len(one) or float(one.mean()) < SELDOM for one in (before, others))
 
 
 def _began(evidence: Evidence, places: Places, cost: Floats, factor: float, of_all: bool) -> tuple[int, int | None]:
