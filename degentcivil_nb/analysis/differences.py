@@ -19,6 +19,8 @@ from .reader import Reader
 CHUNK: Final = 8_192
 LARGEST: Final = 131_072
 """How many pairs are compared at a time: few at first, since runs often differ soon."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""So many bytes of payloads are compared at a time, or few pairs if they are larger than those before."""
 COLUMNS: Final = {
     column.name: column.key or column.name
     for column in event_columns.COLUMNS
@@ -93,7 +95,8 @@ class Pairs:
                 ):
                     return int(first + place)
             progress(last, len(rows_a))
-            first, size = last, min(2 * size, LARGEST)
+            read = sum(map(len, one)) + sum(map(len, other))
+            first, size = last, max(1, min(2 * size, LARGEST, MOST_BYTES * (last - first) // max(read, 1)))
         return None
 
     @cached_property

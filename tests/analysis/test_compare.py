@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import degentcivil_nb as dc
+from degentcivil_nb.analysis import differences
 from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
@@ -138,3 +139,19 @@ def test_runs_that_have_nothing_in_common_are_not_called_the_same() -> None:
         assert "%" not in repr(found)
     assert "nothing was compared: neither has an event" in repr(dc.compare(nothing, nothing))
     assert "of the events differ" in repr(dc.compare(run, other))
+
+
+def test_few_large_payloads_are_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payloads are taken by their size, not only by their number."""
+    monkeypatch.setattr(differences, "MOST_BYTES", 10_000)
+    taken: list[int] = []
+    one, other = (made(tmp_path / name, ["x"] * 9_000) for name in ("one", "other"))
+    take = one._store.take_payloads
+
+    def counted(rows: list[int]) -> list[bytes]:
+        taken.append(len(rows))
+        return take(rows)
+
+    monkeypatch.setattr(one._store, "take_payloads", counted)
+    assert dc.compare(one, other).same
+    assert sum(taken) == 9_000 and taken[0] == 8_192 and max(taken[1:]) < 200
