@@ -74,7 +74,8 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         pandas.DataFrame
             One row for each meeting, in the order in which they began: `character_id`, `other`, `location`, `how`
             (``"place"`` or ``"chat"``; str), `start` and `end` (datetime64[ns, UTC]; no end: they are still together).
-            A stay whose end a gap hides counts only as far as it is known.
+            A stay whose end a gap hides counts only as far as it is known. Two that were in a place at one instant
+            met, also if both went on at once.
 
         Raises
         ------
