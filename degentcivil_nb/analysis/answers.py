@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ..core.json_answers import is_json, is_usual
+from ..core.json_answers import is_json, is_usual, said_nothing
 
 JUDGED: Final = 1_000
 """The least number of newest calls that decide what is usual."""
@@ -42,8 +42,3 @@ def _judged(calls: pd.DataFrame) -> list[tuple[Any, bool | None]]:
     answers = calls["response"].tolist()
     found = [None if said_nothing(answer) else is_json(answer) for answer in answers]
     return list(zip(kinds, found, strict=True))
-
-
-def said_nothing(answer: Any) -> bool:
-    """Return whether there is no answer."""
-    return answer is None or (isinstance(answer, float) and answer != answer) or answer == ""

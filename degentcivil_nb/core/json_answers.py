@@ -38,6 +38,11 @@ def is_json(answer: Any) -> bool:
     return True
 
 
+def said_nothing(answer: Any) -> bool:
+    """Return whether there is no answer."""
+    return answer is None or (isinstance(answer, float) and answer != answer) or answer == ""
+
+
 def is_usual(prompt_type: Any, answers: int, json: int) -> bool:
     """Return whether JSON is usual for a kind of prompt of which so many of so many answers are JSON."""
     return json >= max(LEAST, (USUAL_UNNAMED if prompt_type is None else USUAL) * answers)

@@ -16,6 +16,7 @@ from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
 from ..store.columns import Dictionary, number_dtype
 from ..store.links import causes_between, interventions_between, sim_times
+from ..store.pieces import Extract, Extracted
 from ..store.schema import NAT, SECOND, Ints
 from ..store.table import Array, View, event_frame
 from ..store.timeline import Extra, stay_table
@@ -82,6 +83,10 @@ class Tail:
     def payloads(self, places: Array) -> list[bytes]:
         """Return payloads of events, given by their indices."""
         return self._run.take_payloads((np.asarray(places, np.int64) + self.first_row).tolist())
+
+    def extracted(self, extract: Extract) -> Extracted:
+        """Return an extract of the events."""
+        return extract.make(self)
 
 
 Part = SealedColumns | Tail

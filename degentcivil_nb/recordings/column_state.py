@@ -11,6 +11,7 @@ from ..core.progress import Progress
 from ..store.characters import CharacterTable
 from ..store.checkpoints import replay
 from .arrow_messages import from_batch
+from .extract_files import ExtractFiles
 from .follower import Follower
 from .sealed_columns import ColumnCache, SealedColumns, has_columns
 from .segment_reader import Segment, SegmentFolder
@@ -34,6 +35,7 @@ class SealedRun:
     def __init__(self, folder: SegmentFolder, progress: Progress | None = None) -> None:
         sealed = sealed_segments(folder)
         self._index = _index_of(folder)
+        self.extracts = ExtractFiles(folder.path, live=folder.live)
         self.summaries = _known(sealed, self._index)
         self._begin(sealed)
         if len(self.summaries) < len(sealed):
@@ -43,7 +45,7 @@ class SealedRun:
     def _begin(self, sealed: Sequence[Segment]) -> None:
         self.run = WholeRun(EVERYTHING)
         cache = ColumnCache()
-        self.parts = [SealedColumns(segment, self.run.words, cache) for segment in sealed]
+        self.parts = [SealedColumns(segment, self.run.words, cache, self.extracts) for segment in sealed]
         if self.summaries:
             self._restore()
 

@@ -113,7 +113,9 @@ class ColumnStore(ColumnEvents):
     def by_pieces(self, ask: Callable[[Pieces], T]) -> T:
         """Answer a question that looks at all events, a segment at a time."""
         extra, gap_rows = self._run.extra()
-        return ask(Pieces(self._parts, self._run.words, extra, gap_rows))
+        answer = ask(Pieces(self._parts, self._run.words, extra, gap_rows))
+        self._sealed.extracts.keep()
+        return answer
 
     @noticing
     def transitions(self) -> pd.DataFrame:

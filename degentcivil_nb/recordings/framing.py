@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 MARKER: Final = b"\x89DCR\r\n\x1a\n"
 BATCH: Final = 1
@@ -45,6 +45,28 @@ class Damage:
     length: int
     torn: bool
     """Whether the bytes begin a record at the end of the file: an unfinished write, or a truncated file."""
+
+
+class Head(NamedTuple):
+    """What the header of a record says of its place."""
+
+    kind: int
+    segment: int
+    length: int
+    """The bytes of the payload behind it."""
+
+
+def read_head(data: bytes) -> Head | None:
+    """Read the header of a record, without a check of what is behind it; `None` if it is none."""
+    if len(data) < _HEADER.size:
+        return None
+    marker, kind, segment, _, _, _, _, length = _HEADER.unpack_from(data)
+    return Head(kind, segment, length) if marker == MARKER else None
+
+
+def read_record(data: memoryview) -> Record | None:
+    """Read the record that bytes begin with; `None` if it is damaged."""
+    return _one(data, 0)[0]
 
 
 def write_record(record: Record) -> list[bytes | memoryview]:

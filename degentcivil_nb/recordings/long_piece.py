@@ -10,6 +10,7 @@ import numpy as np
 from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
+from ..store.pieces import Extract, Extracted
 from ..store.table import Array, LazyColumns, View
 
 
@@ -48,3 +49,7 @@ class LongPiece:
     def payloads(self, places: Array) -> list[bytes]:
         """Return payloads of events, given by their places."""
         return self._read().take_payloads(np.asarray(places, np.int64).tolist())
+
+    def extracted(self, extract: Extract) -> Extracted:
+        """Return an extract of the events."""
+        return extract.make(self)

@@ -19,10 +19,12 @@ from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..protocol.json_text import encode
 from ..store.columns import Dictionary, code_dtype
 from ..store.links import TextView
+from ..store.pieces import Extract, Extracted
 from ..store.schema import NAT, Codes, Ints, Mask
 from ..store.table import Array, LazyColumns, View
 from .column_messages import has_all_columns
 from .columns import FIRST_MEANING, FORMAT_KEY, FORMAT_VERSION, MEANING_KEY, PAYLOAD, PAYLOAD_BYTES, PAYLOAD_OF
+from .extract_files import ExtractFiles
 from .index_file import MEANING
 from .link_columns import LINK_COLUMNS, LINK_READERS
 from .segment_bytes import sound_bytes
@@ -124,8 +126,11 @@ class SealedColumns:
     The file is compared with its checksum before it is read. Raises `DamagedSegment` if it is damaged.
     """
 
-    def __init__(self, segment: Segment, words: Mapping[str, Dictionary], cache: ColumnCache) -> None:
+    def __init__(
+        self, segment: Segment, words: Mapping[str, Dictionary], cache: ColumnCache, extracts: ExtractFiles
+    ) -> None:
         self.stats = segment.stats
+        self._extracts = extracts
         self.first_row, self.next_row = segment.stats.row, segment.stats.row + segment.stats.rows
         self.path = segment.path
         self._words = words
@@ -218,6 +223,10 @@ class SealedColumns:
             mine[place] = words[known[place]]
         codes: Codes = mine[places].astype(code_dtype(len(words.words)), copy=False)
         return codes
+
+    def extracted(self, extract: Extract) -> Extracted:
+        """Return an extract of the events, from its file if that has it."""
+        return self._extracts.of(extract, self.stats, self)
 
     def texts(self, name: str, rows: Array) -> list[str | None]:
         """Return texts of events, given by their indices in the segment."""

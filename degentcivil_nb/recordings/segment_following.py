@@ -11,10 +11,13 @@ from typing import NamedTuple
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..store.ingested import Ingested
+from ..store.pieces import StorePiece
 from ..store.schema import NAT, to_ns
 from .arrow_messages import RecordedMessage, from_batch, payloads_of
 from .column_state import NotInColumns, SealedRun
 from .columns import to_columns
+from .extract_files import EXTRACTS, append_record, is_empty
+from .extract_record import record_of
 from .follower import Follower
 from .manifest import SegmentStats
 from .packed_messages import Packed
@@ -122,6 +125,23 @@ class SegmentFollowing:
             return 0
         summary = self._follower.summary(stats.number, stats.digest or "", stats.ordinal + stats.messages)
         return append_records(self._folder, records_of(summary, self._follower.towns(last=last)))
+
+    def write_extracts(self, stats: SegmentStats) -> int:
+        """Write the extracts of a sealed segment; return their bytes. Readers make those that are missing."""
+        try:
+            run = self._follower.run
+            piece = StorePiece(run.view(), run.take_payloads)
+            return sum(
+                append_record(self._folder, extract, record_of(extract, stats, extract.make(piece)))
+                for extract in EXTRACTS
+                if not is_empty(extract, stats)
+            )
+        except OSError as error:  # such as a full disk
+            logger.info("the extracts of a segment of %s cannot be written: %s", self._folder, error)
+            return 0
+        except Exception:  # a boundary: see the class
+            logger.exception("the extracts of a segment of %s cannot be written", self._folder)
+            return 0
 
     def write_town(self, number: int) -> int:
         """Write the town at the end of a recording; return its bytes."""

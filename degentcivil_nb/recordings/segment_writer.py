@@ -260,7 +260,7 @@ class SegmentWriter:
         write_whole(self.folder / stats.name, data)
         self.bytes_written += len(data)
         if columns is not None and following is not None:
-            self.bytes_written += following.write_summary(stats, last=last)
+            self.bytes_written += following.write_extracts(stats) + following.write_summary(stats, last=last)
         if stats not in self.manifest.segments[-1:]:
             self.manifest.segments.append(stats)
         write_manifest(self.folder, self.manifest)

@@ -26,13 +26,12 @@ from ..protocol.messages import RawMessage
 from ..recordings.arrow_messages import RecordedMessage
 from ..recordings.column_state import NotInColumns
 from ..recordings.column_store import ColumnStore
-from ..recordings.index_file import INDEX_NAME
+from ..recordings.extract_files import is_derived
 from ..recordings.long_store import LongStore
 from ..recordings.manifest import FORMAT, span_of
 from ..recordings.run_files import is_readable_name
 from ..recordings.sealed_columns import DamagedSegment
 from ..recordings.segment_reader import SegmentFolder
-from ..recordings.summaries import SUMMARIES_NAME
 from ..store.event_store import EventStore
 from ..store.interfaces import RunStore
 from ..store.schema import to_ns
@@ -51,8 +50,6 @@ logger = logging.getLogger("degentcivil_nb.session")
 
 MEMORY_ROWS: Final = 2_000_000
 MEMORY_BYTES: Final = 1 << 30
-BESIDE: Final = (INDEX_NAME, SUMMARIES_NAME)
-"""Files that can be made again from the others."""
 CLOSED: Final = Standing("This recording is closed", "The panels show everything that was read from it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
@@ -293,7 +290,7 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
                 "gaps": len(self.gaps()),
                 "segments": len(stats),
                 "bytes": sum(
-                    one.stat().st_size for one in self.path.iterdir() if one.is_file() and one.name not in BESIDE
+                    one.stat().st_size for one in self.path.iterdir() if one.is_file() and not is_derived(one)
                 ),
                 "problems": len(folder.problems),
                 "package": None if manifest is None else manifest.package,

@@ -1,10 +1,14 @@
-"""The events of a run in pieces, for questions that look at all of them and hold few at a time."""
+"""The events of a run in pieces, for questions that look at all of them and hold few at a time.
+
+An extract of a piece is what some questions need of it, in a few small arrays. Recordings keep those of their sealed
+segments in files; elsewhere they are made when they are asked for, by the same function.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
@@ -18,6 +22,42 @@ PIECE_ROWS: Final = 262_144
 """Events of a piece of a store in memory: few enough that what is made of them is small, too many to count steps."""
 
 
+Width = Literal["?", "i4", "i8", "f8"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The arrays of an extract, by name and all of one length, and the words of those that are codes (−1: none)."""
+
+    columns: dict[str, Array]
+    words: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The definition of an extract.
+
+    `make` reads a piece and returns `columns` with these types, `coded` ones with their words. `place`, if it is among
+    them, is the place of an event in the piece. It has rows for events of `types` alone, if these are given.
+    """
+
+    name: str
+    version: int
+    """Raised whenever `make` returns something else for the same events."""
+    columns: Mapping[str, Width]
+    coded: frozenset[str]
+    make: Callable[[Piece], Extracted]
+    types: Sequence[str] | None = None
+
+    def empty(self) -> Extracted:
+        """Return the extract of a piece that has nothing for it."""
+        columns = {name: np.zeros(0, width) for name, width in self.columns.items()}
+        return Extracted(columns, {name: [] for name in self.coded})
+
+
 class Piece(Protocol):
     """Some events that follow each other."""
 
@@ -27,6 +67,7 @@ class Piece(Protocol):
     def next_row(self) -> int: ...
     def view(self) -> View: ...
     def payloads(self, places: Array) -> list[bytes]: ...
+    def extracted(self, extract: Extract) -> Extracted: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +114,10 @@ class StorePiece:
         """Return payloads of events, given by their places."""
         return self._take((np.asarray(places, np.int64) + self.first_row).tolist())
 
+    def extracted(self, extract: Extract) -> Extracted:
+        """Return an extract of the events."""
+        return extract.make(self)
+
 
 def pieces_of(
     view: View,
@@ -85,3 +130,32 @@ def pieces_of(
     starts = range(view.first_row, view.next_row, size)
     parts = [StorePiece(part_of(view, start, start + size), take) for start in starts]
     return Pieces(parts, view.dictionaries, extra, gap_rows)
+
+
+class Numbered(dict[str | None, int]):
+    """Words by number, in the order of their first appearance; `None` is −1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self.words: list[str] = []
+
+    def __missing__(self, word: str | None) -> int:
+        found = self[word] = len(self.words)
+        self.words.append(str(word))
+        return found
+
+    def codes(self, words: Iterable[str | None]) -> Array:
+        """Return the numbers of words."""
+        return np.array([self[word] for word in words], np.int32)
+
+    def among(self, extracted: Extracted, column: str) -> Array:
+        """Return the numbers of the words of a column of codes."""
+        codes: Array = np.append(self.codes(extracted.words[column]), np.int32(-1))[extracted.columns[column]]
+        return codes
+
+
+def used_words(codes: Array, words: Sequence[str]) -> tuple[Array, list[str]]:
+    """Return codes of the words that are used alone, with these."""
+    used, places = np.unique(codes, return_inverse=True)
+    none = int(np.count_nonzero(used < 0))
+    return (places - none).astype(np.int32), [words[code] for code in used[none:].tolist()]

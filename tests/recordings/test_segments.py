@@ -18,12 +18,12 @@ from degentcivil_nb.protocol.errors import RecordingWarning
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import segment_bytes
 from degentcivil_nb.recordings.arrow_messages import SCHEMA
+from degentcivil_nb.recordings.extract_files import is_derived
 from degentcivil_nb.recordings.framing import HEADER_BYTES, Record, read_records, write_record
 from degentcivil_nb.recordings.manifest import LOCK, Manifest, SegmentStats, digest_of, read_manifest, write_manifest
 from degentcivil_nb.recordings.packed_messages import pack
 from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
-from degentcivil_nb.recordings.summaries import SUMMARIES_NAME
 from tests.support.recording_helpers import EPOCH, entries_of, is_damage, message_at, read_back, written
 from tests.support.sizes import examples
 
@@ -38,7 +38,7 @@ def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def files_of(folder: Path) -> list[Path]:
     """List the files that hold what was recorded; the index beside them is made again where it is damaged."""
-    return sorted(path for path in folder.iterdir() if path.stat().st_size and path.name != SUMMARIES_NAME)
+    return sorted(path for path in folder.iterdir() if path.stat().st_size and not is_derived(path))
 
 
 def is_part_of(found: list[RawMessage], count: int = COUNT) -> bool:

@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...core.json_answers import is_json, is_usual
+from ...core.json_answers import is_usual
 from ...protocol.messages import MessageTypes
-from ...protocol.stream_payloads import LlmCall
+from ...store.call_extract import CALLS, FLAGS, NUMBERS
 from ...store.columns import Dictionary
-from ...store.llm import LLM_TYPES, call_numbers, decode_calls, retries_of, text_of
 from ...store.payloads import read_payload
-from ...store.pieces import Piece
-from ..answers import said_nothing
+from ...store.pieces import Numbered, Piece
 from .clock import Clock, Ints
 from .columns import Array, Columns, below
 
@@ -73,11 +71,11 @@ def error_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
 def chat_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     """Return what was said: `character_id`, `moment`, and `to` whom alone (category)."""
     tables: list[Columns] = []
-    receivers = _Numbered()
+    receivers = Numbered()
     for number, part in parts:
         at = _chosen(part, words, MessageTypes.CHAT_MESSAGE)
         if len(at):
-            to = np.array([receivers.code(_only_receiver(text)) for text in part.payloads(at)], np.int32)
+            to = receivers.codes(map(_only_receiver, part.payloads(at)))
             tables.append(_head(number, part, at, clock) | {"to": to})
     frame = _frame(tables, words, to=np.int32)
     frame["to"] = named(frame["to"].to_numpy(), receivers.words)
@@ -91,21 +89,6 @@ def _only_receiver(text: bytes) -> str | None:
     return str(to) if isinstance(to, str | int) else None
 
 
-class _Numbered(dict[str | None, int]):
-    """Words by number, in the order of their first appearance; `None` is −1."""
-
-    def __init__(self) -> None:
-        super().__init__({None: -1})
-        self.words: list[str] = []
-
-    def code(self, word: str | None) -> int:
-        found = self.get(word)
-        if found is None:
-            found = self[word] = len(self.words)
-            self.words.append(str(word))
-        return found
-
-
 def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     """Return the calls of language models.
 
@@ -113,16 +96,20 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     call (float64, NaN where unknown), `retries` (float64), `rejected`, `judged` (whether the answer should be JSON) and
     `malformed` (bool), and `prompt` (int64), which is equal for equal prompts, with `no_prompt` (bool).
     """
+    who = words["character_id"]
+    models, kinds = Numbered(), Numbered()
     tables: list[Columns] = []
-    models, kinds = _Numbered(), _Numbered()
     for number, part in parts:
-        at = _chosen(part, words, *LLM_TYPES)
-        if len(at):
-            view = part.view()
-            types = view.words("type", view.columns["type"][at])
-            told = _calls(decode_calls(types, part.payloads(at)), models, kinds)
-            tables.append(_head(number, part, at, clock) | {"time": view.columns["time"][at]} | told)
-    flags = dict.fromkeys(("rejected", "answered", "json", "no_prompt"), np.bool_)
+        calls = part.extracted(CALLS)
+        if len(calls):
+            table = {name: calls.columns[name] for name in (*NUMBERS, "retries", *FLAGS, "prompt", "time")}
+            table["row"] = calls.columns["place"] + part.first_row
+            names = np.array([*(who.get(name, -1) for name in calls.words["character_id"]), -1], np.int32)
+            table["who"] = names[calls.columns["character_id"]]
+            table["moment"] = clock.of(number)[1][calls.columns["place"]]
+            table["model"], table["prompt_type"] = models.among(calls, "model"), kinds.among(calls, "prompt_type")
+            tables.append(table)
+    flags = dict.fromkeys(FLAGS, np.bool_)
     empty: dict[str, Any] = {"time": np.int64, **dict.fromkeys((*NUMBERS, "retries"), np.float64), **flags}
     frame = _frame(tables, words, prompt_type=np.int32, model=np.int32, prompt=np.int64, **empty)
     frame["prompt_type"] = named(frame["prompt_type"].to_numpy(), kinds.words)
@@ -131,24 +118,6 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     frame["judged"] = _judged(frame["prompt_type"].cat.codes.to_numpy(), frame.pop("answered").to_numpy(np.bool_), json)
     frame["malformed"] = frame["judged"] & ~json
     return frame
-
-
-NUMBERS = ("prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
-
-
-def _calls(calls: list[LlmCall], models: _Numbered, kinds: _Numbered) -> Columns:
-    found: Columns = {name: call_numbers(calls, name) for name in NUMBERS}
-    found["prompt_type"] = np.array([kinds.code(call.prompt_type) for call in calls], np.int32)
-    found["model"] = np.array([models.code(call.model) for call in calls], np.int32)
-    retries = [retries_of(call) for call in calls]
-    found["retries"] = np.array([np.nan if count is None else count for count in retries], np.float64)
-    found["rejected"] = np.array([text_of(call.rejected) is not None for call in calls], np.bool_)
-    found["answered"] = np.array([not said_nothing(call.response) for call in calls], np.bool_)
-    found["json"] = np.array([is_json(call.response) for call in calls], np.bool_)
-    prompts = [call.prompt if call.prompt == call.prompt else None for call in calls]
-    found["no_prompt"] = np.array([prompt is None for prompt in prompts], np.bool_)
-    found["prompt"] = np.array([0 if prompt is None else hash(str(prompt)) for prompt in prompts], np.int64)
-    return found
 
 
 def _judged(kinds: Array, answers: npt.NDArray[np.bool_], json: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
