@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from ..store.schema import NAT, timestamps
 from ..store.unknown import warn_user
 from .presences import FOREVER, Array, Mask, Presences, crossings, presences
+from .talk import Talk
 
 MOST: Final = 1_000_000
 """The most meetings that are listed; a crowd that stays together for long has millions."""
@@ -36,7 +37,7 @@ class _Pairs(NamedTuple):
 
 def meeting_table(
     stays: pd.DataFrame,
-    chat: pd.DataFrame,
+    talk: Talk,
     names: Collection[str] | None,
     others: Collection[str] | None,
     since: pd.Timestamp | None,
@@ -44,7 +45,7 @@ def meeting_table(
 ) -> pd.DataFrame:
     """Return the frame of `meetings()`; a character that was asked for comes first in its rows."""
     there = presences(stays)
-    people, spoken = _spoken(chat, there)
+    people, spoken = _spoken(talk, there)
     after, before = NAT if since is None else since.value, FOREVER if until is None else until.value
     mine, theirs = (None if asked is None else people.get_indexer(pd.Index(asked)) for asked in (names, others))
     together, cut = _together(there.at((there.end >= after) & (there.start < before)), mine, theirs)
@@ -82,28 +83,16 @@ def _among(there: Presences, wanted: Array | None) -> Mask:
     return np.ones(len(there), np.bool_) if wanted is None else np.isin(there.who, wanted)
 
 
-def _spoken(chat: pd.DataFrame, there: Presences) -> tuple[pd.Index, _Pairs]:
+def _spoken(talk: Talk, there: Presences) -> tuple[pd.Index, _Pairs]:
     """Return what was said as meetings, and all names: those of `there`, then of other speakers and receivers."""
-    times = chat["time"].to_numpy("M8[ns]").astype(np.int64).tolist()
     codes = {name: code for code, name in enumerate(there.people.tolist())}
-    rows = [
-        (codes.setdefault(speaker, len(codes)), codes.setdefault(receiver, len(codes)), time)
-        for speaker, receiver, time in _told(chat["character_id"].astype("object").tolist(), chat["receivers"], times)
-    ]
-    one, other, when = (np.array([row[place] for row in rows], np.int64) for place in range(3))
+    known = np.array([codes.setdefault(name, len(codes)) for name in talk.names], np.int64)
+    one, other = known[talk.speaker], known[talk.receiver]
     where = np.full(len(one), -1, np.int64)
     for who in np.unique(one).tolist():
         mine = one == who
-        where[mine] = there.place_at(who, when[mine])
-    return pd.Index([*codes], dtype="object"), _Pairs(one, other, where, when, when)
-
-
-def _told(speakers: Sequence[object], receivers: pd.Series, times: Sequence[int]) -> Iterator[tuple[str, str, int]]:
-    for speaker, told, time in zip(speakers, receivers.tolist(), times, strict=True):
-        if isinstance(speaker, str) and isinstance(told, list):
-            for receiver in map(str, told):
-                if receiver != speaker:
-                    yield speaker, receiver, time
+        where[mine] = there.place_at(who, talk.time[mine])
+    return pd.Index([*codes], dtype="object"), _Pairs(one, other, where, talk.time, talk.time)
 
 
 def _frame(found: Sequence[_Pairs], people: pd.Index, places: pd.Index, cut: bool) -> pd.DataFrame:

@@ -14,12 +14,13 @@ from ..core.event_columns import EVENT_COLUMNS, NUMBERS
 from ..core.progress import following
 from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
+from ..store.change_extract import changes_in, is_cut
 from ..store.columns import Dictionary, number_dtype
 from ..store.links import causes_between, interventions_between, sim_times
-from ..store.pieces import Extract, Extracted
+from ..store.pieces import Extract, Extracted, Pattern, payloads_with
 from ..store.schema import NAT, SECOND, Ints
 from ..store.table import Array, View, event_frame
-from ..store.timeline import Extra, stay_table
+from ..store.timeline import UNKNOWN, Extra, stay_table
 from .link_columns import LINK_COLUMNS
 from .manifest import SegmentStats
 from .sealed_columns import NO_FRAME, SealedColumns
@@ -87,6 +88,10 @@ class Tail:
     def extracted(self, extract: Extract) -> Extracted:
         """Return an extract of the events."""
         return extract.make(self)
+
+    def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
+        """Return the places and payloads of the events of a type whose payloads have a pattern."""
+        return payloads_with(self, type, pattern)
 
 
 Part = SealedColumns | Tail
@@ -169,11 +174,16 @@ def _merged(rows: Ints, more: Ints) -> Ints:
     return kept
 
 
-def told_in(part: Part, characters: Sequence[int] | None, listed: Ints) -> dict[str, Array]:
+def told_in(
+    part: Part, words: Mapping[str, Dictionary], characters: Sequence[int] | None, listed: Ints, gap_rows: Ints
+) -> dict[str, Array]:
     """Return the rows of a part that matter for stays, with codes, times and ticks, of all characters or of some.
 
     The `listed` rows, which name several characters, are included with their times and ticks.
     """
+    mine = listed[(listed >= part.first_row) & (listed < part.next_row)]
+    if not len(mine) and not is_cut(part, gap_rows):
+        return _changes_in(part, words, characters)
     view = part.view()
     columns = view.columns
     if characters is None:
@@ -181,12 +191,26 @@ def told_in(part: Part, characters: Sequence[int] | None, listed: Ints) -> dict[
         told = (columns["state"] >= 0) | (columns["location"] >= 0) | departed
     else:
         told = np.isin(columns["character_id"], characters)
-    mine = listed[(listed >= view.first_row) & (listed < view.next_row)]
     places = _merged(np.flatnonzero(told), mine - view.first_row)
-    if not len(places):  # with few characters, most parts of a long run end here and are not read further
-        return {"row": places}
     found = {"row": places + view.first_row, "no_tick": view.masks["tick"][places]}
     return found | {name: columns[name][places] for name in (*TOLD_WORDS, "time", "tick")}
+
+
+def _changes_in(part: Part, words: Mapping[str, Dictionary], characters: Sequence[int] | None) -> dict[str, Array]:
+    told = changes_in(part, words)
+    if characters is not None:
+        told = told.at(np.isin(told.who, characters))
+    left = words["type"].get(MessageTypes.CHARACTER_LEFT, -1)
+    return {
+        "row": told.rows,
+        "character_id": told.who,
+        "state": told.what,
+        "location": told.where,
+        "type": np.where(told.left, left, -1),
+        "time": told.when,
+        "tick": told.tick,
+        "no_tick": told.tick == UNKNOWN,
+    }
 
 
 TOLD_WORDS: Final = ("character_id", "state", "location", "type")
@@ -198,7 +222,8 @@ def stays_of(
     """Return the frame of `timeline()` from the parts, and from the changes that no row names."""
     characters = None if names is None else [words["character_id"].get(name, -2) for name in names]
     listed = np.unique(extra.rows).astype(np.int64)
-    told = [piece for piece in each(parts, lambda part: told_in(part, characters, listed)) if len(piece["row"])]
+    pieces = each(parts, lambda part: told_in(part, words, characters, listed, gap_rows))
+    told = [piece for piece in pieces if len(piece["row"])]
     told_rows = _together([piece["row"] for piece in told])
     # an index for each row that matters, which keeps their order
     rows = _merged(told_rows, np.concatenate([extra.rows, gap_rows]))

@@ -107,7 +107,9 @@ class ColumnStore(ColumnEvents):
     def timeline(self, character_id: Names = None) -> pd.DataFrame:
         """List the stays, as `EventStore.timeline` does."""
         extra, gap_rows = self._run.extra()
-        return stays_of(self._parts, extra, gap_rows, self._run.words, names_of(character_id))
+        found = stays_of(self._parts, extra, gap_rows, self._run.words, names_of(character_id))
+        self._sealed.extracts.keep()
+        return found
 
     @noticing
     def by_pieces(self, ask: Callable[[Pieces], T]) -> T:

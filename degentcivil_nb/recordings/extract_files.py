@@ -16,7 +16,12 @@ from typing import BinaryIO, Final
 
 from ..protocol.errors import WebSocketError
 from ..store.call_extract import CALLS
+from ..store.change_extract import CHANGES
+from ..store.chat_extract import CHAT
+from ..store.error_extract import ERRORS
 from ..store.pieces import Extract, Extracted, Piece
+from ..store.silence_extract import SILENCES
+from ..store.tick_extract import TICKS
 from .extract_record import EXTRACT, read_extract, record_of
 from .framing import HEADER_BYTES, Record, read_head, read_record
 from .index_file import INDEX_NAME
@@ -25,7 +30,7 @@ from .summaries import SUMMARIES_NAME
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
-EXTRACTS: Final = (CALLS,)
+EXTRACTS: Final = (CALLS, CHANGES, CHAT, ERRORS, SILENCES, TICKS)
 """The extracts that are kept."""
 SUFFIX: Final = ".extract"
 HELD_BYTES: Final = 128 << 20

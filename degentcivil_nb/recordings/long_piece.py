@@ -10,7 +10,7 @@ import numpy as np
 from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
-from ..store.pieces import Extract, Extracted
+from ..store.pieces import Extract, Extracted, Pattern, payloads_with
 from ..store.table import Array, LazyColumns, View
 
 
@@ -53,3 +53,7 @@ class LongPiece:
     def extracted(self, extract: Extract) -> Extracted:
         """Return an extract of the events."""
         return extract.make(self)
+
+    def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
+        """Return the places and payloads of the events of a type whose payloads have a pattern."""
+        return payloads_with(self, type, pattern)

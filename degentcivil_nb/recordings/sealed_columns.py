@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..protocol.json_text import encode
 from ..store.columns import Dictionary, code_dtype
 from ..store.links import TextView
-from ..store.pieces import Extract, Extracted
+from ..store.pieces import Extract, Extracted, Pattern, payloads_with
 from ..store.schema import NAT, Codes, Ints, Mask
 from ..store.table import Array, LazyColumns, View
 from .column_messages import has_all_columns
@@ -302,6 +303,21 @@ class SealedColumns:
             raise DamagedSegment(f"{self.stats.name}: payloads are missing")
         listed: list[bytes] = found.tolist()
         return listed
+
+    def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
+        """Return the places and payloads of the events of a type whose payloads have a pattern."""
+        if self.stats.types is not None and type not in self.stats.types:
+            return np.zeros(0, np.int64), []
+        self.verify()
+        name = next((name for name, kinds in PAYLOAD_OF.items() if type in kinds), PAYLOAD)
+        places = np.flatnonzero(self.column("type") == self._words["type"].get(type, -2))
+        texts = self.read([name])[name].take(pa.array(places))
+        if texts.null_count or not self._is_empty(PAYLOAD_BYTES):  # they are in other columns
+            return payloads_with(self, type, pattern)
+        caseless = bool(pattern.flags & re.IGNORECASE)
+        has = pc.match_substring_regex(texts, pattern.pattern.decode(), ignore_case=caseless)
+        found: list[bytes] = texts.filter(has).cast(pa.binary()).to_pylist()
+        return places[has.to_numpy(zero_copy_only=False)], found
 
     def _bytes(self, name: str, rows: Array) -> Any:
         column = self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))

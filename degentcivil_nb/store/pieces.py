@@ -6,6 +6,7 @@ segments in files; elsewhere they are made when they are asked for, by the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -22,6 +23,9 @@ PIECE_ROWS: Final = 262_144
 """Events of a piece of a store in memory: few enough that what is made of them is small, too many to count steps."""
 
 
+CHUNK: Final = 16_384
+"""How many payloads are held at a time, about."""
+Pattern = re.Pattern[bytes]
 Width = Literal["?", "i4", "i8", "f8"]
 
 
@@ -34,6 +38,12 @@ class Extracted:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
+
+    def codes(self, column: str, words: Dictionary) -> Array:
+        """Return a column of codes as those of a dictionary."""
+        known = [words.get(word, -1) for word in self.words[column]]
+        codes: Array = np.array([*known, -1], np.int32)[self.columns[column]]
+        return codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Piece(Protocol):
     def view(self) -> View: ...
     def payloads(self, places: Array) -> list[bytes]: ...
     def extracted(self, extract: Extract) -> Extracted: ...
+    def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,24 @@ class StorePiece:
     def extracted(self, extract: Extract) -> Extracted:
         """Return an extract of the events."""
         return extract.make(self)
+
+    def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
+        """Return the places and payloads of the events of a type whose payloads have a pattern."""
+        return payloads_with(self, type, pattern)
+
+
+def payloads_with(piece: Piece, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
+    """Return the places and payloads of the events of a type whose payloads have a pattern; each is looked at."""
+    view = piece.view()
+    places = np.flatnonzero(view.columns["type"] == view.code("type", type))
+    found: list[int] = []
+    payloads: list[bytes] = []
+    for some in np.array_split(places, max(1, len(places) // CHUNK)):
+        for place, payload in zip(some.tolist(), piece.payloads(some) if len(some) else (), strict=True):
+            if pattern.search(payload):
+                found.append(place)
+                payloads.append(payload)
+    return np.array(found, np.int64), payloads
 
 
 def pieces_of(

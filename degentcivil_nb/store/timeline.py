@@ -44,6 +44,11 @@ class Extra:
         return cls(rows, characters, states, locations, times)
 
 
+_NO_CODES: Final = np.zeros(0, np.int32)
+NO_EXTRA: Final = Extra(np.zeros(0, np.int64), _NO_CODES, _NO_CODES, _NO_CODES, np.zeros(0, np.int64))
+"""No such changes."""
+
+
 class ToldRows(NamedTuple):
     """The facts of rows about stays: who is in which state and place (−1 is unknown), when, and who left."""
 
@@ -69,8 +74,6 @@ class StayRows(NamedTuple):
 
     begin: ToldRows
     ends: Ints
-    end_rows: Ints
-    """The rows of the ends; −1 where there is none."""
     last_ticks: Ints
 
 
@@ -117,11 +120,11 @@ def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, T
     """
     rows, who, what, where, when, tick, left = told.at(np.argsort(told.who, kind="stable"))
     part = np.searchsorted(gap_rows, rows, side="right")
-    fresh = _differs(who) | _differs(part)
+    fresh = differs(who) | differs(part)
     fresh[1:] |= left[:-1]
     what, where = what.astype(np.int32), where.astype(np.int32)
     what[left] = where[left] = -1
-    what, where = _carried(what, fresh), _carried(where, fresh)
+    what, where = carried(what, fresh), carried(where, fresh)
     where[where == nowhere] = -1  # an empty one: it left its place
     is_last = np.append(who[1:] != who[:-1], True)[: len(who)]
     placed = ToldRows(rows, who, what, where, when, tick, left)
@@ -130,28 +133,26 @@ def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, T
     unknown_since = np.isin(who[stated], only_placed.who)
     rows, who, what, where, when, tick, left = placed.at(stated)
     part = part[stated]
-    fresh = _differs(who) | _differs(part)
+    fresh = differs(who) | differs(part)
     fresh[1:] |= left[:-1]
-    starts = np.flatnonzero(fresh | left | _differs(what) | _differs(where))
+    starts = np.flatnonzero(fresh | left | differs(what) | differs(where))
     ends, last_ticks = np.full(len(starts), NAT), np.full(len(starts), UNKNOWN)
-    end_rows = np.full(len(starts), -1)
     if len(starts):
         follows = ~fresh[starts[1:]]
         ends[:-1][follows] = when[starts[1:]][follows]
-        end_rows[:-1][follows] = rows[starts[1:]][follows]
         last_ticks[:-1][follows] = tick[starts[1:]][follows]
     begin = ToldRows(rows, who, what, where, when, tick, left).at(starts)
     is_last = np.append(begin.who[1:] != begin.who[:-1], True)[: len(starts)]
     goes_on = begin.at(is_last & ~begin.left & ~unknown_since[starts])
     kept = ~begin.left  # a departure ends a stay and begins none
     carry = only_placed.behind(goes_on)
-    return StayRows(begin.at(kept), ends[kept], end_rows[kept], last_ticks[kept]), carry
+    return StayRows(begin.at(kept), ends[kept], last_ticks[kept]), carry
 
 
 def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
     """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
     told = told_rows(view, extra, character_id)
-    (begin, ends, _, last_ticks), _ = stay_rows(told, gap_rows, view.code("location", ""))
+    (begin, ends, last_ticks), _ = stay_rows(told, gap_rows, view.code("location", ""))
     by_row = np.argsort(begin.rows, kind="stable")
     begin, ends, last_ticks = begin.at(by_row), ends[by_row], last_ticks[by_row]
     frame = _frame(view, begin.who, begin.what, begin.where, begin.when, ends)
@@ -180,14 +181,14 @@ def _whole(ticks: Ints) -> Any:
     return pd.arrays.IntegerArray(np.where(unknown, 0, ticks), unknown)
 
 
-def _differs(values: Array) -> Mask:
+def differs(values: Array) -> Mask:
     """Return a mask of the values that differ from the one before; the first always does."""
     changed = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=changed[1:])
     return changed
 
 
-def _carried(values: Codes, fresh: Mask) -> Codes:
+def carried(values: Codes, fresh: Mask) -> Codes:
     """Replace each unknown value (−1) by the last known one since the last fresh start."""
     if not len(values):
         return values

@@ -12,9 +12,11 @@ import pandas as pd
 
 from ...core.progress import Progress
 from ...protocol.messages import MessageTypes
-from ...store.pieces import Piece, Pieces
+from ...store.change_extract import changes_of
+from ...store.pieces import Extracted, Piece, Pieces
 from ...store.schema import NAT
-from ...store.timeline import ToldRows, stay_rows, told_rows
+from ...store.silence_extract import LAST, SILENCES
+from ...store.timeline import ToldRows, stay_rows
 from .clock import Clock, Ints
 from .columns import Columns, rows_at, size_of
 from .finding import MOST_ROWS, Finding, Severity
@@ -24,6 +26,8 @@ from .told import Calls, call_table, chat_table, error_table
 Mask = npt.NDArray[np.bool_]
 HELD_STAYS: Final = 1 << 20
 """So many stays are held once they were read; more are read again by each rule."""
+TOGETHER: Final = 1 << 16
+"""Changes of states and places that are looked at together, at least: few at a time cost more."""
 READINGS: Final = 6
 """How often the events are read for all rules, about: for the bar of progress."""
 
@@ -93,6 +97,14 @@ class Evidence:
         found: npt.NDArray[np.object_] = np.array([*self.names(column), None], object)[codes]
         return found
 
+    def code(self, column: str, word: str, unknown: int) -> int:
+        """Return the code of a word of a column, or `unknown` if it never occurred."""
+        return self._pieces.words[column].get(word, unknown)
+
+    def codes(self, made: Extracted, column: str) -> npt.NDArray[Any]:
+        """Return a column of an extract as codes of the run."""
+        return made.codes(column, self._pieces.words[column])
+
     @cached_property
     def calls(self) -> pd.DataFrame:
         """The calls of language models, with their `moment`; what is compared of their prompts and answers."""
@@ -116,13 +128,11 @@ class Evidence:
     @cached_property
     def gone(self) -> Mask:
         """Whether the last event of a character says that it left, by its code."""
-        left = self._pieces.words["type"].get(MessageTypes.CHARACTER_LEFT, -2)
-        last = np.full(len(self.names("character_id")) + 1, -1, np.int32)
-        for _, part in self.pieces() if left >= 0 else ():
-            columns = part.view().columns
-            last[columns["character_id"]] = columns["type"]  # of several of one character the last one
-        last[-1] = -1
-        found: Mask = last == left
+        found = np.zeros(len(self.names("character_id")) + 1, np.bool_)
+        for _, part in self.pieces() if MessageTypes.CHARACTER_LEFT in self._pieces.words["type"] else ():
+            heard = part.extracted(SILENCES)
+            last = heard.columns["role"] == LAST
+            found[self.codes(heard, "character_id")[last]] = heard.columns["left"][last]
         return found
 
     def stays(self) -> Iterator[Columns]:
@@ -145,21 +155,20 @@ class Evidence:
             self._stays = held
 
     def _read_stays(self) -> Iterator[Columns]:
-        nowhere = self._pieces.words["location"].get("", -2)
+        nowhere = self.code("location", "", -2)
         before: ToldRows | None = None
-        began = np.zeros(len(self.names("character_id")))  # of the stays that go on from one piece to the next
+        began = np.zeros(len(self.names("character_id")))  # of the stays that go on from one table to the next
         last = np.full(len(began), -np.inf)
-        for number, part in self.pieces():
-            told = told_rows(part.view(), self._pieces.extra_of(number))
-            told = told if before is None else told.behind(before)
-            (begin, ends, end_rows, _), before = stay_rows(told, self._pieces.gap_rows, nowhere)
+        for first_row, some in self._told():
+            told = some if before is None else some.behind(before)
+            (begin, ends, _), before = stay_rows(told, self._pieces.gap_rows, nowhere)
             over = ends != NAT
             begin, ends = begin.at(over), ends[over]
-            start = self._begun(begin, began, number, part)
-            table = _stay_columns(begin, start, ends, self.clock.moments_told(number, end_rows[over], ends))
+            start = self._begun(begin, began, first_row)
+            table = _stay_columns(begin, start, ends, self.clock.moments_of_times(ends))
             np.maximum.at(last, table["who"], start)
             yield table
-            began[before.who] = self._begun(before, began, number, part)
+            began[before.who] = self._begun(before, began, first_row)
         if before is not None:
             rest = before.at((before.what >= 0) & ~self.gone[before.who])
             start = began[rest.who]
@@ -167,11 +176,22 @@ class Evidence:
             yield _stay_columns(rest, start, np.full(len(start), NAT), np.full(len(start), self.now))
         self._last_starts = last
 
-    def _begun(self, told: ToldRows, began: Floats, number: int, part: Piece) -> Floats:
-        """Return when stays began: those of a piece, and before them those that were carried on."""
+    def _told(self) -> Iterator[tuple[int, ToldRows]]:
+        """Give what changes states and places by row, of so many pieces together that there are many rows."""
+        found: list[ToldRows] = []
+        first_row = 0
+        for number, part in self.pieces():
+            first_row = first_row if found else part.first_row
+            found.append(changes_of(part, self._pieces.words, self._pieces.extra_of(number), self._pieces.gap_rows))
+            if sum(len(one.rows) for one in found) >= TOGETHER or number == len(self._pieces.parts) - 1:
+                yield first_row, ToldRows(*map(np.concatenate, zip(*found, strict=True)))
+                found = []
+
+    def _begun(self, told: ToldRows, began: Floats, first_row: int) -> Floats:
+        """Return when stays began: those of these rows, and before them those that were carried on."""
         found = began[told.who]
-        here = told.rows >= part.first_row
-        found[here] = self.clock.moments_told(number, told.rows[here], told.when[here])
+        here = told.rows >= first_row
+        found[here] = self.clock.moments_of_times(told.when[here])
         return found
 
     @property
@@ -212,7 +232,7 @@ class Evidence:
         span = self.now - moment
         if span <= 0:
             return False
-        mine = self._pieces.words["character_id"].get(character_id, -2)
+        mine = self.code("character_id", character_id, -2)
         seen: set[tuple[int, int]] = set()
         for table in self.stays():
             later = rows_at(table, (table["start"] > moment) & (table["who"] != mine))
@@ -241,7 +261,7 @@ class Evidence:
 
     def rows_of(self, character_id: Any, since: int, until: int | None = None) -> Ints:
         """Return the rows of a character from one time to another, both included; at most those that are shown."""
-        code = self._pieces.words["character_id"].get(character_id, -2)
+        code = self.code("character_id", character_id, -2)
         found: list[Ints] = []
         for number, places in self.clock.between(since, self.clock.last_time if until is None else until):
             part = self._pieces.parts[number]
@@ -256,38 +276,6 @@ class Evidence:
         """Format a length on this clock: "40 ticks", "12.5 s"."""
         return f"{length:,.0f} ticks" if self.has_ticks else f"{length:,.3g} s"
 
-    def silences(self) -> Iterator[Columns]:
-        """Give the silences by pieces: from each event of a character to its next one, at the end those that go on.
-
-        `kind` is the code of its state as of then, or −1; `before` counts its events up to then.
-        """
-        size = len(self.names("character_id"))
-        empty = self._pieces.words["state"].get("", -1)
-        before: Columns = {"moment": np.zeros(size), "row": np.zeros(size, np.int64), "since": np.zeros(size, np.int64)}
-        before |= {"before": np.zeros(size, np.int64), "kind": np.full(size, -1, np.int32)}
-        for number, part in self.pieces():
-            events = _events_by_character(part, *self.clock.of(number))
-            if not size_of(events):
-                continue
-            who = events["who"]
-            first = np.concatenate([[True], who[1:] != who[:-1]])
-            place = np.flatnonzero(first)
-            runs = np.repeat(place, np.diff(np.append(place, len(who))))
-            events["before"] = np.arange(len(who)) - runs + 1 + before["before"][who]
-            events["kind"] = _carried(events["kind"], first, before["kind"][who])
-            earlier = {name: np.concatenate([values[:1], events[name][:-1]]) for name, values in events.items()}
-            earlier["who"] = who
-            for name, values in before.items():
-                earlier[name][first] = values[who[first]]
-            last = np.append(first[1:], True)
-            spans = _silences(earlier, events["moment"], events["since"], empty)
-            yield rows_at(spans, spans["before"] > 0)
-            for name in before:
-                before[name][who[last]] = events[name][last]
-        heard = np.flatnonzero((before["before"] > 0) & ~self.gone[:size])
-        open_ones = rows_at(before, heard) | {"who": heard}
-        yield _silences(open_ones, np.full(len(heard), self.now), np.full(len(heard), NAT), empty)
-
 
 def _stay_columns(begin: ToldRows, start: Floats, ended: Ints, end: Floats) -> Columns:
     return {
@@ -301,33 +289,6 @@ def _stay_columns(begin: ToldRows, start: Floats, ended: Ints, end: Floats) -> C
         "ended": ended,
         "open": ended == NAT,
     }
-
-
-def _silences(earlier: Columns, moment: Floats, until: Ints, empty: int) -> Columns:
-    kind = np.where(earlier["kind"] == empty, -1, earlier["kind"])
-    return earlier | {"kind": kind, "length": moment - earlier["moment"], "until": until, "open": until == NAT}
-
-
-def _events_by_character(part: Piece, times: Ints, moments: Floats) -> Columns:
-    """Return the events that name a character, by character."""
-    columns = part.view().columns
-    named = columns["character_id"]
-    at = np.flatnonzero(named >= 0)
-    at = at[np.argsort(named[at], kind="stable")]
-    return {
-        "who": named[at].astype(np.int64),
-        "kind": columns["state"][at].astype(np.int32),
-        "moment": moments[at],
-        "since": times[at],
-        "row": at + part.first_row,
-    }
-
-
-def _carried(codes: npt.NDArray[np.int32], first: Mask, before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Replace each unknown code (−1) by the last known one of the character."""
-    codes = np.where(first & (codes < 0), before, codes)
-    last = np.maximum.accumulate(np.where((codes >= 0) | first, np.arange(len(codes)), 0))
-    return codes[last]
 
 
 AT_LEAST: Final = 1 / 3

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .evidence import Evidence
 from .finding import Finding
 from .statistics import usual
 
 KIND: Final = "ping_pong"
+Codes = npt.NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class _Talk:
+class _Talk(NamedTuple):
     pair: tuple[str, str]
-    rows: list[int] = field(default_factory=list)
-    moments: list[float] = field(default_factory=list)
-    speakers: list[str] = field(default_factory=list)
-    is_over: bool = False
+    rows: list[int]
+    moments: list[float]
+    speakers: list[int]
 
 
 def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause: float = 10.0) -> Iterator[Finding]:
@@ -61,51 +60,68 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
 
 
 def _conversations(evidence: Evidence, pause: float, least: int) -> tuple[npt.NDArray[np.float64], list[_Talk]]:
-    """Return how many messages each conversation has, ascending, and those of at least so many."""
+    """Return how many messages each conversation has, ascending, and those of at least so many.
+
+    A message goes on with a conversation if it was the last that both of the two heard or said.
+    """
     chat = evidence.chat
-    sizes: list[int] = []
-    long: list[_Talk] = []
-    with_whom: dict[str, _Talk] = {}
-    longest_pause = pause * _usual_pause(evidence)
-
-    def leave(who: str, talk: _Talk | None = None) -> None:
-        over = with_whom.pop(who, None)
-        if over is not None and not over.is_over:  # neither of the two can go on with it
-            over.is_over = True
-            sizes.append(len(over.rows))
-            if len(over.rows) >= least:
-                long.append(over)
-        if talk is not None:
-            with_whom[who] = talk
-
-    owners, receivers = (chat[name].astype(object).where(chat[name].notna(), None) for name in ("character_id", "to"))
-    for row, who, to, moment in zip(
-        chat.index.tolist(), owners.tolist(), receivers.tolist(), chat["moment"].tolist(), strict=True
-    ):
-        if who is None or to is None:
-            leave(who)
-            continue
-        pair = (who, to) if who <= to else (to, who)
-        talk = with_whom.get(who)
-        if (
-            talk is None
-            or talk.pair != pair
-            or with_whom.get(to) is not talk
-            or moment - talk.moments[-1] > longest_pause
-        ):
-            talk = _Talk(pair)
-            leave(pair[0], talk)
-            leave(pair[1], talk)
-        talk.rows.append(row)
-        talk.moments.append(moment)
-        talk.speakers.append(who)
-    for who in list(with_whom):
-        leave(who)
-    return np.sort(np.array(sizes, float)), sorted(long, key=lambda talk: talk.rows[0])
+    moments = chat["moment"].to_numpy(np.float64)
+    who, to, names = _people(chat)
+    pairs = np.flatnonzero((who >= 0) & (to >= 0))
+    mine, theirs = _last_of_both(who, to)
+    goes_on = (mine[pairs] >= 0) & (mine[pairs] == theirs[pairs])
+    earlier = mine[pairs]
+    goes_on &= (who[pairs] != to[pairs]) | (to[earlier] == who[pairs])
+    goes_on &= moments[pairs] - moments[earlier] <= pause * _usual_pause(who, moments)
+    low, high = np.minimum(who[pairs], to[pairs]), np.maximum(who[pairs], to[pairs])
+    order = np.lexsort((pairs, high, low))
+    starts = np.flatnonzero(~goes_on[order])
+    sizes = np.diff(np.append(starts, len(order)))
+    alone = (low == high)[order][starts]  # to oneself is no conversation
+    found = [
+        _talk_of(chat, pairs[order[start : start + size]], who, to, names)
+        for start, size in zip(starts[~alone & (sizes >= least)], sizes[~alone & (sizes >= least)], strict=True)
+    ]
+    return np.sort(np.where(alone, 0, sizes).astype(float)), sorted(found, key=lambda talk: talk.rows[0])
 
 
-def _usual_pause(evidence: Evidence) -> float:
+def _people(chat: pd.DataFrame) -> tuple[Codes, Codes, list[str]]:
+    """Return who speaks, to whom alone (−1: nobody, or unknown), and the names of both."""
+    names: dict[str, int] = {}
+    found = []
+    for column in ("character_id", "to"):
+        words = chat[column].cat.categories.tolist()
+        codes = np.array([*(names.setdefault(word, len(names)) for word in words), -1], np.int64)
+        found.append(codes[chat[column].cat.codes])
+    return found[0], found[1], [*names]
+
+
+def _last_of_both(who: Codes, to: Codes) -> tuple[Codes, Codes]:
+    """Return the last message before each that its speaker said or was told, and the same for its receiver; −1: none.
+
+    What is said to several, or to nobody, counts for the speaker alone.
+    """
+    heard = np.flatnonzero((who >= 0) & (to >= 0) & (who != to))
+    said = np.flatnonzero(who >= 0)
+    at, people = np.concatenate([said, heard]), np.concatenate([who[said], to[heard]])
+    order = np.lexsort((at, people))
+    before = np.full(len(at), -1, np.int64)
+    follows = people[order][1:] == people[order][:-1]
+    before[order[1:][follows]] = at[order][:-1][follows]
+    mine, theirs = np.full(len(who), -1, np.int64), np.full(len(who), -1, np.int64)
+    mine[said], theirs[heard] = before[: len(said)], before[len(said) :]
+    return mine, np.where(who == to, mine, theirs)
+
+
+def _talk_of(chat: pd.DataFrame, at: Codes, who: Codes, to: Codes, names: list[str]) -> _Talk:
+    one, other = sorted((names[who[at[0]]], names[to[at[0]]]))
+    rows, moments = chat.index.to_numpy()[at].tolist(), chat["moment"].to_numpy()[at].tolist()
+    return _Talk((one, other), rows, moments, who[at].tolist())
+
+
+def _usual_pause(who: Codes, moments: npt.NDArray[np.float64]) -> float:
     """Return the median time between two messages of one speaker."""
-    chat = evidence.chat
-    between = chat.groupby("character_id", observed=True)["moment"].diff().dropna().to_numpy(float)
+    order = np.argsort(who, kind="stable")
+    same = (who[order][1:] == who[order][:-1]) & (who[order][1:] >= 0)
+    between = np.diff(moments[order])[same]
     return max(1.0, float(np.median(between))) if len(between) else 1.0

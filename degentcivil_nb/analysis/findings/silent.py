@@ -10,6 +10,7 @@ import pandas as pd
 
 from .evidence import Evidence
 from .finding import Finding, told_once
+from .silences import silences
 from .spans import long_spans
 from .statistics import OVER
 from .stuck import SLOW
@@ -34,7 +35,7 @@ def silent(evidence: Evidence, *, least: float = 20, factor: float = 5.0, messag
     messages : int
         How many events a character must have had before.
     """
-    spans = long_spans(evidence.silences, least, factor)
+    spans = long_spans(lambda: silences(evidence, least), least, factor)
     if spans is None:
         return
     table, counts = spans.kept, spans.lengths

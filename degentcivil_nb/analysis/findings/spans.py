@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .clock import Ints
 from .columns import Array, Columns, below, differs, lasts, rows_at, size_of
 from .statistics import FEW, Floats, Outlier, farthest, usual_of
 
@@ -19,32 +20,41 @@ MOST_KEPT: Final = 1 << 19
 """Spans that may turn out to be far too long; if there are more, they are looked for in a second reading."""
 
 
+MOST_LENGTHS: Final = 1 << 21
+"""Different lengths that are counted apart, by kind and character: without ticks nearly every span has its own."""
+FINER: Final = (12, 8, 5, 3)
+"""The bits of a length that are kept beside its power of two, if there are more; the first ones tell 0.02 % apart."""
+
+
 class Lengths:
     """How often each length was there, by kind and character, of spans that are over."""
 
     def __init__(self) -> None:
         self._counted = (np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-        self._new: list[tuple[Array, Floats]] = []
+        self._new: list[tuple[Array, Floats, Ints]] = []
         self._size = 0
+        self._bits: int | None = None
 
-    def add(self, kinds: Array, who: Array, lengths: Floats) -> None:
-        """Count spans; kinds and characters are codes of at most a million words."""
-        self._new.append(((kinds.astype(np.int64) << OWNER_BITS) | who, lengths))
+    def add(self, kinds: Array, who: Array, lengths: Floats, times: Ints | None = None) -> None:
+        """Count spans, each so many times; kinds and characters are codes of at most a million words."""
+        keys = (kinds.astype(np.int64) << OWNER_BITS) | who
+        self._new.append((keys, lengths, np.ones(len(keys), np.int64) if times is None else times))
         self._size += len(lengths)
         if self._size > BUFFERED:
             self._count()
 
     def _count(self) -> None:
-        keys, lengths, counts = self._counted
-        keys = np.concatenate([keys, *(new for new, _ in self._new)])
-        lengths = np.concatenate([lengths, *(new for _, new in self._new)])
-        counts = np.concatenate([counts, np.ones(self._size, np.int64)])
+        """Count what is new. How exact the lengths are follows from how many there are, not from their order."""
+        keys, lengths, counts = (np.concatenate(parts) for parts in zip(self._counted, *self._new, strict=True))
         self._new, self._size = [], 0
-        at_key, known = pd.factorize(keys)
-        at_length, values = pd.factorize(lengths)
-        at, pairs = pd.factorize(at_key * len(values) + at_length)
-        summed = np.bincount(at, counts, len(pairs)).astype(np.int64)
-        self._counted = (known[pairs // max(1, len(values))], values[pairs % max(1, len(values))], summed)
+        self._counted = _summed(keys, cut_to(lengths, self._bits), counts)
+        for bits in FINER:
+            if len(self._counted[0]) <= MOST_LENGTHS:
+                break
+            if self._bits is None or bits < self._bits:
+                self._bits = bits
+                keys, lengths, counts = self._counted
+                self._counted = _summed(keys, cut_to(lengths, bits), counts)
 
     def frozen(self) -> LengthCounts:
         """Return what was counted."""
@@ -52,9 +62,28 @@ class Lengths:
         keys, lengths, counts = self._counted
         order = np.argsort(lengths, kind="stable")
         keys, lengths, counts = keys[order], lengths[order], counts[order]
-        return LengthCounts(keys >> OWNER_BITS, keys & ((1 << OWNER_BITS) - 1), lengths, counts)
+        return LengthCounts(keys >> OWNER_BITS, keys & ((1 << OWNER_BITS) - 1), lengths, counts, self._bits)
 
 
+def _summed(keys: Ints, lengths: Floats, counts: Ints) -> tuple[Ints, Floats, Ints]:
+    """Return each key and length once, and how often both were there together."""
+    at_key, known = pd.factorize(keys)
+    at_length, values = pd.factorize(lengths)
+    at, pairs = pd.factorize(at_key * len(values) + at_length)
+    summed = np.bincount(at, counts, len(pairs)).astype(np.int64)
+    return known[pairs // max(1, len(values))], values[pairs % max(1, len(values))], summed
+
+
+def cut_to(lengths: Floats, bits: int | None) -> Floats:
+    """Return lengths with so many bits beside their power of two; `None` leaves them as they are."""
+    if bits is None:
+        return lengths
+    kept = np.int64(-1) << np.int64(MANTISSA - bits)
+    found: Floats = (np.ascontiguousarray(lengths, np.float64).view(np.int64) & kept).view(np.float64)
+    return found
+
+
+MANTISSA: Final = 52
 OWNER_BITS: Final = 22
 
 
@@ -66,6 +95,8 @@ class LengthCounts:
     who: Array
     lengths: Floats
     counts: Array
+    bits: int | None = None
+    """To how many bits the lengths are cut (`cut_to`)."""
 
     def of_kind(self, kind: int) -> LengthCounts:
         """Return those of a kind."""
@@ -78,11 +109,12 @@ class LengthCounts:
     def without(self, length: float) -> LengthCounts:
         """Return all but one of a length."""
         counts = self.counts.copy()
-        counts[np.searchsorted(self.lengths, length)] -= 1
-        return LengthCounts(self.kinds, self.who, self.lengths, counts)._some(counts > 0)
+        counts[np.searchsorted(self.lengths, cut_to(np.array([length]), self.bits)[0])] -= 1
+        return replace(self, counts=counts)._some(counts > 0)
 
     def _some(self, chosen: npt.NDArray[np.bool_]) -> LengthCounts:
-        return LengthCounts(self.kinds[chosen], self.who[chosen], self.lengths[chosen], self.counts[chosen])
+        kinds, who, counts = self.kinds[chosen], self.who[chosen], self.counts[chosen]
+        return LengthCounts(kinds, who, self.lengths[chosen], counts, self.bits)
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -147,32 +179,38 @@ class LongSpans:
 def long_spans(spans: Callable[[], Iterator[Columns]], least: float, factor: float) -> LongSpans | None:
     """Look for the spans longer than `least` that may be far too long; `None` if there are no spans.
 
-    `spans` gives tables with `who`, `kind`, `row`, `length` and `open`.
+    `spans` gives tables with `who`, `kind`, `row`, `length` and `open`; with `times`, if rows of theirs are many spans
+    each, none of which is longer than `least`.
     """
     lengths, kept, size = Lengths(), list[Columns](), 0
     for table in spans():
-        over = ~table["open"]
-        lengths.add(table["kind"][over], table["who"][over], table["length"][over])
+        over, times = ~table["open"], table.pop("times", None)
+        often = None if times is None else times[over]
+        lengths.add(table["kind"][over], table["who"][over], table["length"][over], often)
         if size <= MOST_KEPT:
             kept.append(rows_at(table, ~over | (table["length"] > least)))
             size += size_of(kept[-1])
     counts = lengths.frozen()
     if size > MOST_KEPT:
-        kept = [rows_at(table, _may_be(table, counts, least, factor)) for table in spans()]
+        limits = _limits(counts, least, factor)
+        kept = []
+        for table in spans():
+            table.pop("times", None)
+            limit = limits[np.minimum(table["kind"], len(limits) - 1)]
+            kept.append(rows_at(table, table["open"] | (table["length"] > limit)))
     if not kept:
         return None
     frame = pd.DataFrame(below(kept))
     return LongSpans(frame.sort_values(["row", "who"], kind="stable", ignore_index=True), counts, factor)
 
 
-def _may_be(table: Columns, counts: LengthCounts, least: float, factor: float) -> npt.NDArray[np.bool_]:
+def _limits(counts: LengthCounts, least: float, factor: float) -> Floats:
+    """Return by kind the length above which a span may be far too long: infinity for others, and that of −1 last."""
     limits = counts.limits()
-    highest = max(table["kind"].max(initial=-1), *limits, 0) + 1
-    by_kind = np.full(highest + 1, np.inf)
+    by_kind = np.full(max(int(counts.kinds.max(initial=-1)), *limits, 0) + 2, np.inf)
     for kind, limit in limits.items():
         by_kind[kind] = max(least, factor * limit)
-    chosen: npt.NDArray[np.bool_] = table["open"] | (table["length"] > by_kind[table["kind"]])
-    return chosen
+    return by_kind
 
 
 def merged(stays: Iterable[Columns], column: str) -> Iterator[Columns]:

@@ -58,14 +58,14 @@ class _Steps:
         self.count, self.last, self.last_row = 0, 0, -1
         lengths, moment, began = Lengths(), -1.0, 0.0
         for number, part in evidence.pieces():
-            times, moments = evidence.clock.of(number)
-            at = np.arange(len(times))
+            at, begins, ticks = evidence.clock.steps_of(number)
             if evidence.has_ticks:
-                at = np.flatnonzero(np.diff(moments, prepend=moment) > 0)
-                moment = float(moments[-1])
+                later = np.diff(ticks, prepend=moment) > 0
+                moment = float(ticks[-1])
+                at, begins, ticks = at[later], begins[later], ticks[later]
             if not len(at):
                 continue
-            rows, begins, ticks = at + part.first_row, times[at], moments[at]
+            rows = at + part.first_row
             if self.last_row >= 0:
                 rows, begins = np.append(self.last_row, rows), np.append(self.last, begins)
                 ticks = np.append(began, ticks)

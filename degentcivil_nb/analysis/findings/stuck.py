@@ -224,14 +224,14 @@ class _Earliest:
         self._kept: dict[int, Columns] = {}
 
     def add(self, table: Columns) -> None:
-        over = rows_at(table, ~table["open"])
-        for kind in np.unique(over["kind"]).tolist():
-            mine = rows_at(over, over["kind"] == kind)
+        over, kinds = ~table["open"], table["kind"]
+        for kind in np.unique(kinds[over]).tolist():
+            places = np.flatnonzero(over & (kinds == kind))
             held = self._kept.get(kind)
-            if held is not None:
-                if size_of(held) == SAMPLE and mine["row"].min() > held["row"][-1]:
-                    continue
-                mine = below([held, mine])
+            if held is not None and size_of(held) == SAMPLE and table["row"][places].min() > held["row"][-1]:
+                continue
+            mine = rows_at(table, places)
+            mine = mine if held is None else below([held, mine])
             order = np.lexsort((mine["who"], mine["row"]))[:SAMPLE]
             self._kept[kind] = rows_at(mine, order)
 

@@ -10,30 +10,22 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...core.json_answers import is_usual
-from ...protocol.messages import MessageTypes
 from ...store.call_extract import CALLS, FLAGS, NUMBERS
+from ...store.chat_extract import CHAT
 from ...store.columns import Dictionary
-from ...store.payloads import read_payload
-from ...store.pieces import Numbered, Piece
+from ...store.error_extract import ERRORS
+from ...store.pieces import Extracted, Numbered, Piece
 from .clock import Clock, Ints
-from .columns import Array, Columns, below
+from .columns import Array, Columns, below, differs, rows_at
 
 Parts = Iterable[tuple[int, Piece]]
 Words = Mapping[str, Dictionary]
 
 
-def _chosen(part: Piece, words: Words, *types: str) -> Ints:
-    """Return the places of the events of some types."""
-    codes = [words["type"].get(type, -2) for type in types]
-    kinds = part.view().columns["type"]
-    found: Ints = np.flatnonzero(np.isin(kinds, codes) if max(codes) >= 0 else np.zeros(len(kinds), np.bool_))
-    return found
-
-
-def _head(number: int, part: Piece, at: Ints, clock: Clock) -> Columns:
-    columns = part.view().columns
-    moments = clock.of(number)[1][at]
-    return {"row": at + part.first_row, "who": columns["character_id"][at].astype(np.int32), "moment": moments}
+def _head(number: int, part: Piece, told: Extracted, words: Words, clock: Clock) -> Columns:
+    at = told.columns["place"]
+    who = told.codes("character_id", words["character_id"])
+    return {"row": at + part.first_row, "who": who, "moment": clock.moments_at(number, at)}
 
 
 def _frame(tables: list[Columns], words: Words, **empty: Any) -> pd.DataFrame:
@@ -55,13 +47,11 @@ def error_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     """Return the errors: `character_id`, `moment`, `code` (Int64) and `message` (category)."""
     tables: list[Columns] = []
     for number, part in parts:
-        at = _chosen(part, words, MessageTypes.ERROR)
-        if len(at):
-            view = part.view()
-            more = {"code": view.columns["code"][at].astype(np.int64), "no_code": view.masks["code"][at]}
-            tables.append(
-                _head(number, part, at, clock) | more | {"message": view.columns["message"][at].astype(np.int32)}
-            )
+        told = part.extracted(ERRORS)
+        if len(told):
+            more = {name: told.columns[name] for name in ("code", "no_code")}
+            more["message"] = told.codes("message", words["message"])
+            tables.append(_head(number, part, told, words, clock) | more)
     frame = _frame(tables, words, code=np.int64, no_code=np.bool_, message=np.int32)
     frame["code"] = pd.arrays.IntegerArray(frame["code"].to_numpy(np.int64), frame.pop("no_code").to_numpy(np.bool_))
     frame["message"] = named(frame["message"].to_numpy(), words["message"].words)
@@ -73,20 +63,14 @@ def chat_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     tables: list[Columns] = []
     receivers = Numbered()
     for number, part in parts:
-        at = _chosen(part, words, MessageTypes.CHAT_MESSAGE)
-        if len(at):
-            to = receivers.codes(map(_only_receiver, part.payloads(at)))
-            tables.append(_head(number, part, at, clock) | {"to": to})
+        told = part.extracted(CHAT)
+        if len(told):
+            to = np.where(told.columns["alone"], receivers.among(told, "receiver"), np.int32(-1))
+            table = _head(number, part, told, words, clock) | {"to": to}
+            tables.append(rows_at(table, differs(table["row"])))  # one of each message
     frame = _frame(tables, words, to=np.int32)
     frame["to"] = named(frame["to"].to_numpy(), receivers.words)
     return frame
-
-
-def _only_receiver(text: bytes) -> str | None:
-    payload = read_payload(text)
-    said = payload.get("receivers") if isinstance(payload, dict) else None
-    to = said[0] if isinstance(said, list) and len(said) == 1 else said
-    return str(to) if isinstance(to, str | int) else None
 
 
 def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
@@ -96,17 +80,13 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     call (float64, NaN where unknown), `retries` (float64), `rejected`, `judged` (whether the answer should be JSON) and
     `malformed` (bool), and `prompt` (int64), which is equal for equal prompts, with `no_prompt` (bool).
     """
-    who = words["character_id"]
     models, kinds = Numbered(), Numbered()
     tables: list[Columns] = []
     for number, part in parts:
         calls = part.extracted(CALLS)
         if len(calls):
             table = {name: calls.columns[name] for name in (*NUMBERS, "retries", *FLAGS, "prompt", "time")}
-            table["row"] = calls.columns["place"] + part.first_row
-            names = np.array([*(who.get(name, -1) for name in calls.words["character_id"]), -1], np.int32)
-            table["who"] = names[calls.columns["character_id"]]
-            table["moment"] = clock.of(number)[1][calls.columns["place"]]
+            table |= _head(number, part, calls, words, clock)
             table["model"], table["prompt_type"] = models.among(calls, "model"), kinds.among(calls, "prompt_type")
             tables.append(table)
     flags = dict.fromkeys(FLAGS, np.bool_)

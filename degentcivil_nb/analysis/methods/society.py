@@ -9,11 +9,13 @@ import pandas as pd
 from ...core.arguments import word
 from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, names_of
+from ...store.pieces import Pattern
 from ...store.unknown import warn_user
 from ..costs import cost_table
 from ..meetings import meeting_table
-from ..mentions import May, kind_that, names_any, says
+from ..mentions import kind_that, says
 from ..spread import spread_table, text_in
+from ..talk import talk_of
 from ..unknown_names import warn_unknown_names
 from .calls import CallQuestions
 from .characters import CharacterQuestions
@@ -96,7 +98,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         names, others = names_of(character_id), names_of(other)
         table = meeting_table(
             self.timeline(),
-            self._said(MessageTypes.CHAT_MESSAGE, names_any([*(names if names is not None else others or ())])),
+            talk_of(self._store, names if names is not None else others),
             names,
             others,
             None if since is None else self._moment(since),
@@ -139,8 +141,8 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         wanted = self._text_of(word("text_or_event_id", text_or_event_id))
         if not wanted.strip():
             raise ValueError("spread() needs a text that was said or thought, or the event_id of one")
-        may = says(wanted)
-        chat, thoughts = (self._said(kind, may) for kind in (MessageTypes.CHAT_MESSAGE, MessageTypes.THOUGHT))
+        pattern = says(wanted)
+        chat, thoughts = (self._said(kind, pattern) for kind in (MessageTypes.CHAT_MESSAGE, MessageTypes.THOUGHT))
         table = spread_table(wanted.casefold(), chat, thoughts, self.timeline)
         if not len(table):
             warn_user(f"nobody said or thought {wanted[:80]!r} so far")
@@ -156,9 +158,11 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
                     return text_in(payload.get(key) if isinstance(payload, dict) else None)
         return text_or_event_id
 
-    def _said(self, kind: str, may: May | None) -> pd.DataFrame:
+    def _said(self, kind: str, pattern: Pattern | None) -> pd.DataFrame:
         """Return the table of what was said or thought, of which only what may have a text is needed."""
-        return self._kind(kind, None, None, None, None) if may is None else kind_that(self._store, kind, may)
+        if pattern is None:
+            return self._kind(kind, None, None, None, None)
+        return kind_that(self._store, kind, pattern)
 
 
 SAID: Final = {str(MessageTypes.CHAT_MESSAGE): "content", str(MessageTypes.THOUGHT): "text"}
