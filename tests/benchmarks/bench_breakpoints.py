@@ -82,7 +82,7 @@ def evenly(work: Callable[[range], None], events: int, rate: float) -> int:
         work(range(first, min(first + slice_of, events)))
         took += time.thread_time_ns() - began
         due += slice_of / rate
-        time.sleep(max(0.0, due - time.monotonic()))
+        time.sleep(max(0.0, due - time.monotonic()))  # keeps the pace that is asked for
     return took
 
 

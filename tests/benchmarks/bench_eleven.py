@@ -80,7 +80,7 @@ def of_session(day: PlantedDay, folder: Path, twin: Path | None, events: int) ->
         while len(session) < events:
             if time.monotonic() > limit:
                 raise RuntimeError(f"of {events:,} events {len(session):,} came; {session!r}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # polls: no call waits for a number of events
         return [asked(question, session) for question in questions(day, other)]
 
 

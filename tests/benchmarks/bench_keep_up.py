@@ -31,7 +31,7 @@ def run(events: int, a_tick: int, *, session: bool, keep_up_s: float | None = No
             return took, 0, 0
         head = probe.flush()
         while len(held) + held.metrics()["missing"] != head:
-            time.sleep(0.01)
+            time.sleep(0.01)  # polls, as a notebook would: what it takes is measured in events
         return took, int(held.metrics()["missing"]), len(held)
 
 

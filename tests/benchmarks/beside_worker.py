@@ -136,7 +136,7 @@ class Publishing:
         took = clock() - began
         server: Any = self.probe._server
         while server.publisher.depth:
-            time.sleep(0.001)
+            time.sleep(0.001)  # polls: 36f6bde has no event for an empty queue
         return took / BURST
 
     def bare_state(self) -> None:

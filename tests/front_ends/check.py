@@ -86,7 +86,7 @@ def wait_for_server(process: subprocess.Popen[bytes], url: str) -> None:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 answer.read(1)
         except OSError:
-            time.sleep(0.3)
+            time.sleep(0.3)  # polls: a server of another project says nothing when it listens
         else:
             return
     raise RuntimeError("the server does not answer")

@@ -27,7 +27,7 @@ def wait(done):
     while not done():
         if time.monotonic() > end:
             raise SystemExit(f"waited in vain: {session!r}")
-        time.sleep(0.01)
+        time.sleep(0.01)  # polls: the old client has no event to wait for
 
 with dc.connect(sys.argv[1], name="old") as session:
     said("state", session.metrics()["run_state"])
