@@ -98,7 +98,9 @@ def described(type: str, character_id: str | None, payload: Any) -> str:
         case MessageTypes.LLM_CALL:
             failed = f", failed: {_short(data['error'])}" if data.get("error") else ""
             kind = f" ({_short(data['prompt_type'])})" if data.get("prompt_type") else ""
-            return f"{who} asks{kind}: {_short(data.get('response'))}{failed}"
+            prompt = "" if data.get("prompt") is None else f": {_short(all_text(data['prompt']), 60)}"
+            answer = "" if data.get("response") is None else f"; answer: {_short(data['response'])}"
+            return f"{who} asks{kind}{prompt}{answer}{failed}"
         case MessageTypes.CHAT_MESSAGE:
             receivers = data.get("receivers")
             to = f" to {', '.join(map(_short, receivers[:3]))}" if isinstance(receivers, list) and receivers else ""

@@ -53,7 +53,7 @@ _COMPARE: Final[dict[type[ast.cmpop], str]] = {
     ast.NotIn: "not in",
 }
 _REFUSED: Final[dict[type[ast.AST], str]] = {
-    ast.Attribute: 'attributes with a dot are not allowed; write name["key"]',
+    ast.Attribute: 'a dot is not allowed; write name["key"], or an attribute of a character by its name alone: money',
     ast.Lambda: "functions cannot be defined here",
     ast.JoinedStr: "f-strings are not allowed; write a plain text",
     ast.NamedExpr: "nothing can be assigned; compare with ==",
@@ -89,7 +89,7 @@ class Parsed:
 def parse(text: str) -> Parsed:
     """Check a condition and build its tree; `ValueError` points at the mistake."""
     if not isinstance(text, str):
-        raise ValueError(f"a condition is a text, not {type(text).__name__}")
+        raise ValueError(f"a condition is a text such as 'money < 0', not {type(text).__name__}")
     if len(text) > MAX_LENGTH:
         raise ValueError(f"a condition has at most {MAX_LENGTH:,} characters, this one has {len(text):,}")
     if not text.strip():

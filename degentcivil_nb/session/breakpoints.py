@@ -300,7 +300,8 @@ class SessionBreakpoints:
                     timeout,
                 )
             if not stands:
-                raise TimeoutError(f"{condition} was not met within {timeout:g} s; the run goes on")
+                why = "" if point.problem is None else f": {point.problem}"
+                raise TimeoutError(f"{condition} was not met within {timeout:g} s{why}; the run goes on")
             return self._passed(earlier) or self.stopped() or Stop("running", self._store.tick)
         finally:
             point.remove()

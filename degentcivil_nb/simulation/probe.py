@@ -193,6 +193,7 @@ class SimulationProbe(
         self.control.abandoned = Desertion(
             debuggers=lambda: self._server.debuggers(),  # noqa: PLW0108 — as above
             say=self._say_aloud,
+            waits=self._say_that_it_waits,
             after_s=None if abandoned_s is None else positive_number("abandoned_s", abandoned_s, "seconds"),
         ).is_over
         self.control.refusal = self.lease.refusal

@@ -37,7 +37,8 @@ def warn_unknown_values(
 ) -> None:
     """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`.
 
-    If the condition is about events that are still `coming`, warn only of values that resemble a known one.
+    If the condition is about events that are still `coming`, warn only of values that resemble a known one, or are
+    one of another column.
     """
     for one in compared:
         column = NAMED.get(one.name)
@@ -47,8 +48,18 @@ def warn_unknown_values(
         if not isinstance(one.value, str):
             if column != "character_id":  # an id equals a number and its text alike
                 warn_user(f"{one.name} is a text, so it is never {one.value!r:.80}; write it in quotes")
+        elif one.value not in known and (other := _elsewhere(one.value, column, words)):
+            warn_user(
+                f"no {NOUNS[column]} {one.value[:80]!r} was seen so far, it is a {NOUNS[other]}: "
+                f"{other} == {one.value[:80]!r}"
+            )
         elif not coming or did_you_mean(one.value, known, NEARLY):
             warn_unknown(NOUNS[column], [one.value], known)
+
+
+def _elsewhere(value: str, column: str, words: Mapping[str, Collection[Any]]) -> str | None:
+    """Return the other column of names that had a value, as a location that was taken for a state; `None` if none."""
+    return next((other for other in NOUNS if other != column and value in words[other]), None)
 
 
 def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:

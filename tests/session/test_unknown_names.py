@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
+from tests.support.stepped_town import SteppedTown
 from tests.support.waiting import until
 
 
@@ -166,3 +167,21 @@ def test_a_mistyped_table_in_sql_names_ours(session: dc.Session) -> None:
         session.sql("select * from evnts")
     with pytest.raises(ValueError, match=r"^there is no table 'weather'; the tables are events, characters"):
         session.sql("select * from weather")
+
+
+@pytest.mark.parametrize("ask", ["break_when", "matches"])
+@pytest.mark.parametrize("condition", ["entered('Cafe')", "state == 'Cafe'"])
+def test_a_place_that_is_taken_for_a_state_is_said(ask: str, condition: str) -> None:
+    with dc.SimulationProbe(port=0) as probe, dc.connect(probe) as session:
+        probe.state_change("emma", "MOVE", location="Cafe")
+        until(lambda: len(session) > 0)
+        said = "no state 'Cafe' was seen so far, it is a location: location == 'Cafe'"
+        with pytest.warns(UserWarning, match=said):
+            getattr(session, ask)(condition)
+
+
+def test_run_until_says_in_the_end_why_it_may_never_be_met() -> None:
+    with SteppedTown() as town, dc.connect(town.probe) as session:
+        why = "wealth < 0 was not met within 1 s: no message has had 'wealth' since it was set; the run goes on"
+        with pytest.raises(TimeoutError, match=why):
+            session.run_until("wealth < 0", timeout=1)

@@ -169,6 +169,17 @@ async def test_unknown_keywords_are_kept_and_warned_about_once(
     assert probe.stats()["unknown_keywords"] == 12
 
 
+async def test_an_unknown_keyword_that_resembles_a_parameter_is_told_which(
+    probe: SimulationProbe, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        probe.llm_call("emma", prompt="?", response="!", cost=0.1)
+        probe.llm_call("emma", prompt="?", response="!", temperature=0.1)
+    wrong, other = caplog.messages
+    assert "llm_call() has no parameter 'cost': it is kept in the payload as 'cost'; did you mean 'cost_usd'?" in wrong
+    assert "did you mean" not in other
+
+
 async def test_every_word_arrives_with_every_kind_of_value(probe: SimulationProbe) -> None:
     values = [value for value, _ in EXPECTED] + [Unshowable(), Hidden(), "x" * 1_200_000, np.zeros((800, 800))]
     for value in values:

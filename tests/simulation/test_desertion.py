@@ -19,7 +19,11 @@ class Left:
         self.there = 0
         self.said: list[str] = []
         self.desertion = Desertion(
-            debuggers=lambda: self.there, say=self.said.append, after_s=after_s, clock=self.clock
+            debuggers=lambda: self.there,
+            say=self.said.append,
+            waits=lambda tick: self.said.append(f"waits at {tick}"),
+            after_s=after_s,
+            clock=self.clock,
         )
 
     def over(self, seconds: float = 0.0) -> bool:
@@ -29,8 +33,18 @@ class Left:
 
 def test_a_run_that_was_never_debugged_waits_for_its_first_debugger() -> None:
     left = Left()
-    assert not left.over() and not left.over(3_600)
+    assert not left.over() and not left.over(4.9)
     assert left.said == []
+    assert not left.over(0.1) and not left.over(3_600)
+    assert left.said == ["waits at 7"]
+
+
+def test_a_program_that_starts_paused_says_what_it_waits_for(caplog: pytest.LogCaptureFixture) -> None:
+    with SteppedTown() as town, caplog.at_level(logging.WARNING, "degentcivil_nb.simulation"):
+        town.probe._say_that_it_waits(0)
+        assert caplog.messages == [
+            f"the run is paused at tick 0 until a notebook resumes it: session = dc.connect({town.probe.url!r})"
+        ]
 
 
 def test_it_goes_on_a_minute_after_the_last_debugger_is_gone() -> None:

@@ -7,9 +7,11 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Final, Protocol
 
 from ...core.logs import SAID_ONCE
+from ...core.names import did_you_mean
 from ...core.plain import is_plain, key_text, plain
 from ...core.text_of import class_name, text_of
 from ...core.things import is_nameless
@@ -207,7 +209,15 @@ class PublishingMethods:
             while key in payload:
                 key += "_"
             payload[key] = value if is_plain(value) else self._converted(value, plain)
-            self._warn(word, name, "%s() has no parameter %r: it is kept in the payload as %r", key)
+            if (word, name) not in self._warned:
+                meant = self._meant(word, str(name))
+                self._warn(word, name, "%s() has no parameter %r: it is kept in the payload as %r%s", key, meant)
+
+    def _meant(self, word: str, name: str) -> str:
+        """Return the end of a sentence that suggests a parameter, such as `cost_usd` for `cost`."""
+        known = signature(getattr(self, word)).parameters
+        longer = next((parameter for parameter in known if parameter.startswith(f"{name}_")), name)
+        return did_you_mean(longer, known)
 
     def _warn(self, word: str, name: str, text: str, *more: Any) -> None:
         """Log a warning once; one of the `warnings` module could be made an error, and would stop the simulation."""

@@ -170,6 +170,11 @@ class ServingMethods(PublishingMethods):
         log.warning("%s", text)
         self._server.publish(MessageTypes.LOG, {"text": text, "breakpoint": None}, self.control.reached)
 
+    def _say_that_it_waits(self, tick: int | None) -> None:
+        """Log how a run that is paused from its start goes on; nobody is there to read it in the stream."""
+        at = "" if tick is None else f" at tick {tick}"
+        log.warning("the run is paused%s until a notebook resumes it: session = dc.connect(%r)", at, self.url)
+
     def _characters_now(self) -> list[SnapshotCharacter]:
         self._settle()
         return list(self._server.feed.present.characters())
