@@ -65,7 +65,9 @@ class Extract:
     def empty(self) -> Extracted:
         """Return the extract of a piece that has nothing for it."""
         columns = {name: np.zeros(0, width) for name, width in self.columns.items()}
-        return Extracted(columns, {name: [] for name in self.coded})
+        return Extracted(
+            columns, {name: [] for name in sorted(self.coded)}
+        )  # in an order that is the same in each process
 
 
 class Piece(Protocol):

@@ -244,7 +244,7 @@ def test_several_who_ask_at_once_leave_a_whole_file(recorded: Path) -> None:
 MEANINGS: Final = {
     "calls": (1, "fa7f88433e307446"),
     "changes": (1, "3e64ac885b19057b"),
-    "chat": (1, "7cb4ea41b051fae2"),
+    "chat": (1, "3dcfb610ed138321"),
     "errors": (1, "4ceae91ef544e20b"),
     "silences": (1, "9eef045eb7d66622"),
     "ticks": (1, "6b74495cfb80e7a3"),
