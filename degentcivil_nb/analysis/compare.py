@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from ..core.arguments import flag
@@ -15,9 +14,11 @@ from ..core.escaping import visible
 from ..core.names import did_you_mean
 from ..core.progress import Progress, following
 from ..store.arguments import Names, names_of
+from ..store.payloads import read_payload
 from .alignment import ALIGNMENTS, aligned, side
+from .compared_columns import ComparedColumns, columns_of
 from .comparison import Comparison, short
-from .differences import Divergence, Pairs
+from .differences import Difference, Divergence, Pairs
 from .quantities import beside, characters_beside, counts_beside, per_tick, quantities, rates_beside
 from .reader import Reader
 
@@ -89,21 +90,24 @@ def compare(
         hint = did_you_mean(align, ALIGNMENTS) if isinstance(align, str) else ""
         raise ValueError(f"align must be one of {', '.join(ALIGNMENTS)}, not {reprlib.repr(align)}{hint}")
     ignored, leave_out = frozenset(names_of(ignore) or ()), flag("ignore_interventions", ignore_interventions)
-    names, frames = (_name(a), _name(b)), (a.events(), b.events())
-    pairs = _pairs((a, b), frames, align, leave_out, ignored)
-    changes = _interventions((a, b), frames)
+    names, readers = (_name(a), _name(b)), (a, b)
+    columns = columns_of(a._store), columns_of(b._store)
+    pairs = _pairs(readers, columns, align, leave_out, ignored)
+    changes = _interventions(readers, columns)
     with following(f"comparing {visible(names[0])} and {visible(names[1])}", progress) as told:
-        differ = pairs.first(told)
-        consequence = _consequence(pairs, differ, changes, leave_out, align, told)
+        first = pairs.first(told)
+        differ = None if first is None else pairs.described(first)
+        consequence = _consequence(pairs, readers, first, differ, changes, leave_out, align, told)
     differing = pairs.differing()
-    counts = counts_beside(*frames)
-    mine, other = quantities(a, frames[0]), quantities(b, frames[1])
-    equal = [_equal(a, frames[0], mine, one, align, leave_out, ignored) for one in others]
-    characters, attributes = characters_beside((a, b), frames, differing)
+    counts = counts_beside(*columns)
+    towns = a.characters(), b.characters()
+    mine, other = quantities(a, columns[0], towns[0]), quantities(b, columns[1], towns[1])
+    equal = [_equal(a, columns[0], mine, one, align, leave_out, ignored) for one in others]
+    characters, attributes = characters_beside(towns, columns, differing)
     return Comparison(
         *names,
         counts=counts,
-        rates=rates_beside(counts, *frames),
+        rates=rates_beside(counts, *columns),
         divergence=differ,
         interventions=changes,
         consequence=consequence,
@@ -147,29 +151,33 @@ def _name(reader: Any) -> str:
 
 def _pairs(
     readers: tuple[Reader, Reader],
-    frames: Sequence[pd.DataFrame],
+    columns: tuple[ComparedColumns, ComparedColumns],
     align: str,
     leave_out: bool,
     ignore: frozenset[str],
 ) -> Pairs:
-    made = [frame["intervention"].notna().to_numpy() & leave_out for frame in frames]
-    sides = [side(frame, one.gaps(), left) for frame, one, left in zip(frames, readers, made, strict=True)]
-    return Pairs(readers, (sides[0], sides[1]), aligned(sides[0], sides[1], align), ignore)
+    one, other = (
+        side(reader._store, read, reader.gaps(), without_changed=leave_out)
+        for reader, read in zip(readers, columns, strict=True)
+    )
+    return Pairs((one, other), aligned(one, other, align), ignore)
 
 
 # --- what commands changed ---------------------------------------------------------------------------------------
 
 
-def _interventions(readers: tuple[Reader, Reader], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _interventions(readers: tuple[Reader, Reader], columns: tuple[ComparedColumns, ComparedColumns]) -> pd.DataFrame:
     rows = []
-    for run, reader, frame in zip("ab", readers, frames, strict=True):
-        changed = frame[frame["intervention"].notna().to_numpy()]
-        for row, tick, type, who, made in zip(
-            changed.index.tolist(),
+    for run, reader, one in zip("ab", readers, columns, strict=True):
+        numbers = (one.changed + one.first_row).tolist()
+        changed = reader._store.frame_of(numbers)
+        for row, payload, tick, type, who, made in zip(
+            numbers,
+            reader._store.take_payloads(numbers),
             *(changed[name].tolist() for name in ("tick", "type", "character_id", "intervention")),
             strict=True,
         ):
-            text = f"{type} {short(str(reader.payload(row)))}"
+            text = f"{type} {short(str(read_payload(payload)))}"
             rows.append((run, row, tick, type, who if isinstance(who, str) else None, _client(made), text))
     frame = pd.DataFrame(rows, columns=INTERVENTIONS, dtype="object")
     words = dict.fromkeys(("run", "type", "character_id", "client", "text"), "str")
@@ -183,19 +191,26 @@ def _client(intervention: Any) -> str | None:
 
 
 def _consequence(
-    pairs: Pairs, differ: Divergence | None, changes: pd.DataFrame, left_out: bool, align: str, told: Progress
+    pairs: Pairs,
+    readers: tuple[Reader, Reader],
+    first: Difference | None,
+    differ: Divergence | None,
+    changes: pd.DataFrame,
+    left_out: bool,
+    align: str,
+    told: Progress,
 ) -> Divergence | None:
     """Return the first difference after the first intervention that is not itself an intervention."""
-    if changes.empty or differ is None:
+    a, b = pairs.sides
+    if changes.empty or first is None:
         return None
     if not left_out:
-        pairs = _pairs(pairs.readers, [one.frame for one in pairs.sides], align, True, pairs.ignore)
-    first = np.inf
-    for run, rows in changes.groupby("run")["row"]:
-        frame = pairs.sides["ab".index(str(run))].frame
-        place = frame.index.get_indexer(pd.Index(rows))[:1].astype(np.int64)
-        first = min(first, float(place[0]) if run == "a" else float(pairs.in_a(place)[0]))
-    return pairs.first(told, first)
+        pairs = _pairs(readers, (a.columns, b.columns), align, True, pairs.ignore)
+    begun = min([*a.columns.changed[:1].tolist(), *pairs.in_a(b.columns.changed[:1]).tolist()])
+    if left_out and first.at > begun:
+        return differ
+    found = pairs.first(told, begun)
+    return None if found is None else pairs.described(found)
 
 
 # --- sizes -------------------------------------------------------------------------------------------------------
@@ -210,7 +225,7 @@ def _share(pairs: Pairs, differing: pd.DataFrame) -> float:
 
 def _equal(
     a: Reader,
-    frame: pd.DataFrame,
+    columns: ComparedColumns,
     mine: pd.Series,
     other: Reader,
     align: str,
@@ -218,7 +233,7 @@ def _equal(
     ignore: frozenset[str],
 ) -> tuple[float, pd.Series]:
     """Return the share of events that differ between two equal runs, and the difference of each quantity."""
-    frames = (frame, other.events())
-    pairs = _pairs((a, other), frames, align, leave_out, ignore)
-    one, two = mine.align(quantities(other, frames[1]), fill_value=0.0)
+    both = (columns, columns_of(other._store))
+    pairs = _pairs((a, other), both, align, leave_out, ignore)
+    one, two = mine.align(quantities(other, both[1], other.characters()), fill_value=0.0)
     return _share(pairs, pairs.differing()), (two - one).abs()

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-from ..core import event_columns
 from ..core.progress import Progress
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
-from .alignment import Alignment, Places, Side, codes_of
-from .reader import Reader
+from ..recordings.column_store import ColumnStore
+from ..store.schema import Ints
+from .alignment import Alignment, Places, Side
+from .compared_columns import COMPARED, joined
 
 CHUNK: Final = 8_192
 LARGEST: Final = 131_072
 """How many pairs are compared at a time: few at first, since runs often differ soon."""
 MOST_BYTES: Final = 32 * 1024 * 1024
 """So many bytes of payloads are compared at a time, or few pairs if they are larger than those before."""
-COLUMNS: Final = {
-    column.name: column.key or column.name
-    for column in event_columns.COLUMNS
-    if column.of_payload and column.noun is not None and column.name != "character_id"
-}
-"""Columns in which events can differ visibly, each with the key of the payload that it is read from."""
+MANY: Final = 1 << 20
+"""How many pairs are compared by their columns at a time."""
 
 
 class Divergence(NamedTuple):
@@ -42,72 +42,94 @@ class Divergence(NamedTuple):
     """What differs: `type`, `tick`, `character_id`, keys of the payload, or `only in a`, `only in b`."""
 
 
+class Difference(NamedTuple):
+    """The place of a difference in the first run, and which pair or event it is."""
+
+    at: float
+    """An index of the first run; between two of them for an event of the second run."""
+    run: int | None
+    """The run that alone has such an event; `None` if the events of a pair differ."""
+    number: int
+    """The pair, or the index of the event in its run."""
+    before: int
+    """How many pairs are before it."""
+
+
 class Pairs:
     """Two runs and how their events correspond."""
 
-    def __init__(
-        self, readers: tuple[Reader, Reader], sides: tuple[Side, Side], alignment: Alignment, ignore: frozenset[str]
-    ) -> None:
-        self.readers, self.sides, self.alignment, self.ignore = readers, sides, alignment, ignore
-        by_b = np.argsort(alignment.b, kind="stable")
-        self._b_in_order, self._a_of_them = alignment.b[by_b], np.maximum.accumulate(alignment.a[by_b])
+    def __init__(self, sides: tuple[Side, Side], alignment: Alignment, ignore: frozenset[str]) -> None:
+        self.sides, self.alignment, self.ignore = sides, alignment, ignore
 
-    def first(self, progress: Progress, after: float = -1.0) -> Divergence | None:
-        """Return the first difference after an index of the first run."""
-        alone_a = self.alignment.alone_a.astype(np.float64)
-        alone_b = self.in_a(self.alignment.alone_b)
-        alone = min(
-            (float(found[0]) for found in (alone_a[alone_a > after], np.sort(alone_b[alone_b > after])) if len(found)),
-            default=np.inf,
-        )
+    def first(self, progress: Progress, after: float = -1.0) -> Difference | None:
+        """Return the place of the first difference after an index of the first run."""
+        alone = min(self._first_alone(after), default=None)
         start = int(np.searchsorted(self.alignment.a, after, "right"))
-        stop = int(np.searchsorted(self.alignment.a, alone))
-        differs = self._first_pair(start, stop, progress)
-        if differs is not None:
-            return self._of_pair(differs)
-        if alone == np.inf:
-            return None
-        place = np.flatnonzero(alone_a == alone)
-        if len(place):
-            return self._of_alone(0, int(self.alignment.alone_a[place[0]]), stop)
-        return self._of_alone(1, int(self.alignment.alone_b[np.flatnonzero(alone_b == alone)[0]]), stop)
+        stop = len(self.alignment.a) if alone is None else int(np.searchsorted(self.alignment.a, alone[0]))
+        pair = self._first_pair(start, stop, progress)
+        if pair is not None:
+            return Difference(float(self.alignment.a[pair]), None, pair, pair)
+        return None if alone is None else Difference(*alone, stop)
 
-    def in_a(self, places: Places) -> npt.NDArray[np.float64]:
+    def _first_alone(self, after: float) -> Iterator[tuple[float, int, int]]:
+        """Yield of each run the first event without a counterpart after an index of the first run."""
+        for run, alone in enumerate((self.alignment.alone_a, self.alignment.alone_b)):
+            at = self.in_a(alone) if run else alone.astype(np.float64)
+            at[at <= after] = np.inf
+            if len(at) and at.min() < np.inf:
+                yield float(at.min()), run, int(alone[at.argmin()])
+
+    def in_a(self, places: Ints | Places) -> npt.NDArray[np.float64]:
         """Return the indices in the first run at which events of the second belong: after the last paired one."""
-        if not len(self._b_in_order):
-            return np.full(len(places), -0.5)
-        before = np.searchsorted(self._b_in_order, places, "right") - 1
-        return np.where(before >= 0, self._a_of_them[before] + 0.5, -0.5)
+        if not len(places):
+            return np.zeros(0)
+        return self._last_in_a[places].astype(np.float64) + 0.5
+
+    @cached_property
+    def _last_in_a(self) -> Places:
+        """The index of the last paired event of the first run up to each event of the second."""
+        last = np.full(len(self.sides[1].columns), -1, np.int32)
+        last[self.alignment.b] = self.alignment.a
+        return np.maximum.accumulate(last, out=last)
 
     def _first_pair(self, start: int, stop: int, progress: Progress) -> int | None:
-        rows_a, rows_b = self.alignment.a, self.alignment.b
-        visibly = self._differ_in_type_or_tick
+        pairs = self.alignment
         first, size = start, CHUNK
         while first < stop:
             last = min(first + size, stop)
+            visibly = self._visibly(first, last)
+            until = first + int(visibly[0]) if len(visibly) else last
             one, other = (
-                _payloads(reader, side.frame, places[first:last])
-                for reader, side, places in zip(self.readers, self.sides, (rows_a, rows_b), strict=True)
+                _payloads(side, places[first:until])
+                for side, places in zip(self.sides, (pairs.a, pairs.b), strict=True)
             )
-            for place in np.flatnonzero((one != other) | visibly[first:last]).tolist():
-                if visibly[first + place] or not alike(
-                    _read(one[place], self.ignore), _read(other[place], self.ignore)
-                ):
+            for place in np.flatnonzero(pc.not_equal(one, other).to_numpy(zero_copy_only=False)).tolist():
+                if not alike(_read(one[place].as_py(), self.ignore), _read(other[place].as_py(), self.ignore)):
                     return int(first + place)
-            progress(last, len(rows_a))
-            read = sum(map(len, one)) + sum(map(len, other))
+            if until < last:
+                return until
+            progress(last, len(pairs.a))
+            read = one.nbytes + other.nbytes
             first, size = last, max(1, min(2 * size, LARGEST, MOST_BYTES * (last - first) // max(read, 1)))
         return None
 
+    def _visibly(self, first: int, last: int) -> Ints:
+        """Return which of some pairs, counted from the first, differ in their type or their tick."""
+        (a, b), in_a, in_b = self.sides, self.alignment.a[first:last], self.alignment.b[first:last]
+        types, _ = self._joined["type"]
+        differ = a.columns.codes["type"][in_a] != types[b.columns.codes["type"][in_b]]
+        differ |= a.columns.ticks[in_a] != b.columns.ticks[in_b]
+        found: Ints = np.flatnonzero(differ)
+        return found
+
     @cached_property
-    def _differ_in_type_or_tick(self) -> npt.NDArray[np.bool_]:
-        """Whether the two events of each pair differ in their type or their tick."""
-        (a, b), pairs = self.sides, self.alignment
-        types = codes_of(a.frame["type"], b.frame["type"])
-        ticks = [one.frame["tick"].to_numpy(dtype=np.int64, na_value=-1) for one in (a, b)]
-        differ: npt.NDArray[np.bool_] = types[0][pairs.a] != types[1][pairs.b]
-        differ |= ticks[0][pairs.a] != ticks[1][pairs.b]
-        return differ
+    def _joined(self) -> dict[str, Any]:
+        (a, b) = self.sides
+        return {name: joined(a.columns, b.columns, name) for name in ("type", "character_id", *COMPARED)}
+
+    def described(self, found: Difference) -> Divergence:
+        """Return a difference with its events."""
+        return self._of_pair(found.number) if found.run is None else self._of_alone(found)
 
     def _of_pair(self, place: int) -> Divergence:
         first, second = self._event(0, int(self.alignment.a[place])), self._event(1, int(self.alignment.b[place]))
@@ -121,35 +143,40 @@ class Pairs:
         tick = second["tick"] if first["tick"] is None else first["tick"]
         return Divergence(place, tick, first, second, differs)
 
-    def _of_alone(self, run: int, at: int, place: int) -> Divergence:
+    def _of_alone(self, found: Difference) -> Divergence:
         """Return the difference of an event without a counterpart, beside the other run's event at that moment."""
+        run = found.run or 0
         mine, other = self.sides[run], self.sides[1 - run]
-        event = self._event(run, at)
+        event = self._event(run, found.number)
         rest = (self.alignment.alone_b, self.alignment.alone_a)[run]
-        rest = rest[other.clock[rest] == mine.clock[at]]
-        who = other.frame["character_id"].iloc[rest].astype("object").tolist()
-        instead = [int(row) for row, name in zip(rest.tolist(), who, strict=True) if _same_id(name, event)]
-        found = self._event(1 - run, instead[0]) if instead else None
-        differs = [f"only in {'ab'[run]}"] if found is None else ["type"]
-        a, b = (event, found) if run == 0 else (found, event)
-        return Divergence(place, event["tick"], a, b, differs)
+        rest = rest[other.clock[rest] == mine.clock[found.number]]
+        who = other.columns.words_at("character_id", rest)
+        instead = [place for place, name in zip(rest.tolist(), who, strict=True) if _same_id(name, event)]
+        beside = self._event(1 - run, instead[0]) if instead else None
+        differs = [f"only in {'ab'[run]}"] if beside is None else ["type"]
+        a, b = (event, beside) if run == 0 else (beside, event)
+        return Divergence(found.before, event["tick"], a, b, differs)
 
     def _event(self, run: int, place: int) -> dict[str, Any]:
-        row = int(self.sides[run].frame.index[place])
-        (event,) = self.readers[run]._store.event_dicts(row, row + 1)
+        row = place + self.sides[run].columns.first_row
+        (event,) = self.sides[run].store.event_dicts(row, row + 1)
         return event
 
     def differing(self) -> pd.DataFrame:
         """Return the tick and the character of each event that differs visibly, or has no counterpart."""
         (a, b), pairs = self.sides, self.alignment
-        differ = np.zeros(len(pairs.a), np.bool_)
-        for name, key in {"type": "", "character_id": "", **COLUMNS}.items():
-            if key not in self.ignore and name not in self.ignore:
-                one, other, _ = codes_of(a.frame[name], b.frame[name])
-                differ |= one[pairs.a] != other[pairs.b]
-        parts = [(a, pairs.a[differ]), (a, pairs.alone_a), (b, pairs.alone_b)]
-        who: list[Any] = [name for one, places in parts for name in one.frame["character_id"].iloc[places].tolist()]
-        ticks = np.concatenate([one.clock[places] for one, places in parts])
+        named = {"type": "", "character_id": "", **COMPARED}
+        names = [name for name, key in named.items() if key not in self.ignore and name not in self.ignore]
+        found = [np.zeros(0, np.int32)]
+        for start in range(0, len(pairs.a), MANY):
+            in_a, in_b = pairs.a[start : start + MANY], pairs.b[start : start + MANY]
+            differ = np.zeros(len(in_a), np.bool_)
+            for name in names:
+                differ |= a.columns.codes[name][in_a] != self._joined[name][0][b.columns.codes[name][in_b]]
+            found.append(in_a[differ])
+        parts: list[tuple[Side, Places]] = [(a, np.concatenate(found)), (a, pairs.alone_a), (b, pairs.alone_b)]
+        who: list[Any] = [name for one, places in parts for name in one.columns.words_at("character_id", places)]
+        ticks = np.concatenate([one.clock[places] for one, places in parts]).astype(np.int64)
         return pd.DataFrame({"tick": ticks, "character_id": pd.Series(who, dtype="object")})
 
 
@@ -165,12 +192,18 @@ def _same_id(name: Any, event: dict[str, Any]) -> bool:
     return bool((name if isinstance(name, str) else None) == event["character_id"])
 
 
-def _payloads(reader: Reader, frame: pd.DataFrame, places: Places) -> npt.NDArray[np.object_]:
-    rows = frame.index.to_numpy(np.int64)[places]
-    order = np.argsort(rows, kind="stable")  # payloads are taken in ascending order
-    payloads = np.empty(len(rows), object)
-    payloads[order] = reader._store.take_payloads(rows[order].tolist())
-    return payloads
+def _payloads(side: Side, places: Places) -> pa.Array:
+    """Return the payloads of events as bytes."""
+    rows = places.astype(np.int64) + side.columns.first_row
+    order = None
+    if (rows[1:] < rows[:-1]).any():  # payloads are taken in ascending order
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+    if isinstance(side.store, ColumnStore):
+        payloads = side.store.payload_array(rows)
+    else:
+        payloads = pa.array(side.store.take_payloads(rows.tolist()), pa.large_binary())
+    return payloads if order is None else payloads.take(pa.array(np.argsort(order, kind="stable")))
 
 
 def _read(payload: bytes, ignore: frozenset[str]) -> Any:

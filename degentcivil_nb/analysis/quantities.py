@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from ..store.table import Array
 from .alignment import Side
+from .compared_columns import ComparedColumns
 from .differences import alike
 from .reader import Reader
 
@@ -15,49 +18,48 @@ SHARE: Final = "share of events that differ"
 _OWN: Final = ("since", "last_seen")
 
 
-def counts_beside(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+def counts_beside(a: ComparedColumns, b: ComparedColumns) -> pd.DataFrame:
     """Count the events of each type."""
-    counts = _counted(a, "type"), _counted(b, "type")
-    order = pd.Index(dict.fromkeys([*counts[0].index, *counts[1].index]), dtype="str", name="type")
-    both = pd.DataFrame({"a": counts[0].reindex(order), "b": counts[1].reindex(order)}).fillna(0).astype("int64")
+    counts = a.counted("type"), b.counted("type")
+    order = list(dict.fromkeys([*counts[0], *counts[1]]))
+    both = pd.DataFrame(
+        {name: [one.get(type, 0) for type in order] for name, one in zip("ab", counts, strict=True)},
+        pd.Index(order, dtype="str", name="type"),
+        dtype="int64",
+    )
     both["difference"] = both["b"] - both["a"]
     return both
 
 
-def rates_beside(counts: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
+def rates_beside(counts: pd.DataFrame, a: ComparedColumns, b: ComparedColumns) -> pd.DataFrame:
     """Return the events of each type per second of each run."""
-    rates = pd.DataFrame({"a": counts["a"] / _span_s(a), "b": counts["b"] / _span_s(b)})
+    rates = pd.DataFrame({"a": counts["a"] / a.span_s, "b": counts["b"] / b.span_s})
     rates["ratio"] = rates["b"] / rates["a"].where(rates["a"] > 0)
     return rates
 
 
-def _counted(frame: pd.DataFrame, column: str) -> pd.Series:
-    counts = frame[column].value_counts(sort=False)  # by category, in the order of first appearance
-    counts.index = counts.index.astype("str")
-    return counts[counts > 0]
-
-
-def _span_s(frame: pd.DataFrame) -> float:
-    span = (frame["time"].max() - frame["time"].min()).total_seconds() if len(frame) else 0.0
-    return span if span > 0 else float("nan")
-
-
 def per_tick(a: Side, b: Side, differing: pd.DataFrame) -> pd.DataFrame:
     """Count the events of each tick, and those that differ."""
-    parts = {"a": a.clock[a.clock >= 0], "b": b.clock[b.clock >= 0], "differing": differing["tick"]}
-    counts = {name: pd.Series(ticks).value_counts() for name, ticks in parts.items()}
-    table = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
+    parts = {"a": a.clock, "b": b.clock, "differing": differing["tick"].to_numpy(np.int64)}
+    table = pd.DataFrame({name: _each(clock) for name, clock in parts.items()})
+    table = table.fillna(0).astype("int64").sort_index()
     return table[table.index >= 0].rename_axis("tick")
+
+
+def _each(clock: Array) -> pd.Series:
+    """Count the events of each tick; events of a tick mostly follow each other."""
+    starts = np.flatnonzero(np.concatenate([[True], clock[1:] != clock[:-1]])[: len(clock)])
+    counts = pd.Series(np.diff(starts, append=len(clock)))
+    return counts.groupby(clock[starts].astype(np.int64)).sum()
 
 
 # --- sizes -------------------------------------------------------------------------------------------------------
 
 
-def quantities(reader: Reader, frame: pd.DataFrame) -> pd.Series:
+def quantities(reader: Reader, columns: ComparedColumns, town: pd.DataFrame) -> pd.Series:
     """Return the quantities of a run: events, events of each type, means of attributes, last values of measures."""
-    found = {"events": float(len(frame))}
-    found |= {f"events of type {name}": float(count) for name, count in _counted(frame, "type").items()}
-    town = reader.characters()
+    found = {"events": float(len(columns))}
+    found |= {f"events of type {name}": float(count) for name, count in columns.counted("type").items()}
     for name in town.columns:
         if name not in ("state", "location", *_OWN) and _is_number(town[name]):
             found[f"mean of {name}"] = float(town[name].astype("float64").mean())
@@ -94,15 +96,14 @@ def beside(a: pd.Series, b: pd.Series, share: float, equal: Sequence[tuple[float
 
 
 def characters_beside(
-    readers: tuple[Reader, Reader], frames: Sequence[pd.DataFrame], differing: pd.DataFrame
+    towns: Sequence[pd.DataFrame], columns: Sequence[ComparedColumns], differing: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare the characters at the end of both runs, and list the attributes that differ."""
     known: list[dict[Any, dict[Any, Any]]] = []
-    for reader in readers:
-        town = reader.characters()
+    for town in towns:
         town = town.drop(columns=[name for name in _OWN if name in town])
         known.append(town.astype("object").to_dict("index"))
-    events = [_counted(frame[frame["character_id"].notna()], "character_id").to_dict() for frame in frames]
+    events = [one.counted("character_id") for one in columns]
     first = differing[differing["tick"] >= 0].groupby("character_id")["tick"].min()
     names = list(dict.fromkeys([*known[0], *known[1]]))
     rows, differences = [], []
@@ -125,9 +126,9 @@ def characters_beside(
                 "first_tick": first.get(name),
             }
         )
-    columns = ["events_a", "events_b", "state_a", "state_b", "location_a", "location_b"]
-    columns += ["differences", "differs", "first_tick"]
-    table = pd.DataFrame(rows, pd.Index(names, name="character_id", dtype="object"), columns)
+    shown = ["events_a", "events_b", "state_a", "state_b", "location_a", "location_b"]
+    shown += ["differences", "differs", "first_tick"]
+    table = pd.DataFrame(rows, pd.Index(names, name="character_id", dtype="object"), shown)
     kinds = {"events_a": "int64", "events_b": "int64", "differences": "int64", "differs": "bool", "first_tick": "Int64"}
     table = table.astype(kinds)
     return table, pd.DataFrame(differences, columns=["character_id", "attribute", "a", "b"], dtype="object")

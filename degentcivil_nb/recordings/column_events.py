@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from ..core.event_columns import EVENT_COLUMNS, NOT_OF_ERRORS
 from ..protocol.messages import Links, MessageTypes
@@ -22,9 +23,10 @@ from ..store.selection import select
 from .column_base import ColumnParts, noticing
 from .column_parts import Chosen, Part, each, payloads_of
 from .columns import ERROR_COLUMNS
-from .sealed_columns import SealedColumns
+from .sealed_columns import DamagedSegment, SealedColumns
 
 ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in NOT_OF_ERRORS),)
+BYTES: Final = pa.large_binary()
 CALL_FRAME: Final = ("epoch", "seq", "tick", "time", "type", "character_id", "event_id", "cause")
 
 
@@ -148,6 +150,15 @@ class ColumnEvents(ColumnParts):
     def take_payloads(self, rows: Sequence[int]) -> list[bytes]:
         """Return the payloads of ascending rows."""
         return payloads_of(self._chosen(np.asarray(rows, np.int64)))
+
+    def payload_array(self, rows: Ints) -> pa.Array:
+        """Return the payloads of ascending rows as an array of bytes."""
+        if self.instead is None:
+            try:
+                return pa.concat_arrays([pa.array([], BYTES), *map(_payload_array, self._chosen(rows))])
+            except DamagedSegment as error:
+                self.read_instead(error)
+        return pa.array(self.take_payloads(rows.tolist()), BYTES)
 
     @noticing
     def errors(
@@ -277,6 +288,11 @@ class ColumnEvents(ColumnParts):
     def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
         """Return the calls of language models of ascending row numbers."""
         return self._calls(self._held(rows))
+
+
+def _payload_array(chosen: Chosen) -> pa.Array:
+    part, places = chosen
+    return part.payload_array(places) if isinstance(part, SealedColumns) else pa.array(part.payloads(places), BYTES)
 
 
 def _covers(span: tuple[int, int] | None, seq: int) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.event_columns import CATEGORIES, NUMBERS, TIMES
 from ..store.columns import Dictionary
 from ..store.event_store import EventStore
+from ..store.links import LinkView
 from ..store.pieces import Extract, Extracted, Pattern, payloads_with
 from ..store.table import Array, LazyColumns, View
 
@@ -44,6 +45,7 @@ class LongPiece:
             view.masks,
             self._words,  # type: ignore[arg-type]  # read only
             view.frame,
+            links=_moved(view.links, self.first_row),
         )
 
     def payloads(self, places: Array) -> list[bytes]:
@@ -57,3 +59,9 @@ class LongPiece:
     def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
         """Return the places and payloads of the events of a type whose payloads have a pattern."""
         return payloads_with(self, type, pattern)
+
+
+def _moved(links: LinkView, rows: int) -> LinkView:
+    """Return links with other numbers of rows."""
+    ids, causes, interventions = (texts._replace(rows=texts.rows + rows) for texts in links[:3])
+    return LinkView(ids, causes, interventions, links.time_rows + rows, links.times)

@@ -90,8 +90,8 @@ class _LazyLinks:
 
     @cached_property
     def interventions(self) -> TextView:
-        cells = self._columns["intervention"]
-        told = np.flatnonzero([cell is not None for cell in cells])
+        cells = self._part.links(np.arange(len(self._part)), ("intervention",))["intervention"]
+        told = np.flatnonzero(pd.notna(cells))
         return self._view(told.tolist(), [encode(cell).decode() for cell in cells[told]], [True] * len(told))
 
     @cached_property
@@ -238,25 +238,25 @@ class SealedColumns:
         """Return numbers of events, given by their indices in the segment."""
         return self.read([name])[name].take(pa.array(rows))
 
-    def links(self, places: Array) -> dict[str, Array]:
-        """Return the columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
-        column = self._read_for(places, LINK_COLUMNS) if self._has_links else {}
+    def links(self, places: Array, names: Sequence[str] = LINK_COLUMNS) -> dict[str, Array]:
+        """Return columns of links of events, given by their indices, and a mask of missing `sim_time`s."""
+        self.verify()
+        told = [name for name in names if not self._is_empty(name)]
+        column = self._read_for(places, told) if told else {}
         at = pa.array(places)
         found: dict[str, Array] = {}
         for name, read in LINK_READERS.items():
-            cells = found[name] = np.full(len(places), None, object)
-            texts = column[name].take(at).to_pylist() if name in column else []
-            if texts:
-                cells[:] = np.fromiter(map(read, texts), object, len(texts))
-        times = column["sim_time"].take(at) if column else pa.nulls(len(places), pa.float64())
-        found["sim_time missing"] = times.is_null().to_numpy(zero_copy_only=False)
-        found["sim_time"] = times.fill_null(0.0).to_numpy(zero_copy_only=False)
+            if name in names:
+                cells = found[name] = np.full(len(places), None, object)
+                if name in column:
+                    texts = column[name].take(at)
+                    known = texts.is_valid().to_numpy(zero_copy_only=False)
+                    cells[known] = np.fromiter(map(read, texts.drop_null().to_pylist()), object)
+        if "sim_time" in names:
+            times = column["sim_time"].take(at) if "sim_time" in column else pa.nulls(len(places), pa.float64())
+            found["sim_time missing"] = times.is_null().to_numpy(zero_copy_only=False)
+            found["sim_time"] = times.fill_null(0.0).to_numpy(zero_copy_only=False)
         return found
-
-    @property
-    def _has_links(self) -> bool:
-        self.verify()
-        return any(not self._is_empty(name) for name in LINK_COLUMNS)
 
     def _is_empty(self, name: str) -> bool:
         """Return whether a column is known to have no values."""
@@ -319,8 +319,22 @@ class SealedColumns:
         found: list[bytes] = texts.filter(has).cast(pa.binary()).to_pylist()
         return places[has.to_numpy(zero_copy_only=False)], found
 
+    def payload_array(self, rows: Array) -> pa.Array:
+        """Return payloads of events, given by their indices in the segment, as an array of bytes."""
+        self.verify()
+        at = pa.array(np.asarray(rows, np.int64))
+        names = [name for name in (PAYLOAD_BYTES, PAYLOAD, *PAYLOAD_OF) if not self._is_empty(name)]
+        found = [self._payload_column(name).take(at) for name in names]
+        payloads = pc.coalesce(*found) if found else pa.nulls(len(at), pa.binary())  # each is in one of the columns
+        if payloads.null_count:
+            raise DamagedSegment(f"{self.stats.name}: payloads are missing")
+        return payloads.cast(pa.large_binary())
+
+    def _payload_column(self, name: str) -> pa.Array:
+        return self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))
+
     def _bytes(self, name: str, rows: Array) -> Any:
-        column = self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))
+        column = self._payload_column(name)
         values: Any = np.empty(len(rows), object)
         values[:] = column.take(pa.array(rows)).to_pylist()
         return values

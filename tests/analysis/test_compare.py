@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import degentcivil_nb as dc
-from degentcivil_nb.analysis import differences
+from degentcivil_nb.analysis import alignment, differences
 from degentcivil_nb.protocol.control_payloads import Gap
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.recordings.column_store import ColumnStore
 from degentcivil_nb.store.event_store import EventStore
+from degentcivil_nb.store.schema import Ints
 from tests.support.planted_runs import Held, PlantedTown
 from tests.support.run_helpers import HOSTILE, record_town, told, write_recording
 
@@ -146,12 +150,37 @@ def test_few_large_payloads_are_held_at_a_time(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(differences, "MOST_BYTES", 10_000)
     taken: list[int] = []
     one, other = (made(tmp_path / name, ["x"] * 9_000) for name in ("one", "other"))
-    take = one._store.take_payloads
+    assert isinstance(one._store, ColumnStore)
+    take = one._store.payload_array
 
-    def counted(rows: list[int]) -> list[bytes]:
+    def counted(rows: Ints) -> Any:
         taken.append(len(rows))
         return take(rows)
 
-    monkeypatch.setattr(one._store, "take_payloads", counted)
+    monkeypatch.setattr(one._store, "payload_array", counted)
     assert dc.compare(one, other).same
     assert sum(taken) == 9_000 and taken[0] == 8_192 and max(taken[1:]) < 200
+
+
+def test_runs_are_paired_alike_in_one_go_and_some_ticks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    towns = [PlantedTown(seed, characters=6, ticks=40, fault=("gap",)) for seed in (1, 1, 2)]
+    one, again, other = (town.run() for town in towns)
+    whole = dc.compare(one, other, repeats=again)
+    monkeypatch.setattr(alignment, "STRETCH", 7)
+    monkeypatch.setattr(differences, "MANY", 10)
+    parts = dc.compare(one, other, repeats=again)
+    assert repr(parts) == repr(whole) and parts.divergence == whole.divergence
+    assert parts.sizes().equals(whole.sizes()) and parts.per_tick.equals(whole.per_tick)
+    assert parts._differing.equals(whole._differing) and len(whole._differing)
+
+
+def test_a_damaged_segment_is_compared_without_its_events(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    one, other = (made(folder, ["x"] * 50) for folder in folders)
+    store = one._store
+    assert isinstance(store, ColumnStore)
+    rows = np.arange(50)
+    assert store.payload_array(rows).to_pylist() == store.take_payloads(rows.tolist())
+    store.instead = other._store
+    assert store.payload_array(rows).to_pylist() == other._store.take_payloads(rows.tolist())
+    assert dc.compare(one, other).same

@@ -117,6 +117,9 @@ def test_runs_without_ticks_or_events_and_runs_that_start_again() -> None:
     twice = run(*town(), *town(since=3))
     found = dc.compare(run(*town(), *town()), twice)
     assert found.divergence is not None and (found.divergence.place, found.divergence.tick) == (26, 3)
+    nowhere = EventStore()
+    nowhere.append([RawMessage("state_change", Raw(b"{}"), 1e3, None, 0)], 2_000.0, "e")
+    assert not dc.compare(Held(nowhere), run(*town())).same, "one has positions, the other has none"
     huge = run(*town(), (2**53, "emma", "MOVE", None))
     assert dc.compare(huge, huge).same
     empty = run()
