@@ -36,10 +36,11 @@ COLUMNS: Final[dict[str, Kind]] = {
 class FindingsNow:
     """The findings of the last search. `version` grows when they change."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run if hasattr(run, "findings") else None
+        self._clock = clock
         self._lock = threading.Lock()
-        self._looking = False
+        self.looking = False
         self._due = 0.0
         self._judged = -1
         self.table: pd.DataFrame | None = None
@@ -67,9 +68,9 @@ class FindingsNow:
     def look(self, judged: int, told: Callable[[], None]) -> None:
         """Search again if it is time and the run, whose version is `judged`, went on. Returns at once."""
         with self._lock:
-            if self._run is None or self._looking or judged == self._judged or time.monotonic() < self._due:
+            if self._run is None or self.looking or judged == self._judged or self._clock() < self._due:
                 return
-            self._looking = True
+            self.looking = True
         threading.Thread(target=self._look, args=(judged, told), name="degentcivil-findings", daemon=True).start()
 
     def _look(self, judged: int, told: Callable[[], None]) -> None:
@@ -84,8 +85,8 @@ class FindingsNow:
                 self.table = found
         took = time.thread_time() - started
         with self._lock:
-            self._judged, self._looking = judged, False
-            self._due = time.monotonic() + max(EVERY_S, took / SHARE)
+            self._judged, self.looking = judged, False
+            self._due = self._clock() + max(EVERY_S, took / SHARE)
             self.version += 1
         told()
 

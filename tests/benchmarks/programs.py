@@ -96,6 +96,9 @@ PROGRAMS = (
     Program("questions", "--events 20000 --rounds 1", "--events 3000000 --rounds 5", same),
     Program("eleven", "--characters 60 --ticks 720 --seed 1", "--characters 100 --ticks 1440", same),
     Program("kernel", "--rate 2000 --rounds 1 --cell-s 0.2 --trips 5", "--rounds 8 --trips 150", same),
+    Program(
+        "findings", "--rate 500 --minutes 0.2 --rounds 1 --cell-s 0.2", "--minutes 1 5 --rounds 4 --cell-s 10", same
+    ),
     Program("screen", "--rate 1000 --characters 50 --seconds 4", "--seconds 12", same),
     Program("import", "--runs 1", "--runs 15", importing, "--json"),
     Program("keep_up", "--events 3000", "--events 120000", same),

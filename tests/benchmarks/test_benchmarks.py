@@ -87,7 +87,7 @@ def test_what_breakpoints_cost_the_simulation(tmp_path: Path) -> None:
 
 
 def test_all_of_the_notebooks_side_in_one_table(tmp_path: Path) -> None:
-    names = ["client", "store", "recording", "recorded", "kernel", "import"]
+    names = ["client", "store", "recording", "recorded", "kernel", "findings", "import"]
     out, readme = tmp_path / "out.json", tmp_path / "readme.md"
     readme.write_text("before\n<!-- benchmarks: so -->\nold\n<!-- /benchmarks -->\nafter\n")
     command = [sys.executable, "-m", "tests.benchmarks", "--small", "--out", str(out), "--only"]
