@@ -13,6 +13,7 @@ from ..protocol.messages import MessageTypes
 from ..store.arguments import not_held, whole
 from ..store.payloads import read_payload
 from .chain import Chain, ChainLink
+from .links import FAN, UNKNOWN, by_command, named_before
 from .run_events import (
     COLUMNS,
     RunEvent,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from ..store.interfaces import RunStore
 
 DEPTH: Final = 32
-FAN: Final = 25
-"""How many causes or effects of one event are followed."""
 MOST: Final = 500
 """How many events a chain has at most."""
 BEFORE: Final = 200
@@ -170,16 +169,13 @@ class _Walk:
                 continue
             if not rows:
                 self._note(f"no event held has the id {event_id!r}, which row {event.row} names as its cause")
-                yield _Found(
-                    None, "unknown", f"{event_id} — named as the cause, but no event held has this id", event_id
-                )
+                yield _Found(None, "unknown", f"{event_id} — {UNKNOWN}", event_id)
                 continue
             if len(rows) > 1:
                 self._note(
                     f"{len(rows):,} events have the id {event_id!r}: the last one before row {event.row} is taken"
                 )
-            before = [row for row in rows if row < event.row]
-            yield _Found(before[-1] if before else rows[0], "declared", f"row {event.row} names it as its cause")
+            yield _Found(named_before(event.row, rows), "declared", f"row {event.row} names it as its cause")
 
     def _effects(self, event: RunEvent) -> Iterator[_Found]:
         seen: set[int] = set()
@@ -318,7 +314,5 @@ def _ago(before: RunEvent, after: RunEvent) -> str:
 
 
 def _command(intervention: dict[str, Any]) -> _Found:
-    client, command_id = intervention.get("client"), intervention.get("command_id")
-    name = client.get("name") or client.get("id") if isinstance(client, dict) else client
-    by = f" of {str(name)[:80]}" if name else ""
-    return _Found(None, "declared", f"a command{by} changed the run", str(command_id or "") or None, "command")
+    command_id, said = by_command(intervention)
+    return _Found(None, "declared", said, command_id, "command")

@@ -63,8 +63,10 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
 
         The tables are `events`, `characters`, `timeline`, `errors`, `llm_calls`, `chat`, `tool_calls`, `thoughts`,
         `measures`, `places`, `gaps`, `findings` and `meetings`, with the columns of the methods of these names, and
-        `attributes`, the histories of all attributes (`value` as text, `number` if it is a number). `events` has
-        `payload` and `data` too, as JSON text. Times are UTC.
+        `attributes`, the histories of all attributes (`value` as text, `number` if it is a number), and `links`, a row
+        for each declared cause of an event: `row`, `cause_row` (null for a command, and for an id that no event has),
+        `cause_id`, `grade` and `reason`, by the rules of `why`; of an event with very many causes it has the first 25.
+        Links that `why` derives are not in it. `events` has `payload` and `data` too, as JSON text. Times are UTC.
 
         Parameters
         ----------

@@ -18,6 +18,7 @@ from ..store.characters import json_column
 from ..store.unknown import warn_user
 from .event_source import CALLS, ERRORS, EventView, Kind, events_of, kind_of, quoted
 from .kinds import attributes_table
+from .links import links_table
 from .plain_columns import plain
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
 TABLES: Final = (
     *("events", "characters", "timeline", "errors", "llm_calls", "chat", "tool_calls", "thoughts", "measures"),
-    *("attributes", "places", "gaps", "findings", "meetings"),
+    *("attributes", "places", "gaps", "findings", "meetings", "links"),
 )
-"""The tables: each is the result of the method of its name; `attributes` has the histories of all attributes."""
+"""The tables: each is the result of the method of its name; `attributes` has the histories of all attributes, `links`
+the declared causes of all events."""
 ADVICE: Final = "SQL needs DuckDB; install it with: pip install 'degentcivil-nb[sql]'"
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
@@ -225,6 +227,8 @@ def table_of(reader: RunReader, store: RunStore, name: str) -> pd.DataFrame:
     """Return the answer to a question as a table for SQL."""
     if name == "attributes":
         frame = attributes_table(store.events(MessageTypes.CHARACTER_UPDATE, payload=True))
+    elif name == "links":
+        frame = links_table(store)
     else:
         frame = getattr(reader, name)()
     return plain(frame if frame.index.name is None else frame.reset_index())

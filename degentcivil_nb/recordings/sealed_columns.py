@@ -108,7 +108,8 @@ class _LazyLinks:
         places: list[int] = []
         texts: list[str] = []
         alone: list[bool] = []
-        for place, cell in enumerate(self._columns[name].tolist()):
+        cells = self._part.links(np.arange(len(self._part)), (name,))[name]
+        for place, cell in enumerate(cells.tolist()):
             if cell is not None:
                 said = [cell] if isinstance(cell, str) else cell
                 places += [place] * len(said)

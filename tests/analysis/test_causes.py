@@ -11,7 +11,8 @@ import pytest
 from msgspec import Raw
 
 import degentcivil_nb as dc
-from degentcivil_nb.analysis.causes import DEPTH, FAN, MOST, effects, why
+from degentcivil_nb.analysis.causes import DEPTH, MOST, effects, why
+from degentcivil_nb.analysis.links import FAN
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.simulation import SimulationProbe
@@ -176,6 +177,20 @@ def test_of_very_many_causes_the_first_are_followed_and_only_those_looked_for(
     assert chain.table()["row"].to_list() == [60, *range(25)]
     assert chain.notes == ["row 60 names 60 causes: the first 25 are followed"]
     assert len(looked) == 25
+
+
+def test_the_table_of_links_has_what_why_says_of_each_event(run: Any) -> None:
+    links = run.sql("select * from links order by row, cause_id").astype("object")
+    assert [*links.columns] == ["row", "cause_row", "cause_id", "grade", "reason"] and len(links) >= 4
+    said = []
+    for row in range(len(run)):
+        table = run.why(row).table()
+        first = table[(table["depth"] == 1) & (table["grade"] != "derived")]
+        said += [(row, link["row"], link["grade"], link["text"]) for link in first.to_dict("records")]
+    assert len(said) == len(links)
+    for (row, cause, grade, text), link in zip(said, links.to_dict("records"), strict=True):
+        assert (row, grade) == (link["row"], link["grade"]) and text.endswith(link["reason"])
+        assert cause == link["cause_row"] or (pd.isna(cause) and pd.isna(link["cause_row"]))
 
 
 def test_what_is_shown_is_text() -> None:
