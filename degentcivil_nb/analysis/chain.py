@@ -13,6 +13,8 @@ from ..core.escaping import visible
 if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+    from ..figures.parts import Still
+
 ONLY_AN_EXPERIMENT: Final = (
     "A declared link is what the simulation said; a derived one is influence at most: having been in a prompt, or just "
     "before. Only an experiment tests a cause."
@@ -47,6 +49,8 @@ class Chain:
     links: list[ChainLink]
     notes: list[str] = field(default_factory=list)
     """Sentences on what is unknown or left out."""
+    still: Still | None = field(default=None, repr=False, compare=False)
+    """The function that draws the figure for who shows no plotly."""
 
     def table(self) -> pd.DataFrame:
         """Return the chain as a frame, in the order in which it was followed.
@@ -90,9 +94,10 @@ class Chain:
         >>> type(chain.figure()).__name__
         'Figure'
         """
-        from ..figures.build import chain  # plotly is imported when first used
+        from ..figures.chains import chain
+        from ..figures.shown import shown  # plotly is imported when first used
 
-        return chain(self.table(), [link.parent for link in self.links], self.direction)
+        return shown(chain(self.table(), [link.parent for link in self.links], self.direction), self.still)
 
     def __len__(self) -> int:
         return len(self.links)

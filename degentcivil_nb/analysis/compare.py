@@ -122,6 +122,7 @@ def compare(
         _characters=characters,
         _sizes=beside(mine, other, _share(pairs, differing), equal),
         _differing=differing,
+        _still=a._still,
     )
 
 

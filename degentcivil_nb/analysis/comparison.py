@@ -14,6 +14,8 @@ from .differences import Divergence
 if TYPE_CHECKING:
     import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+    from ..figures.parts import Still
+
 SHOWN: Final = 120
 NAMED: Final = 3
 """How many interventions, and how many sizes of differences, the summary lists."""
@@ -83,6 +85,7 @@ class Comparison:
     _characters: pd.DataFrame = field(repr=False)
     _sizes: pd.DataFrame = field(repr=False)
     _differing: pd.DataFrame = field(repr=False)
+    _still: Still | None = field(default=None, repr=False)
 
     @property
     def same(self) -> bool:
@@ -165,11 +168,12 @@ class Comparison:
         >>> type(dc.compare(recording, recording).figure()).__name__
         'Figure'
         """
-        from ..figures.build import comparison  # plotly is imported when first used
+        from ..figures.comparisons import comparison
+        from ..figures.shown import shown  # plotly is imported when first used
 
         first = None if self.divergence is None else self.divergence.tick
         changed = self.interventions["tick"].dropna().astype("int64").tolist()
-        return comparison(self.per_tick, self._differing, first, changed, (self.a, self.b))
+        return shown(comparison(self.per_tick, self._differing, first, changed, (self.a, self.b)), self._still)
 
     def __repr__(self) -> str:
         lines = [f"<Comparison of a = {visible(self.a)} and b = {visible(self.b)}"]

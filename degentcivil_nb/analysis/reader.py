@@ -50,10 +50,6 @@ class Reader(CauseQuestions, FindingQuestions, SocietyQuestions, StopQuestions):
 
         return Plots(self, self._follow, self._still)
 
-    def _still(self, spec: dict[str, Any]) -> str | None:
-        """Draw a figure's plain data as SVG, for who shows no plotly; `None` where there is no such drawing."""
-        return None
-
     def _follow(self, make: Callable[[], dict[str, Any]]) -> Any:
         """Make a live figure from a function that draws; only readers with widgets can."""
         raise ValueError("a live figure needs a session or a recording")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
-from . import chains as figure_chains
-from . import comparisons as figure_comparisons
 from . import llm_calls as figure_llm
 from . import over_time as figure_specs
 from . import series as figure_series
@@ -20,22 +17,6 @@ from .parts import Spec
 def figure_of(spec: Spec) -> go.Figure:
     """Convert a figure's plain data to a plotly figure."""
     return go.Figure(spec)
-
-
-def chain(table: pd.DataFrame, parents: Sequence[int | None], direction: str) -> go.Figure:
-    """Draw a chain of causes or effects; `parents` is for each row the index of the row that it is linked to."""
-    return figure_of(figure_chains.chain(table, parents, direction))
-
-
-def comparison(
-    per_tick: pd.DataFrame,
-    differing: pd.DataFrame,
-    divergence: int | None,
-    interventions: Sequence[int],
-    names: tuple[str, str],
-) -> go.Figure:
-    """Draw two runs side by side."""
-    return figure_of(figure_comparisons.comparison(per_tick, differing, divergence, interventions, names))
 
 
 def rates(counts: pd.DataFrame, *, every: Any = None, gaps: pd.DataFrame | None = None) -> go.Figure:

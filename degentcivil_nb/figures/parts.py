@@ -13,6 +13,8 @@ from .plotly_text import distinct_texts, plotly_text
 
 Spec = dict[str, Any]
 """A figure as plotly's JSON, `data` and `layout`, with numpy arrays for long values."""
+Still = Callable[[Spec], str | None]
+"""A function that draws a figure's plain data as SVG; `None` where there is no such drawing."""
 Times = npt.NDArray[np.datetime64]
 
 INK: Final = "#7d8590"

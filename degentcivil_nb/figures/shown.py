@@ -7,6 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+from .parts import Spec, Still
+
 SVG = "image/svg+xml"
 
 
@@ -30,8 +32,9 @@ class Figure(go.Figure):  # type: ignore[misc]  # plotly ships no types
             super()._ipython_display_()
 
 
-def shown(spec: dict[str, Any], still: Callable[[dict[str, Any]], str | None]) -> Figure:
+def shown(spec: Spec, still: Still | None) -> Figure:
     """Make a plotly figure of plain data, with a picture that is drawn when the figure is displayed."""
     figure = Figure(spec)
-    figure._still = lambda: still(spec)
+    if still is not None:
+        figure._still = lambda: still(spec)
     return figure

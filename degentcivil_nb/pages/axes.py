@@ -62,6 +62,7 @@ class Axis:
             for word in [*layout.get("categoryarray", ()), *(value for values in columns for value in values)]:
                 if word is not None and word == word:
                     self.words.setdefault(word, len(self.words))
+        self.is_whole = bool(columns) and all(isinstance(one, np.ndarray) and one.dtype.kind == "i" for one in columns)
         self.low, self.high = 0.0, 1.0
         self._from, self._to = 0.0, 1.0
 
@@ -112,9 +113,11 @@ class Axis:
                 if room >= 3:
                     drawing.text(self.at(place), y, html.unescape(str(word)), size=10, anchor="middle", cap=room)
             return
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            value = self.low + share * (self.high - self.low)
-            anchor = "start" if share == 0 else "end" if share == 1 else "middle"
+        values = [self.low + share * (self.high - self.low) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        if self.is_whole and self.high - self.low >= 1:
+            values = sorted({float(round(value)) for value in values})  # no tick is between two
+        for value in values:
+            anchor = "start" if value == values[0] else "end" if value == values[-1] else "middle"
             text = f"{value:,.0f}" if self.high - self.low > 100 else f"{value:,.4g}"
             drawing.text(self.at(value), y, text, size=10, anchor=anchor)
 

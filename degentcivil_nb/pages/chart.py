@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from .axes import LANE, Axis, Floats, nanoseconds, title_of
-from .drawing import BAR, GAP, INK, Drawing
+from .drawing import BAR, DASHES, GAP, INK, Drawing
 from .parts import Picture
 
 WIDTH: Final = 960
@@ -154,7 +154,10 @@ class _Figure:
             name = html.unescape(str(trace.get("name", "")))
             if not name or trace.get("showlegend") is False or at + 7 * min(len(name), 30) + 20 > WIDTH:
                 continue
-            drawing.rect(at, y, 9, 9, _colour(trace))
+            if trace.get("line", {}).get("dash", "solid") in DASHES:
+                drawing.path([(at, y + 5), (at + 11, y + 5)], _colour(trace), dash=trace["line"]["dash"])
+            else:
+                drawing.rect(at, y, 9, 9, _colour(trace))
             drawing.text(at + 13, y + 9, name, cap=30)
             at += 28 + 7 * min(len(name), 30)
 
@@ -184,17 +187,18 @@ class _Figure:
     def _lines(self, drawing: Drawing, axis: Axis, trace: dict[str, Any]) -> None:
         """Draw a line, broken where a value is missing."""
         known = self._known(axis, trace)
-        steps = trace.get("line", {}).get("shape") == "hv"
+        line = trace.get("line", {})
+        steps, dash = line.get("shape") == "hv", str(line.get("dash", "solid"))
         points: list[tuple[float, float]] = []
         last = -1
         for x, y, place in known:
             if points and place != last + 1 and not trace.get("connectgaps"):
-                drawing.path(points, _colour(trace), steps=steps)
+                drawing.path(points, _colour(trace), steps=steps, dash=dash)
                 points = []
             points.append((self._x.at(x), axis.at(y)))
             last = place
         if points:
-            drawing.path(points, _colour(trace), steps=steps)
+            drawing.path(points, _colour(trace), steps=steps, dash=dash)
 
     def _dots(self, drawing: Drawing, axis: Axis, trace: dict[str, Any]) -> None:
         marker = trace.get("marker", {})

@@ -16,6 +16,8 @@ BAD: Final = "#d3544f"
 MARK: Final = "#e07b1f"
 """The colour of the moment that a page is about."""
 BAR: Final = "#2f86d6"
+DASHES: Final = {"dot": "2 4", "dash": "8 5"}
+"""Lines that are not solid, by plotly's names of them."""
 
 
 class Drawing:
@@ -44,11 +46,16 @@ class Drawing:
             f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width:g}"',
         )
 
-    def path(self, points: Sequence[tuple[float, float]], colour: str, *, steps: bool = False) -> None:
-        """Draw a line through points, straight or in steps."""
+    def path(
+        self, points: Sequence[tuple[float, float]], colour: str, *, steps: bool = False, dash: str = "solid"
+    ) -> None:
+        """Draw a line through points, straight or in steps; `dash` is a key of `DASHES`, or else it is solid."""
         (x, y), *rest = points
         walk = "".join(f"H{right:.1f}V{up:.1f}" if steps else f"L{right:.1f} {up:.1f}" for right, up in rest)
-        self._put("path", f'd="M{x:.1f} {y:.1f}{walk or "h1"}" fill="none" stroke="{colour}" stroke-width="1.6"')
+        broken = f' stroke-dasharray="{DASHES[dash]}"' if dash in DASHES else ""
+        self._put(
+            "path", f'd="M{x:.1f} {y:.1f}{walk or "h1"}" fill="none" stroke="{colour}" stroke-width="1.6"{broken}'
+        )
 
     def text(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from degentcivil_nb.figures import comparisons, llm_calls, over_time, series, stays
+from degentcivil_nb.figures import chains, comparisons, llm_calls, over_time, series, stays
 from degentcivil_nb.figures.parts import Spec
 from degentcivil_nb.figures.stack import stacked
 from degentcivil_nb.pages.chart import POINTS, chart
@@ -132,3 +132,21 @@ def test_charts_of_the_same_characters_are_stacked() -> None:
 def test_a_table_of_counts_of_nothing_and_names_that_are_numbers_are_drawn() -> None:
     heat = {"type": "heatmap", "x": ["a", 2], "y": [1, "b"], "z": np.zeros((2, 2)), "colorscale": [[1, "#2f86d6"]]}
     assert {"a", "2", "1", "b"} <= set(said(drawn({"data": [heat], "layout": {}})))
+
+
+def test_a_chain_has_its_events_and_tells_the_grades_of_its_links_apart() -> None:
+    table = pd.DataFrame(
+        {
+            "depth": [0, 1, 2, 2],
+            "character_id": ["emma", HOSTILE, "noah", None],
+            "time": [START, START - pd.Timedelta("1s"), START - pd.Timedelta("3s"), pd.NaT],
+            "grade": [None, "derived", "declared", "unknown"],
+            "text": ["emma is in MOVE", f"asks {HOSTILE}", "noah says", "nobody"],
+        }
+    )
+    svg = drawn(chains.chain(table, [None, 0, 1, 1], "causes"))
+    assert HOSTILE not in svg and {"emma", "noah", "derived", "declared", "unknown", "What led to it"} <= set(said(svg))
+    assert svg.count("<circle") == 4 and "<title>noah says</title>" in svg
+    paths = re.findall(r"<path[^>]*>", svg)
+    assert sum("stroke-dasharray" in path for path in paths) == 4, "two links, and both in the legend"
+    assert len(paths) == 5

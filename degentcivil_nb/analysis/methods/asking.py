@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +15,11 @@ class Asking:
     """The store of a run, for the questions about it."""
 
     _store: RunStore
+
+    @staticmethod
+    def _still(spec: dict[str, Any]) -> str | None:
+        """Draw a figure's plain data as SVG, for who shows no plotly; `None` where there is no such drawing."""
+        return None
 
     @property
     def _newest(self) -> int | None:

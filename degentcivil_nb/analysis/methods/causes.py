@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..causes import effects, why
 from ..chain import Chain
 from .asking import Asking
@@ -43,7 +45,7 @@ class CauseQuestions(Asking):
         ...         session.why(1).table()[["depth", "type", "grade"]].to_numpy().tolist()
         [[0, 'state_change', nan], [1, 'llm_call', 'declared']]
         """
-        return why(self._store, row)
+        return replace(why(self._store, row), still=self._still)
 
     def effects(self, row: int) -> Chain:
         """Follow what an event led to, as `why` does in the other direction.
@@ -74,4 +76,4 @@ class CauseQuestions(Asking):
         ...         session.effects(0).table()[["depth", "type", "grade"]].to_numpy().tolist()
         [[0, 'llm_call', nan], [1, 'state_change', 'derived']]
         """
-        return effects(self._store, row)
+        return replace(effects(self._store, row), still=self._still)

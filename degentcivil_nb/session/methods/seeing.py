@@ -38,7 +38,8 @@ class SeeingMethods:
 
         return LiveFigure(make, lambda: self._store.version, self._refresher)
 
-    def _still(self, spec: dict[str, Any]) -> str | None:
+    @staticmethod
+    def _still(spec: dict[str, Any]) -> str | None:
         """See `Reader`."""
         from ...pages.chart import chart
 
