@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..core.escaping import visible
 from .arguments import FAILED, OK, Flag, RecordingPath, WrongUsage, say
 
 
@@ -25,6 +24,7 @@ def findings(
 
     Exit code 1 means that something was found.
     """
+    from ..analysis.finding_lines import lines_of
     from ..session.recording import Recording
 
     with Recording(path) as recording:
@@ -32,15 +32,12 @@ def findings(
             found = recording.findings(list(kind) or None)
         except ValueError as error:
             raise WrongUsage(str(error)) from None
-    for one in found.to_dict("records"):
-        if json:
+    if json:
+        for one in found.to_dict("records"):
             say(json_text.dumps({str(name): _plain(value) for name, value in one.items()}))
-        else:
-            since = "" if _plain(one["since_tick"]) is None else f"since tick {one['since_tick']:,}"
-            over = "" if _plain(one["until"]) is None else " (over)"
-            say(visible(f"{one['severity']:<8} {one['kind']:<18} {since:<18} {one['text']}{over}"))
-    if not len(found) and not json:
-        say("nothing found")
+    else:
+        for line in lines_of(found):
+            say(line)
     return FAILED if len(found) else OK
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
+from ..analysis.finding_lines import lines_of
 from ..core import lifetime
 from ..core.escaping import visible, visible_lines
 from ..core.names import did_you_mean
@@ -118,6 +119,11 @@ def _stopped(desk: Desk) -> Any:
     return stop
 
 
+def _findings(desk: Desk, kind: str | None = None, since: str | None = None) -> None:
+    """Say what is wrong in the run, each finding in a whole sentence; `session.findings()` is the table."""
+    desk.say("\n".join(lines_of(desk.session.findings(kind, since=since))))
+
+
 def _clear(desk: Desk, name: str | None = None) -> None:
     """Remove a breakpoint or a watch of this session, or all breakpoints."""
     points, watches = desk.session._breakpoints, desk.session._watches
@@ -194,7 +200,7 @@ WORDS: Final = (
     Word("set", "set_attribute"),
     Word("inject", "inject_event"),
     Word("characters", "characters"),
-    Word("findings", "findings"),
+    Word("findings", _findings),
     Word("why", "why"),
     Word("effects", "effects"),
     Word("take", "take_control"),

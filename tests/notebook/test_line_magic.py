@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 import degentcivil_nb as dc
+from degentcivil_nb.analysis.findings.finding import Finding, finding_table
 from degentcivil_nb.notebook.completion import candidates
 from degentcivil_nb.notebook.desk import WORDS, Desk
 from degentcivil_nb.notebook.extension import (
@@ -146,6 +147,16 @@ def test_a_fault_of_the_package_is_no_mistake_of_the_user(
     monkeypatch.setattr(Session, "stops", faulty)
     assert isinstance(shell.run_cell("%dc stops").error_in_exec, KeyError)
     assert "Traceback" in capsys.readouterr().out
+
+
+def test_findings_are_said_in_whole_sentences(desk: Desk, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"{'emma has been in MOVE far longer than others ' * 3}\n<b>"
+    found = finding_table([Finding("stuck", "warning", text, (1,), 10**18, since_tick=1_234, character_id="emma")])
+    monkeypatch.setattr(Session, "findings", lambda self, kind, since: found[found["kind"] == kind])
+    desk.run("findings stuck")
+    assert text.partition("\n")[0] in said[-1] and "since tick 1,234" in said[-1] and "\n" not in said[-1]
+    desk.run("findings loop")
+    assert said[-1] == "nothing found"
 
 
 def test_a_chosen_session_is_meant_then_the_variable_then_the_newest(server: dc.LocalServer) -> None:
