@@ -325,17 +325,16 @@ class SealedColumns:
         self.verify()
         at = pa.array(np.asarray(rows, np.int64))
         names = [name for name in (PAYLOAD_BYTES, PAYLOAD, *PAYLOAD_OF) if not self._is_empty(name)]
-        found = [self._payload_column(name).take(at) for name in names]
-        payloads = pc.coalesce(*found) if found else pa.nulls(len(at), pa.binary())  # each is in one of the columns
+        read = self.read(names) if names else {}  # and not held: whoever asks for arrays goes through the whole run
+        kind = pa.large_binary()
+        found = [read[name].take(at).cast(kind) for name in names]
+        payloads = pc.coalesce(*found) if found else pa.nulls(len(at), kind)  # each is in one of the columns
         if payloads.null_count:
             raise DamagedSegment(f"{self.stats.name}: payloads are missing")
-        return payloads.cast(pa.large_binary())
-
-    def _payload_column(self, name: str) -> pa.Array:
-        return self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))
+        return payloads
 
     def _bytes(self, name: str, rows: Array) -> Any:
-        column = self._payload_column(name)
+        column = self._cached(name, lambda: self.read([name])[name].cast(pa.binary()))
         values: Any = np.empty(len(rows), object)
         values[:] = column.take(pa.array(rows)).to_pylist()
         return values
