@@ -27,6 +27,8 @@ def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
     if not specs:
         return empty("No chart is chosen. Choose some above.")
     above = [_above(spec, first=place == 0) for place, spec in enumerate(specs)]
+    if len(specs) == 1:  # plotly itself moves a single figure down by as much as its legend is high
+        above = [0]
     below = [NOTE_PX if spec["layout"].get("annotations") else 0 for spec in specs[:-1]] + [0]
     each = max(EACH, HEIGHT - AROUND) if len(specs) == 1 else EACH
     height = sum(above) + sum(below) + each * len(specs)

@@ -28,6 +28,7 @@ class ChatTable(LogPanel):
 
     title: ClassVar[str] = "chat"
     script: ClassVar[str] = "chat"
+    reads_much: ClassVar[bool] = True
     talks: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.CHAT_MESSAGE,)
     empty: ClassVar[str] = (

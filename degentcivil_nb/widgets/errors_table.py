@@ -17,6 +17,7 @@ class ErrorsTable(LogPanel):
     """A thousand errors at a time of all that are held, with the names of their codes."""
 
     title: ClassVar[str] = "errors"
+    reads_much: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.ERROR,)
     empty: ClassVar[str] = (
         "No errors. Errors that the simulation reports, and messages that could not be read, appear here."

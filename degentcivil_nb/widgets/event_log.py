@@ -18,6 +18,7 @@ class EventsPanel(LogPanel):
     """All events held, a thousand at a time; the table follows the newest until the user scrolls up."""
 
     title: ClassVar[str] = "events"
+    reads_much: ClassVar[bool] = True
     empty: ClassVar[str] = "No events yet. They appear as the simulation publishes them; is it running?"
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",

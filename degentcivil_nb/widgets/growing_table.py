@@ -19,7 +19,8 @@ from .panel import Host, Update
 from .refresh import Refresher
 from .row_actions import RowActions
 from .search import Search
-from .table import TablePanel, pack_rows
+from .table import Cells, TablePanel, pack_rows
+from .words import Words
 
 KEPT: Final = 1_000
 """The most rows on the page at once; buttons show the ones before and after them."""
@@ -44,6 +45,8 @@ class LogPanel(TablePanel):
     labels: ClassVar[dict[str, str]] = {}
     """What columns are called on the page, where that is not their name."""
     follows: ClassVar[bool] = True
+    filters_all: ClassVar[bool] = True
+    """Whether the filter looks at all rows, and not only at those that the page has."""
     picks: ClassVar[str] = "row"
     """What a click on a row selects: an event and its character (`row`), or nothing."""
 
@@ -61,7 +64,8 @@ class LogPanel(TablePanel):
         super().__init__(refresher, actions=actions, cursor=cursor, host=host, place=place)
         self._reader = reader
         self._search = search
-        self._searched = 0
+        self._words = Words(reader, self)
+        self._searched: Any = None
         self._page: int | None = None  # the row that the user went to without the cursor
         self._shown: Any = range(0)  # the rows of the window
         self._from = 0
@@ -77,6 +81,15 @@ class LogPanel(TablePanel):
         """Return the content of an update beside the rows."""
         return {}
 
+    def own(self, start: int = 0, stop: int | None = None) -> Any:
+        """See `Rows`: whatever is searched for."""
+        return self._reader.rows_of(self.kinds, start, stop)
+
+    def cells(self, rows: Any) -> Cells:
+        """See `Rows`."""
+        frame = self.frame(rows)
+        return {name: self._cells(frame, name, kind) for name, kind in self.columns.items()}
+
     # --- the table ----------------------------------------------------------------------------------------------
 
     def content_version(self) -> Any:
@@ -87,8 +100,12 @@ class LogPanel(TablePanel):
         """See `Panel`."""
         return super().past_version(), self._found(), self._page
 
-    def _found(self) -> int:
-        return 0 if self._search is None else self._search.version
+    def _found(self) -> Any:
+        return None if self._search is None else self._search.version, self._words.version
+
+    @property
+    def _narrow(self) -> bool:
+        return self._words.active or (self._search is not None and self._search.active)
 
     @property
     def _tails(self) -> bool:
@@ -96,18 +113,17 @@ class LogPanel(TablePanel):
 
     def numbers(self, start: int = 0) -> Any:
         """Return the ascending numbers of all rows of this table, from a row on."""
-        rows = self._reader.rows_of(self.kinds, start)
-        if self._search is not None and self._search.active:
-            self._search.catch_up()
-            return self._search.within(rows)
-        return rows
+        return self._hits(self.own(start))
 
     def narrowed(self, rows: list[int], start: int) -> Any:
-        """Return which of some ascending rows belong here under the search, from a row on."""
-        rows = rows[bisect_left(rows, start) :]
-        if self._search is not None and self._search.active:
-            self._search.catch_up()
-            return self._search.within(rows)
+        """Return which of some ascending rows belong here under the search and the filter, from a row on."""
+        return self._hits(rows[bisect_left(rows, start) :])
+
+    def _hits(self, rows: Any) -> Any:
+        for search in (self._search, self._words):
+            if search is not None and search.active:
+                search.catch_up()
+                rows = search.within(rows)
         return rows
 
     def begin_anew(self) -> None:
@@ -132,7 +148,7 @@ class LogPanel(TablePanel):
         fresh = self.numbers(self._from)
         if not len(fresh):
             return None
-        contiguous = self.kinds is None and not (self._search is not None and self._search.active)
+        contiguous = self.kinds is None and not self._narrow
         dropped = int(fresh[0]) - self._from if contiguous and self._from else 0  # evicted before they could be read
         skipped, fresh = max(0, len(fresh) - BURST) + dropped, fresh[-BURST:]
         update = self._add(fresh, skipped)
@@ -155,8 +171,11 @@ class LogPanel(TablePanel):
         return [Section(self.title, [table])]
 
     def received(self, content: Any) -> None:
-        """Show earlier or later rows, or the newest again."""
+        """Show earlier or later rows, or the newest again; or only those that contain some words."""
         super().received(content)
+        if self.filters_all and isinstance(content, dict) and isinstance(words := content.get("words"), str):
+            self._words.look_for(words[:500], content.get("zone"), self.refresh_soon)
+            self.begin_anew()
         if isinstance(content, dict) and content.get("page") in ("earlier", "later", "newest"):
             self._turn(content["page"])
 
@@ -188,7 +207,10 @@ class LogPanel(TablePanel):
         earlier = max(0, len(numbers) - KEPT) if self._tails else bisect_left(numbers, first)
         later = 0 if self._tails else len(numbers) - earlier - len(self._shown)
         searched = self._search is not None and self._search.active
-        window = {"all": len(numbers), "earlier": earlier, "later": later, "searched": searched, "tail": self._tails}
+        window = {
+            "all": len(numbers), "earlier": earlier, "later": later, "searched": searched, "tail": self._tails,
+            "words": self._words.status() if self.filters_all else None,
+        }  # fmt: skip
         return {"window": window, **self.more()}
 
     def detail(self, key: str) -> tuple[str, Any]:
@@ -225,7 +247,7 @@ class LogPanel(TablePanel):
 
     def _with_gaps(self, frame: pd.DataFrame, rows: Any) -> pd.DataFrame:
         """Insert the gaps before their rows, where all rows are shown."""
-        if self.kinds is not None or not len(rows) or (self._search is not None and self._search.active):
+        if self.kinds is not None or not len(rows) or self._narrow:
             return frame
         gaps = self._reader.gaps()
         if not len(gaps):

@@ -151,6 +151,7 @@ class LiveFigure(Panel):
     """
 
     script: ClassVar[str] = "figure"
+    reads_much: ClassVar[bool] = True
     title: ClassVar[str] = "figure"
     period_s: ClassVar[float] = PERIOD_S
 

@@ -26,6 +26,7 @@ class LlmTable(LogPanel):
 
     title: ClassVar[str] = "calls"
     script: ClassVar[str] = "calls"
+    reads_much: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = LLM_TYPES
     empty: ClassVar[str] = "No calls of language models yet. They appear as the simulation reports them."
     columns: ClassVar[dict[str, Kind]] = {

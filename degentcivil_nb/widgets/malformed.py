@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from typing import Any, Final
@@ -24,6 +25,7 @@ class MalformedCalls:
 
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader
+        self._lock = threading.RLock()  # a filter asks for the kinds on a thread of its own
         self._usual: set[Any] | None = None
         self._usual_of = 0
         self._next = 0  # the row from which calls are not judged yet
@@ -33,6 +35,10 @@ class MalformedCalls:
 
     def usual_kinds(self) -> set[Any]:
         """Return the kinds of prompts that are usually answered with JSON, judged again when there are many more."""
+        with self._lock:
+            return self._usual_kinds()
+
+    def _usual_kinds(self) -> set[Any]:
         rows = self._reader.rows_of(LLM_TYPES)
         if self._usual is None or not self._usual_of <= len(rows) <= 1.2 * self._usual_of + 10:
             usual = usual_kinds(self._reader.calls_of(rows[-JUDGED:]))
@@ -45,6 +51,10 @@ class MalformedCalls:
 
     def catch_up(self) -> int:
         """Judge more calls for a moment, and return how many were judged."""
+        with self._lock:
+            return self._catch_up()
+
+    def _catch_up(self) -> int:
         usual, end = self.usual_kinds(), time.perf_counter() + TURN_S
         while time.perf_counter() < end:
             rows = self._reader.rows_of(LLM_TYPES, self._next)[:PIECE]

@@ -56,6 +56,8 @@ class Panel(PageWidget):
     """The name of the script that draws it."""
     follows_cursor: ClassVar[bool] = True
     """Whether the panel shows the town as of the cursor; others always show the present or the whole run."""
+    reads_much: ClassVar[bool] = False
+    """Whether an update may take seconds in a long run, so that the panel has a thread of its own."""
 
     def __init__(
         self, refresher: Refresher, *, cursor: Cursor | None = None, host: Host | None = None, place: str = ""
@@ -73,8 +75,9 @@ class Panel(PageWidget):
         self._said_at = 0.0
         key = uuid.uuid4().hex
         self.part = Part(key, self.script, self.title, place)
-        super().__init__(refresher, [self.part], key=key)
-        refresher.add(self)
+        self._front = refresher
+        super().__init__(refresher.own() if self.reads_much else refresher, [self.part], key=key)
+        self._refresher.add(self)
 
     def open(self) -> None:
         """Open the panel's own comms; a panel in a dashboard has none until it is shown alone too."""
@@ -198,6 +201,10 @@ class Panel(PageWidget):
             self._say("beat", now)
         (self.host or self).keep_still(now)
 
+    def say_reading(self, now: float) -> None:
+        """See `View`."""
+        self._say("beat", now, reading=True)
+
     def _say(self, kind: str, now: float, buffers: list[bytes | memoryview] | None = None, **more: Any) -> None:
         self._said_at, self._stood = now, self._refresher.standing()
         standing = None if self._stood is None else self._stood._asdict()
@@ -221,7 +228,9 @@ class Panel(PageWidget):
 
     def take(self, content: Any) -> None:
         """See `PageWidget`."""
-        self._refresher.post(lambda: self._handle(content))
+        points = self.host is not None and isinstance(content, dict) and content.get("kind") == "point"
+        refresher = self._front if points else self._refresher  # the cursor does not wait for a panel that reads
+        refresher.post(lambda: self._handle(content))
 
     def _handle(self, content: Any) -> None:
         if not isinstance(content, dict) or not isinstance(client := content.get("client"), str):

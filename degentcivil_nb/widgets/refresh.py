@@ -8,7 +8,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Final, Protocol
 
@@ -22,6 +24,8 @@ BYTES_PER_S: Final = 200_000
 SHARE: Final = 0.2
 """The largest part of the time that one panel may take; slow panels are drawn less often."""
 BLOCKED_PERIOD_S: Final = 0.5
+READING_S: Final = 0.3
+"""A drawing that takes longer says so: at first after this time, then each second."""
 
 
 class View(Protocol):
@@ -34,6 +38,9 @@ class View(Protocol):
 
     def beat(self, now: float) -> None:
         """Send the pages a sign of life and the standing, unless an update did so lately."""
+
+    def say_reading(self, now: float) -> None:
+        """Tell the pages that the next update takes long; from another thread, while `refresh` runs."""
 
 
 class MainThread:
@@ -57,6 +64,29 @@ class MainThread:
         return not answered.wait(self._wait_s)
 
 
+class Budget:
+    """The bytes that all views of a session may send, with a debt of one second at most."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self.bytes_per_s = bytes_per_s
+        self._left = float(bytes_per_s)
+        self._filled: float | None = None
+        self._lock = threading.Lock()
+
+    def open(self, now: float) -> bool:
+        """Return whether a view may send."""
+        with self._lock:
+            since = 0.0 if self._filled is None else max(0.0, now - self._filled)
+            self._filled = now if self._filled is None else max(now, self._filled)
+            self._left = min(self.bytes_per_s, self._left + since * self.bytes_per_s)
+            return self._left > 0
+
+    def spend(self, size: int) -> None:
+        """Count what was sent: a page's first update must not delay all others."""
+        with self._lock:
+            self._left = max(-self.bytes_per_s, self._left - size)
+
+
 class Refresher:
     """The scheduler of the visible panels of one session, within a budget of updates and bytes.
 
@@ -73,13 +103,16 @@ class Refresher:
         clock: Callable[[], float] = time.monotonic,
         standing: Callable[[], Standing | None] = lambda: None,
         about: str = "",
+        budget: Budget | None = None,
     ) -> None:
         self.standing = standing
         self.about = about
         """The run that the views show, in a few words."""
         self._period = 1 / rate_hz
-        self._bytes_per_s = bytes_per_s
-        self._allowance = float(bytes_per_s)
+        self._rate_hz = rate_hz
+        self._alone = budget is not None
+        self._name = "degentcivil-reading" if self._alone else "degentcivil-views"
+        self._budget = budget or Budget(bytes_per_s)
         self._main = main or MainThread(_running_loop())
         self._clock = clock
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -89,8 +122,24 @@ class Refresher:
         self._closed = False
         self._ticked = 0.0
         self._probed = (0.0, False)
+        self._own: weakref.WeakSet[Refresher] = weakref.WeakSet()  # those of views with threads of their own
 
     # --- called from any thread ---------------------------------------------------------------------------------
+
+    def own(self) -> Refresher:
+        """Return a refresher with a thread of its own, for a view that reads much: no other view waits for it."""
+        made = type(self)(
+            self._rate_hz, main=self._main, clock=self._clock, standing=self.standing, about=self.about,
+            budget=self._budget,
+        )  # fmt: skip
+        with self._lock:
+            made._closed = self._closed
+            self._own.add(made)
+        return made
+
+    def _all(self) -> list[Refresher]:
+        with self._lock:
+            return [self, *self._own]
 
     def add(self, view: View) -> None:
         """Draw a view from now on, whenever a page shows it."""
@@ -112,19 +161,21 @@ class Refresher:
             self._inbox.put(work)
             if self._thread is None:
                 run = contextvars.Context().run
-                self._thread = threading.Thread(target=run, args=(self._run,), name="degentcivil-views", daemon=True)
+                self._thread = threading.Thread(target=run, args=(self._run,), name=self._name, daemon=True)
                 self._thread.start()
 
     def poke(self) -> None:
         """Draw every visible view at once, from any thread, since a user has moved the cursor and waits."""
-        self.post(self._draw_now)
+        for each in self._all():
+            each.post(each._draw_now)
 
     def redraw(self) -> None:
         """Draw every visible view again, from any thread, since its data was read again."""
-        with self._lock:
-            views = list(self._views)
-        for view in views:
-            view.flow.wants_full = True
+        for each in self._all():
+            with each._lock:
+                views = list(each._views)
+            for view in views:
+                view.flow.wants_full = True
         self.poke()
 
     def close(self) -> None:
@@ -132,12 +183,16 @@ class Refresher:
 
         A page that requests an update later, because the user opens another tab, still gets one.
         """
-        with self._lock:
-            self._closed = True
-            self._inbox.put(None)
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(5)
+        threads = []
+        for each in self._all():
+            with each._lock:
+                each._closed = True
+                each._inbox.put(None)
+                threads.append(each._thread)
+        until = time.monotonic() + 5
+        for thread in threads:
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def now(self) -> float:
         """Return the time by which views are refreshed, in seconds."""
@@ -145,8 +200,8 @@ class Refresher:
 
     @property
     def running(self) -> bool:
-        """Return whether the thread is running."""
-        return self._thread is not None
+        """Return whether any thread is running."""
+        return any(each._thread is not None for each in self._all())
 
     # --- the refresher's own thread -----------------------------------------------------------------------------
 
@@ -194,7 +249,8 @@ class Refresher:
 
     def _refresh(self, view: View, now: float) -> int:
         try:
-            return view.refresh(now)
+            with saying(view, self._clock) if self._alone else nullcontext():
+                return view.refresh(now)
         except Exception:  # the one thread of all views must outlive each of them
             logger.exception("a view could not be brought up to date")
             return 0
@@ -207,21 +263,18 @@ class Refresher:
 
     def tick(self, views: list[View], now: float) -> None:
         """Refresh each visible view in turn."""
-        since = now - self._ticked
         self._ticked = now
-        self._allowance = min(self._bytes_per_s, self._allowance + since * self._bytes_per_s)
         for view in views:
             self._do(partial(view.beat, now), "say how it stands")
         for view in views:
-            if self._allowance <= 0:
+            if not self._budget.open(now):
                 return
             if now < view.flow.due or not self._may_send(view.flow, now):
                 continue
             started = self._clock()
             sent = self._refresh(view, now)
             view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
-            # a debt of one second at most: a page's first update must not delay all others
-            self._allowance = max(-self._bytes_per_s, self._allowance - sent)
+            self._budget.spend(sent)
 
     def _may_send(self, flow: Flow, now: float) -> bool:
         if flow.ready():
@@ -247,3 +300,27 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+@contextmanager
+def saying(view: View, clock: Callable[[], float]) -> Iterator[None]:
+    """Tell the pages of a view that it is read for, if the block takes long."""
+    done = threading.Event()
+
+    def say() -> None:
+        while True:
+            try:
+                view.say_reading(clock())
+            except Exception:  # as in the thread that reads
+                logger.exception("a view failed to say that it is read for")
+            if done.wait(1.0):
+                return
+
+    waiter = threading.Timer(READING_S, contextvars.Context().run, args=(say,))
+    waiter.daemon = True
+    waiter.start()
+    try:
+        yield
+    finally:
+        waiter.cancel()
+        done.set()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from .interfaces import PanelReader
 
 CHUNK: Final = 20_000
 """How many rows are judged at a time, so that first hits appear soon and a new search need not wait."""
+TOLD_S: Final = 0.25
+"""How often hits are drawn while a search goes on; the first ones at once."""
 Numbers = npt.NDArray[np.int64]
 NOTHING: Final[Numbers] = np.zeros(0, np.int64)
 
@@ -21,15 +24,30 @@ NOTHING: Final[Numbers] = np.zeros(0, np.int64)
 class Search:
     """The hits of one condition. `version` grows with every change; any thread may read."""
 
+    chunk: ClassVar[int] = CHUNK
+
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader
         self._lock = threading.Lock()
+        self._catching = threading.Lock()  # panels on two threads must not judge the same rows twice
         self._judged = range(0)  # the rows that were judged
         self.text = ""
         self.problem = ""
         self.rows = NOTHING
         self.busy = False
         self.version = 0
+
+    # --- what a subclass searches for -------------------------------------------------------------------------
+
+    def judge(self, text: str, start: int, stop: int) -> Numbers:
+        """Return the ascending rows that are hits, from `start` to before `stop`."""
+        return self._reader.rows_where(text, start, stop)
+
+    def problem_with(self, text: str) -> str:
+        """Return one line on what is wrong with a text; an empty one if nothing is."""
+        return problem_of(text)
+
+    # --- the search -------------------------------------------------------------------------------------------
 
     @property
     def active(self) -> bool:
@@ -42,7 +60,7 @@ class Search:
         with self._lock:
             if text == self.text:
                 return
-            self.text, self.rows, self.problem = text, NOTHING, problem_of(text)
+            self.text, self.rows, self.problem = text, NOTHING, self.problem_with(text)
             stop = self._reader.next_row
             self._judged = range(stop, stop)
             self.busy = self.active
@@ -51,15 +69,19 @@ class Search:
             threading.Thread(target=self._run, args=(text, told), name="degentcivil-search", daemon=True).start()
 
     def catch_up(self) -> None:
-        """Judge the rows stored since; called on the refresher's thread, which draws the hits."""
+        """Judge the rows stored since; called on the thread that draws the hits."""
+        with self._catching:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
         text, judged, stop = self.text, self._judged, self._reader.next_row
         if not self.active or stop <= judged.stop:
             return
         start = max(
-            judged.stop, stop - 10 * CHUNK
+            judged.stop, stop - 10 * self.chunk
         )  # the search does not wait for a flood; the count says how many rows were judged
         try:
-            found = self._reader.rows_where(text, start, stop)
+            found = self.judge(text, start, stop)
         except ValueError as error:
             self._fail(text, error)
             return
@@ -86,19 +108,22 @@ class Search:
         }  # fmt: skip
 
     def _run(self, text: str, told: Callable[[], None]) -> None:
-        stop = self._judged.start
+        stop, told_at, any_told = self._judged.start, time.monotonic(), False
         try:
             while stop > self._reader.first_row and self.text == text:
-                start = max(self._reader.first_row, stop - CHUNK)
-                found = self._reader.rows_where(text, start, stop)
+                start = max(self._reader.first_row, stop - self.chunk)
+                found = self.judge(text, start, stop)
+                due = time.monotonic() - told_at >= TOLD_S or (len(found) > 0 and not any_told)
                 with self._lock:
                     if self.text != text:
                         return
-                    self.rows = np.concatenate([found, self.rows])
+                    self.rows = np.concatenate([found, self.rows]) if len(found) else self.rows
                     self._judged = range(start, self._judged.stop)
-                    self.version += 1
+                    self.version += due
                 stop = start
-                told()
+                if due:
+                    told_at, any_told = time.monotonic(), any_told or len(self.rows) > 0
+                    told()
         except Exception as error:  # noqa: BLE001 — shown beside the box; a thread must not die unseen
             self._fail(text, error)
         with self._lock:

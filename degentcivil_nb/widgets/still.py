@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -36,6 +37,7 @@ class Still:
         self._shown = False
         self._key: Any = None
         self._updated_at = 0.0
+        self._updating = threading.Lock()
 
     def said(self, moment: str) -> str:
         """Return a line that says what the view shows, of which run and which moment."""
@@ -65,7 +67,15 @@ class Still:
         self._shown = True
 
     def update(self, key: Any, now: float, moment: str, *, at_once: bool = False) -> None:
-        """Update the view if the run's state (`key`) has changed; on the refresher's thread."""
+        """Update the view if the run's state (`key`) has changed; on a refresher's thread."""
+        if not self._updating.acquire(blocking=False):
+            return  # another panel of the same widget does it
+        try:
+            self._update(key, now, moment, at_once)
+        finally:
+            self._updating.release()
+
+    def _update(self, key: Any, now: float, moment: str, at_once: bool) -> None:
         if not self._shown or key == self._key or (not at_once and now - self._updated_at < EVERY_S):
             return
         first, self._key, self._updated_at = self._key is None, key, now

@@ -20,6 +20,7 @@ class TrafficPanel(LogPanel):
 
     title: ClassVar[str] = "traffic"
     follows_cursor: ClassVar[bool] = False
+    filters_all: ClassVar[bool] = False
     picks: ClassVar[str] = ""
     empty: ClassVar[str] = "No frames yet. They appear while session.traffic.enabled is True."
     columns: ClassVar[dict[str, Kind]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.end_to_end.by_keyboard import walk
 from tests.end_to_end.conftest import OpenNotebook
 from tests.end_to_end.lab import blocked_until
 
@@ -186,7 +187,10 @@ def test_the_table_sorts_filters_selects_and_copies_by_keyboard(notebook: OpenNo
 
 def test_empty_panels_say_what_would_fill_them_and_failures_show_where_they_are(notebook: OpenNotebook) -> None:
     book = notebook(
-        SETUP + SHOW, "def broken(*_): raise KeyError('no <b>column</b>')\nrun.frame_of = broken; run.version += 1"
+        SETUP + SHOW,
+        "def broken(*_): raise KeyError('no <b>column</b>')\nrun.frame_of = broken; run.version += 1",
+        "run.put('emma', 'MOVE', None)",
+        width=1800,
     )
     page = book.page
     book.run(0)
@@ -199,6 +203,8 @@ def test_empty_panels_say_what_would_fill_them_and_failures_show_where_they_are(
     tab(page, "town")
     expect(page.locator(".dc-failure:visible")).to_have_count(0)
     expect(page.locator(".dc-run .dc-value")).to_have_text("running")
+    book.run(2)
+    expect(page.locator(".dc-empty:visible", has_text="No character has a known place")).to_be_visible(timeout=20_000)
 
 
 def test_a_panel_shown_twice_and_a_page_reloaded_show_the_same(notebook: OpenNotebook) -> None:
@@ -280,4 +286,5 @@ def test_every_tab_is_accessible_in_both_themes_and_a_row_leads_to_its_chain_and
                 found += [[theme, name, *each] for each in page.evaluate(SERIOUS)]
         assert found == []
     book.picture("narrow")
+    walk(page)
     assert book.problems == []

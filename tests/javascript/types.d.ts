@@ -40,7 +40,7 @@ type Envelope = { panel: string; standing: Standing | null; cursor: Pointed | nu
 type UpdateMessage =
   | (Envelope & { kind: "update"; n: number; full: boolean; moment: Moment | null })
   | (Envelope & { kind: "failure"; n: number; full?: undefined; moment?: undefined });
-type Message = UpdateMessage | (Envelope & { kind: "beat" }) | { kind: "code" };
+type Message = UpdateMessage | (Envelope & { kind: "beat"; reading?: boolean }) | { kind: "code" };
 type Said = {
   kind: "show" | "hide" | "hole" | "ack" | "input" | "point" | "code";
   client?: string;
@@ -65,6 +65,7 @@ type Input =
   | { again: string }
   | { page: "earlier" | "later" | "newest" }
   | { search: string }
+  | { words: string; zone: string }
   | { step: 1 | -1 }
   | { jump: 1 | 0 | -1; to: string }
   | { want: "script" }
@@ -100,6 +101,7 @@ type Shown = {
   visible: boolean;
   draw(...update: [] | [any, Buffers, boolean]): void;
   fail(text: string): void;
+  reads(on: boolean): void;
   stand(): void;
   point(): void;
 };
@@ -243,7 +245,14 @@ type RowActsView = {
   stand(): void;
 };
 type MenuItem = { text: string; title?: string; act?: () => void };
-type RowWindow = { all: number; earlier: number; later: number; searched: boolean; tail: boolean };
+type RowWindow = {
+  all: number;
+  earlier: number;
+  later: number;
+  searched: boolean;
+  tail: boolean;
+  words: SearchStatus | null;
+};
 type TableBody = {
   columns?: Column[];
   set?: Record<string, Packed & PackedPlaces>;

@@ -25,11 +25,15 @@ class Counter:
         self.size = size
         self.drawn = 0
         self.beats: list[float] = []
+        self.said = threading.Event()
         self.context = ""
         self.event = threading.Event()
 
     def beat(self, now: float) -> None:
         self.beats.append(now)
+
+    def say_reading(self, now: float) -> None:
+        self.said.set()
 
     def refresh(self, now: float) -> int:
         self.drawn += 1
@@ -210,3 +214,59 @@ async def test_the_probe_tells_a_blocked_loop_from_a_free_one() -> None:
     thread.join()  # the loop's own thread is here meanwhile, as a cell would be
     assert found == [True]
     assert MainThread(None).blocked() is False
+
+
+def test_a_view_that_reads_much_says_so_and_holds_no_other_up() -> None:
+    """Issue 16: a question about a whole run stopped all panels of a session."""
+    refresher, quick = Refresher(rate_hz=50), Counter()
+    own = refresher.own()
+    let = threading.Event()
+
+    class Slow(Counter):
+        def refresh(self, now: float) -> int:
+            assert self.said.wait(30)
+            assert let.wait(30)
+            return super().refresh(now)
+
+    slow = Slow()
+    own.add(slow)
+    refresher.add(quick)
+    for each, view in ((own, slow), (refresher, quick)):
+        each.post(lambda view=view: view.flow.show("a"))  # type: ignore[misc]
+    assert slow.said.wait(30)
+    drawn = quick.drawn
+    for _ in range(3):
+        quick.event.clear()
+        refresher.post(lambda: quick.flow.acknowledge("a", quick.flow.number))
+        assert quick.event.wait(30)
+    assert quick.drawn > drawn
+    assert slow.drawn == 0
+    let.set()
+    assert slow.event.wait(30)
+    refresher.close()
+    assert not refresher.running
+    assert not own.running
+
+
+def test_views_with_threads_of_their_own_share_the_budget_and_hear_of_every_move() -> None:
+    clock = Clock()
+    refresher = Refresher(clock=clock, main=Fixed(False), bytes_per_s=1_000)
+    own = refresher.own()
+    first, second = Counter(900), Counter(900)
+    for view in (first, second):
+        view.flow.show("a")
+    clock.now += 1
+    refresher.tick([first], clock.now)
+    own.tick([second], clock.now)
+    assert (first.drawn, second.drawn) == (1, 1)
+    for each, view in ((refresher, first), (own, second)):
+        view.flow.acknowledge("a", view.flow.number)
+        clock.now += 0.2
+        each.tick([view], clock.now)
+    assert first.drawn + second.drawn == 2, "both have spent it"
+    own.add(second)
+    second.flow.due = 1e9
+    second.event.clear()
+    refresher.poke()
+    assert second.event.wait(30)
+    refresher.close()

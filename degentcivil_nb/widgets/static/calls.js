@@ -22,7 +22,7 @@ function renderCalls(state, el, tools) {
     const of =
       judged < all ? `${formatCount(judged)} of ${formatCount(all)} answers judged so far` : "all answers judged";
     const paid = cost ? `, ${dollars(cost)}` : "";
-    line.append(`malformed: `, make("strong", "", `${formatCount(calls)} calls${paid}`), ` (${of})`);
+    line.append(`malformed: `, make("strong", "", `${countOf(calls, "call")}${paid}`), ` (${of})`);
     if (!calls) return line;
     line.append(" ", only === null ? pick("show them", "") : pick("show all calls", null));
     for (const [who, count, each] of most) {
@@ -64,7 +64,7 @@ function totalText([model, calls, errors, prompt, completion, latency, cost]) {
   const paid = cost ? `, ${dollars(cost)}` : "";
   line.append(
     make("strong", "", visible(model)),
-    `: ${formatCount(calls)} calls in the whole run, ${formatCount(errors)} failed, ${tokens}${mean}${paid}`,
+    `: ${countOf(calls, "call")} in the whole run, ${formatCount(errors)} failed, ${tokens}${mean}${paid}`,
   );
   return line;
 }
@@ -80,9 +80,7 @@ function makeCallDetail() {
   el.setAttribute("aria-label", "The call");
   el.tabIndex = -1;
   el.hidden = true;
-  const hide = () => {
-    el.hidden = true;
-  };
+  const hide = () => hideAndReturn(el);
   el.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();
   });

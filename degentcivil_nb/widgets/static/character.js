@@ -85,10 +85,7 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
   }
 
   function draw() {
-    // what is redrawn each second must not take the focus from who reads it, nor what somebody types
-    const held = focusIn(page);
-    paint();
-    held();
+    keepingFocus(page, paint);
   }
 
   function paint() {
@@ -181,18 +178,6 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
     );
   }
   return { draw, point, stand: draw };
-}
-
-// Keep the focus while what has it is made anew: give what puts it back to the element at the same place.
-/** @param {HTMLElement} page */
-function focusIn(page) {
-  const at = document.activeElement;
-  if (!(at instanceof HTMLElement) || !page.contains(at) || at.closest(".dc-changes")) return () => {};
-  const place = [...page.querySelectorAll(at.tagName)].indexOf(at);
-  return () => {
-    const again = page.querySelectorAll(at.tagName)[place];
-    if (again instanceof HTMLElement && !page.contains(at)) again.focus({ preventScroll: true });
-  };
 }
 
 // The last stays as a lane: a click on one shows the town as it was when it began.

@@ -34,9 +34,7 @@ function renderCharts(state, el, tools) {
     const now = JSON.stringify([state.offered, state.chosen]);
     if (now === drawn || !state.offered) return;
     drawn = now;
-    const at = [...bar.querySelectorAll("input")].indexOf(/** @type {HTMLInputElement} */ (document.activeElement));
     bar.replaceChildren(make("legend", "dc-hidden", "charts"), ...state.offered.map(choice));
-    if (at >= 0) bar.querySelectorAll("input")[at]?.focus();
   }
   return {
     ...view,

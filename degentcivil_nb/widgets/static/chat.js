@@ -33,7 +33,7 @@ function renderChat(state, el, tools) {
     }
     button.addEventListener("click", () => {
       if (state.talks) state.talks.chosen = who;
-      choose();
+      keepingFocus(el, choose);
       tools.send({ talk: who });
     });
     return button;
@@ -44,7 +44,6 @@ function renderChat(state, el, tools) {
     const now = JSON.stringify(talks);
     if (!talks || now === drawn) return;
     drawn = now;
-    const at = [...list.children].indexOf(/** @type {Element} */ (document.activeElement));
     const few = talks.listed.length < talks.all ? `the newest ${formatCount(talks.listed.length)} of ` : "";
     const all = choice(null, "all conversations", `${few}${formatCount(talks.all)}`);
     const each = talks.listed.map(([who, count, , tick, endless]) => {
@@ -57,8 +56,6 @@ function renderChat(state, el, tools) {
       );
     });
     list.replaceChildren(all, ...each);
-    const again = list.children[at];
-    if (again instanceof HTMLElement) again.focus({ preventScroll: true });
     list.hidden = !talks.all;
   }
   return {

@@ -100,7 +100,10 @@ function renderDashboard(el, parts, put, signal) {
     { signal },
   );
   side.addEventListener("dc-side", (event) => {
+    const held = focusedIn(side) !== null;
     side.hidden = !(/** @type {CustomEvent} */ (event).detail.open);
+    const open = [...tabs.values()].find(({ page }) => !page.hidden);
+    if (held && side.hidden) open?.tab.focus({ preventScroll: true });
   });
   signal.addEventListener("abort", () => tabs.clear());
   const first = [...tabs.keys()][0];

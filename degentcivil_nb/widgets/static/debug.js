@@ -174,7 +174,7 @@ function renderDebug(state, el, { send, go, standing }) {
 
   function stopEditing() {
     editing = null;
-    draw();
+    keepingFocus(el, draw);
   }
 
   /** @param {BreakpointFields} row */
@@ -215,7 +215,6 @@ function renderDebug(state, el, { send, go, standing }) {
     take.hidden = body.control?.mine === true && !body.control.asked;
     give.hidden = body.control?.mine !== true;
     take.disabled = give.disabled = away;
-    const focused = document.activeElement;
     fill(
       breakpoints,
       BREAKPOINT_HEADS,
@@ -229,7 +228,6 @@ function renderDebug(state, el, { send, go, standing }) {
         actionsOf(row),
       ]),
     );
-    if (focused instanceof HTMLElement && editing?.form.el.contains(focused)) focused.focus();
     none.hidden = body.breakpoints.length > 0;
     fill(
       stops,

@@ -170,12 +170,11 @@ function renderFigure(state, el, { send, signal }) {
       }
     }
     drawing = true;
-    wait.hidden = true;
     try {
       do {
         again = false;
         await Plotly.react(plot, state.traces.map(copyOf), themed(state.layout), FIGURE_OPTIONS);
-        drawn = true;
+        drawn = wait.hidden = true; // not before: the first drawing takes up to two seconds
         if (plot.clientWidth && plot.clientWidth !== width) {
           width = plot.clientWidth;
           await Plotly.Plots.resize(plot);

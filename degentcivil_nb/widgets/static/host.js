@@ -64,7 +64,8 @@ function makeHost(model, line) {
       cursor = message.cursor;
       for (const each of links.values()) each.point();
     }
-    if (message.kind !== "beat") link.take(message, buffers);
+    if (message.kind === "beat") link.reads(message.reading === true);
+    else link.take(message, buffers);
   };
   model.on("msg:custom", onMessage);
 
@@ -185,11 +186,16 @@ function makeLink(key, script, tools) {
         for (const view of views) if (view.visible) view.draw(body, rest, message.full);
         if (moved) stand();
       }
+      for (const view of views) view.reads(false);
       if (first) stand(); // it is blank no longer
       const { n } = message;
       requestAnimationFrame(() => {
         if (showing) say("ack", { n }); // when it had time to draw it
       });
+    },
+    /** @param {boolean} on */
+    reads(on) {
+      for (const view of views) view.reads(on);
     },
     /** @param {Input} content */
     input: (content) => say("input", { content }),
@@ -238,8 +244,11 @@ function showPanel(link, place, { inside, states, signal, tools }) {
   const past = make("div", "dc-past");
   past.setAttribute("role", "status");
   past.hidden = true;
+  const busy = make("div", "dc-busy", "reading the run …");
+  busy.setAttribute("role", "status");
+  busy.hidden = true;
   const content = make("div", "dc-content");
-  el.append(banner, lacking, failure, past, content);
+  el.append(banner, lacking, failure, past, busy, content);
   place.append(el);
   const view = link.script.render(link.state, content, {
     send: link.input,
@@ -254,13 +263,16 @@ function showPanel(link, place, { inside, states, signal, tools }) {
     visible: false,
     draw: (...update) => {
       failure.hidden = true;
-      view.draw(...update);
+      keepingFocus(el, () => view.draw(...update));
     },
     fail: (text) => {
       failure.textContent = `This panel could not be drawn: ${visible(text)}. It tries again when something changes.`;
       failure.hidden = false;
     },
-    point: () => view.point?.(),
+    reads: (on) => {
+      busy.hidden = !on;
+    },
+    point: () => keepingFocus(el, () => view.point?.()),
     stand: () => {
       const standing = tools.standing();
       el.toggleAttribute("data-stale", standing !== null);
@@ -275,7 +287,7 @@ function showPanel(link, place, { inside, states, signal, tools }) {
       el.toggleAttribute("data-past", moment !== null);
       if (moment !== null) past.replaceChildren(icon("clock"), document.createTextNode(`as of ${momentText(moment)}`));
       if (moment !== null && !inside) past.append(backButton(() => link.go({ live: true })));
-      view.stand?.();
+      keepingFocus(el, () => view.stand?.());
     },
   };
   link.attach(shown);

@@ -336,8 +336,11 @@ function renderMap(state, el, { go, cursor, signal }) {
       empty.hidden = !nothing;
       stage.hidden = nothing;
       const without = total - placed;
-      count.textContent = `${formatCount(total)} characters${without ? `, ${formatCount(without)} of them without a known place` : ""}`;
-      stage.setAttribute("aria-label", `Map of ${total} characters; the table beside it has the same as text`);
+      count.textContent = `${countOf(total, "character")}${without ? `, ${formatCount(without)} of them without a known place` : ""}`;
+      stage.setAttribute(
+        "aria-label",
+        `Map of ${countOf(total, "character")}; the table beside it has the same as text`,
+      );
       /** @type {Map<string | null, number>} */
       const counts = new Map();
       for (const text of column("state")) {

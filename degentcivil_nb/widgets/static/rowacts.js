@@ -149,7 +149,7 @@ function makeChain(go) {
   el.append(bar, list, notes);
   let waits = false;
   const hide = () => {
-    el.hidden = true;
+    hideAndReturn(el);
     waits = false;
   };
   close.addEventListener("click", hide);

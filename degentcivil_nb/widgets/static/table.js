@@ -110,6 +110,7 @@ function makeTable(state, el, tools, detail) {
   let following = true;
   let dropped = 0;
   let shownCount = 0;
+  const words = makeWords(state, filter, send, () => arrange(), signal);
   /** @type {Map<string, number>} */
   let widths = new Map(); // in ch, by column
   let measured = 0;
@@ -233,7 +234,7 @@ function makeTable(state, el, tools, detail) {
     if (!state.columns) return; // somebody typed before the first rows came
     const total = state.keys.length;
     let rows = Array.from({ length: total }, (_, row) => row);
-    const test = rowFilter(filter.value, shownColumns(), state.cells);
+    const test = words.judged() ? null : rowFilter(filter.value, shownColumns(), state.cells);
     if (test) rows = rows.filter(test);
     const by = sort;
     const column = by && state.columns.find((candidate) => candidate.name === by.name);
@@ -246,8 +247,9 @@ function makeTable(state, el, tools, detail) {
     if (!state.follow) following = false;
     const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");
     const all = state.window ? state.window.all : total;
-    const held = `${numbers(all)} ${state.window?.searched ? "found" : `row${all === 1 ? "" : "s"}`}`;
-    const here = all > total ? `${numbers(total)} shown of ${held}` : held;
+    const some = words.judged() ? "with these words" : state.window?.searched ? "found" : `row${all === 1 ? "" : "s"}`;
+    const held = `${numbers(all)} ${some}`;
+    const here = (all > total ? `${numbers(total)} shown of ${held}` : held) + words.progress();
     count.textContent = test ? `${numbers(rows.length)} with these words, ${here}` : here;
     earlier.hidden = !state.window?.earlier;
     later.hidden = !state.window?.later;
@@ -259,13 +261,12 @@ function makeTable(state, el, tools, detail) {
     empty.hidden = rows.length > 0;
     acts.el.hidden = total === 0;
     grid.el.hidden = rows.length === 0;
-    empty.classList.toggle("dc-tall", total > 0); // the page below must not jump while somebody types
-    empty.textContent = total ? "No row has these words." : (state.empty ?? "");
+    empty.classList.toggle("dc-tall", total > 0 || words.judged()); // the page below must not jump while somebody types
+    empty.textContent = total || words.judged() ? words.none() : (state.empty ?? "");
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
   }
 
-  filter.addEventListener("input", arrange);
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(grid.tsv());
@@ -315,6 +316,7 @@ function makeTable(state, el, tools, detail) {
         at = -1; // other rows stand here now
       }
       if (performance.now() - measured > MEASURE_MS) layOut(false);
+      words.follow();
       arrange();
       follow();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
@@ -362,9 +364,7 @@ function makeDetail() {
   bar.append(title, close);
   el.append(bar, text);
   el.hidden = true;
-  const hide = () => {
-    el.hidden = true;
-  };
+  const hide = () => hideAndReturn(el);
   close.addEventListener("click", hide);
   el.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();

@@ -31,6 +31,15 @@ function formatCount(n) {
   return (typeof n === "string" ? BigInt(n) : Math.round(n)).toLocaleString("en-US");
 }
 
+// So many of something: "1 call", "2,000 calls".
+/**
+ * @param {Count} n
+ * @param {string} what
+ */
+function countOf(n, what) {
+  return `${formatCount(n)} ${what}${String(n) === "1" ? "" : "s"}`;
+}
+
 const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
 // Seconds since the epoch as the reader's local time; the day only when it is not today.
 /** @param {number} seconds */

@@ -189,7 +189,7 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
     const words = [localTime(time).replace(/\.\d+$/, "")];
     if (at >= 0 && time < body.starts[at] + body.width) {
       const many = `${formatCount(body.counts[at])} in ${body.width} s`;
-      words.push(body.errors[at] ? `${many}, ${formatCount(body.errors[at])} errors` : many);
+      words.push(body.errors[at] ? `${many}, ${countOf(body.errors[at], "error")}` : many);
     }
     const near = ((body.last - body.first) * 4) / Math.max(1, strip.clientWidth);
     for (const [kind, [, marks]] of Object.entries(body.marks)) {

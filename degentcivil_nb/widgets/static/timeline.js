@@ -3,6 +3,8 @@
 const LANE = 20;
 const NAMES = 132; // px for the names
 const SIGHT_MS = 90;
+const LANE_KEYS =
+  "Up and down choose a lane, left and right a stay in it, plus and minus zoom, shift with an arrow moves.";
 const ORDER_NAMES = ["first seen", "name", "stuck longest", "errors"];
 
 /** @type {Script<TimelineState, TimelineBody>["receive"]} */
@@ -159,9 +161,10 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
     const body = state.body;
     if (event.key === "+" || event.key === "=") zoom(0.5, 0.5);
     else if (event.key === "-") zoom(2, 0.5);
-    else if (event.key === "ArrowLeft") pan(-0.2);
-    else if (event.key === "ArrowRight") pan(0.2);
-    else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && body) {
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      const by = event.key === "ArrowLeft" ? -1 : 1;
+      if (event.shiftKey || !stepStay(by)) pan(0.2 * by);
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && body) {
       const who = cursor().character;
       const at = who === null ? -1 : body.lanes.indexOf(who);
       const to = event.key === "ArrowDown" ? at + 1 : Math.max(0, at - 1);
@@ -202,6 +205,26 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
       if (stays.lane[i] === lane && stays.from[i] <= t && t <= stays.to[i]) best = i;
     }
     return best;
+  }
+  // Go to the stay before or after the moment shown, in the lane that is chosen.
+  /** @param {1 | -1} by */
+  function stepStay(by) {
+    const { body, stays } = state;
+    const { character, moment } = cursor();
+    const lane = body?.lanes.indexOf(character ?? "") ?? -1;
+    if (!body || !stays || lane < 0) return false;
+    const t = (moment?.time ?? Infinity) - body.start;
+    let found = -1;
+    for (let i = 0; i < stays.lane.length; i++) {
+      const from = stays.from[i];
+      const beyond = by > 0 ? from > t + 1e-3 : from < t - 1e-3;
+      if (stays.lane[i] === lane && beyond && (found < 0 || (from - stays.from[found]) * by < 0)) found = i;
+    }
+    if (found < 0) return false;
+    const time = body.start + stays.from[found];
+    go({ select: { character, row: null }, time: time + 1e-6 }); // a float is not exact to the nanosecond
+    tip.textContent = tipText({ lane, time, name: body.lanes[lane], stay: found });
+    return true;
   }
   scroller.addEventListener("mousemove", (event) => {
     const at = under(event);
@@ -323,9 +346,11 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
     scroller.hidden = none;
     tall.style.height = `${Math.max(body.total * LANE, 1)}px`;
     scroller.style.height = `${Math.min(Math.max(body.total * LANE + 2, 120), 520)}px`;
-    const shown = body.total === body.all ? "" : ` of ${formatCount(body.all)}`;
-    count.textContent = `${formatCount(body.total)}${shown} characters, ${localTime(view().start).replace(/\.\d+$/, "")} to ${localTime(view().end).replace(/\.\d+$/, "")}`;
-    scroller.setAttribute("aria-label", `States over time: a lane for each of ${body.total} characters`);
+    const all = countOf(body.all, "character");
+    const shown = body.total === body.all ? all : `${formatCount(body.total)} of ${all}`;
+    count.textContent = `${shown}, ${localTime(view().start).replace(/\.\d+$/, "")} to ${localTime(view().end).replace(/\.\d+$/, "")}`;
+    const lanes = `a lane for each of ${countOf(body.total, "character")}`;
+    scroller.setAttribute("aria-label", `States over time: ${lanes}. ${LANE_KEYS}`);
     const used = new Set(state.stays?.state);
     legend.replaceChildren(
       ...[...used].slice(0, 30).map((code) => {
