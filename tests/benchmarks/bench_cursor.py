@@ -17,7 +17,7 @@ from statistics import quantiles
 from playwright.sync_api import Page
 
 from tests.benchmarks.made_recording import make
-from tests.benchmarks.report import Row, at_most, finish, parser
+from tests.benchmarks.report import Row, at_most, finish, parser, so_far
 from tests.end_to_end.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
 
 CELL = "import degentcivil_nb as dc\nrecording = dc.open_recording({folder!r})\nrecording.dashboard()"
@@ -130,9 +130,9 @@ def measure(events: int, characters: int, moves: int, runs: int, kept: Path | No
                 book.page.locator(".dc-strip").wait_for(timeout=60_000)
                 book.page.wait_for_timeout(3_000)
                 before = heap_mb(book.page)
-                rows = [row for tab in TABS for row in drag(book, tab, moves, most_ms)]
-                rows += search(book, "type == 'error' and tick > 10", 300, 300)
-                rows += search(book, "price == 7", 300, None)
+                rows = [row for tab in TABS for row in so_far(drag(book, tab, moves, most_ms))]
+                rows += so_far(search(book, "type == 'error' and tick > 10", 300, 300))
+                rows += so_far(search(book, "price == 7", 300, None))
                 rows.append(Row("the page's heap, grown by all of it", "MB", heap_mb(book.page) - before))
                 rows += again(book, runs)
                 if book.problems:

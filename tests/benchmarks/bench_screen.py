@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import CDPSession
 
-from tests.benchmarks.report import Row, Target, at_most, finish, parser
+from tests.benchmarks.report import Row, Target, at_most, finish, parser, so_far
 from tests.benchmarks.source import Source
 from tests.end_to_end.lab import HOW, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
 
@@ -131,7 +131,7 @@ def look(book: Notebook, source: Source, rate: float, seconds: float, tabs: tupl
     rows: list[Row] = []
     for tab in tabs:
         show(book, tab)
-        rows += rows_of(tab, rate, watch(book, source, tab, seconds))
+        rows += so_far(rows_of(tab, rate, watch(book, source, tab, seconds)))
     source.rate(3 * rate)
     show(book, "town")
     rows += rows_of("town", 3 * rate, watch(book, source, "town", seconds), judged=False)

@@ -140,6 +140,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def so_far(rows: list[Row]) -> list[Row]:
+    """Give rows back, and say at once what was measured: a long program may not come to its end."""
+    for row in rows:
+        sys.stderr.write(f"{row.what}: {short(row.ours)} {row.unit}\n")
+    sys.stderr.flush()
+    return rows
+
+
 def finish(rows: Sequence[Row], out: Path | None) -> None:
     """Print the table, and write the rows where they are wanted."""
     sys.stdout.write(table(rows) + "\n")
