@@ -35,8 +35,10 @@ HISTORY: Final = 400
 """How many of a character's updates are drawn in its sparklines."""
 PIECE: Final = 250
 """How many messages are read at once in the search for them."""
-LOOKED_BACK: Final = 20_000
-"""How many chat messages are searched for the last ones with a character."""
+MOST_CALLS: Final = 20_000
+MOST_TALK: Final = 2_000
+"""How many of the last calls and messages are searched for those of a character; the page says so."""
+TALK: Final = (MessageTypes.CHAT_MESSAGE,)
 MOST_ATTRIBUTES: Final = 60
 UPDATES: Final = (MessageTypes.CHARACTER_UPDATE,)
 SECOND: Final = 1_000_000_000
@@ -124,6 +126,9 @@ class CharacterPage(Panel):
         body |= {"breaks": self._changes.breaks(who, state), "said": self._changes.said(who), "read": self._read()}
         stop = reader.next_row if self.moment is None else self.moment.row + 1
         body |= {"events": self._events(who), "calls": self._calls(who, stop), "chat": self._chat(who, stop)}
+        body["searched"] = [
+            [most, len(reader.rows_of(types, 0, stop))] for types, most in ((LLM_TYPES, MOST_CALLS), (TALK, MOST_TALK))
+        ]
         return Update(body)
 
     def still(self) -> Sequence[Section]:
@@ -242,14 +247,14 @@ class CharacterPage(Panel):
         ]  # fmt: skip
 
     def _mine(self, types: Any, who: str, stop: int) -> list[int]:
-        rows = self._reader.rows_of(types, 0, stop)[-LOOKED_BACK:]
+        rows = self._reader.rows_of(types, 0, stop)[-MOST_CALLS:]
         frame = self._reader.frame_of(rows)
         mine: list[int] = frame.index[frame["character_id"].eq(who).to_numpy(dtype=bool)].tolist()
         return mine
 
     def _chat(self, who: str, stop: int) -> list[list[Any]]:
         """List the last messages with a character: searched backwards, a few at a time."""
-        rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), 0, stop)[-2_000:]
+        rows = self._reader.rows_of(TALK, 0, stop)[-MOST_TALK:]
         found: list[list[Any]] = []
         for end in range(len(rows), 0, -PIECE):
             frame = said_of(self._reader, self._reader.frame_of(rows[max(0, end - PIECE) : end])).iloc[::-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -46,6 +46,7 @@ class ChartsPanel(LiveFigure):
         self._chosen: list[str] = ["rates"]
         self._offered: list[str] = list(BASIC)
         self._offered_at = -np.inf
+        self._unoffered = 0  # names beyond the first ones
         self._told: list[str] = []
         self._asked = 0
         super().__init__(self.spec, lambda: (reader.version, self._asked, self._whose()), refresher, **kwargs)
@@ -85,32 +86,38 @@ class ChartsPanel(LiveFigure):
         """Return the charts that can be chosen and the chosen ones, if the page does not have them yet."""
         if time.monotonic() - self._offered_at > OFFER_S:
             self._offered_at = time.monotonic()
+            self._unoffered = 0
             named = [*self._measures(), *self._attributes(), *self._watches(), *self._chosen]
             self._offered = list(dict.fromkeys([*BASIC, *named]))
         told = [*self._offered, "", *self._chosen]
         if told == self._told and not whole:
             return {}
         self._told = told
-        return {"offered": self._offered, "chosen": self._chosen}
+        return {"offered": self._offered, "chosen": self._chosen, "unoffered": self._unoffered}
 
     def _measures(self) -> list[str]:
         if not hasattr(self._run, "measures"):
             return []
         rows = self._reader.rows_of(("measure",))[-VALUES:]
         names = dict.fromkeys(str(_of(told, "name")) for told in payloads_of(self._reader, rows[-500:]))
-        return [f"measure: {name}" for name in list(names)[:MOST_NAMES]]
+        return self._some("measure", names)
 
     def _attributes(self) -> list[str]:
         if not hasattr(self._run, "attribute"):
             return []
         present = self._reader.present_columns().attributes[:200]
         names = dict.fromkeys(name for held in present for name, value in held.items() if is_number(value))
-        return [f"attribute: {name}" for name in list(names)[:MOST_NAMES]]
+        return self._some("attribute", names)
 
     def _watches(self) -> list[str]:
         rows = self._reader.rows_of(("watch",))[-500:] if hasattr(self._run, "watches") else []
         names = dict.fromkeys(str(_of(told, "name")) for told in payloads_of(self._reader, rows))
-        return [f"watch: {name}" for name in list(names)[:MOST_NAMES]]
+        return self._some("watch", names)
+
+    def _some(self, kind: str, names: Iterable[str]) -> list[str]:
+        every = list(names)
+        self._unoffered += max(0, len(every) - MOST_NAMES)
+        return [f"{kind}: {name}" for name in every[:MOST_NAMES]]
 
     # --- the figure ---------------------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ LANES: Final = 80
 STILL: Final = 30
 """The most lanes of a static view."""
 PIXELS: Final = 4_000
+MARKED: Final = 500
+"""The most errors that are marked at once; the page says how many are not."""
 PERIOD_S: Final = 1.0
 ORDERS: Final = ("first seen", "name", "stuck longest", "errors")
 SECOND: Final = 1_000_000_000
@@ -114,7 +116,7 @@ class TimelinePanel(Panel):
             "start": start / SECOND,
             "end": end / SECOND,
             "gaps": self._gaps(start, end),
-            "errors": self._errors(lanes, stays, start, end),
+            **self._errors(lanes, stays, start, end),
             **_segments(stays, lanes, start, end, min(sight.pixels, PIXELS), packer),
         }
         return Update(body, [packer.buffer()])
@@ -178,18 +180,19 @@ class TimelinePanel(Panel):
             [times[place] / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)] for place in near[-200:].tolist()
         ]
 
-    def _errors(self, lanes: list[int], stays: Stays, start: int, end: int) -> list[list[Any]]:
+    def _errors(self, lanes: list[int], stays: Stays, start: int, end: int) -> dict[str, Any]:
         rows = self._reader.rows_of((MessageTypes.ERROR,))
         if not len(rows):
-            return []
+            return {"errors": [], "unmarked": 0}
         frame = self._reader.frame_of(rows)
         times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
         lane = {stays.characters[who]: place for place, who in enumerate(lanes)}
-        held = frame[(times >= start) & (times <= end) & frame["character_id"].isin(list(lane)).to_numpy()].tail(500)
-        return [
+        held = frame[(times >= start) & (times <= end) & frame["character_id"].isin(list(lane)).to_numpy()]
+        marked = [
             [lane[str(error.character_id)], error.time.timestamp(), shorten(str(error.message), 200), int(error.Index)]
-            for error in records(held)
+            for error in records(held.tail(MARKED))
         ]
+        return {"errors": marked, "unmarked": len(held) - len(marked)}
 
 
 def stays_of(reader: PanelReader) -> Stays:

@@ -370,6 +370,7 @@ type TimelineBody = {
   end: number;
   gaps: [time: number, text: string][];
   errors: [lane: number, time: number, text: string, row: number][];
+  unmarked: number;
   states: string[];
   colours: string[];
   places: string[];
@@ -468,6 +469,7 @@ type CharacterBody = {
     response: string | null,
   ][];
   chat: [row: number, time: number | null, speaker: string | null, to: string, text: string][];
+  searched?: [calls: [most: number, all: number], messages: [most: number, all: number]];
 };
 type CharacterState = { body?: CharacterBody };
 
@@ -484,8 +486,8 @@ type FigureBody = {
   layout?: Layout;
   changes?: Change[];
 };
-type ChartsBody = FigureBody & { offered?: string[]; chosen?: string[] };
-type ChartsState = FigureState & { offered?: string[]; chosen?: string[] };
+type ChartsBody = FigureBody & { offered?: string[]; chosen?: string[]; unoffered?: number };
+type ChartsState = FigureState & { offered?: string[]; chosen?: string[]; unoffered?: number };
 type FigureState = { layout?: Layout; traces?: Trace[] };
 type Plotly = {
   react(el: HTMLElement, data: Trace[], layout: Layout, options: object): Promise<unknown>;

@@ -172,12 +172,22 @@ function renderCharacter(state, el, { send, go, standing, cursor, moment }) {
       ...(body.lane ? [section("states", [laneOf(body.lane, go)], "")] : []),
       about,
       section(newest === null ? "last events" : `last events, ${day}`, events, "none"),
-      section("last calls of language models", calls, "none"),
-      section("last messages", chat, "none"),
+      section("last calls of language models", calls, noneOf("calls", body.searched?.[0])),
+      section("last messages", chat, noneOf("messages", body.searched?.[1])),
       ...(body.can_inspect || body.tree ? [tree] : []),
     );
   }
   return { draw, point, stand: draw };
+}
+
+// Say that nothing was found, and where it was looked for if that was not everything.
+/**
+ * @param {string} what
+ * @param {[most: number, all: number] | undefined} searched
+ */
+function noneOf(what, searched) {
+  const [most, all] = searched ?? [0, 0];
+  return all > most ? `none among the last ${formatCount(most)} of ${formatCount(all)} ${what}` : "none";
 }
 
 // The last stays as a lane: a click on one shows the town as it was when it began.

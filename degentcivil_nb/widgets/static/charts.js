@@ -5,6 +5,7 @@ function receiveCharts(state, body, buffers, full) {
   receiveFigure(state, body, buffers, full);
   if (body.offered) state.offered = body.offered;
   if (body.chosen) state.chosen = body.chosen;
+  if (body.unoffered !== undefined) state.unoffered = body.unoffered;
 }
 
 /** @type {Script<ChartsState, ChartsBody>["render"]} */
@@ -31,10 +32,14 @@ function renderCharts(state, el, tools) {
   }
 
   function choose() {
-    const now = JSON.stringify([state.offered, state.chosen]);
+    const now = JSON.stringify([state.offered, state.chosen, state.unoffered]);
     if (now === drawn || !state.offered) return;
     drawn = now;
     bar.replaceChildren(make("legend", "dc-hidden", "charts"), ...state.offered.map(choice));
+    if (state.unoffered) {
+      const more = `and ${formatCount(state.unoffered)} more: session.plot.attribute("name") draws any`;
+      bar.append(make("span", "dc-dim", more));
+    }
   }
   return {
     ...view,

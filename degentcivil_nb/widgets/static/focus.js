@@ -32,7 +32,7 @@ function keepingFocus(panel, work) {
 }
 
 /** @param {Element} el */
-const labelOf = (el) => el.getAttribute("aria-label") ?? el.textContent;
+const labelOf = (el) => el.getAttribute("aria-label") ?? (el instanceof HTMLButtonElement ? el.textContent : "");
 
 /** @param {Element} el */
 const canHave = (el) => el instanceof HTMLElement && el.offsetParent !== null && !el.matches(":disabled");

@@ -296,10 +296,11 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
     }
     said.textContent = visible(body.said);
     for (const option of to.options) {
-      const [count] = body.marks?.[option.value] ?? [0];
+      const [count, drawn] = body.marks?.[option.value] ?? [0, []];
+      const some = drawn.length < count ? `, ${formatCount(drawn.length)} marked` : "";
       const known = option.value === "error" || option.value === "match" || count > 0;
       option.hidden = !known;
-      option.textContent = `${JUMP_NAMES.get(option.value)}${count ? ` (${formatCount(count)})` : ""}`;
+      option.textContent = `${JUMP_NAMES.get(option.value)}${count ? ` (${formatCount(count)}${some})` : ""}`;
     }
   }
 

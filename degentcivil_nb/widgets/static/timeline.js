@@ -3,6 +3,7 @@
 const LANE = 20;
 const NAMES = 132; // px for the names
 const SIGHT_MS = 90;
+const MOST_STATES = 30;
 const LANE_KEYS =
   "Up and down choose a lane, left and right a stay in it, plus and minus zoom, shift with an arrow moves.";
 const ORDER_NAMES = ["first seen", "name", "stuck longest", "errors"];
@@ -348,18 +349,20 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
     scroller.style.height = `${Math.min(Math.max(body.total * LANE + 2, 120), 520)}px`;
     const all = countOf(body.all, "character");
     const shown = body.total === body.all ? all : `${formatCount(body.total)} of ${all}`;
-    count.textContent = `${shown}, ${localTime(view().start).replace(/\.\d+$/, "")} to ${localTime(view().end).replace(/\.\d+$/, "")}`;
+    const left = body.unmarked ? `; ${countOf(body.unmarked, "older error")} in sight not marked: zoom closer` : "";
+    count.textContent = `${shown}, ${localTime(view().start).replace(/\.\d+$/, "")} to ${localTime(view().end).replace(/\.\d+$/, "")}${left}`;
     const lanes = `a lane for each of ${countOf(body.total, "character")}`;
     scroller.setAttribute("aria-label", `States over time: ${lanes}. ${LANE_KEYS}`);
     const used = new Set(state.stays?.state);
     legend.replaceChildren(
-      ...[...used].slice(0, 30).map((code) => {
+      ...[...used].slice(0, MOST_STATES).map((code) => {
         const item = make("span");
         const chip = make("span", "dc-chip");
         chip.style.background = body.colours[code];
         item.append(chip, visible(body.states[code]));
         return item;
       }),
+      ...(used.size > MOST_STATES ? [make("span", "dc-dim", `and ${used.size - MOST_STATES} more states`)] : []),
     );
     paint();
     ask();
