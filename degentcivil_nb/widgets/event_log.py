@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ..analysis.run_events import described
-from .cells import payloads_of, shorten
+from ..protocol.messages import MessageTypes
+from .cells import cell_text, payloads_of, shorten
 from .growing_table import LogPanel
 from .interfaces import PanelReader
 from .packing import Kind
@@ -48,6 +49,9 @@ def with_summaries(reader: PanelReader, frame: pd.DataFrame) -> pd.DataFrame:
 
 def summary(type: str, who: str | None, payload: Any) -> str:
     """Say what an event is; its character and its type, which have columns of their own, are left out."""
+    if type == MessageTypes.CHARACTER_UPDATE and isinstance(payload, dict):
+        told = {name: cell_text(value) for name, value in payload.items() if name not in ("character_id", "timestamp")}
+        return shorten(", ".join(f"{name} {text}" for name, text in told.items() if text is not None))
     text = described(type, who, payload)
     start = f"{who or 'somebody'} " if not text.startswith(f"{who}: ") else f"{who}: "
     return shorten(text.removeprefix(start).removeprefix(f"{type}: "))

@@ -39,7 +39,8 @@ def go(page: Page, selector: str, *, key: str = "Tab") -> None:
 
 def tab(page: Page, name: str) -> None:
     """Open a tab by the arrow keys, which stay among the tabs."""
-    go(page, "[role=tab]", key="Shift+Tab")
+    if not page.evaluate("document.activeElement.matches('[role=tab]')"):
+        go(page, "[role=tab]", key="Shift+Tab")
     for _ in range(20):
         if page.evaluate("document.activeElement.textContent") == name:
             break
