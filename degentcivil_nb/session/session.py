@@ -285,7 +285,7 @@ class Session(
             "awaited": f"{client.on_their_way:,} past messages on their way" if client.on_their_way else "",
             "silence": "",
             "unanswered": self._unanswered.sentence() or "",
-            "error": client.last_error if client.state != "live" else "",
+            "error": "" if client.state == "live" or self._closed else client.last_error,
         }
         if recorded is not None and recorded.state != "writing":
             said["recording"] = f"recording: {recorded.state}"

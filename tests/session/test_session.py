@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import degentcivil_nb as dc
+from tests.support.stepped_town import SteppedTown
 from tests.support.waiting import until
 
 
@@ -279,6 +280,16 @@ def test_only_what_can_be_called_is_taken_as_a_callback(session: dc.Session, cap
     assert session._store.wait(lambda: handle.errors > 0, 10), "asked anew with each event that comes"
     handle.remove()
     assert "a callback on state_change, error raised" in caplog.text
+
+
+def test_a_closed_session_does_not_complain_of_a_connection_that_came_back() -> None:
+    with SteppedTown() as town, dc.connect(town.probe) as session:
+        town.probe.restart_server()
+        until(lambda: session.metrics()["reconnects"] == 1 and session.metrics()["connection"] == "live")
+        lost = session._client.last_error
+        assert lost
+        session.close()
+        assert "closed" in repr(session) and lost not in repr(session)
 
 
 def test_the_event_log_shows_the_gap_that_a_restart_leaves() -> None:
