@@ -8,7 +8,7 @@ from typing import Final
 
 ABANDONED_S: Final = 60.0
 """How long a paused run waits for a debugger to come back."""
-UNSEEN_S: Final = 5.0
+UNSEEN_S: Final = 10.0
 """How long a run is paused before it says that it waits for its first debugger: a notebook may be about to connect."""
 
 

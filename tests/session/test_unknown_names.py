@@ -185,3 +185,14 @@ def test_run_until_says_in_the_end_why_it_may_never_be_met() -> None:
         why = "wealth < 0 was not met within 1 s: no message has had 'wealth' since it was set; the run goes on"
         with pytest.raises(TimeoutError, match=why):
             session.run_until("wealth < 0", timeout=1)
+
+
+def test_an_attribute_that_is_set_under_a_name_like_another_is_said() -> None:
+    with SteppedTown() as town, dc.connect(town.probe) as session:
+        town.probe.attributes(lambda character_id, name, value: None)  # it takes any name
+        session.step(2)
+        with pytest.warns(UserWarning, match="no attribute 'monye' was seen before; did you mean 'money'?") as told:
+            session.set_attribute("emma", "monye", 3)
+        assert [one.filename for one in told] == [__file__]
+        session.set_attribute("emma", "monye", 4)  # it is known now
+        session.set_attribute("emma", "height", 4)

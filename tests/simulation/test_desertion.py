@@ -33,7 +33,7 @@ class Left:
 
 def test_a_run_that_was_never_debugged_waits_for_its_first_debugger() -> None:
     left = Left()
-    assert not left.over() and not left.over(4.9)
+    assert not left.over() and not left.over(9.9)
     assert left.said == []
     assert not left.over(0.1) and not left.over(3_600)
     assert left.said == ["waits at 7"]

@@ -9,7 +9,9 @@ import pandas as pd
 
 from ...client.simulation_client import SimulationClient
 from ...core.arguments import text
+from ...core.names import NEARLY, nearest
 from ...core.portal import Portal
+from ...core.user_warnings import warn_user
 from ...protocol.messages import WebSocketMessage
 from ...store.arguments import name_of
 from ...store.event_store import EventStore
@@ -148,7 +150,12 @@ class CommandMethods:
         (100, 100.0)
         """
         arguments = {"character_id": name_of(character_id), "name": name_of(name), "value": value}
-        return self._commands.change("set_attribute", arguments, timeout=timeout)
+        known = self._store.names.known | self._store.names.said
+        meant = None if arguments["name"] in known else nearest(arguments["name"][:200], known, NEARLY)
+        row = self._commands.change("set_attribute", arguments, timeout=timeout)
+        if meant is not None:  # it may be meant as a new one
+            warn_user(f"no attribute {arguments['name'][:80]!r} was seen before; did you mean {meant[:80]!r}?")
+        return row
 
     def inject_event(
         self,
