@@ -41,9 +41,13 @@ def ping_pong(evidence: Evidence, *, least: int = 20, factor: float = 5.0, pause
         the two talks to another character.
     """
     sizes, talks = _conversations(evidence, pause, least)
+    limits: dict[int, float] = {}  # by size: many conversations of a large town are equally long
     for talk in talks:
-        others = np.delete(sizes, np.searchsorted(sizes, len(talk.rows)))
-        if len(others) >= 3 and len(talk.rows) <= factor * usual(others):
+        size = len(talk.rows)
+        if size not in limits:
+            others = np.delete(sizes, np.searchsorted(sizes, size))
+            limits[size] = factor * usual(others) if len(others) >= 3 else -np.inf
+        if size <= limits[size]:
             continue
         turns = sum(a != b for a, b in pairwise(talk.speakers))
         if turns < len(talk.speakers) // 2:
@@ -74,7 +78,7 @@ def _conversations(evidence: Evidence, pause: float, least: int) -> tuple[npt.ND
     goes_on &= (who[pairs] != to[pairs]) | (to[earlier] == who[pairs])
     goes_on &= moments[pairs] - moments[earlier] <= pause * _usual_pause(who, moments)
     low, high = np.minimum(who[pairs], to[pairs]), np.maximum(who[pairs], to[pairs])
-    order = np.lexsort((pairs, high, low))
+    order = np.argsort(low * (len(names) + 1) + high, kind="stable")
     starts = np.flatnonzero(~goes_on[order])
     sizes = np.diff(np.append(starts, len(order)))
     alone = (low == high)[order][starts]  # to oneself is no conversation
@@ -104,7 +108,7 @@ def _last_of_both(who: Codes, to: Codes) -> tuple[Codes, Codes]:
     heard = np.flatnonzero((who >= 0) & (to >= 0) & (who != to))
     said = np.flatnonzero(who >= 0)
     at, people = np.concatenate([said, heard]), np.concatenate([who[said], to[heard]])
-    order = np.lexsort((at, people))
+    order = np.argsort(people * (len(who) + 1) + at)
     before = np.full(len(at), -1, np.int64)
     follows = people[order][1:] == people[order][:-1]
     before[order[1:][follows]] = at[order][:-1][follows]
