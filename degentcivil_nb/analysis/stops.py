@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pandas as pd
 
+from ..expressions.breakable import compile_breakable
 from ..expressions.candidates import Rule
-from ..expressions.conditions import compile_condition
 from ..expressions.ended_ticks import ticks_ended
 from ..expressions.judge import Judge
 from ..protocol.control_payloads import RunState, Snapshot
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
-from ..protocol.messages import MessageTypes
+from ..protocol.messages import Links, MessageTypes
 from ..simulation.totals import Totals
 from .unknown_names import unseen_text
 
@@ -105,7 +105,7 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
 
     For a condition that is judged at checkpoints, it is the last event before the checkpoint.
     """
-    condition = compile_condition(text).fresh()
+    condition = compile_breakable(text)
     totals = Totals()
     judge: Judge[None] = Judge([Rule(condition, None)], lambda: totals.both, _raise)
     controls = _snapshots(store)
@@ -123,7 +123,7 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
         tick = now if now is not None else tick
         payload = event["payload"]
         totals.add_message(event["type"], payload)
-        met = judge.event(event["type"], payload, now, event["time"].timestamp())
+        met = judge.event(event["type"], payload, now, event["time"].timestamp(), _links(event))
         if met and not event.get("intervention"):  # breakpoints are not about commands
             rows.append(event["row"])
         last = event["row"]
@@ -141,6 +141,10 @@ def _events(store: RunStore) -> Iterator[dict[str, Any]]:
     while row < end:
         yield from store.event_dicts(row, min(row + CHUNK, end))
         row += CHUNK
+
+
+def _links(event: dict[str, Any]) -> Links:
+    return Links(event.get("sim_time"), event.get("event_id"), event.get("cause"))
 
 
 def _snapshots(store: RunStore) -> Iterator[ControlRow]:

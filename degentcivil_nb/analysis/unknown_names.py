@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from ..core.event_columns import NOUNS, of_kind
+from ..core.event_columns import NOUNS
 from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
 from ..expressions.nodes import TOTALS
@@ -67,7 +67,7 @@ def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
 
     A name that the store knows from before is left out: it will come again.
     """
-    missing = sorted(set(names) - (STANDARD_KEYS - LINKS) - JUDGED - store.names.said - store.names.known)
+    missing = sorted(set(names) - STANDARD_KEYS - JUDGED - store.names.said - store.names.known)
     keys = store.payload_keys(NEWEST) if missing else ()
     missing = [repr(name[:80]) for name in missing if name not in keys]
     return f"no message has had {' or '.join(missing)} since it was set" if missing else None
@@ -75,8 +75,6 @@ def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
 
 JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})
 """Names that have a meaning only in conditions of breakpoints; in other conditions they are keys of payloads."""
-LINKS: Final = frozenset(of_kind("link"))
-"""Columns of the envelope, which a simulation's breakpoints do not see: there such a name is an attribute or a key."""
 SCANNED: Final = 10_000
 """How many of the newest events are searched for a name before a condition's name counts as unknown."""
 NEWEST: Final = 1_000

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from ..core.event_columns import COLUMNS
+from . import values
 from .conditions import Condition
 from .gate import gates_of
+from .message_scope import LINKS
 from .nodes import Lookup, Node
 from .residual import residual
 
@@ -24,8 +26,7 @@ MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
 """The types of messages that state which state a character is in."""
 OF_TYPES: Final = {
     **{column.name: column.types for column in COLUMNS if column.types},
-    "data": ("event_notification",),
-    "previous_state": MOVES,
+    **values.OF_TYPES,
 }
 """Names that only messages of some types have, whatever keys the payloads of other types have."""
 INDEXED: Final = ("character_id", "state", "previous_state", "event_type", "location")
@@ -90,6 +91,8 @@ class Candidates(Generic[_T]):
                 everywhere.append(one)
         self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in asked)
         """Columns that a condition asks for and that messages of the type do not have."""
+        self.linked = not LINKS.isdisjoint(asked)
+        """Whether a condition asks for what envelopes say."""
         lefts = [one.left for one in everywhere if one.left is not None]
         self.gate, self.plain_gate, covers = gates_of(lefts, self.hidden, indexes)
         """They say whether any of the rules may hold, `always` apart."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .nodes import Node
-from .values import EXACT, in_payload
+from .values import EXACT, OF_TYPES, in_payload
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
@@ -104,7 +104,7 @@ class _Table:
         self.columns = {name: column for name in sorted(names) if (column := columns(name)) is not None}
         self.numbers = {name for name, column in self.columns.items() if _is_double(column)}
         self.payload = payload
-        self.types = columns("type") if "data" in names else None
+        self.types = columns("type") if not names.isdisjoint(OF_TYPES) else None
 
     def mask(self, node: Node, rows: Rows) -> Mask:
         match node.kind:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from .message_scope import LINKS
 from .nodes import Node, Plain
 
 Gate = Callable[..., int]
@@ -39,9 +40,9 @@ _SAID: Final[Mapping[str, str]] = {
     "character_id": "name",
     "state": "state",
     "previous_state": "before",
-    "location": "(location or None)",
+    "location": "location",
 }
-_MADE: Final = frozenset({"payload", "malformed", "exception"})
+_MADE: Final = frozenset({"payload", "malformed", "exception", *LINKS})
 """Names whose value is calculated when a condition is evaluated."""
 _HEAD: Final = "def gate(type, payload, known, name, state, before, location, tick, time):\n"
 _NUMBERS: Final[frozenset[type]] = frozenset({int, float})

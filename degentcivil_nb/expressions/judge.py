@@ -9,11 +9,12 @@ from msgspec import UNSET
 
 from ..core.event_columns import PAYLOAD_COLUMNS
 from ..core.json_answers import AnswerCounts
+from ..core.links import link_id
 from .candidates import CHARACTER_UPDATE, MOVES, STATE_CHANGE, Candidates, Rule, Runs, candidates
 from .conditions import Condition
 from .detectors import Trail
 from .gate import GATED, INDEXED
-from .message_scope import Change, scope_at
+from .message_scope import LINKS, Change, Linked, links_at, scope_at
 from .nodes import TOTALS
 
 _T = TypeVar("_T")
@@ -29,7 +30,7 @@ _NOBODY: Final[Mapping[str, Any]] = {}
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 _MADE: Final = frozenset({"exception", "malformed", "timestamp"})
 """Names whose value is calculated, or that every message has."""
-_INTERESTING: Final = frozenset({*SAID, "type", "tick", "time", "payload", *TOTALS})
+_INTERESTING: Final = frozenset({*SAID, "type", "tick", "time", "payload", *TOTALS, *LINKS})
 
 
 NOTHING_FOUND: Final[list[Any]] = []
@@ -170,27 +171,29 @@ class Judge(Generic[_T]):
             found = found + about.gated
         if not found:
             return NOTHING_FOUND
-        return self._test(
-            found,
-            name,
-            scope_at(about.hidden, STATE_CHANGE, payload, trail.known, name, state, before, location, tick, time),
-        )
+        scope = scope_at(about.hidden, STATE_CHANGE, payload, trail.known, name, state, before, location, tick, time)
+        if about.linked:
+            scope.update(links_at(STATE_CHANGE, payload, None))
+        return self._test(found, name, scope)
 
-    def event(self, type: str, payload: Any, tick: int | None, time: float | None) -> list[Match[_T]]:
+    def event(
+        self, type: str, payload: Any, tick: int | None, time: float | None, links: Linked | None = None
+    ) -> list[Match[_T]]:
         """Record a message, and return the conditions that hold for it."""
         about = self._candidates.get(type, self._others)
         if not isinstance(payload, dict):
-            scope = {**_NOTHING, "type": type, "tick": tick, "time": time, "payload": payload}
+            scope = {**_NOTHING, **links_at(type, payload, links)}
+            scope |= {"type": type, "tick": tick, "time": time, "payload": payload}
             return self._test(about.always + about.gated, None, scope)
         if self._unseen:
             self._see(payload)
         name = payload.get("character_id")
+        if name is not None and name.__class__ is not str:
+            name = link_id(name)
         state = location = known = before = None
         if type in MOVES and "previous_state" in payload:
             before = payload["previous_state"]
         if name is not None:
-            if name.__class__ is not str:
-                name = str(name)
             if type == STATE_CHANGE:
                 state, location = _text(payload.get("new_state")), _text(payload.get("location"))
             elif type == CHARACTER_UPDATE:
@@ -232,6 +235,8 @@ class Judge(Generic[_T]):
         if not found:
             return NOTHING_FOUND
         scope = scope_at(about.hidden, type, payload, known or _NOBODY, name, state, before, location, tick, time)
+        if about.linked:
+            scope.update(links_at(type, payload, links))
         if type == LLM_CALL:
             scope["malformed"] = malformed
         elif type == ERROR:

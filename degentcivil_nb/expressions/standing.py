@@ -9,7 +9,7 @@ from .conditions import Condition, compile_condition
 
 OF_EVENTS: Final = (
     *("row", "data", "payload", "previous_state"),
-    *(column.name for column in COLUMNS if column.kind != "link" and not column.of_character),
+    *(column.name for column in COLUMNS if not column.of_character),
 )
 """Names that only an event gives a value."""
 

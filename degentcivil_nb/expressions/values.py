@@ -38,7 +38,8 @@ QUICK: Final = {symbol: apply for symbol, apply in _ORDER.items() if symbol != "
 """Comparisons that are false for NaN too, so that their operands need no check."""
 ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
 """The operators that also exist over whole columns (`columns.OPERATORS`)."""
-EVENT_NOTIFICATION: Final = "event_notification"
+OF_TYPES: Final = {"data": ("event_notification",), "previous_state": ("state_change", "character_update")}
+"""Names of payloads' keys that have a value only in messages of these types, as columns have."""
 
 
 def plain(value: Any) -> Any:
@@ -71,7 +72,7 @@ def in_payload(payload: Any, name: str, type: Callable[[], Any]) -> Any:
     """Return a payload's value of a key; `payload` is all of it, `data` the inner value of an event notification."""
     if name == "payload":
         return payload
-    if not isinstance(payload, dict) or (name == "data" and type() not in (EVENT_NOTIFICATION, None)):
+    if not isinstance(payload, dict) or (name in OF_TYPES and type() not in (*OF_TYPES[name], None)):
         return None
     return payload.get(name)
 

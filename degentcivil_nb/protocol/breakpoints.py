@@ -12,7 +12,12 @@ from .messages import MOST, Seq
 RUN_UNTIL: Final = "run_until"
 """The name of what `run_until` sets; several clients may use it at once."""
 
-_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+MOST_NAME: Final = 200
+MOST_CONDITION: Final = 4_000
+MOST_LOG: Final = 1_000
+"""The most characters of each."""
+
+_Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
 
 
 class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
@@ -24,10 +29,10 @@ class BreakpointSpec(Struct, frozen=True, omit_defaults=True):
     """
 
     name: _Name
-    condition: Annotated[str, Meta(max_length=4_000)]
+    condition: Annotated[str, Meta(max_length=MOST_CONDITION)]
     hits: Annotated[int, Meta(ge=1, le=MOST)] = 1
     once: bool = False
-    log: Annotated[str, Meta(max_length=1_000)] | None = None
+    log: Annotated[str, Meta(max_length=MOST_LOG)] | None = None
     enabled: bool = True
     armed: int = 0
     at_checkpoint: bool = False
@@ -63,7 +68,10 @@ class BreakpointRows(Struct, frozen=True):
 
 
 class BreakpointHit(Struct, frozen=True, omit_defaults=True):
-    """A breakpoint at which the run has stopped: the tick, and the event's `seq` (`None`: judged at a checkpoint)."""
+    """A breakpoint at which the run has stopped: the tick, and the `seq` of the event that matched.
+
+    It has none if it was judged `at_checkpoint`, or if the event was lost or has no position yet.
+    """
 
     name: str
     condition: str
@@ -72,3 +80,5 @@ class BreakpointHit(Struct, frozen=True, omit_defaults=True):
     seq: Seq | None = None
     character_id: str | None = None
     count: int = 1
+    at_checkpoint: bool | None = None
+    """`None` from older versions, whose hits without a `seq` were nearly always judged at a checkpoint."""

@@ -10,6 +10,10 @@ from .breakpoints import BreakpointRows
 from .control_payloads import ClientInfo
 from .messages import MessageTypes
 
+MOST_NAME: Final = 4_200
+MOST_EXPRESSION: Final = 4_000
+"""The most characters of each."""
+
 
 class WatchSpec(Struct, frozen=True, omit_defaults=True):
     """One watch of a client's set: an expression whose value is published after each tick.
@@ -18,8 +22,8 @@ class WatchSpec(Struct, frozen=True, omit_defaults=True):
     each.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=4_200)]
-    expression: Annotated[str, Meta(max_length=4_000)]
+    name: Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
+    expression: Annotated[str, Meta(max_length=MOST_EXPRESSION)]
     character_id: Annotated[str, Meta(max_length=200)] | None = None
 
 

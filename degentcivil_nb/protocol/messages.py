@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, Raw, Struct, field
 
+from ..core.links import link_id, link_ids
 from .errors import WebSocketError
 from .json_text import decode, encode
 
@@ -227,15 +228,3 @@ def _link_time(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST:
         return None
     return float(value)
-
-
-def link_id(value: Any) -> str | None:
-    """Return an id as text; `None` if the value is not an id."""
-    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-
-
-def link_ids(value: Any) -> str | list[str] | None:
-    """Return one id or a list of ids; `None` if the value is neither."""
-    if isinstance(value, list):
-        return [id for item in value if (id := link_id(item)) is not None] or None
-    return link_id(value)

@@ -24,7 +24,7 @@ from ..store.schema import Ints
 from .manifest import Count, digest_of, sync_folder
 
 INDEX_NAME: Final = "survey.cache"
-MEANING: Final = 3
+MEANING: Final = 4
 """The version of indexes and columns: raised whenever an `EventStore` derives something else from the same messages.
 
 What an older one says is not believed: such recordings are read by their messages until they are migrated.

@@ -79,7 +79,8 @@ class ReplayBreakpoints:
             return
         self._by_command = bool(message.intervention)
         try:
-            met = self._points.meet(message.type, payload, message.tick, message.timestamp)
+            links = Links(message.sim_time, message.event_id, message.cause)
+            met = self._points.meet(message.type, payload, message.tick, message.timestamp, links)
         except Exception:  # as in a live run: the replay goes on
             log.exception("breakpoints could not be judged at a message of type %.80r", message.type)
             return

@@ -17,13 +17,14 @@ from ..core.counting import counted
 from ..core.escaping import visible
 from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
-from ..protocol.breakpoints import RUN_UNTIL, BreakpointRow, BreakpointSpec
+from ..protocol.breakpoints import MOST_CONDITION, MOST_LOG, MOST_NAME, RUN_UNTIL, BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo, RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.messages import MessageTypes
 from ..simulation.log_text import LogText
 from .commands import LEFT, SessionCommands
+from .sendable import refuse_longer
 from .stop import Stop
 
 if TYPE_CHECKING:
@@ -145,6 +146,9 @@ class SessionBreakpoints:
         if log is not None:
             LogText(log)
         condition = str.__str__(condition)
+        refuse_longer("the condition", condition, MOST_CONDITION)
+        refuse_longer("log", log, MOST_LOG)
+        refuse_longer("name", name, MOST_NAME)
         with self._lock:
             while True:
                 named = name or self._free_name()
@@ -267,6 +271,7 @@ class SessionBreakpoints:
         first, *also = state.breakpoints
         seq, owner = first.get("seq"), first.get("owner") or {}
         row = None if seq is None else self._store.row_of(epoch, seq)
+        at_checkpoint = first.get("at_checkpoint")
         return Stop(
             "breakpoint",
             state.tick,
@@ -276,6 +281,7 @@ class SessionBreakpoints:
             row,
             also,
             seq=seq,
+            at_checkpoint=seq is None if at_checkpoint is None else bool(at_checkpoint),
             owner=owner.get("name") or owner.get("id"),
             mine=self._is_mine(first),
         )
@@ -290,6 +296,8 @@ class SessionBreakpoints:
         earlier = set(self._run_states())
         point = self.add(condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint)
         try:
+            if not point.verified:  # it would be waited for without end
+                raise ValueError(point.problem)
             with interrupt_says(LEFT, self._commands.pause_soon):
                 if not runs:
                     resume()

@@ -16,12 +16,13 @@ import pandas as pd
 
 from ..client.reconnecting import LIVE
 from ..core import progress
+from ..core.arguments import positive_number
 from ..core.interrupts import interrupt_says
 from ..protocol.command_payloads import CommandResult
 from ..protocol.errors import CommandError, OutcomeUnknown
 from ..simulation.probe import would_wait_for_itself
 from ..store.arguments import wait_s
-from .sendable import refuse_not_finite
+from .sendable import refuse_unsendable
 from .signatures import signature_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class SessionCommands:
         seconds = timeout_s(timeout)
         self.refuse_own_thread(name)
         for argument, value in arguments.items():
-            refuse_not_finite(argument, value)
+            refuse_unsendable(argument, value)
         future = self._request(name, arguments, seconds)
         with interrupt_says(f"{name} is withdrawn, unless it has begun", future.cancel):
             answer = self._wait(name, future, None if seconds is None else seconds + GRACE_S)
@@ -106,13 +107,10 @@ class SessionCommands:
 
     def set_speed(self, factor: float, timeout: object) -> SpeedText:
         """Change the pace; return the run state with the new speed."""
-        if isinstance(factor, float) and not math.isfinite(factor):  # JSON has no such number
-            raise CommandError(CommandError.INVALID_ARGUMENTS, f"set_speed: the factor must be finite, not {factor}")
-        if isinstance(factor, (int, float)) and factor <= 0:
-            raise CommandError(
-                CommandError.INVALID_ARGUMENTS,
-                f"set_speed: the factor must be above 0, not {factor}; pause() stops the run",
-            )
+        try:
+            factor = positive_number("factor", factor)
+        except ValueError as error:
+            raise ValueError(f"{error}; pause() stops the run") from None
         result = self.call("set_speed", {"factor": factor}, timeout=timeout)
         return SpeedText(self._reached(result), result.get("speed", factor))
 

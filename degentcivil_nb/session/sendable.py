@@ -6,14 +6,27 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import encode
 
-def refuse_not_finite(name: str, value: Any) -> None:
-    """Raise `ValueError` if an argument of a command is NaN or infinite, or holds such a number."""
+
+def refuse_unsendable(name: str, value: Any) -> None:
+    """Raise `ValueError` if an argument of a command has no JSON form, such as NaN."""
     for number in _floats(value, set()):
         if not math.isfinite(number):
             raise ValueError(
                 f"the argument {name!r:.80} holds {number}, which cannot be sent; pass None for a missing number"
             )
+    try:
+        encode(value)
+    except WebSocketError as error:
+        raise ValueError(f"the argument {name!r:.80} {error.message}") from None
+
+
+def refuse_longer(name: str, value: str | None, most: int) -> None:
+    """Raise `ValueError` if a text is longer than a simulation accepts it."""
+    if value is not None and len(value) > most:
+        raise ValueError(f"{name} has {len(value):,} characters, and at most {most:,} are possible")
 
 
 def _floats(value: Any, inside: set[int]) -> Any:

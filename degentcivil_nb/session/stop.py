@@ -15,11 +15,11 @@ EVERYBODY: Final = "everybody"
 class Stop:
     """The reason why a run is stopped, as `session.stopped()` returns it.
 
-    `matched` is the row of the event that met the condition. It is `None` at a checkpoint, where no single event did,
-    and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where the run is
-    stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that has control
-    of the run, or "everybody". `owner` is the name of the notebook that set the breakpoint; `mine` says whether that is
-    this one.
+    `matched` is the row of the event that met the condition. It is `None` if that was `at_checkpoint`, where no single
+    event does, and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where
+    the run is stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that
+    has control of the run, or "everybody". `owner` is the name of the notebook that set the breakpoint; `mine` says
+    whether that is this one.
     """
 
     reason: str
@@ -33,6 +33,7 @@ class Stop:
     seq: int | None = None
     owner: str | None = None
     mine: bool = True
+    at_checkpoint: bool = False
 
     def __str__(self) -> str:
         at = "" if self.tick is None else f" at tick {self.tick}"
@@ -41,7 +42,7 @@ class Stop:
             return f"stopped{at}: {visible(self.reason)}{only}"
         whose = None if self.character_id is None else visible(self.character_id)
         other = "" if self.mine or self.owner is None else f" of {visible(self.owner)}"
-        if self.seq is None:
+        if self.at_checkpoint:
             met = "at the checkpoint" + ("" if whose is None else f" by {whose}")
         else:
             event = "an event that is not held in memory" if self.matched is None else f"row {self.matched}"

@@ -11,9 +11,10 @@ from msgspec import convert, to_builtins
 from ..core.cards import card
 from ..expressions.standing import compile_standing
 from ..protocol.control_payloads import ClientInfo
-from ..protocol.debugging import WatchRow, WatchSpec
+from ..protocol.debugging import MOST_EXPRESSION, MOST_NAME, WatchRow, WatchSpec
 from ..protocol.messages import MessageTypes
 from .breakpoints import SET_S
+from .sendable import refuse_longer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,8 @@ class SessionWatches:
         expression = str.__str__(expression)
         if name is None:
             name = expression if character_id is None else f"{expression} of {character_id}"
+        refuse_longer("the expression", expression, MOST_EXPRESSION)
+        refuse_longer("name", name, MOST_NAME)
         with self._lock:
             before, wanted = dict(self._specs), WatchSpec(name, expression, character_id)
             if before.get(name, wanted) != wanted:

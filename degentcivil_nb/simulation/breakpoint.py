@@ -6,15 +6,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ..expressions.conditions import Condition, compile_condition
+from ..expressions.breakable import check_breakable, compile_breakable
+from ..expressions.conditions import Condition
 from ..expressions.judge import Match
 from ..expressions.mistakes import ConditionError
 from ..protocol.breakpoints import BreakpointHit, BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo
 from .log_text import LogText
-
-UNKNOWN_YET: Final = ("row", "seq", "epoch", "received", "time_source")
-"""Columns of the notebook's events whose values are unknown before a message is sent."""
 
 NO_NAMES: Final[frozenset[str]] = frozenset()
 
@@ -43,13 +41,10 @@ class Breakpoint:
                     f"{whose} has a breakpoint {spec.name!r:.80} already: {taken.spec.condition:.200}; "
                     f"give yours another name"
                 )
-            condition = compile_condition(spec.condition).fresh()
-            for name in UNKNOWN_YET:
-                if name in condition.names:
-                    raise condition.mistake(
-                        name, f"{name} is known only when the event is sent, too late for a breakpoint"
-                    )
+            condition = compile_breakable(spec.condition, at_checkpoint=spec.at_checkpoint)
             self.log = None if spec.log is None else LogText(spec.log)
+            for part in () if self.log is None else self.log.expressions:
+                check_breakable(part, at_checkpoint=condition.at_checkpoint or spec.at_checkpoint)
             self.condition = condition
             self._names = condition.names if self.log is None else condition.names | self.log.names
         except ValueError as error:
@@ -96,8 +91,7 @@ class Breakpoint:
             return True, None
         return False, self.log.text(match.scope)
 
-    def hit(self, tick: int | None) -> BreakpointHit:
+    def hit(self, tick: int | None, *, at_checkpoint: bool) -> BreakpointHit:
         """Describe a match."""
-        return BreakpointHit(
-            self.spec.name, self.spec.condition, self.owner, tick, character_id=self.last[1], count=self.count
-        )
+        name, condition, whose = self.spec.name, self.spec.condition, self.last[1]
+        return BreakpointHit(name, condition, self.owner, tick, None, whose, self.count, at_checkpoint)

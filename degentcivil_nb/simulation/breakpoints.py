@@ -81,6 +81,7 @@ class Breakpoints:
         self._stops = False  # whether a hit has been passed to `stop` since the last checkpoint
         self._lock = threading.Lock()
         self._setting = threading.Lock()
+        self._telling = threading.Lock()  # an older list must not be sent after a newer one
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
         self._followed: Sequence[Condition] = ()  # further conditions, whose values are requested
         self._follows = False
@@ -218,7 +219,7 @@ class Breakpoints:
                     found = self._judge.change(data, tick, timestamp, as_dict)
                 else:
                     payload = data if kind is dict else as_dict(data)
-                    found = self._judge.event(type, payload, tick, timestamp)
+                    found = self._judge.event(type, payload, tick, timestamp, links)
                 if found and not self._ticking.handles_command():  # breakpoints are not about commands
                     met = self._take(found, tick)
         except Exception:  # the boundary to the simulation
@@ -238,21 +239,21 @@ class Breakpoints:
             self._stop((hit, receipt))
         self._tell_later()
 
-    def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None) -> Met:
+    def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None, links: Links) -> Met:
         """Judge a message; return the hits that stop the run, and the texts of log points."""
         with self._lock:
-            found = self._judge.event(type, data, tick, timestamp)
+            found = self._judge.event(type, data, tick, timestamp, links)
             if not found or self._ticking.handles_command():  # breakpoints are not about commands
                 return NOTHING_MET
             return self._take(found, tick)
 
-    def _take(self, found: Iterable[Match[Breakpoint]], tick: int | None) -> Met:
+    def _take(self, found: Iterable[Match[Breakpoint]], tick: int | None, *, at_checkpoint: bool = False) -> Met:
         """Count matches; under the lock."""
         matches = [(match.rule, *match.rule.take(match, tick)) for match in found if match.rule.is_on]
         if not matches:
             return NOTHING_MET
         met = Met(
-            [point.hit(tick) for point, stops, _ in matches if stops],
+            [point.hit(tick, at_checkpoint=at_checkpoint) for point, stops, _ in matches if stops],
             [{"text": text, "breakpoint": point.spec.name} for point, _, text in matches if text is not None],
         )
         if any(point.spent for point, _, _ in matches):
@@ -262,7 +263,7 @@ class Breakpoints:
     def checkpoint(self, tick: int) -> None:
         """Judge the conditions about stretches of ticks, at a checkpoint of the simulation."""
         with self._lock:
-            met = self._take(self._judge.checkpoint(tick), tick)
+            met = self._take(self._judge.checkpoint(tick), tick, at_checkpoint=True)
         for line in met.log:
             self._forward()(MessageTypes.LOG, line, tick)
         for hit in met.hits:
@@ -308,8 +309,9 @@ class Breakpoints:
 
     def tell(self) -> None:
         """Publish the state of all breakpoints."""
-        self._told = True
-        self._forward()(MessageTypes.BREAKPOINTS, BreakpointRows(self.rows()))
+        with self._telling:
+            self._told = True
+            self._forward()(MessageTypes.BREAKPOINTS, BreakpointRows(self.rows()))
 
 
 def _nothing() -> None:

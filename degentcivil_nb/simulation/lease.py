@@ -68,8 +68,9 @@ class ControlLease:
 
     def tell(self) -> None:
         """Publish the current state, for the clients of a new server."""
-        if self._word != ControlWord(None):
-            self._tell(self._word)
+        with self._lock:
+            if self._word != ControlWord(None):
+                self._tell(self._word)
 
     # --- the commands --------------------------------------------------------------------------------------------
 

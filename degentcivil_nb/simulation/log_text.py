@@ -43,9 +43,14 @@ class LogText:
         self._parts.append(text[at:])
 
     @property
+    def expressions(self) -> list[Condition]:
+        """List the expressions of the text."""
+        return [part for part in self._parts if isinstance(part, Condition)]
+
+    @property
     def names(self) -> frozenset[str]:
         """Return the names that the expressions use."""
-        return frozenset().union(*(part.names for part in self._parts if isinstance(part, Condition)))
+        return frozenset().union(*(part.names for part in self.expressions))
 
     def text(self, scope: Mapping[str, Any]) -> str | None:
         """Return the text with the expressions' values; `None` if there were too many texts in this second."""

@@ -110,6 +110,7 @@ class Watches:
         self._present = present
         self._later = later
         self._lock = threading.Lock()
+        self._telling = threading.Lock()  # as for breakpoints
         self._sets: DeclaredSets[Watch] = DeclaredSets(clock)
         self._looking = False
         breakpoints.after_command = self._look_again
@@ -204,4 +205,5 @@ class Watches:
 
     def tell(self) -> None:
         """Publish the state of all watches."""
-        self._forward()(MessageTypes.WATCHES, WatchRows(self.rows()))
+        with self._telling:
+            self._forward()(MessageTypes.WATCHES, WatchRows(self.rows()))

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
+from ..core.links import IN_PAYLOADS, link_id, link_ids
 from ..protocol.codec import character_of
 from ..protocol.listed import listed_characters, listed_places
-from ..protocol.messages import Links, MessageTypes, RawMessage, link_id, link_ids, linked
+from ..protocol.messages import Links, MessageTypes, RawMessage, linked
 from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmCall, LlmCall, StateChange
 from .changes import CharacterLists
 from .characters import AttributeNames
@@ -26,12 +27,11 @@ INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 NO_LINKS: Final = Links()
 SENT, RECEIVED = 0, 1
+OBJECT: Final = ord("{")
+"""The first byte of a payload with keys."""
 
 
-_LENIENT: Final = frozenset(
-    {MessageTypes.CHAT_MESSAGE, MessageTypes.TOOL_CALL, MessageTypes.THOUGHT, MessageTypes.CHARACTER_LEFT}
-    | {MessageTypes.WATCH}
-)
+_LENIENT: Final = IN_PAYLOADS - {MessageTypes.EVENT_NOTIFICATION, MessageTypes.LLM_CALL}
 """Types that older recordings may use for their own messages: another shape is a custom event, never malformed."""
 
 
@@ -41,6 +41,12 @@ class _Whose(msgspec.Struct, gc=False):
     character_id: Any = None
     id: Any = None
     cause: Any = None
+
+
+class _Whom(msgspec.Struct, gc=False):
+    """The key of a payload of any other type that names its character; other keys are ignored."""
+
+    character_id: Any = None
 
 
 class Ingest:
@@ -66,6 +72,7 @@ class Ingest:
             MessageTypes.ALL_BUILDINGS: (PayloadReader(Any), self._buildings),
             **{kind: (PayloadReader(_Whose), self._named) for kind in _LENIENT},
         }
+        self._read_others = PayloadReader(_Whom)
 
     def __call__(
         self, messages: Sequence[RawMessage], received_ns: int, epoch: str | None, types: list[str] | None = None
@@ -96,6 +103,7 @@ class Ingest:
         codes, rows_of = kinds_in(types, self._types)
         for kind, rows in rows_of.items():
             if kind not in self._kinds:
+                self._others(found, rows, raws)
                 continue
             read, take = self._kinds[kind]
             payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
@@ -181,9 +189,18 @@ class Ingest:
         found.later.append(finish)
 
     def _named(self, found: Ingested, rows: Array, payloads: list[_Whose]) -> None:
-        ids = [payload.character_id for payload in payloads]
-        found.put("character_id", rows, [id if isinstance(id, (str, int)) else None for id in ids])
+        found.put("character_id", rows, [link_id(payload.character_id) for payload in payloads])
         _note_links(found, rows, payloads)
+
+    def _others(self, found: Ingested, rows: Array, raws: Sequence[Any]) -> None:
+        """Read the character of types that a simulation has of its own, as breakpoints and the server's filter do."""
+        rows = np.array([row for row in rows.tolist() if raws[row] and memoryview(raws[row])[0] == OBJECT], np.int64)
+        payloads, bad = self._read_others([raws[row] for row in rows.tolist()])
+        if bad:
+            rows = np.delete(rows, list(bad))
+        names = [link_id(payload.character_id) for payload in payloads]
+        if names.count(None) != len(names):
+            found.put("character_id", rows, names)
 
     def _notifications(self, found: Ingested, rows: Array, payloads: list[EventNotification]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])

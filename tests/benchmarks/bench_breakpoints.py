@@ -3,9 +3,10 @@
 A town of many characters tells changes of state, attributes and events, in the mix of a run. Once with no breakpoint,
 once with many, some of which are evaluated at each change of state and never hold; in one burst, and evenly at a rate.
 Beside it: the evaluation of one condition by itself, and a checkpoint with no breakpoint. Times are those of the thread
-(`time.thread_time_ns`), the least of some rounds, so that a busy machine does not count; rounds with and without
-breakpoints take turns, since a machine is slower in one minute than in the next. Prints a table with the machine's
-load, and writes it as JSON with `--out`.
+(`time.thread_time_ns`). Rounds with and without breakpoints take turns, since a machine is slower in one minute than in
+the next: what the breakpoints add is the median of the differences of neighbouring rounds, with the least and the
+largest of them; the times beside it are medians, too. Prints a table with the machine's load, and writes it as JSON
+with `--out`.
 
     python -m tests.benchmarks.bench_breakpoints --characters 5000 --events 100000 --rate 10000
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,16 +115,19 @@ def measure(characters: int, breakpoints: int, events: int, rounds: int, rate: f
             f"b{number}": BreakpointSpec(f"b{number}", text) for number, text in enumerate(conditions(breakpoints))
         }
         bare, judged = [], []
-        for _ in range(rounds):
-            declare({})
-            bare.append(costs())
-            declare(specs)
-            judged.append(costs())
+        for number in range(rounds):
+            turns = [({}, bare), (specs, judged)]
+            for declared, found in turns if number % 2 == 0 else turns[::-1]:
+                declare(declared)
+                found.append(costs())
     for turn, how in enumerate(("in a burst", f"at {rate:,.0f}/s")):
-        without, among = (min(costs[turn] for costs in found) for found in (bare, judged))
+        pairs = [(without[turn], among[turn]) for without, among in zip(bare, judged, strict=True)]
+        added = sorted(among - without for without, among in pairs)
+        without, among = (statistics.median(times) for times in zip(*pairs, strict=True))
         rows.append({"what": f"an event {how}, no breakpoint", "us": round(without, 2)})
         rows.append({"what": f"an event {how}, {breakpoints} breakpoints", "us": round(among, 2)})
-        rows.append({"what": f"… of that the breakpoints, {how}", "us": round(among - without, 2)})
+        share = {"what": f"… of that the breakpoints, {how}", "us": round(statistics.median(added), 2)}
+        rows.append({**share, "least": round(added[0], 2), "most": round(added[-1], 2)})
     rows.append({"what": "a checkpoint, no breakpoint", "us": round(stop, 2)})
     scope = {"type": "state_change", "state": "MOVE", "wealth": 12, "tick": 3, "location": "Park"}
     tests = [compile_condition(text).test for text in EVERYWHERE]
@@ -144,7 +149,8 @@ def main() -> None:
     rows = measure(args.characters, args.breakpoints, args.events, args.rounds, args.rate)
     print(f"{'µs':>8}  what (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors)")
     for row in rows:
-        print(f"{row['us']:>8}  {row['what']}")
+        between = f" (rounds: {row['least']} to {row['most']})" if "least" in row else ""
+        print(f"{row['us']:>8}  {row['what']}{between}")
     if args.out:
         args.out.write_text(json.dumps(rows, indent=2))
 

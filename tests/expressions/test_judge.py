@@ -100,7 +100,7 @@ class Alone:
                 self.states[name] = state
             if type == "character_update":
                 known.update({key: payload[key] for key in ("money", "mood") if key in payload})
-        scope = {**known, **payload, **envelope, "character_id": name, "state": state, "location": location or None}
+        scope = {**known, **payload, **envelope, "character_id": name, "state": state, "location": location}
         scope |= {"previous_state": before, "exception": bool(payload.get("traceback")) if type == "error" else None}
         absent = ABSENT.get(type, ("event_type", "code", "message", "data", "previous_state"))
         return {**scope, **dict.fromkeys(absent)}

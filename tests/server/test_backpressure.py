@@ -12,11 +12,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from degentcivil_nb.monitoring.connection_monitor import ConnectionMonitor
+from degentcivil_nb.protocol.control_payloads import RunState
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.server.entrance.connection_pool import ConnectionPool
 from degentcivil_nb.server.peers import peer
+from degentcivil_nb.server.peers.v1_peer import V1Peer
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
+from degentcivil_nb.server.stream.publishing import Receipt
 from tests.support.server_helpers import V1, serving, shape, v1
 from tests.support.waiting import eventually
 
@@ -233,3 +236,21 @@ async def test_a_flood_beyond_the_publisher_s_queue_is_a_declared_gap_and_a_coun
     assert gap["reason"] == "overflow"
     assert gap["to"] == room
     assert [m.seq for m in messages if m.seq is not None] == list(range(1, gap["from"]))
+
+
+async def test_a_client_that_is_moved_on_is_sent_the_position_of_everything_published_before() -> None:
+    async with serving() as server, v1(server) as client:
+        await client.resume()
+        await client.until_type("snapshot")
+        (one,) = server._peers.values()
+        assert isinstance(one, V1Peer)
+        receipt, known = Receipt(), []
+
+        def status() -> RunState:
+            known.append(receipt.seq)
+            return RunState("paused")
+
+        server.feed.status = status
+        server.publish("event_notification", {"event_type": "word", "data": None}, receipt=receipt)
+        await one._skip()
+        assert known == [1], "the state may name this event as the one that a breakpoint matched"

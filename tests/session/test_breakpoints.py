@@ -258,14 +258,6 @@ def test_counts_of_the_last_moments_are_told_before_a_probe_is_closed() -> None:
         until(lambda: point.hits == 50)
 
 
-def test_a_column_of_the_envelope_is_said_to_be_unknown_to_breakpoints(town: SteppedTown, session: Session) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        point = session.break_when("event_id == 'walk'")
-    session.step(2)
-    until(lambda: point.problem == "no message has had 'event_id' since it was set")
-
-
 def test_what_a_command_does_meets_no_breakpoint(session: Session) -> None:
     session.break_when("event_type == 'strange'", name="strange")
     session.inject_event("strange")

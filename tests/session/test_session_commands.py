@@ -484,7 +484,5 @@ def test_set_speed_says_the_speed(town: dc.Session) -> None:
     assert repr(state) == "'running' (speed 2.5)"
     assert town.command("set_speed", factor=1)["speed"] == 1
     for factor in (0, -1.5):
-        with pytest.raises(
-            dc.CommandError, match=rf"the factor must be above 0, not {factor}; pause\(\) stops the run"
-        ):
+        with pytest.raises(ValueError, match=rf"^factor must be a number above 0, not {factor}; pause\(\) stops"):
             town.set_speed(factor)

@@ -186,5 +186,7 @@ def test_a_step_during_the_step_of_another_says_whose_it_is(ada: Session, noah: 
 def test_a_stop_reads_as_a_sentence() -> None:
     at_event = Stop("breakpoint", 3, "poor", "money < 0", "emma", 7, [{}, {}], seq=8, owner="noah", mine=False)
     assert str(at_event) == "stopped at tick 3 by 'poor' of noah (money < 0), met by row 7 of emma; 2 more met"
-    at_checkpoint = Stop("breakpoint", 3, "still", "stuck(12)", "emma", owner="ada")
+    at_checkpoint = Stop("breakpoint", 3, "still", "stuck(12)", "emma", owner="ada", at_checkpoint=True)
     assert str(at_checkpoint) == "stopped at tick 3 by 'still' (stuck(12)), met at the checkpoint by emma"
+    lost = Stop("breakpoint", 3, "poor", "money < 0", "emma")  # its event has no position yet, or was lost
+    assert str(lost) == "stopped at tick 3 by 'poor' (money < 0), met by an event that is not held in memory of emma"

@@ -280,3 +280,26 @@ def test_a_replays_own_words_say_what_is_wrong(run: dict[str, Any]) -> None:
             replay.inspect(["emma"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^start must be a whole number of at least 0, not -1"):
         run["Recording"].messages(-1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (lambda session: session.set_speed(0), "^factor must be a number above 0, not 0; pause"),
+        (lambda session: session.set_speed("fast"), "^factor must be a number above 0, not 'fast'"),
+        (lambda session: session.ask("emma", 3), "^question must be a text"),
+        (lambda session: session.inject_event("x", object()), "^the argument 'data' cannot be written as JSON"),
+        (
+            lambda session: session.set_attribute("emma", "x", {1j}),
+            "^the argument 'value' cannot be written as JSON",
+        ),
+        (lambda session: session.break_when("tick > 3", name="x" * 201), "^name has 201 characters, and at most 200"),
+        (lambda session: session.break_when("tick > 3", log="x" * 1_001), "^log has 1,001 characters"),
+        (lambda session: session.watch("money", name="x" * 5_000), "^name has 5,000 characters"),
+    ],
+)
+def test_what_is_wrong_in_any_simulation_is_a_value_error(
+    run: dict[str, Any], wrong: Callable[[dc.Session], object], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        wrong(run["Session"])

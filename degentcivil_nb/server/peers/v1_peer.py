@@ -217,6 +217,7 @@ class V1Peer(Peer):
         await self._wait_for_turn()
         history = self.feed.history
         if self.offset < history.start:
+            self.feed.head_after_drain()  # as in `_skip`
             if self.position + 1 < history.oldest:
                 await self._skip()
             else:  # no seq was dropped, only run states, which the current one replaces
@@ -233,6 +234,7 @@ class V1Peer(Peer):
 
     async def _skip(self) -> None:
         """Declare what this client was too slow for, and continue from the head with a snapshot and the run's state."""
+        self.feed.head_after_drain()  # the event at which a breakpoint stopped the run has its position then
         history = self.feed.history
         gap = Gap(self.feed.epoch, self.position + 1, history.head, "slow")
         state = replace(self.feed.status(), head=history.head)

@@ -109,6 +109,7 @@ class CommandMethods:
         ('I am at Home 1, in the state IDLE.', True)
         """
         whose = name_of(character_id)
+        question = text("question", question)
         said = self.command("ask", timeout=timeout, character_id=whose, question=question)
         row = interview_row(self._store, whose, question)
         return Interview(whose, question, said["answer"], said["unchanged"], said.get("changed", {}), row)

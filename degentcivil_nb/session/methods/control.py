@@ -127,12 +127,14 @@ class ControlMethods:
         Raises
         ------
         CommandError
-            With code 1102 if the factor is not possible, 1105 if the simulation has no pace of its own or the run is
-            over, and 1104 if no answer came in time.
+            With code 1105 if the simulation has no pace of its own or the run is over, and 1104 if no answer came in
+            time.
         OutcomeUnknown
             If the answer was lost.
         RuntimeError
             If the session is closed.
+        ValueError
+            If the factor is not a number above 0.
 
         Examples
         --------
