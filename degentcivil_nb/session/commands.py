@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -40,10 +41,15 @@ LEFT: Final = "the run pauses at its next checkpoint; session.resume() lets it g
 """The text of an interrupt (Ctrl-C) of a step or of `run_until`."""
 LOOK_S: Final = 0.2
 """How often progress is shown."""
+CUT_S: Final = 10.0
+"""How long a command waits without a connection before it says so."""
 CHANGES: Final = frozenset(
     {"set_attribute", "inject_event", "inject_state_change", "inject_character_update", "inject_error"}
 )
 """Commands whose answer contains the seq of the event that they put into the stream."""
+
+
+logger = logging.getLogger("degentcivil_nb.session")
 
 
 class SpeedText(str):
@@ -205,6 +211,7 @@ class SessionCommands:
     ) -> CommandResult:
         """Wait for an answer, polling progress; after `TimeoutError` the command remains in flight."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        cut_since: float | None = None
         while True:
             left = LOOK_S if deadline is None else min(LOOK_S, max(0.0, deadline - time.monotonic()))
             try:
@@ -217,6 +224,14 @@ class SessionCommands:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise TimeoutError(f"{name} was not answered within {seconds:g} s") from None
             look()
+            if self._client.state == LIVE:
+                cut_since = None
+            elif cut_since is None:
+                cut_since = time.monotonic()
+            elif time.monotonic() - cut_since > CUT_S:  # a killed simulation would be waited for without a word
+                cut_since = math.inf
+                said = self._client.last_error
+                logger.warning("%s waits without a connection; an interrupt ends that. %s", name, said)
             if self._is_over and not future.done():
                 future.cancel()
                 raise OutcomeUnknown(name, "", "the run ended, and its server closed without an answer")

@@ -14,6 +14,7 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.errors import CommandError, OutcomeUnknown
+from degentcivil_nb.session import commands
 from degentcivil_nb.session.session import Session
 from tests.support.stand_in import free_port, shown
 from tests.support.waiting import until
@@ -24,6 +25,12 @@ from degentcivil_nb.simulation import SimulationProbe
 
 kind, how, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 probe = SimulationProbe(port=port, paused=True)
+
+@probe.command
+def slow():
+    probe.event("began")
+    time.sleep(0.3)
+    probe.event("done")
 
 def live(tick):
     probe.character_update("emma", money=tick)
@@ -137,7 +144,10 @@ def test_two_notebooks_debug_the_stand_in_of_degentcivil() -> None:
 
 
 @both
-def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever(kind: str) -> None:
+def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever(
+    kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(commands, "CUT_S", 0.1)
     with simulated("killed", kind) as (kill, session):
         session.break_when("money == 3", name="three")
         session.resume()
@@ -145,7 +155,8 @@ def test_a_run_that_is_killed_at_a_stop_says_so_and_no_command_waits_for_ever(ki
         kill()
         until(lambda: session.metrics()["connection"] != "live")
         with pytest.raises((CommandError, OutcomeUnknown)):
-            session.resume(timeout=0.5)
+            session.resume(timeout=1)
+        assert "resume waits without a connection" in caplog.text
         assert session.breakpoints()["name"].tolist() == ["three"]  # what was is still there to be asked
 
 
@@ -217,6 +228,9 @@ def debug(url, step):
         session.wait_for(where="money >= 3")
     elif step == "stopped":
         session.run_until("money == 3")
+    elif step == "handled":
+        session._commands.submit("slow", {})
+        session.wait_for(where="event_type == 'began'", after=-1)
     elif step == "in control":
         session.take_control()
     elif step == "asks for control":
@@ -260,7 +274,7 @@ def vanish() -> Iterator[Callable[[str, str], None]]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize(
     "step",
-    ["connected", "set", "asked", "stepping", "waiting", "stopped", "in control", "asks for control"],
+    ["connected", "set", "asked", "stepping", "waiting", "stopped", "handled", "in control", "asks for control"],
 )
 def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(
     kind: str, step: str, vanish: Callable[[str, str], None]
@@ -282,5 +296,7 @@ def test_a_debugger_that_vanishes_leaves_a_run_that_another_can_go_on_with(
         before = session.metrics()["tick"]
         assert session.step(1) == "paused"
         assert session.metrics()["tick"] == before + 1
+        if step == "handled":  # what has begun is done, once
+            assert session.events(event_type=["began", "done"])["event_type"].to_list() == ["began", "done"]
         if step == "asks for control":
             session.release_control()
