@@ -114,7 +114,8 @@ def measure(characters: int, breakpoints: int, events: int, rounds: int, rate: f
         specs = {
             f"b{number}": BreakpointSpec(f"b{number}", text) for number, text in enumerate(conditions(breakpoints))
         }
-        bare, judged = [], []
+        bare: list[tuple[float, float]] = []
+        judged: list[tuple[float, float]] = []
         for number in range(rounds):
             turns = [({}, bare), (specs, judged)]
             for declared, found in turns if number % 2 == 0 else turns[::-1]:
