@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from .arguments import function
@@ -34,6 +35,16 @@ def following(what: str, progress: Progress | None = None, *, clock: Clock = tim
             bar.close()
     else:
         yield LogLines(what, clock)
+
+
+def following_cell(what: str) -> AbstractContextManager[Progress]:
+    """Return `following` for what a cell waits for: on other threads, such as those of panels, it shows nothing."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return following(what, None if is_main else _silent)
+
+
+def _silent(done: int, total: int) -> None:
+    """Show nothing."""
 
 
 def is_in_notebook() -> bool:

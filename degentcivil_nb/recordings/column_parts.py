@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.event_columns import EVENT_COLUMNS, NUMBERS
-from ..core.progress import following
+from ..core.progress import following_cell
 from ..protocol.messages import MessageTypes
 from ..store.arguments import moment_ns
 from ..store.change_extract import changes_in, is_cut
@@ -106,17 +105,12 @@ def each(parts: Sequence[S], work: Callable[[S], T]) -> list[T]:
     """
     if len(parts) < WORTH_THREADS:
         return [work(part) for part in parts]
-    shows = threading.current_thread() is threading.main_thread()
     found: list[T] = []
-    with ThreadPoolExecutor(THREADS) as pool, following("reading segments", None if shows else _silent) as progress:
+    with ThreadPoolExecutor(THREADS) as pool, following_cell("reading segments") as progress:
         for result in pool.map(work, parts):
             found.append(result)
             progress(len(found), len(parts))
     return found
-
-
-def _silent(done: int, total: int) -> None:
-    """Show nothing."""
 
 
 def can_have(part: Part, errors: int, types: Collection[str] | None, since: Any = None, until: Any = None) -> bool:

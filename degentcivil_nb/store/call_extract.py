@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
+from pandas.util import hash_array
 
 from ..core.json_answers import is_json, said_nothing
 from ..protocol.stream_payloads import LlmCall
@@ -39,23 +39,18 @@ def _make(piece: Piece) -> Extracted:
     columns["json"] = np.array([is_json(call.response) for call in calls], np.bool_)
     prompts = [_prompt(call) for call in calls]
     columns["no_prompt"] = np.array([prompt is None for prompt in prompts], np.bool_)
-    columns["prompt"] = np.array([0 if prompt is None else _number(prompt) for prompt in prompts], np.int64)
+    columns["prompt"] = hash_array(np.array(prompts, object), categorize=False).view(np.int64)
     return Extracted(columns, {"character_id": names, "model": models.words, "prompt_type": kinds.words})
 
 
-def _prompt(call: LlmCall) -> str | None:
+def _prompt(call: LlmCall) -> bytes | None:
     prompt: Any = call.prompt
-    return None if prompt is None or prompt != prompt else str(prompt)
-
-
-def _number(text: str) -> int:
-    """Return a number that is the same for equal texts, in each process."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little", signed=True)
+    return None if prompt is None or prompt != prompt else str(prompt).encode("utf-8", "backslashreplace")
 
 
 CALLS: Final = Extract(
     "calls",
-    1,
+    2,
     {
         "place": "i8",
         "time": "i8",

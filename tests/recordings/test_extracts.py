@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from msgspec import Raw
 
+from degentcivil_nb.analysis.costs import BY
 from degentcivil_nb.analysis.findings.evidence import Evidence
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
@@ -134,7 +135,7 @@ def test_one_of_another_segment_version_or_meaning_is_not_believed(
     same(recorded)
     for patched in (
         ("degentcivil_nb.recordings.extract_record.MEANING", 99),
-        ("degentcivil_nb.analysis.findings.told.CALLS", replace(call_extract.CALLS, version=99)),
+        ("degentcivil_nb.analysis.run_calls.CALLS", replace(call_extract.CALLS, version=99)),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(*patched)
@@ -242,7 +243,7 @@ def test_several_who_ask_at_once_leave_a_whole_file(recorded: Path) -> None:
 
 
 MEANINGS: Final = {
-    "calls": (1, "fa7f88433e307446"),
+    "calls": (2, "31875d0c344368e0"),
     "changes": (1, "3e64ac885b19057b"),
     "chat": (1, "3dcfb610ed138321"),
     "errors": (1, "4ceae91ef544e20b"),
@@ -263,3 +264,17 @@ def test_an_extract_says_the_same_while_its_version_is_the_same(recorded: Path, 
     assert (extract.version, found.hexdigest()[:16]) == MEANINGS[extract.name], (
         "an extract is made otherwise: raise its version, and note both here"
     )
+
+
+@pytest.mark.parametrize("by", BY)
+def test_costs_of_a_recording_are_those_of_its_calls(recorded: Path, by: str) -> None:
+    recording = opened(recorded)
+    calls = recording.llm_calls()
+    keys = calls["time"].dt.floor("D") if by == "day" else calls[by].astype("str").fillna("")
+    found = recording.costs(by)
+    assert found["calls"].sum() == len(calls) and found["malformed"].sum() == calls["malformed"].sum()
+    for key, some in calls.groupby(keys):
+        row: Any = found[found.index.isna()].squeeze() if key == "" else found.loc[key]
+        assert row["errors"] == some["error"].notna().sum()
+        assert row["prompt_tokens"] == some["prompt_tokens"].sum() and row["cost_usd"] is pd.NA
+        assert row["latency_s"] == pytest.approx(some["latency_s"].sum())

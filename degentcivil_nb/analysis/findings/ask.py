@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...core.names import did_you_mean
-from ...core.progress import following
+from ...core.progress import following_cell
 from ...protocol.control_payloads import RunState
 from ...protocol.errors import WebSocketError
 from ...protocol.json_text import decode
@@ -37,8 +36,7 @@ def ask_findings(
 
     Raises as `findings_of` does.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    with following("looking for what is wrong", None if is_main else _silent) as progress:
+    with following_cell("looking for what is wrong") as progress:
 
         def ask(pieces: Pieces) -> pd.DataFrame:
             told = pauses(store)
@@ -46,10 +44,6 @@ def ask_findings(
             return findings_of(evidence, kind, since=since, thresholds=thresholds)
 
         return store.by_pieces(ask)
-
-
-def _silent(done: int, total: int) -> None:
-    """Show nothing: panels ask on threads of their own."""
 
 
 def findings_of(

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...core.json_answers import is_usual
-from ...store.call_extract import CALLS, FLAGS, NUMBERS
+from ...store.call_extract import NUMBERS
 from ...store.chat_extract import CHAT
 from ...store.columns import Dictionary
 from ...store.error_extract import ERRORS
 from ...store.pieces import Extracted, Numbered, Piece
+from ..run_calls import run_calls
 from .clock import Clock, Ints
 from .columns import Array, Columns, below, differs, rows_at
 
@@ -80,35 +80,13 @@ def call_table(parts: Parts, words: Words, clock: Clock) -> pd.DataFrame:
     call (float64, NaN where unknown), `retries` (float64), `rejected`, `judged` (whether the answer should be JSON) and
     `malformed` (bool), and `prompt` (int64), which is equal for equal prompts, with `no_prompt` (bool).
     """
-    models, kinds = Numbered(), Numbered()
-    tables: list[Columns] = []
-    for number, part in parts:
-        calls = part.extracted(CALLS)
-        if len(calls):
-            table = {name: calls.columns[name] for name in (*NUMBERS, "retries", *FLAGS, "prompt", "time")}
-            table |= _head(number, part, calls, words, clock)
-            table["model"], table["prompt_type"] = models.among(calls, "model"), kinds.among(calls, "prompt_type")
-            tables.append(table)
-    flags = dict.fromkeys(FLAGS, np.bool_)
-    empty: dict[str, Any] = {"time": np.int64, **dict.fromkeys((*NUMBERS, "retries"), np.float64), **flags}
-    frame = _frame(tables, words, prompt_type=np.int32, model=np.int32, prompt=np.int64, **empty)
-    frame["prompt_type"] = named(frame["prompt_type"].to_numpy(), kinds.words)
-    frame["model"] = named(frame["model"].to_numpy(), models.words)
-    json = frame.pop("json").to_numpy(np.bool_)
-    frame["judged"] = _judged(frame["prompt_type"].cat.codes.to_numpy(), frame.pop("answered").to_numpy(np.bool_), json)
-    frame["malformed"] = frame["judged"] & ~json
-    return frame
-
-
-def _judged(kinds: Array, answers: npt.NDArray[np.bool_], json: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which answers should be JSON: those to kinds of prompts where that is usual."""
-    size = int(kinds.max(initial=-1)) + 2  # the first one for calls without a kind
-    of = np.bincount(kinds[answers] + 1, minlength=size)
-    right = np.bincount(kinds[answers & json] + 1, minlength=size)
-    pairs = enumerate(zip(of.tolist(), right.tolist(), strict=True))
-    usual = np.array([is_usual(place or None, *pair) for place, pair in pairs], np.bool_)
-    found: npt.NDArray[np.bool_] = answers & usual[kinds + 1]
-    return found
+    names = (*NUMBERS, "retries", "rejected", "no_prompt", "prompt", "time")
+    calls, known, pieces = run_calls(parts, words, names)
+    moments = [clock.moments_at(number, one.columns["place"]) for number, one in pieces]
+    columns: dict[str, Any] = {name: named(calls[name], [*known[name]]) for name in known}
+    columns |= {"moment": np.concatenate([np.zeros(0), *moments])}
+    columns |= {name: calls[name] for name in (*names, "judged", "malformed")}
+    return pd.DataFrame(columns, index=pd.Index(calls["row"], name="row"))
 
 
 class Calls:

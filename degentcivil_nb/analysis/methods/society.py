@@ -11,7 +11,7 @@ from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, names_of
 from ...store.pieces import Pattern
 from ...store.unknown import warn_user
-from ..costs import cost_table
+from ..costs import check_by, cost_table
 from ..meetings import meeting_table
 from ..mentions import kind_that, says
 from ..spread import spread_table, text_in
@@ -54,7 +54,8 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         >>> session.costs("model")["calls"].index.to_list()
         ['towngpt-4-mini']
         """
-        table = cost_table(self.llm_calls(), by)
+        check_by(by)
+        table = self._store.by_pieces(lambda pieces: cost_table(pieces, by))
         if self._store.first_row:
             warn_user(f"the {self._store.first_row:,} oldest events are no longer held: their calls are not counted")
         return table
