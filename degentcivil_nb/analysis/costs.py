@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from ..core.progress import Progress, following_cell
+from ..core.progress import following_cell
 from ..store.call_extract import NUMBERS
-from ..store.pieces import Piece, Pieces
+from ..store.pieces import Pieces
 from ..store.schema import timestamps
-from .run_calls import Array, run_calls
+from .run_calls import Array, run_calls, watched
 
 BY: Final = ("character_id", "model", "prompt_type", "day")
 WHOLE: Final = ("prompt_tokens", "completion_tokens")
@@ -27,7 +26,7 @@ def check_by(by: str) -> None:
 def cost_table(pieces: Pieces, by: str) -> pd.DataFrame:
     """Add up the calls of a run by one of `BY`; a sum is missing, and not 0, if no call has a value."""
     with following_cell("adding up calls") as progress:
-        calls, words, _ = run_calls(_watched(pieces.parts, progress), pieces.words, (*NUMBERS, "failed", "time"))
+        calls, words, _ = run_calls(watched(pieces.parts, progress), pieces.words, (*NUMBERS, "failed", "time"))
     keys: Any = pd.Series(timestamps(calls["time"])).dt.floor("D") if by == "day" else calls[by]
     counted = {"calls": np.ones(len(calls["row"]), np.int64)}
     counted |= {"malformed": calls["malformed"].astype(np.int64), "errors": calls["failed"].astype(np.int64)}
@@ -38,12 +37,6 @@ def cost_table(pieces: Pieces, by: str) -> pd.DataFrame:
     if by != "day":
         table.index = pd.Index([*words[by], None], dtype="str")[table.index.to_numpy(np.int64)]
     return table.rename_axis(by)
-
-
-def _watched(parts: Sequence[Piece], progress: Progress) -> Iterator[tuple[int, Piece]]:
-    for number, part in enumerate(parts):
-        yield number, part
-        progress(number + 1, len(parts))
 
 
 def _numbers(name: str, values: Array) -> Any:

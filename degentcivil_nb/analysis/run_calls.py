@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ..core.json_answers import is_usual
+from ..core.progress import Progress, following_cell
 from ..store.call_extract import CALLS
 from ..store.columns import Dictionary
-from ..store.pieces import Extracted, Numbered, Piece
+from ..store.pieces import Extracted, Numbered, Piece, Pieces
 
 Array = npt.NDArray[Any]
 
@@ -51,6 +53,36 @@ def run_calls(pieces: Iterable[tuple[int, Piece]], words: Mapping[str, Dictionar
     columns["judged"] = _judged(columns["prompt_type"], columns["answered"], columns["json"])
     columns["malformed"] = columns["judged"] & ~columns["json"]
     return RunCalls(columns, {"character_id": known.words, "model": models.words, "prompt_type": kinds.words}, found)
+
+
+def chosen_calls(
+    pieces: Pieces, names: Sequence[str] | None, since: int | None, until: int | None, last: int | None
+) -> pd.Series[Any]:
+    """Tell by row which calls that pass filters are malformed, judged by all calls; NA without an answer.
+
+    Times are in nanoseconds; `since` is inclusive, `until` exclusive.
+    """
+    with following_cell("looking through calls") as progress:
+        calls = run_calls(watched(pieces.parts, progress), pieces.words, ("time",)).columns
+    keep = np.ones(len(calls["row"]), np.bool_)
+    if names is not None:
+        keep &= np.isin(calls["character_id"], [pieces.words["character_id"].get(name, -2) for name in names])
+    if since is not None:
+        keep &= calls["time"] >= since
+    if until is not None:
+        keep &= calls["time"] < until
+    places = np.flatnonzero(keep)
+    if last is not None:
+        places = places[max(0, len(places) - last) :]
+    malformed = pd.arrays.BooleanArray(calls["malformed"][places], ~calls["answered"][places])
+    return pd.Series(malformed, calls["row"][places])
+
+
+def watched(parts: Sequence[Piece], progress: Progress) -> Iterator[tuple[int, Piece]]:
+    """Yield numbered pieces, and say how far it is."""
+    for number, part in enumerate(parts):
+        yield number, part
+        progress(number + 1, len(parts))
 
 
 def _judged(kinds: Array, answers: npt.NDArray[np.bool_], json: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

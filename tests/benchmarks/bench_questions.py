@@ -1,7 +1,7 @@
 """Questions about a recording larger than one reads: ours, beside DuckDB over the very same Parquet files.
 
     python -m tests.benchmarks.bench_questions --events 3000000
-    python -m tests.benchmarks.bench_questions --folder RECORDING
+    python -m tests.benchmarks.bench_questions --folder RECORDING --markdown TABLE.md
 
 Each question is asked `--rounds` times of one recording, and of DuckDB with one connection; the median counts.
 """
@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ import duckdb
 
 import degentcivil_nb as dc
 from tests.benchmarks.made_recording import make
-from tests.benchmarks.report import Row, at_most, finish, parser
+from tests.benchmarks.report import Row, at_most, finish, markdown, parser
 
 WHO = "c7"
 SLACK_S = 0.1
+KINDS = ("malformed", "dear", "repeated_prompt", "slow_model", "rejected", "stuck")
+
+
+def _findings(run: dc.Recording, kind: str) -> Any:
+    return run.findings(kind)
 
 
 def median(ask: Callable[[], Any], rounds: int) -> tuple[float, tuple[float, ...]]:
@@ -62,19 +68,32 @@ def questions(folder: Path, rounds: int) -> list[Row]:
         (f'timeline("{WHO}")', lambda one: one.timeline(WHO), stay, 2.0),
         ("sql: count by type", lambda one: one.sql(by_type), count, 1.5),
         ("llm_calls()", lambda one: one.llm_calls(), f"{calls} where type = 'llm_call'", 3.0),
+        (
+            "costs()",
+            lambda one: one.costs(),
+            "select character_id, count(*), count(error), sum(prompt_tokens), sum(completion_tokens), sum(latency_s), "
+            f"sum(cost_usd) from {files} where type = 'llm_call' group by character_id",
+            2.0,
+        ),
     ]
     for name, ask, query, factor in asked:
         took, each = median(ours(ask), rounds)
         peer, _ = median(theirs(query), rounds)
         rows.append(Row(name, "s", took, peer, "DuckDB", target=at_most(factor * peer + SLACK_S), each=each))
-    for name, ask, limit in (
+    alone: list[tuple[str, Callable[[dc.Recording], Any], float]] = [
         ("characters(tick=…)", lambda one: one.characters(tick=tick), 0.3),
-        ("payload(row)", lambda one: one.payload(events // 2), None),
-        ("events(last=100)", lambda one: one.events(last=100), None),
-        ('rates(by="character_id")', lambda one: one.rates("1min", by="character_id"), None),
-    ):
+        ("payload(row)", lambda one: one.payload(events // 2), 0.3),
+        ("events(last=100)", lambda one: one.events(last=100), 0.3),
+        ("errors(last=100)", lambda one: one.errors(last=100), 0.3),
+        ("llm_calls(last=100)", lambda one: one.llm_calls(last=100), 0.3),
+        (f'llm_calls(character_id="{WHO}")', lambda one: one.llm_calls(character_id=WHO), 1.0),
+        ('rates(by="character_id")', lambda one: one.rates("1min", by="character_id"), 1.0),
+        *((f'findings("{kind}")', partial(_findings, kind=kind), 1.0) for kind in KINDS),
+        ("findings()", lambda one: one.findings(), 1.0),
+    ]
+    for name, ask, limit in alone:
         took, each = median(ours(ask), rounds)
-        rows.append(Row(name, "s", took, target=None if limit is None else at_most(limit), each=each))
+        rows.append(Row(name, "s", took, target=at_most(limit), each=each))
     return rows
 
 
@@ -83,9 +102,13 @@ def main(made: Path) -> None:
     options.add_argument("--events", type=int, default=3_000_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--folder", type=Path, help="a recording that is there")
+    options.add_argument("--markdown", type=Path, help="write the table as Markdown")
     chosen = options.parse_args()
     folder = chosen.folder or make(made / "run", chosen.events)
-    finish(questions(folder, chosen.rounds), chosen.out)
+    rows = questions(folder, chosen.rounds)
+    finish(rows, chosen.out)
+    if chosen.markdown is not None:
+        chosen.markdown.write_text(markdown(rows) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -278,3 +278,18 @@ def test_costs_of_a_recording_are_those_of_its_calls(recorded: Path, by: str) ->
         assert row["errors"] == some["error"].notna().sum()
         assert row["prompt_tokens"] == some["prompt_tokens"].sum() and row["cost_usd"] is pd.NA
         assert row["latency_s"] == pytest.approx(some["latency_s"].sum())
+
+
+@pytest.mark.parametrize(
+    "wanted", ({"character_id": "c1"}, {"since": 1_005.0, "last": 3}, {"character_id": ["c1"], "until": 1_006.0})
+)
+def test_calls_that_pass_filters_are_those_of_the_whole_table(recorded: Path, wanted: dict[str, Any]) -> None:
+    recording = opened(recorded)
+    calls = recording.llm_calls()
+    at = pd.Timestamp(0, unit="s", tz="UTC")
+    keep = (calls["time"] >= at + pd.Timedelta(seconds=wanted.get("since", 0))) & (
+        calls["time"] < at + pd.Timedelta(seconds=wanted.get("until", 1e6))
+    )
+    if "character_id" in wanted:
+        keep &= calls["character_id"] == "c1"
+    pd.testing.assert_frame_equal(recording.llm_calls(**wanted), calls[keep].tail(wanted.get("last", COUNT)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from ...protocol.messages import MessageTypes
-from ...store.arguments import Moment, Names, names_of, whole
+from ...store.arguments import Moment, Names, moment_ns, names_of, whole
 from ...store.characters import json_column
 from ...store.unknown import warn_unknown
 from ..answers import EVERY, JUDGED, with_malformed
-from ..kinds import chosen, kind_table
+from ..kinds import kind_table
+from ..run_calls import chosen_calls
 from ..unknown_names import warn_unknown_names
 from .events import EventQuestions
 
@@ -63,8 +64,10 @@ class CallQuestions(EventQuestions):
                 EVERY if wanted is None else wanted
             )
         names = names_of(character_id)
-        calls = with_malformed(self._store.llm_calls())
-        found = chosen(calls, self._newest, character_id=names, since=since, until=until, last=last)
+        low, high = (None if at is None else moment_ns(at, self._newest) for at in (since, until))
+        most = None if last is None else whole(last, "`last`")
+        malformed = self._store.by_pieces(lambda pieces: chosen_calls(pieces, names, low, high, most))
+        found = self._store.calls_of(malformed.index.tolist()).assign(malformed=malformed)
         warn_unknown_names(self._store, {"character_id": names})
         return found
 
