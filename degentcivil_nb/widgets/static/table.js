@@ -134,6 +134,7 @@ function makeTable(state, el, tools, detail) {
   /** @param {"earlier" | "later" | "newest"} page */
   function pageButton(page) {
     const button = make("button", `dc-${page}`, page);
+    button.hidden = true; // until it is known whether there is such a page
     button.addEventListener("click", () => send({ page }));
     return button;
   }
