@@ -89,8 +89,9 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
     messages: list[RawMessage] = []
     append = messages.append
     decode, decode_batch = _decode_plain, _open_plain
+    batches = True  # whether it is worth to look for a batch, which takes a tenth of the time of decoding a message
     for frame in frames:
-        if frame[: len(_BATCH_HEAD)] == _BATCH_HEAD:
+        if batches and frame[: len(_BATCH_HEAD)] == _BATCH_HEAD:
             opened = _unpack_valid_batch(frame, decode_batch)
             if opened is None:
                 decode_batch = _open_raw
@@ -106,8 +107,10 @@ def decode_frames(frames: Iterable[bytes | str]) -> list[RawMessage]:
         else:
             if message.type != "batch":  # what most are: no list is made for it
                 append(message)
+                batches = False
                 continue
             found = [message]
+            batches = True
         for message in found:
             if message.type == "batch":
                 messages.extend(_unpack_batch(message, frame))

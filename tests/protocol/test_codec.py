@@ -45,3 +45,15 @@ def test_messages_are_equal_by_their_values_whichever_class_they_are_of() -> Non
     assert plain == RawMessage("x", seq=1)
     assert plain not in (other, RawMessage("x", seq=1, cause="a"), "x")
     assert (plain.cause, plain.event_id, plain.sim_time, plain.intervention) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("turns", ["sbsb", "bssbb", "ssbs", "b", "sB", "sBsb"])
+def test_messages_are_the_same_however_single_ones_and_batches_take_turns(turns: str) -> None:
+    frames, expected, seq = [], [], 0
+    for turn in turns:
+        seq += 2
+        told = [b'{"type":"x","data":{"n":1},"seq":%d}' % (seq - number) for number in (1, 0)]
+        frames += told if turn == "s" else [b" " * (turn == "B") + encode_batch(told, covers=(seq - 1, seq))]
+        marker = [] if turn == "s" else [RawMessage("batch", covers=(seq - 1, seq))]
+        expected += [*marker, *(msgspec.json.decode(message, type=RawMessage) for message in told)]
+    assert decode_frames(frames) == expected
