@@ -34,6 +34,8 @@ KINDS = {
 }
 BARE = {"state_change": "bare, state_change", "event": "bare, event", "own type": "bare, own type"}
 """The least that a publish could be: an encode and an append of the same payload."""
+SAME = {name: f"same bytes, {name}" for name in BARE}
+"""The same with all that a message has on the wire, its time and its tick too: for information, without a target."""
 
 
 class Worker:
@@ -123,7 +125,7 @@ def rows_of(found: dict[str, tuple[list[float], list[float]]], old: str, clients
     rows: list[Row] = []
     for case, (ours, theirs) in found.items():
         kind, _, name = case.partition(": ")
-        if name in BARE.values():
+        if name in BARE.values() or name in SAME.values():
             continue
         bare = BARE.get(name) if kind == "publish" else None
         among = f", {clients} clients" if kind == "publish" else ""
@@ -135,6 +137,8 @@ def rows_of(found: dict[str, tuple[list[float], list[float]]], old: str, clients
             least = min(found[f"publish: {bare}"][0])
             what, limit_is = "… beside the least possible", "encode and append"
             rows.append(Row(what, "µs", min(ours), limit=least, limit_is=limit_is, target=at_most(2, "limit")))
+            same = min(found[f"publish: {SAME[name]}"][0])
+            rows.append(Row("… beside the same bytes", "µs", min(ours), limit=same, limit_is=limit_is))
     return rows
 
 
@@ -157,7 +161,7 @@ def main() -> None:
         cases = [f"{kind}: {name}" for kind in options.only if kind != "publish" for name in KINDS[kind]]
         rows += rows_of(measure(workers, cases, options.pairs), options.old.name)
         if "publish" in options.only:
-            cases = [f"publish: {name}" for name in (*BARE.values(), *KINDS["publish"])]
+            cases = [f"publish: {name}" for name in (*BARE.values(), *SAME.values(), *KINDS["publish"])]
             for clients in options.clients:
                 with crowd([worker.port for worker in workers], clients):
                     found = measure(workers, cases, options.pairs)

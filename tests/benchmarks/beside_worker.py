@@ -122,6 +122,9 @@ class Publishing:
             "bare, state_change": self.bare_state,
             "bare, event": self.bare_event,
             "bare, own type": self.bare_own,
+            "same bytes, state_change": self.same_state,
+            "same bytes, event": self.same_event,
+            "same bytes, own type": self.same_own,
             "state_change": self.state,
             "event": self.event,
             "character_update": self.update,
@@ -157,6 +160,32 @@ class Publishing:
         queue = self._queue
         for number in range(BURST):
             queue.append(encode({"type": "weather", "data": {"rain_mm": number}}))
+
+    def same_state(self) -> None:
+        queue, now = self._queue, time.time
+        for number in range(BURST):
+            at = now()
+            who, place = AGENTS[number % 1_000], "Central Park"
+            data = {
+                "character_id": who,
+                "new_state": "MOVE",
+                "location": place,
+                "timestamp": at,
+                "previous_state": "MOVE",
+            }
+            queue.append(encode({"type": "state_change", "data": data, "timestamp": at, "tick": 0}))
+
+    def same_event(self) -> None:
+        queue, now = self._queue, time.time
+        for number in range(BURST):
+            at, who, told = now(), AGENTS[number % 1_000], {"price": 3, "to": "noah"}
+            data = {"event_type": "trade", "data": told, "timestamp": at, "character_id": who}
+            queue.append(encode({"type": "event_notification", "data": data, "timestamp": at, "tick": 0}))
+
+    def same_own(self) -> None:
+        queue, now = self._queue, time.time
+        for number in range(BURST):
+            queue.append(encode({"type": "weather", "data": {"rain_mm": number}, "timestamp": now(), "tick": 0}))
 
     def state(self) -> None:
         publish = self.probe.state_change
