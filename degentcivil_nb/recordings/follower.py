@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from ..protocol.messages import MessageTypes
 from ..store.characters import CharacterTable
 from ..store.columns import MAX_TEXT, OTHER
 from ..store.ingested import Ingested
@@ -64,12 +65,16 @@ class Follower:
         translate = self._translation
         if translate is None or translate.theirs is not taken[0].words:
             translate = self._translation = Translation(taken[0].words, self.run.words)
-        row = self.run.next_row
-        found = put_together(taken, self.run.words["epoch"][epoch], translate)
-        self._learn(found)
-        if not self.run.writer.append_ingested(found, payloads, epoch):
+        if not self.run.writer.takes(np.concatenate([part.seqs for part in taken]), epoch):
             return False
-        self._note_previous(row, found)
+        for parts in _up_to_departures(taken):
+            row = self.run.next_row
+            found = put_together(parts, self.run.words["epoch"][epoch], translate)
+            self._learn(found)
+            size = int(found.lengths.sum())
+            self.run.writer.append_ingested(found, payloads[:size], epoch)
+            payloads = payloads[size:]
+            self._note_previous(row, found)
         return True
 
     def _learn(self, taken: Ingested) -> None:
@@ -175,3 +180,13 @@ class Follower:
             run.parts.derived.catch_up()
             return run.parts.derived.present
         return run.questions.as_it_was(run.view(), run.next_row)
+
+
+def _up_to_departures(taken: Sequence[Ingested]) -> Iterator[Sequence[Ingested]]:
+    """Cut lists behind departures: a character that comes back must not get its earlier attributes."""
+    left = taken[0].words["type"].get(MessageTypes.CHARACTER_LEFT, -2)
+    start = 0
+    for stop, part in enumerate(taken, 1):
+        if stop == len(taken) or part.batch.columns["type"][-1] == left:
+            yield taken[start:stop]
+            start = stop

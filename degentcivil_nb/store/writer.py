@@ -114,19 +114,20 @@ class StoreWriter:
         self._append(found, b"".join(found.payloads), received_ns, epoch)
         return found
 
-    def append_ingested(self, found: Ingested, payloads: bytes | memoryview, epoch: str | None) -> bool:
-        """Store the columns that another store made, with this store's words; return False if the messages must be
-        read.
-
-        The payloads are given end to end.
-        """
+    def takes(self, seqs: Ints, epoch: str | None) -> bool:
+        """Return whether messages at these positions can be stored as columns; False if they must be read."""
         at = self._parts.snapshot
-        if at is not None and at.epoch == epoch:
-            live = (found.seqs <= 0) | (found.seqs > at.seq)
-            if live.any() and not live.all():
-                return False
+        if at is None or at.epoch != epoch:
+            return True
+        live = (seqs <= 0) | (seqs > at.seq)
+        return bool(live.all() or not live.any())
+
+    def append_ingested(self, found: Ingested, payloads: bytes | memoryview, epoch: str | None) -> None:
+        """Store the columns that another store made, with this store's words; it must take them (`takes`).
+
+        The payloads are given end to end. A departure may only be followed by others.
+        """
         self._append(found, payloads, int(found.batch.columns["received"][-1]), epoch)
-        return True
 
     def _append(self, found: Ingested, payloads: bytes | memoryview, received_ns: int, epoch: str | None) -> None:
         with self._parts.changed:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import recorder as recording
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
@@ -20,6 +21,7 @@ from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.store.test_model import STEPS, batches_of
+from tests.support.planted_runs import Held
 from tests.support.recording_helpers import EPOCH, assert_same_answers, message_at
 from tests.support.sizes import examples
 
@@ -61,3 +63,29 @@ def test_a_recording_of_the_rest_of_a_run_has_only_its_own_words(tmp_path: Path)
         assert told._store.words[name].words == words.words
     assert "party" not in told.events()["type"].cat.categories
     pd.testing.assert_frame_equal(told.events(), read.events())
+
+
+def test_a_character_that_comes_back_has_none_of_its_earlier_attributes(tmp_path: Path) -> None:
+    def told(seq: int, type: str, **data: Any) -> RawMessage:
+        return RawMessage(type, Raw(encode({"character_id": "emma", **data})), float(seq), seq)
+
+    messages = [
+        told(1, "character_update", name="Emma", money=3),
+        told(2, "character_left"),
+        told(3, "state_change", new_state="MOVE"),
+        told(4, "character_update", money=5),
+        told(5, "character_left"),
+        told(6, "character_left"),
+        told(7, "character_update", mood="calm"),
+    ]
+    store = EventStore()
+    taken = store.take(messages, 1.0, EPOCH)
+    assert taken
+    writer = SegmentWriter(tmp_path / "run")
+    writer.write([RecordedMessage(messages, 1.0, EPOCH, taken)])
+    writer.close()
+    with Recording(tmp_path / "run") as found:
+        assert found.characters().loc["emma"].to_dict()["mood"] == "calm"
+        assert found.characters().loc["emma"].dropna().get("money") is None
+        for row in range(7):
+            pd.testing.assert_frame_equal(found.characters(row=row), Held(store).characters(row=row))
