@@ -13,7 +13,7 @@ from ..protocol.breakpoints import BreakpointHit
 from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes, WebSocketMessage
 from ..server.simulation_websocket import SimulationWebSocket
-from ..server.stream.publishing import Receipt
+from ..server.stream.receipts import Receipt
 from ..simulation.breakpoints import Breakpoints
 from ..simulation.totals import Totals
 from .tape import ReplayState

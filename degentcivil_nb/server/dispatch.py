@@ -21,7 +21,7 @@ from ..protocol.json_text import decode, encode
 from ..protocol.messages import MessageTypes, RawMessage, WebSocketMessage
 from .interfaces import CommandHandler, Requester
 from .peers.closing import message_of
-from .stream.publishing import Receipt
+from .stream.receipts import Receipt
 
 log = logging.getLogger("degentcivil_nb.server")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import to_builtins
 
 from ..protocol.breakpoints import BreakpointHit
-from ..server.stream.publishing import Matched, Receipt
+from ..server.stream.receipts import Matched, Receipt
 from .current_run import CurrentRun
 from .stepping import Stepping, answer_short_step
 

@@ -19,10 +19,10 @@ from ..protocol.breakpoints import RUN_UNTIL, BreakpointHit, BreakpointRow, Brea
 from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo, SnapshotCharacter
 from ..protocol.messages import Links, MessageTypes
-from ..server.stream.publishing import Receipt
+from ..server.stream.receipts import Publish, Receipt
 from .breakpoint import NO_NAMES, Breakpoint
 from .declared import LOOK_S, DeclaredSets
-from .methods.publishing import Publish, Ticking
+from .methods.publishing import Ticking
 from .payloads import StateChange, as_dict
 from .request import who_asks
 

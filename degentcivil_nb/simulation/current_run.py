@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ..protocol.control_payloads import RunState
 from ..protocol.messages import MessageTypes
-from ..server.stream.publishing import Matched
+from ..server.stream.receipts import Matched
 
 
 class CurrentRun:

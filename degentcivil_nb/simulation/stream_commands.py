@@ -15,7 +15,7 @@ from ..protocol.control_payloads import RunState
 from ..protocol.errors import WebSocketError
 from ..protocol.messages import CharacterId
 from ..server.dispatch import Change
-from ..server.stream.publishing import Receipt
+from ..server.stream.receipts import Receipt
 from .injections import Injection, Injections
 from .values import Known
 

@@ -20,9 +20,10 @@ from ..protocol.commands import wrong_argument
 from ..protocol.control_payloads import ClientInfo
 from ..protocol.debugging import WatchRow, WatchRows, WatchSpec
 from ..protocol.messages import MessageTypes
+from ..server.stream.receipts import Publish
 from .breakpoints import Breakpoints
 from .declared import LOOK_S, DeclaredSets
-from .methods.publishing import Publish, Ticking
+from .methods.publishing import Ticking
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")

@@ -22,7 +22,7 @@ from ..core.shortening import shortened
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import encode, encode_quick
 from ..protocol.messages import CONTROL, Links, MessageTypes, WebSocketMessage
-from ..server.stream.publishing import Receipt
+from ..server.stream.receipts import Receipt
 from ..server.workers import WELCOME
 from .methods.capturing import CapturingMethods
 from .methods.thoughts import ThoughtMethods

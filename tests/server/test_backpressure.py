@@ -19,7 +19,7 @@ from degentcivil_nb.server.peers import peer
 from degentcivil_nb.server.peers.v1_peer import V1Peer
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 from degentcivil_nb.server.stream.history import History
-from degentcivil_nb.server.stream.publishing import Receipt
+from degentcivil_nb.server.stream.receipts import Receipt
 from tests.support.server_helpers import V1, serving, shape, v1
 from tests.support.waiting import eventually
 

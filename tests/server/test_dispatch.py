@@ -23,7 +23,7 @@ from degentcivil_nb.protocol.messages import RawMessage, WebSocketMessage
 from degentcivil_nb.protocol.rate_limits import RateLimiter
 from degentcivil_nb.server.dispatch import MAX_DEADLINE_S, Change, Dispatcher
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
-from degentcivil_nb.server.stream.publishing import Receipt
+from degentcivil_nb.server.stream.receipts import Receipt
 from tests.support.sizes import examples
 
 EPOCH = "e1"

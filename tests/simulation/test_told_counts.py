@@ -6,9 +6,9 @@ import threading
 from typing import Any, cast
 
 from degentcivil_nb.protocol.breakpoints import BreakpointSpec
+from degentcivil_nb.server.stream.receipts import Publish
 from degentcivil_nb.simulation.breakpoints import Breakpoints
 from degentcivil_nb.simulation.control import Control
-from degentcivil_nb.simulation.methods.publishing import Publish
 
 
 def points_of(forward: Any, later: Any = lambda *_: None, goes_on: Any = lambda: False) -> Breakpoints:

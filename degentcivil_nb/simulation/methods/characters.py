@@ -11,11 +11,12 @@ from ...core.plain import SCALARS
 from ...core.text_of import class_name
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import MessageTypes
+from ...server.stream.receipts import Publish
 from .. import payloads
 from ..payloads import StateChange
 from ..tracking import Tracker
 from ..values import place_of, word_of
-from .publishing import Publish, PublishingMethods, Ticking
+from .publishing import PublishingMethods, Ticking
 
 NOT_SAID: Final = object()
 """The default of a location: the character stays where it was."""

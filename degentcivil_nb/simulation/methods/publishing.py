@@ -17,7 +17,7 @@ from ...core.text_of import class_name, text_of
 from ...core.things import is_nameless
 from ...protocol.errors import WebSocketError
 from ...protocol.messages import Links, MessageTypes
-from ...server.stream.publishing import Receipt
+from ...server.stream.receipts import Publish, Receipt
 from .. import payloads
 from ..acting import who_acts
 from ..calling_line import calling_line
@@ -31,21 +31,6 @@ CharacterId = str | int
 _REPEAT_S: Final = 10.0
 _KINDS: Final = 1_000
 """Kinds of wrong use that are remembered, so that each is said once."""
-
-
-class Publish(Protocol):
-    """A function that accepts a message from any thread, without waiting and without errors."""
-
-    def __call__(
-        self,
-        type: str,
-        data: Any,
-        tick: int | None = None,
-        timestamp: float | None = None,
-        receipt: Receipt | None = None,
-        links: Links | None = None,
-    ) -> None:
-        """Encode and append a message; `receipt` gets its seq."""
 
 
 class Ticking(Protocol):

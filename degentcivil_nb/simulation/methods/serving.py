@@ -12,7 +12,7 @@ from ...protocol.control_payloads import SnapshotCharacter
 from ...protocol.messages import MessageTypes
 from ...server.simulation_websocket import SimulationWebSocket
 from ...server.stream.history import History
-from ...server.stream.publishing import Receipt
+from ...server.stream.receipts import Receipt
 from ..breakpoints import Breakpoints
 from ..control import Control
 from ..lease import ControlLease
