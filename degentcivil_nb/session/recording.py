@@ -53,6 +53,7 @@ MEMORY_BYTES: Final = 1 << 30
 CLOSED: Final = Standing("This recording is closed", "The panels show everything that was read from it.", None, True)
 EVERYTHING: Final = 1 << 40
 SHOWN: Final = 5
+MIGRATE: Final = "`degentcivil-nb migrate PATH` rewrites it once, and then its columns answer"
 
 
 def open_recording(
@@ -148,6 +149,9 @@ class Recording(SeeingMethods, CaseMethods, TraceMethods, Reader):
             store = EventStore(max_rows=EVERYTHING)
             self._fill(store)
             return store
+        if not self._folder.problems and not self._folder.live:
+            name = visible(str(self.path))
+            logger.warning("%s was written by an earlier version, so each question reads all of it. %s", name, MIGRATE)
         with self._following() as progress:
             store = LongStore(self._folder, progress)
         self._read = self._folder.messages

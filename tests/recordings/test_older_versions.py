@@ -22,10 +22,14 @@ HELLO = {"epoch", "head", "oldest", "protocol", "server", "run_id", "run_state",
 @pytest.mark.parametrize("name", ["finished", "saved"])
 @pytest.mark.parametrize("memory_rows", [1, 1_000])
 def test_recordings_of_the_first_version_open_with_ids_and_causes_from_payloads(
-    name: str, memory_rows: int, tmp_path: Path
+    name: str, memory_rows: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path(shutil.copytree(OLD / name, tmp_path / name))
     with dc.open_recording(folder, memory_rows=memory_rows) as old:
+        advice = (
+            f"{folder} was written by an earlier version, so each question reads all of it. `degentcivil-nb migrate"
+        )
+        assert any(text.startswith(advice) for text in caplog.messages) == (memory_rows == 1)
         assert len(old) == 18 and not old.problems
         trades = old.events("event_notification")
         assert trades["event_id"].to_list() == ["trade-0", "trade-1", "trade-2"]
