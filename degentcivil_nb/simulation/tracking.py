@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ..core.plain import plain
-from ..core.text_of import class_name
+from ..core.text_of import class_name, text_of
 from ..protocol.errors import WebSocketError
-from .values import id_of
+from .values import each, id_of
 
 _MISSING: Final = object()
 
@@ -34,7 +34,12 @@ class Tracker:
 
     def track(self, character_id: Any, thing: Any, attributes: Iterable[str]) -> None:
         """Track attributes (or keys) of an object from now on, and publish their current values."""
-        names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
+        names = tuple(each(attributes))
+        if not names or any(type(name) is not str and not isinstance(thing, Mapping) for name in names):
+            raise WebSocketError(
+                WebSocketError.INVALID_MESSAGE,
+                f"track() needs the names of attributes, not {text_of(attributes)[:100]}",
+            )
         try:
             find: Callable[[], Any] = weakref.ref(thing)
         except TypeError:  # a dict or an object with slots cannot be referred to weakly

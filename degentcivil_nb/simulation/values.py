@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from numbers import Number
 from typing import Any, Final
@@ -79,6 +80,15 @@ def error_code_of(value: Any) -> tuple[int, str | None]:
     return WebSocketError.SERVER_ERROR, name or (None if code is None else word_of(code))
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value names nothing: `None`, a missing number, or an empty text."""
+    kind = type(value)
+    if kind is str or kind is bool or kind is int:
+        return bool(value == "")
+    converted = plain(value)
+    return converted is None or converted == "" or (isinstance(converted, float) and math.isnan(converted))
+
+
 def number_of(value: Any) -> float | None:
     """Return a finite number; `None` if it is missing, and `ValueError` for anything else."""
     if isinstance(value, datetime.timedelta):
@@ -89,7 +99,9 @@ def number_of(value: Any) -> float | None:
     if isinstance(converted, (list, dict, complex)):
         raise ValueError("no number")
     number = float(converted)
-    return number if math.isfinite(number) else None
+    if math.isinf(number):
+        raise ValueError("no finite number")
+    return None if math.isnan(number) else number
 
 
 def count_of(value: Any) -> int | None:
@@ -110,6 +122,15 @@ def causes_of(value: Any) -> str | list[str] | None:
         return [str(id) for item in value if (id := id_of(item)) is not None] or None
     id = id_of(value)
     return None if id is None else str(id)
+
+
+def each(values: Any) -> Iterable[Any]:
+    """Return the items of any list-like; any other value is the only item."""
+    if values is None:
+        return ()
+    if isinstance(values, (str, bytes, Mapping)) or not hasattr(type(values), "__iter__"):
+        return (values,)
+    return list(values)
 
 
 class Known:

@@ -241,11 +241,12 @@ def test_wrong_values_name_the_line_and_cost_one_row(probe: SimulationProbe, cap
     probe.track("emma", Town(), ["mony"])
     probe.said("emma", [None, "noah"], "hello")
     said = warnings_of(caplog)
-    assert all(FILE in line for line in said) and len(said) == 3
+    assert all(FILE in line for line in said) and len(said) == 4
     with dc.connect(probe) as session:
-        assert session.errors()["code"].to_list() == [1005, 1005, 1001]
+        assert session.errors()["code"].to_list() == [1005, 1005, 1001, 1001]
         assert list(session.chat()["receivers"].iloc[0]) == ["noah"]
-    assert "a tests.simulation.test_wrong_use.Town has no 'mony' so far" in said[-1]
+    assert "a tests.simulation.test_wrong_use.Town has no 'mony' so far" in said[2]
+    assert "said() was given '[None, 'noah']' as receivers" in said[3].replace('"', "'")
 
 
 def test_the_probes_own_log_handler_is_no_wrong_use(probe: SimulationProbe, caplog: pytest.LogCaptureFixture) -> None:

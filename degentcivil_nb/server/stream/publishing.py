@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ...core.calling_line import calling_line
 from ...core.logs import SAID_ONCE
 from ...core.plain import key_text, plain
 from ...core.shortening import head_of, shortened
@@ -139,7 +140,7 @@ class StreamPublisher:
         message: bytes,
     ) -> None:
         """Append a message of a new type, a long one, or one for which there may be no room."""
-        if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str):
+        if len(message) > self._max_payload or type in CONTROL or not isinstance(type, str) or not type:
             message = self._encode_converted(type, data, timestamp, tick, links)
         elif len(self._usual) < _USUAL:
             self._usual.add(type)
@@ -193,8 +194,8 @@ class StreamPublisher:
         self, type: str, data: Any, timestamp: float | None, tick: int | None, links: Links | None
     ) -> bytes:
         """Encode a message whose payload has to be converted or shortened; `WebSocketError` for a type not allowed."""
-        if not isinstance(type, str):
-            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type must be a text")
+        if not isinstance(type, str) or not type:
+            raise WebSocketError(WebSocketError.INVALID_MESSAGE, "a message's type must be a text that is not empty")
         if type in CONTROL:
             if type not in _OF_THE_RUN:
                 raise _not_published(type)
@@ -309,7 +310,9 @@ class StreamPublisher:
                 self._logged_kinds.add(kind)
         if not known:
             self._monitor.update_metrics("errors")
-            log.warning("a message of type %.80r could not be published: %.500s", name, error, extra=SAID_ONCE)
+            log.warning(
+                "a message of type %.80r could not be published: %.500s%s", name, error, calling_line(), extra=SAID_ONCE
+            )
         payload = {
             "code": WebSocketError.UNENCODABLE,
             "message": head_of(f"{name} could not be encoded: {error}", _REASON),

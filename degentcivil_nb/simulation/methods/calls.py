@@ -150,7 +150,7 @@ class CallMethods(PublishingMethods):
         try:
             payload = {
                 "character_id": self._whose(character_id),
-                "name": word_of(name),
+                "name": self._word("tool_call", "name", name),
                 "arguments": arguments,
                 "result": result,
             }

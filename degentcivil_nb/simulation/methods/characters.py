@@ -82,10 +82,13 @@ class CharacterMethods(PublishingMethods):
         """
         try:
             pair = None
-            if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
-                character_id = self._character(character_id)
-            if type(new_state) is not str:
-                new_state = self._converted(new_state, word_of)
+            if type(character_id) is not str:
+                if type(character_id) is not int or character_id not in self._whole:
+                    character_id = self._character(character_id)
+            elif not character_id:
+                self._character(character_id)
+            if type(new_state) is not str or not new_state:
+                new_state = self._word("state_change", "new_state", new_state)
             if location is NOT_SAID:
                 location = None
             elif type(location) is not str:
@@ -133,7 +136,7 @@ class CharacterMethods(PublishingMethods):
         try:
             ticking = self._ticking
             plain = type(character_id) is str and ticking.links is None
-            if plain and "state" not in attributes and "location" not in attributes:
+            if plain and character_id and "state" not in attributes and "location" not in attributes:
                 for value in attributes.values():
                     if type(value) not in SCALARS:
                         break
@@ -166,8 +169,11 @@ class CharacterMethods(PublishingMethods):
         {'emma': {'self': 1, 'favourite colour': 'red'}}
         """
         try:
-            if type(character_id) is not str and (type(character_id) is not int or character_id not in self._whole):
-                character_id = self._character(character_id)
+            if type(character_id) is not str:
+                if type(character_id) is not int or character_id not in self._whole:
+                    character_id = self._character(character_id)
+            elif not character_id:
+                self._character(character_id)
             if type(attributes) is not dict and not isinstance(attributes, Mapping):
                 raise WebSocketError(
                     WebSocketError.INVALID_MESSAGE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from ...core.arguments import flag, text_or_none
 from ...core.arguments import function as function_of
@@ -13,6 +13,9 @@ from ..stream_commands import StreamCommands
 from .serving import ServingMethods
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_LEFT_OUT: Final[Any] = object()
+"""The default of the function that a decorator is applied to; `None` instead of a function is wrong use."""
 
 
 class CommandMethods(ServingMethods):
@@ -31,7 +34,7 @@ class CommandMethods(ServingMethods):
 
     def command(
         self,
-        function: _Function | None = None,
+        function: _Function = _LEFT_OUT,
         /,
         *,
         role: Role = "debugger",
@@ -96,7 +99,7 @@ class CommandMethods(ServingMethods):
             self._offer(declared)
             return function
 
-        return offer if function is None else offer(function)
+        return offer if function is _LEFT_OUT else offer(function)
 
     @overload
     def inspector(self, function: _Function, /) -> _Function: ...
@@ -105,7 +108,7 @@ class CommandMethods(ServingMethods):
     def inspector(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
 
     def inspector(
-        self, function: _Function | None = None, /, *, anytime: bool = False
+        self, function: _Function = _LEFT_OUT, /, *, anytime: bool = False
     ) -> _Function | Callable[[_Function], _Function]:
         """Offer `inspect`. Used as a decorator, with or without arguments.
 
@@ -142,7 +145,7 @@ class CommandMethods(ServingMethods):
             self._offer(DeclaredCommand(self._stream_commands.inspect, role="viewer", anytime=anytime))
             return function
 
-        return offer if function is None else offer(function)
+        return offer if function is _LEFT_OUT else offer(function)
 
     @overload
     def attributes(self, function: _Function, /) -> _Function: ...
@@ -151,7 +154,7 @@ class CommandMethods(ServingMethods):
     def attributes(self, /, *, anytime: bool = False) -> Callable[[_Function], _Function]: ...
 
     def attributes(
-        self, function: _Function | None = None, /, *, anytime: bool = False
+        self, function: _Function = _LEFT_OUT, /, *, anytime: bool = False
     ) -> _Function | Callable[[_Function], _Function]:
         """Offer `set_attribute`. Used as a decorator, with or without arguments.
 
@@ -191,7 +194,7 @@ class CommandMethods(ServingMethods):
             self._offer(DeclaredCommand(self._stream_commands.set_attribute, anytime=anytime))
             return function
 
-        return offer if function is None else offer(function)
+        return offer if function is _LEFT_OUT else offer(function)
 
     def asker(self, function: _Function) -> _Function:
         """Offer `ask`: the function takes a character's id and a question, and returns the character's answer.

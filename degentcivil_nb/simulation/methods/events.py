@@ -57,11 +57,11 @@ class EventMethods(PublishingMethods):
         'trade-7'
         """
         try:
-            if type(event_type) is not str:
-                event_type = self._converted(event_type, word_of)
+            if type(event_type) is not str or not event_type:
+                event_type = self._word("event", "event_type", event_type)
             if not is_plain(data):
                 data = self._converted(data, plain)
-            if type(character_id) is not str:
+            if type(character_id) is not str or not character_id:
                 character_id = self._whose(character_id)
             clock, publish, ticking = self._clock, self._publish, self._ticking
             now = clock()
@@ -123,6 +123,8 @@ class EventMethods(PublishingMethods):
         """
         try:
             number, name = error_code_of(code)
+            if message is None:
+                message = ""
             text = message if type(message) is str else self._converted(message, word_of)
             payload = payloads.error(number, text, self._whose(character_id), exception)
             if name is not None:

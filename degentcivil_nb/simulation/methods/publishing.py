@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Final, Protocol
 
+from ...core.calling_line import calling_line
 from ...core.logs import SAID_ONCE
 from ...core.names import did_you_mean
-from ...core.plain import is_plain, key_text, plain
+from ...core.plain import SCALARS, is_plain, key_text, plain
 from ...core.text_of import class_name, text_of
 from ...core.things import is_nameless
 from ...protocol.errors import WebSocketError
@@ -20,15 +21,18 @@ from ...protocol.messages import Links, MessageTypes
 from ...server.stream.receipts import Publish, Receipt
 from .. import payloads
 from ..acting import who_acts
-from ..calling_line import calling_line
 from ..request import intervention
 from ..totals import Totals
-from ..values import Known, causes_of, id_of
+from ..values import Known, causes_of, id_of, is_missing, word_of
 
 log = logging.getLogger("degentcivil_nb.simulation")
 
 CharacterId = str | int
 _REPEAT_S: Final = 10.0
+_type: Final = type
+"""The function, where a parameter has its name."""
+_SHOWN: Final = 100
+"""How many characters of a wrong value are shown."""
 _KINDS: Final = 1_000
 """Kinds of wrong use that are remembered, so that each is said once."""
 
@@ -97,15 +101,33 @@ class PublishingMethods:
         {'rain_mm': 2}
         """
         try:
-            if not is_plain(data):
+            checked = False
+            if _type(data) is dict:  # what most are: the beginning of `is_plain`, without its call
+                try:
+                    for key in data:
+                        if _type(key) is not str or _type(data[key]) not in SCALARS:
+                            break
+                    else:
+                        checked = True
+                except (RuntimeError, KeyError):  # another thread changes it
+                    pass
+            if not checked and not is_plain(data):
                 data = self._converted(data, plain)
             clock, publish, ticking = self._clock, self._publish, self._ticking
             if receipt is None and ticking.links is None:  # what most are
                 publish(type, data, ticking.tick, clock())
-            else:
-                publish(type, data, ticking.tick, clock(), receipt, self._links(None, None))
+                return
+            publish(type, data, ticking.tick, clock(), self._receipt(receipt), self._links(None, None))
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(type, None, error)
+
+    def _receipt(self, receipt: Any) -> Receipt | None:
+        """Return a receipt; complain about anything else, which the server's thread could not fill."""
+        if receipt is None or isinstance(receipt, Receipt):
+            return receipt
+        kind = class_name(type(receipt))
+        self._misused(f"receipt {kind}", f"publish(): receipt must be a Receipt, not of {kind}; it is left out")
+        return None
 
     # --- what the envelope says ----------------------------------------------------------------------------------
 
@@ -122,6 +144,11 @@ class PublishingMethods:
             links = links._replace(intervention=intervention() if inside else None)
         if id is None and cause is None:
             return links
+        if id is not None and is_missing(id):
+            self._say_missing("id", id)
+        parts = cause if isinstance(cause, (list, tuple, set, frozenset)) else (cause,)
+        if cause is not None and any(map(is_missing, parts)):
+            self._say_missing("cause", cause)
         return (links or Links())._replace(event_id=self._event_id(id), cause=causes_of(cause))
 
     def _event_id(self, id: Any) -> str | None:
@@ -145,7 +172,7 @@ class PublishingMethods:
         """Return the character of an event that may have none; without an id, the one that acts here."""
         if character_id is None:
             character_id = who_acts()
-        if character_id is None or type(character_id) is str:
+        if character_id is None or (type(character_id) is str and character_id):
             return character_id
         return self._character(character_id, needed=False)
 
@@ -170,11 +197,28 @@ class PublishingMethods:
             self._whole.add(value)
         if id is None and needed:
             raise WebSocketError(WebSocketError.INVALID_MESSAGE, "the id of the character is missing")
+        if id == "":
+            self._say_missing("character_id", id)
         if type(value) is not type(id):
             self.converted += 1
             self._needs_a_name("character_id", value, id)
         self.known.note(id, value)
         return id
+
+    def _word(self, method: str, name: str, value: Any) -> str:
+        """Return a word that a message needs as text; complain once if it is missing, and publish it as it is."""
+        word = value if type(value) is str else self._converted(value, word_of)
+        if is_missing(value):
+            self._say_missing(name, value, f"{method}()")
+        return word
+
+    def _say_missing(self, name: str, value: Any, method: str = "a call") -> None:
+        """Complain once about an argument, or an item of one, that is empty where a message needs it."""
+        self._misused(
+            f"missing {method} {name}",
+            f"{method} was given {text_of(value)[:_SHOWN]!r} as {name}: that is empty, or a part of it is. The message "
+            "is published all the same",
+        )
 
     def _needs_a_name(self, word: str, value: Any, told: Any) -> None:
         """Complain once a class about an object that has neither an id nor a name."""

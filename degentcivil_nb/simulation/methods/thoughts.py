@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...protocol.messages import MessageTypes
-from ..values import causes_of, word_of
+from ..values import causes_of, each, is_missing, word_of
 from .publishing import PublishingMethods
 
 
@@ -31,7 +30,7 @@ class ThoughtMethods(PublishingMethods):
         character_id : any
             Who speaks; `None` means the acting character (`acting`).
         receivers : any
-            One id or a list of them.
+            One id or a list of them; `None`: to nobody in particular.
         content : any
             What was said.
         channel : any, optional
@@ -54,15 +53,16 @@ class ThoughtMethods(PublishingMethods):
         'chat-1'
         """
         try:
-            payload: dict[str, Any] = {
-                "character_id": self._speaker(character_id),
-                "receivers": [
-                    known
-                    for receiver in _each(receivers)
-                    if (known := self._character(receiver, needed=False)) is not None
-                ],
-                "content": content,
-            }
+            speaker = self._speaker(character_id)
+            given = [self._character(receiver, needed=False) for receiver in each(receivers)]
+            known = [receiver for receiver in given if receiver is not None]
+            for name, value, missing in (
+                ("receivers", receivers, len(known) < len(given)),
+                ("content", content, content is None),
+            ):
+                if missing:
+                    self._say_missing(name, value, "said()")
+            payload: dict[str, Any] = {"character_id": speaker, "receivers": known, "content": content}
             if channel is not None:
                 payload["channel"] = word_of(channel)
             return self._publish_named("said", MessageTypes.CHAT_MESSAGE, payload, id, cause, more)
@@ -111,10 +111,15 @@ class ThoughtMethods(PublishingMethods):
         'plan-1'
         """
         try:
-            payload = {"character_id": self._speaker(character_id), "kind": word_of(kind), "text": text}
-            found = [causes_of(item) for item in _each(evidence)]
-            if found:
-                payload["evidence"] = [item for item in found if isinstance(item, str)]
+            kind = self._word("thought", "kind", kind)
+            payload = {"character_id": self._speaker(character_id), "kind": kind, "text": text}
+            if text is None:
+                self._say_missing("text", text, "thought()")
+            given = list(each(evidence))
+            if any(map(is_missing, given)):
+                self._say_missing("evidence", evidence, "thought()")
+            if given:
+                payload["evidence"] = [item for item in map(causes_of, given) if isinstance(item, str)]
             return self._publish_named("thought", MessageTypes.THOUGHT, payload, id, cause, more)
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.THOUGHT, character_id, error)
@@ -128,7 +133,7 @@ class ThoughtMethods(PublishingMethods):
         name : any
             The name of the measure.
         value : any
-            A number, or any data.
+            A number, or any data; `None` or NaN where it has no value at this tick.
 
         Examples
         --------
@@ -139,18 +144,9 @@ class ThoughtMethods(PublishingMethods):
         [0.25]
         """
         try:
-            self.publish(MessageTypes.MEASURE, {"name": word_of(name), "value": value})
+            self.publish(MessageTypes.MEASURE, {"name": self._word("measure", "name", name), "value": value})
         except Exception as error:  # noqa: BLE001 — nothing may be raised into the simulation
             self._leave_behind(MessageTypes.MEASURE, None, error)
 
     def _speaker(self, character_id: Any) -> Any:
         return self._character(self._whose(None) if character_id is None else character_id)
-
-
-def _each(values: Any) -> Iterable[Any]:
-    """Return the items of any list-like; any other value is the only item."""
-    if values is None:
-        return ()
-    if isinstance(values, (str, bytes, Mapping)) or not hasattr(type(values), "__iter__"):
-        return (values,)
-    return list(values)

@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_NOT_THE_SIMULATION: Final = {__name__.partition(".")[0], "asyncio", "concurrent", "contextlib", "functools", "logging"}
+_NOT_THE_SIMULATION: Final = {
+    __name__.partition(".")[0],
+    *("asyncio", "concurrent", "contextlib", "functools", "logging", "threading"),
+}
 """This package, and what only passes a call on."""
 
 
