@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -159,7 +160,8 @@ class _Kept:
                     file.writelines(self._whole())
                 beside.replace(self._path)
             except OSError as error:
-                beside.unlink(missing_ok=True)
+                with suppress(OSError):  # a file system that is read-only says so of a missing file, too
+                    beside.unlink(missing_ok=True)
                 logger.info("%s cannot be written: %s", self._path, error)
                 return
             self._places = _places(self._path)

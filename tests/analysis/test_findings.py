@@ -57,6 +57,24 @@ def test_what_became_wrong_is_said_since_when(fault: str) -> None:
         assert f"answers of model {town.bad_model} (of p" in found["text"]
 
 
+def test_who_talks_to_himself_is_in_no_conversation_of_others() -> None:
+    """Carl is told something ten times, and each time mutters to himself."""
+    turns = [("ann", "bob"), ("bob", "ann")] * 5 + [("dora", "carl"), ("carl", "carl")] * 10
+    messages = [
+        RawMessage(
+            "chat_message",
+            Raw(encode({"character_id": one, "receivers": [other], "content": "so"})),
+            START + second,
+            second,
+            second,
+        )
+        for second, (one, other) in enumerate(turns, 1)
+    ]
+    store = EventStore()
+    store.append(messages, START, "e")
+    assert Held(store).findings("ping_pong")["text"].to_list() == []
+
+
 def test_answers_that_are_good_again_are_over() -> None:
     store, usual = EventStore(), {"character_id": "a", "prompt_type": "PLAN", "model": "m", "prompt": "?"}
     for number in range(300):

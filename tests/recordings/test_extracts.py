@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -173,21 +174,25 @@ def test_whatever_lies_in_its_place_questions_are_answered(recorded: Path, kind:
     same(recorded)
 
 
+@pytest.mark.parametrize("refused", ["replace", "unlink"])
 def test_a_folder_that_cannot_be_written_into_works_without(
-    recorded: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
+    recorded: Path, made: list[int], monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise OSError(errno.EROFS, "Read-only file system")
 
     expected = in_memory()
     (recorded / NAME).unlink()
     made.clear()
     monkeypatch.setattr(Path, "replace", refuse)
+    if refused == "unlink":  # a file system that was mounted so says it of a file that is not there, too
+        monkeypatch.setattr(Path, "unlink", refuse)
     recording = opened(recorded)
     for _ in range(2):
         pd.testing.assert_frame_equal(answers(recording), expected)
     assert len(made) == COUNT // SEGMENT  # held for the second question
-    assert not [path for path in recorded.iterdir() if path.name.startswith("calls")]
+    if refused == "replace":
+        assert not [path for path in recorded.iterdir() if path.name.startswith("calls")]
 
 
 def test_a_recording_that_grows_has_them_of_what_is_sealed_and_readers_leave_its_file_alone(

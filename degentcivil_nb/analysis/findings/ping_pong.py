@@ -75,7 +75,7 @@ def _conversations(evidence: Evidence, pause: float, least: int) -> tuple[npt.ND
     mine, theirs = _last_of_both(who, to)
     goes_on = (mine[pairs] >= 0) & (mine[pairs] == theirs[pairs])
     earlier = mine[pairs]
-    goes_on &= (who[pairs] != to[pairs]) | (to[earlier] == who[pairs])
+    goes_on &= (who[pairs] != to[pairs]) | ((who[earlier] == who[pairs]) & (to[earlier] == who[pairs]))
     goes_on &= moments[pairs] - moments[earlier] <= pause * _usual_pause(who, moments)
     low, high = np.minimum(who[pairs], to[pairs]), np.maximum(who[pairs], to[pairs])
     order = _order_of(low * (len(names) + 1) + high)
