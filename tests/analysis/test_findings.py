@@ -59,7 +59,7 @@ def test_what_became_wrong_is_said_since_when(fault: str) -> None:
 
 def test_who_talks_to_himself_is_in_no_conversation_of_others() -> None:
     """Carl is told something ten times, and each time mutters to himself."""
-    turns = [("ann", "bob"), ("bob", "ann")] * 5 + [("dora", "carl"), ("carl", "carl")] * 10
+    turns = [("ann", "bob"), ("bob", "ann")] * 5 + [("carl", "dora")] + [("dora", "carl"), ("carl", "carl")] * 10
     messages = [
         RawMessage(
             "chat_message",
