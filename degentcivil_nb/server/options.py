@@ -58,6 +58,8 @@ class StreamOptions:
     """How many seconds a message may wait for others; it waits longer if notifying the peers takes much of the time."""
     max_message_bytes: int = 1 << 20
     """The longest message, in either direction."""
+    max_queued: int = 100_000
+    """How many messages may wait for the server's loop; any more are lost, and declared as a gap (`overflow`)."""
     clock: Callable[[], float] = time.time
     """The clock that gives messages without a time theirs, in seconds since 1970."""
 

@@ -76,6 +76,7 @@ class SimulationWebSocket:
             epoch=self.epoch,
             monitor=self.monitor,
             max_message_bytes=self.max_message_bytes,
+            max_queued=stream.max_queued,
             clock=stream.clock,
         )
         self.publish = self.publisher.publish

@@ -23,8 +23,9 @@ PATIENCE_S = 60.0
 class Stage:
     """Hold a server that can die and come back at its port, and all that its epochs published."""
 
-    def __init__(self, *sizes: int, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, *sizes: int, heartbeat_s: float = HEARTBEAT_S, max_queued: int | None = None) -> None:
         self.witnesses: dict[str, Witness] = {}
+        self._max_queued = max_queued
         self._sizes = sizes
         self._heartbeat_s = heartbeat_s
         self._port = 0
@@ -33,7 +34,12 @@ class Stage:
     async def start(self) -> None:
         self.witness = Witness(*self._sizes)
         self.server = SimulationWebSocket(
-            "127.0.0.1", self._port, history=self.witness, heartbeat_s=self._heartbeat_s, resume_s=2.0
+            "127.0.0.1",
+            self._port,
+            history=self.witness,
+            heartbeat_s=self._heartbeat_s,
+            resume_s=2.0,
+            max_queued=self._max_queued,
         )
         self.witness.epoch = self.server.epoch
         self.witnesses[self.server.epoch] = self.witness
@@ -59,8 +65,8 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(*sizes: int, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator[Stage]:
-    stage = Stage(*sizes, heartbeat_s=heartbeat_s)
+async def staged(*sizes: int, heartbeat_s: float = HEARTBEAT_S, max_queued: int | None = None) -> AsyncIterator[Stage]:
+    stage = Stage(*sizes, heartbeat_s=heartbeat_s, max_queued=max_queued)
     await stage.start()
     try:
         yield stage
@@ -285,8 +291,10 @@ async def overflows(count: int, *, clients: int = 2, seed: int = 0) -> Tally:
     rng = random.Random(seed)
     window = 60
     rounds = max(1, count // clients)
-    async with staged(window, 8_000_000, heartbeat_s=5.0) as stage, contextlib.AsyncExitStack() as stack:
-        stage.server.publisher._max_queued = 500
+    async with (
+        staged(window, 8_000_000, heartbeat_s=5.0, max_queued=500) as stage,
+        contextlib.AsyncExitStack() as stack,
+    ):
         pairs: list[tuple[FaultProxy, Account]] = []
         for number in range(clients):
             proxy = await stack.enter_async_context(FaultProxy(stage.server.port))
