@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -39,11 +40,15 @@ def links_table(store: RunStore) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*LINKS], dtype="object").astype(LINKS)
 
 
-def named_before(row: int, rows: Iterable[int]) -> int | None:
-    """Return which of the events that have an id an event means by it: the last one before it, or the first."""
-    others = [one for one in rows if one != row]
-    before = [one for one in others if one < row]
-    return before[-1] if before else others[0] if others else None
+def named_before(row: int, rows: Sequence[int]) -> int | None:
+    """Return which of the events that have an id, ascending, an event means by it: the last one before it, or the
+    first.
+    """
+    place = bisect_left(rows, row)
+    if place:
+        return rows[place - 1]
+    after = bisect_right(rows, row)
+    return rows[after] if after < len(rows) else None
 
 
 def by_command(intervention: dict[str, Any]) -> tuple[str | None, str]:

@@ -10,10 +10,10 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from ..protocol.errors import WebSocketError
 from ..store.call_extract import CALLS
@@ -25,7 +25,7 @@ from ..store.silence_extract import SILENCES
 from ..store.tick_extract import TICKS
 from .extract_record import EXTRACT, read_extract, record_of
 from .framing import HEADER_BYTES, Record, read_head, read_record
-from .index_file import INDEX_NAME
+from .index_file import INDEX_NAME, MAX_PIECE_BYTES
 from .manifest import SegmentStats
 from .summaries import SUMMARIES_NAME
 
@@ -34,6 +34,8 @@ logger = logging.getLogger("degentcivil_nb.recordings")
 EXTRACTS: Final = (CALLS, CHANGES, CHAT, ERRORS, SILENCES, TICKS)
 """The extracts that are kept."""
 SUFFIX: Final = ".extract"
+OF_THE_RUN: Final = frozenset({"character_id", "state", "location"})
+"""The words of an extract that its segment has told the run, too."""
 HELD_BYTES: Final = 128 << 20
 """So much of what was made and could not be written is held for the next question."""
 
@@ -81,8 +83,10 @@ class ExtractFiles:
         self._lock = threading.Lock()
         self._files: dict[str, _Kept] = {}
 
-    def of(self, extract: Extract, stats: SegmentStats, piece: Piece) -> Extracted:
-        """Return the extract of a segment."""
+    def of(
+        self, extract: Extract, stats: SegmentStats, piece: Piece, words: Mapping[str, Mapping[Any, int]]
+    ) -> Extracted:
+        """Return the extract of a segment; one from a file may have no words that the run lacks."""
         if is_empty(extract, stats):
             return extract.empty()
         with self._lock:
@@ -90,7 +94,9 @@ class ExtractFiles:
             if kept is None:
                 kept = self._files[extract.name] = _Kept(self._folder / file_name(extract))
         found = kept.read(extract, stats)
-        if found is None:
+        if found is None or not all(
+            words[name].keys() >= set(found.words[name]) for name in OF_THE_RUN & extract.coded
+        ):
             found = extract.make(piece)
             try:
                 kept.add(stats, record_of(extract, stats, found))
@@ -189,7 +195,8 @@ def _places(path: Path) -> dict[int, tuple[int, int]]:
             while offset + HEADER_BYTES <= size:
                 file.seek(offset)
                 head = read_head(file.read(HEADER_BYTES))
-                if head is None or head.kind != EXTRACT or head.length > size - offset - HEADER_BYTES:
+                longest = min(MAX_PIECE_BYTES, size - offset - HEADER_BYTES)
+                if head is None or head.kind != EXTRACT or head.length > longest:
                     break
                 found[head.segment] = (offset, HEADER_BYTES + head.length)
                 offset += HEADER_BYTES + head.length

@@ -91,6 +91,8 @@ def read_extract(extract: Extract, stats: SegmentStats, record: Record) -> Extra
         columns[name].min() < low or columns[name].max() >= high for name, (low, high) in limits.items()
     ):
         raise ValueError("words or events are missing")
+    if extract.check is not None and not extract.check(columns):
+        raise ValueError("its values are none that follow from events")
     return Extracted(columns, head.words)
 
 
@@ -104,7 +106,3 @@ def _read(data: memoryview, stored: str, width: str) -> Array:
         raise ValueError("its types are others")
     values: Array = np.frombuffer(data, f"<{width}" if width != "?" else np.uint8)
     return values.astype(width)
-
-
-def _is_within(numbers: Array, low: int, high: int) -> bool:
-    return not len(numbers) or bool(low <= numbers.min() and numbers.max() < high)

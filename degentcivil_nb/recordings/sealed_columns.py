@@ -228,7 +228,7 @@ class SealedColumns:
 
     def extracted(self, extract: Extract) -> Extracted:
         """Return an extract of the events, from its file if that has it."""
-        return self._extracts.of(extract, self.stats, self)
+        return self._extracts.of(extract, self.stats, self, self._words)
 
     def texts(self, name: str, rows: Array) -> list[str | None]:
         """Return texts of events, given by their indices in the segment."""

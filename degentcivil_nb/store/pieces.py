@@ -61,6 +61,8 @@ class Extract:
     coded: frozenset[str]
     make: Callable[[Piece], Extracted]
     types: Sequence[str] | None = None
+    check: Callable[[Mapping[str, Array]], bool] | None = None
+    """Whether columns with rows are such as `make` returns: those of a file may be anyone's."""
 
     def empty(self) -> Extracted:
         """Return the extract of a piece that has nothing for it."""

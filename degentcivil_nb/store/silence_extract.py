@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -91,6 +92,13 @@ def _counted(told: dict[str, Array], begin: Array, length: Array) -> dict[str, A
     }
 
 
+def _check(columns: Mapping[str, Array]) -> bool:
+    told = all(bool((columns[name] >= 0).all()) for name in ("role", "character_id", "length", "count"))
+    return told and bool((columns["role"] <= LONG).all() and (columns["length"] <= HIGHEST).all())
+
+
+HIGHEST: Final = 1 << 53
+"""The longest silence in ticks: a number of more digits is none."""
 CODED: Final = ("character_id", "state")
 SILENCES: Final = Extract(
     "silences",
@@ -102,6 +110,7 @@ SILENCES: Final = Extract(
     },
     frozenset(CODED),
     _make,
+    check=_check,
 )
 """The silences of characters by `role`. Those between two pieces follow from the last and first events in them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from .pieces import Extract, Extracted, Piece
 from .schema import Ints
-from .table import View
+from .table import Array, View
 from .timeline import differs
 
 N = TypeVar("N", np.int64, np.float64)
@@ -60,8 +61,18 @@ def moments_within(view: View) -> Ints:
     return found
 
 
+def _check(columns: Mapping[str, Array]) -> bool:
+    places = columns["place"]
+    return len(places) > 0 and places[0] == 0 and bool((np.diff(places) > 0).all())
+
+
 TICKS: Final = Extract(
-    "ticks", 1, {"place": "i8", "tick": "i8", "told": "?", "begin": "i8", "end": "i8"}, frozenset(), _make
+    "ticks",
+    1,
+    {"place": "i8", "tick": "i8", "told": "?", "begin": "i8", "end": "i8"},
+    frozenset(),
+    _make,
+    check=_check,
 )
 """The events whose tick differs from the one before, and the first event of the piece.
 

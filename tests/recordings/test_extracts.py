@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import extract_record, segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.extract_files import EXTRACTS, SUFFIX, ExtractFiles
+from degentcivil_nb.recordings.framing import DIGEST_BYTES, HEADER_BYTES
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store import call_extract, llm
@@ -263,7 +265,7 @@ def test_an_extract_says_the_same_while_its_version_is_the_same(recorded: Path, 
     """What an earlier version kept is believed: then it must be what this one would make."""
     found = sha256()
     for part in opened(recorded)._store._parts:  # type: ignore[attr-defined]  # of a recording in columns
-        extracted = ExtractFiles(recorded, live=True).of(extract, part.stats, part)
+        extracted = ExtractFiles(recorded, live=True).of(extract, part.stats, part, part._words)
         columns = {name: column.tolist() for name, column in extracted.columns.items()}
         found.update(repr((columns, extracted.words)).encode())
     assert (extract.version, found.hexdigest()[:16]) == MEANINGS[extract.name], (
@@ -298,3 +300,54 @@ def test_calls_that_pass_filters_are_those_of_the_whole_table(recorded: Path, wa
     if "character_id" in wanted:
         keep &= calls["character_id"] == "c1"
     pd.testing.assert_frame_equal(recording.llm_calls(**wanted), calls[keep].tail(wanted.get("last", COUNT)))
+
+
+def _emptied(made: Extracted) -> Extracted:
+    return Extracted({name: values[:0] for name, values in made.columns.items()}, made.words)
+
+
+def _backwards(made: Extracted) -> Extracted:
+    return Extracted(made.columns | {"place": made.columns["place"][::-1]}, made.words)
+
+
+def _negative(made: Extracted) -> Extracted:
+    return Extracted(made.columns | {"count": made.columns["count"] - 10**6}, made.words)
+
+
+def _of_others(made: Extracted) -> Extracted:
+    return Extracted(made.columns, made.words | {"character_id": ["nobody"] * len(made.words["character_id"])})
+
+
+@pytest.mark.parametrize(
+    ("name", "forged"),
+    [
+        ("ticks", _emptied),
+        ("ticks", _backwards),
+        ("silences", _negative),
+        ("silences", _of_others),
+        ("changes", _of_others),
+    ],
+)
+def test_a_forged_file_with_right_checksums_is_made_again(
+    recorded: Path, name: str, forged: Callable[[Extracted], Extracted]
+) -> None:
+    expected = opened(recorded).findings()
+    extract = next(extract for extract in EXTRACTS if extract.name == name)
+    parts = opened(recorded)._store._parts  # type: ignore[attr-defined]  # of a recording in columns
+    records = [extract_record.record_of(extract, part.stats, forged(extract.make(part))) for part in parts]
+    (recorded / f"{name}{SUFFIX}").write_bytes(b"".join(records))
+    found = opened(recorded)
+    pd.testing.assert_frame_equal(found.findings(), expected)
+    assert len(found.timeline())
+
+
+def test_a_record_that_is_longer_than_any_is_not_read(recorded: Path) -> None:
+    path = recorded / f"ticks{SUFFIX}"
+    head = bytearray(path.read_bytes()[:HEADER_BYTES])
+    end = HEADER_BYTES - DIGEST_BYTES  # of the length
+    head[end - 8 : end] = (3 << 40).to_bytes(8, "little")
+    expected = opened(recorded).findings()
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate((3 << 40) + HEADER_BYTES)  # with holes: it needs no room on the disk
+    pd.testing.assert_frame_equal(opened(recorded).findings(), expected)
