@@ -31,9 +31,13 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
 def positive_number(name: str, value: Any, unit: str = "") -> float:
     """Return a number above 0, or a duration in seconds; raise `ValueError` for anything else."""
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if _is_flag(number) or not isinstance(number, Real) or not 0 < float(number) < math.inf:
+    try:
+        found = math.nan if _is_flag(number) or not isinstance(number, Real) else float(number)
+    except OverflowError:  # a whole number beyond all floats
+        found = math.inf
+    if not 0 < found < math.inf:
         raise ValueError(f"{name} must be a number{unit and f' of {unit}'} above 0, not {_shown(value)}")
-    return float(number)
+    return found
 
 
 def flag(name: str, value: Any) -> bool:

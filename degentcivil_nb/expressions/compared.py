@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-EVERYWHERE: Final = frozenset({"tick", "time", "code"})
+EVERYWHERE: Final = frozenset({"tick", "time", "code", "sim_time"})
 """Columns of numbers in events and messages alike."""
 TIMES: Final = frozenset({"time", "received"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -118,7 +119,8 @@ class Axis:
             values = sorted({float(round(value)) for value in values})  # no tick is between two
         for value in values:
             anchor = "start" if value == values[0] else "end" if value == values[-1] else "middle"
-            text = f"{value:,.0f}" if self.high - self.low > 100 else f"{value:,.4g}"
+            whole = self.is_whole or self.high - self.low > 100
+            text = f"{value:,.0f}" if whole and value == round(value) else _shown(value, self.high - self.low)
             drawing.text(self.at(value), y, text, size=10, anchor=anchor)
 
     def label_beside(self, drawing: Drawing, left: float, right: float) -> None:
@@ -131,4 +133,13 @@ class Axis:
         for share in (0.0, 0.5, 1.0):
             value = self.low + share * (self.high - self.low)
             drawing.line(left, self.at(value), right, self.at(value))
-            drawing.text(left - 6, self.at(value) + 4, f"{value:,.4g}", size=10, anchor="end")
+            drawing.text(left - 6, self.at(value) + 4, _shown(value, self.high - self.low), size=10, anchor="end")
+
+
+def _shown(value: float, span: float) -> str:
+    """Write a number with so many digits that values of an axis of this length differ."""
+    if not value or not 1e-4 <= abs(value) < 1e15:
+        return f"{value:,.4g}"
+    digits = min(12, max(0, 3 - math.floor(math.log10(span)))) if span > 0 else 4
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -238,9 +238,9 @@ class PublishingMethods:
             while key in payload:
                 key += "_"
             payload[key] = value if is_plain(value) else self._converted(value, plain)
-            if (word, name) not in self._warned:
-                meant = self._meant(word, str(name))
-                self._warn(word, name, "%s() has no parameter %r: it is kept in the payload as %r%s", key, meant)
+            if self._is_new((word, name)):
+                text = "%s() has no parameter %r: it is kept in the payload as %r%s%s"
+                log.warning(text, word, name, key, self._meant(word, str(name)), calling_line(), extra=SAID_ONCE)
 
     def _meant(self, word: str, name: str) -> str:
         """Return the end of a sentence that suggests a parameter, such as `cost_usd` for `cost`."""
