@@ -81,7 +81,7 @@ class LlmTable(LogPanel):
         totals = self._reader.llm_totals()
         rows = [
             [str(model), *(_number(values[name]) for name in FIGURES)]
-            for model, values in totals.to_dict("index").items()
+            for model, values in zip(totals.index, totals.to_dict("records"), strict=True)  # "" and none read alike
         ]
         self._judged = self._bad.judged
         return {"totals": rows, "malformed": {**self._bad.told(), "only": self._only}}

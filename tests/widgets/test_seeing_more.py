@@ -49,6 +49,15 @@ def opened(panel: Any) -> Page:
     return page
 
 
+def test_calls_with_an_empty_model_are_shown_beside_calls_without_one() -> None:
+    with dc.SimulationProbe(port=0) as town, dc.connect(town) as session:
+        town.llm_call("emma", prompt="x", response="y", model="")
+        town.llm_call("emma", prompt="x", response="y")
+        until(lambda: len(session) == 2)
+        page = opened(LlmTable(session._store, Prompt()))
+        assert sum(row[1] for row in page.bodies[-1]["totals"]) == 2
+
+
 def test_the_chosen_charts_are_drawn_below_each_other_up_to_the_cursor(planted: Any) -> None:
     cursor = Cursor(planted._store)
     panel = ChartsPanel(planted._store, Prompt(), run=planted, cursor=cursor)

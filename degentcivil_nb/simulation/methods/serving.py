@@ -173,7 +173,8 @@ class ServingMethods(PublishingMethods):
     def _say_that_it_waits(self, tick: int | None) -> None:
         """Log how a run that is paused from its start goes on; nobody is there to read it in the stream."""
         at = "" if tick is None else f" at tick {tick}"
-        log.warning("the run is paused%s until a notebook resumes it: session = dc.connect(%r)", at, self.url)
+        token = "" if self._options.get("auth") is None else ", token=…"
+        log.warning("the run is paused%s until a notebook resumes it: session = dc.connect(%r%s)", at, self.url, token)
 
     def _characters_now(self) -> list[SnapshotCharacter]:
         self._settle()
