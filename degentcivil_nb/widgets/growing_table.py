@@ -133,7 +133,9 @@ class LogPanel(TablePanel):
 
     def whole(self) -> Update:
         """See `TablePanel`."""
-        self._searched = self._found()
+        found = self._found()
+        if self._searched != found:  # other rows may be those around the moment
+            self._searched, self._shown = found, range(0)
         numbers = self.numbers()
         self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
         columns = [Column(name, kind, self.labels.get(name, ""))._asdict() for name, kind in self.columns.items()]
@@ -148,6 +150,8 @@ class LogPanel(TablePanel):
         fresh = self.numbers(self._from)
         if not len(fresh):
             return None
+        if self._narrow and not self._from:
+            return self.whole()  # the first hits, which are no burst
         contiguous = self.kinds is None and not self._narrow
         dropped = int(fresh[0]) - self._from if contiguous and self._from else 0  # evicted before they could be read
         skipped, fresh = max(0, len(fresh) - BURST) + dropped, fresh[-BURST:]
@@ -159,8 +163,8 @@ class LogPanel(TablePanel):
         return self.snapshot() if self._searched != self._found() else super().changes()
 
     def still(self) -> Sequence[Section]:
-        """See `Panel`."""
-        numbers, row = self.numbers(), self.row_shown
+        """See `Panel`: of all rows, whatever a page searches for."""
+        numbers, row = self.own(), self.row_shown
         stop = len(numbers) if row is None else bisect_left(numbers, row + 1)
         rows = numbers[max(0, stop - STILL) : stop]
         if not len(rows):

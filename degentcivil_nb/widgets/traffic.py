@@ -40,10 +40,10 @@ class TrafficPanel(LogPanel):
         """See `TablePanel`."""
         return self._traffic.statistics().recorded
 
-    def numbers(self, start: int = 0) -> Any:
+    def own(self, start: int = 0, stop: int | None = None) -> Any:
         """See `LogPanel`: the numbers of the frames held."""
         held = self._traffic.frames().index.to_numpy()
-        return held[held >= start]
+        return held[(held >= start) & (True if stop is None else held < stop)]
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""

@@ -52,10 +52,12 @@ class Words(Search):
         if not len(rows):
             return NOTHING
         cells = self._table.cells(rows)
-        mask = np.ones(len(rows), dtype=bool)
+        held = len(next(iter(cells.values())))
+        rows = np.asarray(rows, dtype=np.int64)[len(rows) - held :]  # the oldest may have been dropped meanwhile
+        mask = np.ones(held, dtype=bool)
         for word in text.split():
-            mask &= self._has(word, cells, len(rows))
-        return np.asarray(rows, dtype=np.int64)[mask]
+            mask &= self._has(word, cells, held)
+        return rows[mask]
 
     def problem_with(self, text: str) -> str:
         """See `Search`: any words can be looked for."""

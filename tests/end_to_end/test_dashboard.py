@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from degentcivil_nb.widgets import growing_table
 from tests.end_to_end.by_keyboard import walk
 from tests.end_to_end.conftest import OpenNotebook
 from tests.end_to_end.lab import blocked_until
@@ -150,6 +151,41 @@ def test_no_string_from_the_wire_is_anything_but_text(notebook: OpenNotebook) ->
     assert book.problems == []
 
 
+WORDS = """() => {
+  let timer, heard;
+  const setTimeout = (work) => (timer = work), clearTimeout = () => (timer = undefined), visible = (text) => text;
+  SCRIPT
+  const filter = { value: "", addEventListener: (_, listener) => (heard = listener) }, sent = [], shown = {};
+  const state = { keys: Array(300) }, window = { all: 300 };
+  const view = makeWords(state, filter, ({ words }) => sent.push(words), () => {}, { addEventListener() {} });
+  const type = (text) => { filter.value = text; heard(); timer?.(); };
+  const update = (words, all = 300) => {
+    window.words = { text: "", problem: "", busy: false, judged: 9, held: 9, asks: 0, ...window.words, ...words };
+    state.window = { ...window, all };
+    view.follow();
+  };
+  update({});
+  type("Error");  // while the page has all rows; the focus is elsewhere
+  shown.small = [[...sent], view.progress()];
+  update({}, 5000);
+  update({}, 5100);
+  shown.grown = [[...sent], view.progress()];
+  update({ text: "error", asks: 1 });
+  shown.answered = [view.judged(), view.progress()];
+  update({ text: "noah", asks: 2 });  // another page
+  shown.another = [filter.value, view.judged(), view.progress()];
+  type("emma");
+  type("noah");  // back, before there is an answer
+  update({ asks: 2 });
+  update({ text: "emma", asks: 3 });
+  update({ text: "noah", asks: 4 });
+  shown.back = [sent, filter.value, view.judged()];
+  update({ problem: "gone" });
+  shown.failed = [view.judged(), view.progress()];
+  return shown;
+}"""
+
+
 def test_the_table_sorts_filters_selects_and_copies_by_keyboard(notebook: OpenNotebook) -> None:
     book = notebook(SETUP + TOWN + SHOW, "run.put('char_3', 'ACT', 'Home 3', money=99_999)", "print('pasted')")
     page = book.page
@@ -182,6 +218,12 @@ def test_the_table_sorts_filters_selects_and_copies_by_keyboard(notebook: OpenNo
     expect(rows(page)).to_have_count(1)
     page.locator(".dc-filter:visible").fill("nobody")
     expect(page.locator(".dc-empty:visible")).to_have_text("No row has these words.")
+    words = (Path(growing_table.__file__).parent / "static" / "words.js").read_text(encoding="utf-8")
+    assert page.evaluate(WORDS.replace("SCRIPT", words)) == {
+        "small": [[], ""], "grown": [["error"], ", searching the others …"], "answered": [True, ""],
+        "another": ["noah", True, ""], "back": [["error", "emma", "noah"], "noah", True],
+        "failed": [False, ", the others could not be searched: gone"],
+    }  # fmt: skip
     assert book.problems == []
 
 

@@ -134,7 +134,15 @@ type Life = {
 // --- the time bar (widgets/time_bar.py) ----------------------------------------------------------------------------
 
 type Marks = [count: number, marks: [time: number, text: string][]];
-type SearchStatus = { text: string; problem: string; hits: number; busy: boolean; judged: number; held: number };
+type SearchStatus = {
+  text: string;
+  problem: string;
+  hits: number;
+  busy: boolean;
+  judged: number;
+  held: number;
+  asks: number;
+};
 type TimeBarBody = { search: SearchStatus; said: string; held: number; live: boolean; marks?: Record<string, Marks> } & (
   | { first: null }
   | {

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from degentcivil_nb.pages.parts import Table
 from degentcivil_nb.widgets.chat_table import ChatTable
+from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
-from degentcivil_nb.widgets.growing_table import KEPT, LogPanel
+from degentcivil_nb.widgets.growing_table import BURST, KEPT, LogPanel
 from degentcivil_nb.widgets.llm_table import LlmTable
+from degentcivil_nb.widgets.search import MANY, Search
 from tests.support.page import Page, Prompt
+from tests.support.panel_run import Run
 from tests.support.planted_runs import PlantedTown
 from tests.support.waiting import until
 
@@ -26,6 +31,14 @@ def store() -> Any:
     town = PlantedTown(7, ticks=300)
     town.malformed, town.error_rate = 0.1, 0.05
     return town.run()._store
+
+
+class Alone(Prompt):
+    """Leave what a search posts undone: the test alone draws, as the refresher's thread does."""
+
+    def post(self, work: Callable[[], None]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            super().post(work)
 
 
 def said(kind: str, value: Any) -> list[str]:
@@ -41,7 +54,7 @@ def said(kind: str, value: Any) -> list[str]:
 
 
 def searched() -> bool:
-    """Say whether no search goes on any more; here its thread draws the panel too."""
+    """Say whether no search goes on any more."""
     return all(thread.name != "degentcivil-search" for thread in threading.enumerate())
 
 
@@ -59,7 +72,7 @@ def has(panel: LogPanel, row: dict[str, list[str]], words: str) -> bool:
 @pytest.mark.parametrize("kind", [EventsPanel, ErrorsTable, LlmTable, ChatTable])
 def test_the_filter_looks_at_all_rows_held(store: Any, kind: type[LogPanel]) -> None:
     """Issue 16: it looked at the thousand rows of the page."""
-    panel = kind(store, Prompt())
+    panel = kind(store, Alone())
     page = Page(panel)
     page.show()
     numbers = panel.own()
@@ -84,7 +97,7 @@ def test_the_filter_looks_at_all_rows_held(store: Any, kind: type[LogPanel]) -> 
 def test_a_filter_that_takes_long_shows_its_first_hits_and_ends_with_the_next_one(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel = EventsPanel(store, Prompt())
+    panel = EventsPanel(store, Alone())
     page = Page(panel)
     page.show()
     words = panel._words
@@ -111,3 +124,156 @@ def test_a_filter_that_takes_long_shows_its_first_hits_and_ends_with_the_next_on
     until(searched)
     assert words.text == "p2"
     assert np.array_equal(words.rows, judge("p2", store.first_row, store.next_row))
+
+
+class Dropping(Run):
+    """Be a run whose oldest rows are no longer held."""
+
+    dropped = 0
+
+    @property
+    def first_row(self) -> int:
+        return self.dropped
+
+
+class Gate:
+    """Let the first piece of a search through, and the others when the gate is opened."""
+
+    def __init__(self, search: Search, monkeypatch: pytest.MonkeyPatch, chunk: int, *, through: int = 1) -> None:
+        self.judge, self.through = search.judge, through
+        self.opened, self.waits = threading.Event(), threading.Event()
+        monkeypatch.setattr(search, "chunk", chunk)
+        monkeypatch.setattr(search, "judge", self._judge)
+
+    def _judge(self, text: str, start: int, stop: int) -> Any:
+        self.through -= 1
+        if self.through < 0:
+            self.waits.set()
+            assert self.opened.wait(30)
+        return self.judge(text, start, stop)
+
+
+def happened(run: Run, count: int, type: str = "error") -> Run:
+    for _ in range(count):
+        run.happen(type, character_id="emma")
+    return run
+
+
+def test_words_typed_and_typed_back_find_each_row_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = EventsPanel(store, Alone())._words
+    gate = Gate(words, monkeypatch, 200, through=0)
+    words.look_for("p1", ZONE, lambda: None)
+    assert gate.waits.wait(30)
+    for text in ("p12", "p1"):
+        words.look_for(text, ZONE, lambda: None)
+    gate.opened.set()
+    until(searched)
+    assert np.array_equal(words.rows, gate.judge("p1", store.first_row, store.next_row))
+    assert len(words.rows)
+
+
+def test_rows_that_came_while_nobody_looked_are_all_judged_and_only_those_count_that_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Dropping()
+    happened(run, 3)
+    search = Search(run)
+    gate = Gate(search, monkeypatch, 2, through=2)
+    search.ask("error", lambda: None)
+    until(searched)
+    happened(run, 2 * MANY * 2 + 1)
+    search.catch_up()
+    assert gate.waits.wait(30)
+    status = search.status()
+    assert (status["busy"], status["judged"]) == (True, 3)
+    run.dropped = 2
+    assert search.status()["judged"] == 1, "what is no longer held is not counted"
+    gate.opened.set()
+    until(searched)
+    search.catch_up()
+    status = search.status()
+    assert not status["busy"]
+    assert status["judged"] == status["held"] == status["hits"] == len(run) - 2
+    assert search.rows.tolist() == list(range(2, len(run)))
+
+
+def test_rows_dropped_while_they_are_judged_are_no_failure_and_a_failure_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = happened(Run(), 5)
+    panel = EventsPanel(run, Alone())
+    page = Page(panel)
+    page.show()
+    cells = panel.cells
+    monkeypatch.setattr(panel, "cells", lambda rows: cells(rows[2:]))
+    assert panel._words.judge("emma", 0, 5).tolist() == [2, 3, 4]
+
+    def fails(rows: Any) -> Any:
+        raise OSError("the disk\nis gone")
+
+    monkeypatch.setattr(panel, "cells", fails)
+    for _ in range(2):  # it may be asked again
+        page.do({"words": "emma", "zone": ZONE})
+        until(searched)
+        panel.refresh(1.0)
+        status = page.bodies[-1]["window"]["words"]
+        assert (status["problem"], status["busy"], len(page.keys)) == ("the disk", False, 5)
+    monkeypatch.setattr(panel, "cells", cells)
+    page.do({"words": "emma", "zone": ZONE})
+    until(searched)
+    panel.refresh(2.0)
+    status = page.bodies[-1]["window"]["words"]
+    assert (status["problem"], status["hits"]) == ("", 5)
+
+
+def test_a_live_table_with_a_filter_is_sent_differences() -> None:
+    run = happened(Run(), 5)
+    panel = EventsPanel(run, Alone())
+    page = Page(panel)
+    page.show()
+    page.do({"words": "type:error", "zone": ZONE})
+    until(searched)
+    panel.refresh(1.0)
+    happened(happened(run, 2), 1, "usual")
+    panel.refresh(2.0)
+    assert "columns" not in page.bodies[-1]
+    assert (page.keys, page.bodies[-1]["window"]["all"]) == ([*"0123456"], 7)
+    page.do({"words": "type:rare", "zone": ZONE})
+    until(searched)
+    panel.refresh(3.0)
+    assert page.keys == []
+    happened(run, BURST + 1, "rare")
+    panel.refresh(4.0)
+    assert page.keys == [str(row) for row in range(8, 8 + BURST + 1)], "the first hits are no burst"
+
+
+def test_a_table_in_the_past_shows_the_hits_that_are_found_later_too(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = Cursor(store)
+    cursor.at(row=store.next_row - 20)
+    panel = EventsPanel(store, Alone(), cursor=cursor)
+    page = Page(panel)
+    page.show()
+    gate = Gate(panel._words, monkeypatch, 50)
+    page.do({"words": "p1", "zone": ZONE})
+    assert gate.waits.wait(30)
+    until(lambda: panel._words.rows.size)
+    panel.refresh(1.0)
+    few = len(page.keys)
+    gate.opened.set()
+    until(searched)
+    panel.refresh(2.0)
+    wanted = panel._words.rows
+    assert 0 < few < len(page.keys) == min(KEPT, len(wanted))
+    assert page.keys[-1] == str(wanted[-1])
+
+
+def test_a_saved_notebook_has_the_rows_whatever_the_page_looked_for() -> None:
+    run = happened(Run(), 3)
+    panel = EventsPanel(run, Alone())
+    panel.received({"words": "zebra", "zone": ZONE})
+    until(searched)
+    (table,) = panel.still()[0].parts
+    assert isinstance(table, Table)
+    assert (table.total, len(table.rows)) == (3, 3)
