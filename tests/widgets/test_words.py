@@ -234,17 +234,18 @@ def test_a_live_table_with_a_filter_is_sent_differences() -> None:
     page.do({"words": "type:error", "zone": ZONE})
     until(searched)
     panel.refresh(1.0)
-    happened(happened(run, 2), 1, "usual")
-    panel.refresh(2.0)
-    assert "columns" not in page.bodies[-1]
-    assert (page.keys, page.bodies[-1]["window"]["all"]) == ([*"0123456"], 7)
+    for turn in range(2):
+        happened(happened(run, 1, "usual"), 1)
+        panel.refresh(2.0 + turn)
+        assert "columns" not in page.bodies[-1]
+    assert (page.keys, page.bodies[-1]["window"]["all"]) == ([*"0123468"], 7)
     page.do({"words": "type:rare", "zone": ZONE})
     until(searched)
-    panel.refresh(3.0)
+    panel.refresh(4.0)
     assert page.keys == []
     happened(run, BURST + 1, "rare")
-    panel.refresh(4.0)
-    assert page.keys == [str(row) for row in range(8, 8 + BURST + 1)], "the first hits are no burst"
+    panel.refresh(5.0)
+    assert page.keys == [str(row) for row in range(9, 9 + BURST + 1)], "the first hits are no burst"
 
 
 def test_a_table_in_the_past_shows_the_hits_that_are_found_later_too(
