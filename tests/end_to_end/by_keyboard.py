@@ -90,6 +90,9 @@ def walk(page: Page) -> None:
 
     tab(page, "timeline")
     go(page, ".dc-lanes")
+    expect(page.locator(".dc-lanes")).to_have_attribute(
+        "aria-label", re.compile("for each of"), timeout=WAIT_MS
+    )  # drawn
     page.keyboard.press("ArrowDown")
     expect(page.locator(".dc-side h3")).to_be_visible(timeout=WAIT_MS)
     page.keyboard.press("ArrowLeft")
