@@ -70,6 +70,7 @@ def walk(page: Page) -> None:
 
     go(page, "[role=tab]")
     tab(page, "events")
+    expect(page.locator(".dc-sort:visible").first).to_be_visible(timeout=WAIT_MS)  # drawn
     go(page, ".dc-sort")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
