@@ -206,8 +206,8 @@ def test_input_that_fails_is_logged_and_stops_nothing(
 
 
 async def test_the_probe_tells_a_blocked_loop_from_a_free_one() -> None:
+    assert await asyncio.to_thread(MainThread(asyncio.get_running_loop(), wait_s=30.0).blocked) is False
     main = MainThread(asyncio.get_running_loop(), wait_s=0.05)
-    assert await asyncio.to_thread(main.blocked) is False
     found: list[bool] = []
     thread = threading.Thread(target=lambda: found.append(main.blocked()))
     thread.start()
