@@ -12,7 +12,7 @@ def test_every_keyword_that_a_server_ever_took_is_taken() -> None:
     assert set(NAMES) == {
         *("auth", "pool", "limiter", "error_handler", "monitor", "traffic", "history", "heartbeat_s"),
         *("max_message_bytes", "ssl", "compression", "commands", "status", "run_id", "origins", "hosts"),
-        *("open_s", "resume_s", "batch_s", "clock", "parameters", "workers"),
+        *("open_s", "resume_s", "batch_s", "clock", "parameters", "workers", "max_queued"),
     }
     assert len(NAMES) == len(set(NAMES))
 
