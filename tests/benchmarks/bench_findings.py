@@ -42,7 +42,7 @@ class Searches:  # as often as a panel asks, which is drawn five times a second
         while not self.ended:
             if self.on:
                 self.now.look(len(run) + run.metrics()["evicted"], lambda: None)
-            time.sleep(0.2)
+            time.sleep(0.2)  # as often as panels are drawn
 
 searches = Searches()
 """

@@ -69,18 +69,18 @@ def fit(book: Notebook, width: int, height: int) -> None:
     """Make the window such that the dashboard is so wide."""
     page = book.page
     page.set_viewport_size({"width": width + 150, "height": height})
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(400)  # until the page has been laid out anew
     box = page.locator(".dc-dashboard").bounding_box()
     assert box is not None
     page.set_viewport_size({"width": round(width + 150 + width - box["width"]), "height": height})
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(400)  # as above
 
 
 def tabs(page: Page) -> Iterator[str]:
     """Open each tab, and give its name once it had time to be drawn."""
     for name in page.locator(".dc-tabs [role=tab]").all_inner_texts():
         page.get_by_role("tab", name=name, exact=True).click()
-        page.wait_for_timeout(1_500 if name == "charts" else 900)
+        page.wait_for_timeout(1_500 if name == "charts" else 900)  # a person looks at the picture, no test
         yield name
 
 
@@ -97,7 +97,7 @@ def sheet(browser: Browser, pictures: list[Path], out: Path, width: int) -> None
         f'<body style="margin:0;display:grid;gap:6px;grid-template-columns:repeat({across},max-content);align-items:'
         f'start;font:14px sans-serif">{"".join(cells)}'
     )
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # the pictures are decoded
     page.screenshot(path=out, full_page=True)
     page.close()
 

@@ -29,13 +29,13 @@ probe = SimulationProbe(port=port, paused=True)
 @probe.command
 def slow():
     probe.event("began")
-    time.sleep(0.3)
+    time.sleep(0.3)  # its debugger vanishes meanwhile
     probe.event("done")
 
 def live(tick):
     probe.character_update("emma", money=tick)
     if tick == 5 and how == "hang":
-        time.sleep(3_600)
+        time.sleep(3_600)  # the simulation hangs, until it is killed
     return tick == 5 and how == "fork" and os.fork() == 0  # a child: its probe is inert, it neither stops nor tells
 
 def is_over(tick):
