@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from ..core.event_columns import COLUMNS
 from . import values
 from .conditions import Condition
-from .gate import gates_of
+from .gate import gate_of
 from .message_scope import LINKS
 from .nodes import Lookup, Node
 from .residual import residual
@@ -22,6 +22,10 @@ _T = TypeVar("_T")
 
 STATE_CHANGE: Final = "state_change"
 CHARACTER_UPDATE: Final = "character_update"
+CHARACTER_LEFT: Final = "character_left"
+MEASURE: Final = "measure"
+LLM_CALL: Final = "llm_call"
+ERROR: Final = "error"
 MOVES: Final = (STATE_CHANGE, CHARACTER_UPDATE)
 """The types of messages that state which state a character is in."""
 OF_TYPES: Final = {
@@ -75,27 +79,31 @@ class Candidates(Generic[_T]):
         self.by_before: dict[str, Runs[_T]] = {}
         self.by_event: dict[str, Runs[_T]] = {}
         self.by_location: dict[str, Runs[_T]] = {}
-        indexes = dict(
+        self.indexes: dict[str, dict[str, Runs[_T]]] = dict(
             zip(INDEXED, (self.by_name, self.by_state, self.by_before, self.by_event, self.by_location), strict=True)
         )
-        asked: set[str] = set()
+        self.asked: set[str] = set()
+        """The names in the conditions."""
         everywhere: list[Placed[_T]] = []
         for one in placed:
             column, text, run, rule, left = one
-            asked |= rule.condition.names | rule.names
+            self.asked |= rule.condition.names | rule.names
             if column is not None:
-                indexes[column].setdefault(text, []).append((run, rule))
+                self.indexes[column].setdefault(text, []).append((run, rule))
             elif left is None:
                 self.always.append((run, rule))
             else:
                 everywhere.append(one)
-        self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in asked)
+        self.hidden: tuple[str, ...] = tuple(name for name in _absent(type) if name in self.asked)
         """Columns that a condition asks for and that messages of the type do not have."""
-        self.linked = not LINKS.isdisjoint(asked)
+        self.linked = not LINKS.isdisjoint(self.asked)
         """Whether a condition asks for what envelopes say."""
-        lefts = [one.left for one in everywhere if one.left is not None]
-        self.gate, self.plain_gate, covers = gates_of(lefts, self.hidden, indexes)
-        """They say whether any of the rules may hold, `always` apart."""
+        self.remembers = bool(self.always)
+        """Whether a condition has to be evaluated at each message."""
+        self.lefts = [one.left for one in everywhere if one.left is not None]
+        """The conditions, as far as they are not answered, that no index finds."""
+        self.gate, covers = gate_of(type, self.lefts, self.hidden, self.indexes)
+        """It says whether any of the rules may hold, `always` apart."""
         for one, is_behind in zip(everywhere, covers, strict=True):
             (self.gated if is_behind else self.always).append((one.run, one.rule))
 

@@ -41,8 +41,10 @@ class Trail:
             before, self.state, self.since = self.state, state, tick
             if loops:
                 self._enter(before, state)
-            else:
-                self._repeats = self._recent = None
+
+    def forget_rounds(self) -> None:
+        """Forget the last states, since those that follow are not recorded."""
+        self._repeats = self._recent = None
 
     def _enter(self, before: str | None, state: str) -> None:
         recent = self._recent

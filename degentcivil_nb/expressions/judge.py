@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from msgspec import UNSET
-
 from ..core.event_columns import PAYLOAD_COLUMNS
 from ..core.json_answers import AnswerCounts
 from ..core.links import link_id
-from .candidates import CHARACTER_UPDATE, MOVES, STATE_CHANGE, Candidates, Rule, Runs, candidates
+from .candidates import (
+    CHARACTER_LEFT,
+    CHARACTER_UPDATE,
+    ERROR,
+    LLM_CALL,
+    MEASURE,
+    MOVES,
+    STATE_CHANGE,
+    Candidates,
+    Rule,
+    Runs,
+    candidates,
+)
 from .conditions import Condition
 from .detectors import Trail
 from .gate import GATED, INDEXED
-from .message_scope import LINKS, Change, Linked, links_at, scope_at
+from .looks import NO_LOOKS, Looks, Town, looks_of
+from .message_scope import LINKS, Linked, links_at, scope_at
 from .nodes import TOTALS
 
 _T = TypeVar("_T")
 
-CHARACTER_LEFT: Final = "character_left"
-MEASURE: Final = "measure"
-LLM_CALL: Final = "llm_call"
-ERROR: Final = "error"
 SAID: Final = (*PAYLOAD_COLUMNS, "data", "previous_state")
 """The names that a condition may use beside type, tick, time and payload; null if a message lacks one."""
 _NOTHING: Final[Mapping[str, Any]] = dict.fromkeys(SAID)
@@ -49,7 +56,7 @@ class Judge(Generic[_T]):
     """The conditions, and the part of the town that they need: states, attributes that they name, and trails of ticks.
 
     `totals()` returns the cost and the number of all calls of models so far. `learnt()` is called when a name of a
-    condition occurs for the first time. Callers on several threads need a lock.
+    condition occurs for the first time. Callers on several threads need a lock, but for `looks`.
     """
 
     def __init__(
@@ -63,10 +70,9 @@ class Judge(Generic[_T]):
         self._broken = broken
         self._learnt = learnt
         self._seen: set[str] = set()
-        self._unseen: frozenset[str] = _NO_NAMES  # nearly always empty soon, so that looking for them costs nothing
+        self._unseen: set[str] = set()  # nearly always empty soon, so that looking for them costs nothing
         self._candidates: dict[str | None, Candidates[_T]] = {}
         self._others: Candidates[_T] = Candidates(None, ())
-        self._changes = self._others
         self._asked: frozenset[str] = frozenset()
         self._at_checkpoint: list[Rule[_T]] = []
         self._held: dict[int, set[str | None]] = {}  # for each checkpoint rule: characters for whom it holds already
@@ -77,6 +83,8 @@ class Judge(Generic[_T]):
         self._loops = False  # whether trails count how often a character repeats a loop
         self.names: frozenset[str] = frozenset()
         """The attributes and measures that are kept, because a condition names them."""
+        self.looks: Looks = NO_LOOKS
+        """They say of a message, without a lock, whether `event` has to judge it; if not, they record it themselves."""
         self.set_rules(rules)
 
     def set_rules(self, rules: Iterable[Rule[_T]], followed: Sequence[Condition] | None = None) -> None:
@@ -100,23 +108,27 @@ class Judge(Generic[_T]):
             else:
                 at_messages.append(rule)
         conditions = [*self._followed, *(rule.condition for rule in self._at_checkpoint)]
+        counted = self._loops
         self._loops = any(one.function == "loops" for condition in conditions for one in condition.detectors)
         self._candidates = candidates(at_messages)
         self._others = self._candidates[None]
-        self._changes = self._candidates[STATE_CHANGE]
         self.names = frozenset(names)
-        for gone in before - names:  # their values are no longer kept, and are read anew if they are named again
-            self._measures.pop(gone, None)
+        for other in before ^ names:  # their values are no longer kept, or were not, and are read anew
+            self._measures.pop(other, None)
             for trail in self._trails.values():
-                trail.known.pop(gone, None)
+                trail.known.pop(other, None)
+        for trail in self._trails.values() if counted and not self._loops else ():
+            trail.forget_rounds()
         self._asked = frozenset().union(*(rule.condition.names | rule.names for rule in at_messages))
         of_rules = _NO_NAMES.union(*(rule.condition.names | rule.names for rule in rules))
-        self._unseen = of_rules - _INTERESTING - _MADE - self._seen
+        self._unseen.clear()
+        self._unseen |= of_rules - _INTERESTING - _MADE - self._seen
+        self.looks = looks_of(self._candidates, Town(self._trails, self._unseen, self.names, self._loops))
 
     @property
     def unseen(self) -> frozenset[str]:
         """Return the names in rules that no message and no character had so far; none before there is a character."""
-        return self._unseen if self._trails else _NO_NAMES
+        return frozenset(self._unseen) if self._trails else _NO_NAMES
 
     def _see(self, names: Iterable[str]) -> None:
         if found := self._unseen.intersection(names):
@@ -142,39 +154,6 @@ class Judge(Generic[_T]):
             held.clear()
 
     # --- at each message -----------------------------------------------------------------------------------------
-
-    def change(
-        self, change: Change, tick: int | None, time: float | None, as_dict: Callable[[Change], dict[str, Any]]
-    ) -> list[Match[_T]]:
-        """Do what `event` does for a plain change of state, which most messages are, at a third of the cost.
-
-        `as_dict` gives its payload, which is needed only if a condition may hold.
-        """
-        about = self._changes
-        name, state, location, before = change.character_id, change.new_state, change.location, change.previous_state
-        if name.__class__ is not str:
-            name = str(name)
-        trail = self._trails.get(name)
-        if trail is None:
-            trail = self._trails[name] = Trail(tick or 0)
-        if before is UNSET:
-            before = trail.state
-        trail.heard = tick or 0
-        if state != trail.state or (location is not None and location != trail.location):
-            trail.note(tick or 0, state, location, loops=self._loops)
-        may = about.plain_gate(STATE_CHANGE, _NOBODY, trail.known, name, state, before, location, tick, time)
-        if not may and not about.always:
-            return NOTHING_FOUND
-        payload = as_dict(change)
-        found = self._found(about, payload, name, state, before, location) if may & INDEXED else about.always
-        if may & GATED:
-            found = found + about.gated
-        if not found:
-            return NOTHING_FOUND
-        scope = scope_at(about.hidden, STATE_CHANGE, payload, trail.known, name, state, before, location, tick, time)
-        if about.linked:
-            scope.update(links_at(STATE_CHANGE, payload, None))
-        return self._test(found, name, scope)
 
     def event(
         self, type: str, payload: Any, tick: int | None, time: float | None, links: Linked | None = None

@@ -24,15 +24,6 @@ class Linked(Protocol):
     def sim_time(self) -> float | None: ...
 
 
-class Change(Protocol):
-    """The payload of a plain change of state before it is written; `previous_state` may be `UNSET`."""
-
-    character_id: str | int
-    new_state: str
-    location: str | None
-    previous_state: Any
-
-
 def scope_at(
     hidden: Iterable[str],
     type: str,

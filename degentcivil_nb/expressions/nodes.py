@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 from . import values
@@ -27,13 +28,15 @@ _TEXTS: Final = frozenset({str})
 _NUMBERS: Final = frozenset({int, float})
 _MIRRORED: Final = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<=", "in": "contains"}
 """The comparison that says the same with its sides exchanged."""
-_PLAIN: Final = frozenset({*_MIRRORED, "contains", "startswith"})
+_PLAIN: Final = frozenset({*_MIRRORED, "not in", "contains", "startswith"})
+_TRUTHS: Final = frozenset({bool})
 
 
 class Plain(NamedTuple):
-    """A comparison of a name with a literal number, text or list of texts.
+    """A comparison of a name with a literal number, text, truth value or list of texts.
 
-    `symbol` is one of `== != < <= > >=`, `in` (a list of texts), `contains` or `startswith`.
+    `symbol` is one of `== != < <= > >=`, `in` and `not in` (a list of texts), `contains` or `startswith`; for a truth
+    value `==` or `!=`.
     """
 
     name: str
@@ -162,7 +165,7 @@ def _quick(symbol: str, left: Node, right: Node) -> Callable[[Lookup], Any] | No
     def test(look: Lookup) -> Any:
         value = look(name)
         if value.__class__ in kinds:
-            return apply(value, fixed)
+            return apply(value, fixed) and (value.__class__ is not float or isfinite(value))
         return False if value is None else general(look)
 
     return test
@@ -173,10 +176,12 @@ def _plain(symbol: str | None, named: Node, fixed: Node) -> Plain | None:
     if symbol is None or named.name is None or fixed.names:
         return None
     value = fixed.run(nothing)
-    if symbol == "in":
+    if symbol in ("in", "not in"):
         texts = isinstance(value, list) and all(type(item) is str for item in value)
         return Plain(named.name, symbol, tuple(value)) if texts else None
     kinds = _TEXTS if symbol in ("contains", "startswith") else _TEXTS | _NUMBERS
+    if symbol in ("==", "!="):
+        kinds |= _TRUTHS
     return Plain(named.name, symbol, value) if type(value) in kinds and symbol in _PLAIN else None
 
 

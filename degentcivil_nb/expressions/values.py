@@ -35,7 +35,7 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 QUICK: Final = {symbol: apply for symbol, apply in _ORDER.items() if symbol != "!="}
-"""Comparisons that are false for NaN too, so that their operands need no check."""
+"""Comparisons that are false for NaN too, so that only an answer of true has to be looked at for infinity."""
 ELEMENTWISE: Final = frozenset({*_ARITHMETIC, *_ORDER})
 """The operators that also exist over whole columns (`columns.OPERATORS`)."""
 OF_TYPES: Final = {"data": ("event_notification",), "previous_state": ("state_change", "character_update")}
@@ -45,12 +45,13 @@ OF_TYPES: Final = {"data": ("event_notification",), "previous_state": ("state_ch
 def plain(value: Any) -> Any:
     """Convert a value to a type of the language: null, bool, int, float, str, list or dict.
 
-    A time becomes seconds since the Unix epoch, and any other type null.
+    A time becomes seconds since the Unix epoch, and any other type null. So do NaN and infinity, which JSON lacks: a
+    breakpoint sees them before they are sent, and everything else sees null.
     """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, float):
-        return None if math.isnan(value) else float(value)
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, (str, bool, int, list, dict)):
@@ -94,8 +95,10 @@ def number(value: Any) -> float | None:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number; a bool is not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether a value is a number; a bool is not, and NaN and infinity are null."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def arithmetic(symbol: str) -> Callable[[Any, Any], Any]:

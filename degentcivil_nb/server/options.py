@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+from ..core.arguments import number, positive_number, whole_number
 from ..core.names import did_you_mean
 from ..monitoring.interfaces import Monitor, NullMonitor, TrafficLog
 from ..protocol.control_payloads import RunState
@@ -23,6 +24,8 @@ from .workers import Workers
 INBOUND_MESSAGES: Final = 600
 INBOUND_S: Final = 10
 """How many messages a client may send in how many seconds: far more than any person's commands."""
+LEAST_BYTES: Final = 1_000
+"""A message may be this long at least, so that an error fits that replaces one which is too long."""
 
 _RUNNING: Final = partial(RunState, "running")
 _Part = TypeVar("_Part")
@@ -47,6 +50,9 @@ class EntranceOptions:
     open_s: float = 5.0
     """How many seconds a client has to request a WebSocket."""
 
+    def __post_init__(self) -> None:
+        positive_number("open_s", self.open_s, "seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
@@ -62,6 +68,11 @@ class StreamOptions:
     """How many messages may wait for the server's loop; any more are lost, and declared as a gap (`overflow`)."""
     clock: Callable[[], float] = time.time
     """The clock that gives messages without a time theirs, in seconds since 1970."""
+
+    def __post_init__(self) -> None:
+        number("batch_s", self.batch_s, 0, "seconds")
+        whole_number("max_message_bytes", self.max_message_bytes, LEAST_BYTES)
+        whole_number("max_queued", self.max_queued, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +91,10 @@ class PeerOptions:
     """The counters of the server."""
     traffic: TrafficLog | None = None
     """A record of frames in both directions."""
+
+    def __post_init__(self) -> None:
+        positive_number("heartbeat_s", self.heartbeat_s, "seconds")
+        positive_number("resume_s", self.resume_s, "seconds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ class Stop:
     """The reason why a run is stopped, as `session.stopped()` returns it.
 
     `matched` is the row of the event that met the condition. It is `None` if that was `at_checkpoint`, where no single
-    event does, and if the store does not hold the event; `seq` is the event's position in the stream. `tick` is where
+    event does, and if the store does not hold the event; `seq` is the event's position in the stream, `None` while the
+    server has not given it one. `tick` is where
     the run is stopped. `also` names the other breakpoints that matched. `may_resume` is the name of the notebook that
     has control of the run, or "everybody". `owner` is the name of the notebook that set the breakpoint; `mine` says
     whether that is this one.
@@ -45,10 +46,19 @@ class Stop:
         if self.at_checkpoint:
             met = "at the checkpoint" + ("" if whose is None else f" by {whose}")
         else:
-            event = "an event that is not held in memory" if self.matched is None else f"row {self.matched}"
-            met = f"by {event}" + ("" if whose is None else f" of {whose}")
+            event, why = self._event
+            met = f"by {event}{'' if whose is None else f' of {whose}'}{why}"
         more = f"; {len(self.also):,} more met" if self.also else ""
         return f"stopped{at} by {self.breakpoint!r}{other} ({visible(self.condition)}), met {met}{more}{only}"
+
+    @property
+    def _event(self) -> tuple[str, str]:
+        """Name the event that met the condition, and say why it has no row: until the server has given it a position,
+        nobody can know which one it will be.
+        """
+        if self.matched is not None:
+            return f"row {self.matched}", ""
+        return "an event", " whose row is not known yet" if self.seq is None else " that is not held in memory"
 
     def __repr__(self) -> str:
         return f"<Stop: {self}>"

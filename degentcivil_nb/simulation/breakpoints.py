@@ -14,6 +14,7 @@ from ..core.text_of import text_of
 from ..expressions.candidates import Rule
 from ..expressions.conditions import Condition
 from ..expressions.judge import Judge, Match
+from ..expressions.looks import look_closely
 from ..expressions.nodes import TOTALS
 from ..protocol.breakpoints import RUN_UNTIL, BreakpointHit, BreakpointRow, BreakpointRows, BreakpointSpec
 from ..protocol.commands import wrong_argument
@@ -23,7 +24,7 @@ from ..server.stream.receipts import Publish, Receipt
 from .breakpoint import NO_NAMES, Breakpoint
 from .declared import LOOK_S, DeclaredSets
 from .methods.publishing import Ticking
-from .payloads import StateChange, as_dict
+from .payloads import Event, StateChange, as_dict
 from .request import who_asks
 
 log = logging.getLogger("degentcivil_nb.simulation")
@@ -201,47 +202,55 @@ class Breakpoints:
 
     # --- being met -----------------------------------------------------------------------------------------------
 
-    def publish(
-        self,
-        type: str,
-        data: Any,
-        tick: int | None = None,
-        timestamp: float | None = None,
-        receipt: Receipt | None = None,
-        links: Links | None = None,
-    ) -> None:
-        """Judge a message, on the thread that publishes it, and pass it on; nothing is raised from here."""
-        met = NOTHING_MET
-        try:
-            kind = data.__class__
-            with self._lock:  # not `acquire` and `try`: an interrupt between the two would leave it locked
-                if kind is StateChange:
-                    found = self._judge.change(data, tick, timestamp, as_dict)
-                else:
-                    payload = data if kind is dict else as_dict(data)
-                    found = self._judge.event(type, payload, tick, timestamp, links)
-                if found and not self._ticking.handles_command():  # breakpoints are not about commands
-                    met = self._take(found, tick)
-        except Exception:  # the boundary to the simulation
-            log.exception("breakpoints could not be judged at a message of type %.80r", type)
-        forward = self._forward()
-        if met is NOTHING_MET:
-            forward(type, data, tick, timestamp, receipt, links)
-            if self._followed and self._ticking.handles_command():
-                self.after_command()
-            return
-        receipt = receipt or Receipt()
-        forward(type, data, tick, timestamp, receipt, links)
-        for line in met.log:
-            forward(MessageTypes.LOG, line, tick, timestamp)
-        for hit in met.hits:
-            self._stops = True
-            self._stop((hit, receipt))
-        self._tell_later()
+    def publishing(self) -> Publish:
+        """Return the function that judges a message, on the thread that publishes it, and passes it on to the server.
 
-    def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None, links: Links) -> Met:
+        Nothing is raised from it. It belongs to the server of now: ask again when that is replaced.
+        """
+        forward, judge = self._forward(), self._judge
+
+        def publish(
+            type: str,
+            data: Any,
+            tick: int | None = None,
+            timestamp: float | None = None,
+            receipt: Receipt | None = None,
+            links: Links | None = None,
+        ) -> None:
+            met = NOTHING_MET
+            try:
+                kind, looks = data.__class__, judge.looks
+                if kind is StateChange:
+                    look = looks.change
+                elif kind is Event:
+                    look = looks.event
+                elif kind is dict:
+                    look = looks.dicts.get(type, looks.others)
+                else:
+                    look = look_closely
+                if look(type, data, tick, timestamp, links):
+                    met = self.meet(type, as_dict(data), tick, timestamp, links)
+            except Exception:  # the boundary to the simulation
+                log.exception("breakpoints could not be judged at a message of type %.80r", type)
+            if met is NOTHING_MET:
+                forward(type, data, tick, timestamp, receipt, links)
+                if self._followed and self._ticking.handles_command():
+                    self.after_command()
+                return
+            receipt = receipt or Receipt()
+            forward(type, data, tick, timestamp, receipt, links)
+            for line in met.log:
+                forward(MessageTypes.LOG, line, tick, timestamp)
+            for hit in met.hits:
+                self._stops = True
+                self._stop((hit, receipt))
+            self._tell_later()
+
+        return publish
+
+    def meet(self, type: str, data: Any, tick: int | None, timestamp: float | None, links: Links | None) -> Met:
         """Judge a message; return the hits that stop the run, and the texts of log points."""
-        with self._lock:
+        with self._lock:  # not `acquire` and `try`: an interrupt between the two would leave it locked
             found = self._judge.event(type, data, tick, timestamp, links)
             if not found or self._ticking.handles_command():  # breakpoints are not about commands
                 return NOTHING_MET

@@ -22,6 +22,13 @@ CONDITIONS = (
     *("character_id == 'emma'", "character_id == 5", "character_id == '5'", "character_id == 'True'"),
     *("type == 'weather' and character_id == 'emma'", "data == ''", "data['a'] == ''", "code == 0", "not code"),
     *("not payload['data']", "type == 'weather' and payload == ''", "len(payload) > 0", "not (location == '')"),
+    *(
+        "data['price'] > 5",
+        "not (data['price'] > 5)",
+        "data['price'] != 5",
+        "data['price'] in [1, 5]",
+        "max(data['all']) > 5",
+    ),
     *("character_id in ['emma', '']", "startswith(location, '')", "state in ['', 'MOVE']", "event_id != cause"),
 )
 """About the envelope's links, about values that are empty, missing, or of messages that do not have them."""
@@ -51,6 +58,9 @@ def publish(town: dc.SimulationProbe, number: int) -> bool:
         lambda: town.publish("event_notification", {"event_type": "old", "data": None, "id": "a", "cause": ["a", "b"]}),
         lambda: town.publish("chat_message", {"character_id": "emma", "receivers": [], "content": "", "id": 7}),
         lambda: town.publish("character_update", {"character_id": "emma", "previous_state": "IDLE"}),
+        lambda: town.event("sold", {"price": float("inf"), "all": [float("inf"), 7]}),
+        lambda: town.event("sold", {"price": float("nan"), "all": [-float("inf"), 7]}),
+        lambda: town.event("sold", {"price": 7, "all": [6, 7]}),
         lambda: town.measure("", 0),
         lambda: town.left("emma"),
     ]

@@ -188,5 +188,7 @@ def test_a_stop_reads_as_a_sentence() -> None:
     assert str(at_event) == "stopped at tick 3 by 'poor' of noah (money < 0), met by row 7 of emma; 2 more met"
     at_checkpoint = Stop("breakpoint", 3, "still", "stuck(12)", "emma", owner="ada", at_checkpoint=True)
     assert str(at_checkpoint) == "stopped at tick 3 by 'still' (stuck(12)), met at the checkpoint by emma"
-    lost = Stop("breakpoint", 3, "poor", "money < 0", "emma")  # its event has no position yet, or was lost
-    assert str(lost) == "stopped at tick 3 by 'poor' (money < 0), met by an event that is not held in memory of emma"
+    let_go = Stop("breakpoint", 3, "poor", "money < 0", "emma", seq=8)
+    assert str(let_go) == "stopped at tick 3 by 'poor' (money < 0), met by an event of emma that is not held in memory"
+    waits = Stop("breakpoint", 3, "poor", "money < 0")  # its event waits for the server, which gives it its position
+    assert str(waits) == "stopped at tick 3 by 'poor' (money < 0), met by an event whose row is not known yet"

@@ -37,13 +37,14 @@ def test_the_counts_of_a_run_that_goes_on_are_not_told_at_each_of_its_ticks() ->
     points = points_of(forward, lambda _, function: waiting.append(function), lambda: on[0])
     tells, long = BreakpointSpec("tells", "money > 0", log="x"), BreakpointSpec("long", "total_calls >= 0", log="x")
     points.set_breakpoints([tells, long])
+    publish = points.publishing()
     for tick in range(100):
-        points.publish("character_update", {"character_id": "emma", "money": 1}, tick)
+        publish("character_update", {"character_id": "emma", "money": 1}, tick)
         points.checkpoint(tick)
     assert len(told) == 1
     waiting[-1]()
     assert [row.count for row in told[-1].breakpoints] == [100, 1]
-    points.publish("character_update", {"character_id": "emma", "money": 1}, 100)
+    publish("character_update", {"character_id": "emma", "money": 1}, 100)
     on[0] = False  # the next checkpoint may stop the run
     points.checkpoint(100)
     assert [row.count for row in told[-1].breakpoints] == [101, 1]

@@ -286,7 +286,7 @@ class ServingMethods(PublishingMethods):
         """
         self.control.judge = self._judge if self.breakpoints.declared or self.watches.declared else None
         if not self.control.ended:
-            self._publish = self.breakpoints.publish if self.breakpoints.any else self._server.publish
+            self._publish = self.breakpoints.publishing() if self.breakpoints.any else self._server.publish
 
     def _on_loop(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
         """Start a coroutine function on the server's loop, if it is running; return a function that cancels it."""
