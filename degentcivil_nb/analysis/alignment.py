@@ -68,6 +68,8 @@ def aligned(a: Side, b: Side, align: str) -> Alignment:
     many events are paired. If a run has no ticks, events are paired by position, and if its positions are not of a
     single epoch, in order.
     """
+    if a.columns.before is not None:  # equal ticks prove that there are some
+        return _by_tick(a, b)
     if align == "tick" and all(len(one.clock) and one.clock.max() >= 0 for one in (a, b)):
         return _by_tick(a, b)
     if align != "order":
@@ -85,14 +87,15 @@ _NONE: Final = np.zeros(0, np.int32)
 
 def _clock(columns: ComparedColumns) -> Array:
     ticks, known = columns.ticks, columns.has_tick
+    lost = 0 if columns.before is None else columns.before.lost
     if not known.any():
         return np.full(len(ticks), -1, np.int32)
-    if known.all() and not (ticks[1:] < ticks[:-1]).any():
+    if known.all() and not lost and not (ticks[1:] < ticks[:-1]).any():
         return ticks
     last = np.maximum.accumulate(np.where(known, np.arange(len(ticks), dtype=np.int32), np.int32(-1)))
     full = np.where(last < 0, -1, ticks[last]).astype(np.int64)  # one without a tick belongs to the event before
     back = np.minimum(np.diff(full, prepend=full[0]), 0)
-    full -= np.cumsum(np.where(back < -1, back, 0))  # threads may publish a tick late
+    full += lost - np.cumsum(np.where(back < -1, back, 0))  # threads may publish a tick late
     return narrow(full)
 
 
@@ -101,6 +104,7 @@ def _unsure(columns: ComparedColumns, gaps: pd.DataFrame, clock: Array) -> Spans
     if not len(gaps) or not len(clock):
         return _NONE, _NONE
     after = gaps["row"].to_numpy(np.int64) - columns.first_row
+    after = after if columns.before is None else after[after >= 0]
     return clock[np.clip(after - 1, 0, len(clock) - 1)], clock[np.clip(after, 0, len(clock) - 1)]
 
 
@@ -121,6 +125,8 @@ def _within(clock: Array, spans: Spans) -> npt.NDArray[np.bool_]:
 
 
 def _first_is_whole(a: Side, b: Side) -> bool:
+    if a.columns.before is not None:
+        return True
     return a.columns.first_seq == b.columns.first_seq and bool(a.clock[0] == b.clock[0])
 
 
@@ -211,10 +217,11 @@ def _grouped(keys: Ints) -> tuple[Ints, Ints, Ints]:
 def _alone(one: Side, paired: Places, spans: Spans) -> Places:
     """Return the events without a counterpart between the first and the last that have one, in ticks without gaps."""
     if not len(paired):
-        return _NONE
+        return _NONE  # also behind a beginning that both have
     has_none = np.ones(len(one.columns), np.bool_)
     has_none[paired] = False
-    within = one.compared[(one.compared > paired.min()) & (one.compared < paired.max())]
+    first = paired.min() if one.columns.before is None else -1
+    within = one.compared[(one.compared > first) & (one.compared < paired.max())]
     alone: Places = within[has_none[within]]
     sure: Places = alone[~_within(one.clock[alone], spans)]
     return sure

@@ -15,8 +15,9 @@ from ..core.names import did_you_mean
 from ..core.progress import Progress, following
 from ..store.arguments import Names, names_of
 from ..store.payloads import read_payload
+from ..store.sum_extract import WALL_CLOCK
 from .alignment import ALIGNMENTS, aligned, side
-from .compared_columns import ComparedColumns, columns_of
+from .compared_columns import ComparedColumns, columns_beside
 from .comparison import Comparison, short
 from .differences import Difference, Divergence, Pairs
 from .quantities import beside, characters_beside, counts_beside, per_tick, quantities, rates_beside
@@ -24,8 +25,6 @@ from .reader import Reader
 
 __all__ = ["WALL_CLOCK", "Comparison", "Divergence", "compare"]
 
-WALL_CLOCK: Final = ("timestamp", "latency_s")
-"""Keys of payloads with times or durations by the wall clock."""
 INTERVENTIONS: Final = ["run", "row", "tick", "type", "character_id", "client", "text"]
 
 
@@ -91,7 +90,7 @@ def compare(
         raise ValueError(f"align must be one of {', '.join(ALIGNMENTS)}, not {reprlib.repr(align)}{hint}")
     ignored, leave_out = frozenset(names_of(ignore) or ()), flag("ignore_interventions", ignore_interventions)
     names, readers = (_name(a), _name(b)), (a, b)
-    columns = columns_of(a._store), columns_of(b._store)
+    columns = columns_beside(a._store, b._store, align, without_changed=leave_out, ignore=ignored)
     pairs = _pairs(readers, columns, align, leave_out, ignored)
     changes = _interventions(readers, columns)
     with following(f"comparing {visible(names[0])} and {visible(names[1])}", progress) as told:
@@ -102,7 +101,7 @@ def compare(
     counts = counts_beside(*columns)
     towns = a.characters(), b.characters()
     mine, other = quantities(a, columns[0], towns[0]), quantities(b, columns[1], towns[1])
-    equal = [_equal(a, columns[0], mine, one, align, leave_out, ignored) for one in others]
+    equal = [_equal(a, mine, one, align, leave_out, ignored) for one in others]
     characters, attributes = characters_beside(towns, columns, differing)
     return Comparison(
         *names,
@@ -111,7 +110,7 @@ def compare(
         divergence=differ,
         interventions=changes,
         consequence=consequence,
-        compared=len(pairs.alignment.a) if differ is None else differ.place + 1,
+        compared=pairs.compared if differ is None else differ.place + 1,
         only_a=len(pairs.sides[0].compared) - len(pairs.alignment.a),
         only_b=len(pairs.sides[1].compared) - len(pairs.alignment.b),
         aligned_by=pairs.alignment.by,
@@ -170,7 +169,7 @@ def _pairs(
 def _interventions(readers: tuple[Reader, Reader], columns: tuple[ComparedColumns, ComparedColumns]) -> pd.DataFrame:
     rows = []
     for run, reader, one in zip("ab", readers, columns, strict=True):
-        numbers = (one.changed + one.first_row).tolist()
+        numbers = one.changed_rows.tolist()
         changed = reader._store.frame_of(numbers)
         for row, payload, tick, type, who, made in zip(
             numbers,
@@ -207,7 +206,9 @@ def _consequence(
         return None
     if not left_out:
         pairs = _pairs(readers, (a.columns, b.columns), align, True, pairs.ignore)
-    begun = min([*a.columns.changed[:1].tolist(), *pairs.in_a(b.columns.changed[:1]).tolist()])
+    begun = min([*a.columns.changed[:1].tolist(), *pairs.in_a(b.columns.changed[:1]).tolist()], default=-1.0)
+    if any(one.columns.before is not None and len(one.columns.before.changed) for one in (a, b)):
+        begun = -1.0
     if left_out and first.at > begun:
         return differ
     found = pairs.first(told, begun)
@@ -218,7 +219,7 @@ def _consequence(
 
 
 def _share(pairs: Pairs, differing: pd.DataFrame) -> float:
-    whole = len(pairs.alignment.a) + len(pairs.alignment.alone_a) + len(pairs.alignment.alone_b)
+    whole = pairs.compared + len(pairs.alignment.alone_a) + len(pairs.alignment.alone_b)
     if not whole:  # nothing of one run corresponds to anything of the other
         return float("nan") if any(len(one.compared) for one in pairs.sides) else 0.0
     return len(differing) / whole
@@ -226,7 +227,6 @@ def _share(pairs: Pairs, differing: pd.DataFrame) -> float:
 
 def _equal(
     a: Reader,
-    columns: ComparedColumns,
     mine: pd.Series,
     other: Reader,
     align: str,
@@ -234,7 +234,7 @@ def _equal(
     ignore: frozenset[str],
 ) -> tuple[float, pd.Series]:
     """Return the share of events that differ between two equal runs, and the difference of each quantity."""
-    both = (columns, columns_of(other._store))
+    both = columns_beside(a._store, other._store, align, without_changed=leave_out, ignore=ignore)
     pairs = _pairs((a, other), both, align, leave_out, ignore)
     one, two = mine.align(quantities(other, both[1], other.characters()), fill_value=0.0)
     return _share(pairs, pairs.differing()), (two - one).abs()

@@ -13,7 +13,9 @@ from ..recordings.column_parts import each
 from ..store.interfaces import RunStore
 from ..store.pieces import Piece, Pieces
 from ..store.schema import NAT, Ints
+from ..store.sum_extract import WALL_CLOCK
 from ..store.table import Array
+from .equal_beginning import Beginning, equal_beginnings
 
 COMPARED: Final = {
     column.name: column.key or column.name
@@ -25,9 +27,13 @@ WORDS: Final = ("type", "character_id", *COMPARED)
 
 
 class ComparedColumns(NamedTuple):
-    """The columns of a run, which have an entry for each event, as narrow as their values are."""
+    """The columns of a run, which have an entry for each event, as narrow as their values are.
+
+    Events of a beginning that the other run has as well are not in them, but counted.
+    """
 
     first_row: int
+    before: Beginning | None
     codes: Mapping[str, Array]
     words: Mapping[str, list[str]]
     ticks: Array
@@ -35,6 +41,8 @@ class ComparedColumns(NamedTuple):
     has_tick: npt.NDArray[np.bool_]
     changed: Ints
     """The indices of the events that commands made."""
+    changed_rows: Ints
+    """The rows of all events that commands made."""
     first_seq: int | None
     span_s: float
     """The seconds from the first event to the last; NaN for less than two moments."""
@@ -42,10 +50,18 @@ class ComparedColumns(NamedTuple):
     def __len__(self) -> int:
         return len(self.ticks)
 
+    @property
+    def events(self) -> int:
+        """How many events the run has."""
+        return len(self) + (0 if self.before is None else self.before.rows)
+
     def counted(self, name: str) -> dict[str, int]:
-        """Count the events of each word, in the order in which the words first appeared."""
+        """Count the events of each type or character, in the order in which the words first appeared."""
         codes, words = self.codes[name], self.words[name]
         counts = np.bincount(codes[codes >= 0], minlength=len(words)).tolist()
+        if self.before is not None:
+            earlier = self.before.counts[name]
+            counts = [count + earlier.get(word, 0) for count, word in zip(counts, words, strict=True)]
         return {word: count for word, count in zip(words, counts, strict=True) if count}
 
     def words_at(self, name: str, places: Array) -> list[Any]:
@@ -55,9 +71,31 @@ class ComparedColumns(NamedTuple):
         return found
 
 
-def columns_of(store: RunStore) -> ComparedColumns:
-    """Read the columns of a run, a piece at a time."""
-    return store.by_pieces(_read)
+def columns_beside(
+    a: RunStore, b: RunStore, align: str, *, without_changed: bool, ignore: frozenset[str]
+) -> tuple[ComparedColumns, ComparedColumns]:
+    """Read the columns of two runs, without a beginning that is known to be the same."""
+    both: tuple[Beginning, Beginning] | None = None
+    if align == "tick" and ignore.issuperset(WALL_CLOCK):
+        both = equal_beginnings(a, b, until_changed=not without_changed)
+    if both is not None:
+        columns = columns_of(a, both[0]), columns_of(b, both[1])
+        if all(_is_later(one) for one in columns):
+            return columns
+    return columns_of(a), columns_of(b)
+
+
+def _is_later(columns: ComparedColumns) -> bool:
+    """Return whether no tick is from before the end of the beginning, as may be where ticks go back step by step."""
+    before, known = columns.before, columns.ticks[columns.has_tick]
+    back = np.diff(known.astype(np.int64), prepend=known[:1])
+    lost = np.cumsum(np.where(back < -1, -back, 0)) + (0 if before is None else before.lost)
+    return before is None or not len(known) or bool((known + lost).min() > before.clock[-1])
+
+
+def columns_of(store: RunStore, before: Beginning | None = None) -> ComparedColumns:
+    """Read the columns of a run, a piece at a time, behind a beginning."""
+    return store.by_pieces(lambda pieces: _read(pieces, before))
 
 
 def positions_of(store: RunStore, columns: ComparedColumns) -> Ints | None:
@@ -75,32 +113,38 @@ def positions_of(store: RunStore, columns: ComparedColumns) -> Ints | None:
     return store.by_pieces(read) if len(columns) else None
 
 
-def _read(pieces: Pieces) -> ComparedColumns:
-    read = each(pieces.parts, _of_piece)
+def _read(pieces: Pieces, before: Beginning | None) -> ComparedColumns:
+    first_row = pieces.parts[0].first_row if pieces.parts else 0
+    start = first_row + (0 if before is None else before.rows)
+    read = each([part for part in pieces.parts if part.next_row > start], lambda piece: _of_piece(piece, start))
     first = pieces.parts[0].view() if pieces.parts else None
-    times = [time for one in read for time in one["times"].tolist()]
+    times = [time for one in read for time in one["times"].tolist()] + [*(before.times or () if before else ())]
     span = (max(times) - min(times)) / 1e9 if times else 0.0
+    changed = _together([one["changed"] for one in read], np.int64)
     return ComparedColumns(
-        pieces.parts[0].first_row if pieces.parts else 0,
+        start,
+        before,
         {name: _together([one[name] for one in read], np.int8) for name in WORDS},
         {name: list(pieces.words[name].words) for name in WORDS},
         narrow(_together([one["tick"] for one in read], np.int64)),
         _together([one["has_tick"] for one in read], np.bool_),
-        _together([one["changed"] for one in read], np.int64) - (pieces.parts[0].first_row if pieces.parts else 0),
+        changed - start,
+        changed if before is None else np.concatenate([before.changed, changed]),
         None if first is None or first.masks["seq"][0] else int(first.columns["seq"][0]),
         span if span > 0 else float("nan"),
     )
 
 
-def _of_piece(piece: Piece) -> dict[str, Array]:
+def _of_piece(piece: Piece, start: int) -> dict[str, Array]:
     view = piece.view()
-    times, missing = view.columns["time"], view.masks["tick"]
+    place = max(0, start - view.first_row)
+    times, missing = view.columns["time"][place:], view.masks["tick"][place:]
     times = times[times != NAT]
     return {
-        **{name: view.columns[name] for name in WORDS},
-        "tick": narrow(np.where(missing, -1, view.columns["tick"])),
+        **{name: view.columns[name][place:] for name in WORDS},
+        "tick": narrow(np.where(missing, -1, view.columns["tick"][place:])),
         "has_tick": ~missing,
-        "changed": view.links.interventions.between(view.first_row, view.next_row)[0],
+        "changed": view.links.interventions.between(view.first_row + place, view.next_row)[0],
         "times": times[[times.argmin(), times.argmax()]] if len(times) else times,
     }
 

@@ -60,6 +60,14 @@ class Pairs:
 
     def __init__(self, sides: tuple[Side, Side], alignment: Alignment, ignore: frozenset[str]) -> None:
         self.sides, self.alignment, self.ignore = sides, alignment, ignore
+        before = sides[0].columns.before
+        self.before = 0 if before is None else before.compared
+        """How many pairs are equal before those of the alignment."""
+
+    @property
+    def compared(self) -> int:
+        """How many pairs there are."""
+        return self.before + len(self.alignment.a)
 
     def first(self, progress: Progress, after: float = -1.0) -> Difference | None:
         """Return the place of the first difference after an index of the first run."""
@@ -141,7 +149,7 @@ class Pairs:
         elif not alike(one, other):
             differs.append("payload")
         tick = second["tick"] if first["tick"] is None else first["tick"]
-        return Divergence(place, tick, first, second, differs)
+        return Divergence(self.before + place, tick, first, second, differs)
 
     def _of_alone(self, found: Difference) -> Divergence:
         """Return the difference of an event without a counterpart, beside the other run's event at that moment."""
@@ -155,7 +163,7 @@ class Pairs:
         beside = self._event(1 - run, instead[0]) if instead else None
         differs = [f"only in {'ab'[run]}"] if beside is None else ["type"]
         a, b = (event, beside) if run == 0 else (beside, event)
-        return Divergence(found.before, event["tick"], a, b, differs)
+        return Divergence(self.before + found.before, event["tick"], a, b, differs)
 
     def _event(self, run: int, place: int) -> dict[str, Any]:
         row = place + self.sides[run].columns.first_row

@@ -40,10 +40,16 @@ def rates_beside(counts: pd.DataFrame, a: ComparedColumns, b: ComparedColumns) -
 
 def per_tick(a: Side, b: Side, differing: pd.DataFrame) -> pd.DataFrame:
     """Count the events of each tick, and those that differ."""
-    parts = {"a": a.clock, "b": b.clock, "differing": differing["tick"].to_numpy(np.int64)}
-    table = pd.DataFrame({name: _each(clock) for name, clock in parts.items()})
+    counts = {name: _earlier(one).add(_each(one.clock), fill_value=0) for name, one in (("a", a), ("b", b))}
+    table = pd.DataFrame(counts | {"differing": _each(differing["tick"].to_numpy(np.int64))})
     table = table.fillna(0).astype("int64").sort_index()
     return table[table.index >= 0].rename_axis("tick")
+
+
+def _earlier(one: Side) -> pd.Series:
+    """Count the events of each tick of a beginning that both runs have."""
+    before = one.columns.before
+    return pd.Series(dtype="int64") if before is None else pd.Series(before.sizes, before.clock)
 
 
 def _each(clock: Array) -> pd.Series:
@@ -58,7 +64,7 @@ def _each(clock: Array) -> pd.Series:
 
 def quantities(reader: Reader, columns: ComparedColumns, town: pd.DataFrame) -> pd.Series:
     """Return the quantities of a run: events, events of each type, means of attributes, last values of measures."""
-    found = {"events": float(len(columns))}
+    found = {"events": float(columns.events)}
     found |= {f"events of type {name}": float(count) for name, count in columns.counted("type").items()}
     for name in town.columns:
         if name not in ("state", "location", *_OWN) and _is_number(town[name]):

@@ -22,6 +22,7 @@ from ..store.chat_extract import CHAT
 from ..store.error_extract import ERRORS
 from ..store.pieces import Extract, Extracted, Piece
 from ..store.silence_extract import SILENCES
+from ..store.sum_extract import KINDS, SUMS
 from ..store.tick_extract import TICKS
 from .extract_record import EXTRACT, read_extract, record_of
 from .framing import HEADER_BYTES, Record, read_head, read_record
@@ -31,7 +32,7 @@ from .summaries import SUMMARIES_NAME
 
 logger = logging.getLogger("degentcivil_nb.recordings")
 
-EXTRACTS: Final = (CALLS, CHANGES, CHAT, ERRORS, SILENCES, TICKS)
+EXTRACTS: Final = (CALLS, CHANGES, CHAT, ERRORS, KINDS, SILENCES, SUMS, TICKS)
 """The extracts that are kept."""
 SUFFIX: Final = ".extract"
 OF_THE_RUN: Final = frozenset({"character_id", "state", "location"})

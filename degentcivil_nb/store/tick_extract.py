@@ -24,7 +24,7 @@ def _make(piece: Piece) -> Extracted:
     view = piece.view()
     if view.next_row == view.first_row:
         return TICKS.empty()
-    places = _changes(view)
+    places = changes_of_tick(view)
     times = np.maximum.accumulate(view.columns["time"])
     told = ~view.masks["tick"][places]
     return Extracted(
@@ -38,7 +38,7 @@ def _make(piece: Piece) -> Extracted:
     )
 
 
-def _changes(view: View) -> Ints:
+def changes_of_tick(view: View) -> Ints:
     """Return the places of the first event and of those whose tick is another than the last one that was told."""
     known = np.flatnonzero(~view.masks["tick"])
     news: Ints = known[differs(view.columns["tick"][known])]
@@ -54,7 +54,7 @@ def lost_by_restarts(ticks: npt.NDArray[N], before: N) -> npt.NDArray[N]:
 
 def moments_within(view: View) -> Ints:
     """Return the ticks of a view's events as they go on where the counter begins again; the first one must be known."""
-    places = _changes(view)
+    places = changes_of_tick(view)
     ticks = view.columns["tick"][places].astype(np.int64)
     moments = np.maximum.accumulate(ticks + lost_by_restarts(ticks, ticks[0]))
     found: Ints = np.repeat(moments, np.diff(np.append(places, view.next_row - view.first_row)))

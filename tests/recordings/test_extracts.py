@@ -254,7 +254,9 @@ MEANINGS: Final = {
     "changes": (1, "3e64ac885b19057b"),
     "chat": (1, "3dcfb610ed138321"),
     "errors": (1, "4ceae91ef544e20b"),
+    "kinds": (1, "a9b8eef69ededd0f"),
     "silences": (1, "9eef045eb7d66622"),
+    "sums": (1, "cf5a1b96222ba3dc"),
     "ticks": (1, "6b74495cfb80e7a3"),
 }
 """The version of each extract, and a hash of what it says of the run above."""
