@@ -12,6 +12,9 @@ from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
 from ..store.arguments import Moment, Names, moment_ns, names_of, whole
 from ..store.characters import json_column
+from ..store.error_extract import ERRORS
+from ..store.interfaces import RunStore
+from ..store.pieces import Extracted, Pieces
 from .message_kinds import message_kind
 
 HEAD: Final = ("epoch", "seq", "tick", "time", "character_id")
@@ -97,18 +100,38 @@ def chosen(
     return found if last is None else found.iloc[max(0, len(found) - last) :]
 
 
-def new_errors(errors: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
+def new_errors(store: RunStore, since: pd.Timestamp) -> pd.DataFrame:
     """Return the errors from a moment on whose code and text, numbers and names apart, did not occur before."""
-    names = set(errors["character_id"].dropna().astype(str))
-    kinds: dict[Any, str] = {}
-    pairs = []
-    for code, message in zip(errors["code"].tolist(), errors["message"].astype("object").tolist(), strict=True):
-        if message not in kinds:
-            kinds[message] = message_kind(message, names)
-        pairs.append((None if pd.isna(code) else code, kinds[message]))
-    late = (errors["time"] >= since).to_numpy(bool)
-    known = {pair for pair, is_late in zip(pairs, late.tolist(), strict=True) if not is_late}
-    return errors[late & np.array([pair not in known for pair in pairs], np.bool_)]
+    told = store.by_pieces(_told_errors)  # before the late ones, so that none of those counts as an earlier one
+    late = store.errors(since=since)
+    names = {name for part in told for name in part.words["character_id"]}
+    kinds: dict[str | None, str] = {}
+
+    def kind_of(code: Any, message: Any) -> tuple[Any, str]:
+        known = message if isinstance(message, str) else None
+        if known not in kinds:
+            kinds[known] = message_kind(known, names)
+        return None if pd.isna(code) else code, kinds[known]
+
+    known: set[tuple[Any, str]] = set()
+    for part in told:
+        earlier = ~np.isin(part.columns["place"], late.index.to_numpy())
+        code, message = (part.columns[name][earlier].astype(np.int64) for name in ("code", "message"))
+        code[part.columns["no_code"][earlier]] = NO_CODE
+        words = [*part.words["message"], None]
+        for one, place in {*zip(code.tolist(), message.tolist(), strict=True)}:
+            known.add(kind_of(None if one == NO_CODE else one, words[place]))
+    pairs = zip(late["code"].tolist(), late["message"].astype("object").tolist(), strict=True)
+    return late[np.array([kind_of(*pair) not in known for pair in pairs], np.bool_)]
+
+
+NO_CODE: Final = np.iinfo(np.int64).min
+
+
+def _told_errors(pieces: Pieces) -> list[Extracted]:
+    """Return what the extracts say of all errors; `place` is the row."""
+    found = [(part.first_row, part.extracted(ERRORS)) for part in pieces.parts]
+    return [Extracted(told.columns | {"place": told.columns["place"] + first}, told.words) for first, told in found]
 
 
 def _column(values: list[Any], dtype: str, index: pd.Index) -> pd.Series:

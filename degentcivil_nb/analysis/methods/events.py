@@ -198,7 +198,7 @@ class EventQuestions(Asking):
         if new_since is None:
             found = self._store.errors(character_id=names, since=since, until=until, last=last)
         else:
-            found = new_errors(self._store.errors(), self._moment(new_since))
+            found = new_errors(self._store, self._moment(new_since))
             found = chosen(found, self._newest, character_id=names, since=since, until=until, last=last)
         warn_unknown_names(self._store, {"character_id": names})
         return found
