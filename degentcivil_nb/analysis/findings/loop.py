@@ -24,7 +24,7 @@ CROWD: Final = 0.34
 """The share of characters from which on looping counts as normal in this town."""
 
 
-def loop(evidence: Evidence, *, rounds: int = 5, surprise: float = 4.0) -> Iterator[Finding]:
+def loop(evidence: Evidence, *, rounds: int = 4, surprise: float = 3.0) -> Iterator[Finding]:
     """Find repeated sequences of states that the transitions of the other characters make unlikely.
 
     Parameters

@@ -12,7 +12,7 @@ from .finding import Finding
 KIND: Final = "rejected"
 
 
-def rejected(evidence: Evidence, *, least: int = 5, surprise: float = 4.0, ratio: float = 2.0) -> Iterator[Finding]:
+def rejected(evidence: Evidence, *, least: int = 4, surprise: float = 2.5, ratio: float = 2.0) -> Iterator[Finding]:
     """Find models, kinds of prompts and characters whose answers are rejected far more often than others or before.
 
     Parameters

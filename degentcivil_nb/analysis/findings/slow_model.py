@@ -17,7 +17,7 @@ from .statistics import Floats, binomial_surprise, groups_of
 KIND: Final = "slow_model"
 
 
-def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stretch: int = 12) -> Iterator[Finding]:
+def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 5, stretch: int = 12) -> Iterator[Finding]:
     """Find stretches of a model's calls that are far slower than its other calls, and models slower than the others.
 
     Parameters
@@ -29,7 +29,7 @@ def slow_model(evidence: Evidence, *, factor: float = 3.0, least: int = 8, stret
     least : int
         The least number of slow calls.
     stretch : int
-        How many calls form a stretch, whose median is judged.
+        How many calls form a stretch; of a model with few calls a quarter of them, and at least `least`.
     """
     calls = evidence.calls
     if not len(calls):
@@ -61,6 +61,7 @@ def _surprises(took: Floats, slow: int, of: int, limit: float) -> bool:
 def _stretches(
     evidence: Evidence, model: str, places: npt.NDArray[np.intp], took: Floats, factor: float, least: int, stretch: int
 ) -> Iterator[Finding]:
+    stretch = min(stretch, max(least, len(took) // 4))
     if len(took) < 2 * stretch:
         return
     usually = min(float(np.median(third)) for third in np.array_split(took, 3))  # the model may be slow mostly

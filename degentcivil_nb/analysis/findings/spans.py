@@ -152,6 +152,8 @@ class LongSpans:
     """One row a span: `who`, `kind`, `length` and `open`, and its other facts."""
     lengths: LengthCounts
     factor: float
+    open_factor: float
+    """The factor of those that go on."""
 
     def outliers(self) -> list[Outlier]:
         """List the spans above so many times the usual long one of the other ones of their kind that are over.
@@ -163,7 +165,8 @@ class LongSpans:
         tails: dict[int, float] = {}
         kinds, lengths = self.kept["kind"].tolist(), self.kept["length"].tolist()
         for at, (kind, length, goes_on) in enumerate(zip(kinds, lengths, self.kept["open"].tolist(), strict=True)):
-            if kind not in limits or length <= self.factor * limits[kind]:
+            factor = self.open_factor if goes_on else self.factor
+            if kind not in limits or length <= factor * limits[kind]:
                 continue
             others = self.lengths.of_kind(kind)
             if kind not in tails:
@@ -171,12 +174,14 @@ class LongSpans:
             if length <= tails[kind]:
                 continue
             others = others if goes_on else others.without(length)
-            if len(others) >= 3 and length > self.factor * others.usual:
+            if len(others) >= 3 and length > factor * others.usual:
                 found.append(Outlier(at, others.usual))
         return found
 
 
-def long_spans(spans: Callable[[], Iterator[Columns]], least: float, factor: float) -> LongSpans | None:
+def long_spans(
+    spans: Callable[[], Iterator[Columns]], least: float, factor: float, open_factor: float | None = None
+) -> LongSpans | None:
     """Look for the spans longer than `least` that may be far too long; `None` if there are no spans.
 
     `spans` gives tables with `who`, `kind`, `row`, `length` and `open`; with `times`, if rows of theirs are many spans
@@ -201,7 +206,8 @@ def long_spans(spans: Callable[[], Iterator[Columns]], least: float, factor: flo
     if not kept:
         return None
     frame = pd.DataFrame(below(kept))
-    return LongSpans(frame.sort_values(["row", "who"], kind="stable", ignore_index=True), counts, factor)
+    frame = frame.sort_values(["row", "who"], kind="stable", ignore_index=True)
+    return LongSpans(frame, counts, factor, factor if open_factor is None else open_factor)
 
 
 def _limits(counts: LengthCounts, least: float, factor: float) -> Floats:

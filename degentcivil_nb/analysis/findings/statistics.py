@@ -24,12 +24,34 @@ def binomial_surprise(hits: int, trials: int, rate: float) -> float:
 
 
 def two_shares_surprise(hits: int, trials: int, other_hits: int, other_trials: int) -> float:
-    """Return the surprise of two shares that differ so much, neither of which is known, by their likelihoods.
+    """Return the surprise of a share that is so much above another one, neither of which is known: Fisher's test.
 
-    With no other trials there is nothing to compare with, and the surprise is unlimited.
+    Of many hits the likelihoods are compared, which never gives too large a surprise. With no other trials there is
+    nothing to compare with, and the surprise is unlimited.
     """
     if not other_trials:
         return math.inf
+    if hits + other_hits > EXACT_UP_TO:
+        return _by_likelihoods(hits, trials, other_hits, other_trials)
+    every, total = trials + other_trials, hits + other_hits
+    fewest = max(hits, total - other_trials)
+    first = _log_choices(trials, fewest) + _log_choices(other_trials, total - fewest) - _log_choices(every, total)
+    share = term = 1.0
+    for count in range(fewest, min(trials, total)):
+        term *= (trials - count) * (total - count) / ((count + 1) * (other_trials - total + count + 1))
+        share += term
+    return max(0.0, -(first + math.log(share)) / math.log(10))
+
+
+EXACT_UP_TO: Final = 400
+"""Of so many hits the exact chance is added up; of more it takes long, and is no different."""
+
+
+def _log_choices(of: int, count: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
+
+
+def _by_likelihoods(hits: int, trials: int, other_hits: int, other_trials: int) -> float:
     pooled = (hits + other_hits) / (trials + other_trials)
     both = ((hits, trials), (other_hits, other_trials))
     parts = [(count, count / of, pooled) for count, of in both] + [

@@ -33,7 +33,8 @@ def stuck(evidence: Evidence, *, least: float = 20, factor: float = 5.0) -> Iter
     factor : float
         How many times as long as a usual long stay in that state (the 95 % quantile) a stay must be. For stays that are
         over, `least` and `factor` count twice. For a stay in a state that goes on, and is 2.5 times as long as the
-        longest other one, `factor` counts 0.7 times.
+        longest other one, `factor` counts 0.7 times; 0.4 times if it is twice as long and lacks the call of a model
+        that the others have.
     """
     found = [stay.finding for stay in long_stays(evidence, least, factor) if not stay.waiting]
     yield from told_once(found, evidence.characters, "stay far longer than is usual where they are")
@@ -118,7 +119,7 @@ class _Stays:
                 first.add(table)
                 yield table
 
-        found = long_spans(spans, least, EARLY * factor)
+        found = long_spans(spans, least, EARLY * factor, UNANSWERED * factor)
         return None if found is None else cls(evidence, column, found, first.tables())
 
     @property
@@ -148,9 +149,12 @@ class _Stays:
             if length <= more * least:
                 continue
             others = counts.of_kind(int(stay["kind"]))
-            longest = max(LONG * least, FAR * float(others.lengths[-1]))
-            if stay["open"] and self.column == "state" and length > longest:
+            early = bool(stay["open"]) and self.column == "state"
+            longest = float(others.lengths[-1])
+            if early and length > max(LONG * least, FAR * longest):
                 more = EARLY
+            elif early and length > TWICE * max(least, longest) and self._lacks_call(stay):
+                more = UNANSWERED
             mine = others.of(who)
             own = len(mine) - (not stay["open"])
             if not _comes_back(others, mine, own, alone_counts=self.column == "location"):
@@ -159,6 +163,12 @@ class _Stays:
                 limit = max(limit, (mine if stay["open"] else mine.without(length)).usual)
             if length > more * factor * limit:
                 yield Outlier(at, limit)
+
+    def _lacks_call(self, stay: pd.Series) -> bool:
+        """Whether a stay that goes on has no call, and nearly all others in that state have one."""
+        who, calls = self.evidence.names("character_id")[int(stay["who"])], self.evidence.calls_by_character
+        inside = calls.between(who, int(stay["since"]), self.evidence.clock.last_time)
+        return not len(inside) and _answered(self.evidence, stay, self.earliest) is not None
 
     def alone(self, at: int) -> bool:
         """Whether others went on while this stay lasted, and the character itself ever did anything else."""
@@ -204,6 +214,10 @@ LONG: Final = 3.0
 """How many times `least` it must be as well."""
 EARLY: Final = 0.7
 """The share of `factor` that is enough then: there are few stays that go on, so few can be long by chance."""
+TWICE: Final = 2.0
+"""How many times as long as the longest other stay, and `least`, a stay must be that waits for an answer."""
+UNANSWERED: Final = 0.4
+"""The share of `factor` that is enough then: that no answer came says already that something is wrong."""
 
 
 def _comes_back(others: LengthCounts, mine: LengthCounts, own: int, *, alone_counts: bool) -> bool:
@@ -252,6 +266,12 @@ def _waits(evidence: Evidence, stay: pd.Series, who: Any, earliest: Mapping[int,
     inside = calls.between(who, int(stay["since"]), end)
     if len(inside):
         return _slow_calls(inside, (end - int(stay["since"])) / SECOND, calls.usual)
+    return _answered(evidence, stay, earliest)
+
+
+def _answered(evidence: Evidence, stay: pd.Series, earliest: Mapping[int, pd.DataFrame]) -> str | None:
+    """Say how many other stays in that state had a call; None if those are not nearly all."""
+    calls = evidence.calls_by_character
     same = earliest.get(int(stay["kind"]), pd.DataFrame())
     if len(same) < 3:
         return None
