@@ -120,9 +120,9 @@ class _Lives:
     def _count_moves(self, both: Columns, place: npt.NDArray[np.int64]) -> None:
         at = np.flatnonzero((both["new"] == 1) & (place > 0))
         packed = (both["who"][at] << 2 * STATE_BITS) | (both["state"][at - 1] << STATE_BITS) | both["state"][at]
-        moves, counts = np.unique(packed, return_counts=True)
+        at_move, moves = pd.factorize(packed)
         self._moves.append(moves)
-        self._counts.append(counts)
+        self._counts.append(np.bincount(at_move, minlength=len(moves)))
         if len(self._moves) > 64:
             at_move, known = pd.factorize(np.concatenate(self._moves))
             self._counts = [np.bincount(at_move, np.concatenate(self._counts)).astype(np.int64)]

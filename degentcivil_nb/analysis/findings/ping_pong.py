@@ -105,16 +105,17 @@ def _last_of_both(who: Codes, to: Codes) -> tuple[Codes, Codes]:
 
     What is said to several, or to nobody, counts for the speaker alone.
     """
-    heard = np.flatnonzero((who >= 0) & (to >= 0) & (who != to))
-    said = np.flatnonzero(who >= 0)
-    at, people = np.concatenate([said, heard]), np.concatenate([who[said], to[heard]])
-    by_row = np.argsort(at, kind="stable")
-    order = by_row[_order_of(people[by_row])]
-    before = np.full(len(at), -1, np.int64)
+    told = (who >= 0) & (to >= 0) & (who != to)
+    both = np.stack([who, np.where(told, to, -1)], axis=1).ravel()  # by message: who says it, and who hears it
+    known = np.flatnonzero(both >= 0)
+    people = both[known]
+    order = _order_of(people)
+    before = np.full(len(known), -1, np.int64)
     follows = people[order][1:] == people[order][:-1]
-    before[order[1:][follows]] = at[order][:-1][follows]
-    mine, theirs = np.full(len(who), -1, np.int64), np.full(len(who), -1, np.int64)
-    mine[said], theirs[heard] = before[: len(said)], before[len(said) :]
+    before[order[1:][follows]] = known[order[:-1][follows]] // 2
+    found = np.full(len(both), -1, np.int64)
+    found[known] = before
+    mine, theirs = found[::2], found[1::2]
     return mine, np.where(who == to, mine, theirs)
 
 
