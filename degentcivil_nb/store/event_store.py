@@ -12,7 +12,7 @@ from ..protocol.debugging import ControlWord, WatchRow
 from .characters import AttributeNames
 from .columns import Dictionary
 from .parts import StoreParts
-from .pieces import PIECE_ROWS, Pieces, pieces_of
+from .pieces import PIECE_ROWS, KeptExtracts, Pieces, pieces_of
 from .questions import Questions
 from .rows import RowQuestions
 from .status import StoreStatus
@@ -41,6 +41,7 @@ class EventStore:
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, not {max_rows}")
         self.parts = parts = StoreParts(max_rows, keep_all=keep_all)
+        self._extracts = KeptExtracts()
         self.writer = writer = StoreWriter(parts, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock)
         self.append, self.take, self.forget = writer.append, writer.take, writer.forget
 
@@ -77,7 +78,8 @@ class EventStore:
         with self.parts.changed:
             extra = Extra.of(self.parts.derived.transitions, self.parts.snapshot_states, view.next_row)
             gap_rows = self.parts.controls.gap_rows()
-        return pieces_of(view, self.take_payloads, extra, gap_rows, size)
+        kept = self._extracts if size == PIECE_ROWS else None
+        return pieces_of(view, self.take_payloads, extra, gap_rows, size, kept)
 
     @property
     def version(self) -> int:

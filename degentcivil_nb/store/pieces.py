@@ -7,8 +7,10 @@ segments in files; elsewhere they are made when they are asked for, by the same 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -19,8 +21,8 @@ from .schema import Ints
 from .table import Array, View
 from .timeline import Extra
 
-PIECE_ROWS: Final = 262_144
-"""Events of a piece of a store in memory: few enough that what is made of them is small, too many to count steps."""
+PIECE_ROWS: Final = 65_536
+"""Events of a piece of a store in memory; what is made of the newest piece, which grows, is made anew each time."""
 
 
 CHUNK: Final = 16_384
@@ -104,12 +106,40 @@ class Pieces:
         return Extra(rows[mine], one.characters[mine], one.states[mine], one.locations[mine], one.times[mine])
 
 
+class KeptExtracts:
+    """The extracts of a store's pieces: a piece that is full stays as it is until its events are dropped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[int, int], dict[str, Extracted]] = {}
+
+    def keep_only(self, pieces: Iterable[Piece]) -> None:
+        """Forget the extracts of all other pieces."""
+        held = {(piece.first_row, piece.next_row) for piece in pieces}
+        with self._lock:
+            self._made = {place: made for place, made in self._made.items() if place in held}
+
+    def of(self, extract: Extract, piece: Piece) -> Extracted:
+        """Return the extract of a piece, made once; several threads may make it at the same time."""
+        place = (piece.first_row, piece.next_row)
+        with self._lock:
+            found = self._made.get(place, {}).get(extract.name)
+        if found is None:
+            found = extract.make(piece)
+            with self._lock:
+                self._made.setdefault(place, {})[extract.name] = found
+        return found
+
+
 class StorePiece:
     """Some events of a store in memory."""
 
-    def __init__(self, view: View, take: Callable[[Sequence[int]], list[bytes]]) -> None:
+    def __init__(
+        self, view: View, take: Callable[[Sequence[int]], list[bytes]], kept: KeptExtracts | None = None
+    ) -> None:
         self._view = view
         self._take = take
+        self._kept = kept
 
     @property
     def first_row(self) -> int:
@@ -130,8 +160,8 @@ class StorePiece:
         return self._take((np.asarray(places, np.int64) + self.first_row).tolist())
 
     def extracted(self, extract: Extract) -> Extracted:
-        """Return an extract of the events."""
-        return extract.make(self)
+        """Return an extract of the events; it is nobody's to change."""
+        return extract.make(self) if self._kept is None else self._kept.of(extract, self)
 
     def payloads_with(self, type: str, pattern: Pattern) -> tuple[Array, list[bytes]]:
         """Return the places and payloads of the events of a type whose payloads have a pattern."""
@@ -158,10 +188,14 @@ def pieces_of(
     extra: Extra,
     gap_rows: Ints,
     size: int = PIECE_ROWS,
+    kept: KeptExtracts | None = None,
 ) -> Pieces:
-    """Cut the events of a store into pieces of a size."""
-    starts = range(view.first_row, view.next_row, size)
-    parts = [StorePiece(part_of(view, start, start + size), take) for start in starts]
+    """Cut the events of a store into pieces of a size, at rows that stay the same when the oldest are dropped."""
+    starts = [*range((view.first_row // size + 1) * size, view.next_row, size)]
+    bounds = [view.first_row, *starts, view.next_row] if view.next_row > view.first_row else []
+    parts = [StorePiece(part_of(view, *bound), take, kept) for bound in pairwise(bounds)]
+    if kept is not None:
+        kept.keep_only(parts)
     return Pieces(parts, view.dictionaries, extra, gap_rows)
 
 
