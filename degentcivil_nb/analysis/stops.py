@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,8 @@ def stop_table(store: Controlled) -> pd.DataFrame:
 def matching_rows(store: RunStore, text: str) -> list[int]:
     """Return the rows at which a breakpoint with this condition would have matched, in order.
 
-    For a condition that is judged at checkpoints, it is the last event before the checkpoint.
+    For a condition that is judged at checkpoints, it is the last event before the checkpoint. A snapshot is used from
+    the first event on that it does not include, since a client that asks for past events gets the snapshot before them.
     """
     condition = compile_breakable(text)
     totals = Totals()
@@ -114,8 +116,8 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
     tick: int | None = None
     last: int | None = None
     for event in _events(store):
-        while waiting is not None and waiting.row <= event["row"]:
-            _seed(judge, waiting, tick or 0)
+        while waiting is not None and waiting.is_before(event):
+            waiting.seed(judge, tick or 0)
             waiting = next(controls, None)
         now = event["tick"]
         if last is not None and _met_at_checkpoints(judge, tick, now):
@@ -127,9 +129,20 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
         if met and not event.get("intervention"):  # breakpoints are not about commands
             rows.append(event["row"])
         last = event["row"]
-    if last is not None and tick is not None and judge.checkpoint(tick):
+    if last is not None and tick is not None and _met_at_checkpoints(judge, tick, _end_of_ticks(store, tick)):
         rows.append(last)
     return list(dict.fromkeys(rows))
+
+
+def _end_of_ticks(store: RunStore, tick: int) -> int:
+    """Return the tick after the last one whose checkpoint was reached, also if nothing has happened in it."""
+    reached = tick
+    for control in store.control_rows(store.next_row, store.next_row + 1):
+        if control.type != MessageTypes.RUN_STATE:
+            continue
+        with suppress(WebSocketError):  # a malformed one has a row in errors()
+            reached = max(reached, decode(RunState, control.data).tick or 0)
+    return reached + 1
 
 
 def _met_at_checkpoints(judge: Judge[None], last: int | None, now: int | None) -> bool:
@@ -147,17 +160,29 @@ def _links(event: dict[str, Any]) -> Links:
     return Links(event.get("sim_time"), event.get("event_id"), event.get("cause"))
 
 
-def _snapshots(store: RunStore) -> Iterator[ControlRow]:
-    return (row for row in store.control_rows(0, store.next_row + 1) if row.type == MessageTypes.SNAPSHOT)
+class _Told(NamedTuple):
+    """A snapshot, the row that follows it, and the epoch of its seq."""
+
+    row: int
+    epoch: str | None
+    snapshot: Snapshot
+
+    def is_before(self, event: dict[str, Any]) -> bool:
+        """Return whether it is known at an event."""
+        same = event["epoch"] == self.epoch
+        return self.row <= event["row"] and not self.snapshot.includes(event["seq"], same_epoch=same)
+
+    def seed(self, judge: Judge[None], tick: int) -> None:
+        """Set what no event has said."""
+        for one in self.snapshot.characters:
+            judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)
 
 
-def _seed(judge: Judge[None], control: ControlRow, tick: int) -> None:
-    try:
-        snapshot = decode(Snapshot, control.data)
-    except WebSocketError:  # a malformed one has a row in errors()
-        return
-    for one in snapshot.characters:
-        judge.seed(str(one.character_id), one.state, one.location, one.attributes, tick)
+def _snapshots(store: RunStore) -> Iterator[_Told]:
+    for control in store.control_rows(0, store.next_row + 1):
+        if control.type == MessageTypes.SNAPSHOT:
+            with suppress(WebSocketError):  # as above
+                yield _Told(control.row, control.epoch, decode(Snapshot, control.data))
 
 
 def _raise(_: None, error: Exception) -> None:

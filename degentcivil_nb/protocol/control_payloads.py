@@ -91,6 +91,10 @@ class Snapshot(Struct, frozen=True, omit_defaults=True):
     characters: list[SnapshotCharacter] = []
     places: list[dict[str, Any]] = []
 
+    def includes(self, seq: int | None, *, same_epoch: bool) -> bool:
+        """Return whether it says what came of the event with that seq already: events of before follow it, too."""
+        return same_epoch and seq is not None and seq <= self.seq
+
 
 class SnapshotPart(Struct, frozen=True, omit_defaults=True):
     """The one field of a `Snapshot` that shows whether it is complete, read without decoding the characters."""

@@ -14,7 +14,7 @@ from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes, WebSocketMessage
 from ..server.simulation_websocket import SimulationWebSocket
 from ..server.stream.receipts import Receipt
-from ..simulation.breakpoints import Breakpoints
+from ..simulation.breakpoints import NOTHING_MET, Breakpoints
 from ..simulation.totals import Totals
 from .tape import ReplayState
 
@@ -93,6 +93,8 @@ class ReplayBreakpoints:
         if met.hits or met.log:
             self._points.tell()
             self._server.publisher.drain()
+        elif met is not NOTHING_MET:
+            self._points.tell_later()
 
     def met_before(self, tick: int | None) -> bool:
         """Judge the ends of the ticks before `tick`, up to the first that has a hit, at which the replay stops."""

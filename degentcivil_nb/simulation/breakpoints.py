@@ -86,7 +86,7 @@ class Breakpoints:
         self._sets: DeclaredSets[Breakpoint] = DeclaredSets(clock)
         self._followed: Sequence[Condition] = ()  # further conditions, whose values are requested
         self._follows = False
-        self._judge: Judge[Breakpoint] = Judge((), totals, self._broken, self._tell_later)
+        self._judge: Judge[Breakpoint] = Judge((), totals, self._broken, self.tell_later)
         self.after_command: Callable[[], None] = _nothing
         """Called when a command has published something and values are followed; from any thread."""
         self._told_unseen = NO_NAMES
@@ -244,7 +244,7 @@ class Breakpoints:
             for hit in met.hits:
                 self._stops = True
                 self._stop((hit, receipt))
-            self._tell_later()
+            self.tell_later()
 
         return publish
 
@@ -285,7 +285,7 @@ class Breakpoints:
                 self._told = False
             self.tell_what_is_new()  # before the stop, so that clients have the counts when they hear of it
         elif met is not NOTHING_MET or self._judge.unseen != self._told_unseen:
-            self._tell_later()
+            self.tell_later()
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 
@@ -302,11 +302,12 @@ class Breakpoints:
         """Note in a breakpoint's row, once, why its condition failed at run time."""
         if point.problem is None:
             point.problem = f"the condition failed at run time: {text_of(error)[:200]}"
-            self._tell_later()
+            self.tell_later()
 
     # --- being told ----------------------------------------------------------------------------------------------
 
-    def _tell_later(self) -> None:
+    def tell_later(self) -> None:
+        """Publish the state of all breakpoints soon, for counts that several messages may change."""
         if self._told:
             self._told = False
             self._later(TELL_S, self.tell_what_is_new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,47 @@ def test_a_condition_is_met_by_the_same_events_everywhere(tmp_path: Path) -> Non
     assert {text: recording.matches(text).index.to_list() for text in CONDITIONS} == live
     assert {text: recording.events(where=text).index.to_list() for text in CONDITIONS} == live
     assert sum(not rows for rows in met) < 4, "most of the conditions are met"
+
+
+def test_who_connects_late_finds_what_was_known_at_each_event(tmp_path: Path) -> None:
+    """The snapshot that comes before the past events says what came of them: no condition may know that early."""
+    conditions = ("money > 5", "previous_state == 'MOVE'", "not mood and type == 'state_change'", "mood == 'calm'")
+    with dc.SimulationProbe(port=0) as town, ExitStack() as open_ones:
+        town.breakpoints.set_breakpoints([BreakpointSpec(text, text, hits=10**6) for text in conditions])
+        for tick in range(4):
+            town.state_change("emma", ("IDLE", "MOVE")[tick % 2])
+            town.character_update("emma", money=3 * tick)
+            if tick == 2:
+                town.character_update("emma", mood="calm")
+            town.checkpoint(tick)
+        counts = {row.name: row.count for row in town.breakpoints.rows()}
+        town.flush()
+        session = open_ones.enter_context(dc.connect(town, record=tmp_path / "run"))
+        until(lambda: len(session.events()) == 9)
+        assert {text: len(session.matches(text)) for text in conditions} == counts
+        session.close()
+        recording = dc.open_recording(tmp_path / "run")
+        assert {text: len(recording.matches(text)) for text in conditions} == counts
+        replay = open_ones.enter_context(dc.start_replay(tmp_path / "run", speed=1e6, paused=True))
+        again = open_ones.enter_context(dc.connect(replay))
+        for text in conditions:
+            again.break_when(text, name=text, hits=10**6)
+        again.resume()
+        until(lambda: len(again.events()) == 9)
+        until(lambda: dict(again.breakpoints().set_index("name")["hits"]) == counts)
+
+
+def test_what_lasts_until_the_end_is_found_although_nothing_happens_any_more() -> None:
+    with dc.SimulationProbe(port=0) as town, dc.connect(town) as session:
+        town.breakpoints.set_breakpoints([BreakpointSpec("still", "stuck(3)", hits=10**6)])
+        town.state_change("emma", "IDLE")
+        for tick in range(6):
+            town.checkpoint(tick)
+        town.finish()
+        until(lambda: session.metrics()["run_state"] == "finished")
+        assert [row.count for row in town.breakpoints.rows()] == [1]
+        assert session.matches("stuck(3)")["type"].to_list() == ["state_change"]
+        assert session.matches("stuck(6)").empty
 
 
 @pytest.mark.parametrize(
