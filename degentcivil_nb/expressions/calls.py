@@ -7,9 +7,23 @@ from typing import Any, Final
 
 from . import values
 from .compared import Compared
-from .nodes import BEFORE, CHANGED, DETECTOR, DETECTORS, Detector, Lookup, Node, names_of, nothing, numbers, plain_call
+from .nodes import (
+    BECAME,
+    BEFORE,
+    CHANGED,
+    DETECTOR,
+    DETECTORS,
+    Became,
+    Detector,
+    Lookup,
+    Node,
+    names_of,
+    nothing,
+    numbers,
+    plain_call,
+)
 
-_MEMORY: Final = ("changed", "entered", "left", *DETECTORS)
+_MEMORY: Final = ("became", "changed", "entered", "left", *DETECTORS)
 MAX_ARGUMENTS: Final = 100
 
 
@@ -17,6 +31,7 @@ class CallParser:
     """The part of a parser that reads calls; the rest of it reads the arguments."""
 
     changed: dict[str, None]
+    became: list[Became]
     moved_at: int | None
     detectors: dict[str, Detector]
     compared: list[Compared]
@@ -51,6 +66,8 @@ class CallParser:
             raise self.wrong(node.keywords[0], "arguments cannot be named here; give the values alone")
         if name == "changed":
             return self.call_changed(node)
+        if name == "became":
+            return self.call_became(node, depth)
         if name in ("entered", "left"):
             return self.call_move(node, name, depth)
         function, takes, gives, more = values.FUNCTIONS[name]
@@ -150,6 +167,19 @@ class CallParser:
         self.changed[name] = None
         asked = CHANGED.format(name)
         return Node(lambda look: bool(look(asked)), frozenset({name, asked}), gives="truth value")
+
+    def call_became(self, node: ast.Call, depth: int) -> Node:
+        """Parse `became(condition)`."""
+        if len(node.args) != 1:
+            raise self.wrong(node, "became takes one condition: became(money < 0)")
+        child = self.node(node.args[0], depth + 1)
+        if not child.names:
+            raise self.wrong(node.args[0], "this never becomes anything; give a condition about something that changes")
+        if any("(" in name for name in child.names):
+            raise self.wrong(node.args[0], "became takes a condition about one event, without another such function")
+        asked = BECAME.format(len(self.became))
+        self.became.append(Became(asked, child, self.at(node)))
+        return Node(lambda look: bool(look(asked)), child.names | {asked}, gives="truth value")
 
 
 def _either(kinds: tuple[str, ...]) -> str:

@@ -2,8 +2,9 @@
 
 A condition is parsed with Python's grammar, checked against a white list and turned into closures of our own: no text
 of a user is ever run. Names, numbers, texts, `True`, `False`, `None`, comparisons and their chains, `and`, `or`,
-`not`, `in`, `+ - * / %`, `data["key"]`, lists, and the functions `len abs min max lower contains startswith changed`.
-Breakpoints and `matches` also know `entered(state)` and `left(state)`, and, judged at each checkpoint, `silent(ticks)`,
+`not`, `in`, `+ - * / %`, `data["key"]`, lists, and the functions `len abs min max lower contains startswith`.
+Breakpoints and `matches` also know `changed(name)`, `became(condition)`, `entered(state)` and `left(state)`, and,
+judged at each checkpoint, `silent(ticks)`,
 `stuck(ticks)`, `loops(times)` (all three with `character_id=`, if one is meant), `total_cost` and `total_calls`.
 
 `data` is the inner value of an `event_notification` (null for all other types), and `payload` is the whole payload.
@@ -38,7 +39,8 @@ class Condition:
     """A condition, checked when it is created; `evaluate`, `test` and `mask` agree with each other and never raise.
 
     `changed(name)` compares with the last value that this object has seen for the same `character_id`, so each
-    breakpoint needs its own object (`fresh`). A message without the name changes nothing.
+    breakpoint needs its own object (`fresh`). A message without the name changes nothing. `became(condition)` is true
+    if the condition is true and was false at the message of the character before.
     """
 
     def __init__(self, text: str, parsed: Parsed | None = None) -> None:
@@ -81,8 +83,8 @@ class Condition:
 
     @property
     def remembers(self) -> bool:
-        """Return whether the condition has to see every message of a character, since it uses `changed`."""
-        return bool(self._parsed.changed)
+        """Return whether it has to see every message of a character, since it uses `changed` or `became`."""
+        return bool(self._parsed.changed or self._parsed.became)
 
     @property
     def moves(self) -> bool:
@@ -104,9 +106,11 @@ class Condition:
             raise mistake(self.text, detector.at, message)
 
     def refuse_moves(self, message: str) -> None:
-        """Raise `ValueError` with this message if the condition uses `changed`, `entered` or `left`."""
+        """Raise `ValueError` with this message if the condition uses `changed`, `became`, `entered` or `left`."""
         if self._parsed.moved_at is not None:
             raise mistake(self.text, self._parsed.moved_at, message)
+        for became in self._parsed.became:
+            raise mistake(self.text, became.at, message)
         if self._parsed.changed:
             raise self.mistake(self._parsed.changed[0], message)
 
@@ -118,7 +122,7 @@ class Condition:
         """Return the value for one message: null, a bool, a number, text, a list or an object."""
         look: Lookup = scope if callable(scope) else scope.get
         parsed = self._parsed
-        if parsed.changed or (parsed.moved_at is not None and look(BEFORE) is None):
+        if self.remembers or (parsed.moved_at is not None and look(BEFORE) is None):
             look = self._with_memory(look)
         return parsed.root.run(look)
 
@@ -126,7 +130,7 @@ class Condition:
     def run(self) -> Callable[[Lookup], Any]:
         """Return the function that gives the value for the lookup of one message: `evaluate` at the least cost."""
         parsed = self._parsed
-        return self.evaluate if parsed.changed or parsed.moved_at is not None else parsed.root.run
+        return self.evaluate if self.remembers or parsed.moved_at is not None else parsed.root.run
 
     def test(self, scope: Scope) -> bool:
         """Return whether the value is true; null, zero and empty values are not."""
@@ -148,6 +152,8 @@ class Condition:
         if self._parsed.moved_at is not None:
             message = "entered and left cannot be used here; compare state and previous_state, or use matches()"
             raise mistake(self.text, self._parsed.moved_at, message)
+        for became in self._parsed.became:
+            raise mistake(self.text, became.at, "became(…) cannot be used here; use matches()")
         for name, at in sorted(self._parsed.places.items(), key=lambda item: item[1]):
             if name in self._parsed.changed:
                 raise mistake(self.text, at, "changed(…) cannot be used here; use matches()")
@@ -175,6 +181,10 @@ class Condition:
             now = plain(look(name))
             before = self._note((whose, name), now)
             known[CHANGED.format(name)] = before is not None and (type(before), before) != (type(now), now)
+        for asks, condition, _ in self._parsed.became:
+            if any(look(name) is not None for name in condition.names):  # else it says nothing about the condition
+                now = bool(condition.run(look))
+                known[asks] = self._note((whose, asks), now) is False and now
         if self._parsed.moved_at is not None:
             before = self._note((whose, BEFORE), plain(look("state")))
             said = plain(look("previous_state"))

@@ -18,6 +18,8 @@ The operators over arrays are passed in, so that a condition can be read and eva
 """
 CHANGED: Final = "changed({})"
 """The name with which `changed(name)` calls the lookup."""
+BECAME: Final = "became({})"
+"""The name under which the n-th `became(condition)` of a condition is looked up."""
 BEFORE: Final = "previous_state()"
 """The name under which `entered` and `left` look up the state before."""
 DETECTOR: Final = "{}({})"
@@ -65,6 +67,14 @@ class Node:
     """Names and the texts that they must have for the part to be true; `previous_state` is included."""
     plain: Plain | None = None
     """The comparison, if the part only compares a name with a plain value."""
+
+
+class Became(NamedTuple):
+    """A call of `became`: the name for the lookup, the condition inside, and the position in the text."""
+
+    asks: str
+    condition: Node
+    at: int
 
 
 class Detector(NamedTuple):

@@ -13,6 +13,7 @@ from .compared import Compared, compared, time_of
 from .mistakes import mistake
 from .nodes import (
     TOTALS,
+    Became,
     Detector,
     Node,
     as_id,
@@ -75,7 +76,8 @@ class Parsed:
     """A checked condition: its tree, the first offset of each name, and the names that `changed` watches.
 
     `moved_at` is the position of its first `entered` or `left`, if there is one, `detectors` are its calls that are
-    judged at checkpoints, and `compared` the names that it compares with literal values.
+    judged at checkpoints, `compared` the names that it compares with literal values, and `became` its calls of that
+    function.
     """
 
     root: Node
@@ -84,6 +86,7 @@ class Parsed:
     moved_at: int | None = None
     detectors: tuple[Detector, ...] = ()
     compared: tuple[Compared, ...] = ()
+    became: tuple[Became, ...] = ()
 
 
 def parse(text: str) -> Parsed:
@@ -108,6 +111,7 @@ class _Parser(CallParser):
         self.moved_at: int | None = None
         self.detectors: dict[str, Detector] = {}
         self.compared: list[Compared] = []
+        self.became: list[Became] = []
 
     def parse(self) -> Parsed:
         indent = len(self.text) - len(self.text.lstrip())
@@ -131,13 +135,16 @@ class _Parser(CallParser):
             self.moved_at,
             tuple(self.detectors.values()),
             tuple(self.compared),
+            tuple(self.became),
         )
 
     def refuse_two_moments(self) -> None:
         """Refuse a condition that is about an event and a checkpoint at once, since it would never hold."""
-        if self.moved_at is None and not self.changed:
+        if self.moved_at is None and not self.changed and not self.became:
             return
-        message = "this is evaluated at checkpoints, but changed, entered and left at events; write two conditions"
+        message = (
+            "this is evaluated at checkpoints, but became, changed, entered and left at events; write two conditions"
+        )
         for at in [detector.at for detector in self.detectors.values()] + [
             at for name, at in self.places.items() if name in TOTALS
         ]:
@@ -190,7 +197,7 @@ class _Parser(CallParser):
             raise self.wrong(node, "names with two underscores are refused")
         if name in _WORDS:
             return constant(_WORDS[name])
-        if name in values.FUNCTIONS or name == "changed":
+        if name in values.FUNCTIONS or name in ("changed", "became"):
             raise self.wrong(node, f"{name} is a function; write {name}(…)")
         name = _SAME.get(name, name)
         self.places.setdefault(name, self.at(node))

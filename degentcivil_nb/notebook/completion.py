@@ -22,7 +22,7 @@ MOST: Final = 1_000
 _LINE: Final = re.compile(r"^\s*(?:[\w, ]+=\s*)?%dc\s(?P<line>.*)$")
 _PIECE: Final = re.compile(r"\S*$")
 _NAME: Final = re.compile(r"[\w.-]*$")
-_MEMORY: Final = ("changed", "entered", "left")
+_MEMORY: Final = ("became", "changed", "entered", "left")
 
 
 class Candidates(NamedTuple):

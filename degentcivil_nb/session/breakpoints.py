@@ -19,7 +19,7 @@ from ..core.interrupts import interrupt_says
 from ..expressions.conditions import compile_condition
 from ..protocol.breakpoints import MOST_CONDITION, MOST_LOG, MOST_NAME, RUN_UNTIL, BreakpointRow, BreakpointSpec
 from ..protocol.control_payloads import ClientInfo, RunState
-from ..protocol.errors import WebSocketError
+from ..protocol.errors import CommandError, OutcomeUnknown, WebSocketError
 from ..protocol.json_text import decode
 from ..protocol.messages import MessageTypes
 from ..simulation.log_text import LogText
@@ -136,11 +136,20 @@ class SessionBreakpoints:
         self._numbers = 0
 
     def add(
-        self, condition: str, *, hits: int, log: str | None, once: bool, name: str | None, at_checkpoint: bool = False
+        self,
+        condition: str,
+        *,
+        hits: int,
+        log: str | None,
+        once: bool,
+        name: str | None,
+        at_checkpoint: bool = False,
+        timeout: float = SET_S,
     ) -> Breakpoint:
         """Declare a breakpoint; one of the same name is replaced.
 
-        `ValueError` points at a mistake in it or its log, and says which other notebook has its name.
+        `ValueError` points at a mistake in it or its log, and says which other notebook has its name. `timeout` is how
+        many seconds the simulation may take to answer.
         """
         compile_condition(condition)
         if log is not None:
@@ -152,7 +161,8 @@ class SessionBreakpoints:
         with self._lock:
             while True:
                 named = name or self._free_name()
-                refused = self._refused(BreakpointSpec(named, condition, hits, once, log, at_checkpoint=at_checkpoint))
+                spec = BreakpointSpec(named, condition, hits, once, log, at_checkpoint=at_checkpoint)
+                refused = self._refused(spec, timeout)
                 if refused is None:
                     return Breakpoint(self, named)
                 if name is not None:
@@ -166,12 +176,12 @@ class SessionBreakpoints:
             if (name := f"b{self._numbers}") not in taken:
                 return name
 
-    def _refused(self, spec: BreakpointSpec) -> str | None:
+    def _refused(self, spec: BreakpointSpec, timeout: float) -> str | None:
         """Declare a breakpoint; return why another notebook's name was refused. What was refused is taken back."""
         before = dict(self._specs)
         self._specs[spec.name] = spec
         try:
-            self._declare()
+            self._declare(timeout)
         except BaseException:  # whatever it was, what was refused must not spoil the next one
             self._specs = before
             raise
@@ -179,7 +189,7 @@ class SessionBreakpoints:
         if row is None or row.verified or self.other_owner(spec.name) is None:
             return None
         self._specs = before
-        self._declare()
+        self._declare(timeout)
         return row.problem
 
     def other_owner(self, name: str) -> str | None:
@@ -194,11 +204,11 @@ class SessionBreakpoints:
             self._specs[name] = replace(spec, enabled=on, armed=spec.armed + on)
             self._declare()
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, timeout: float = SET_S) -> None:
         """Remove a breakpoint."""
         with self._lock:
             if self._specs.pop(name, None) is not None:
-                self._declare()
+                self._declare(timeout)
 
     def names(self) -> list[str]:
         """List the names of the declared breakpoints."""
@@ -227,8 +237,8 @@ class SessionBreakpoints:
         """Say which names of a breakpoint's condition no message has had since it was set; `None` if all occurred."""
         return unseen_text(self._store, row.unseen) if row.unseen else None
 
-    def _declare(self) -> None:
-        rows = self._commands.call(SET, self._arguments(), timeout=SET_S)
+    def _declare(self, timeout: float = SET_S) -> None:
+        rows = self._commands.call(SET, self._arguments(), timeout=timeout)
         self._answered = {row.name: row for row in map(_row, rows)}
         self._store.wait(self._is_told, TOLD_S)  # the answer may overtake the list for all clients
 
@@ -294,7 +304,10 @@ class SessionBreakpoints:
         # read before: the breakpoint may stop the run as soon as it is set, and a `resume` would then pass that stop
         runs = self.stopped() is None and self._store.run_state != "pausing"
         earlier = set(self._run_states())
-        point = self.add(condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint)
+        within = SET_S if timeout is None else min(timeout, SET_S)
+        point = self.add(
+            condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint, timeout=within
+        )
         try:
             if not point.verified:  # it would be waited for without end
                 raise ValueError(point.problem)
@@ -312,7 +325,14 @@ class SessionBreakpoints:
                 raise TimeoutError(f"{condition} was not met within {timeout:g} s{why}; the run goes on")
             return self._passed(earlier) or self.stopped() or Stop("running", self._store.tick)
         finally:
-            point.remove()
+            self._take_back(within)
+
+    def _take_back(self, timeout: float) -> None:
+        """Remove the breakpoint of `run_until`; what that found is more important than a lost connection."""
+        try:
+            self.remove(RUN_UNTIL, timeout)
+        except (CommandError, OutcomeUnknown) as error:
+            logger.info("the breakpoint of run_until could not be taken back, and is off after one stop: %s", error)
 
     def _run_states(self) -> list[ControlRow]:
         rows = self._store.control_rows(0, self._store.next_row + 1)

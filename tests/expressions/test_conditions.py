@@ -398,3 +398,37 @@ def test_a_time_is_compared_with_its_text_and_a_naive_one_is_utc(moment: Any) ->
     for text in ("time == '2026-01-31 12:00'", "'2026-01-31T13:00+01:00' == time", "time < '2026-01-31 12:00:01'"):
         assert compile_condition(text).test({"time": moment})
     assert not compile_condition("time > '2026-01-31 12:00'").test({"time": moment})
+
+
+def test_became_is_true_when_a_condition_is_true_of_a_character_and_was_not_before() -> None:
+    condition = compile_condition("became(money < 0)").fresh()
+    told = [("emma", 3), ("emma", -1), ("emma", -2), ("noah", -5), ("emma", None), ("emma", -3), ("emma", 1)]
+    told += [("noah", -6), ("emma", -1), ("noah", 0), ("noah", -1)]
+    met = [condition.test({"character_id": whose, "money": money}) for whose, money in told]
+    assert [place for place, is_met in enumerate(met) if is_met] == [1, 8, 10]
+
+
+def test_each_became_of_a_condition_has_a_memory_of_its_own() -> None:
+    condition = compile_condition("became(money < 0) and not became(mood == 'sad') or became(not money)").fresh()
+    told = [(3, "calm"), (-1, "calm"), (2, "calm"), (-1, "sad"), (0, "sad"), (-1, "sad")]
+    met = [condition.test({"character_id": "emma", "money": money, "mood": mood}) for money, mood in told]
+    assert met == [False, True, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("became()", "takes one condition"),
+        ("became(money < 0, 3)", "takes one condition"),
+        ("became(true)", "never becomes anything"),
+        ("became(changed(mood))", "without another such function"),
+        ("became(entered('A'))", "without another such function"),
+        ("became(became(money < 0))", "without another such function"),
+        ("became(stuck(3))", "without another such function"),
+        ("became(total_cost > 5)", "write two conditions"),
+        ("became == 3", "write became"),
+    ],
+)
+def test_a_became_that_cannot_be_answered_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        compile_condition(text)

@@ -181,7 +181,9 @@ LINKED = ["event_id == 'A'", "contains(cause, 'B') and money > 2", "not sim_time
 OTHER = ["mood not in ['A', 'x']", "alive != true", "alive == true or money > 2.5", "timestamp == 1.0", "exception"]
 
 
-@pytest.mark.parametrize("more", [MOVING, LINKED, OTHER, ["changed(mood)"], ["loops(2)", "stuck(3)", "silent(2)"]])
+@pytest.mark.parametrize(
+    "more", [MOVING, LINKED, OTHER, ["changed(mood)", "became(money > 2)"], ["loops(2)", "stuck(3)", "silent(2)"]]
+)
 @pytest.mark.parametrize("seed", range(8))
 def test_a_look_at_a_message_leaves_out_nothing_that_judging_it_finds(seed: int, more: list[str]) -> None:
     dice = random.Random(f"{seed} {more}")

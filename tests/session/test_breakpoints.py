@@ -56,6 +56,8 @@ def wait_stopped(session: Session) -> Any:
         ("character_id == 1 and data['price'] == 9", 9),
         ("type == 'llm_call' and money > 6", 10),
         ("changed(mood) and mood == 'cross'", 10),
+        ("became(money >= 7)", 7),
+        ("became(mood == 'cross' and money > 10)", 20),
         ("location == 'p1' and state == 'SLEEPING' and tick > 4", 7),
     ],
 )
@@ -365,3 +367,24 @@ def test_who_connects_during_a_stop_knows_of_it_at_once_and_lists_it_once(sessio
             assert (stop.matched is None) == (history == 0)
             assert ("not held in memory" in str(stop)) == (history == 0)
             until(partial(lambda other: other.stops().time.to_list() == session.stops().time.to_list(), other))
+
+
+def test_run_until_waits_for_an_answer_no_longer_than_for_the_run_and_says_what_came_of_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a simulation that was killed, `timeout=2` took 30 seconds to set the breakpoint, and 30 to take it back."""
+    call, asked = session._commands.call, list[Any]()
+
+    def lost(answers: int, name: str, arguments: dict[str, Any], *, timeout: Any = None) -> Any:
+        asked.append(timeout)
+        if name == "set_breakpoints" and len(asked) > answers:
+            raise CommandError(CommandError.TIMEOUT, "there is no connection")
+        return call(name, arguments, timeout=timeout)
+
+    monkeypatch.setattr(session._commands, "call", partial(lost, 0))
+    with pytest.raises(CommandError, match="no connection"):
+        session.run_until("money > 3", timeout=0.5)
+    monkeypatch.setattr(session._commands, "call", partial(lost, 2))
+    with pytest.raises(TimeoutError, match="money < -1 was not met within"):
+        session.run_until("money < -1", timeout=0.5)
+    assert asked == [0.5, 0.5, 0.5, 0.5], "set, and once more, resumed, and taken back"

@@ -23,6 +23,7 @@ from tests.support.sizes import examples
 WORDS = [
     *("money", "state", "new_state", "data", "payload", "type", "tick", "character_id", "previous_state", "gini"),
     *("len", "abs", "min", "max", "lower", "contains", "startswith", "changed", "entered", "left", "silent", "stuck"),
+    *("became", "became(money > 0)", "not"),
     *("loops", "total_cost", "total_calls", "exception", "malformed", "and", "or", "not", "in", "is", "lambda", "if"),
     *("__class__", "__import__", "os", "open", "exec", "True", "None", "null", "(", ")", "[", "]", "{", "}", ",", "."),
     *("==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "**", "~", ":=", "'MOVE'", '"a"', "1", "0", "1e308"),

@@ -54,8 +54,8 @@ class StopQuestions:
         """Find where a breakpoint with this condition would have matched, going through all events in order.
 
         Unlike `events(where=…)`, the condition can use the attributes of each character as of that moment,
-        `changed(name)`, `entered(state)`, `left(state)`, and functions that are judged at checkpoints; for these, the
-        last event before the checkpoint is returned.
+        `changed(name)`, `became(condition)`, `entered(state)`, `left(state)`, and functions that are judged at
+        checkpoints; for these, the last event before the checkpoint is returned.
 
         Parameters
         ----------

@@ -143,11 +143,12 @@ class BreakpointMethods:
             warn_misspelt(self._store, condition)
         else:
             wanted = f"tick >= {self._ahead(min(whole(tick, '`tick`', least=0), MOST))}"
+        seconds = timeout_s(timeout)
         return self._breakpoints.run_until(
             wanted,
             at_checkpoint=tick is not None,
-            resume=lambda: self._commands.resume(None),
-            timeout=timeout_s(timeout),
+            resume=lambda: self._commands.resume(seconds),
+            timeout=seconds,
         )
 
     def _ahead(self, tick: int) -> int:
