@@ -35,12 +35,17 @@ def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more:
 def warn_unknown_values(
     compared: Iterable[Compared], words: Mapping[str, Collection[Any]], *, coming: bool = False
 ) -> None:
-    """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`.
+    """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`, and of null.
 
     If the condition is about events that are still `coming`, warn only of values that resemble a known one, or are
     one of another column.
     """
     for one in compared:
+        if one.value is None:
+            warn_user(
+                f"a comparison with null is never true: `not {one.name[:80]}` finds what is missing (or 0, or empty), "
+                f"and `{one.name[:80]}` what is there"
+            )
         column = NAMED.get(one.name)
         if column is None or one.value is None:
             continue

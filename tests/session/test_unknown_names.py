@@ -105,6 +105,8 @@ def test_a_run_at_almost_no_speed_stands_still_and_can_be_set_going(
         ("character_id == 'emam'", "no character 'emam' was seen so far; did you mean 'emma'?"),
         ("event_type == 'trad' and data['price'] == 3", "no event_type 'trad' was seen so far; did you mean 'trade'?"),
         ("state == 5", "state is a text, so it is never 5; write it in quotes"),
+        ("money == null", "a comparison with null is never true: `not money` finds what is missing"),
+        ("state in ['MOVE', null]", "a comparison with null is never true: `not state` finds what is missing"),
     ],
 )
 def test_a_condition_about_a_value_that_never_was_is_said(session: dc.Session, where: str, says: str) -> None:
