@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from ..protocol.json_text import FOREIGN
+from ..protocol.errors import WebSocketError
+from ..protocol.json_text import FOREIGN, decode
 from ..protocol.messages import MessageTypes
 from .payloads import read_payload
 from .pieces import Extract, Extracted, Numbered, Piece, used_words
 from .selection import has_word
+from .table import Array
 
 
 def _make(piece: Piece) -> Extracted:
@@ -21,37 +23,46 @@ def _make(piece: Piece) -> Extracted:
     places = np.flatnonzero(has_word(view, "type", MessageTypes.CHAT_MESSAGE))
     if not len(places):
         return CHAT.empty()
-    told = [_receivers(said) for said in _told(piece.payloads(places))]
+    at, told = _told(piece.payloads(places))
     names = Numbered()
     codes = names.codes(name for receivers in told for name, _, _ in receivers)
     listed = np.array([listed for receivers in told for _, listed, _ in receivers], np.bool_)
     alone = np.array([alone for receivers in told for _, _, alone in receivers], np.bool_)
-    at = np.repeat(places, [len(receivers) for receivers in told])
-    who, words = used_words(view.columns["character_id"][at], view.dictionaries["character_id"].words)
-    columns = {"place": at, "time": view.columns["time"][at], "character_id": who, "receiver": codes}
-    return Extracted(columns | {"listed": listed, "alone": alone}, {"character_id": words, "receiver": names.words})
+    counts = np.array([len(receivers) for receivers in told])
+    rows = np.repeat(places, counts[at])
+    ends = np.cumsum(counts[at])
+    of = np.repeat((np.cumsum(counts) - counts)[at] - ends + counts[at], counts[at]) + np.arange(ends[-1])
+    who, words = used_words(view.columns["character_id"][rows], view.dictionaries["character_id"].words)
+    columns = {"place": rows, "time": view.columns["time"][rows], "character_id": who, "receiver": codes[of]}
+    return Extracted(
+        columns | {"listed": listed[of], "alone": alone[of]}, {"character_id": words, "receiver": names.words}
+    )
 
 
-class _Told(Struct):
-    receivers: Any = None
+class _Told(Struct, gc=False):
+    receivers: Raw = Raw(b"null")
 
 
 _decode_lines = Decoder(_Told).decode_lines
+Receivers = list[tuple[str | None, bool, bool]]
 
 
-def _told(payloads: Sequence[bytes]) -> list[Any]:
-    """Return what messages say about their receivers."""
+def _told(payloads: Sequence[bytes]) -> tuple[Array, list[Receivers]]:
+    """Return the receivers that messages name, each list of them once, and which list a message has."""
+    known: dict[bytes, int] = {}
     try:
         read = _decode_lines(b"\n".join(payloads))
         if len(read) == len(payloads):
-            return [one.receivers for one in read]
-    except FOREIGN:
+            at = [known.setdefault(bytes(one.receivers), len(known)) for one in read]
+            return np.array(at), [_receivers(decode(Any, said)) for said in known]
+    except (*FOREIGN, WebSocketError):
         pass  # decoded one by one below
     decoded = map(read_payload, payloads)
-    return [payload.get("receivers") if isinstance(payload, dict) else None for payload in decoded]
+    told = [payload.get("receivers") if isinstance(payload, dict) else None for payload in decoded]
+    return np.arange(len(told)), [*map(_receivers, told)]
 
 
-def _receivers(said: Any) -> list[tuple[str | None, bool, bool]]:
+def _receivers(said: Any) -> Receivers:
     """Return the receivers of a message, for each whether it is in a list, and whether it is a name and the only one.
 
     A message without a receiver has one that is `None`.

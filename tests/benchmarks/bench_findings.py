@@ -75,24 +75,36 @@ class Clock:
 
 
 def share(minutes: float, rate: float) -> list[Row]:
-    """Search twice, as the panel does, and give the share of a core that the second search takes."""
-    count = int(60 * minutes * rate)
+    """Search as the panel does while events come in, and give the share of a core that the fifth search takes.
+
+    The first one makes what later ones keep, and the others settle how long the schedule rests.
+    """
+    count, sent = int(60 * minutes * rate), 0
     store = EventStore(max_rows=count + 1)
-    for part in messages(count, rate):
-        store.append(part, 1e9, "epoch")
+    coming = messages(sys.maxsize, rate)
+
+    def until(events: float) -> None:
+        nonlocal sent
+        while sent < events:
+            part = next(coming)
+            store.append(part, 1e9, "epoch")
+            sent += len(part)
+
+    until(count)
     clock, found = Clock(), threading.Event()
     now = FindingsNow(Held(store), clock)
-
     now.look(1, found.set)
     _wait(found)
-    rest = 0.0
-    began, cpu = time.perf_counter(), time.process_time()
-    while not (now.looking or found.is_set()):  # the clock goes on until the schedule lets the panel search again
-        clock.now += STEP_S
-        rest += STEP_S
+    for version in range(2, 6):
+        rest = 0.0
         began, cpu = time.perf_counter(), time.process_time()
-        now.look(2, found.set)
-    _wait(found)
+        while not (now.looking or found.is_set()):  # the clock goes on until the schedule lets the panel search again
+            clock.now += STEP_S
+            rest += STEP_S
+            until(count + rate * clock.now)
+            began, cpu = time.perf_counter(), time.process_time()
+            now.look(version, found.set)
+        _wait(found)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     what = f"findings searched for live, {minutes:g} min at {rate:,.0f} events/s held ({count:,} events)"
     return [
