@@ -53,6 +53,13 @@ def state_colour(state: str | None) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
+def ink_on(colour: str) -> str:
+    """Return the colour of text that is readable on a colour: black or white, whose contrast is the greater one."""
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
+
+
 def state_colours(states: Iterable[str]) -> dict[str, str]:
     """Return the colours of some states as plotly's `color_discrete_map`."""
     return {state: state_colour(state) for state in states}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.counting import counted
-from .colours import state_colour
+from .colours import ink_on, state_colour
 from .map_layout import placed
 from .parts import (
     INK,
@@ -89,7 +89,7 @@ def timeline(
             "texttemplate": label,
             "textposition": "inside",
             "insidetextanchor": "start",
-            "textfont": {"size": 10, "color": "#fff"},
+            "textfont": {"size": 10, "color": ink_on(colour)},
             "textangle": 0,
             "hovertemplate": f"%{{y}}<br>{label} in %{{customdata}}"
             "<br>%{base|%H:%M:%S.%L} to %{x|%H:%M:%S.%L}<extra></extra>",

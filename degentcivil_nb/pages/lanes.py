@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.counting import counted
-from ..figures.colours import state_colour
+from ..figures.colours import ink_on, state_colour
 from .drawing import BAD, GAP, MARK, Drawing, TimeScale
 from .parts import Picture, records
 
@@ -65,9 +65,10 @@ def lanes(
         where = "" if pd.isna(places[place]) else f" in {places[place]}"
         times = f"{_clock(from_[seen[place]])} to {_clock(until[seen[place]])}"
         y = LANE * shown[name] + 6
-        drawing.rect(x, y, right - x, LANE - 4, state_colour(state), f"{name}: {state}{where}, {times}")
+        colour = state_colour(state)
+        drawing.rect(x, y, right - x, LANE - 4, colour, f"{name}: {state}{where}, {times}")
         if right - x > 7 * min(len(state), 12) + 6:
-            drawing.text(x + 4, y + 11, state, size=10, colour="#ffffff", cap=12)
+            drawing.text(x + 4, y + 11, state, size=10, colour=ink_on(colour), cap=12)
     for time in bounds[(bounds >= start) & (bounds <= end)][:200].tolist():
         drawing.rect(scale(time) - 2, 4, 4, bottom - 4, GAP, f"a gap at {_clock(time)}")
     for error in records(errors):

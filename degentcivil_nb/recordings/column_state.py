@@ -16,6 +16,7 @@ from .follower import Follower
 from .sealed_columns import ColumnCache, SealedColumns, has_columns
 from .segment_reader import Segment, SegmentFolder
 from .summaries import Summaries, Summary, Town, append_records, combined, records_of
+from .town_ladder import TownLadder
 from .whole_run import EVERYTHING, PENDING, WholeRun, present_of
 
 logger = logging.getLogger("degentcivil_nb.recordings")
@@ -44,6 +45,7 @@ class SealedRun:
 
     def _begin(self, sealed: Sequence[Segment]) -> None:
         self.run = WholeRun(EVERYTHING)
+        self._ladder = TownLadder()
         cache = ColumnCache()
         self.parts = [SealedColumns(segment, self.run.words, cache, self.extracts) for segment in sealed]
         if self.summaries:
@@ -112,10 +114,14 @@ class SealedRun:
             table.restore(present_of(town.characters))
         return table
 
-    def town_before(self, row: int) -> tuple[int, CharacterTable]:
-        """Return the last known town before an event, and the town's row."""
-        town = self._index.town(row)
-        return (0 if town is None else town.row), self.town(town)
+    def town_at(self, stop: int) -> CharacterTable:
+        """Return the town before an event."""
+
+        def replayed(present: CharacterTable, start: int, stop: int) -> None:
+            replay_parts(present, self.parts, start, stop, self.run)
+
+        known = self._index.town_row(stop)
+        return self._ladder.town(known, stop, lambda: self.town(self._index.town(stop)), replayed)
 
 
 def replay_parts(present: CharacterTable, parts: Iterable[SealedColumns], start: int, stop: int, run: WholeRun) -> None:

@@ -27,7 +27,6 @@ from ..store.schema import SECOND, StoreStats
 from .column_base import noticing
 from .column_events import ColumnEvents
 from .column_parts import Part, each, stays_of
-from .column_state import replay_parts
 
 T = TypeVar("T")
 
@@ -81,9 +80,7 @@ class ColumnStore(ColumnEvents):
         tail = self._run.first_row
         if stop > tail:
             return self._run.questions.as_it_was(self._run.view(), stop)
-        start, present = self._sealed.town_before(stop)
-        replay_parts(present, self._sealed.parts, start, stop, self._run)
-        return present
+        return self._sealed.town_at(stop)
 
     @noticing
     def row_at(self, *, tick: int | None = None, at: Moment = None) -> int | None:

@@ -163,6 +163,10 @@ class Summaries:
         except FileExistsError as error:
             raise ValueError(str(error)) from error
 
+    def town_row(self, row: int) -> int:
+        """Return the row of the last town before an event; 0 if there is none."""
+        return max((place.row for place in self.towns if place.row <= row), default=0)
+
     def town(self, row: int) -> Town | None:
         """Return the last town before an event; `None` if there is none: the town is then empty at the beginning."""
         before = [place for place in self.towns if place.row <= row]

@@ -17,12 +17,12 @@ from ..pages.parts import Section
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
+from .figure_panels import counts_of
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
 from .panel import Update
 from .refresh import Refresher
 
-WINDOW_S: Final = 600
 SECOND: Final = 1_000_000_000
 CALLS: Final = 2_000
 EVENTS: Final = 20_000
@@ -152,16 +152,6 @@ class ChartsPanel(LiveFigure):
         near: pd.DataFrame = gaps[gaps["time"] >= start]
         return near if at is None else near[near["time"] <= at]
 
-    def _counts(self, every_s: int, by: str, at: pd.Timestamp | None) -> pd.DataFrame:
-        """Count events in buckets for the ten minutes before a moment; the bucket of the moment itself is left out."""
-        if at is None:
-            return self._reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
-        counts = self._reader.rates(f"{every_s}s", by)
-        start, stop = at - pd.Timedelta(WINDOW_S, unit="s"), at - pd.Timedelta(every_s, unit="s")
-        near: pd.DataFrame = counts[(counts.index >= start) & (counts.index <= stop)]
-        named: pd.DataFrame = near.loc[:, near.to_numpy().sum(axis=0) > 0]
-        return named
-
     def _every_s(self) -> int:
         """Return the width of a bucket: with few events, buckets of a second would be single spikes."""
         reader = self._reader
@@ -172,7 +162,7 @@ class ChartsPanel(LiveFigure):
 
     def _rates(self, at: pd.Timestamp | None) -> Spec:
         every = self._every_s()
-        counts = self._counts(every, "type", at)
+        counts = counts_of(self._reader, every, "type", at)
         newest = self._reader.moment_of(self._reader.next_row - 1).time if len(counts) else 0
         going = at is None and len(counts) > 1 and time.time() - newest / SECOND < 2 * every
         if going:  # the last bucket is not over yet
@@ -182,7 +172,7 @@ class ChartsPanel(LiveFigure):
         return footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
 
     def _errors(self, at: pd.Timestamp | None) -> Spec:
-        everything, counts = self._counts(5, "type", at), self._counts(5, "code", at)
+        everything, counts = (counts_of(self._reader, 5, by, at) for by in ("type", "code"))
         if not len(counts) or not len(counts.columns):
             return over_time.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)

@@ -12,10 +12,9 @@ import pandas as pd
 from ..core.counting import counted
 from ..protocol.messages import MessageTypes
 from .cells import cell_text
+from .chosen_rows import ChosenRows
 from .conversations import Conversations, said_of
-from .growing_table import LogPanel
 from .packing import Kind
-from .panel import Update
 
 TURNS: Final = 20
 """How many turns before and after a message its conversation shows."""
@@ -23,12 +22,12 @@ LOOKED_AT: Final = 2_000
 """How many messages before and after one are searched for its conversation."""
 
 
-class ChatTable(LogPanel):
+class ChatTable(ChosenRows):
     """All messages held, a thousand at a time: who said what to whom, and in which conversation."""
 
     title: ClassVar[str] = "chat"
     script: ClassVar[str] = "chat"
-    reads_much: ClassVar[bool] = True
+    choice: ClassVar[str] = "talk"
     talks: ClassVar[bool] = True
     kinds: ClassVar[Sequence[str] | None] = (MessageTypes.CHAT_MESSAGE,)
     empty: ClassVar[str] = (
@@ -43,9 +42,6 @@ class ChatTable(LogPanel):
         "content": "text",
         "channel": "text",
     }
-
-    _chosen: str | None = None  # those whose conversation is shown alone
-    _read = 0  # how many messages were read when conversations were last sent to the page
 
     def conversation(self, key: str) -> dict[str, Any]:
         """Return what the same characters said to each other around a message, by turns, as the page shows a chain."""
@@ -81,38 +77,22 @@ class ChatTable(LogPanel):
     def _talks(self) -> Conversations:
         return Conversations(self._reader)
 
-    def content_version(self) -> Any:
-        """See `TablePanel`: more messages may have been read."""
-        return super().content_version(), self._talks.catch_up()
+    def read(self) -> int:
+        """See `ChosenRows`."""
+        return self._talks.read
 
-    def past_version(self) -> Any:
-        """See `Panel`."""
-        return super().past_version(), self._talks.catch_up()
+    def read_on(self) -> int:
+        """See `ChosenRows`."""
+        return self._talks.catch_up()
 
-    def numbers(self, start: int = 0) -> Any:
-        """See `LogPanel`: those of the chosen conversation alone."""
-        return super().numbers(start) if self._chosen is None else self.narrowed(self._talks.rows(self._chosen), start)
+    def rows_chosen(self, chosen: str) -> list[int]:
+        """See `ChosenRows`: the messages of one conversation."""
+        return self._talks.rows(chosen)
 
-    def more(self) -> dict[str, Any]:
-        """See `LogPanel`: the conversations up to the moment shown."""
-        self._read = self._talks.read
+    def listed(self) -> dict[str, Any]:
+        """See `ChosenRows`: the conversations up to the moment shown."""
         until = None if self.moment is None else self.moment.row
         return {"talks": {**self._talks.told(until), "chosen": self._chosen}}
-
-    def changes(self) -> Update | None:
-        """See `Panel`."""
-        update = super().changes()
-        if update is None and self._read != self._talks.read:
-            return Update(self.more())
-        return update
-
-    def received(self, content: Any) -> None:
-        """Show one conversation alone, or all."""
-        super().received(content)
-        if isinstance(content, dict) and "talk" in content:
-            who = content["talk"]
-            self._chosen = who if isinstance(who, str) else None
-            self.begin_anew()
 
 
 def _time(value: Any) -> float | None:

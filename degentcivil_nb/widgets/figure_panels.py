@@ -10,17 +10,31 @@ import pandas as pd
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
 from ..figures.parts import Spec, times_of
+from ..store.llm import LLM_TYPES
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
 from .refresh import Refresher
 
-WINDOW: Final = "10min"
-ERRORS_EVERY: Final = "5s"
+WINDOW_S: Final = 600
+ERRORS_EVERY_S: Final = 5
 CALLS: Final = 2_000
 
 
+def counts_of(reader: PanelReader, every_s: int, by: str, at: pd.Timestamp | None) -> pd.DataFrame:
+    """Count events in buckets for the ten minutes before a moment, `None` for now; the moment's own bucket, which is
+    not over, is left out.
+    """
+    if at is None:
+        return reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
+    counts = reader.rates(f"{every_s}s", by)
+    start, stop = at - pd.Timedelta(WINDOW_S, unit="s"), at - pd.Timedelta(every_s, unit="s")
+    near: pd.DataFrame = counts[(counts.index >= start) & (counts.index <= stop)]
+    named: pd.DataFrame = near.loc[:, near.to_numpy().sum(axis=0) > 0]
+    return named
+
+
 class FigurePanel(LiveFigure):
-    """A live figure of a run, which a subclass defines in `spec`."""
+    """A live figure of a run, which a subclass defines in `spec`: of the last minutes before the moment shown."""
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         self._reader = reader
@@ -30,10 +44,18 @@ class FigurePanel(LiveFigure):
         """Return the figure as plain data."""
         raise NotImplementedError
 
+    @property
+    def at(self) -> pd.Timestamp | None:
+        """Return the time of the moment shown; `None` for now."""
+        return None if self.moment is None else pd.Timestamp(self.moment.time, unit="ns", tz="UTC")
+
     def gaps_since(self, start: Any) -> pd.DataFrame:
-        """List the gaps declared from a time on; older ones would stretch the axis."""
-        gaps = self._reader.gaps()
-        return gaps if start is None or not len(gaps) else gaps[gaps["time"] >= start]
+        """List the gaps declared from a time on, up to the moment shown; others would stretch the axis."""
+        gaps, at = self._reader.gaps(), self.at
+        if start is None or not len(gaps):
+            return gaps
+        near: pd.DataFrame = gaps[gaps["time"] >= start]
+        return near if at is None else near[near["time"] <= at]
 
 
 class RatesPanel(FigurePanel):
@@ -43,10 +65,11 @@ class RatesPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        counts = self._reader.rates("1s", "type", WINDOW)
+        counts = counts_of(self._reader, 1, "type", self.at)
         gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
         newest = reader.moment_of(reader.next_row - 1).time if len(counts) else 0
-        going = time.time() - newest / 1e9 < 2  # if a run is paused or over, its last bucket is complete
+        # if a run is paused or over, its last bucket is complete
+        going = self.at is None and time.time() - newest / 1e9 < 2
         return figure_specs.rates(counts, gaps, every="1s", until=newest if going else None)
 
 
@@ -57,13 +80,12 @@ class ErrorsPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        everything = self._reader.rates(ERRORS_EVERY, "type", WINDOW)
-        counts = self._reader.rates(ERRORS_EVERY, "code", WINDOW)
-        if not len(counts):
-            return figure_specs.error_counts(counts)
+        everything, counts = (counts_of(self._reader, ERRORS_EVERY_S, by, self.at) for by in ("type", "code"))
+        if not len(counts) or not len(counts.columns):
+            return figure_specs.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known, every=ERRORS_EVERY)
+        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known, every=f"{ERRORS_EVERY_S}s")
 
 
 class LlmPanel(FigurePanel):
@@ -74,10 +96,14 @@ class LlmPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        calls = self._reader.llm_calls(last=CALLS)
+        if self.moment is None:
+            calls = self._reader.llm_calls(last=CALLS)
+            total = int(self._reader.llm_totals()["calls"].sum()) if len(calls) == CALLS else 0
+        else:
+            rows = self._reader.rows_of(LLM_TYPES, 0, self.moment.row + 1)
+            calls, total = self._reader.calls_of(rows[-CALLS:]), len(rows)
         spec = figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))
-        if len(calls) == CALLS:  # how many calls are drawn, of how many in the whole run (issue 16)
-            total = int(self._reader.llm_totals()["calls"].sum())
+        if total > len(calls):  # how many calls are drawn, of how many in the whole run (issue 16)
             first = spec["layout"]["annotations"][0]
-            first["text"] = f"the last {CALLS:,} of {total:,} calls are drawn: {first['text']}"
+            first["text"] = f"the last {len(calls):,} of {total:,} calls are drawn: {first['text']}"
         return spec

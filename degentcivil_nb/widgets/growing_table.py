@@ -19,6 +19,7 @@ from .panel import Host, Update
 from .refresh import Refresher
 from .row_actions import RowActions
 from .search import Search
+from .sorting import PLAIN, Sorting
 from .table import Cells, TablePanel, pack_rows
 from .words import Words
 
@@ -65,6 +66,8 @@ class LogPanel(TablePanel):
         self._reader = reader
         self._search = search
         self._words = Words(reader, self)
+        self._order = Sorting(reader, self, KEPT)
+        self._ordered_for: Any = None  # what was searched for when the order was asked for
         self._searched: Any = None
         self._page: int | None = None  # the row that the user went to without the cursor
         self._shown: Any = range(0)  # the rows of the window
@@ -90,6 +93,11 @@ class LogPanel(TablePanel):
         frame = self.frame(rows)
         return {name: self._cells(frame, name, kind) for name, kind in self.columns.items()}
 
+    def values(self, name: str, rows: Any) -> tuple[Any, Values]:
+        """See `SortedRows`."""
+        frame = self._reader.frame_of(rows) if name in PLAIN and name in self.columns else self.frame(rows)
+        return frame.index.to_numpy(np.int64), self._cells(frame, name, self.columns[name])
+
     # --- the table ----------------------------------------------------------------------------------------------
 
     def content_version(self) -> Any:
@@ -101,6 +109,10 @@ class LogPanel(TablePanel):
         return super().past_version(), self._found(), self._page
 
     def _found(self) -> Any:
+        return self._narrowed_by(), self._order.version
+
+    def _narrowed_by(self) -> Any:
+        """Return a value that differs if other rows belong here, whatever their order."""
         return None if self._search is None else self._search.version, self._words.version
 
     @property
@@ -111,13 +123,14 @@ class LogPanel(TablePanel):
     def _tails(self) -> bool:
         return self.moment is None and self._page is None
 
-    def numbers(self, start: int = 0) -> Any:
+    def numbers(self, start: int = 0, stop: int | None = None) -> Any:
         """Return the ascending numbers of all rows of this table, from a row on."""
-        return self._hits(self.own(start))
+        return self._hits(self.own(start, stop))
 
-    def narrowed(self, rows: list[int], start: int) -> Any:
+    def narrowed(self, rows: list[int], start: int, stop: int | None = None) -> Any:
         """Return which of some ascending rows belong here under the search and the filter, from a row on."""
-        return self._hits(rows[bisect_left(rows, start) :])
+        last = len(rows) if stop is None else bisect_left(rows, stop)
+        return self._hits(rows[bisect_left(rows, max(start, self._reader.first_row)) : last])
 
     def _hits(self, rows: Any) -> Any:
         for search in (self._search, self._words):
@@ -133,18 +146,33 @@ class LogPanel(TablePanel):
 
     def whole(self) -> Update:
         """See `TablePanel`."""
+        self._order_anew()
         found = self._found()
         if self._searched != found:  # other rows may be those around the moment
             self._searched, self._shown = found, range(0)
         numbers = self.numbers()
-        self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
+        if self._order.active:
+            self._order.catch_up()
+            self._shown = self._order.rows
+        else:
+            self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
         columns = [Column(name, kind, self.labels.get(name, ""))._asdict() for name, kind in self.columns.items()]
-        body = {"columns": columns, "empty": self.empty, "follow": self._tails, "tones": "type", "picks": self.picks}
+        body = {
+            "columns": columns,
+            "empty": self.empty,
+            "follow": self._tails and not self._order.active,
+            "tones": "type",
+            "picks": self.picks,
+        }
         update = self._add(self._shown, 0)
         return Update({**body, **update.body, **self._told_beside(numbers)}, update.buffers)
 
     def parts(self) -> Update | None:
         """See `TablePanel`."""
+        if self._order.active:
+            self._order.catch_up()
+            same = np.array_equal(self._order.rows, self._shown)
+            return Update(self._told_beside(self.numbers())) if same else self.whole()
         if not self._tails:
             return None
         fresh = self.numbers(self._from)
@@ -161,6 +189,21 @@ class LogPanel(TablePanel):
     def changes(self) -> Update | None:
         """See `Panel`: a search that found more changes a window too."""
         return self.snapshot() if self._searched != self._found() else super().changes()
+
+    def _order_anew(self) -> None:
+        """Sort again if other rows belong here than those that were sorted."""
+        now = self._narrowed_by()
+        if self._order.by is not None and self._ordered_for != now:
+            self._ordered_for = now
+            self._order.sort_by(self._order.by, self.refresh_soon)
+
+    def _sort(self, asked: Any) -> None:
+        name, direction = (asked.get("name"), asked.get("direction")) if isinstance(asked, dict) else (None, None)
+        known = isinstance(name, str) and name in self.columns and direction in (1, -1)
+        by = (str(name), int(direction or 1)) if known else None
+        self._ordered_for = self._narrowed_by()
+        self._order.sort_by(by, self.refresh_soon)
+        self.begin_anew()
 
     def still(self) -> Sequence[Section]:
         """See `Panel`: of all rows, whatever a page searches for."""
@@ -180,6 +223,8 @@ class LogPanel(TablePanel):
         if self.filters_all and isinstance(content, dict) and isinstance(words := content.get("words"), str):
             self._words.look_for(words[:500], content.get("zone"), self.refresh_soon)
             self.begin_anew()
+        if self.filters_all and isinstance(content, dict) and "sort" in content:
+            self._sort(content["sort"])
         if isinstance(content, dict) and content.get("page") in ("earlier", "later", "newest"):
             self._turn(content["page"])
 
@@ -210,10 +255,14 @@ class LogPanel(TablePanel):
         first = int(self._shown[0]) if len(self._shown) else 0
         earlier = max(0, len(numbers) - KEPT) if self._tails else bisect_left(numbers, first)
         later = 0 if self._tails else len(numbers) - earlier - len(self._shown)
+        if self._order.active:
+            earlier = later = 0
         searched = self._search is not None and self._search.active
+        by = self._order.by
+        order = None if by is None else {"name": by[0], "direction": by[1], **self._order.status()}
         window = {
             "all": len(numbers), "earlier": earlier, "later": later, "searched": searched, "tail": self._tails,
-            "words": self._words.status() if self.filters_all else None,
+            "words": self._words.status() if self.filters_all else None, "sorted": order,
         }  # fmt: skip
         return {"window": window, **self.more()}
 
@@ -251,7 +300,7 @@ class LogPanel(TablePanel):
 
     def _with_gaps(self, frame: pd.DataFrame, rows: Any) -> pd.DataFrame:
         """Insert the gaps before their rows, where all rows are shown."""
-        if self.kinds is not None or not len(rows) or self._narrow:
+        if self.kinds is not None or not len(rows) or self._narrow or self._order.active:
             return frame
         gaps = self._reader.gaps()
         if not len(gaps):

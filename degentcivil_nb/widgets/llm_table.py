@@ -11,22 +11,21 @@ import pandas as pd
 from ..analysis.answers import with_malformed
 from ..store.llm import LLM_TYPES
 from .cells import DETAIL_CAP, cell_text
-from .growing_table import LogPanel
+from .chosen_rows import ChosenRows
 from .malformed import MalformedCalls
 from .packing import Kind
-from .panel import Update
 
 LOOKED_BACK: Final = 2_000
 """How many of a character's calls are searched for the previous one of the same kind."""
 FIGURES: Final = ("calls", "errors", "prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
 
 
-class LlmTable(LogPanel):
+class LlmTable(ChosenRows):
     """All calls held, a thousand at a time, with the totals of the whole run; a click shows the whole call."""
 
     title: ClassVar[str] = "calls"
     script: ClassVar[str] = "calls"
-    reads_much: ClassVar[bool] = True
+    choice: ClassVar[str] = "malformed"
     kinds: ClassVar[Sequence[str] | None] = LLM_TYPES
     empty: ClassVar[str] = "No calls of language models yet. They appear as the simulation reports them."
     columns: ClassVar[dict[str, Kind]] = {
@@ -44,54 +43,35 @@ class LlmTable(LogPanel):
         "model": "text",
     }
 
-    _only: str | None = None  # whose malformed answers are shown alone; those of everybody if empty
-    _judged = 0  # how many answers were judged when they were last sent to the page
-
     @cached_property
     def _bad(self) -> MalformedCalls:
         return MalformedCalls(self._reader)
 
-    def content_version(self) -> Any:
-        """See `TablePanel`: more answers may have been judged."""
-        return super().content_version(), self._bad.catch_up()
+    def read(self) -> int:
+        """See `ChosenRows`."""
+        return self._bad.judged
 
-    def past_version(self) -> Any:
-        """See `Panel`."""
-        return super().past_version(), self._bad.catch_up()
+    def read_on(self) -> int:
+        """See `ChosenRows`."""
+        return self._bad.catch_up()
 
-    def numbers(self, start: int = 0) -> Any:
-        """See `LogPanel`: those of malformed answers alone, if these are chosen."""
-        return super().numbers(start) if self._only is None else self.narrowed(self._bad.rows(self._only), start)
-
-    def received(self, content: Any) -> None:
-        """Show only malformed answers, or those of one character, or all calls."""
-        super().received(content)
-        if isinstance(content, dict) and "malformed" in content:
-            who = content["malformed"]
-            self._only = who if isinstance(who, str) else None
-            self.begin_anew()
+    def rows_chosen(self, chosen: str) -> list[int]:
+        """See `ChosenRows`: the malformed answers of a character; with an empty name, those of all."""
+        return self._bad.rows(chosen)
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
         calls = with_malformed(self._reader.calls_of(rows), self._bad.usual_kinds())
         return calls.assign(malformed=calls["malformed"].map({True: "malformed", False: None}))
 
-    def more(self) -> dict[str, Any]:
-        """See `LogPanel`: the totals, by model, of the whole run."""
+    def listed(self) -> dict[str, Any]:
+        """See `ChosenRows`: the totals, by model, of the whole run, and whose answers were malformed."""
         totals = self._reader.llm_totals()
         rows = [
             [str(model), *(_number(values[name]) for name in FIGURES)]
             for model, values in zip(totals.index, totals.to_dict("records"), strict=True)  # "" and none read alike
         ]
-        self._judged = self._bad.judged
-        return {"totals": rows, "malformed": {**self._bad.told(), "only": self._only}}
-
-    def changes(self) -> Update | None:
-        """See `Panel`."""
-        update = super().changes()
-        if update is None and self._judged != self._bad.judged:
-            return Update(self.more())
-        return update
+        return {"totals": rows, "malformed": {**self._bad.told(), "only": self._chosen}}
 
     def detail(self, key: str) -> tuple[str, Any]:
         """Return a call and the previous one of the same character and kind; `KeyError` if it is no longer held."""

@@ -16,6 +16,7 @@ import traitlets
 
 from ..pages.parts import Section
 from .input_comm import TARGET, InputComms
+from .kernel_output import copy_from_now_on  # noqa: F401 — it is called when the kernel ends
 from .refresh import Refresher
 from .still import Still
 

@@ -56,6 +56,8 @@ class Panel(PageWidget):
     """The name of the script that draws it."""
     follows_cursor: ClassVar[bool] = True
     """Whether the panel shows the town as of the cursor; others always show the present or the whole run."""
+    marks_cursor: ClassVar[bool] = False
+    """Whether a move of the cursor changes nothing but the page's own mark of the moment, so that nothing is read."""
     reads_much: ClassVar[bool] = False
     """Whether an update may take seconds in a long run, so that the panel has a thread of its own."""
 
@@ -163,11 +165,12 @@ class Panel(PageWidget):
 
     def _next(self) -> Update | None:
         moment = None if self.cursor is None or not self.follows_cursor else self.cursor.moment
-        whole = self.flow.wants_full or moment != self.moment
+        moved = moment != self.moment
+        whole = self.flow.wants_full or (moved and not self.marks_cursor)
         self.moment = moment
         version = self.version() if moment is None else self.past_version()
         if not whole and self._failure is None and version is not None and version == self._seen:
-            return None
+            return Update({}) if moved else None
         self._seen = version
         if whole or self._failure is not None:
             self.flow.wants_full = True  # until it is sent

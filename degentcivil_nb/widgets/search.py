@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ NOTHING: Final[Numbers] = np.zeros(0, np.int64)
 class Search:
     """The hits of one condition. `version` grows with every change but later hits; any thread may read."""
 
-    chunk: ClassVar[int] = CHUNK
+    chunk: int = CHUNK
 
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader

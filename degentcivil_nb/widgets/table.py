@@ -83,7 +83,9 @@ class TablePanel(Panel):
 
     def snapshot(self) -> Update:
         """See `Panel`."""
-        return self._with_detail(self.whole())
+        update = self.whole()
+        update.body["breaks"] = self.actions is not None and self.actions.breaks
+        return self._with_detail(update)
 
     def changes(self) -> Update | None:
         """See `Panel`."""

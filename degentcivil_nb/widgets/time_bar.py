@@ -62,11 +62,11 @@ class TimeBar(Panel):
 
     def version(self) -> Any:
         """See `Panel`."""
-        return self._reader.version, self._search.version, self.at.version, self._said
+        return self._reader.version, self._search.version, self._said
 
     def refresh(self, now: float) -> int:
-        """See `Panel`; drawn twice a second, and at once when the cursor or the search moved."""
-        moved = (self._search.version, self.at.version, self._said)
+        """See `Panel`; drawn twice a second, and at once when the search found more; the page moves the cursor."""
+        moved = (self._search.version, self._said)
         if not self.flow.wants_full and moved == self._told and now - self._drawn_at < PERIOD_S:
             return 0
         self._drawn_at, self._told = now, moved

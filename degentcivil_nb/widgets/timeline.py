@@ -68,6 +68,7 @@ class TimelinePanel(Panel):
     title: ClassVar[str] = "timeline"
     script: ClassVar[str] = "timeline"
     reads_much: ClassVar[bool] = True
+    marks_cursor: ClassVar[bool] = True
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         super().__init__(refresher, **kwargs)

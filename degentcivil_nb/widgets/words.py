@@ -33,7 +33,7 @@ class Rows(Protocol):
 class Words(Search):
     """The rows of a table that contain some words: as the filter of its page judges the rows that the page has."""
 
-    chunk: ClassVar[int] = 2_000  # a row may have to be put into words first
+    chunk: int = 2_000  # a row may have to be put into words first
 
     def __init__(self, reader: PanelReader, table: Rows) -> None:
         super().__init__(reader)

@@ -29,8 +29,8 @@ MOVE = """async (share) => {
     const panels = [...document.querySelectorAll(".dc-page .dc-panel, .dc-side .dc-panel")]
         .filter((panel) => panel.offsetParent && panel.querySelector(".dc-past"))
         .filter((panel) => {
-            const at = panel.getBoundingClientRect();
-            return at.bottom > 0 && at.top < innerHeight;
+            const [at, frame] = [panel, panel.parentElement].map((el) => el.getBoundingClientRect());
+            return Math.min(at.bottom, frame.bottom, innerHeight) - Math.max(at.top, frame.top, 0) > 2;
         });
     const said = () => panels.map((panel) => panel.querySelector(".dc-past").textContent);
     const before = said();
@@ -132,7 +132,7 @@ def measure(events: int, characters: int, moves: int, runs: int, kept: Path | No
                 before = heap_mb(book.page)
                 rows = [row for tab in TABS for row in so_far(drag(book, tab, moves, most_ms))]
                 rows += so_far(search(book, "type == 'error' and tick > 10", 300, 300))
-                rows += so_far(search(book, "price == 7", 300, None))
+                rows += so_far(search(book, "data['price'] == 7", 300, None))
                 rows.append(Row("the page's heap, grown by all of it", "MB", heap_mb(book.page) - before))
                 rows += again(book, runs)
                 if book.problems:

@@ -3,7 +3,8 @@
     python -m tests.end_to_end.looks FOLDER --situations town:500 recording --widths 600 1800 --themes dark
 
 A picture a tab and case, and one sheet with all tabs of a case. `facts-….json` holds what a program can see in them:
-texts that are cut and say nothing when pointed at, what scrolls sideways, and errors of the page.
+texts that are cut and say nothing when pointed at, what scrolls sideways, what has too little contrast, and errors of
+the page.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, Page
 
+from tests.end_to_end.contrast import faint
 from tests.end_to_end.lab import HOW, Jupyter, Notebook, find_chromium, open_notebook, running_browser, running_jupyter
 from tests.end_to_end.trial import planted
 
@@ -29,25 +31,35 @@ session = dc.connect(town, name="town")
 """
 STEPPED: Final = TOWN + "session.step({ticks});\n"
 NAME: Final = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
-LONG: Final = """
-who, name = session.characters().index[0], {name!r} * 300
-town.inject_character_update(name, mood=name, money=12_345_678_901_234_567)
-town.inject_state_change(name, "MOVE", "a place with a name that is much longer than any table is wide " * 3)
-town.inject_error(2001, name, character_id=name)
-town.inject_llm_call(name, "PLAN", prompt=name, response=name);
+HOSTILE: Final = """
+texts = [
+    {name!r} * 300,
+    "<img src=x onerror=alert(1)><b>bold</b><script>alert(2)</script>",
+    "\u202e\u0634\u0644\u0648\u0645 \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "$\\\\frac{{1}}{{2}}$ **bold** `code` \\\\n\\\\u0000",
+    "a_word_without_any_space" * 40,
+]
+for n, text in enumerate(texts):
+    name = text
+    town.inject_character_update(name, mood=text, money=12_345_678_901_234_567 + n, **{{text[:60]: text}})
+    town.inject_state_change(name, text[:80], text)
+    for again in range(8):
+        town.inject_error(2001 + n, text, character_id=name)
+        town.inject_llm_call(name, prompt_type=text[:80], prompt=text, response=text);
+session.step(5);
 """
 FAILING: Final = """
 import time
 for n in range(300):
     who = session.characters().index[n % 5]
-    town.inject_error(2001 + n % 4, f"the model did not answer: attempt {n}", character_id=who)
+    town.inject_error(2001 + n % 4, f"the model did not answer: attempt {{n}}", character_id=who)
 time.sleep(1); town.stop(); time.sleep(4)
 """
 SHOWN: Final = "\nsession.dashboard()"
 SITUATIONS: Final[dict[str, str]] = {
     "town": STEPPED + SHOWN,
     "empty": TOWN + SHOWN,
-    "long": STEPPED + LONG.format(name=NAME) + SHOWN,
+    "hostile": STEPPED + HOSTILE.replace("{name!r}", repr(NAME)) + SHOWN,
     "past": STEPPED + "session.at(tick={ticks} // 2);" + SHOWN,
     "failing": STEPPED + FAILING + SHOWN,
     "minutes": STEPPED + "session.resume();" + SHOWN,
@@ -58,7 +70,7 @@ CUT: Final = """() => [...document.querySelectorAll(".dc-dashboard *")]
     .filter((el) => el.offsetParent && el.childElementCount === 0 && el.textContent.trim())
     .filter((el) => el.scrollWidth > el.clientWidth + 1 && getComputedStyle(el).overflowX !== "visible")
     .filter((el) => !["auto", "scroll"].includes(getComputedStyle(el).overflowX) && !el.closest(".dc-cell"))
-    .filter((el) => !el.closest("[title]"))
+    .filter((el) => !el.closest("[title], .dc-hidden"))
     .slice(0, 20).map((el) => [el.className, el.textContent.slice(0, 60)])"""
 WIDE: Final = """() => [...document.querySelectorAll(".dc-dashboard .dc-page, .dc-dashboard .dc-side, .dc-dashboard")]
     .filter((el) => el.offsetParent && el.scrollWidth > el.clientWidth + 1)
@@ -114,7 +126,7 @@ def look(book: Notebook, browser: Browser, folder: Path, case: str, options: arg
                 label = f"{case}-{theme}-{width}-{name.replace(' ', '_')}"
                 pictures.append(folder / f"{label}.png")
                 page.locator(".dc-dashboard").screenshot(path=pictures[-1])
-                found = {"cut": page.evaluate(CUT), "wide": page.evaluate(WIDE)}
+                found = {"cut": page.evaluate(CUT), "wide": page.evaluate(WIDE), "faint": faint(page)[:20]}
                 facts[label] = {what: seen for what, seen in found.items() if seen}
             sheet(browser, pictures, folder / f"sheet-{case}-{theme}-{width}.png", width)
             print(case, theme, width, flush=True)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no ty
 import pytest
 
 from degentcivil_nb.figures import build as figures
-from degentcivil_nb.figures.colours import state_colour
+from degentcivil_nb.figures.colours import STATE_COLOURS, ink_on, state_colour
 
 START = pd.Timestamp("2026-01-01 12:00", tz="UTC")
 BAD = "<img src=x onerror=alert(1)> $x$ %{y}"
@@ -227,3 +227,16 @@ def test_the_last_bucket_of_a_rate_is_as_wide_as_the_others() -> None:
     assert len(line.x) == len(table) + 1
     assert line.x[-1] - line.x[-2] == line.x[1] - line.x[0]
     assert line.y[-1] == line.y[-2]
+
+
+@pytest.mark.parametrize("state", [*STATE_COLOURS, "SOMETHING ELSE", "x", "", None])
+def test_the_name_of_a_state_is_readable_on_its_colour(state: str | None) -> None:
+    colour = state_colour(state)
+    one, other = sorted(map(lightness, (colour, ink_on(colour))))
+    assert (other + 0.05) / (one + 0.05) >= 4.5
+
+
+def lightness(colour: str) -> float:
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -66,6 +66,7 @@ type Input =
   | { page: "earlier" | "later" | "newest" }
   | { search: string }
   | { words: string; zone: string }
+  | { sort: Sort | null }
   | { step: 1 | -1 }
   | { jump: 1 | 0 | -1; to: string }
   | { want: "script" }
@@ -250,7 +251,7 @@ type RowActsView = {
   choose(key: string): void;
   ask(key: string, x: number, y: number, from: HTMLElement): void;
   take(body: TableBody): void;
-  stand(): void;
+  draw(): void;
 };
 type MenuItem = { text: string; title?: string; act?: () => void };
 type RowWindow = {
@@ -260,6 +261,7 @@ type RowWindow = {
   searched: boolean;
   tail: boolean;
   words: SearchStatus | null;
+  sorted: (Sort & SearchStatus) | null;
 };
 type TableBody = {
   columns?: Column[];
@@ -275,6 +277,7 @@ type TableBody = {
   chain?: ChainBody;
   said?: { text: string; failed: boolean };
   picks?: string;
+  breaks?: boolean;
   window?: RowWindow;
   spots?: [name: string, x: number, y: number][];
 };
@@ -291,6 +294,7 @@ type TableState = {
   follow?: boolean;
   tones?: string;
   picks?: string;
+  breaks?: boolean;
   window?: RowWindow;
 };
 type Sort = { name: string; direction: 1 | -1 };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.input_comm import InputComms
 from degentcivil_nb.widgets.interfaces import Standing
+from degentcivil_nb.widgets.page_widget import STATIC
 from degentcivil_nb.widgets.panel import Panel, Update
 from degentcivil_nb.widgets.refresh import Refresher
 from tests.support.page import Page, Prompt
@@ -305,3 +307,11 @@ def test_ten_dashboards_opened_and_closed_leave_no_thread_and_no_widget(
         dashboard.close()
     assert set(widgets._instances) == before
     assert isinstance(dashboard, Widget)
+
+
+def test_nothing_moves_by_itself_so_that_reduced_motion_needs_no_rule() -> None:
+    moves = re.compile(
+        r"transition|animation|@keyframes|(?<!over)scroll-behavior|behavior:\s*[\"']smooth|\.animate\(|<marquee"
+    )
+    for path in [*STATIC.glob("*.css"), *STATIC.glob("*.js")]:
+        assert not moves.search(path.read_text(encoding="utf-8")), path.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import degentcivil_nb as dc
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import open_recording
+from degentcivil_nb.widgets import malformed
 from degentcivil_nb.widgets.character_page import CharacterPage
 from degentcivil_nb.widgets.characters import CharactersPanel
 from degentcivil_nb.widgets.charts_panel import ChartsPanel
@@ -22,10 +23,12 @@ from degentcivil_nb.widgets.chat_table import ChatTable
 from degentcivil_nb.widgets.conversations import LONG
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.event_log import EventsPanel
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from degentcivil_nb.widgets.findings_panel import FindingsNow, FindingsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.row_actions import RowActions
+from degentcivil_nb.widgets.timeline import TimelinePanel
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
 from tests.support.planted_runs import PlantedTown
@@ -225,3 +228,53 @@ def test_panels_show_what_a_growing_recording_has_after_it_was_read_again(tmp_pa
         assert np.isin(recording.characters().index, pages[1].keys).all()
         assert recording.at(row=7) is not None
     writer.close()
+
+
+def test_what_was_chosen_is_shown_whole_at_an_earlier_moment_too_as_more_answers_are_judged(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(malformed, "PIECE", 20)
+    clock = count(0.0, 0.02)  # a turn is over after one piece
+    monkeypatch.setattr("degentcivil_nb.widgets.malformed.time.perf_counter", lambda: next(clock))
+    calls = planted.llm_calls()
+    bad = calls[calls["malformed"].eq(True)]
+    cursor = Cursor(planted._store)
+    page = opened(LlmTable(planted._store, Prompt(), cursor=cursor))
+    cursor.at(row=int(bad.index[0]))
+    page.panel.refresh(1.0)
+    page.do({"malformed": ""})
+    while page.bodies[-1]["malformed"]["judged"] < len(calls):
+        known = page.bodies[-1]["malformed"]["judged"]
+        page.panel.refresh(2.0)
+        assert page.bodies[-1]["malformed"]["judged"] > known
+    assert page.keys == [str(row) for row in bad.index]
+
+
+@pytest.mark.parametrize("make", [RatesPanel, ErrorsPanel, LlmPanel])
+def test_a_figure_at_an_earlier_moment_draws_nothing_of_later(planted: Any, make: Any) -> None:
+    cursor = Cursor(planted._store)
+    panel = make(planted._store, Prompt(), cursor=cursor)
+    page = opened(panel)
+    moment = cursor.at(row=planted._store.next_row // 2)
+    assert moment is not None
+    panel.refresh(10.0)
+    assert page.messages[-1]["moment"]["row"] == moment["row"]
+    xs = [np.asarray(trace["x"]) for trace in panel.spec()["data"]]
+    times = [time for x in xs if x.dtype.kind == "M" for time in x]
+    assert times and max(times) <= moment["time"].to_datetime64()
+
+
+def test_a_move_of_the_cursor_sends_the_timeline_no_stays_again(planted: Any) -> None:
+    cursor = Cursor(planted._store)
+    panel = TimelinePanel(planted._store, Prompt(), cursor=cursor)
+    page = opened(panel)
+    cursor.at(row=5)
+    panel.refresh(1.0)
+    for row in (10, 400, 20):
+        cursor.at(row=row)
+        panel.refresh(1.0)
+        assert page.bodies[-1] == {} and page.messages[-1]["moment"]["row"] == row
+        assert page.messages[-1]["full"] is False
+    page.do({"sight": {"order": "name"}})
+    panel.refresh(1.0)
+    assert page.bodies[-1]["lanes"]

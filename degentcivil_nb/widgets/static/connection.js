@@ -1,5 +1,8 @@
 // The connection: figures with their units, reasons, a journal, and a button that tries again.
 
+const NOTHING_YET = "Nothing yet: connects, disconnects and retries are listed here.";
+const STORED = "This is a recording: it has no connection, so there is nothing to list.";
+
 /** @type {Script<Partial<ConnectionBody>, ConnectionBody>["receive"]} */
 function receiveConnection(state, body) {
   Object.assign(state, body);
@@ -52,7 +55,7 @@ function renderConnection(state, el, { send, standing }) {
   const right = make("div", "dc-journal");
   right.append(make("strong", "", "what happened"));
   const journal = make("ol");
-  const none = make("div", "dc-dim", "Nothing yet: connects, disconnects and retries are listed here.");
+  const none = make("div", "dc-dim");
   right.append(none, journal);
   columns.append(figures, right);
   el.append(health, bar, columns);
@@ -110,6 +113,7 @@ function renderConnection(state, el, { send, standing }) {
       );
       outcome.textContent = visible(attempt?.text ?? "");
       none.hidden = lines.length > 0;
+      none.textContent = state.can_reconnect === false ? STORED : NOTHING_YET;
       journal.replaceChildren(
         ...lines.toReversed().map(([time, text]) => {
           const line = make("li");

@@ -4,6 +4,9 @@ const BREAKPOINT_HEADS = ["", "name", "condition", "hits", "last hit", "owner", 
 const STOP_HEADS = ["time", "tick", "breakpoint", "character", "row"];
 const WATCH_HEADS = ["name", "character", "value", "tick", ""];
 
+const NO_BREAKPOINTS = "No breakpoints. Add one here, or from any row of a table.";
+const NONE_RECORDED = "The run was recorded without breakpoints; a recording takes none.";
+
 /** @type {Script<DebugState, DebugBody>["receive"]} */
 function receiveDebug(state, body) {
   state.body = body;
@@ -23,7 +26,7 @@ function renderDebug(state, el, { send, go, standing }) {
   const said = make("div", "dc-refusal");
   said.setAttribute("role", "status");
   const breakpoints = make("table", "dc-list");
-  const none = make("div", "dc-dim", "No breakpoints. Add one here, or from any row of a table.");
+  const none = make("div", "dc-dim");
   const stops = make("table", "dc-list");
   const noStops = make("div", "dc-dim", "No breakpoint has stopped the run.");
   const watches = make("table", "dc-list");
@@ -229,6 +232,7 @@ function renderDebug(state, el, { send, go, standing }) {
       ]),
     );
     none.hidden = body.breakpoints.length > 0;
+    none.textContent = body.can ? NO_BREAKPOINTS : NONE_RECORDED;
     fill(
       stops,
       STOP_HEADS,

@@ -239,7 +239,8 @@ function renderFigure(state, el, { send, signal }) {
   const size = new ResizeObserver(() => {
     if (!drawn || !plot.clientWidth || plot.clientWidth === width) return;
     width = plot.clientWidth;
-    Plotly?.Plots.resize(plot);
+    // drawn once more, since a legend that has other lines now would stay where it was, on the lines
+    Plotly?.Plots.resize(plot).then(draw);
   });
   size.observe(plot);
   signal.addEventListener("abort", () => {

@@ -210,7 +210,7 @@ function renderMap(state, el, { go, cursor, signal }) {
       free(x - wide / 2, y + size + 6, wide, 14); // no other name stands over the chosen one's
       free(x - size - 5, y - size - 5, 2 * size + 10, 2 * size + 10);
     }
-    pen.fillStyle = style.getPropertyValue("--jp-ui-font-color2") || "#666";
+    pen.fillStyle = style.getPropertyValue("--dc-dim") || "#666";
     for (const { name, x, y } of places) {
       const text = fit(pen, visible(name), 150);
       const wide = pen.measureText(text).width;

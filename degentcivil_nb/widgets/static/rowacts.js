@@ -1,17 +1,19 @@
 // Actions for the chosen row: its details, its causes and effects, and a breakpoint for when it happens again.
 
-const CHOOSE = "Choose a row to see its details, causes and effects, and to stop the run when it happens again.";
+const CHOOSE = "Choose a row to see its details, causes and effects";
+const TO_BREAK = ", and to stop the run when it happens again";
 
 /**
  * @param {ViewTools} tools
  * @param {(key: string) => void} open
+ * @param {() => boolean} breaks
  * @returns {RowActsView}
  */
-function makeRowActs({ send, go, standing }, open) {
+function makeRowActs({ send, go, standing }, open, breaks) {
   const el = make("div", "dc-acts");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", "The chosen row");
-  const title = make("span", "dc-acts-title dc-dim", CHOOSE);
+  const title = make("span", "dc-acts-title dc-dim");
   const said = make("span", "dc-refusal");
   said.setAttribute("role", "status");
   const details = act("details", () => chosen && open(chosen.key));
@@ -96,7 +98,7 @@ function makeRowActs({ send, go, standing }, open) {
       ? /^\d+$/.test(key)
         ? `row ${formatCount(chosen.row ?? Number(key))}`
         : visible(key)
-      : CHOOSE;
+      : `${CHOOSE}${breaks() ? TO_BREAK : ""}.`;
     title.title = title.textContent ?? "";
     details.hidden = !chosen;
     talk.hidden = !chosen?.talks;
@@ -105,8 +107,10 @@ function makeRowActs({ send, go, standing }, open) {
     stop.disabled = standing() !== null;
   }
 
+  draw();
   return {
     el,
+    draw,
     chain: links.el,
     choose(key) {
       said.textContent = "";
@@ -130,7 +134,6 @@ function makeRowActs({ send, go, standing }, open) {
         if (body.said.failed) links.fail(body.said.text);
       }
     },
-    stand: draw,
   };
 }
 

@@ -47,8 +47,8 @@ function receiveTable(state, body, buffers) {
     for (const cells of state.cells.values()) cells.splice(0, over);
   }
   const { empty = state.empty, note = state.note, follow = state.follow, tones = state.tones } = body;
-  const { picks = state.picks, window = state.window } = body;
-  Object.assign(state, { empty, note, follow, tones, picks, window });
+  const { picks = state.picks, window = state.window, breaks = state.breaks } = body;
+  Object.assign(state, { empty, note, follow, tones, picks, window, breaks });
 }
 
 /**
@@ -107,6 +107,7 @@ function makeTable(state, el, tools, detail) {
   let day = ""; // that all times are of
   /** @type {Sort | null} */
   let sort = null;
+  let sorted = false; // whether somebody sorted in this view; if not, it takes over how the rows came
   let following = true;
   let dropped = 0;
   let shownCount = 0;
@@ -126,7 +127,7 @@ function makeTable(state, el, tools, detail) {
     tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
     mark: markOf,
   };
-  const acts = makeRowActs(tools, open);
+  const acts = makeRowActs(tools, open, () => state.breaks === true);
   const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onMenu: acts.ask, onSort: sortBy });
   grid.el.hidden = acts.el.hidden = true; // until the first rows come
   el.append(bar, acts.el, grid.el, empty, acts.chain, detail.el, note);
@@ -186,8 +187,10 @@ function makeTable(state, el, tools, detail) {
   function sortBy(name) {
     if (sort?.name !== name) sort = { name, direction: 1 };
     else sort = sort.direction > 0 ? { name, direction: -1 } : null;
+    sorted = true;
     grid.setSort(sort);
-    arrange();
+    arrange(); // among the rows that are here already
+    if (state.window?.words) send({ sort });
   }
 
   function chooseColumns() {
@@ -243,14 +246,17 @@ function makeTable(state, el, tools, detail) {
     const stays = state.follow && !sort;
     if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);
     dropped = state.dropped;
+    grid.el.hidden = rows.length === 0; // before it scrolls: what is hidden cannot
     grid.setRows(rows, total);
     if (stays && following) grid.toEnd();
     if (!state.follow) following = false;
     const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");
     const all = state.window ? state.window.all : total;
+    const first = state.window?.sorted;
     const some = words.judged() ? "with these words" : state.window?.searched ? "found" : `row${all === 1 ? "" : "s"}`;
     const held = `${numbers(all)} ${some}`;
-    const here = (all > total ? `${numbers(total)} shown of ${held}` : held) + words.progress();
+    const part = first ? `the first ${numbers(total)} of` : `${numbers(total)} shown of`;
+    const here = (all > total ? `${part} ${held}${first ? orderWords(first) : ""}` : held) + words.progress();
     count.textContent = test ? `${numbers(rows.length)} with these words, ${here}` : here;
     earlier.hidden = !state.window?.earlier;
     later.hidden = !state.window?.later;
@@ -261,11 +267,20 @@ function makeTable(state, el, tools, detail) {
     if (following) shownCount = state.dropped + total;
     empty.hidden = rows.length > 0;
     acts.el.hidden = total === 0;
-    grid.el.hidden = rows.length === 0;
     empty.classList.toggle("dc-tall", total > 0 || words.judged()); // the page below must not jump while somebody types
     empty.textContent = total || words.judged() ? words.none() : (state.empty ?? "");
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
+  }
+
+  // Which rows stand here, where there are more of them than a page has.
+  /** @param {NonNullable<RowWindow["sorted"]>} by */
+  function orderWords({ name, direction, busy, judged, held, problem }) {
+    const column = state.columns?.find((each) => each.name === name);
+    const way = direction > 0 ? "" : ", the last or largest first";
+    if (problem) return `, which could not be sorted: ${visible(problem)}`;
+    const sofar = busy ? `, ${Math.floor((100 * judged) / Math.max(1, held))} % looked at` : "";
+    return ` by ${visible(column?.label || name)}${way}${sofar}`;
   }
 
   copy.addEventListener("click", async () => {
@@ -298,11 +313,19 @@ function makeTable(state, el, tools, detail) {
     grid.toEnd();
   });
 
+  // The row of the moment may be of another kind than those shown here: then the last one before it stands for it.
+  /** @param {number} row */
+  function lastKey(row) {
+    const known = state.keys.filter((key) => /^\d+$/.test(key));
+    return known.findLast((key) => Number(key) <= row) ?? known[0] ?? null;
+  }
+
   let at = -1; // the row that the table was scrolled to
   function follow() {
     const row = cursor().moment?.row ?? -1;
     if (row === at || !state.columns) return;
-    if (state.picks !== "row" || row < 0 || grid.show(String(row))) at = row;
+    const last = state.picks === "row" && row >= 0 ? lastKey(row) : null;
+    if (last === null || grid.show(last)) at = row;
   }
 
   return {
@@ -316,14 +339,21 @@ function makeTable(state, el, tools, detail) {
         chooseColumns();
         at = -1; // other rows stand here now
       }
+      const by = state.window?.sorted;
+      if (by && !sorted) {
+        sorted = true;
+        sort = { name: by.name, direction: by.direction };
+        grid.setSort(sort);
+      }
       if (performance.now() - measured > MEASURE_MS) layOut(false);
       words.follow();
       arrange();
       follow();
       if (body?.detail && body.detail.key === awaited) detail.show(body.detail);
+      acts.draw();
       if (body) acts.take(body);
     },
-    stand: acts.stand,
+    stand: acts.draw,
   };
 }
 

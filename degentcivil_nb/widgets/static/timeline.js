@@ -10,6 +10,7 @@ const ORDER_NAMES = ["first seen", "name", "stuck longest", "errors"];
 
 /** @type {Script<TimelineState, TimelineBody>["receive"]} */
 function receiveTimeline(state, body, buffers) {
+  if (!body.lanes) return; // only the moment is another one
   const bytes = alignedBytes(buffers[0]);
   const list = (/** @type {Place} */ place) => unpackArray(place, bytes);
   state.body = body;
@@ -303,7 +304,7 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
       pen.fillStyle = body.colours[stays.state[i]];
       pen.fillRect(x, y, w, LANE - 4);
       if (w > 46) {
-        pen.fillStyle = "#fff";
+        pen.fillStyle = inkOn(body.colours[stays.state[i]]);
         pen.font = `600 10px ${style.fontFamily}`;
         const text = visible(body.states[stays.state[i]]);
         if (pen.measureText(text).width < w - 8) pen.fillText(text, Math.max(x, NAMES) + 4, y + LANE / 2 - 2);
@@ -381,6 +382,16 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
     clearTimeout(later);
   });
   return { draw, point: paint };
+}
+
+// The ink that is readable on a colour, black or white: as `ink_on` of figures/colours.py.
+/** @param {string} colour */
+function inkOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const share = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }
 
 // Cut a text to a width, with an ellipsis.

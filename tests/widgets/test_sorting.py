@@ -1,0 +1,120 @@
+"""A table is sorted over all of its rows, of which a page has a thousand: the rows that come first are shown."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from degentcivil_nb.widgets.cursor import Cursor
+from degentcivil_nb.widgets.errors_table import ErrorsTable
+from degentcivil_nb.widgets.event_log import EventsPanel
+from degentcivil_nb.widgets.growing_table import KEPT
+from degentcivil_nb.widgets.sorting import first_places, spoken
+from tests.support.page import Page, Prompt
+from tests.support.panel_run import Run
+from tests.support.waiting import until
+
+HELD = 3 * KEPT
+
+
+@pytest.fixture
+def run() -> Run:
+    run, chance = Run(), random.Random(1)
+    for n in range(HELD):
+        run.figures["tick"] = chance.randrange(100_000)
+        run.happen("error", code=n % 7, message=f"error {n}", character_id=f"c{chance.randrange(5_000)}")
+    return run
+
+
+def sorted_by(page: Page, name: str, direction: int) -> None:
+    page.do({"sort": {"name": name, "direction": direction}})
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Draw until all rows were looked at."""
+
+    def done() -> bool:
+        page.panel.refresh(1.0)
+        told = page.bodies[-1]["window"]["sorted"]
+        return told is None or not told["busy"]
+
+    until(done)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("name", ["tick", "character_id"])
+def test_the_rows_that_come_first_of_all_are_shown(run: Run, name: str, direction: int) -> None:
+    page = Page(EventsPanel(run, Prompt()))
+    page.show()
+    sorted_by(page, name, direction)
+    key: Any = (lambda row: run.log[row][name]) if name == "tick" else (lambda row: spoken(run.log[row][name]))
+    wanted = sorted(range(HELD), key=key, reverse=direction < 0)[:KEPT]
+    assert page.keys == [str(row) for row in sorted(wanted)]
+    told = page.bodies[-1]["window"]
+    assert (told["sorted"]["name"], told["sorted"]["direction"], told["all"]) == (name, direction, HELD)
+    assert told["earlier"] == told["later"] == 0
+
+
+def test_a_new_row_that_comes_first_is_shown_and_the_order_can_be_ended(run: Run) -> None:
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    sorted_by(page, "tick", -1)
+    run.figures["tick"] = 1_000_000
+    run.happen("error", code=1, message="the newest", character_id="c1")
+    page.panel.refresh(2.0)
+    assert page.keys[-1] == str(HELD) and len(page.keys) == KEPT
+    page.do({"sort": None})
+    page.panel.refresh(3.0)
+    assert page.keys == [str(row) for row in range(HELD + 1 - KEPT, HELD + 1)]
+    assert page.bodies[-1]["window"]["sorted"] is None
+
+
+def test_a_filter_narrows_the_rows_that_are_sorted(run: Run) -> None:
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    page.do({"words": "code:3", "zone": "UTC"})
+    settled(page)
+    until(lambda: page.panel.refresh(1.0) >= 0 and not page.bodies[-1]["window"]["words"]["busy"])
+    sorted_by(page, "tick", 1)
+    settled(page)
+    mine = sorted((row for row in range(HELD) if row % 7 == 3), key=lambda row: run.log[row]["tick"])[:KEPT]
+    assert page.keys == [str(row) for row in sorted(mine)]
+
+
+def test_the_order_holds_at_an_earlier_moment(run: Run) -> None:
+    cursor = Cursor(run)
+    page = Page(ErrorsTable(run, Prompt(), cursor=cursor))
+    page.show()
+    cursor.at(row=10)
+    sorted_by(page, "tick", -1)
+    wanted = sorted(range(HELD), key=lambda row: -run.log[row]["tick"])[:KEPT]
+    assert page.keys == [str(row) for row in sorted(wanted)]
+
+
+def test_unknown_columns_and_directions_end_the_order(run: Run) -> None:
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    for asked in (
+        {"name": "nothing", "direction": 1},
+        {"name": "tick", "direction": 2},
+        7,
+        {"name": [], "direction": 1},
+    ):
+        page.do({"sort": asked})
+        page.panel.refresh(1.0)
+        assert page.bodies[-1]["window"]["sorted"] is None
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_missing_values_come_last_and_equal_ones_stay_in_their_order(direction: int) -> None:
+    numbers = np.array([2.0, None, 1.0, 2.0, float("nan")], dtype=object)
+    assert (
+        first_places(numbers, "number", direction, 5).tolist() == {1: [2, 0, 3, 1, 4], -1: [0, 3, 2, 1, 4]}[direction]
+    )
+    texts = np.array(["c10", None, "c9", "C10", "c9"], dtype=object)
+    order = {1: [2, 4, 0, 3, 1], -1: [0, 3, 2, 4, 1]}[direction]
+    assert first_places(texts, "text", direction, 5).tolist() == order
