@@ -92,5 +92,5 @@ def _line(moment: pd.Timestamp) -> Spec:
     return {
         "type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1,
         "line": {"color": MOMENT, "width": 2},
-        "label": {"text": "the moment shown", "textposition": "start", "font": {"size": 10, "color": MOMENT}},
+        "label": {"text": "the moment shown", "textposition": "middle", "font": {"size": 10, "color": MOMENT}},
     }  # fmt: skip

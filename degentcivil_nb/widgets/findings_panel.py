@@ -25,9 +25,9 @@ SHARE: Final = 0.018
 COLUMNS: Final[dict[str, Kind]] = {
     "severity": "text",
     "kind": "text",
+    "text": "text",  # it names the character too, and is what people look for
     "character_id": "text",
     "since_tick": "number",
-    "text": "text",
     "since": "time",
     "row": "number",
 }

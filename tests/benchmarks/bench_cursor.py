@@ -132,7 +132,7 @@ def measure(events: int, characters: int, moves: int, runs: int, kept: Path | No
                 before = heap_mb(book.page)
                 rows = [row for tab in TABS for row in so_far(drag(book, tab, moves, most_ms))]
                 rows += so_far(search(book, "type == 'error' and tick > 10", 300, 300))
-                rows += so_far(search(book, "data['price'] == 7", 300, None))
+                rows += so_far(search(book, "data['price'] == 30", 300, None))
                 rows.append(Row("the page's heap, grown by all of it", "MB", heap_mb(book.page) - before))
                 rows += again(book, runs)
                 if book.problems:

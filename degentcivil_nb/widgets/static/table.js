@@ -190,6 +190,7 @@ function makeTable(state, el, tools, detail) {
     sorted = true;
     grid.setSort(sort);
     arrange(); // among the rows that are here already
+    if (sort) grid.el.scrollTop = 0; // what comes first is what was asked for
     if (state.window?.words) send({ sort });
   }
 
