@@ -29,6 +29,8 @@ PIXELS: Final = 4_000
 MARKED: Final = 500
 """The most errors that are marked at once; the page says how many are not."""
 PERIOD_S: Final = 1.0
+BYTES_PER_S: Final = 100_000
+"""What the timeline of a run that goes on may send: with very many stays in sight it is drawn less often."""
 ORDERS: Final = ("first seen", "name", "stuck longest", "errors")
 SECOND: Final = 1_000_000_000
 Ints = npt.NDArray[np.int64]
@@ -77,6 +79,7 @@ class TimelinePanel(Panel):
         self._asked = 0
         self._drawn_at = -math.inf
         self._drawn_for = -1
+        self._period_s = PERIOD_S
         self._lock = threading.Lock()
         self._stays: tuple[int, Stays] | None = None
 
@@ -89,12 +92,14 @@ class TimelinePanel(Panel):
         return self._asked
 
     def refresh(self, now: float) -> int:
-        """See `Panel`; drawn once a second, and at once when a page shows another part."""
+        """See `Panel`; drawn once a second at most, and at once when a page shows another part."""
         same = self._asked == self._drawn_for and not self.moved and not self.flow.wants_full
-        if same and now - self._drawn_at < PERIOD_S:
+        if same and now - self._drawn_at < self._period_s:
             return 0
         self._drawn_at, self._drawn_for = now, self._asked
-        return super().refresh(now)
+        sent = super().refresh(now)
+        self._period_s = max(PERIOD_S, sent / BYTES_PER_S)
+        return sent
 
     def snapshot(self) -> Update:
         """See `Panel`."""

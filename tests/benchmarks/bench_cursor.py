@@ -26,12 +26,16 @@ MOVE = """async (share) => {
     const strip = document.querySelector(".dc-strip");
     const box = strip.getBoundingClientRect();
     const where = { clientX: box.left + share * box.width, clientY: box.top + 5, pointerId: 1, bubbles: true };
-    const panels = [...document.querySelectorAll(".dc-page .dc-panel, .dc-side .dc-panel")]
-        .filter((panel) => panel.offsetParent && panel.querySelector(".dc-past"))
-        .filter((panel) => {
-            const [at, frame] = [panel, panel.parentElement].map((el) => el.getBoundingClientRect());
-            return Math.min(at.bottom, frame.bottom, innerHeight) - Math.max(at.top, frame.top, 0) > 2;
+    const shown = [...document.querySelectorAll(".dc-page .dc-panel, .dc-side .dc-panel")]
+        .filter((panel) => panel.offsetParent && panel.querySelector(".dc-past"));
+    // a panel that is scrolled away is drawn when it comes into sight
+    const panels = await new Promise((done) => {
+        const observer = new IntersectionObserver((entries) => {
+            observer.disconnect();
+            done(entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target));
         });
+        for (const panel of shown) observer.observe(panel);
+    });
     const said = () => panels.map((panel) => panel.querySelector(".dc-past").textContent);
     const before = said();
     const began = performance.now();

@@ -25,7 +25,7 @@ def test_a_large_message_at_the_end_of_a_kernel_arrives_whole() -> None:
     with running_kernel() as kernel:
         assert kernel.run(CELL).status == "ok"
         kernel.client.shutdown()
-        shown = []
+        shown: list[str] = []
         while not shown or shown[-1] != "the last one":
             try:
                 message = kernel.client.get_iopub_msg(timeout=PATIENCE_S)
