@@ -183,7 +183,7 @@ def test_a_place_that_is_taken_for_a_state_is_said(ask: str, condition: str) -> 
 
 
 def test_run_until_says_in_the_end_why_it_may_never_be_met() -> None:
-    with SteppedTown() as town, dc.connect(town.probe) as session:
+    with SteppedTown(tick_s=0.01) as town, dc.connect(town.probe) as session:
         why = "wealth < 0 was not met within 1 s: no message has had 'wealth' since it was set; the run goes on"
         with pytest.raises(TimeoutError, match=why):
             session.run_until("wealth < 0", timeout=1)
