@@ -130,6 +130,9 @@ function makeTable(state, el, tools, detail) {
   const acts = makeRowActs(tools, open, () => state.breaks === true);
   const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onMenu: acts.ask, onSort: sortBy });
   grid.el.hidden = acts.el.hidden = true; // until the first rows come
+  grid.el.addEventListener("pointerdown", () => {
+    columnsButton.open = false; // it would go on lying over the rows
+  });
   el.append(bar, acts.el, grid.el, empty, acts.chain, detail.el, note);
 
   /** @param {"earlier" | "later" | "newest"} page */
