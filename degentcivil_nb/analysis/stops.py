@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from ..core.progress import following_cell
 from ..expressions.breakable import compile_breakable
 from ..expressions.candidates import Rule
 from ..expressions.ended_ticks import ticks_ended
@@ -150,10 +151,12 @@ def _met_at_checkpoints(judge: Judge[None], last: int | None, now: int | None) -
 
 
 def _events(store: RunStore) -> Iterator[dict[str, Any]]:
-    row, end = store.first_row, store.next_row
-    while row < end:
-        yield from store.event_dicts(row, min(row + CHUNK, end))
-        row += CHUNK
+    row, first, end = store.first_row, store.first_row, store.next_row
+    with following_cell("looking through events") as progress:
+        while row < end:
+            yield from store.event_dicts(row, min(row + CHUNK, end))
+            row += CHUNK
+            progress(min(row, end) - first, end - first)
 
 
 def _links(event: dict[str, Any]) -> Links:

@@ -14,6 +14,8 @@ USUAL_UNNAMED: Final = 0.9
 LEAST: Final = 2
 """How many answers have to be JSON for it to be usual."""
 _FENCE: Final = "```"
+_FIRST: Final = "{[`"
+"""The characters that JSON, or a fence around it, begins with."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -22,6 +24,9 @@ def is_json(answer: Any) -> bool:
     if isinstance(answer, (dict, list)):
         return True
     if not isinstance(answer, str):
+        return False
+    first = answer[:1]
+    if first not in _FIRST and not first.isspace():  # most answers in plain words, which are not copied
         return False
     text = answer.strip()
     if text.startswith(_FENCE) and text.endswith(_FENCE) and len(text) >= 2 * len(_FENCE):

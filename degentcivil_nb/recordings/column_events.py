@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -14,16 +15,17 @@ from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, names_of, whole
 from ..store.errors import error_details
 from ..store.event_store import EventStore
-from ..store.llm import LLM_TYPES, read_calls
+from ..store.llm import LLM_TYPES, NUMBERS, TEXTS, read_calls, read_rest
 from ..store.payloads import inner_value, read_payload
+from ..store.plain_cells import plain_cells
 from ..store.questions import with_gaps
 from ..store.rows import part_of
 from ..store.schema import Ints
 from ..store.selection import select
 from .column_base import ColumnParts, noticing
 from .column_parts import Chosen, Part, each, payloads_of
-from .columns import ERROR_COLUMNS
-from .sealed_columns import DamagedSegment, SealedColumns
+from .columns import CALL_COLUMNS, ERROR_COLUMNS
+from .sealed_columns import FEW, DamagedSegment, SealedColumns
 
 ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in NOT_OF_ERRORS),)
 BYTES: Final = pa.large_binary()
@@ -178,7 +180,7 @@ class ColumnEvents(ColumnParts):
         def read(one: Chosen) -> list[list[str | None]]:
             part, places = one
             if isinstance(part, SealedColumns):
-                return [part.texts(name, places) for name in ERROR_COLUMNS]
+                return [values.to_pylist() for values in part.values_at([*ERROR_COLUMNS], places).values()]
             columns = part.columns_at(("code",), places)
             codes = [
                 None if no else code for code, no in zip(columns["code"].tolist(), columns["code missing"], strict=True)
@@ -205,7 +207,13 @@ class ColumnEvents(ColumnParts):
 
     def _calls(self, chosen: Sequence[Chosen]) -> pd.DataFrame:
         frame = self._frame(chosen, CALL_FRAME)
-        calls = read_calls(frame.pop("type").tolist(), payloads_of(chosen))
+        types, payloads = frame.pop("type"), payloads_of(chosen)
+        calls = None
+        in_columns = all(isinstance(part, SealedColumns) for part, _ in chosen)
+        if len(types) > FEW and in_columns and (types == MessageTypes.LLM_CALL).all():
+            calls = read_rest(payloads, *_call_columns(chosen))
+        if calls is None:
+            calls = read_calls(types.tolist(), payloads)
         links = {name: frame[name] for name in ("event_id", "cause")}
         return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
 
@@ -217,9 +225,7 @@ class ColumnEvents(ColumnParts):
             return []
         frame = self._frame(chosen)
         columns: dict[str, list[Any]] = {"row": frame.index.to_list()}
-        for name in frame.columns:
-            values = frame[name].astype("object")
-            columns[name] = values.where(values.notna(), None).to_list()
+        columns |= {str(name): plain_cells(frame[name]) for name in frame.columns}
         columns["payload"] = [read_payload(data) for data in payloads_of(chosen)]
         columns["data"] = list(map(inner_value, columns["type"], columns["payload"]))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -288,6 +294,14 @@ class ColumnEvents(ColumnParts):
     def calls_of(self, rows: Sequence[int]) -> pd.DataFrame:
         """Return the calls of language models of ascending row numbers."""
         return self._calls(self._held(rows))
+
+
+def _call_columns(chosen: Sequence[Chosen]) -> tuple[dict[str, pa.ChunkedArray], dict[str, Any]]:
+    """Return the texts and the numbers of calls from their columns."""
+    found = each(chosen, lambda one: one[0].values_at([*CALL_COLUMNS], one[1]))  # type: ignore[union-attr]  # all are sealed
+    columns = {name: pa.chunked_array([values[name] for values in found]) for name in CALL_COLUMNS}
+    numbers = {name: columns[name].cast(pa.float64()).fill_null(math.nan).to_numpy() for name in NUMBERS}
+    return {name: columns[name] for name in TEXTS}, numbers
 
 
 def _payload_array(chosen: Chosen) -> pa.Array:

@@ -230,14 +230,10 @@ class SealedColumns:
         """Return an extract of the events, from its file if that has it."""
         return self._extracts.of(extract, self.stats, self, self._words)
 
-    def texts(self, name: str, rows: Array) -> list[str | None]:
-        """Return texts of events, given by their indices in the segment."""
-        found: list[str | None] = self.read([name])[name].take(pa.array(rows)).to_pylist()
-        return found
-
-    def numbers(self, name: str, rows: Array) -> pa.Array:
-        """Return numbers of events, given by their indices in the segment."""
-        return self.read([name])[name].take(pa.array(rows))
+    def values_at(self, names: list[str], places: Array) -> dict[str, pa.Array]:
+        """Return columns of events as the file has them; the events are given by their indices in the segment."""
+        at = pa.array(places)
+        return {name: values.take(at) for name, values in self.read(names).items()}
 
     def links(self, places: Array, names: Sequence[str] = LINK_COLUMNS) -> dict[str, Array]:
         """Return columns of links of events, given by their indices, and a mask of missing `sim_time`s."""

@@ -31,7 +31,7 @@ def _make(piece: Piece) -> Extracted:
     columns["model"] = models.codes([call.model for call in calls])
     columns["prompt_type"] = kinds.codes([call.prompt_type for call in calls])
     columns |= {name: call_numbers(calls, name) for name in NUMBERS}
-    counts = [retries_of(call) for call in calls]
+    counts = [retries_of(call.retries) for call in calls]
     columns["retries"] = np.array([np.nan if count is None else count for count in counts], np.float64)
     columns["failed"] = np.array([call.error is not None for call in calls], np.bool_)
     columns["rejected"] = np.array([text_of(call.rejected) is not None for call in calls], np.bool_)

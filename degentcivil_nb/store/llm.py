@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final
@@ -24,6 +24,23 @@ LLM_TYPES: Final = (MessageTypes.LLM_CALL, MessageTypes.CHARACTER_UPDATE_LLM)
 EXACT: Final = 1 << 53
 """The first whole number that a double may not hold exactly."""
 
+TEXTS: Final = ("prompt_type", "model", "error")
+COUNTS: Final = ("prompt_tokens", "completion_tokens")
+NUMBERS: Final = (*COUNTS, "latency_s", "cost_usd")
+Floats = npt.NDArray[np.float64]
+
+
+class _Rest(msgspec.Struct, gc=False):
+    """What the columns of a recording do not have of a call."""
+
+    prompt: Any = None
+    response: Any = None
+    provider: Any = None
+    retries: Any = None
+    rejected: Any = None
+
+
+_rest = msgspec.json.Decoder(_Rest).decode
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode
 
@@ -84,24 +101,46 @@ def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
 def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[str, Any]:
     """Decode the columns of calls from their payloads, of either type."""
     calls = decode_calls(types, payloads)
+    texts = {name: pd.array(_each(calls, name), dtype="str") for name in TEXTS}
+    return _columns(texts, {name: call_numbers(calls, name) for name in NUMBERS}, calls)
+
+
+def read_rest(
+    payloads: Sequence[bytes], texts: Mapping[str, Any], numbers: Mapping[str, Floats]
+) -> dict[str, Any] | None:
+    """Return the columns of calls as `read_calls` does, given those of `TEXTS` and `NUMBERS`; NaN is no number.
+
+    Only the rest is decoded. Returns `None` if a payload has to be repaired first.
+    """
+    try:
+        calls = [*map(_rest, payloads)]
+    except FOREIGN:
+        return None
+    return _columns({name: pd.array(values, dtype="str") for name, values in texts.items()}, numbers, calls)
+
+
+def _columns(texts: Mapping[str, Any], numbers: Mapping[str, Floats], calls: Sequence[Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {
-        "prompt_type": pd.array([call.prompt_type for call in calls], dtype="str"),
-        "prompt": pd.Series([call.prompt for call in calls], dtype="object").array,
-        "response": pd.Series([call.response for call in calls], dtype="object").array,
-        "model": pd.array([call.model for call in calls], dtype="str"),
-        "error": pd.array([call.error for call in calls], dtype="str"),
+        "prompt_type": texts["prompt_type"],
+        "prompt": pd.Series(_each(calls, "prompt"), dtype="object").array,
+        "response": pd.Series(_each(calls, "response"), dtype="object").array,
+        "model": texts["model"],
+        "error": texts["error"],
     }
-    for name in ("prompt_tokens", "completion_tokens"):
-        numbers = call_numbers(calls, name)
-        missing = np.isnan(numbers)
-        columns[name] = pd.arrays.IntegerArray(np.where(missing, 0, numbers).astype(np.int64), missing)
-    for name in ("latency_s", "cost_usd"):
-        numbers = call_numbers(calls, name)
-        columns[name] = pd.arrays.FloatingArray(numbers, np.isnan(numbers))
-    columns["provider"] = pd.array([text_of(call.provider) for call in calls], dtype="str")
-    columns["retries"] = pd.array([retries_of(call) for call in calls], dtype="Int64")
-    columns["rejected"] = pd.array([text_of(call.rejected) for call in calls], dtype="str")
+    for name in NUMBERS:
+        missing = np.isnan(numbers[name])
+        if name in COUNTS:
+            columns[name] = pd.arrays.IntegerArray(np.where(missing, 0, numbers[name]).astype(np.int64), missing)
+        else:
+            columns[name] = pd.arrays.FloatingArray(numbers[name], missing)
+    columns["provider"] = pd.array([*map(text_of, _each(calls, "provider"))], dtype="str")
+    columns["retries"] = pd.array([*map(retries_of, _each(calls, "retries"))], dtype="Int64")
+    columns["rejected"] = pd.array([*map(text_of, _each(calls, "rejected"))], dtype="str")
     return columns
+
+
+def _each(calls: Sequence[Any], name: str) -> list[Any]:
+    return [*map(attrgetter(name), calls)]
 
 
 def decode_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> list[LlmCall]:
@@ -114,7 +153,7 @@ def decode_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> list
     return [_read(type, payload) for type, payload in zip(types, payloads, strict=True)]
 
 
-def call_numbers(calls: Sequence[LlmCall], name: str) -> npt.NDArray[np.float64]:
+def call_numbers(calls: Sequence[LlmCall], name: str) -> Floats:
     """Return a number of each call; NaN where it is missing, or too large to be exact."""
     told = [*map(attrgetter(name), calls)]
     try:
@@ -132,9 +171,8 @@ def text_of(value: Any) -> str | None:
     return encode(value).decode()
 
 
-def retries_of(call: LlmCall) -> int | None:
-    """Return how often a call was repeated; `None` if that was not published as a number."""
-    value = call.retries
+def retries_of(value: Any) -> int | None:
+    """Return how often a call was repeated, as it was published; `None` if that is no number."""
     if value is None:
         return None
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1

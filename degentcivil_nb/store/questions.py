@@ -21,6 +21,7 @@ from .moments import RowMoment, moment_of, row_at
 from .parts import StoreParts
 from .payloads import inner_value, read_payload
 from .places import place_table
+from .plain_cells import plain_cells
 from .rates import rate_table
 from .schema import SECOND
 from .selection import decoded, select
@@ -113,9 +114,7 @@ class Questions:
             return []
         frame = own_values(frame, view.links)
         columns: dict[str, list[Any]] = {"row": frame.index.to_list()}
-        for name in frame.columns:
-            values = frame[name].astype("object")
-            columns[name] = values.where(values.notna(), None).to_list()
+        columns |= {str(name): plain_cells(frame[name]) for name in frame.columns}
         columns["payload"] = decoded(columns["row"], self.take_payloads)
         columns["data"] = list(map(inner_value, columns["type"], columns["payload"]))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -8,6 +8,7 @@ Each question is asked `--rounds` times of one recording, and of DuckDB with one
 
 from __future__ import annotations
 
+import re
 import statistics
 import tempfile
 import time
@@ -20,7 +21,7 @@ import duckdb
 
 import degentcivil_nb as dc
 from tests.benchmarks.made_recording import make
-from tests.benchmarks.report import Row, at_most, finish, markdown, parser
+from tests.benchmarks.report import Row, at_most, finish, markdown, parser, so_far
 
 WHO = "c7"
 SLACK_S = 0.1
@@ -41,7 +42,7 @@ def median(ask: Callable[[], Any], rounds: int) -> tuple[float, tuple[float, ...
     return statistics.median(times), tuple(times)
 
 
-def questions(folder: Path, rounds: int) -> list[Row]:
+def questions(folder: Path, rounds: int, only: str = "") -> list[Row]:
     database = duckdb.connect()
     files = f"read_parquet('{folder}/segment-*.parquet')"
     is_event, stays = "row is not null", f"character_id = '{WHO}' and (state is not null or location is not null)"
@@ -56,7 +57,7 @@ def questions(folder: Path, rounds: int) -> list[Row]:
     recording = dc.open_recording(folder)
     events, tick = len(recording), int(recording.info()["last_tick"] * 0.6)
     limits = [0.5] if events <= 3_000_000 else [2.0] if events <= 10_000_000 else [10.0]
-    rows = [Row(f"open {events:,} events", "s", took, target=at_most(limits[0]), each=each)]
+    rows = so_far([Row(f"open {events:,} events", "s", took, target=at_most(limits[0]), each=each)])
     columns = "row, epoch, seq, tick, time, character_id"
     errors = f"select {columns}, received, code, message, traceback, excerpt from {files} where type = 'error'"
     stay = f"select row, time, tick, state, location from {files} where {stays}"
@@ -77,9 +78,11 @@ def questions(folder: Path, rounds: int) -> list[Row]:
         ),
     ]
     for name, ask, query, factor in asked:
+        if not re.search(only, name):
+            continue
         took, each = median(ours(ask), rounds)
         peer, _ = median(theirs(query), rounds)
-        rows.append(Row(name, "s", took, peer, "DuckDB", target=at_most(factor * peer + SLACK_S), each=each))
+        rows += so_far([Row(name, "s", took, peer, "DuckDB", target=at_most(factor * peer + SLACK_S), each=each)])
     alone: list[tuple[str, Callable[[dc.Recording], Any], float]] = [
         ("characters(tick=…)", lambda one: one.characters(tick=tick), 0.3),
         ("payload(row)", lambda one: one.payload(events // 2), 0.3),
@@ -92,8 +95,10 @@ def questions(folder: Path, rounds: int) -> list[Row]:
         ("findings()", lambda one: one.findings(), 1.0),
     ]
     for name, ask, limit in alone:
+        if not re.search(only, name):
+            continue
         took, each = median(ours(ask), rounds)
-        rows.append(Row(name, "s", took, target=at_most(limit), each=each))
+        rows += so_far([Row(name, "s", took, target=at_most(limit), each=each)])
     return rows
 
 
@@ -102,10 +107,11 @@ def main(made: Path) -> None:
     options.add_argument("--events", type=int, default=3_000_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--folder", type=Path, help="a recording that is there")
+    options.add_argument("--only", default="", help="the questions whose names match this pattern")
     options.add_argument("--markdown", type=Path, help="write the table as Markdown")
     chosen = options.parse_args()
     folder = chosen.folder or make(made / "run", chosen.events)
-    rows = questions(folder, chosen.rounds)
+    rows = questions(folder, chosen.rounds, chosen.only)
     finish(rows, chosen.out)
     if chosen.markdown is not None:
         chosen.markdown.write_text(markdown(rows) + "\n", "utf-8")

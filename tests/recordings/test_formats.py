@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 from msgspec import Raw
 
 from degentcivil_nb import open_runs, start_replay
+from degentcivil_nb.analysis import stops
+from degentcivil_nb.analysis.answers import with_malformed
 from degentcivil_nb.protocol.errors import RecordingWarning
+from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import segment_files, segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
@@ -30,7 +34,7 @@ from degentcivil_nb.recordings.summaries import SUMMARIES_NAME
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.paths import ROOT
-from tests.support.recording_helpers import assert_same_answers, entries_of, opened, written
+from tests.support.recording_helpers import EPOCH, assert_same_answers, entries_of, opened, written
 
 OLD = ROOT / "tests" / "recordings" / "format_1"
 NAMES = ("finished", "killed")
@@ -294,3 +298,48 @@ def test_a_question_that_reads_many_segments_shows_how_far_it_is(
         asking.start()
         asking.join()
         assert caplog.messages == []
+
+
+def test_matches_of_a_long_recording_show_how_far_they_are_and_give_their_own_events_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(stops, "CHUNK", 40)
+    monkeypatch.setattr(stops, "following_cell", lambda what: nullcontext(lambda *far: shown.append((what, *far))))
+    folder = written(tmp_path / "run", entries_of(100, 5), close=True, segment_messages=10)
+    with Recording(folder) as recording:
+        expected = recording.events("state_change")
+        monkeypatch.setattr(type(recording._store), "events", None)  # those of a long run do not fit into memory
+        pd.testing.assert_frame_equal(recording.matches("type == 'state_change'"), expected)
+    assert shown == [("looking through events", done, 100) for done in (40, 80, 100)]
+
+
+CALLS = (
+    {"prompt_type": "PLAN", "prompt": "a", "response": "{}", "model": "m", "prompt_tokens": 3, "latency_s": 0.5},
+    {
+        "prompt": {"a": [1]},
+        "response": ["b"],
+        "retries": 2,
+        "rejected": "not JSON",
+        "provider": ["x"],
+        "cost_usd": 0.25,
+    },
+    {"error": "too slow", "completion_tokens": 2**60, "retries": "often", "rejected": {"why": 1}, "provider": False},
+    {"prompt_type": "é" * 300, "response": "", "cost_usd": 1e300, "prompt_tokens": 2**53 - 1},
+)
+
+
+@pytest.mark.parametrize("odd", (b'{"latency_s": NaN, "prompt": "c"}', b"", b'{"latest_prompt": "p"}'))
+def test_all_calls_are_the_same_from_columns_and_from_payloads(
+    odd: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = "character_update_llm" if b"latest" in odd else "llm_call"
+    messages = [RawMessage("llm_call", Raw(encode(call)), 5.0, seq, 1) for seq, call in enumerate(CALLS, 1)]
+    messages += [RawMessage(kind, Raw(odd), 6.0, 5, 1)] if odd else []
+    folder = written(tmp_path / "run", [RecordedMessage(messages, 5.0, EPOCH)], close=True, segment_messages=2)
+    monkeypatch.setattr("degentcivil_nb.recordings.column_events.FEW", 0)  # as for many calls
+    with Recording(folder) as recording:
+        found = recording.llm_calls()
+    store = EventStore()
+    store.append(messages, 5.0, EPOCH)
+    pd.testing.assert_frame_equal(found, with_malformed(store.llm_calls()), check_categorical=False)

@@ -85,5 +85,4 @@ class StopQuestions:
         """
         rows = matching_rows(self._store, condition)
         warn_unknown_keys(self._store, condition, rows[:16], judged=True)
-        frame = self._store.events()
-        return frame.loc[frame.index.isin(rows)]
+        return self._store.frame_of(sorted(rows))
