@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..protocol.messages import Links, MessageTypes
 from ..store.arguments import Moment, Names, names_of, whole
 from ..store.errors import error_details
 from ..store.event_store import EventStore
-from ..store.llm import LLM_TYPES, NUMBERS, TEXTS, read_calls, read_rest
+from ..store.llm import LLM_TYPES, NUMBERS, REST, TEXTS, call_columns, decode_rest, read_calls
 from ..store.payloads import inner_value, read_payload
 from ..store.plain_cells import plain_cells
 from ..store.questions import with_gaps
@@ -174,21 +175,23 @@ class ColumnEvents(ColumnParts):
             table[name] = pd.array(texts, dtype="str")
         return table
 
-    def _error_texts(self, chosen: Sequence[Chosen]) -> list[list[str | None]]:
+    def _error_texts(self, chosen: Sequence[Chosen]) -> list[pa.ChunkedArray]:
         """Return the texts that errors have besides the columns of events."""
 
-        def read(one: Chosen) -> list[list[str | None]]:
+        def read(one: Chosen) -> list[pa.Array]:
             part, places = one
             if isinstance(part, SealedColumns):
-                return [values.to_pylist() for values in part.values_at([*ERROR_COLUMNS], places).values()]
+                return [*part.values_at([*ERROR_COLUMNS], places).values()]
             columns = part.columns_at(("code",), places)
             codes = [
                 None if no else code for code, no in zip(columns["code"].tolist(), columns["code missing"], strict=True)
             ]
-            return [*error_details(codes, part.payloads(places))]
+            return [pa.array(texts, pa.string()) for texts in error_details(codes, part.payloads(places))]
 
         found = each(chosen, read)
-        return [[text for texts in found for text in texts[place]] for place in range(len(ERROR_COLUMNS))]
+        return [
+            pa.chunked_array([arrays[place] for arrays in found], pa.string()) for place in range(len(ERROR_COLUMNS))
+        ]
 
     def _of_type(self, parts: Sequence[Any], *types: str) -> list[Any]:
         """Return the events of types in parts."""
@@ -207,13 +210,12 @@ class ColumnEvents(ColumnParts):
 
     def _calls(self, chosen: Sequence[Chosen]) -> pd.DataFrame:
         frame = self._frame(chosen, CALL_FRAME)
-        types, payloads = frame.pop("type"), payloads_of(chosen)
-        calls = None
+        types = frame.pop("type")
         in_columns = all(isinstance(part, SealedColumns) for part, _ in chosen)
-        if len(types) > FEW and in_columns and (types == MessageTypes.LLM_CALL).all():
-            calls = read_rest(payloads, *_call_columns(chosen))
+        is_many = len(types) > FEW and in_columns and (types == MessageTypes.LLM_CALL).all()
+        calls = _many_calls(chosen) if is_many else None
         if calls is None:
-            calls = read_calls(types.tolist(), payloads)
+            calls = read_calls(types.tolist(), payloads_of(chosen))
         links = {name: frame[name] for name in ("event_id", "cause")}
         return frame[["epoch", "seq", "tick", "time", "character_id"]].assign(**calls, **links)
 
@@ -296,12 +298,23 @@ class ColumnEvents(ColumnParts):
         return self._calls(self._held(rows))
 
 
-def _call_columns(chosen: Sequence[Chosen]) -> tuple[dict[str, pa.ChunkedArray], dict[str, Any]]:
-    """Return the texts and the numbers of calls from their columns."""
-    found = each(chosen, lambda one: one[0].values_at([*CALL_COLUMNS], one[1]))  # type: ignore[union-attr]  # all are sealed
-    columns = {name: pa.chunked_array([values[name] for values in found]) for name in CALL_COLUMNS}
+def _many_calls(chosen: Sequence[Chosen]) -> dict[str, Any] | None:
+    """Return the columns of calls, of which only what no column has is decoded, a part at a time.
+
+    Returns `None` if a payload has to be repaired first.
+    """
+    found = each(chosen, lambda one: (_call_values(*one), decode_rest(one[0].payloads(one[1]))))
+    decoded = [some for _, some in found if some is not None]
+    if len(decoded) < len(found):
+        return None
+    columns = {name: pa.chunked_array([values[name] for values, _ in found]) for name in CALL_COLUMNS}
     numbers = {name: columns[name].cast(pa.float64()).fill_null(math.nan).to_numpy() for name in NUMBERS}
-    return {name: columns[name] for name in TEXTS}, numbers
+    rest = {name: [*chain.from_iterable(some[name] for some in decoded)] for name in REST}
+    return call_columns({name: columns[name] for name in TEXTS}, numbers, rest)
+
+
+def _call_values(part: Part, places: Any) -> dict[str, pa.Array]:
+    return part.values_at([*CALL_COLUMNS], places)  # type: ignore[union-attr]  # asked of sealed segments
 
 
 def _payload_array(chosen: Chosen) -> pa.Array:

@@ -27,20 +27,11 @@ EXACT: Final = 1 << 53
 TEXTS: Final = ("prompt_type", "model", "error")
 COUNTS: Final = ("prompt_tokens", "completion_tokens")
 NUMBERS: Final = (*COUNTS, "latency_s", "cost_usd")
+REST: Final = ("prompt", "response", "provider", "retries", "rejected")
 Floats = npt.NDArray[np.float64]
 
 
-class _Rest(msgspec.Struct, gc=False):
-    """What the columns of a recording do not have of a call."""
-
-    prompt: Any = None
-    response: Any = None
-    provider: Any = None
-    retries: Any = None
-    rejected: Any = None
-
-
-_rest = msgspec.json.Decoder(_Rest).decode
+_rest = msgspec.json.Decoder(msgspec.defstruct("_Rest", [(name, Any, None) for name in REST], gc=False)).decode
 _call = msgspec.json.Decoder(LlmCall).decode
 _game_call = msgspec.json.Decoder(GameLlmCall).decode
 
@@ -101,31 +92,29 @@ def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
 def read_calls(types: Sequence[str | None], payloads: Sequence[bytes]) -> dict[str, Any]:
     """Decode the columns of calls from their payloads, of either type."""
     calls = decode_calls(types, payloads)
-    texts = {name: pd.array(_each(calls, name), dtype="str") for name in TEXTS}
-    return _columns(texts, {name: call_numbers(calls, name) for name in NUMBERS}, calls)
+    texts, rest = ({name: _each(calls, name) for name in names} for names in (TEXTS, REST))
+    return call_columns(texts, {name: call_numbers(calls, name) for name in NUMBERS}, rest)
 
 
-def read_rest(
-    payloads: Sequence[bytes], texts: Mapping[str, Any], numbers: Mapping[str, Floats]
-) -> dict[str, Any] | None:
-    """Return the columns of calls as `read_calls` does, given those of `TEXTS` and `NUMBERS`; NaN is no number.
-
-    Only the rest is decoded. Returns `None` if a payload has to be repaired first.
-    """
+def decode_rest(payloads: Sequence[bytes]) -> dict[str, list[Any]] | None:
+    """Decode what is neither in `TEXTS` nor in `NUMBERS`, by name; `None` if a payload has to be repaired first."""
     try:
         calls = [*map(_rest, payloads)]
     except FOREIGN:
         return None
-    return _columns({name: pd.array(values, dtype="str") for name, values in texts.items()}, numbers, calls)
+    return {name: _each(calls, name) for name in REST}
 
 
-def _columns(texts: Mapping[str, Any], numbers: Mapping[str, Floats], calls: Sequence[Any]) -> dict[str, Any]:
+def call_columns(
+    texts: Mapping[str, Any], numbers: Mapping[str, Floats], rest: Mapping[str, list[Any]]
+) -> dict[str, Any]:
+    """Return the columns of calls from their `TEXTS`, their `NUMBERS` (NaN where there is none) and the rest."""
     columns: dict[str, Any] = {
-        "prompt_type": texts["prompt_type"],
-        "prompt": pd.Series(_each(calls, "prompt"), dtype="object").array,
-        "response": pd.Series(_each(calls, "response"), dtype="object").array,
-        "model": texts["model"],
-        "error": texts["error"],
+        "prompt_type": pd.array(texts["prompt_type"], dtype="str"),
+        "prompt": pd.Series(rest["prompt"], dtype="object").array,
+        "response": pd.Series(rest["response"], dtype="object").array,
+        "model": pd.array(texts["model"], dtype="str"),
+        "error": pd.array(texts["error"], dtype="str"),
     }
     for name in NUMBERS:
         missing = np.isnan(numbers[name])
@@ -133,9 +122,9 @@ def _columns(texts: Mapping[str, Any], numbers: Mapping[str, Floats], calls: Seq
             columns[name] = pd.arrays.IntegerArray(np.where(missing, 0, numbers[name]).astype(np.int64), missing)
         else:
             columns[name] = pd.arrays.FloatingArray(numbers[name], missing)
-    columns["provider"] = pd.array([*map(text_of, _each(calls, "provider"))], dtype="str")
-    columns["retries"] = pd.array([*map(retries_of, _each(calls, "retries"))], dtype="Int64")
-    columns["rejected"] = pd.array([*map(text_of, _each(calls, "rejected"))], dtype="str")
+    columns["provider"] = pd.array([*map(text_of, rest["provider"])], dtype="str")
+    columns["retries"] = pd.array([*map(retries_of, rest["retries"])], dtype="Int64")
+    columns["rejected"] = pd.array([*map(text_of, rest["rejected"])], dtype="str")
     return columns
 
 

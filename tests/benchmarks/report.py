@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 Of = Literal["ours", "peer", "limit"]
-HEADS = ("what", "unit", "ours", "peer", "limit", "ratio", "target", "reached")
+HEADS = ("what", "unit", "ours", "spread", "peer", "limit", "ratio", "target", "reached")
 
 
 class Target(Struct, frozen=True, omit_defaults=True):
@@ -107,7 +107,8 @@ def cells_of(row: Row) -> list[str]:
     )
     ratio = row.ratio
     reached = {None: "", True: "yes", False: "NO"}[row.reached]
-    return [row.what, row.unit, short(row.ours), peer, limit, short(ratio), str(row.target or ""), reached]
+    spread = f"{short(min(row.each))}–{short(max(row.each))}" if len(row.each) > 1 else ""
+    return [row.what, row.unit, short(row.ours), spread, peer, limit, short(ratio), str(row.target or ""), reached]
 
 
 def table(rows: Sequence[Row]) -> str:
