@@ -212,7 +212,8 @@ class ColumnEvents(ColumnParts):
         frame = self._frame(chosen, CALL_FRAME)
         types = frame.pop("type")
         in_columns = all(isinstance(part, SealedColumns) for part, _ in chosen)
-        is_many = len(types) > FEW and in_columns and (types == MessageTypes.LLM_CALL).all()
+        # reading more columns of a segment pays off if many of its calls are asked for
+        is_many = len(types) > FEW * len(chosen) and in_columns and (types == MessageTypes.LLM_CALL).all()
         calls = _many_calls(chosen) if is_many else None
         if calls is None:
             calls = read_calls(types.tolist(), payloads_of(chosen))
