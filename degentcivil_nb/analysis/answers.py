@@ -8,10 +8,13 @@ from typing import Any, Final
 import pandas as pd
 
 from ..core.json_answers import is_json, is_usual, said_nothing
+from ..core.progress import following_cell
 
 JUDGED: Final = 1_000
 """The least number of newest calls that decide what is usual."""
 EVERY: Final = 1 << 62
+PIECE: Final = 1 << 16
+"""So many answers are looked at before it is shown how far it is."""
 
 
 def with_malformed(calls: pd.DataFrame, usual: set[Any] | None = None) -> pd.DataFrame:
@@ -40,5 +43,10 @@ def _judged(calls: pd.DataFrame) -> list[tuple[Any, bool | None]]:
     """Return the kind of each prompt, and whether its answer is JSON; `None` without an answer."""
     kinds: list[Any] = calls["prompt_type"].astype("object").where(calls["prompt_type"].notna(), None).tolist()
     answers = calls["response"].tolist()
-    found = [None if said_nothing(answer) else is_json(answer) for answer in answers]
+    found: list[bool | None] = []
+    with following_cell("looking through answers") as progress:
+        for start in range(0, len(answers), PIECE):
+            some = answers[start : start + PIECE]
+            found += [None if said_nothing(answer) else is_json(answer) for answer in some]
+            progress(len(found), len(answers))
     return list(zip(kinds, found, strict=True))
