@@ -34,6 +34,8 @@ RECORDER: Final = "recorder"
 """The reason of a gap that only the recording has, because its disk was too slow."""
 MAX_PENDING: Final = 262_144  # messages that wait for the disk; any more are dropped and declared
 MAX_PENDING_BYTES: Final = 256 << 20
+BEHIND: Final = BLOCK_ROWS // 4
+"""While so many messages wait, no extracts are made: a sender at full speed would pay for them at once."""
 INTERVAL_S: Final = 0.25  # between two writes
 COMMIT_S: Final = 0.5  # the most that is lost if the machine fails
 SAMPLE: Final = 32  # payloads from which the size of a list is estimated
@@ -329,7 +331,7 @@ class Recorder:
 
     def _seal_if_full(self) -> None:
         if self._writer.full:
-            self._writer.seal()
+            self._writer.seal(hurried=self._queued_messages - self._taken_messages >= BEHIND)
             self._note_safe(time.monotonic())
 
     def _note_safe(self, now: float) -> None:

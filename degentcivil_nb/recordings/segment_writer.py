@@ -233,20 +233,21 @@ class SegmentWriter:
         if (other.started, other.run_id) != (self.manifest.started, self.manifest.run_id):
             raise FileExistsError(f"{self.folder} now contains another recording")
 
-    def seal(self, *, last: bool = False) -> None:
+    def seal(self, *, last: bool = False, hurried: bool = False) -> None:
         """Convert the open segment to Parquet and begin the next; everything written is then safe.
 
-        After the `last` one the index has the characters at the end.
+        After the `last` one the index has the characters at the end. A `hurried` one gets no extracts, which the first
+        question makes.
         """
         if not self._batches:
             return
         if self._flushed:  # a segment that filled up at once needs no open file
             self.flush()
             self._append(Record(END, self._number, self._records, self._ordinal, self._row, 0, b""))
-        self._seal(last)
+        self._seal(last, hurried)
         self._begin_segment(self._number + 1)
 
-    def _seal(self, last: bool = False) -> None:
+    def _seal(self, last: bool = False, hurried: bool = False) -> None:
         stats = self._stats
         stats.digest = None  # left by an attempt that failed on the disk
         batches = [batch for batch, _, _ in self._batches]
@@ -260,7 +261,8 @@ class SegmentWriter:
         write_whole(self.folder / stats.name, data)
         self.bytes_written += len(data)
         if columns is not None and following is not None:
-            self.bytes_written += following.write_extracts(stats) + following.write_summary(stats, last=last)
+            self.bytes_written += 0 if hurried else following.write_extracts(stats)
+            self.bytes_written += following.write_summary(stats, last=last)
         if stats not in self.manifest.segments[-1:]:
             self.manifest.segments.append(stats)
         write_manifest(self.folder, self.manifest)

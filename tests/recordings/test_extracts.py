@@ -24,6 +24,7 @@ from degentcivil_nb.recordings import extract_record, segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.extract_files import EXTRACTS, SUFFIX, ExtractFiles
 from degentcivil_nb.recordings.framing import DIGEST_BYTES, HEADER_BYTES
+from degentcivil_nb.recordings.recorder import Recorder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store import call_extract, llm
@@ -247,6 +248,36 @@ def test_several_who_ask_at_once_leave_a_whole_file(recorded: Path) -> None:
     for one in found.values():
         pd.testing.assert_frame_equal(one, expected)
     assert (recorded / NAME).read_bytes() == whole
+
+
+def test_a_segment_sealed_in_a_hurry_gets_its_extracts_from_the_first_question(tmp_path: Path, made: list[int]) -> None:
+    folder, entries = tmp_path / "hurried", run_of()
+    writer = SegmentWriter(folder)
+    for number in range(3):
+        writer.write(entries[4 * number : 4 * number + 4])
+        writer.seal(hurried=number == 1)
+    writer.close()
+    expected = in_memory()
+    made.clear()
+    pd.testing.assert_frame_equal(answers(opened(folder)), expected)
+    assert made == [sum(seq % 3 > 0 for seq in range(SEGMENT + 1, 2 * SEGMENT + 1))]
+    pd.testing.assert_frame_equal(answers(opened(folder)), expected)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("behind", (0, 1 << 20))
+def test_a_recorder_hurries_while_messages_wait(behind: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degentcivil_nb.recordings.recorder.BEHIND", behind)
+    monkeypatch.setattr(SegmentWriter, "full", property(lambda writer: bool(writer._batches)))
+    hurries: list[bool] = []
+    seal = SegmentWriter.seal
+    monkeypatch.setattr(SegmentWriter, "seal", lambda self, **how: hurries.append(how["hurried"]) or seal(self, **how))
+    recorder = Recorder(tmp_path / "run")
+    for entry in run_of():
+        recorder.put(list(entry.messages), entry.received, entry.epoch)
+    recorder.close()
+    assert hurries and set(hurries) == {behind == 0}
+    same(tmp_path / "run")
 
 
 MEANINGS: Final = {
