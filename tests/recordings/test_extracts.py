@@ -271,7 +271,12 @@ def test_a_recorder_hurries_while_messages_wait(behind: int, tmp_path: Path, mon
     monkeypatch.setattr(SegmentWriter, "full", property(lambda writer: bool(writer._batches)))
     hurries: list[bool] = []
     seal = SegmentWriter.seal
-    monkeypatch.setattr(SegmentWriter, "seal", lambda self, **how: hurries.append(how["hurried"]) or seal(self, **how))
+
+    def noted(writer: SegmentWriter, *, last: bool = False, hurried: bool = False) -> None:
+        hurries.append(hurried)
+        seal(writer, last=last, hurried=hurried)
+
+    monkeypatch.setattr(SegmentWriter, "seal", noted)
     recorder = Recorder(tmp_path / "run")
     for entry in run_of():
         recorder.put(list(entry.messages), entry.received, entry.epoch)
