@@ -34,7 +34,7 @@ def measure(folder: Path, workers: int, rounds: int) -> list[Row]:
         answers[name] = answer.astype(float)
 
     def cluster() -> None:
-        costs = runs.dask(columns=["prompt_type", "cost_usd"]).groupby("prompt_type").cost_usd.sum()
+        costs = runs.dask(columns=["prompt_type", "cost_usd"]).groupby("prompt_type").cost_usd.sum(split_out=1)
         keep("cluster", costs.compute().sort_index())
 
     with Client(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0") as client:
