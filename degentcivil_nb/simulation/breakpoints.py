@@ -126,8 +126,11 @@ class Breakpoints:
                     f"other clients have {others} breakpoints already, and at most {MOST} are allowed in all",
                 )
             with self._lock:
+                were_judged = self.any
                 self._sets.put(owner.id, [self._renewed(spec, owner, taken.get(spec.name)) for spec in breakpoints])
                 self._install()
+                if not were_judged:
+                    self._judge.forget()  # what it knew may have changed since it saw its last message
             self._begin()
             self.tell()
             if not self._looking:
@@ -145,9 +148,12 @@ class Breakpoints:
         conditions = list(conditions)
         with self._setting:
             with self._lock:
+                were_judged = self.any
                 self._followed = conditions
                 self._follows = any(condition.detectors or condition.names - TOTALS for condition in conditions)
                 self._install()
+                if not were_judged:
+                    self._judge.forget()  # as above
             self._begin()
 
     def values(self, condition: Condition, character_id: str | None, tick: int) -> list[tuple[str | None, Any]]:
@@ -163,8 +169,11 @@ class Breakpoints:
     def _renewed(self, spec: BreakpointSpec, owner: ClientInfo, taken: Breakpoint | None) -> Breakpoint:
         for point in self._sets.of(owner.id):
             if point.condition is not None and point.is_same_as(spec):
+                was_on = point.is_on
                 point.spent = point.spent and spec.armed <= point.spec.armed
                 point.spec, point.owner = spec, owner
+                if not was_on:
+                    point.condition = point.condition.fresh()  # without what it saw before it was off
                 return point
         return Breakpoint(spec, owner, taken)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import degentcivil_nb as dc
+from degentcivil_nb.protocol.breakpoints import BreakpointSpec
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.session.session import Session
 from degentcivil_nb.session.stop import Stop
@@ -388,3 +389,37 @@ def test_run_until_waits_for_an_answer_no_longer_than_for_the_run_and_says_what_
     with pytest.raises(TimeoutError, match="money < -1 was not met within"):
         session.run_until("money < -1", timeout=0.5)
     assert asked == [0.5, 0.5, 0.5, 0.5], "set, and once more, resumed, and taken back"
+
+
+@pytest.mark.parametrize("how", ["switched off", "taken back"])
+def test_a_breakpoint_that_is_on_again_takes_nothing_for_present_that_it_knew_before(how: str) -> None:
+    """A character that had left meanwhile was stuck, and one that had moved was stuck since it was last seen."""
+    with dc.SimulationProbe(port=0) as town:
+
+        def declare(on: bool) -> None:
+            conditions = ("stuck(3)", "became(money < 0)", "changed(mood)")
+            specs = [BreakpointSpec(text, text, hits=10**6, enabled=on) for text in conditions]
+            town.breakpoints.set_breakpoints(specs if on or how == "switched off" else [])
+
+        def counts() -> list[int]:
+            return [row.count for row in town.breakpoints.rows()]
+
+        declare(True)
+        for whose in ("emma", "zoe"):
+            town.state_change(whose, "IDLE")
+            town.character_update(whose, money=3, mood="calm")
+        town.checkpoint(0)
+        declare(False)
+        for tick in range(1, 10):
+            town.state_change("emma", ("IDLE", "MOVE")[tick % 2])
+            town.checkpoint(tick)
+        town.left("zoe")
+        town.character_update("emma", money=-1, mood="sad")
+        town.checkpoint(10)
+        declare(True)
+        for tick in (11, 12, 13):
+            town.event("noon", {}, character_id="emma")
+            town.checkpoint(tick)
+            assert counts() == [0, 0, 0], tick
+        town.checkpoint(14)
+        assert counts() == [1, 0, 0], "emma has been where she is since the breakpoint is on again"
