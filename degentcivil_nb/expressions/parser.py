@@ -197,7 +197,7 @@ class _Parser(CallParser):
             raise self.wrong(node, "names with two underscores are refused")
         if name in _WORDS:
             return constant(_WORDS[name])
-        if name in values.FUNCTIONS or name in ("changed", "became"):
+        if name in values.FUNCTIONS or name == "changed":
             raise self.wrong(node, f"{name} is a function; write {name}(…)")
         name = _SAME.get(name, name)
         self.places.setdefault(name, self.at(node))

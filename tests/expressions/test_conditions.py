@@ -426,9 +426,12 @@ def test_each_became_of_a_condition_has_a_memory_of_its_own() -> None:
         ("became(became(money < 0))", "without another such function"),
         ("became(stuck(3))", "without another such function"),
         ("became(total_cost > 5)", "write two conditions"),
-        ("became == 3", "write became"),
     ],
 )
 def test_a_became_that_cannot_be_answered_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         compile_condition(text)
+
+
+def test_an_attribute_may_be_called_became() -> None:
+    assert compile_condition("became == 3 and not became(became == 4)").fresh().test({"became": 3})
