@@ -8,6 +8,7 @@ Each answer is checked against the recording; what is printed is how many clicks
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -122,7 +123,7 @@ QUESTIONS: dict[str, Callable[[Hand, dict[str, Any]], None]] = {
 def answer(book: Notebook, victim: str) -> list[tuple[str, int, float]]:
     """Answer all questions in the dashboard of the first cell, and return clicks and seconds of each."""
     book.run(0)
-    book.page.locator("button.dc-findings .dc-value", has_text="1").wait_for(timeout=WAIT_MS)
+    book.page.locator("button.dc-findings .dc-value", has_text=re.compile("[1-9]")).wait_for(timeout=WAIT_MS)
     book.run(1)
     truth = {**json.loads(book.text(1)), "victim": victim}
     told = []

@@ -340,7 +340,9 @@ function makeTable(state, el, tools, detail) {
     draw(body) {
       if (!state.columns) return;
       if (known !== state.columns) {
-        chooseColumns();
+        // the same columns keep their heads, of which one may have the focus
+        if (JSON.stringify(known) === JSON.stringify(state.columns)) known = state.columns;
+        else chooseColumns();
         at = -1; // other rows stand here now
       }
       const by = state.window?.sorted;
