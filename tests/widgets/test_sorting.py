@@ -12,7 +12,7 @@ from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.growing_table import KEPT
-from degentcivil_nb.widgets.sorting import first_places, spoken
+from degentcivil_nb.widgets.sorting import Sorting, first_places, spoken
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
 from tests.support.waiting import until
@@ -118,3 +118,12 @@ def test_missing_values_come_last_and_equal_ones_stay_in_their_order(direction: 
     texts = np.array(["c10", None, "c9", "C10", "c9"], dtype=object)
     order = {1: [2, 4, 0, 3, 1], -1: [0, 3, 2, 4, 1]}[direction]
     assert first_places(texts, "text", direction, 5).tolist() == order
+
+
+def test_the_table_is_not_empty_while_the_first_rows_are_looked_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sorting, "_begin", lambda _: None)  # the thread that looks has not come to it
+    page = Page(EventsPanel(run, Prompt()))
+    page.show()
+    page.do({"sort": {"name": "tick", "direction": 1}})
+    page.panel.refresh(1.0)
+    assert len(page.keys) == KEPT and page.bodies[-1]["window"]["sorted"]["busy"]
