@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..core.progress import following_cell
 from ..protocol.messages import MessageTypes
 from ..store.arguments import Moment, moment_ns, not_held
 from ..store.characters import CharacterColumns
@@ -66,7 +67,7 @@ class LongRows:
         if types is None:
             return range(max(0, start), max(0, start, end))
         found = [np.zeros(0, np.int64)]
-        for number in self._between(start, end):
+        for number in self._watched(self._between(start, end)):
             if can_have(self._summaries[number], types, None, None):
                 first = self._starts[number]
                 part = self._store(number).rows_of(types, start - first, end - first)
@@ -77,7 +78,7 @@ class LongRows:
     def rows_where(self, where: str, start: int, stop: int) -> Ints:
         """Return the numbers of the rows that meet a condition, as `EventStore.rows_where` does."""
         found = [EventStore(max_rows=1).rows_where(where, 0, 0)]
-        for number in self._between(start, stop):
+        for number in self._watched(self._between(start, stop)):
             first = self._starts[number]
             found.append(self._store(number).rows_where(where, start - first, stop - first) + first)
         return np.concatenate(found)
@@ -95,13 +96,21 @@ class LongRows:
         number = max(0, bisect_right(self._starts, row) - 1)
         return self._store(number).past_columns(row - self._starts[number])
 
+    def _watched(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Yield the numbers of segments; a cell that waits shows how many of them were read."""
+        every = [*numbers]
+        with following_cell("reading segments") as progress:
+            for done, number in enumerate(every, 1):
+                yield number
+                progress(done, len(every))
+
     def _between(self, start: int, stop: int) -> Iterator[int]:
         return (n for n, summary in enumerate(self._summaries) if summary.next_row > start and summary.first_row < stop)
 
     def _gather(self, rows: Sequence[int], ask: Callable[[EventStore, Any], pd.DataFrame]) -> pd.DataFrame:
         numbers = np.asarray(rows, dtype=np.int64)
         frames = []
-        for number in self._between(int(numbers.min(initial=0)), int(numbers.max(initial=-1)) + 1):
+        for number in self._watched(self._between(int(numbers.min(initial=0)), int(numbers.max(initial=-1)) + 1)):
             summary = self._summaries[number]
             mine = numbers[(numbers >= summary.first_row) & (numbers < summary.next_row)]
             if len(mine):

@@ -120,7 +120,7 @@ class LongStore(LongRows, RecordedStatus):
         after, before = self._moment(since), self._moment(until)
         frames: list[pd.DataFrame] = []
         left = None if last is None else whole(last, "`last`")
-        for number in reversed(range(len(self._summaries))):
+        for number in self._watched(reversed(range(len(self._summaries)))):
             if left == 0:
                 break
             if not can_have(self._summaries[number], types, after, before):
@@ -178,7 +178,8 @@ class LongStore(LongRows, RecordedStatus):
         self, event_ids: list[str], ask: Callable[[EventStore, list[str]], dict[str, list[int]]]
     ) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for number, start in enumerate(self._starts):
+        for number in self._watched(range(len(self._starts))):
+            start = self._starts[number]
             for event_id, rows in ask(self._store(number), event_ids).items():
                 found.setdefault(event_id, []).extend(row + start for row in rows)
         return found
@@ -190,7 +191,7 @@ class LongStore(LongRows, RecordedStatus):
         names, after, before = names_of(character_id), self._moment(since), self._moment(until)
         left = None if last is None else whole(last, "`last`")
         frames: list[pd.DataFrame] = []
-        for number in reversed(range(len(self._summaries))):
+        for number in self._watched(reversed(range(len(self._summaries)))):
             if left == 0:
                 break
             if self._summaries[number].errors and can_have(self._summaries[number], None, after, before):
@@ -205,7 +206,7 @@ class LongStore(LongRows, RecordedStatus):
         last = None if last is None else whole(last, "`last`")
         wanted = [number for number, summary in enumerate(self._summaries) if can_have(summary, LLM_TYPES, None, None)]
         frames: list[pd.DataFrame] = []
-        for number in reversed(wanted):
+        for number in self._watched(reversed(wanted)):
             left = None if last is None else last - sum(map(len, frames))
             if left is not None and left <= 0:
                 break
@@ -250,8 +251,8 @@ class LongStore(LongRows, RecordedStatus):
         words = self._run.words
         names = ("character_id", "state", "location", "type")
         parts: list[dict[str, Any]] = []
-        for number, summary in enumerate(self._summaries):
-            view = self._store(number).view()
+        for number in self._watched(range(len(self._summaries))):
+            summary, view = self._summaries[number], self._store(number).view()
             departed = view.columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
             listed = np.isin(
                 np.arange(summary.first_row, summary.next_row), extra.rows

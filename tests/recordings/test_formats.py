@@ -285,12 +285,14 @@ def test_damage_since_the_opening_is_told_where_a_question_looks(old: Path, monk
     assert any("segment-000000" in problem for problem in recording.problems)
 
 
+@pytest.mark.parametrize("format", (1, 2))
 def test_a_question_that_reads_many_segments_shows_how_far_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    format: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("degentcivil_nb.core.progress.PATIENCE_S", 0.0)
-    folder = written(tmp_path / "run", entries_of(100, 5), close=True, segment_messages=10)
-    with Recording(folder) as recording, caplog.at_level("INFO", logger="degentcivil_nb.core"):
+    folder = written(tmp_path / "run", entries_of(100, 5), close=True, segment_messages=10, format=format)
+    with Recording(folder, memory_rows=0) as recording, caplog.at_level("INFO", logger="degentcivil_nb.core"):
+        caplog.clear()  # what opening shows
         recording.timeline("c1")
         assert caplog.messages[0] == "reading segments: 1 of 10"  # of the rest the log repeats only some
         caplog.clear()
