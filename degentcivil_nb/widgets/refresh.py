@@ -91,7 +91,8 @@ class Refresher:
     """The scheduler of the visible panels of one session, within a budget of updates and bytes.
 
     The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty context,
-    so that its messages belong to no cell. `standing` returns why the data shown is no longer current, if so.
+    so that its messages belong to no cell. `standing` returns why the data shown is no longer current, if so. `spent`
+    returns the seconds that this thread has worked: those of a laptop that slept during a drawing are no cost of it.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Refresher:
         bytes_per_s: float = BYTES_PER_S,
         main: MainThread | None = None,
         clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.thread_time,
         standing: Callable[[], Standing | None] = lambda: None,
         about: str = "",
         budget: Budget | None = None,
@@ -115,6 +117,7 @@ class Refresher:
         self._budget = budget or Budget(bytes_per_s)
         self._main = main or MainThread(_running_loop())
         self._clock = clock
+        self._spent = spent
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._views: list[View] = []
         self._lock = threading.Lock()  # guards the thread's start and end, and the list of views
@@ -129,8 +132,8 @@ class Refresher:
     def own(self) -> Refresher:
         """Return a refresher with a thread of its own, for a view that reads much: no other view waits for it."""
         made = type(self)(
-            self._rate_hz, main=self._main, clock=self._clock, standing=self.standing, about=self.about,
-            budget=self._budget,
+            self._rate_hz, main=self._main, clock=self._clock, spent=self._spent, standing=self.standing,
+            about=self.about, budget=self._budget,
         )  # fmt: skip
         with self._lock:
             made._closed = self._closed
@@ -271,9 +274,9 @@ class Refresher:
                 return
             if now < view.flow.due or not self._may_send(view.flow, now):
                 continue
-            started = self._clock()
+            before = self._spent()
             sent = self._refresh(view, now)
-            view.flow.due = now + max(0.9 * self._period, (self._clock() - started) / SHARE)
+            view.flow.due = now + max(0.9 * self._period, (self._spent() - before) / SHARE)
             self._budget.spend(sent)
 
     def _may_send(self, flow: Flow, now: float) -> bool:

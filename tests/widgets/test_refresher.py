@@ -117,7 +117,7 @@ def test_a_view_that_takes_long_is_drawn_less_often_and_does_not_delay_the_other
             return super().refresh(now)
 
     slow, quick = Slow(), Counter()
-    refresher = Refresher(clock=clock)
+    refresher = Refresher(clock=clock, spent=clock)
     for view in (slow, quick):
         view.flow.show("a")
     views: list[View] = [slow, quick]
@@ -129,6 +129,20 @@ def test_a_view_that_takes_long_is_drawn_less_often_and_does_not_delay_the_other
             view.flow.acknowledge("a", view.flow.number)
     assert slow.drawn * 0.3 <= 0.25 * 30
     assert quick.drawn > 4 * slow.drawn
+
+
+def test_a_view_that_the_machine_slept_in_is_drawn_again_at_once() -> None:
+    clock = Clock(100.0)
+
+    class Asleep(Counter):
+        def refresh(self, now: float) -> int:
+            clock.now += 8.0 if self.drawn == 0 else 0.0
+            return super().refresh(now)
+
+    view = Asleep()
+    view.flow.show("a")
+    ticks(Refresher(clock=clock), view, clock, 1)
+    assert view.drawn == 5, "it rested for 40 s after a drawing that a suspended process took 8 s for"
 
 
 def test_a_page_that_is_slow_to_draw_still_hears_that_python_is_there() -> None:
