@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from ..core.event_columns import COLUMNS
 from . import values
 from .conditions import Condition
-from .gate import gate_of
+from .gate import MADE_AT, gate_of
 from .message_scope import LINKS
 from .nodes import Lookup, Node
 from .residual import residual
@@ -36,8 +36,9 @@ OF_TYPES: Final = {
 INDEXED: Final = ("character_id", "state", "previous_state", "event_type", "location")
 """The columns by which conditions are indexed, for speed: each by the first of them in which it requires one text."""
 
-_SIMPLIFIED: Final = frozenset(type for types in OF_TYPES.values() for type in types)
-"""The types for which a condition about any type is simplified; all other types share one simplified condition."""
+_SIMPLIFIED: Final = frozenset(MADE_AT.values()).union(*OF_TYPES.values())
+"""The types for which a condition about any type is simplified, since they have names that others lack; all other types
+share one simplified condition."""
 _NONE: Final[frozenset[str]] = frozenset()
 _STATES: Final = frozenset({"state", "previous_state"})
 

@@ -43,7 +43,7 @@ SAID: Final[Mapping[str, str]] = {
 """The variables of a written function that are values of names."""
 ANY_FORM: Final = "payload[{0}] if {0} in payload else known.get({0})"
 """How the value of another name is found: a payload's key hides an attribute, as in a scope."""
-_MADE_AT: Final[Mapping[str, str]] = {"exception": "error", "malformed": "llm_call"}
+MADE_AT: Final[Mapping[str, str]] = {"exception": "error", "malformed": "llm_call"}
 """Names whose value is calculated when a condition is evaluated, in messages of one type."""
 _HEAD: Final = "def gate(type, payload, known, name, state, before, location, tick, time):\n"
 _NUMBERS: Final[frozenset[type]] = frozenset({int, float})
@@ -191,7 +191,7 @@ class GateWriter:
 
 def made_at(type: str | None) -> set[str]:
     """Name what only an evaluation can answer at a message of a type (`None`: of any other type)."""
-    return {"payload", *(name for name, where in _MADE_AT.items() if where == type)}
+    return {"payload", *(name for name, where in MADE_AT.items() if where == type)}
 
 
 def gate_of(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from degentcivil_nb.core.json_answers import AnswerCounts
 from degentcivil_nb.expressions.candidates import Rule
 from degentcivil_nb.expressions.conditions import compile_condition
 from degentcivil_nb.expressions.detectors import Trail
@@ -242,6 +243,32 @@ def test_a_message_that_meets_no_condition_is_not_judged_at_all(condition: str) 
             look = looks.dicts.get(type, looks.others)
             assert not look(type, {"character_id": whose, **more}, 2, 1.0, None)
     assert states(judge)["emma"] == states(judge)["5"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("malformed", "malformed == True", "malformed == False", "malformed or exception", "exception == False"),
+        *("malformed or tick > 18", "malformed or code == 1", "not (malformed or exception)", "malformed in [True]"),
+        *("exception or type == 'llm_call'", "tick > 3 and (malformed or contains(message, 'x'))"),
+    ],
+)
+def test_a_calculated_value_counts_in_any_part_of_a_condition(text: str) -> None:
+    """`malformed` was null wherever a condition was not about calls of models alone."""
+    answers, messages = AnswerCounts(), list[tuple[str, Any, Any]]()
+    for number in range(20):
+        answer = "{}" if number % 5 else "oops"
+        call = {"character_id": "a", "prompt_type": "p", "response": answer}
+        error = {"character_id": "a", "code": number % 2, "message": "m", **({"traceback": "t"} if number % 3 else {})}
+        malformed = answers.is_malformed("p", answer)
+        messages += [("llm_call", call, {"malformed": malformed}), ("chat_message", {"character_id": "a"}, {})]
+        messages.append(("error", error, {"exception": bool(number % 3)}))
+    condition, judge = compile_condition(text), judge_of([text])
+    found = [bool(judged(judge, type, data, tick, None)) for tick, (type, data, _) in enumerate(messages)]
+    assert any(found)
+    assert found == [
+        condition.test({**data, "type": type, "tick": tick, **made}) for tick, (type, data, made) in enumerate(messages)
+    ]
 
 
 def in_order(matches: list[Match[str]]) -> list[str]:
