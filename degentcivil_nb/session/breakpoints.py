@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SET: Final = "set_breakpoints"
 SET_S: Final = 30.0
 """How long to wait for an answer: breakpoints are set at once, on a thread of the probe, not at a checkpoint."""
+LEAST_S: Final = 2.0
+"""How long `run_until` waits for that answer at least: it takes a while over a tunnel."""
 TOLD_S: Final = 2.0
 """How many seconds after the answer the list for all clients may arrive."""
 
@@ -182,8 +184,10 @@ class SessionBreakpoints:
         self._specs[spec.name] = spec
         try:
             self._declare(timeout)
-        except BaseException:  # whatever it was, what was refused must not spoil the next one
+        except BaseException as error:  # whatever it was, what was refused must not spoil the next one
             self._specs = before
+            if isinstance(error, (OutcomeUnknown, TimeoutError, KeyboardInterrupt)):  # it may be set all the same
+                self._declare_soon()
             raise
         row = self._answered.get(spec.name)
         if row is None or row.verified or self.other_owner(spec.name) is None:
@@ -255,7 +259,11 @@ class SessionBreakpoints:
         """Declare the breakpoints to a new connection, without waiting for the answer; the list that follows has it."""
         if self._specs:
             self._answered = {}
-            self._commands.submit(SET, self._arguments()).add_done_callback(_warn_of_refused)
+            self._declare_soon()
+
+    def _declare_soon(self) -> None:
+        """Declare the breakpoints as soon as there is a connection, without waiting for the answer."""
+        self._commands.submit(SET, self._arguments()).add_done_callback(_warn_of_refused)
 
     def _arguments(self) -> dict[str, Any]:
         return {"breakpoints": [to_builtins(spec) for spec in list(self._specs.values())]}
@@ -304,7 +312,7 @@ class SessionBreakpoints:
         # read before: the breakpoint may stop the run as soon as it is set, and a `resume` would then pass that stop
         runs = self.stopped() is None and self._store.run_state != "pausing"
         earlier = set(self._run_states())
-        within = SET_S if timeout is None else min(timeout, SET_S)
+        within = SET_S if timeout is None else min(max(timeout, LEAST_S), SET_S)
         point = self.add(
             condition, hits=1, log=None, once=True, name=RUN_UNTIL, at_checkpoint=at_checkpoint, timeout=within
         )
@@ -332,7 +340,8 @@ class SessionBreakpoints:
         try:
             self.remove(RUN_UNTIL, timeout)
         except (CommandError, OutcomeUnknown) as error:
-            logger.info("the breakpoint of run_until could not be taken back, and is off after one stop: %s", error)
+            logger.info("the breakpoint of run_until is taken back once the simulation answers again: %s", error)
+            self._declare_soon()
 
     def _run_states(self) -> list[ControlRow]:
         rows = self._store.control_rows(0, self._store.next_row + 1)

@@ -12,7 +12,7 @@ import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb.protocol.breakpoints import BreakpointSpec
-from degentcivil_nb.protocol.errors import CommandError
+from degentcivil_nb.protocol.errors import CommandError, OutcomeUnknown
 from degentcivil_nb.session.session import Session
 from degentcivil_nb.session.stop import Stop
 from tests.support.stepped_town import SteppedTown
@@ -388,7 +388,52 @@ def test_run_until_waits_for_an_answer_no_longer_than_for_the_run_and_says_what_
     monkeypatch.setattr(session._commands, "call", partial(lost, 2))
     with pytest.raises(TimeoutError, match="money < -1 was not met within"):
         session.run_until("money < -1", timeout=0.5)
-    assert asked == [0.5, 0.5, 0.5, 0.5], "set, and once more, resumed, and taken back"
+    assert asked == [2.0, 2.0, 0.5, 2.0], "set, and once more, resumed, and taken back"
+
+
+def test_run_until_gives_the_simulation_time_to_answer_however_short_its_own_is(session: Session) -> None:
+    session.resume()
+    for timeout in (0, 0.0005):
+        with pytest.raises(TimeoutError, match=r"money < -1 was not met within"):
+            session.run_until("money < -1", timeout=timeout)
+    assert session.stopped() is None and session.breakpoints().empty
+
+
+@pytest.mark.parametrize("lost", [OutcomeUnknown("set_breakpoints", "", "no answer came"), KeyboardInterrupt()])
+def test_a_breakpoint_whose_answer_was_lost_does_not_stay_behind(
+    town: SteppedTown, session: Session, monkeypatch: pytest.MonkeyPatch, lost: BaseException
+) -> None:
+    """It stopped the run later, although the call had failed and the notebook knew of no such breakpoint."""
+    session.break_when("money < -5", name="kept")
+    call = session._commands.call
+
+    def unanswered(name: str, arguments: dict[str, Any], *, timeout: Any = None) -> Any:
+        call(name, arguments, timeout=timeout)
+        raise lost
+
+    monkeypatch.setattr(session._commands, "call", unanswered)
+    for ask in (session.break_when, session.run_until):
+        with pytest.raises(type(lost)):
+            ask("money > 20")
+    until(lambda: [row.name for row in town.probe.breakpoints.rows()] == ["kept"])
+    assert session._breakpoints.names() == ["kept"]
+
+
+def test_a_breakpoint_that_may_not_have_been_taken_back_is_taken_back_later(
+    town: SteppedTown, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, asked = session._commands.call, list[str]()
+
+    def withdrawn(name: str, arguments: dict[str, Any], *, timeout: Any = None) -> Any:
+        asked.append(name)
+        if asked.count("set_breakpoints") > 1:
+            raise OutcomeUnknown(name, "", "no answer came")
+        return call(name, arguments, timeout=timeout)
+
+    monkeypatch.setattr(session._commands, "call", withdrawn)
+    with pytest.raises(TimeoutError, match="not met within"):
+        session.run_until("money < -1", timeout=0.5)
+    until(lambda: not town.probe.breakpoints.rows())
 
 
 @pytest.mark.parametrize("how", ["switched off", "taken back"])

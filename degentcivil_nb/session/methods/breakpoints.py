@@ -128,6 +128,8 @@ class BreakpointMethods:
         ------
         TimeoutError
             If the condition was not met in time. The run goes on.
+        CommandError, OutcomeUnknown
+            If the simulation does not answer, in two seconds at least. The breakpoint is taken back.
         ValueError
             For a mistake in the condition, and for a tick that the run has reached already.
 
