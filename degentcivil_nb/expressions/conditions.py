@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED: Final = 100_000
 """For how many characters and names `changed` stores the last value."""
+_STANDING: Final = frozenset({"state", "location"})
+"""What a character has between the messages that state it, as it has its attributes."""
 
 Scope = Mapping[str, Any] | Lookup
 """The values of names: a mapping, or a function that returns `None` for a missing name."""
@@ -40,7 +42,8 @@ class Condition:
 
     `changed(name)` compares with the last value that this object has seen for the same `character_id`, so each
     breakpoint needs its own object (`fresh`). A message without the name changes nothing. `became(condition)` is true
-    if the condition is true and was false at the message of the character before.
+    if the condition is true and was false at the message of the character before; state and location count there as
+    they were stated last.
     """
 
     def __init__(self, text: str, parsed: Parsed | None = None) -> None:
@@ -181,15 +184,26 @@ class Condition:
             now = plain(look(name))
             before = self._note((whose, name), now)
             known[CHANGED.format(name)] = before is not None and (type(before), before) != (type(now), now)
+        stands = self._with_latest(whose, look)
         for asks, condition, _ in self._parsed.became:
-            if any(look(name) is not None for name in condition.names):  # else it says nothing about the condition
-                now = bool(condition.run(look))
+            if any(stands(name) is not None for name in condition.names):  # else it says nothing about the condition
+                now = bool(condition.run(stands))
                 known[asks] = self._note((whose, asks), now) is False and now
         if self._parsed.moved_at is not None:
             before = self._note((whose, BEFORE), plain(look("state")))
             said = plain(look("previous_state"))
             known[BEFORE] = look(BEFORE) or (before if said is None else said)
         return lambda name: known[name] if name in known else look(name)
+
+    def _with_latest(self, whose: str | int | None, look: Lookup) -> Lookup:
+        """Look up where a character stands as this object saw it last, since most messages do not say it."""
+        names = _STANDING.intersection(self._parsed.places) if self._parsed.became else ()
+        if not names or whose is None:
+            return look
+        for name in names:
+            self._note((whose, name), plain(look(name)))
+        latest = {name: self._last.get((whose, name)) for name in names}
+        return lambda name: latest[name] if name in latest else look(name)
 
     def _note(self, key: tuple[Any, str], value: Any) -> Any:
         """Store a value and return the previous one; a null is not stored, and null is returned for it."""

@@ -271,6 +271,32 @@ def test_a_calculated_value_counts_in_any_part_of_a_condition(text: str) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "hits"),
+    [
+        ("became(money < 0 and state == 'WORK')", [3, 9]),
+        ("became(money < 0 and location == 'Home')", [3]),
+        ("became(money < 0 or state == 'DEAD')", [3]),
+        ("became(money > 3 and state == 'WORK')", [1, 10]),
+        ("changed(state) or became(state == 'WORK')", [7, 9]),
+        ("became(state == 'REST' and location == 'Home' and money < 0)", [7]),
+    ],
+)
+def test_what_becomes_true_stays_so_at_messages_that_do_not_say_where_a_character_is(
+    text: str, hits: list[int]
+) -> None:
+    judge = judge_of([text])
+    work = ("state_change", {"character_id": "a", "new_state": "WORK", "location": "Home"})
+    rest = ("state_change", {"character_id": "a", "new_state": "REST", "location": None})
+    chat = ("chat_message", {"character_id": "a", "content": "hi"})
+    poor = ("character_update", {"character_id": "a", "money": -5})
+    other = ("state_change", {"character_id": "b", "new_state": "IDLE", "location": "Park"})
+    rich = ("character_update", {"character_id": "a", "money": 5})
+    told = [work, rich, chat, poor, other, work, chat, rest, chat, work, rich]
+    met = [bool(judge.event(*message, tick, 1.0)) for tick, message in enumerate(told)]
+    assert [place for place, is_met in enumerate(met) if is_met] == hits
+
+
 def in_order(matches: list[Match[str]]) -> list[str]:
     """Make matches comparable, NaN in their scopes included."""
     return sorted(f"{match.rule} {match.character_id} {sorted(match.scope.items(), key=str)}" for match in matches)
