@@ -12,7 +12,7 @@ import numpy as np
 from ..recordings.column_parts import Part, each
 from ..recordings.column_store import ColumnStore
 from ..store.interfaces import RunStore
-from ..store.pieces import Pieces
+from ..store.pieces import Extracted, Pieces
 from ..store.schema import NAT, Ints
 from ..store.sum_extract import KINDS, SUMS, Sums, joined_sums
 from ..store.table import Array
@@ -133,6 +133,12 @@ def _apart(clock: Ints, count: int) -> int:
     return int(places[-1]) + 1 if len(places) else 0
 
 
+def _kinds(part: Part) -> Extracted:
+    """Return how many events of each kind a piece has; an extract that counts others than its events is made anew."""
+    found = part.extracted(KINDS)
+    return found if int(found.columns["count"].sum()) == part.next_row - part.first_row else KINDS.make(part)
+
+
 def _beginning(pieces: Pieces, ticks: _Ticks, equal: int) -> Beginning | None:
     parts = _sealed(pieces)
     if not parts:  # what is damaged is read from the messages
@@ -143,7 +149,7 @@ def _beginning(pieces: Pieces, ticks: _Ticks, equal: int) -> Beginning | None:
     counted = {name: np.zeros(len(pieces.words[name].words), np.int64) for name in COUNTED}
     lowest, highest = np.iinfo(np.int64).max, np.iinfo(np.int64).min
     whole = [part for part in parts if part.next_row <= stop]
-    for made in each(whole, lambda part: part.extracted(KINDS)):
+    for made in each(whole, _kinds):
         for name, counts in counted.items():
             codes = made.codes(name, pieces.words[name])
             counts += np.bincount(codes[codes >= 0], made.columns["count"][codes >= 0], len(counts)).astype(np.int64)

@@ -92,7 +92,7 @@ class Refresher:
 
     The thread starts when the first view is shown and ends when the last one is closed. It starts in an empty context,
     so that its messages belong to no cell. `standing` returns why the data shown is no longer current, if so. `spent`
-    returns the seconds that this thread has worked: those of a laptop that slept during a drawing are no cost of it.
+    returns the seconds that the process has worked: a laptop that sleeps during a drawing does not make it dear.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Refresher:
         bytes_per_s: float = BYTES_PER_S,
         main: MainThread | None = None,
         clock: Callable[[], float] = time.monotonic,
-        spent: Callable[[], float] = time.thread_time,
+        spent: Callable[[], float] = time.process_time,
         standing: Callable[[], Standing | None] = lambda: None,
         about: str = "",
         budget: Budget | None = None,
@@ -274,9 +274,10 @@ class Refresher:
                 return
             if now < view.flow.due or not self._may_send(view.flow, now):
                 continue
-            before = self._spent()
+            began, before = self._clock(), self._spent()
             sent = self._refresh(view, now)
-            view.flow.due = now + max(0.9 * self._period, (self._spent() - before) / SHARE)
+            cost = min(self._clock() - began, self._spent() - before)
+            view.flow.due = now + max(0.9 * self._period, cost / SHARE)
             self._budget.spend(sent)
 
     def _may_send(self, flow: Flow, now: float) -> bool:

@@ -19,9 +19,12 @@ from degentcivil_nb.analysis import compared_columns, equal_beginning
 from degentcivil_nb.protocol.json_text import decode, encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
+from degentcivil_nb.recordings.extract_record import record_of
+from degentcivil_nb.recordings.segment_reader import SegmentFolder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.store import sum_extract
-from degentcivil_nb.store.sum_extract import joined_sums, powers
+from degentcivil_nb.store.pieces import Extracted
+from degentcivil_nb.store.sum_extract import KINDS, joined_sums, powers
 from tests.support.planted_runs import PlantedTown
 from tests.support.recording_helpers import EPOCH
 
@@ -152,6 +155,29 @@ def test_what_is_the_same_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     assert both is not None
     assert both[0].rows == both[1].rows >= len(told) - 30
     assert sum(both[0].counts["type"].values()) == both[0].rows == int(both[0].sizes.sum())
+
+
+def nothing_counted() -> Extracted:
+    return KINDS.empty()
+
+
+def seven_counted() -> Extracted:
+    one = {"type": 0, "character_id": 0, "count": 7, "first": 0, "last": 0}
+    return Extracted(
+        {name: np.array([value]) for name, value in one.items()}, {"type": ["chat"], "character_id": ["p1"]}
+    )
+
+
+@pytest.mark.parametrize("forged", (nothing_counted, seven_counted))
+def test_counts_of_other_events_than_a_segment_has_are_not_believed(
+    forged: Callable[[], Extracted], tmp_path: Path
+) -> None:
+    told = messages()
+    folders = recorded(tmp_path / "a", told, 80), recorded(tmp_path / "b", later(told, 50.0), 80)
+    expected = dc.compare(*map(dc.open_recording, folders))
+    segments = SegmentFolder(folders[0]).segments
+    (folders[0] / "kinds.extract").write_bytes(b"".join(record_of(KINDS, one.stats, forged()) for one in segments))
+    assert_same(dc.compare(*map(dc.open_recording, folders)), expected)
 
 
 def test_a_latency_that_is_compared_is_no_equal_beginning(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from hashlib import pbkdf2_hmac
 
 import pytest
 
 from degentcivil_nb.widgets.flow import OVERDUE_S, Flow
-from degentcivil_nb.widgets.refresh import MainThread, Refresher, View
+from degentcivil_nb.widgets.refresh import SHARE, MainThread, Refresher, View
 from tests.support.clock import Clock
 
 PATIENCE_S = 5.0
@@ -143,6 +145,24 @@ def test_a_view_that_the_machine_slept_in_is_drawn_again_at_once() -> None:
     view.flow.show("a")
     ticks(Refresher(clock=clock), view, clock, 1)
     assert view.drawn == 5, "it rested for 40 s after a drawing that a suspended process took 8 s for"
+
+
+def test_what_other_threads_do_for_a_view_is_part_of_its_cost() -> None:
+    class Pooled(Counter):
+        spent = 0.0
+
+        def refresh(self, now: float) -> int:
+            began, before = time.monotonic(), time.process_time()
+            reader = threading.Thread(target=pbkdf2_hmac, args=("sha1", b"a", b"b", 100_000))
+            reader.start()
+            reader.join()
+            self.spent = min(time.monotonic() - began, time.process_time() - before)
+            return super().refresh(now)
+
+    view = Pooled()
+    view.flow.show("a")
+    Refresher().tick([view], now := time.monotonic())
+    assert view.flow.due - now >= view.spent / SHARE
 
 
 def test_a_page_that_is_slow_to_draw_still_hears_that_python_is_there() -> None:
