@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Raw, to_builtins
 
 from ..expressions.ended_ticks import ticks_ended
 from ..protocol.breakpoints import BreakpointHit
+from ..protocol.control_payloads import Snapshot, SnapshotCharacter
 from ..protocol.json_text import decode
 from ..protocol.messages import Links, MessageTypes, WebSocketMessage
 from ..server.simulation_websocket import SimulationWebSocket
@@ -35,12 +36,13 @@ class ReplayBreakpoints:
         self._by_command = False
         self._judged: int | None = None  # the last tick whose end was judged
         self._hits: list[tuple[BreakpointHit, Receipt | None]] = []
+        self._held_back: tuple[str | None, Snapshot] | None = None
         self._points = Breakpoints(
             self,
             forward=lambda: server.publish,
             stop=self._hits.append,
             totals=lambda: self._totals.both,
-            characters=lambda: state.present.characters(),  # noqa: PLW0108 — the state may become another
+            characters=self._characters,
             present=server.client_ids,
             later=later,
             changed=_nothing,
@@ -115,13 +117,25 @@ class ReplayBreakpoints:
         """Judge the end of the tape's last tick."""
         return self._replayed.tick is not None and self.met_before(self._replayed.tick + 1)
 
-    def seed(self) -> None:
-        """Set the characters from a snapshot on the tape."""
-        if self._points.any:
-            self._points.seed()
+    def hold_back(self, epoch: str | None, snapshot: Snapshot) -> None:
+        """Let no breakpoint know the characters yet, since a snapshot on the tape includes events that follow it."""
+        self._held_back = epoch, snapshot
+
+    def seed_before(self, epoch: str | None, seq: int | None) -> None:
+        """Set the characters before the first event that the snapshot does not include, as `matches` does."""
+        if self._held_back is not None:
+            of_epoch, snapshot = self._held_back
+            if not snapshot.includes(seq, same_epoch=epoch == of_epoch):
+                self._held_back = None
+                if self._points.any:
+                    self._points.seed()
+
+    def _characters(self) -> Iterable[SnapshotCharacter]:
+        return () if self._held_back is not None else self._replayed.present.characters()
 
     def start_over(self) -> None:
         """Forget what came before: the replay has gone to another moment."""
+        self._held_back = None
         self._judged = None
         self._points.start_over()
 

@@ -53,7 +53,6 @@ class Player:
         self._server = server
         self._ahead: deque[TapeItem] = deque()
         self._told_bytes = 0
-        self._snapshot: tuple[str | None, Snapshot] | None = None  # of which breakpoints do not know yet
         self._reading: asyncio.Task[None] | None = None
         self._winding: asyncio.Task[SeekResult] | None = None
 
@@ -150,7 +149,6 @@ class Player:
             # going back uses a seq of its own: what follows is not a continuation
             self._server.history.append_lost(self._server.epoch, 1 if back else skipped, "seek")
             self._show_present()
-            self._snapshot = None
             self.breakpoints.start_over()
 
     async def _beginning(
@@ -194,19 +192,11 @@ class Player:
         elif message.type == MessageTypes.SNAPSHOT:
             if self.state.snapshot(message):
                 self._show_present()
-                self._snapshot = item.epoch, decode(Snapshot, message.data)
+                self.breakpoints.hold_back(item.epoch, decode(Snapshot, message.data))
         elif message.type not in ORDERED_CONTROL:  # the state of the recorded run; the replay has a state of its own
-            self._seed_before(item)
+            self.breakpoints.seed_before(item.epoch, message.seq)
             self._publish(item)
         self._told_bytes += len(message.data) + 200
-
-    def _seed_before(self, item: TapeItem) -> None:
-        """Let breakpoints know a snapshot at the first event that it does not include, as `matches` does."""
-        if self._snapshot is not None:
-            epoch, snapshot = self._snapshot
-            if not snapshot.includes(item.message.seq, same_epoch=item.epoch == epoch):
-                self._snapshot = None
-                self.breakpoints.seed()
 
     def _publish(self, item: TapeItem) -> None:
         message = item.message

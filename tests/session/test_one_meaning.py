@@ -136,6 +136,14 @@ def test_who_connects_late_finds_what_was_known_at_each_event(tmp_path: Path) ->
         again.resume()
         until(lambda: len(again.events()) == 9)
         until(lambda: dict(again.breakpoints().set_index("name")["hits"]) == counts)
+        replay = open_ones.enter_context(dc.start_replay(tmp_path / "run", speed=1e6, paused=True))
+        again = open_ones.enter_context(dc.connect(replay))
+        again.step(1)
+        until(lambda: len(again.events()) == 2)  # among those that the snapshot includes
+        again.break_when("mood == 'calm'", hits=10**6)
+        again.resume()
+        until(lambda: len(again.events()) == 9)
+        until(lambda: again.breakpoints()["hits"].tolist() == [counts["mood == 'calm'"]], 5.0)
 
 
 def test_what_lasts_until_the_end_is_found_although_nothing_happens_any_more() -> None:
