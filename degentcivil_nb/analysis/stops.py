@@ -116,6 +116,7 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
     rows: list[int] = []
     tick: int | None = None
     last: int | None = None
+    epoch: str | None = None
     for event in _events(store):
         while waiting is not None and waiting.is_before(event):
             waiting.seed(judge, tick or 0)
@@ -129,17 +130,20 @@ def matching_rows(store: RunStore, text: str) -> list[int]:
         met = judge.event(event["type"], payload, now, event["time"].timestamp(), _links(event))
         if met and not event.get("intervention"):  # breakpoints are not about commands
             rows.append(event["row"])
-        last = event["row"]
-    if last is not None and tick is not None and _met_at_checkpoints(judge, tick, _end_of_ticks(store, tick)):
+        last, epoch = event["row"], event["epoch"]
+    if last is not None and tick is not None and _met_at_checkpoints(judge, tick, _end_of_ticks(store, tick, epoch)):
         rows.append(last)
     return list(dict.fromkeys(rows))
 
 
-def _end_of_ticks(store: RunStore, tick: int) -> int:
-    """Return the tick after the last one whose checkpoint was reached, also if nothing has happened in it."""
+def _end_of_ticks(store: RunStore, tick: int, epoch: str | None) -> int:
+    """Return the tick after the last one whose checkpoint was reached, also if nothing has happened in it.
+
+    `epoch` is that of the last event: a simulation that was started again has ticks of its own.
+    """
     reached = tick
     for control in store.control_rows(store.next_row, store.next_row + 1):
-        if control.type != MessageTypes.RUN_STATE:
+        if control.type != MessageTypes.RUN_STATE or control.epoch != epoch:
             continue
         with suppress(WebSocketError):  # a malformed one has a row in errors()
             reached = max(reached, decode(RunState, control.data).tick or 0)

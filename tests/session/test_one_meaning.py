@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 import degentcivil_nb as dc
+from degentcivil_nb.analysis.stops import matching_rows
 from degentcivil_nb.protocol.breakpoints import BreakpointSpec
+from degentcivil_nb.store.event_store import EventStore
+from tests.support.run_helpers import told
 from tests.support.waiting import until
 
 CONDITIONS = (
@@ -157,6 +160,16 @@ def test_what_lasts_until_the_end_is_found_although_nothing_happens_any_more() -
         assert [row.count for row in town.breakpoints.rows()] == [1]
         assert session.matches("stuck(3)")["type"].to_list() == ["state_change"]
         assert session.matches("stuck(6)").empty
+
+
+@pytest.mark.parametrize(("epoch", "rows"), [("one", [2]), ("two", [])])
+def test_the_ticks_of_another_run_are_no_silence_in_this_one(epoch: str, rows: list[int]) -> None:
+    """A simulation that was started again, and has published nothing yet, says at which tick it is."""
+    store = EventStore()
+    run = [told("state_change", {"character_id": "a", "new_state": "X"}, tick=tick, seq=tick) for tick in range(3)]
+    store.take(run, 2_000.0, "one")
+    store.take([told("run_state", {"state": "running", "tick": 500})], 2_000.0, epoch)
+    assert matching_rows(store, "silent(50)") == rows
 
 
 @pytest.mark.parametrize(
