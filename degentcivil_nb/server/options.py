@@ -31,6 +31,11 @@ _RUNNING: Final = partial(RunState, "running")
 _Part = TypeVar("_Part")
 
 
+def _keep(options: object, name: str, checked: float) -> None:
+    """Keep an option as it was read: a duration is a number of seconds from here on."""
+    object.__setattr__(options, name, checked)  # before anybody has the frozen options
+
+
 @dataclass(frozen=True, kw_only=True)
 class EntranceOptions:
     """Options about who may connect, and how."""
@@ -51,7 +56,7 @@ class EntranceOptions:
     """How many seconds a client has to request a WebSocket."""
 
     def __post_init__(self) -> None:
-        positive_number("open_s", self.open_s, "seconds")
+        _keep(self, "open_s", positive_number("open_s", self.open_s, "seconds"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +75,9 @@ class StreamOptions:
     """The clock that gives messages without a time theirs, in seconds since 1970."""
 
     def __post_init__(self) -> None:
-        number("batch_s", self.batch_s, 0, "seconds")
-        whole_number("max_message_bytes", self.max_message_bytes, LEAST_BYTES)
-        whole_number("max_queued", self.max_queued, 1)
+        _keep(self, "batch_s", number("batch_s", self.batch_s, 0, "seconds"))
+        _keep(self, "max_message_bytes", whole_number("max_message_bytes", self.max_message_bytes, LEAST_BYTES))
+        _keep(self, "max_queued", whole_number("max_queued", self.max_queued, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +98,8 @@ class PeerOptions:
     """A record of frames in both directions."""
 
     def __post_init__(self) -> None:
-        positive_number("heartbeat_s", self.heartbeat_s, "seconds")
-        positive_number("resume_s", self.resume_s, "seconds")
+        _keep(self, "heartbeat_s", positive_number("heartbeat_s", self.heartbeat_s, "seconds"))
+        _keep(self, "resume_s", positive_number("resume_s", self.resume_s, "seconds"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from degentcivil_nb.server.options import sort_options
 from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 
 
@@ -21,6 +23,13 @@ from degentcivil_nb.server.simulation_websocket import SimulationWebSocket
 def test_an_option_that_no_server_can_work_with_is_refused_by_its_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must be a"):
         SimulationWebSocket("127.0.0.1", 0, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["heartbeat_s", "resume_s", "open_s", "batch_s"])
+def test_a_duration_that_is_accepted_is_a_number_of_seconds(name: str) -> None:
+    """It was accepted as it was, and every connection failed."""
+    found = [getattr(part, name) for part in sort_options({name: timedelta(minutes=1)}) if hasattr(part, name)]
+    assert found == [60.0] and isinstance(found[0], float)
 
 
 def test_an_unknown_option_gets_a_similar_name() -> None:
