@@ -153,8 +153,9 @@ class LogPanel(TablePanel):
         numbers = self.numbers()
         if self._order.active:
             self._order.catch_up()
-        if self._order.active and (len(self._order.rows) or not self._order.busy):
-            self._shown = self._order.rows
+        first = self._order.first
+        if self._order.active and (len(first) or not self._order.busy):
+            self._shown = first
         else:  # also until the first rows were looked at: a table that is empty for a moment loses the focus
             self._shown = numbers[-KEPT:] if self._tails else self._around(numbers)
         columns = [Column(name, kind, self.labels.get(name, ""))._asdict() for name, kind in self.columns.items()]
@@ -172,7 +173,7 @@ class LogPanel(TablePanel):
         """See `TablePanel`."""
         if self._order.active:
             self._order.catch_up()
-            same = np.array_equal(self._order.rows, self._shown)
+            same = np.array_equal(self._order.first, self._shown)
             return Update(self._told_beside(self.numbers())) if same else self.whole()
         if not self._tails:
             return None

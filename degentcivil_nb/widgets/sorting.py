@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
 
@@ -14,6 +16,8 @@ from .search import NOTHING, Numbers, Search
 
 PLAIN: Final = frozenset(("time", "tick", "type", "character_id", "state", "location", "event_type", "code"))
 """Columns that need no payload, so that many rows are looked at in a moment."""
+RESTS: Final = 4
+"""How many times as long as looking at all rows takes is waited before they are looked at once more."""
 DIGITS: Final = re.compile(r"(\d+)")
 
 
@@ -30,21 +34,44 @@ class SortedRows(Protocol):
 
 
 class Sorting(Search):
-    """The `most` rows that come first by one column; `rows` has them in the order of the run."""
+    """The rows that come first by one column; `rows` has them in the order of the run.
+
+    Twice as many as are shown are kept, since a run drops its oldest rows: all rows are looked at once more when fewer
+    than `most` of those that are left are sure to come first.
+    """
 
     def __init__(self, reader: PanelReader, table: SortedRows, most: int) -> None:
         super().__init__(reader)
         self._table = table
         self._most = most
+        self._kept = 2 * most
         self._values: dict[int, Any] = {}  # of the rows that come first so far
+        self._full = False  # whether there were more rows than are kept
+        self._sure = self._kept  # how many of the rows kept come before any that was not kept
+        self._first = NOTHING, NOTHING  # all rows kept, and the first ones of them
+        self._took_s = 0.0
         self.by: tuple[str, int] | None = None
         """The column and the direction, 1 or −1."""
 
+    @property
+    def first(self) -> Numbers:
+        """Return the `most` rows that come first, of those that were looked at."""
+        with self._lock:
+            rows, first = self._first
+            return first if rows is self.rows else NOTHING  # another order is asked for
+
     def sort_by(self, by: tuple[str, int] | None, told: Callable[[], None]) -> None:
         """Sort by a column from now on; `None` ends it."""
-        self.by, self._values = by, {}
+        self.by, self._values, self._full, self._sure = by, {}, False, self._kept
         self.chunk = 20_000 if by is not None and by[0] in PLAIN else 2_000
         self.ask("" if by is None else f"{by[0]} {by[1]}", told)
+
+    def catch_up(self) -> None:
+        """See `Search`; rows that are no longer held leave their places to others."""
+        super().catch_up()
+        with self._lock:
+            if self.active and len(self.rows) and self.rows[0] < self._reader.first_row:
+                self._keep([self.rows])
 
     def judge(self, text: str, start: int, stop: int) -> Numbers:
         """See `Search`: the rows of this piece that may be among the first ones."""
@@ -53,7 +80,7 @@ class Sorting(Search):
         if by is None or not len(rows):
             return NOTHING
         held, values = self._table.values(by[0], rows)
-        places = first_places(values, self._table.columns[by[0]], by[1], self._most)
+        places = first_places(values, self._table.columns[by[0]], by[1], self._kept)
         known.update(zip(held[places].tolist(), values[places].tolist(), strict=True))
         found: Numbers = held[np.sort(places)]
         return found
@@ -62,14 +89,41 @@ class Sorting(Search):
         """See `Search`: any column can be sorted by."""
         return ""
 
+    def _run(self, asked: int) -> None:
+        began = time.monotonic()
+        super()._run(asked)
+        with self._lock:
+            self._took_s = time.monotonic() - began
+            if asked == self.asks:
+                self._look_again_if_unsure()
+
     def _keep(self, parts: list[Numbers]) -> None:
-        super()._keep(parts)
-        if self.by is None or len(self.rows) <= self._most:
+        if self.by is None:
             return
-        kind = self._table.columns[self.by[0]]
-        values = np.array([self._values.get(row) for row in self.rows.tolist()], dtype=object)
-        places = first_places(values, kind, self.by[1], self._most)
-        self.rows = self.rows[np.sort(places)]
+        self._full = self._full or any(len(part) >= self._kept for part in parts)
+        known = np.unique(np.concatenate(parts))  # rows that are looked at once more are found a second time
+        first = self._reader.first_row
+        rows = np.array([row for row in known.tolist() if row >= first and row in self._values], dtype=np.int64)
+        if self._full:
+            self._sure -= len(known) - len(rows)
+        values = np.array([self._values[row] for row in rows.tolist()], dtype=object)
+        places = first_places(values, self._table.columns[self.by[0]], self.by[1], self._kept)
+        self._full = self._full or len(places) < len(rows)
+        self.rows = rows[np.sort(places)]
+        self._first = self.rows, rows[np.sort(places[: self._most])]
+        for row in np.setdiff1d(known, self.rows, assume_unique=True).tolist():
+            self._values.pop(row, None)
+        self._look_again_if_unsure()
+
+    def _look_again_if_unsure(self) -> None:
+        if self.busy or not self.active or self._sure >= self._most:
+            return
+        stop = self._judged.stop
+        self._judged, self._full, self._sure, self.busy = range(stop, stop), False, self._kept, True
+        self.version += 1
+        again = threading.Timer(RESTS * self._took_s, self._run, (self.asks,))
+        again.daemon = True
+        again.start()
 
 
 def first_places(values: Values, kind: Kind, direction: int, most: int) -> Any:
