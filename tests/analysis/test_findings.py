@@ -12,6 +12,8 @@ import degentcivil_nb as dc
 from degentcivil_nb.analysis.findings.evidence import Evidence
 from degentcivil_nb.analysis.findings.find import RULES, find
 from degentcivil_nb.analysis.findings.finding import COLUMNS
+from degentcivil_nb.analysis.findings.statistics import two_shares_surprise
+from degentcivil_nb.analysis.findings.told import Calls
 from degentcivil_nb.cli import app as cli
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
@@ -179,6 +181,42 @@ def test_a_stay_without_the_call_that_others_have_waits_for_the_model() -> None:
         tell("state_change", tick, character_id="a", new_state=("MOVE", "PLAN")[tick % 2 == 0])
     waiting = Held(store).findings("waiting_for_model")
     assert waiting["character_id"].to_list() == ["b"]
+
+
+def test_other_stays_in_a_state_are_looked_at_once_for_all_who_wait_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each character that waited, up to 200 other stays were looked at again."""
+    told_of, looks, between = list[RawMessage](), list[Any](), Calls.between
+
+    def tell(type: str, tick: int, who: int, **data: Any) -> None:
+        payload = Raw(encode({"character_id": f"c{who}", **data}))
+        told_of.append(RawMessage(type, payload, START + tick, len(told_of) + 1, tick))
+
+    for tick in range(110):
+        for who in range(40):
+            if tick % 6 == who % 6 and (tick < 60 or who % 2):
+                tell("state_change", tick, who, new_state="THINK")
+                tell("llm_call", tick, who, prompt_type="P", response="x", latency_s=0.1)
+            elif tick % 6 == (who + 3) % 6 and (tick < 60 or who % 2):
+                tell("state_change", tick, who, new_state="WALK")
+            elif tick == 60 and not who % 2:
+                tell("state_change", tick, who, new_state="THINK")
+    store = EventStore()
+    store.append(told_of, START + 110, "e")
+
+    def looked(*asked: Any) -> Any:
+        looks.append(asked)
+        return between(*asked)
+
+    monkeypatch.setattr(Calls, "between", looked)
+    found = Held(store).findings(["stuck", "waiting_for_model"])
+    assert "waiting_for_model" in found["kind"].to_list()
+    assert len(looks) < 2 * 200
+
+
+def test_a_share_below_another_is_no_surprise_however_many_there_are() -> None:
+    for times in (1, 100):
+        assert two_shares_surprise(1 * times, 10 * times, 9 * times, 10 * times) == 0
+        assert two_shares_surprise(9 * times, 10 * times, 1 * times, 10 * times) > 2
 
 
 def evidence_of(run: Held, size: int = PIECE_ROWS, **facts: Any) -> Evidence:

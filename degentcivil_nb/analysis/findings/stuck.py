@@ -271,8 +271,15 @@ def _waits(evidence: Evidence, stay: pd.Series, who: Any, earliest: Mapping[int,
 
 def _answered(evidence: Evidence, stay: pd.Series, earliest: Mapping[int, pd.DataFrame]) -> str | None:
     """Say how many other stays in that state had a call; None if those are not nearly all."""
+    key = ("answered", int(stay["kind"]))  # all stays that go on ask this, of few states
+    if key not in evidence.judged:
+        evidence.judged[key] = _answered_of(evidence, earliest.get(key[1], pd.DataFrame()))
+    found: str | None = evidence.judged[key]
+    return found
+
+
+def _answered_of(evidence: Evidence, same: pd.DataFrame) -> str | None:
     calls = evidence.calls_by_character
-    same = earliest.get(int(stay["kind"]), pd.DataFrame())
     if len(same) < 3:
         return None
     owners = evidence.named("character_id", same["who"].to_numpy())
