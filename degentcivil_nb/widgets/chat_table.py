@@ -81,6 +81,10 @@ class ChatTable(ChosenRows):
         """See `ChosenRows`."""
         return self._talks.read
 
+    def read_to(self) -> tuple[int, int]:
+        """See `ChosenRows`: messages are read once."""
+        return 0, self._talks.read_to
+
     def read_on(self) -> int:
         """See `ChosenRows`."""
         return self._talks.catch_up()

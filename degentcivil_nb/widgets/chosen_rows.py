@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from .growing_table import LogPanel
+from .growing_table import BURST, LogPanel
 from .panel import Update
 
 
@@ -26,6 +26,10 @@ class ChosenRows(LogPanel):
     @abstractmethod
     def read(self) -> int:
         """Return how many rows of this table were read."""
+
+    @abstractmethod
+    def read_to(self) -> tuple[int, int]:
+        """Return how often reading began anew, and the row up to which all rows of this table were read since."""
 
     @abstractmethod
     def read_on(self) -> int:
@@ -55,8 +59,16 @@ class ChosenRows(LogPanel):
             return super().numbers(start, stop)
         return self.narrowed(self.rows_chosen(self._chosen), start, stop)
 
+    @property
+    def end(self) -> int:
+        """See `SortedRows`: a row that was not read yet may be one of those chosen."""
+        return super().end if self._chosen is None else self.read_to()[1]
+
     def _narrowed_by(self) -> Any:
-        return super()._narrowed_by(), self._chosen, self.read() if self._settles else None
+        return self._sorted_for(), self.read() if self._settles else None
+
+    def _sorted_for(self) -> Any:
+        return super()._narrowed_by(), self._chosen, self.read_to()[0]
 
     @property
     def _settles(self) -> bool:
@@ -65,7 +77,8 @@ class ChosenRows(LogPanel):
 
     @property
     def _behind(self) -> bool:
-        return self.read() < len(self.own())
+        """Return whether more rows wait to be read than one update adds."""
+        return len(self.own(self.read_to()[1])) > BURST
 
     def more(self) -> dict[str, Any]:
         """See `LogPanel`: the list."""

@@ -28,7 +28,8 @@ class Conversations:
 
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader
-        self._next = 0
+        self.read_to = 0
+        """The row up to which all messages were read."""
         self._rows: dict[str, list[int]] = {}
         self._meeting: dict[str, tuple[int, int]] = {}  # the last tick, and the messages up to it without a pause
         self.read = 0
@@ -37,7 +38,7 @@ class Conversations:
         """Read more messages for a moment, and return how many were read."""
         end = time.perf_counter() + TURN_S
         while time.perf_counter() < end:
-            rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), self._next)[:PIECE]
+            rows = self._reader.rows_of((MessageTypes.CHAT_MESSAGE,), self.read_to)[:PIECE]
             if not len(rows):
                 break
             frame = said_of(self._reader, self._reader.frame_of(rows))
@@ -47,7 +48,7 @@ class Conversations:
                     continue
                 last, turns = self._meeting.get(between, (int(tick), 0))
                 self._meeting[between] = int(tick), (turns if int(tick) - last <= PAUSE_TICKS else 0) + 1
-            self._next = int(rows[-1]) + 1
+            self.read_to = int(rows[-1]) + 1
             self.read += len(rows)
         return self.read
 

@@ -115,6 +115,10 @@ class LogPanel(TablePanel):
         """Return a value that differs if other rows belong here, whatever their order."""
         return None if self._search is None else self._search.version, self._words.version
 
+    def _sorted_for(self) -> Any:
+        """Return a value that differs if rows that were sorted already may no longer belong here."""
+        return self._narrowed_by()
+
     @property
     def _narrow(self) -> bool:
         return self._words.active or (self._search is not None and self._search.active)
@@ -122,6 +126,11 @@ class LogPanel(TablePanel):
     @property
     def _tails(self) -> bool:
         return self.moment is None and self._page is None
+
+    @property
+    def end(self) -> int:
+        """See `SortedRows`."""
+        return self._reader.next_row
 
     def numbers(self, start: int = 0, stop: int | None = None) -> Any:
         """Return the ascending numbers of all rows of this table, from a row on."""
@@ -194,7 +203,7 @@ class LogPanel(TablePanel):
 
     def _order_anew(self) -> None:
         """Sort again if other rows belong here than those that were sorted."""
-        now = self._narrowed_by()
+        now = self._sorted_for()
         if self._order.by is not None and self._ordered_for != now:
             self._ordered_for = now
             self._order.sort_by(self._order.by, self.refresh_soon)
@@ -203,7 +212,7 @@ class LogPanel(TablePanel):
         name, direction = (asked.get("name"), asked.get("direction")) if isinstance(asked, dict) else (None, None)
         known = isinstance(name, str) and name in self.columns and direction in (1, -1)
         by = (str(name), int(direction or 1)) if known else None
-        self._ordered_for = self._narrowed_by()
+        self._ordered_for = self._sorted_for()
         self._order.sort_by(by, self.refresh_soon)
         self.begin_anew()
 

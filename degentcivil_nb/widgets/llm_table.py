@@ -51,6 +51,10 @@ class LlmTable(ChosenRows):
         """See `ChosenRows`."""
         return self._bad.judged
 
+    def read_to(self) -> tuple[int, int]:
+        """See `ChosenRows`: all calls are judged again when other kinds of prompts are answered with JSON."""
+        return self._bad.read_to
+
     def read_on(self) -> int:
         """See `ChosenRows`."""
         return self._bad.catch_up()

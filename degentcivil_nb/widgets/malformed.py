@@ -25,10 +25,11 @@ class MalformedCalls:
 
     def __init__(self, reader: PanelReader) -> None:
         self._reader = reader
-        self._lock = threading.RLock()  # a filter asks for the kinds on a thread of its own
+        self._lock = threading.RLock()  # a filter asks for the kinds, and a sort for the rows, on threads of their own
         self._usual: set[Any] | None = None
         self._usual_of = 0
-        self._next = 0  # the row from which calls are not judged yet
+        self.read_to = 0, 0
+        """How often judging began anew, and the row up to which all calls were judged since."""
         self._rows: dict[str, list[int]] = {}
         self._costs: defaultdict[str, float] = defaultdict(float)
         self.judged = 0
@@ -43,7 +44,7 @@ class MalformedCalls:
         if self._usual is None or not self._usual_of <= len(rows) <= 1.2 * self._usual_of + 10:
             usual = usual_kinds(self._reader.calls_of(rows[-JUDGED:]))
             if usual != self._usual:  # all calls are judged again
-                self._next = self.judged = 0
+                self.read_to, self.judged = (self.read_to[0] + 1, 0), 0
                 self._rows.clear()
                 self._costs.clear()
             self._usual, self._usual_of = usual, len(rows)
@@ -57,7 +58,7 @@ class MalformedCalls:
     def _catch_up(self) -> int:
         usual, end = self.usual_kinds(), time.perf_counter() + TURN_S
         while time.perf_counter() < end:
-            rows = self._reader.rows_of(LLM_TYPES, self._next)[:PIECE]
+            rows = self._reader.rows_of(LLM_TYPES, self.read_to[1])[:PIECE]
             if not len(rows):
                 break
             calls = with_malformed(self._reader.calls_of(rows), usual)
@@ -69,18 +70,20 @@ class MalformedCalls:
                     name = who if isinstance(who, str) else NOBODY
                     self._rows.setdefault(name, []).append(row)
                     self._costs[name] += 0.0 if cost != cost else cost
-            self._next = int(rows[-1]) + 1
+            self.read_to = self.read_to[0], int(rows[-1]) + 1
             self.judged += len(rows)
         return self.judged
 
     def told(self) -> dict[str, Any]:
         """Return the counts for the page, with the characters that have the most."""
-        most = sorted(self._rows, key=lambda who: -len(self._rows[who]))[:NAMED]
-        return {
-            "judged": self.judged, "calls": sum(map(len, self._rows.values())), "cost": sum(self._costs.values()),
-            "characters": len(self._rows), "most": [[who, len(self._rows[who]), self._costs[who]] for who in most],
-        }  # fmt: skip
+        with self._lock:
+            most = sorted(self._rows, key=lambda who: -len(self._rows[who]))[:NAMED]
+            return {
+                "judged": self.judged, "calls": sum(map(len, self._rows.values())), "cost": sum(self._costs.values()),
+                "characters": len(self._rows), "most": [[who, len(self._rows[who]), self._costs[who]] for who in most],
+            }  # fmt: skip
 
     def rows(self, who: str) -> list[int]:
         """Return the rows of malformed answers of a character; with an empty name, those of all."""
-        return self._rows.get(who, []) if who else sorted(row for rows in self._rows.values() for row in rows)
+        with self._lock:
+            return self._rows.get(who, []) if who else sorted(row for rows in self._rows.values() for row in rows)

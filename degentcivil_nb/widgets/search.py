@@ -53,6 +53,11 @@ class Search:
         """Return one line on what is wrong with a text; an empty one if nothing is."""
         return problem_of(text)
 
+    @property
+    def end(self) -> int:
+        """Return the row up to which can be judged by now."""
+        return self._reader.next_row
+
     # --- the search -------------------------------------------------------------------------------------------
 
     @property
@@ -66,7 +71,7 @@ class Search:
         with self._lock:
             self.asks += 1
             self.text, self.rows, self.problem, self._told = text, NOTHING, self.problem_with(text), told
-            stop = self._reader.next_row
+            stop = self.end
             self._judged = range(stop, stop)
             self.busy = self.active
             self.version += 1
@@ -77,7 +82,7 @@ class Search:
         """Judge the rows stored since, on the thread that draws the hits; very many are left to a thread of its own."""
         with self._catching:
             with self._lock:
-                asked, start, stop = self.asks, self._unjudged, self._reader.next_row
+                asked, start, stop = self.asks, self._unjudged, self.end
                 if not self.active or start >= stop:
                     return
                 if stop - start > MANY * self.chunk:
@@ -131,7 +136,7 @@ class Search:
             if asked != self.asks or not self.active:
                 return None
             first, later = self._reader.first_row, self._unjudged
-            if self._reader.next_row - later > MANY * self.chunk:
+            if self.end - later > MANY * self.chunk:
                 return later, later + self.chunk
             if (stop := self._judged.start) > first:
                 return max(first, stop - self.chunk), stop

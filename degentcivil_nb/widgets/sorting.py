@@ -26,6 +26,10 @@ class SortedRows(Protocol):
 
     columns: ClassVar[dict[str, Kind]]
 
+    @property
+    def end(self) -> int:
+        """Return the row up to which `numbers` knows what belongs to the table."""
+
     def numbers(self, start: int, stop: int | None) -> Any:
         """Return the ascending numbers of its rows, from `start` to before `stop`."""
 
@@ -52,6 +56,11 @@ class Sorting(Search):
         self._took_s = 0.0
         self.by: tuple[str, int] | None = None
         """The column and the direction, 1 or −1."""
+
+    @property
+    def end(self) -> int:
+        """See `Search`: rows that nobody knows yet to belong to the table are left for later."""
+        return self._table.end
 
     @property
     def first(self) -> Numbers:

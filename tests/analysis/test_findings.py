@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import Raw
 
@@ -211,6 +212,20 @@ def test_other_stays_in_a_state_are_looked_at_once_for_all_who_wait_there(monkey
     found = Held(store).findings(["stuck", "waiting_for_model"])
     assert "waiting_for_model" in found["kind"].to_list()
     assert len(looks) < 2 * 200
+
+
+def test_a_few_calls_that_are_slow_by_chance_are_no_slow_model() -> None:
+    """Of 16 calls whose answers take now a second and now ten, five were a slow stretch in 12 of 250 runs."""
+    chance, alarms = np.random.default_rng(0), 0
+    for _ in range(250):
+        store = EventStore()
+        called = [
+            told("llm_call", {"character_id": "a", "model": "m", "latency_s": took}, tick=tick, seq=tick + 1)
+            for tick, took in enumerate(chance.lognormal(0, 1.2, 16).tolist())
+        ]
+        store.append(called, START, "e")
+        alarms += len(Held(store).findings("slow_model"))
+    assert alarms <= 4
 
 
 def test_a_share_below_another_is_no_surprise_however_many_there_are() -> None:
