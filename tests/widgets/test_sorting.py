@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 from msgspec import Raw
 
+from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
+from degentcivil_nb.widgets.chat_table import ChatTable
+from degentcivil_nb.widgets.chosen_rows import ChosenRows
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.growing_table import KEPT
+from degentcivil_nb.widgets.llm_table import LlmTable
+from degentcivil_nb.widgets.malformed import MalformedCalls
 from degentcivil_nb.widgets.sorting import Sorting, first_places, spoken
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
@@ -181,3 +186,67 @@ def test_a_sort_keeps_the_values_of_the_rows_that_come_first_only(run: Run) -> N
         run.happen("error", code=1, message=f"z {n}", character_id="c1")
         panel.refresh(2.0)
     assert len(panel._order._values) == len(panel._order.rows) == 2 * KEPT
+
+
+def said(n: int) -> tuple[str, Any]:
+    return "chat_message", {"character_id": "a", "receivers": ["b"], "content": f"m{n}"}
+
+
+def answered(n: int) -> tuple[str, Any]:
+    return "llm_call", {
+        "character_id": "a",
+        "prompt_type": "PLAN",
+        "prompt": "x",
+        "response": "no" if n % 4 == 3 else "{}",
+    }
+
+
+@pytest.mark.parametrize("held", [300, 100_000])
+@pytest.mark.parametrize(
+    ("table", "happens", "choice", "every"),
+    [(ChatTable, said, {"talk": "a · b"}, 1), (LlmTable, answered, {"malformed": ""}, 4)],
+)
+def test_chosen_rows_that_come_while_the_table_is_drawn_are_sorted_too(
+    table: type[ChosenRows], happens: Any, choice: dict[str, str], every: int, held: int
+) -> None:
+    store, rows = EventStore(max_rows=held), count()
+
+    def happen() -> None:
+        row = next(rows)
+        kind, payload = happens(row)
+        store.append([RawMessage(kind, Raw(encode(payload)), 1000.0 + row, row + 1, row)], 2000.0, "e")
+
+    panel = table(store, Prompt())
+    page = Page(panel)
+    for _ in range(200):
+        happen()
+    page.show()
+    page.do(choice)
+    sorted_by(page, "tick", -1)
+    catch_up, arrivals = panel._order.catch_up, iter(range(100))
+
+    def late() -> None:
+        if next(arrivals, None) is not None:
+            happen()
+        catch_up()
+
+    panel._order.catch_up = late  # type: ignore[method-assign]
+    for n in range(120):
+        panel.refresh(2.0 + n)
+        happen()
+    settled(page)
+    wanted = range(store.first_row + (every - 1 - store.first_row) % every, store.next_row, every)
+    assert page.keys == [str(row) for row in wanted]
+
+
+def test_malformed_answers_are_listed_under_the_lock_of_the_thread_that_finds_them(run: Run) -> None:
+    class Watched(dict[str, list[int]]):
+        def values(self) -> Any:
+            asked.append(bad._lock._is_owned())  # type: ignore[attr-defined]
+            return super().values()
+
+    asked: list[bool] = []
+    bad = MalformedCalls(run)
+    bad._rows = Watched(a=[1], b=[2])
+    assert (bad.rows(""), bad.told()["calls"]) == ([1, 2], 2)
+    assert asked == [True, True]

@@ -51,16 +51,21 @@ SURPRISE: Final = 4.0
 """How unlikely so many slow calls in a stretch must be by those outside of it, as -log10 of the probability."""
 
 
-def _surprises(took: Floats, slow: int, of: int, limit: float) -> bool:
+SHORT: Final = 5.0
+"""How unlikely it must be in a shortened stretch: a few calls are slow by chance more often."""
+
+
+def _surprises(took: Floats, slow: int, of: int, limit: float, wanted: float) -> bool:
     """Whether more calls are slow than a model shows whose answers take now a second and now a minute."""
     calm = min(np.array_split(took, 3), key=lambda third: float((third > limit).mean()))
     share = (int((calm > limit).sum()) + 1) / (len(calm) + 20)
-    return binomial_surprise(slow, of, share) - math.log10(len(took)) >= SURPRISE
+    return binomial_surprise(slow, of, share) - math.log10(len(took)) >= wanted
 
 
 def _stretches(
     evidence: Evidence, model: str, places: npt.NDArray[np.intp], took: Floats, factor: float, least: int, stretch: int
 ) -> Iterator[Finding]:
+    wanted = SURPRISE if len(took) >= 4 * stretch else SHORT
     stretch = min(stretch, max(least, len(took) // 4))
     if len(took) < 2 * stretch:
         return
@@ -72,7 +77,7 @@ def _stretches(
         slow[start : start + stretch] = True
     looked_at = int(slow.sum())
     slow &= took > factor * usually
-    if int(slow.sum()) < least or not _surprises(took, int(slow.sum()), looked_at, factor * usually):
+    if int(slow.sum()) < least or not _surprises(took, int(slow.sum()), looked_at, factor * usually, wanted):
         return
     at = places[slow]
     rows = evidence.calls.index[at].tolist()
