@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def town() -> Iterator[SteppedTown]:
-    with SteppedTown() as town:
+    with SteppedTown(tick_s=0.01) as town:
 
         @town.probe.command(role="debugger")
         def give(amount: int) -> None:
