@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+import unicodedata
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
 
@@ -18,7 +19,24 @@ PLAIN: Final = frozenset(("time", "tick", "type", "character_id", "state", "loca
 """Columns that need no payload, so that many rows are looked at in a moment."""
 RESTS: Final = 4
 """How many times as long as looking at all rows takes is waited before they are looked at once more."""
-DIGITS: Final = re.compile(r"(\d+)")
+NUMBER: Final = re.compile(r"[0-9]+")
+OTHERS: Final = "\t\n\v\f\r _-–—,;:!¡?¿.·'\"«»()[]{}§¶@*/\\&#%•`´^¯¨¸°©®→+±÷×<=>¬|¦~¤¢$£¥€"
+"""Signs that are neither digits nor letters, in the order of the Unicode collation as browsers have it."""
+ALIKE: Final = {
+    "ø": "o",
+    "æ": "ae",
+    "đ": "d",
+    "ł": "l",
+    "ħ": "h",
+    "œ": "oe",
+    "ð": "d",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
+"""Signs that sort as others do, though they are not made of them."""
+MOST_SIGNS: Final = 20_000
 
 
 class SortedRows(Protocol):
@@ -147,7 +165,44 @@ def first_places(values: Values, kind: Kind, direction: int, most: int) -> Any:
     return np.array([*known, *missing][:most], dtype=np.int64)
 
 
-def spoken(text: str) -> list[tuple[int, int, str]]:
-    """Return a key by which texts are sorted as people do it: numbers in them by their size, letters of any case."""
-    parts = DIGITS.split(text.casefold())
-    return [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts if part]
+def spoken(text: str) -> str:
+    """Return a key that sorts texts as a page does: other signs, numbers by their size, letters of any case or accent.
+
+    The order of letters is that of most languages; where one language has its own, such as å behind z, the page's
+    order follows the browser's, and this one does not.
+    """
+    return NUMBER.sub(_by_size, text.casefold().translate(SIGNS))
+
+
+def _by_size(number: re.Match[str]) -> str:
+    digits = number[0].lstrip("0")
+    return f"9{chr(len(digits))}{digits}"
+
+
+class Signs(dict[int, str]):
+    """What stands for a sign in a key: itself, unless it is no letter or one with an accent."""
+
+    def __missing__(self, code: int) -> str:
+        known = _sign(chr(code))
+        if len(self) < MOST_SIGNS:
+            self[code] = known
+        return known
+
+
+def _sign(sign: str) -> str:
+    if (place := OTHERS.find(sign)) >= 0:
+        return f"\x01{chr(0x100 + place)}"
+    kind = unicodedata.category(sign)
+    if kind == "Nd":
+        return str(unicodedata.digit(sign))
+    plain = ALIKE.get(sign) or unicodedata.normalize("NFKD", sign)
+    if sign != "й" and plain != sign:
+        return plain.translate(SIGNS)
+    if kind[0] == "Z":
+        return SIGNS[ord(" ")]
+    if kind[0] in "PS":  # behind those of its group that have a place
+        return SIGNS[ord("€" if kind == "Sc" else "•" if kind[0] == "P" else "~")] + sign
+    return "" if kind in ("Cc", "Cf") or unicodedata.combining(sign) else sign
+
+
+SIGNS: Final = Signs()

@@ -250,3 +250,24 @@ def test_malformed_answers_are_listed_under_the_lock_of_the_thread_that_finds_th
     bad._rows = Watched(a=[1], b=[2])
     assert (bad.rows(""), bad.told()["calls"]) == ([1, 2], 2)
     assert asked == [True, True]
+
+
+AS_A_PAGE = [
+    "", "\tq", "_x", "-x", "–y", "…end", "“a”", '"q"', "(a)", "[1]", '{"a": 9}', '{"a": 10}', "{b", "#1", "~",
+    "😀", "$5", "€3", "٣", "4", "007", "7a", "8", "9", "10", "ä", "a b", "a_b", "a-b", "a.b", "ab", "a\u0301bb", "abc", "ae", "æz",
+    "anna", "é2", "Émile", "it’s", "Lada", "łuk", "øre", "ort", "Plan 1", "plan 2", "plan 10", "q", "x", "z", "Zoe", "αβ",
+    "иван", "йод", "яблоко", "あ", "你好",
+]  # fmt: skip
+"""As JavaScript sorts them with `Intl.Collator("en", {numeric: true, sensitivity: "base"})`."""
+
+
+def test_texts_come_in_the_order_in_which_a_page_sorts_them() -> None:
+    texts = random.Random(3).sample(AS_A_PAGE, len(AS_A_PAGE))
+    assert sorted(texts, key=spoken) == AS_A_PAGE
+    assert spoken("Plan 07") == spoken("plán 7")
+
+
+def test_a_sign_of_any_kind_has_a_place() -> None:
+    signs = [chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000]
+    assert len(sorted(signs, key=spoken)) == len(signs)
+    assert spoken("7" * 5_000) > spoken("8")
