@@ -366,3 +366,12 @@ def test_a_table_that_is_opened_is_at_its_newest_rows_and_at_an_earlier_moment_a
     book.run(2)
     expect(page.locator(".dc-where")).to_contain_text("as of tick 25", timeout=30_000)
     page.wait_for_function(f"(then) => ({IN_SIGHT})().includes(then)", arg=then, timeout=30_000)
+    for largest in (False, True):  # sorted by ticks: where the order begins, whatever the kernel answers
+        page.locator(".dc-sort:visible", has_text="tick").click()
+        sorted_by = page.locator(f".dc-grid:visible [aria-sort={'descending' if largest else 'ascending'}]")
+        expect(sorted_by).to_contain_text("tick")
+        page.wait_for_timeout(2_000)  # the kernel's answer, which changes nothing that is in sight
+        first = page.evaluate(f"({IN_SIGHT})()")[0]
+        assert first == calls if largest else first <= 1
+    page.locator(".dc-sort:visible", has_text="tick").click()
+    page.wait_for_function(f"(then) => ({IN_SIGHT})().includes(then)", arg=then, timeout=30_000)

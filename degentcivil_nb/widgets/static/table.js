@@ -193,7 +193,9 @@ function makeTable(state, el, tools, detail) {
     sorted = true;
     grid.setSort(sort);
     arrange(); // among the rows that are here already
-    if (sort) grid.el.scrollTop = 0; // what comes first is what was asked for
+    if (sort)
+      grid.el.scrollTop = 0; // what comes first is what was asked for
+    else at = -1; // the row of the moment again
     if (state.window?.words) send({ sort });
   }
 
@@ -325,8 +327,11 @@ function makeTable(state, el, tools, detail) {
   }
 
   let at = -1; // the row that the table was scrolled to
+  /** @type {string[]} */
+  let stood = []; // the keys that were drawn last
   function follow() {
     const row = cursor().moment?.row ?? -1;
+    if (sort) at = row; // a table in an order stays where it is
     if (row === at || !state.columns) return;
     const last = state.picks === "row" && row >= 0 ? lastKey(row) : null;
     if (last === null || grid.show(last)) at = row;
@@ -343,8 +348,9 @@ function makeTable(state, el, tools, detail) {
         // the same columns keep their heads, of which one may have the focus
         if (JSON.stringify(known) === JSON.stringify(state.columns)) known = state.columns;
         else chooseColumns();
-        at = -1; // other rows stand here now
+        if (stood.length !== state.keys.length || stood.some((key, i) => key !== state.keys[i])) at = -1; // other rows
       }
+      stood = state.keys;
       const by = state.window?.sorted;
       if (by && !sorted) {
         sorted = true;
