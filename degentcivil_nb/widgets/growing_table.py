@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
@@ -29,6 +30,8 @@ STILL: Final = 25
 """The most rows of a static view."""
 BURST: Final = 150
 """The most rows of one update; more than these, which no one could read, are only counted."""
+ORDERED_BYTES_PER_S: Final = 100_000
+"""What a table in an order may send while the run goes on: all of it is sent anew, so it is drawn less often."""
 
 
 class LogPanel(TablePanel):
@@ -73,6 +76,7 @@ class LogPanel(TablePanel):
         self._shown: Any = range(0)  # the rows of the window
         self._from = 0
         self._count = 0
+        self._next_at = -math.inf  # when a table in an order may be drawn again
 
     # --- defined by a subclass ----------------------------------------------------------------------------------
 
@@ -99,6 +103,15 @@ class LogPanel(TablePanel):
         return frame.index.to_numpy(np.int64), self._cells(frame, name, self.columns[name])
 
     # --- the table ----------------------------------------------------------------------------------------------
+
+    def refresh(self, now: float) -> int:
+        """See `Panel`; a table in an order is not drawn as often as others, but at once when a page asks."""
+        asked = self.moved or self.flow.wants_full or self._told != self._asked
+        if self._order.active and not asked and now < self._next_at:
+            return 0
+        sent = super().refresh(now)
+        self._next_at = now + sent / ORDERED_BYTES_PER_S
+        return sent
 
     def content_version(self) -> Any:
         """See `TablePanel`."""

@@ -20,7 +20,7 @@ from degentcivil_nb.widgets.chosen_rows import ChosenRows
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
-from degentcivil_nb.widgets.growing_table import KEPT
+from degentcivil_nb.widgets.growing_table import KEPT, ORDERED_BYTES_PER_S
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.malformed import MalformedCalls
 from degentcivil_nb.widgets.sorting import Sorting, first_places, spoken
@@ -29,6 +29,8 @@ from tests.support.panel_run import Run
 from tests.support.waiting import until
 
 HELD = 3 * KEPT
+later = count(1e9, 10.0).__next__
+"""A clock by which each drawing is long after the last one."""
 
 
 @pytest.fixture
@@ -49,12 +51,12 @@ def settled(page: Page) -> None:
     """Draw until all rows were looked at."""
 
     def done() -> bool:
-        page.panel.refresh(1.0)
+        page.panel.refresh(later())
         told = page.bodies[-1]["window"]["sorted"]
         return told is None or not told["busy"]
 
     until(done)
-    page.panel.refresh(1.0)  # the last rows may have been found between the table and what is told beside it
+    page.panel.refresh(later())  # the last rows may have been found between the table and what is told beside it
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -77,10 +79,10 @@ def test_a_new_row_that_comes_first_is_shown_and_the_order_can_be_ended(run: Run
     sorted_by(page, "tick", -1)
     run.figures["tick"] = 1_000_000
     run.happen("error", code=1, message="the newest", character_id="c1")
-    page.panel.refresh(2.0)
+    page.panel.refresh(later())
     assert page.keys[-1] == str(HELD) and len(page.keys) == KEPT
     page.do({"sort": None})
-    page.panel.refresh(3.0)
+    page.panel.refresh(later())
     assert page.keys == [str(row) for row in range(HELD + 1 - KEPT, HELD + 1)]
     assert page.bodies[-1]["window"]["sorted"] is None
 
@@ -90,7 +92,7 @@ def test_a_filter_narrows_the_rows_that_are_sorted(run: Run) -> None:
     page.show()
     page.do({"words": "code:3", "zone": "UTC"})
     settled(page)
-    until(lambda: page.panel.refresh(1.0) >= 0 and not page.bodies[-1]["window"]["words"]["busy"])
+    until(lambda: page.panel.refresh(later()) >= 0 and not page.bodies[-1]["window"]["words"]["busy"])
     sorted_by(page, "tick", 1)
     settled(page)
     mine = sorted((row for row in range(HELD) if row % 7 == 3), key=lambda row: run.log[row]["tick"])[:KEPT]
@@ -117,7 +119,7 @@ def test_unknown_columns_and_directions_end_the_order(run: Run) -> None:
         {"name": [], "direction": 1},
     ):
         page.do({"sort": asked})
-        page.panel.refresh(1.0)
+        page.panel.refresh(later())
         assert page.bodies[-1]["window"]["sorted"] is None
 
 
@@ -137,7 +139,7 @@ def test_the_table_is_not_empty_while_the_first_rows_are_looked_at(run: Run, mon
     page = Page(EventsPanel(run, Prompt()))
     page.show()
     page.do({"sort": {"name": "tick", "direction": 1}})
-    page.panel.refresh(1.0)
+    page.panel.refresh(later())
     assert len(page.keys) == KEPT and page.bodies[-1]["window"]["sorted"]["busy"]
 
 
@@ -172,7 +174,7 @@ def test_the_first_rows_are_right_when_the_oldest_ones_were_dropped(values: Any,
     sorted_by(held.page, "tick", direction)
     for _ in range(12):
         held.happen(KEPT // 2)
-        held.page.panel.refresh(1.0)
+        held.page.panel.refresh(later())
     settled(held.page)
     assert held.page.keys == held.first(direction)
 
@@ -184,7 +186,7 @@ def test_a_sort_keeps_the_values_of_the_rows_that_come_first_only(run: Run) -> N
     sorted_by(page, "message", 1)
     for n in range(10):
         run.happen("error", code=1, message=f"z {n}", character_id="c1")
-        panel.refresh(2.0)
+        panel.refresh(later())
     assert len(panel._order._values) == len(panel._order.rows) == 2 * KEPT
 
 
@@ -231,8 +233,8 @@ def test_chosen_rows_that_come_while_the_table_is_drawn_are_sorted_too(
         catch_up()
 
     panel._order.catch_up = late  # type: ignore[method-assign]
-    for n in range(120):
-        panel.refresh(2.0 + n)
+    for _ in range(120):
+        panel.refresh(later())
         happen()
     settled(page)
     wanted = range(store.first_row + (every - 1 - store.first_row) % every, store.next_row, every)
@@ -254,9 +256,9 @@ def test_malformed_answers_are_listed_under_the_lock_of_the_thread_that_finds_th
 
 AS_A_PAGE = [
     "", "\tq", "_x", "-x", "–y", "…end", "“a”", '"q"', "(a)", "[1]", '{"a": 9}', '{"a": 10}', "{b", "#1", "~",
-    "😀", "$5", "€3", "٣", "4", "007", "7a", "8", "9", "10", "ä", "a b", "a_b", "a-b", "a.b", "ab", "a\u0301bb", "abc", "ae", "æz",
-    "anna", "é2", "Émile", "it’s", "Lada", "łuk", "øre", "ort", "Plan 1", "plan 2", "plan 10", "q", "x", "z", "Zoe", "αβ",
-    "иван", "йод", "яблоко", "あ", "你好",
+    "😀", "$5", "€3", "٣", "4", "007", "7a", "8", "9", "10", "ä", "a b", "a_b", "a-b", "a.b", "ab", "a\u0301bb", "abc",
+    "ae", "æz", "anna", "é2", "Émile", "it’s", "Lada", "łuk", "øre", "ort", "Plan 1", "plan 2", "plan 10", "q", "x",
+    "z", "Zoe", "αβ", "иван", "йод", "яблоко", "あ", "你好",
 ]  # fmt: skip
 """As JavaScript sorts them with `Intl.Collator("en", {numeric: true, sensitivity: "base"})`."""
 
@@ -271,3 +273,29 @@ def test_a_sign_of_any_kind_has_a_place() -> None:
     signs = [chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000]
     assert len(sorted(signs, key=spoken)) == len(signs)
     assert spoken("7" * 5_000) > spoken("8")
+
+
+def test_a_live_table_in_an_order_sends_no_more_than_its_share_of_bytes(run: Run) -> None:
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    sorted_by(page, "tick", -1)
+    begin, sent = later(), 0
+    for n in range(50):  # five times a second
+        run.figures["tick"] = 1_000_000 + n
+        run.happen("error", code=1, message="an error", character_id="c1")
+        sent += page.panel.refresh(begin + n / 5)
+    assert 0 < sent < 1.1 * 10 * ORDERED_BYTES_PER_S
+    page.panel.refresh(begin + 20)
+    assert page.keys[-1] == str(HELD + 49), "what was not sent at once is sent later"
+
+
+def test_what_a_page_asks_of_a_table_in_an_order_is_answered_at_once(run: Run) -> None:
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    sorted_by(page, "tick", -1)
+    now = later()
+    page.do({"sort": {"name": "tick", "direction": 1}})
+    page.panel.refresh(now)
+    page.do({"detail": "5"})
+    page.panel.refresh(now)
+    assert page.bodies[-1]["detail"]["key"] == "5"
