@@ -31,6 +31,7 @@ SLOW = (
     "adapters/",
     "analysis/test_causes.py::test_huge_fans",
     "analysis/test_compare_interventions.py",
+    "analysis/test_equal_beginning.py::test_what_is_skipped",
     "analysis/test_findings_by_pieces.py",
     "analysis/test_three_ways.py",
     "benchmarks/",
@@ -79,7 +80,9 @@ SLOW = (
     "store/test_retention.py::test_payload",
     "store/test_rows.py",
     "store/test_same_answers.py",
+    "widgets/test_kernel_output.py",
     "widgets/test_row_actions.py::test_every_row",
+    "widgets/test_sorting.py::test_chosen_rows",
 )
 """Where tests start a browser, a kernel or many processes, or try many values or big ones.
 
