@@ -130,6 +130,8 @@ class Sorting(Search):
         self._full = self._full or any(len(part) >= self._kept for part in parts)
         known = np.unique(np.concatenate(parts))  # rows that are looked at once more are found a second time
         first = self._reader.first_row
+        if self._first[0] is self.rows and len(known) == len(self.rows) and not np.any(known[:1] < first):
+            return  # as most pieces of new rows leave it
         rows = np.array([row for row in known.tolist() if row >= first and row in self._values], dtype=np.int64)
         if self._full:
             self._sure -= len(known) - len(rows)
