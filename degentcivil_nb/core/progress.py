@@ -23,12 +23,17 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def following(what: str, progress: Progress | None = None, *, clock: Clock = time.monotonic) -> Iterator[Progress]:
-    """Yield a callback for the progress of `what` (such as `reading runs/a`): `progress` itself if it is given."""
+def following(
+    what: str, progress: Progress | None = None, *, clock: Clock = time.monotonic, patience_s: float | None = None
+) -> Iterator[Progress]:
+    """Yield a callback for the progress of `what` (such as `reading runs/a`): `progress` itself if it is given.
+
+    Work known to be long, whose steps take seconds each, is shown from its first step with a `patience_s` of 0.
+    """
     if progress is not None:
         yield function("progress", progress)
     elif is_in_notebook() or is_terminal():
-        bar = Bar(what, clock)
+        bar = Bar(what, clock, patience_s)
         try:
             yield bar
         finally:
@@ -37,10 +42,10 @@ def following(what: str, progress: Progress | None = None, *, clock: Clock = tim
         yield LogLines(what, clock)
 
 
-def following_cell(what: str) -> AbstractContextManager[Progress]:
+def following_cell(what: str, *, patience_s: float | None = None) -> AbstractContextManager[Progress]:
     """Return `following` for what a cell waits for: on other threads, such as those of panels, it shows nothing."""
     is_main = threading.current_thread() is threading.main_thread()
-    return following(what, None if is_main else _silent)
+    return following(what, None if is_main else _silent, patience_s=patience_s)
 
 
 def _silent(done: int, total: int) -> None:
@@ -77,10 +82,10 @@ class LogLines:
 class Bar:
     """A tqdm bar, shown once the work takes over a second and removed at its end."""
 
-    def __init__(self, what: str, clock: Clock) -> None:
+    def __init__(self, what: str, clock: Clock, patience_s: float | None = None) -> None:
         self._what = what
         self._clock = clock
-        self._due = clock() + PATIENCE_S
+        self._due = clock() + (PATIENCE_S if patience_s is None else patience_s)
         self._bar: Any = None
 
     def __call__(self, done: int, total: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..analysis.chain import Chain
 from ..core.escaping import visible
+from ..core.progress import following_cell
 from ..core.version import __version__
 from ..core.whole_file import written_whole
 from ..figures.colours import state_colour
@@ -27,6 +28,8 @@ MOST_BYTES: Final = 3_000_000
 TABLE_BYTES: Final = 700_000
 TEXT_BYTES: Final = 900_000
 CAPS: Final = (CELL, 80, 40, 20, 10)
+LONG: Final = 1_000_000
+"""The number of events from which on one section can take seconds, so that progress is shown from the start."""
 CHAIN: Final = 60
 TALL: Final = 60
 """The number of rows from which on a table has its own scroll bar."""
@@ -57,23 +60,29 @@ def page_of(case: Case, run: CaseRun, store: RunStore) -> str:
     """Return a case file as HTML."""
     row = None if case.moment is None else case.moment.row
     time = None if case.moment is None else case.moment.time
-    about = _about(case, run, store)
     gaps = store.gaps()
-    characters = store.characters() if row is None else store.characters(row=row)
     known = [_owner(store, number) for number in case.rows]
-    sections = [
-        *about,
-        said.whole_run(store, time),
-        said.town(characters, store.places()),
-        said.timeline_around(store, row, [name for name in known if name], gaps, 60),
-        said.events_around(store, row),
-        said.calls_around(store, row),
-        said.chat_around(store, row),
-        said.errors_until(store, row),
-        said.findings_of(run.findings()),
-        said.gaps_of(gaps),
-        said.stops_of(run),
+    first = [name for name in known if name]
+    questions: list[Callable[[], Section | list[Section]]] = [
+        lambda: _about(case, run, store),
+        lambda: said.whole_run(store, time),
+        lambda: said.town(store.characters() if row is None else store.characters(row=row), store.places()),
+        lambda: said.timeline_around(store, row, first, gaps, 60),
+        lambda: said.events_around(store, row),
+        lambda: said.calls_around(store, row),
+        lambda: said.chat_around(store, row),
+        lambda: said.errors_until(store, row),
+        lambda: said.findings_of(run.findings()),
+        lambda: said.gaps_of(gaps),
+        lambda: said.stops_of(run),
     ]
+    sections: list[Section] = []
+    is_long = store.next_row - store.first_row > LONG
+    with following_cell("writing a case file", patience_s=0 if is_long else None) as progress:
+        for done, ask in enumerate(questions):
+            progress(done, len(questions))
+            answer = ask()
+            sections += answer if isinstance(answer, list) else [answer]
     return _page(case, [section for section in sections if section.parts])
 
 

@@ -40,8 +40,10 @@ def lanes(
     cut = np.append(bounds, end)[np.searchsorted(bounds, from_, side="left")]
     until = np.maximum(np.where(stays["end"].isna().to_numpy(), cut, until), from_)
     seen = np.flatnonzero((from_ <= end) & (until >= start))
-    who = stays["character_id"].astype(object).to_numpy()[seen]
-    everybody = [*dict.fromkeys(name for name in (*first, *sorted(map(str, who))) if name in set(who))]
+    stays, from_, until = stays.iloc[seen], from_[seen], until[seen]
+    who = stays["character_id"].astype(object).to_numpy()
+    present = set(who)
+    everybody = [*dict.fromkeys(name for name in (*first, *sorted(present)) if name in present)]
     shown = {name: lane for lane, name in enumerate(everybody[:most])}
     drawing = Drawing(WIDTH, 34 + LANE * len(shown))
     scale = TimeScale(start, end, LEFT, WIDTH - 8)
@@ -49,13 +51,13 @@ def lanes(
     for name, lane in shown.items():
         drawing.text(LEFT - 8, LANE * lane + 17, name, anchor="end", cap=18)
         drawing.line(LEFT, LANE * (lane + 1) + 4, WIDTH - 8, LANE * (lane + 1) + 4)
-    states, places = (stays[name].astype(object).to_numpy()[seen] for name in ("state", "location"))
+    states, places = (stays[name].astype(object).to_numpy() for name in ("state", "location"))
     drawn = left_out = 0
     reached: dict[str, float] = {}
     for place, name in enumerate(who):
         if name not in shown:
             continue
-        x, right = scale(from_[seen[place]]), scale(until[seen[place]])
+        x, right = scale(from_[place]), scale(until[place])
         if drawn >= BARS or (right - x < 0.7 and x - reached.get(name, -1.0) < 0.7):
             left_out += 1
             continue
@@ -63,7 +65,7 @@ def lanes(
         reached[name] = max(x, reached.get(name, -1.0))
         state = "unknown" if pd.isna(states[place]) else str(states[place])
         where = "" if pd.isna(places[place]) else f" in {places[place]}"
-        times = f"{_clock(from_[seen[place]])} to {_clock(until[seen[place]])}"
+        times = f"{_clock(from_[place])} to {_clock(until[place])}"
         y = LANE * shown[name] + 6
         colour = state_colour(state)
         drawing.rect(x, y, right - x, LANE - 4, colour, f"{name}: {state}{where}, {times}")

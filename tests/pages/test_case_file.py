@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
 from degentcivil_nb import __version__
 from degentcivil_nb.cli import app as cli
+from degentcivil_nb.core.progress import Progress, following_cell
+from degentcivil_nb.pages import case_file
+from degentcivil_nb.pages.lanes import lanes
 from tests.support.run_helpers import HOSTILE, told, write_recording
 
 BAD = "</title></script><script>window.pwned=1</script><img src=x onerror=window.pwned=1> {}${}; url(//e.x) " + HOSTILE
@@ -171,6 +176,53 @@ def test_it_stays_small_whatever_the_simulation_tells(tmp_path: Path) -> None:
     assert page.stat().st_size < 3_000_000
     assert "500 characters" in text and "14 of 22 attributes are shown" in text
     assert "8,000 of 36,000 characters are shown" in text or "left out, since the page would be too large" in text
+
+
+class CountedName(str):
+    """A name that counts how often it is hashed."""
+
+    hashed = 0
+
+    def __hash__(self) -> int:
+        CountedName.hashed += 1
+        return super().__hash__()
+
+
+def test_the_lanes_of_many_stays_are_drawn_in_time_that_grows_with_their_number() -> None:
+    many = 2_000
+    times = pd.date_range("2026-01-01", periods=many + 1, freq="s")
+    stays = pd.DataFrame(
+        {
+            "character_id": pd.Series([CountedName(f"c{number % 50}") for number in range(many)], dtype=object),
+            "state": "idle", "location": "home", "start": times[:-1], "end": times[1:],
+        }
+    )  # fmt: skip
+    CountedName.hashed = 0
+    nothing = pd.DataFrame({"time": pd.to_datetime([])})
+
+    picture = lanes(stays, times[0].value, times[-1].value, None, gaps=nothing, errors=nothing, most=50)
+
+    assert picture is not None
+    assert picture.alt.startswith("50 of 50 characters")
+    assert CountedName.hashed < 10 * many
+
+
+def test_the_progress_of_a_page_of_a_long_run_is_shown_from_the_start(
+    session: dc.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience: list[float | None] = []
+
+    def follow(what: str, *, patience_s: float | None) -> AbstractContextManager[Progress]:
+        patience.append(patience_s)
+        return following_cell(what, patience_s=patience_s)
+
+    monkeypatch.setattr(case_file, "following_cell", follow)
+
+    session.to_html(tmp_path / "short.html")
+    monkeypatch.setattr(case_file, "LONG", 1)
+    session.to_html(tmp_path / "long.html")
+
+    assert patience == [None, 0]
 
 
 def test_an_empty_run_has_a_page_too(tmp_path: Path) -> None:
