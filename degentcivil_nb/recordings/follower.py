@@ -91,7 +91,7 @@ class Follower:
 
     def _note_previous(self, row: int, found: Ingested) -> None:
         """Note the previous states in the payloads of events that begin at a row."""
-        self._previous.append((row, row + found.batch.size, found.previous))
+        self._previous.append((row, row + found.batch.size, found.previous_states()))
 
     def _previous_states(self) -> Codes:
         """Return the code of the previous state in each event of the segment; `UNREAD` where it was not read."""

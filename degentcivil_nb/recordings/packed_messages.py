@@ -88,7 +88,7 @@ def pack(entries: Sequence[RecordedMessage]) -> Packed:
     taken = entries[0].taken if len(entries) == 1 else ()
     try:
         packed = _from_store(messages, came, taken[0]) if len(taken) == 1 else _packed(messages, came)
-        return packed._replace(taken=tuple([replace(one, payloads=()) for one in taken]))
+        return packed._replace(taken=tuple([replace(one, payloads=b"") for one in taken]))
     except FOREIGN:
         return _packed([_fitted(message) for message in messages], came)
 
@@ -128,7 +128,7 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         _numbers("d", [message.timestamp for message in messages]),
         _ids(messages),
         taken.lengths,
-        b"".join(taken.payloads),
+        taken.payloads,
         [],
         envelope_links(messages) if taken.links else [],
     )

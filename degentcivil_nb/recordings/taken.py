@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.event_columns import PAYLOAD_WORDS
 from ..store.columns import Dictionary
-from ..store.ingested import Ingested
+from ..store.ingested import ColumnWords, Ingested
 from ..store.schema import NOWHERE, Codes
 from ..store.table import Array, Batch
 
@@ -64,19 +64,23 @@ def put_together(parts: Sequence[Ingested], epoch: int, translate: Translation) 
     columns["time_source"] = _mask([part.batch.columns["time_source"] for part in parts], places, size)
     masks = {name: _mask([part.batch.masks[name] for part in parts], places, size) for name in ("seq", "tick")}
     previous = None
-    told = [(start, *part.previous) for start, part in zip(starts, parts, strict=True) if part.previous is not None]
+    told = [
+        (start, *states)
+        for start, part in zip(starts, parts, strict=True)
+        if (states := part.previous_states()) is not None
+    ]
     if told:
         at = np.concatenate([rows + start for start, rows, _ in told])
         before = np.concatenate([codes for _, _, codes in told])
         translate.learn("state", np.concatenate([before, columns["state"]]), np.concatenate([at, np.arange(size)]))
-        previous = (at, translate("state", before))
+        previous = ColumnWords("state", at, [], translate("state", before))
     for name in WORDS:
         if name in columns:
             translate.learn(name, columns[name])
             columns[name] = translate(name, columns[name])
     found = Ingested(
         batch=Batch(size, columns, masks),
-        payloads=(),
+        payloads=b"",
         lengths=np.concatenate([part.lengths for part in parts]),
         seqs=columns["seq"],
         words={},

@@ -16,7 +16,7 @@ from ..protocol.stream_payloads import ErrorPayload, EventNotification, GameLlmC
 from .changes import CharacterLists
 from .characters import AttributeNames
 from .columns import Dictionary
-from .ingested import Ingested, put_codes
+from .ingested import ColumnWords, Ingested, put_codes
 from .payload_reader import PayloadReader
 from .schema import NOWHERE, Codes, Ints, Mask, times_of
 from .table import Array, Batch
@@ -26,6 +26,7 @@ T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 NO_LINKS: Final = Links()
+NOTHING: Final = {None}
 SENT, RECEIVED = 0, 1
 OBJECT: Final = ord("{")
 """The first byte of a payload with keys."""
@@ -82,6 +83,7 @@ class Ingest:
         if types is None:
             types = [m.type for m in messages]
         raws = [m.data for m in messages]
+        joined = b"".join(raws)
         seqs, no_seq = _whole([m.seq for m in messages], 1)
         ticks, no_tick = _whole([m.tick for m in messages], 0)
         times, absurd = times_of([m.timestamp for m in messages], received_ns)
@@ -95,7 +97,7 @@ class Ingest:
         }
         found = Ingested(
             batch=Batch(size, columns, {"seq": no_seq, "tick": no_tick}),
-            payloads=raws,
+            payloads=joined,
             lengths=np.fromiter([*map(len, raws)], np.int64, size),
             seqs=seqs,
             words=self._words,
@@ -106,7 +108,10 @@ class Ingest:
                 self._others(found, rows, raws)
                 continue
             read, take = self._kinds[kind]
-            payloads, reasons = read(raws if len(rows) == size else [raws[row] for row in rows.tolist()])
+            if len(rows) == size:
+                payloads, reasons = read(raws, joined)
+            else:
+                payloads, reasons = read([raws[row] for row in rows.tolist()])
             if reasons:
                 if kind in _LENIENT:
                     rows = np.delete(rows, list(reasons))
@@ -131,13 +136,11 @@ class Ingest:
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])
         before = [p.previous_state for p in payloads]
-        if before.count(None) != len(before):
-            said = found.collect("state", rows, before)  # the count of transitions may need these words later
-
-            def finish() -> None:
-                found.previous = (rows, said.codes)
-
-            found.later.append(finish)
+        said = set(before)
+        if said != NOTHING:
+            found.previous = ColumnWords("state", rows, before)
+            if not self._words["state"].keys() >= said:  # new words are numbered now, with those of the other rows
+                found.column_words.append(found.previous)
         found.put("state", rows, [p.new_state for p in payloads])
         found.put("location", rows, [p.location for p in payloads])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,16 +32,16 @@ class Ingested:
     """A stretch of messages as columns, with everything that affects more than their own rows."""
 
     batch: Batch
-    payloads: Sequence[Any]
-    """The payloads: anything with the buffer protocol, one for each row."""
+    payloads: bytes
+    """The payloads of all rows, end to end."""
     lengths: Ints
     seqs: Ints
     words: Mapping[str, Dictionary]
     """The words of the store that made it, by column."""
     codes: tuple[Array, Array] | None = None
     """Rows of errors and their codes."""
-    previous: tuple[Array, Codes] | None = None
-    """Rows whose payload has a previous state, and its code; `None` if there are none."""
+    previous: ColumnWords | None = None
+    """The previous states in payloads; `None` if there are none."""
     updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Row of the batch, character, attributes; in order."""
     lists: CharacterLists | None = None
@@ -62,6 +62,16 @@ class Ingested:
     def malformed(self) -> int:
         """Return the number of rows whose payload does not have the shape of its type."""
         return len(self.bad)
+
+    def previous_states(self) -> tuple[Array, Codes] | None:
+        """Return the rows whose payload has a previous state, and its code, which only a recording needs."""
+        told = self.previous
+        if told is None:
+            return None
+        if len(told.codes) != len(told.rows):
+            words = self.words["state"]
+            told.codes = np.fromiter(map(words.__getitem__, told.words), np.int32, len(told.words))
+        return told.rows, told.codes
 
     def collect(self, column: str, rows: Array, words: list[Any]) -> ColumnWords:
         """Collect words of rows; they get their codes once all types were read."""

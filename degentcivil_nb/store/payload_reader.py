@@ -19,10 +19,14 @@ class PayloadReader:
         decoder = msgspec.json.Decoder(type)
         self._one, self._many = decoder.decode, decoder.decode_lines
 
-    def __call__(self, raws: Sequence[Raw]) -> tuple[list[Any], dict[int, str]]:
-        """Return the decoded payloads, and the reasons by index for the invalid ones."""
+    def __call__(self, raws: Sequence[Raw], joined: bytes | None = None) -> tuple[list[Any], dict[int, str]]:
+        """Return the decoded payloads, and the reasons by index for the invalid ones.
+
+        `joined` are the payloads end to end, if the caller has them. Nothing has to separate them: two that are read as
+        one (`1` and `2` as `12`) make the number of values too small, and then each is decoded alone.
+        """
         try:
-            read: list[Any] = self._many(b"\n".join(raws))
+            read: list[Any] = self._many(b"".join(raws) if joined is None else joined)
             if len(read) == len(raws):
                 return read, {}
         except FOREIGN:

@@ -85,10 +85,11 @@ class StoreWriter:
         departures: a character that comes back must not get its earlier attributes.
         """
         cuts: list[int] = []
-        if not ORDERED_CONTROL.isdisjoint(types):
+        kinds = set(types)
+        if not ORDERED_CONTROL.isdisjoint(kinds):
             ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
             cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
-        if MessageTypes.CHARACTER_LEFT in types:
+        if MessageTypes.CHARACTER_LEFT in kinds:
             cuts = sorted({*cuts, *_behind_departures(types)})
         start = 0
         for end in [*cuts, len(messages)]:
@@ -111,7 +112,7 @@ class StoreWriter:
             self._control(run[0], received_ns, epoch)
             return None
         found = self._parts.ingest(run, received_ns, epoch, types)
-        self._append(found, b"".join(found.payloads), received_ns, epoch)
+        self._append(found, found.payloads, received_ns, epoch)
         return found
 
     def takes(self, seqs: Ints, epoch: str | None) -> bool:
