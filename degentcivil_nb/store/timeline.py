@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..protocol.messages import MessageTypes
 from .arguments import Names, names_of
-from .schema import NAT, Codes, Ints, Mask, timestamps
+from .schema import NAT, Codes, Ints, Mask, order_of_codes, timestamps
 from .selection import has_word
 from .table import Array, View
 from .transitions import TransitionTracker
@@ -118,7 +118,7 @@ def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, T
 
     Those are where the last stay of each character began. `nowhere` is the code of a location that is empty.
     """
-    rows, who, what, where, when, tick, left = told.at(np.argsort(told.who, kind="stable"))
+    rows, who, what, where, when, tick, left = told.at(order_of_codes(told.who))
     part = np.searchsorted(gap_rows, rows, side="right")
     fresh = differs(who) | differs(part)
     fresh[1:] |= left[:-1]

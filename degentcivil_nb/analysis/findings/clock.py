@@ -214,10 +214,13 @@ class Clock:
 
 
 def _gathered(parts: npt.NDArray[np.intp], moments: Callable[[int, npt.NDArray[np.bool_]], Floats]) -> Floats:
-    if len(parts) and (parts == parts[0]).all():
-        return moments(int(parts[0]), np.ones(len(parts), np.bool_))
     found = np.zeros(len(parts))
-    for number in np.unique(parts).tolist():
+    if not len(parts):
+        return found
+    first = int(parts.min())
+    if first == parts.max():
+        return moments(first, np.ones(len(parts), np.bool_))
+    for number in (np.flatnonzero(np.bincount(parts - first)) + first).tolist():
         mine = parts == number
         found[mine] = moments(number, mine)
     return found

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...store.schema import order_of_codes
+
 Array = npt.NDArray[Any]
 Columns = dict[str, Array]
 
@@ -31,7 +33,7 @@ def below(tables: Sequence[Columns]) -> Columns:
 
 def by_owner(table: Columns) -> Columns:
     """Return the rows by `who`, in their order otherwise."""
-    return rows_at(table, np.argsort(table["who"], kind="stable"))
+    return rows_at(table, order_of_codes(table["who"]))
 
 
 def differs(values: Array) -> npt.NDArray[np.bool_]:

@@ -24,8 +24,10 @@ from .statistics import Floats
 from .told import Calls, call_table, chat_table, error_table
 
 Mask = npt.NDArray[np.bool_]
-HELD_STAYS: Final = 1 << 20
-"""So many stays are held once they were read; more are read again by each rule."""
+HELD_STAYS: Final = 6_000_000
+"""So many stays are held once they were read, 53 bytes each; more are read again by each rule."""
+HELD_EVENTS: Final = 2 * HELD_STAYS
+"""Of a longer run none are held: what is held until there are too many would add to the memory that a rule needs."""
 TOGETHER: Final = 1 << 16
 """Changes of states and places that are looked at together, at least: few at a time cost more."""
 READINGS: Final = 6
@@ -144,12 +146,17 @@ class Evidence:
         if self._stays is not None:
             yield from self._stays
             return
+        if len(self) > HELD_EVENTS:
+            yield from self._read_stays()
+            return
         held: list[Columns] = []
         size = 0
         for table in self._read_stays():
+            size += size_of(table)
             if size <= HELD_STAYS:
                 held.append(table)
-                size += size_of(table)
+            else:
+                held.clear()
             yield table
         if size <= HELD_STAYS:
             self._stays = held

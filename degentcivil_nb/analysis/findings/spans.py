@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ...store.schema import order_of_codes
 from .clock import Ints
 from .columns import Array, Columns, below, differs, lasts, rows_at, size_of
 from .statistics import FEW, Floats, Outlier, farthest, usual_of
@@ -227,7 +228,7 @@ def merged(stays: Iterable[Columns], column: str) -> Iterator[Columns]:
     held: list[Columns] = []
     for some in stays:
         table = below([*held, {name: some[name] for name in (column, *OF_STAYS)}])
-        order = np.argsort(table["who"], kind="stable")
+        order = order_of_codes(table["who"])
         order = order[table[column][order] >= 0]
         who, what = table["who"][order], table[column][order]
         starts = np.flatnonzero(differs(who) | differs(what))

@@ -239,7 +239,7 @@ class _Earliest:
 
     def add(self, table: Columns) -> None:
         over, kinds = ~table["open"], table["kind"]
-        for kind in np.unique(kinds[over]).tolist():
+        for kind in np.flatnonzero(np.bincount(kinds[over])).tolist():
             places = np.flatnonzero(over & (kinds == kind))
             held = self._kept.get(kind)
             if held is not None and size_of(held) == SAMPLE and table["row"][places].min() > held["row"][-1]:
