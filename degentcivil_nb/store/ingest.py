@@ -98,7 +98,7 @@ class Ingest:
         found = Ingested(
             batch=Batch(size, columns, {"seq": no_seq, "tick": no_tick}),
             payloads=joined,
-            lengths=np.fromiter([*map(len, raws)], np.int64, size),
+            lengths=np.fromiter(map(len, raws), np.int64, size),
             seqs=seqs,
             words=self._words,
         )
@@ -315,5 +315,6 @@ def _whole(values: list[Any], least: int) -> tuple[Ints, Mask]:
     except (OverflowError, TypeError, ValueError):
         fits = [value if isinstance(value, int) and 0 <= value <= INT64_MAX else -1 for value in values]
         numbers = np.fromiter(fits, np.int64, len(values))
-    missing = numbers < least
-    return numbers, missing if missing.any() else NOWHERE
+    if numbers.min() >= least:
+        return numbers, NOWHERE
+    return numbers, numbers < least

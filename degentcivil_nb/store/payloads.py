@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -130,18 +131,16 @@ class Payloads:
         while done < len(rows):
             number, within = divmod(rows[done], BLOCK_ROWS)
             end = (number + 1) * BLOCK_ROWS
-            stop = done
-            while stop < len(rows) and rows[stop] < end:
-                stop += 1
+            stop = bisect_left(rows, end, done)
             block = self._blocks.get(number)
             if block is None:  # evicted since the rows were chosen
                 found += [b"null"] * (stop - done)
                 done = stop
                 continue
-            data, ends = block.data, np.cumsum(block.lengths[: block.count], dtype=np.int64)
-            for row in rows[done:stop]:
-                within = row - number * BLOCK_ROWS
-                found.append(data[int(ends[within]) - int(block.lengths[within]) : int(ends[within])])
+            places = np.array(rows[done:stop], np.int64) - number * BLOCK_ROWS
+            data, ends = block.data, np.cumsum(block.lengths[: block.count], dtype=np.int64)[places]
+            starts = ends - block.lengths[places]
+            found += [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
             done = stop
         return found
 

@@ -65,8 +65,11 @@ class StoreWriter:
         if received_ns == NAT:
             received_ns = to_ns(self._clock())
         types = [message.type for message in messages]
+        kinds = set(types)
+        if len(kinds) == 1:
+            types = types[:1] * len(types)  # one text, not many equal ones, which are slower to compare
         taken: list[Ingested] = []
-        for start, stop in self._runs(messages, types, epoch):
+        for start, stop in self._runs(messages, types, kinds, epoch):
             run = messages[start:stop]
             try:
                 found = self._take(run, received_ns, epoch, types[start:stop])
@@ -78,14 +81,15 @@ class StoreWriter:
                 taken.append(found)
         return tuple(taken) if sum([found.batch.size for found in taken]) == len(messages) else ()
 
-    def _runs(self, messages: list[RawMessage], types: list[str], epoch: str | None) -> Iterator[tuple[int, int]]:
+    def _runs(
+        self, messages: list[RawMessage], types: list[str], kinds: set[str], epoch: str | None
+    ) -> Iterator[tuple[int, int]]:
         """Cut messages into stretches of events, and single ordered control messages.
 
         A stretch also ends where the stream passes the position of the snapshot that set the present, and after
         departures: a character that comes back must not get its earlier attributes.
         """
         cuts: list[int] = []
-        kinds = set(types)
         if not ORDERED_CONTROL.isdisjoint(kinds):
             ordered = [i for i, type in enumerate(types) if type in ORDERED_CONTROL]
             cuts = sorted({cut for i in ordered for cut in (i, i + 1)})
