@@ -83,11 +83,11 @@ class Follower:
             return
         said = self.run.parts.names.said
         said.add("character_id")
-        rows = [row for row, _, _ in taken.updates]
+        rows = taken.updates.rows
         for name in ("state", "location"):  # these two are not attributes
             if name in taken.batch.columns and (taken.batch.columns[name][rows] >= 0).any():
                 said.add(name)
-        said.update(*[attributes for _, _, attributes in taken.updates])
+        said.update(*taken.updates.attributes)
 
     def _note_previous(self, row: int, found: Ingested) -> None:
         """Note the previous states in the payloads of events that begin at a row."""

@@ -116,9 +116,8 @@ def _add_rows(found: Ingested, starts: list[int], parts: Sequence[Ingested]) -> 
     who = found.batch.columns.get("character_id")
     for start, part in zip(starts, parts, strict=True):
         if part.updates and who is not None:
-            rows = [start + row for row, _, _ in part.updates]
-            attributes = [update[2] for update in part.updates]
-            found.updates += zip(rows, who[rows].tolist(), attributes, strict=True)
+            rows = np.array(part.updates.rows) + start
+            found.updates.add(rows.tolist(), who[rows].tolist(), part.updates.attributes)
         found.places += [(start + row, places) for row, places in part.places]
         found.calls += [(start + row, call) for row, call in part.calls]
         found.links += [(start + row, links) for row, links in part.links]

@@ -154,15 +154,16 @@ class CharacterTable:
         self._last_seen[characters] = times
         self._versions[characters] = self.version
 
-    def update(self, updates: Sequence[tuple[int, int, dict[str, Any]]]) -> None:
-        """Merge attributes into those of characters; each update is a row, a character and attributes."""
-        held = self._attributes
-        for character in {character for _, character, _ in updates}:
-            self._known[character] = True
-            if self._lent[character]:
+    def update(self, characters: Sequence[int], updates: Sequence[dict[str, Any]]) -> None:
+        """Merge attributes into those of characters, one for each update, in order."""
+        held, lent = self._attributes, self._lent
+        different = set(characters)
+        self._known[[*different]] = True
+        for character in different:
+            if lent[character]:
                 held[character] = held[character].copy()
-                self._lent[character] = 0
-        for _, character, attributes in updates:
+                lent[character] = 0
+        for character, attributes in zip(characters, updates, strict=True):
             held[character].update(attributes)
 
     def forget(self, characters: Codes) -> None:

@@ -116,8 +116,7 @@ def _replay(present: CharacterTable, view: View, start: int, stop: int, ingest: 
         words = view.dictionaries["type"].words
         messages = [RawMessage(words[type], Raw(text)) for type, text in zip(types[told].tolist(), texts, strict=True)]
         found = ingest(messages, 0, None)
-        for _, character, attributes in found.updates:
-            present.update([(0, character, attributes)])
+        present.update(found.updates.characters, found.updates.attributes)
         if found.lists is not None:
             at = told.tolist()
             lists = CharacterLists(

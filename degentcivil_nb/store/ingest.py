@@ -127,7 +127,6 @@ class Ingest:
         found.later.clear()  # they refer to `found`: a cycle that would keep all payloads until garbage collection
         found.column_words.clear()
         found.links = _links(messages, found.payload_links)
-        found.updates.sort(key=_row)
         found.calls.sort(key=_row)
         return found
 
@@ -161,8 +160,12 @@ class Ingest:
 
         def finish() -> None:
             put_codes(found, "character_id", rows, whose.codes)
-            them = zip(rows.tolist(), whose.codes.tolist(), payloads, strict=True)
-            found.updates += [update for update in them if update[1] >= 0]
+            if len(whose.codes) and whose.codes.min() < 0:
+                named = np.flatnonzero(whose.codes >= 0)
+                told = [payloads[place] for place in named.tolist()]
+                found.updates.add(rows[named].tolist(), whose.codes[named].tolist(), told)
+            else:
+                found.updates.add(rows.tolist(), whose.codes.tolist(), payloads)
 
         found.later.append(finish)
         if moves:
@@ -187,7 +190,7 @@ class Ingest:
             found.lists = CharacterLists(
                 [(*who, what, where) for who, what, where in moves if what >= 0 or where >= 0], mentioned
             )
-            found.updates += [(*who, item[-1]) for who, item in zip(mentioned, items, strict=True)]
+            found.updates.add(at.tolist(), characters.codes.tolist(), [attributes for *_, attributes in items])
 
         found.later.append(finish)
 

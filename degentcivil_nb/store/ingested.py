@@ -28,6 +28,34 @@ class ColumnWords:
 
 
 @dataclass(slots=True)
+class Updates:
+    """Attributes of characters, in order.
+
+    They are lists side by side, since the garbage collector would go through a tuple for each while a recorder waits.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    """The row of the batch of each."""
+    characters: list[int] = field(default_factory=list)
+    attributes: list[dict[str, Any]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(self, rows: list[int], characters: list[int], attributes: list[dict[str, Any]]) -> None:
+        """Add more, in the order of their rows."""
+        is_behind = not rows or not self.rows or self.rows[-1] <= rows[0]
+        self.rows += rows
+        self.characters += characters
+        self.attributes += attributes
+        if not is_behind:
+            order = sorted(range(len(self)), key=self.rows.__getitem__)
+            self.rows = [self.rows[place] for place in order]
+            self.characters = [self.characters[place] for place in order]
+            self.attributes = [self.attributes[place] for place in order]
+
+
+@dataclass(slots=True)
 class Ingested:
     """A stretch of messages as columns, with everything that affects more than their own rows."""
 
@@ -42,8 +70,7 @@ class Ingested:
     """Rows of errors and their codes."""
     previous: ColumnWords | None = None
     """The previous states in payloads; `None` if there are none."""
-    updates: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
-    """Row of the batch, character, attributes; in order."""
+    updates: Updates = field(default_factory=Updates)
     lists: CharacterLists | None = None
     places: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     calls: list[tuple[int, LlmCall | GameLlmCall]] = field(default_factory=list)

@@ -24,8 +24,7 @@ def kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[st
         kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types))}
         numbers = np.fromiter(map(kinds.__getitem__, types), np.int32, size)
         return None, {kind: np.flatnonzero(numbers == number) for kind, number in kinds.items()}
-    order = np.argsort(codes.astype(np.int16) if len(words.words) < 1 << 15 else codes, kind="stable")
-    rows_of = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    rows_of = [np.flatnonzero(codes == code) for code in (np.flatnonzero(np.bincount(codes + 1)) - 1).tolist()]
     return codes, {types[rows[0]]: rows for rows in sorted(rows_of, key=lambda rows: int(rows[0]))}
 
 

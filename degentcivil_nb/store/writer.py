@@ -172,7 +172,7 @@ class StoreWriter:
         """Note what the columns of new rows do not contain."""
         if live and found.updates:
             self._parts.derived.present.fit()
-            self._parts.derived.present.update(found.updates)
+            self._parts.derived.present.update(found.updates.characters, found.updates.attributes)
         for row, places in found.places:
             self._parts.places.update(places, first_row + row)
         self._parts.llm.add(call for _, call in found.calls)
