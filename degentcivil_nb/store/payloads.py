@@ -129,7 +129,7 @@ class Payloads:
         found: list[bytes] = []
         done = 0
         while done < len(rows):
-            number, within = divmod(rows[done], BLOCK_ROWS)
+            number = rows[done] // BLOCK_ROWS
             end = (number + 1) * BLOCK_ROWS
             stop = bisect_left(rows, end, done)
             block = self._blocks.get(number)
