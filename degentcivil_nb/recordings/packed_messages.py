@@ -16,7 +16,8 @@ from ..protocol.debugging import LISTS
 from ..protocol.errors import WebSocketError
 from ..protocol.json_text import decode, encode
 from ..protocol.messages import ORDERED_CONTROL, MessageTypes, RawMessage, linked
-from ..store.schema import NOWHERE, Ints
+from ..store.columns import MAX_TEXT, OTHER
+from ..store.schema import NOWHERE, Codes, Ints
 from .arrow_messages import LINKED_SCHEMA, LINKS, SCHEMA, RecordedMessage, without_null_words
 
 if TYPE_CHECKING:
@@ -40,13 +41,20 @@ class PackedLinks(NamedTuple):
     intervention: str | None
 
 
+class TypeCodes(NamedTuple):
+    """The types of messages as codes of words."""
+
+    codes: Codes
+    words: Sequence[str]
+
+
 class Packed(NamedTuple):
     """Messages packed into columns, so that the messages and their frames can be freed."""
 
     came: list[tuple[int, float, str | None]]
     """The number of messages, the time of receipt and the server's epoch of each list; in order."""
-    types: str | list[str]
-    """The types; a single word if all are equal."""
+    types: str | list[str] | TypeCodes
+    """The types; a single word if all are equal, and codes if a store has them."""
     seqs: Any
     ticks: Any
     timestamps: Any
@@ -118,10 +126,9 @@ def _packed(messages: Sequence[RawMessage], came: list[tuple[int, float, str | N
 
 def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str | None]], taken: Ingested) -> Packed:
     columns, masks = taken.batch.columns, taken.batch.masks
-    one = (columns["type"] == columns["type"][0]).all()
     return Packed(
         came,
-        messages[0].type if one else [message.type for message in messages],
+        _types_of(messages, columns["type"], taken.words["type"].words),
         # values that the store could not read are only in the messages
         columns["seq"] if masks["seq"] is NOWHERE else _numbers("q", [message.seq for message in messages]),
         columns["tick"] if masks["tick"] is NOWHERE else _numbers("q", [message.tick for message in messages]),
@@ -132,6 +139,15 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         [],
         envelope_links(messages) if taken.links else [],
     )
+
+
+def _types_of(messages: Sequence[RawMessage], codes: Codes, words: Sequence[str]) -> str | list[str] | TypeCodes:
+    used = np.flatnonzero(np.bincount(codes)).tolist()
+    if len(used) == 1:
+        return messages[0].type
+    if any(len(words[code]) >= MAX_TEXT or words[code] == OTHER for code in used):  # only the messages have these whole
+        return [message.type for message in messages]
+    return TypeCodes(codes, words)
 
 
 def _ids(messages: Sequence[RawMessage]) -> Any:
@@ -234,13 +250,21 @@ def _words_column(codes: Any, words: _Words) -> Any:
 
 def _types(packs: list[Packed]) -> Any:
     words = _Words()
-    codes = [
-        np.full(part.size, words[part.types], np.int32)
-        if isinstance(part.types, str)
-        else np.fromiter(map(words.__getitem__, part.types), np.int32, part.size)
-        for part in packs
-    ]
-    return _words_column(np.concatenate(codes), words)
+    return _words_column(np.concatenate([_type_codes(part, words) for part in packs]), words)
+
+
+def _type_codes(part: Packed, words: _Words) -> Codes:
+    types = part.types
+    if isinstance(types, str):
+        return np.full(part.size, words[types], np.int32)
+    if isinstance(types, TypeCodes):
+        used, first = np.unique(types.codes, return_index=True)
+        mine = np.zeros(int(used[-1]) + 1, np.int32)
+        for code in used[np.argsort(first)].tolist():  # in the order of their appearance
+            mine[code] = words[types.words[code]]
+        found: Codes = mine[types.codes]
+        return found
+    return np.fromiter(map(words.__getitem__, types), np.int32, part.size)
 
 
 def _rows(packs: list[Packed], size: int, first_row: int) -> Any:

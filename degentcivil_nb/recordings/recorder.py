@@ -36,6 +36,8 @@ MAX_PENDING: Final = 262_144  # messages that wait for the disk; any more are dr
 MAX_PENDING_BYTES: Final = 256 << 20
 BEHIND: Final = BLOCK_ROWS // 4
 """While so many messages wait, no extracts are made: a sender at full speed would pay for them at once."""
+FLOOD_PER_S: Final = 50_000
+"""A segment that filled up at this rate gets no extracts either: they take longer than all else of it."""
 INTERVAL_S: Final = 0.25  # between two writes
 COMMIT_S: Final = 0.5  # the most that is lost if the machine fails
 SAMPLE: Final = 32  # payloads from which the size of a list is estimated
@@ -131,6 +133,8 @@ class Recorder:
         self._committed = self._writer.position
         self._safe_messages = self._writer.messages
         self._deleted = 0
+        self._sealed = (self._writer.messages, time.monotonic())
+        """The messages before the open segment, and since when it has been open; monotonic."""
         self._wake = threading.Event()
         self._closing = False
         self._stopped = False
@@ -331,7 +335,12 @@ class Recorder:
 
     def _seal_if_full(self) -> None:
         if self._writer.full:
-            self._writer.seal(hurried=self._queued_messages - self._taken_messages >= BEHIND)
+            now = time.monotonic()
+            messages, since = self._sealed
+            waiting = self._queued_messages - self._taken_messages
+            hurried = waiting >= BEHIND or is_flood(self._writer.messages - messages, now - since)
+            self._writer.seal(hurried=hurried)
+            self._sealed = (self._writer.messages, now)
             self._note_safe(time.monotonic())
 
     def _note_safe(self, now: float) -> None:
@@ -356,6 +365,11 @@ class Recorder:
         self._stopped = True
         self._queue.clear()
         self._writer.abandon()
+
+
+def is_flood(messages: int, seconds: float) -> bool:
+    """Return whether so many messages of a segment in so many seconds leave no time for its extracts."""
+    return messages >= BEHIND and messages > FLOOD_PER_S * seconds
 
 
 def _bytes_of(messages: Sequence[RawMessage]) -> int:

@@ -24,7 +24,7 @@ from degentcivil_nb.recordings import extract_record, segment_following
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.extract_files import EXTRACTS, SUFFIX, ExtractFiles
 from degentcivil_nb.recordings.framing import DIGEST_BYTES, HEADER_BYTES
-from degentcivil_nb.recordings.recorder import Recorder
+from degentcivil_nb.recordings.recorder import Recorder, is_flood
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
 from degentcivil_nb.store import call_extract, llm
@@ -265,9 +265,12 @@ def test_a_segment_sealed_in_a_hurry_gets_its_extracts_from_the_first_question(t
     assert len(made) == 1
 
 
-@pytest.mark.parametrize("behind", (0, 1 << 20))
-def test_a_recorder_hurries_while_messages_wait(behind: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("behind", "flood"), ((0, False), (1 << 20, False), (1 << 20, True)))
+def test_a_recorder_hurries_while_messages_wait_or_come_in_a_flood(
+    behind: int, flood: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("degentcivil_nb.recordings.recorder.BEHIND", behind)
+    monkeypatch.setattr("degentcivil_nb.recordings.recorder.is_flood", lambda messages, seconds: flood)
     monkeypatch.setattr(SegmentWriter, "full", property(lambda writer: bool(writer._batches)))
     hurries: list[bool] = []
     seal = SegmentWriter.seal
@@ -281,8 +284,16 @@ def test_a_recorder_hurries_while_messages_wait(behind: int, tmp_path: Path, mon
     for entry in run_of():
         recorder.put(list(entry.messages), entry.received, entry.epoch)
     recorder.close()
-    assert hurries and set(hurries) == {behind == 0}
+    assert hurries and set(hurries) == {behind == 0 or flood}
     same(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("messages", "seconds", "flood"),
+    ((20_000, 1.0, False), (20_000, 0.1, True), (10, 1e-6, False), (70_000, 0.0, True)),
+)
+def test_a_large_segment_that_fills_up_fast_is_a_flood(messages: int, seconds: float, flood: bool) -> None:
+    assert is_flood(messages, seconds) is flood
 
 
 MEANINGS: Final = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -16,6 +17,7 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings import recorder as recording
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.column_store import ColumnStore
+from degentcivil_nb.recordings.packed_messages import pack, to_batch
 from degentcivil_nb.recordings.recorder import Recorder
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import Recording
@@ -46,6 +48,25 @@ def test_what_was_taken_from_the_store_is_answered_as_by_it(steps: list[Any], se
                     assert found._store.words[column].words == store.words[column].words
     finally:
         recording.PACKED = before  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "kinds", (["own"], ["own", "state_change", "other"], ["x" * 300 + "a", "own", "x" * 300 + "b"])
+)
+def test_messages_packed_with_a_stores_columns_are_the_same_batch_as_without(kinds: list[str]) -> None:
+    def told(seq: int, kind: str) -> RawMessage:
+        said = message_at(seq)
+        return said if kind == said.type else RawMessage(kind, Raw(b"{}"), 1.0, seq)
+
+    store = EventStore()
+    store.append([told(1, "earlier"), told(2, "other")], 1.0, EPOCH)
+    messages = [told(seq, kinds[seq % len(kinds)]) for seq in range(3, 30)]
+    taken = store.take(messages, 2.0, EPOCH)
+    assert taken
+    packs = [pack([RecordedMessage(messages, 2.0, EPOCH, with_store)]) for with_store in (taken, ())]
+    together, apart = (to_batch([one, one], 0) for one in packs)
+    assert together.equals(apart)
+    assert together.column("type").to_pylist() == [message.type for message in messages] * 2
 
 
 def test_a_recording_of_the_rest_of_a_run_has_only_its_own_words(tmp_path: Path) -> None:
