@@ -296,7 +296,7 @@ def test_a_town_that_lacks_most_of_it_is_shown_as_far_as_it_goes(tmp_path: Path)
         "    town = small.Simulation()\n"
         "    while True:\n"
         "        town.update_state()\n"
-        "        await asyncio.sleep(0.01)\n"
+        "        await asyncio.sleep(0.01)\n"  # the pace of the simulation
         "asyncio.run(main())\n"
     )
     with shown("--paused", program=(main,)) as session:

@@ -95,7 +95,7 @@ def crowd(ports: Sequence[int], count: int) -> Iterator[None]:
     async def leave() -> None:
         for peer in peers:
             peer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the connections are lost by then
 
     try:
         asyncio.run_coroutine_threadsafe(connect(), loop).result(60)

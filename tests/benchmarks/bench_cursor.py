@@ -77,7 +77,7 @@ def drag(book: Notebook, tab: str, moves: int, most_ms: float) -> list[Row]:
     """Move the hand to many places with a tab open."""
     page = book.page
     page.get_by_role("tab", name=tab, exact=True).click()
-    page.wait_for_timeout(1_500)
+    page.wait_for_timeout(1_500)  # drawing a tab anew is not measured
     took, panels = [], 0
     for move in range(moves):
         ms, panels = page.evaluate(MOVE, 0.05 + 0.9 * ((move * 0.382) % 1))  # never the same place twice
@@ -97,7 +97,7 @@ def again(book: Notebook, times: int) -> list[Row]:
     for _ in range(times):
         book.run(0)
         page.locator(".dc-strip").first.wait_for(timeout=60_000)
-        page.wait_for_timeout(1_500)
+        page.wait_for_timeout(1_500)  # until it is drawn
     kept = (heap_mb(page) - before) / times
     return [Row("the page's heap, kept by each re-run of the cell", "MB", kept, target=at_most(0.3))]
 
@@ -109,7 +109,7 @@ def search(book: Notebook, text: str, first_ms: float, whole_ms: float | None) -
         raise RuntimeError(f"the search for {text!r} found nothing: {said!r}")
     book.page.locator(".dc-search").fill("")
     book.page.locator(".dc-search").press("Enter")
-    book.page.wait_for_timeout(500)
+    book.page.wait_for_timeout(500)  # the search is over
     target = None if whole_ms is None else at_most(whole_ms)
     return [
         Row(f"search {text!r}: first hits", "ms", first, target=at_most(first_ms)),
@@ -132,7 +132,7 @@ def measure(events: int, characters: int, moves: int, runs: int, kept: Path | No
             try:
                 book.run(0)
                 book.page.locator(".dc-strip").wait_for(timeout=60_000)
-                book.page.wait_for_timeout(3_000)
+                book.page.wait_for_timeout(3_000)  # until it is drawn
                 before = heap_mb(book.page)
                 rows = [row for tab in TABS for row in so_far(drag(book, tab, moves, most_ms))]
                 rows += so_far(search(book, "type == 'error' and tick > 10", 300, 300))

@@ -77,7 +77,7 @@ def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
         page.evaluate("name => degentcivilBench.watch(name)", tab)
     book.run(1)
     began, busy, before = time.time(), float(book.text(1)), page.evaluate("degentcivilBench.bytes")
-    page.wait_for_timeout(seconds * 1_000)
+    page.wait_for_timeout(seconds * 1_000)  # what is measured
     after, ended = page.evaluate("degentcivilBench.bytes"), time.time()
     seen: list[tuple[int, float]] = page.evaluate("degentcivilBench.seen")
     book.run(1)

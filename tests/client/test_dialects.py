@@ -154,7 +154,7 @@ async def test_a_subclass_handles_messages_as_dicts(awaited: bool) -> None:
 
     class Async(SimulationClient):
         async def handle_message(self, message: dict[str, Any]) -> None:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a coroutine that gives way once
             got.append(message)
 
     with GuideServer() as server:

@@ -47,7 +47,7 @@ async def segments(stream: bytes, step: int) -> AsyncIterator[str]:
             for at in range(0, len(data), step):
                 writer.write(data[at : at + step])
                 await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # so that each piece is a read of its own
 
         protocol = ServerProtocol(subprotocols=[SUBPROTOCOL])
         while not (events := protocol.events_received()):

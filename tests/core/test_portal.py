@@ -18,7 +18,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 
 async def double(number: int) -> int:
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a coroutine that gives way once
     return 2 * number
 
 

@@ -37,6 +37,7 @@ KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 def blocked_until(path: Path) -> str:
     """Give the code of a cell that blocks its kernel until a file is there, however slow the machine is."""
+    # polls: the page's code and the kernel's share no event
     return f"import os, time\nwhile not os.path.exists({str(path)!r}):\n    time.sleep(0.05)"
 
 

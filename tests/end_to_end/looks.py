@@ -53,7 +53,7 @@ import time
 for n in range(300):
     who = session.characters().index[n % 5]
     town.inject_error(2001 + n % 4, f"the model did not answer: attempt {{n}}", character_id=who)
-time.sleep(1); town.stop(); time.sleep(4)
+time.sleep(1); town.stop(); time.sleep(4)  # what came is drawn, then what says that it ended
 """
 SHOWN: Final = "\nsession.dashboard()"
 SITUATIONS: Final[dict[str, str]] = {
@@ -144,7 +144,9 @@ def show(jupyter: Jupyter, browser: Browser, situation: str, recorded: Path) -> 
     book.page.set_default_timeout(120_000)
     book.start(0)
     book.page.locator(".dc-dashboard .dc-tab").first.wait_for(timeout=240_000)
-    book.page.wait_for_timeout(MINUTES_MS if kind == "minutes" else 2_500)
+    book.page.wait_for_timeout(
+        MINUTES_MS if kind == "minutes" else 2_500
+    )  # the pictures are for people: let the panels fill
     return book
 
 

@@ -105,14 +105,14 @@ def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNoteb
     expect(tick).not_to_have_text("0")
     page.wait_for_timeout(1500)  # a subshell may take that long to start
     book.start(2)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # the cell sleeps by then
     before = int(tick.inner_text())
     clicked = []
     for _ in range(10):
         clicked.append(
             page.locator("button.dc-pause").evaluate("button => { button.click(); return Date.now() / 1000; }")
         )
-        page.wait_for_timeout(300)
+        page.wait_for_timeout(300)  # clicks of a person
     expect(page.locator(".dc-feedback")).to_contain_text("pause: paused at tick 7, at ", timeout=20_000)
     assert int(tick.inner_text()) > before + 5, "the dashboard lives while the cell sleeps"
     book.picture("blocked")
@@ -145,12 +145,12 @@ def test_no_string_from_the_wire_is_anything_but_text(notebook: OpenNotebook) ->
     expect(page.locator(".dc-detail:visible pre")).to_contain_text("=cmd()")
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         book.theme(theme)
-        page.wait_for_timeout(300)
+        page.wait_for_timeout(300)  # for the picture
         book.picture(f"hostile_{theme.split()[1].lower()}")
     page.locator("button.dc-step").click()
     for name in ("timeline", "charts", "events", "errors", "LLM calls", "connection", "console"):
         tab(page, name)
-        page.wait_for_timeout(600)
+        page.wait_for_timeout(600)  # for the picture, and for what the page might run
         book.picture(f"hostile_{name}")
     page.locator(".dc-line input").fill("<img src=x onerror=window.pwned=1>")
     page.locator(".dc-line input").press("Enter")
@@ -334,7 +334,7 @@ def test_every_tab_is_accessible_in_both_themes_and_a_row_leads_to_its_chain_and
         book.theme(theme)
         for name in names:
             tab(page, name)
-            page.wait_for_timeout(300)
+            page.wait_for_timeout(300)  # the theme and the panel are drawn
             found += [[theme, name, *each] for each in page.evaluate(SERIOUS)] if checks else []
             found += [[theme, name, *each] for each in faint(page)]
     assert found == []

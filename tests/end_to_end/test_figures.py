@@ -51,7 +51,7 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook, tmp_pa
     before = points(book)
     book.page.wait_for_function("n => document.querySelectorAll('.dc-figure')[0].data[0].x.length > n + 2", arg=before)
     book.run(1)
-    book.page.wait_for_timeout(1500)
+    book.page.wait_for_timeout(1500)  # for the picture
     book.picture("figures_light")
     assert book.page.evaluate("window.pwned") is None
     assert book.page.evaluate("document.querySelectorAll('.dc-figure a, .dc-figure image').length") == 0
@@ -76,9 +76,9 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook, tmp_pa
     book.page.wait_for_function(
         "(document.querySelectorAll('.dc-figure')[0].layout.shapes ?? []).length > 0", timeout=20_000
     )
-    book.page.wait_for_timeout(2000)
+    book.page.wait_for_timeout(2000)  # for the picture
     book.theme("JupyterLab Dark")
-    book.page.wait_for_timeout(2500)
+    book.page.wait_for_timeout(2500)  # for the picture
     book.picture("figures_dark")
     assert not book.problems
 
@@ -114,7 +114,7 @@ def test_figures_take_the_room_there_is_and_charts_are_stacked_up_to_the_cursor(
         assert box is not None
         for share in (0.3, 0.5, 0.7, 0.9):
             page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-            page.wait_for_timeout(150)
+            page.wait_for_timeout(150)  # plotly shows what is under the hand after a moment
             said += page.locator(".dc-figure:visible .hoverlayer text").all_text_contents()
     assert said and not [text for text in said if "NaN" in text or "undefined" in text], said
     book.run(1)

@@ -32,6 +32,7 @@ Panel.send = send_the_head
 LONELY = """
 import subprocess, sys, os, time
 import degentcivil_nb as dc
+# the town lives until it is killed
 code = "import degentcivil_nb as dc, time; s = dc.start_local_server(seed=3); print(s.url, flush=True); time.sleep(600)"
 town = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 session = dc.connect(town.stdout.readline().strip())
@@ -82,7 +83,7 @@ def is_said(
         expect(page.locator(f"button.dc-{button}")).to_be_disabled()
     for theme in themes:
         book.theme(f"JupyterLab {theme}")
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(200)  # for the picture
         book.picture(f"honest_{name}_{theme.lower()}")
     page.get_by_role("tab", name="town").click()
     expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible()
@@ -130,7 +131,7 @@ def test_a_kernel_that_is_gone_is_said(
     expect(page.locator(".dc-standing:visible")).to_have_count(1)
     page.get_by_role("tab", name="console").click()
     expect(page.locator(".dc-line input:enabled")).to_have_count(0)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # a problem would come by then
     # the page may read a last message of the dying kernel wrongly: JupyterLab's own
     problems = [problem for problem in book.problems if not problem.startswith("Kernel message validation error")]
     assert problems == [], "nothing that cannot be sent is thrown into the page"
@@ -152,7 +153,7 @@ def test_a_command_under_way_when_the_kernel_dies_is_not_said_to_be_queued(noteb
     book = open_town(notebook, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     book.start(1)
     page = book.page
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(500)  # the kernel is stopped by then, and cannot say so
     page.locator("button.dc-pause").click()
     expect(page.locator(".dc-feedback")).to_contain_text("queued")
     expect(page.locator(".dc-standing:visible")).to_contain_text(

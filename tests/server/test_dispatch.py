@@ -80,7 +80,7 @@ def make(**settings: Any) -> tuple[Handler, Dispatcher]:
 
 async def turn() -> None:
     for _ in range(3):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one turn of the loop, no wait
 
 
 async def test_a_command_is_answered_after_its_effect_from_any_thread() -> None:

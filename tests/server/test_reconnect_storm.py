@@ -177,7 +177,7 @@ async def test_turns_are_given_in_order_and_not_to_those_who_have_left() -> None
         taken.append(number)
 
     tasks = [asyncio.create_task(take(number)) for number in range(4)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all of them wait for their turns
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await take(4)

@@ -371,7 +371,7 @@ async def test_who_is_accepted_in_the_moment_of_closing_is_hung_up_on(turns: int
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.setblocking(False)
             for _ in range(turns):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # one turn of the loop: how many is what is tried
             await server.close()
             received = b""
             with contextlib.suppress(ConnectionResetError):

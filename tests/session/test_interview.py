@@ -37,7 +37,7 @@ class Town:
             return f"{character_id}: {question}"
 
         async def answer_later(character_id: Any, question: str) -> str:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a coroutine that gives way once
             return answer(character_id, question)
 
         probe.asker(answer_later if is_async else answer)

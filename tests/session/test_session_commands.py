@@ -247,7 +247,7 @@ def test_commands_offered_anytime_answer_while_the_tick_lasts(slow: SlowRun) -> 
 
     @slow.probe.command(anytime=True)
     async def slowly(text: str) -> str:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a coroutine that gives way once
         return text.upper()
 
     @slow.probe.command(anytime=True)

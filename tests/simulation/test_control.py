@@ -544,7 +544,7 @@ async def test_an_async_checkpoint_pauses_without_blocking_its_loop(bench: Bench
         return await asyncio.wrap_future(bench.submit(name, **arguments)._future)
 
     async def slowly(text: str) -> str:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a coroutine that gives way once
         await bench.control.acheckpoint(0)  # inside a handler: nothing
         return text.upper()
 

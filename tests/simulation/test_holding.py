@@ -72,11 +72,11 @@ async def test_who_is_cancelled_at_a_barrier_is_not_counted() -> None:
         pass
 
     waiting = asyncio.create_task(barrier.arrive(checkpoint))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it has come to the barrier
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     again = asyncio.create_task(barrier.arrive(checkpoint))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it has come to the barrier
     assert not again.done()
     async with asyncio.timeout(10):
         await asyncio.gather(again, barrier.arrive(checkpoint))

@@ -115,7 +115,7 @@ def test_coroutines_at_a_barrier_go_on_when_the_run_is_over() -> None:
         probe = SimulationProbe(port=0)
         probe.barrier(3)
         waiting = [asyncio.create_task(probe.acheckpoint(0)) for _ in range(2)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # both have come to the barrier
         await asyncio.to_thread(probe.close)
         await probe.acheckpoint(0)
         await asyncio.gather(*waiting)

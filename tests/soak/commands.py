@@ -88,7 +88,7 @@ async def commands(cuts: int, *, clients: int = 4, restart_every: int = 50, seed
         async def command(client: SimulationClient, proxy: FaultProxy, number: int, rng: random.Random) -> None:
             token = str(number)
             request = asyncio.create_task(client.request("bump", {"token": token}, deadline_s=DEADLINE_S))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the request has begun
             if number % restart_every == restart_every - 1:
                 await asyncio.to_thread(probe.restart_server)
             else:

@@ -78,7 +78,7 @@ async def connections(count: int, *, at_once: int = 10) -> Tally:
         await client.open()
         if rng.random() < 0.3 and client.websocket is not None:
             client.websocket.transport.abort()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the loop notices that the connection is lost
         await client.close()
 
     async def visits(number: int) -> None:

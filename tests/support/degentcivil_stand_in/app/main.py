@@ -15,7 +15,7 @@ async def periodic_update(simulation, update_interval):
         simulation.update_state()
         calls += 1
         elapsed = time.time() - started
-        await asyncio.sleep(max(update_interval - elapsed, 0))
+        await asyncio.sleep(max(update_interval - elapsed, 0))  # as the game does
 
 
 async def main():

@@ -34,7 +34,7 @@ ACTS = ("Cafe", "Cafe.Ordering", "Park", "Cafe.Ordering", "other")
 
 def answer(messages):
     number = next(_numbers)
-    time.sleep(LATENCY_S)
+    time.sleep(LATENCY_S)  # what a model takes
     if number in FAILING:
         raise RuntimeError("Error code: 429 - rate limit reached")
     prompt = messages[-1]["content"]

@@ -115,7 +115,7 @@ class Character(SimsAgent):
 async def chat(sender, recipient, message):
     """Let one agent talk to another until one of them has had enough."""
     result = await sender.a_initiate_chat(recipient=recipient, message=message)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # as the game does
     return result
 
 

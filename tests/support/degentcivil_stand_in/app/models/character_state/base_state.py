@@ -39,7 +39,7 @@ class BaseState:
                 lambda state: state.call_main_prompt(),
             ]
         )
-        self.exit_chain = FunctionChain([lambda state: time.sleep(sleep_s(state.exit_sleep_s))])
+        self.exit_chain = FunctionChain([lambda state: time.sleep(sleep_s(state.exit_sleep_s))])  # as the game does
         self.update_chain = FunctionChain(
             [
                 lambda state, msg, date: state.change_date(date),
@@ -94,7 +94,7 @@ class BaseState:
 
     def push_state_change_to_server(self):
         tell_state(self.character, f"{self.character.name} entered state {self.state_name.name}")
-        time.sleep(sleep_s(self.enter_sleep_s))
+        time.sleep(sleep_s(self.enter_sleep_s))  # as the game does
 
     # --- asking ---
 
