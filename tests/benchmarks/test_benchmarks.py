@@ -56,6 +56,12 @@ def test_a_simulation_that_keeps_up_loses_nothing_of_its_session(tmp_path: Path)
     assert (missing["ours"], stored["ours"]) == (0, 3000)
 
 
+def test_where_the_time_of_a_recorder_goes(tmp_path: Path) -> None:
+    rows = measured("bench_recorder", tmp_path / "out.json", "--events", "3000")
+    assert [row["what"] for row in rows][0::8] == ["received: packed for the queue", "all of the recorder"]
+    assert rows[-1]["ours"] > 0
+
+
 def test_one_checkout_beside_another_here_itself(tmp_path: Path) -> None:
     size = (
         "--pairs",
