@@ -26,7 +26,6 @@ T = TypeVar("T")
 INT64_MAX: Final = np.iinfo(np.int64).max
 INVALID: Final = 1001
 NO_LINKS: Final = Links()
-NOTHING: Final = {None}
 SENT, RECEIVED = 0, 1
 OBJECT: Final = ord("{")
 """The first byte of a payload with keys."""
@@ -135,10 +134,10 @@ class Ingest:
     def _state_changes(self, found: Ingested, rows: Array, payloads: list[StateChange]) -> None:
         found.put("character_id", rows, [p.character_id for p in payloads])
         before = [p.previous_state for p in payloads]
-        said = set(before)
-        if said != NOTHING:
+        if before.count(None) != len(before):
             found.previous = ColumnWords("state", rows, before)
-            if not self._words["state"].keys() >= said:  # new words are numbered now, with those of the other rows
+            known = self._words["state"].keys()
+            if not known >= set(before):  # new words are numbered now, with those of the other rows
                 found.column_words.append(found.previous)
         found.put("state", rows, [p.new_state for p in payloads])
         found.put("location", rows, [p.location for p in payloads])

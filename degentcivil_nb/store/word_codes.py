@@ -16,7 +16,8 @@ from .table import Array
 def kinds_in(types: list[str], words: Dictionary) -> tuple[Codes | None, dict[str, Array]]:
     """Return the codes of types, unless one of them is new, and the rows of each type, in order of appearance."""
     size = len(types)
-    if types.count(types[0]) == size:
+    # the writer gives one text if all types are equal: then a count is fast, and of others it is not made
+    if types[0] is types[-1] and types.count(types[0]) == size:
         code = words.get(types[0])
         return None if code is None else np.full(size, code, np.int32), {types[0]: np.arange(size)}
     codes = known_codes(words, types)
