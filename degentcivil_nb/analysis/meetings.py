@@ -40,13 +40,15 @@ def meeting_table(
     talk: Talk,
     names: Collection[str] | None,
     others: Collection[str] | None,
-    since: pd.Timestamp | None,
-    until: pd.Timestamp | None,
+    after: int,
+    before: int,
 ) -> pd.DataFrame:
-    """Return the frame of `meetings()`; a character that was asked for comes first in its rows."""
+    """Return the frame of `meetings()`; a character that was asked for comes first in its rows.
+
+    Meetings that end before `after` or begin at `before` or later are left out; both in nanoseconds since 1970.
+    """
     there = presences(stays)
     people, spoken = _spoken(talk, there)
-    after, before = NAT if since is None else since.value, FOREVER if until is None else until.value
     mine, theirs = (None if asked is None else people.get_indexer(pd.Index(asked)) for asked in (names, others))
     together, cut = _together(there.at((there.end >= after) & (there.start < before)), mine, theirs)
     found = []

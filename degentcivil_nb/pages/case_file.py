@@ -19,6 +19,9 @@ from ..core.whole_file import written_whole
 from ..figures.colours import state_colour
 from ..store.interfaces import RunStore
 from ..store.moments import RowMoment
+from ..store.schema import Ints, Mask
+from ..store.stay_pieces import stays_where
+from ..store.timeline import ToldRows
 from . import sections as said
 from .parts import CELL, Part, Picture, Remark, Section, Table, Text, cell, lines, number, one_line, records, stamp
 
@@ -67,7 +70,7 @@ def page_of(case: Case, run: CaseRun, store: RunStore) -> str:
         lambda: _about(case, run, store),
         lambda: said.whole_run(store, time),
         lambda: said.town(store.characters() if row is None else store.characters(row=row), store.places()),
-        lambda: said.timeline_around(store, row, first, gaps, 60),
+        lambda: said.timeline_around(store, lambda *span: _stays(store, *span), row, first, gaps, 60),
         lambda: said.events_around(store, row),
         lambda: said.calls_around(store, row),
         lambda: said.chat_around(store, row),
@@ -84,6 +87,13 @@ def page_of(case: Case, run: CaseRun, store: RunStore) -> str:
             answer = ask()
             sections += answer if isinstance(answer, list) else [answer]
     return _page(case, [section for section in sections if section.parts])
+
+
+def _stays(store: RunStore, start: int, end: int) -> pd.DataFrame:
+    def seen(begin: ToldRows, ends: Ints) -> Mask:
+        return (begin.when <= end) & (ends >= start)
+
+    return store.by_pieces(lambda pieces: stays_where(pieces, seen))
 
 
 def _owner(store: RunStore, row: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -35,6 +35,10 @@ SPAN_S: Final = 60
 SECOND: Final = 1_000_000_000
 
 
+StaysBetween = Callable[[int, int], pd.DataFrame]
+"""What gives the stays, as `timeline()` does, between two times in nanoseconds since 1970, or more of them."""
+
+
 class Rows(Protocol):
     """The rows of a run: a store, or the reader of a panel."""
 
@@ -49,7 +53,6 @@ class Rows(Protocol):
     def calls_of(self, rows: Sequence[int]) -> pd.DataFrame: ...
     def payload(self, row: int) -> Any: ...
     def rates(self, every: str = "1s", by: str = "type") -> pd.DataFrame: ...
-    def timeline(self) -> pd.DataFrame: ...
     def gaps(self) -> pd.DataFrame: ...
 
 
@@ -132,14 +135,17 @@ def _payload(store: Rows, row: int) -> Any:
         return None
 
 
-def timeline_around(store: Rows, row: int | None, first: Iterable[str], gaps: pd.DataFrame, most: int) -> Section:
+def timeline_around(
+    store: Rows, stays: StaysBetween, row: int | None, first: Iterable[str], gaps: pd.DataFrame, most: int
+) -> Section:
     """Draw the states of characters some ticks before a moment, and what came next."""
     if store.next_row <= store.first_row:
         return Section("Timeline", [Remark("No stay yet.")])
     at = store.moment_of(store.next_row - 1 if row is None else row)
     start, end = _span(store, at.tick, at.time)
+
     picture = lanes(
-        store.timeline(), start, end, None if row is None else at.time,
+        stays(start, end), start, end, None if row is None else at.time,
         gaps=gaps, errors=_errors_between(store, start, end), first=list(first), most=most,
     )  # fmt: skip
     return Section("Timeline", [Remark("No stay in this time.") if picture is None else picture])

@@ -169,9 +169,9 @@ def _merged(rows: Ints, more: Ints) -> Ints:
 
 
 def told_in(
-    part: Part, words: Mapping[str, Dictionary], characters: Sequence[int] | None, listed: Ints, gap_rows: Ints
+    part: Part, words: Mapping[str, Dictionary], characters: Sequence[int], listed: Ints, gap_rows: Ints
 ) -> dict[str, Array]:
-    """Return the rows of a part that matter for stays, with codes, times and ticks, of all characters or of some.
+    """Return the rows of a part that matter for stays, with codes, times and ticks, of some characters.
 
     The `listed` rows, which name several characters, are included with their times and ticks.
     """
@@ -180,20 +180,15 @@ def told_in(
         return _changes_in(part, words, characters)
     view = part.view()
     columns = view.columns
-    if characters is None:
-        departed = columns["type"] == view.code("type", MessageTypes.CHARACTER_LEFT)
-        told = (columns["state"] >= 0) | (columns["location"] >= 0) | departed
-    else:
-        told = np.isin(columns["character_id"], characters)
+    told = np.isin(columns["character_id"], characters)
     places = _merged(np.flatnonzero(told), mine - view.first_row)
     found = {"row": places + view.first_row, "no_tick": view.masks["tick"][places]}
     return found | {name: columns[name][places] for name in (*TOLD_WORDS, "time", "tick")}
 
 
-def _changes_in(part: Part, words: Mapping[str, Dictionary], characters: Sequence[int] | None) -> dict[str, Array]:
+def _changes_in(part: Part, words: Mapping[str, Dictionary], characters: Sequence[int]) -> dict[str, Array]:
     told = changes_in(part, words)
-    if characters is not None:
-        told = told.at(np.isin(told.who, characters))
+    told = told.at(np.isin(told.who, characters))
     left = words["type"].get(MessageTypes.CHARACTER_LEFT, -1)
     return {
         "row": told.rows,
@@ -211,10 +206,10 @@ TOLD_WORDS: Final = ("character_id", "state", "location", "type")
 
 
 def stays_of(
-    parts: Sequence[Part], extra: Extra, gap_rows: Ints, words: dict[str, Dictionary], names: list[str] | None
+    parts: Sequence[Part], extra: Extra, gap_rows: Ints, words: dict[str, Dictionary], names: list[str]
 ) -> pd.DataFrame:
-    """Return the frame of `timeline()` from the parts, and from the changes that no row names."""
-    characters = None if names is None else [words["character_id"].get(name, -2) for name in names]
+    """Return the frame of `timeline(names)` from the parts, and from the changes that no row names."""
+    characters = [words["character_id"].get(name, -2) for name in names]
     listed = np.unique(extra.rows).astype(np.int64)
     pieces = each(parts, lambda part: told_in(part, words, characters, listed, gap_rows))
     told = [piece for piece in pieces if len(piece["row"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from ..protocol.messages import MessageTypes
 from .arguments import Names, names_of
+from .columns import Dictionary
 from .schema import NAT, Codes, Ints, Mask, order_of_codes, timestamps
 from .selection import has_word
 from .table import Array, View
@@ -76,6 +78,10 @@ class StayRows(NamedTuple):
     ends: Ints
     last_ticks: Ints
 
+    def at(self, places: Array) -> StayRows:
+        """Return some of the stays."""
+        return StayRows(self.begin.at(places), self.ends[places], self.last_ticks[places])
+
 
 def told_rows(view: View, extra: Extra, character_id: Names = None) -> ToldRows:
     """Return the facts of a view's rows and the extra changes about stays."""
@@ -118,46 +124,66 @@ def stay_rows(told: ToldRows, gap_rows: Ints, nowhere: int) -> tuple[StayRows, T
 
     Those are where the last stay of each character began. `nowhere` is the code of a location that is empty.
     """
-    rows, who, what, where, when, tick, left = told.at(order_of_codes(told.who))
-    part = np.searchsorted(gap_rows, rows, side="right")
-    fresh = differs(who) | differs(part)
-    fresh[1:] |= left[:-1]
-    what, where = what.astype(np.int32), where.astype(np.int32)
+    order = order_of_codes(told.who)
+    who, left = told.who[order], told.left[order]
+    part = np.searchsorted(gap_rows, told.rows[order], side="right") if len(gap_rows) else None
+    fresh = _fresh(who, part, left)
+    what, where = told.what[order].astype(np.int32), told.where[order].astype(np.int32)
     what[left] = where[left] = -1
     what, where = carried(what, fresh), carried(where, fresh)
     where[where == nowhere] = -1  # an empty one: it left its place
-    is_last = np.append(who[1:] != who[:-1], True)[: len(who)]
-    placed = ToldRows(rows, who, what, where, when, tick, left)
-    only_placed = placed.at(is_last & (what < 0) & (where >= 0) & ~left)
+
+    def at(places: Array) -> ToldRows:
+        of = order[places]
+        known = who[places], what[places], where[places]
+        return ToldRows(told.rows[of], *known, told.when[of], told.tick[of], left[places])
+
+    only_placed = at(np.flatnonzero(lasts(who) & (what < 0) & (where >= 0) & ~left))
     stated = (what >= 0) | left
-    unknown_since = np.isin(who[stated], only_placed.who)
-    rows, who, what, where, when, tick, left = placed.at(stated)
-    part = part[stated]
-    fresh = differs(who) | differs(part)
-    fresh[1:] |= left[:-1]
+    if not stated.all():
+        order, who, left = order[stated], who[stated], left[stated]
+        what, where = what[stated], where[stated]
+        fresh = _fresh(who, None if part is None else part[stated], left)
     starts = np.flatnonzero(fresh | left | differs(what) | differs(where))
+    begin = at(starts)
     ends, last_ticks = np.full(len(starts), NAT), np.full(len(starts), UNKNOWN)
-    if len(starts):
-        follows = ~fresh[starts[1:]]
-        ends[:-1][follows] = when[starts[1:]][follows]
-        last_ticks[:-1][follows] = tick[starts[1:]][follows]
-    begin = ToldRows(rows, who, what, where, when, tick, left).at(starts)
-    is_last = np.append(begin.who[1:] != begin.who[:-1], True)[: len(starts)]
-    goes_on = begin.at(is_last & ~begin.left & ~unknown_since[starts])
-    kept = ~begin.left  # a departure ends a stay and begins none
+    follows = np.flatnonzero(~fresh[starts[1:]])
+    ends[follows], last_ticks[follows] = begin.when[follows + 1], begin.tick[follows + 1]
+    goes_on = begin.at(lasts(begin.who) & ~begin.left & ~np.isin(begin.who, only_placed.who))
     carry = only_placed.behind(goes_on)
-    return StayRows(begin.at(kept), ends[kept], last_ticks[kept]), carry
+    if begin.left.any():  # a departure ends a stay and begins none
+        kept = ~begin.left
+        return StayRows(begin.at(kept), ends[kept], last_ticks[kept]), carry
+    return StayRows(begin, ends, last_ticks), carry
+
+
+def _fresh(who: Codes, part: Ints | None, left: Mask) -> Mask:
+    """Return a mask of the rows before which nothing is known: of another character, and behind gaps and departures."""
+    fresh = differs(who)
+    if part is not None:
+        fresh |= differs(part)
+    fresh[1:] |= left[:-1]
+    return fresh
 
 
 def stay_table(view: View, extra: Extra, gap_rows: Ints, character_id: Names) -> pd.DataFrame:
     """Return the frame of `timeline()` from a view's rows and the extra changes; gaps end stays."""
     told = told_rows(view, extra, character_id)
-    (begin, ends, last_ticks), _ = stay_rows(told, gap_rows, view.code("location", ""))
-    by_row = np.argsort(begin.rows, kind="stable")
-    begin, ends, last_ticks = begin.at(by_row), ends[by_row], last_ticks[by_row]
-    frame = _frame(view, begin.who, begin.what, begin.where, begin.when, ends)
+    stays, _ = stay_rows(told, gap_rows, view.code("location", ""))
+    return stay_frame(stays.at(np.argsort(stays.begin.rows, kind="stable")), view.dictionaries)
+
+
+def stay_frame(stays: StayRows, words: Mapping[str, Dictionary]) -> pd.DataFrame:
+    """Return the frame of `timeline()` from stays in its order."""
+    begin, ends, last_ticks = stays
+    columns: dict[str, Any] = {}
+    for name, codes in (("character_id", begin.who), ("state", begin.what), ("location", begin.where)):
+        dictionary = words[name]
+        columns[name] = pd.Categorical.from_codes(codes, dtype=dictionary.dtype(len(dictionary.words)))
+    started, finished = timestamps(begin.when), timestamps(ends)
+    columns |= {"start": started, "end": finished, "duration": finished - started}
     first, last = _whole(begin.tick), _whole(last_ticks)
-    return frame.assign(start_tick=first, end_tick=last, ticks=last - first)
+    return pd.DataFrame({**columns, "start_tick": first, "end_tick": last, "ticks": last - first})
 
 
 def _ticks(view: View, places: Ints) -> Ints:
@@ -188,18 +214,16 @@ def differs(values: Array) -> Mask:
     return changed
 
 
+def lasts(values: Array) -> Mask:
+    """Return a mask of the values that differ from the one behind; the last always does."""
+    changed = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=changed[:-1])
+    return changed
+
+
 def carried(values: Codes, fresh: Mask) -> Codes:
     """Replace each unknown value (−1) by the last known one since the last fresh start."""
     if not len(values):
         return values
     last = np.maximum.accumulate(np.where((values >= 0) | fresh, np.arange(len(values)), 0))
     return values[last]
-
-
-def _frame(view: View, who: Codes, what: Codes, where: Codes, start: Ints, end: Ints) -> pd.DataFrame:
-    columns = {}
-    for name, codes in (("character_id", who), ("state", what), ("location", where)):
-        dictionary = view.dictionaries[name]
-        columns[name] = pd.Categorical.from_codes(codes, dtype=dictionary.dtype(len(dictionary.words)))
-    begin, finish = timestamps(start), timestamps(end)
-    return pd.DataFrame({**columns, "start": begin, "end": finish, "duration": finish - begin})

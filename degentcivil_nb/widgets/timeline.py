@@ -129,7 +129,7 @@ class TimelinePanel(Panel):
 
     def still(self) -> Sequence[Section]:
         """See `Panel`."""
-        return [timeline_around(self._reader, self.row_shown, (), self._reader.gaps(), STILL)]
+        return [timeline_around(self._reader, self._all_stays, self.row_shown, (), self._reader.gaps(), STILL)]
 
     def received(self, content: Any) -> None:
         """Show another part of the run."""
@@ -149,6 +149,9 @@ class TimelinePanel(Panel):
             words[:200] if isinstance(words, str) else "",
         )
         self._asked += 1
+
+    def _all_stays(self, start: int, end: int) -> pd.DataFrame:
+        return self._reader.timeline()
 
     def stays(self) -> Stays:
         """Return all stays as of now."""
@@ -211,8 +214,11 @@ def stays_of(reader: PanelReader) -> Stays:
     codes: dict[str, Ints] = {}
     words: dict[str, list[str]] = {}
     for name in ("character_id", "state", "location"):
-        numbers, found = pd.factorize(frame[name].astype(object), sort=False)
-        codes[name], words[name] = numbers.astype(np.int64), [str(word) for word in found]
+        told, known = frame[name].cat.codes.to_numpy(), frame[name].cat.categories.tolist()
+        found = pd.unique(told[told >= 0]).tolist()
+        place_of = np.full(len(known) + 1, -1, np.int64)  # the last one is for those without
+        place_of[found] = np.arange(len(found))
+        codes[name], words[name] = place_of[told], [str(known[code]) for code in found]
     start = frame["start"].to_numpy("M8[ns]").astype(np.int64)
     end = frame["end"].to_numpy("M8[ns]").astype(np.int64)
     last = max(newest, int(start.max()), int(end.max()))

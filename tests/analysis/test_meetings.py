@@ -11,8 +11,10 @@ from degentcivil_nb.analysis import meetings
 from degentcivil_nb.analysis.presences import crossings, overlaps, presences
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.store import stay_pieces
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.planted_runs import Held
+from tests.support.random_town import town
 
 
 def moved(*told: tuple[float, str, str]) -> EventStore:
@@ -95,3 +97,27 @@ def test_a_place_is_known_while_an_earlier_stay_goes_on() -> None:
     times = (np.array([4, 6, 12, 21]) + 1_000) * 1_000_000_000
     assert [*there.places[there.place_at(0, times)[1:]]] == ["Park", "Park", "Home"]
     assert there.place_at(0, times)[0] == -1
+
+
+def pairs(met: pd.DataFrame) -> list[tuple[object, ...]]:
+    """Return meetings without the order of the two."""
+    ends = met["end"].fillna(pd.Timestamp.max.tz_localize("UTC"))
+    people = [tuple(sorted(two)) for two in zip(met["character_id"], met["other"], strict=True)]
+    return sorted(zip(people, met["location"].fillna(""), met["start"], ends, met["how"], strict=True))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_some_characters_have_the_same_meetings_as_in_the_table_of_all(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stay_pieces, "TOGETHER", 16)
+    run = Held(town(seed))
+    met = run.meetings()
+    for names, others in (["c0"], None), (["c1", "c2"], None), (["c0"], ["c1", "c3"]), (None, ["c4"]):
+        mine = run.meetings(names, others)
+        either = met["character_id"].isin(names or met["character_id"]) & met["other"].isin(others or met["other"])
+        turned = met["other"].isin(names or met["other"]) & met["character_id"].isin(others or met["character_id"])
+        assert pairs(mine) == pairs(met[either | turned]), (names, others)
+        middle = met["start"].median()
+        later = run.meetings(names, others, since=middle)
+        assert pairs(later) == pairs(mine[~(mine["end"] < middle)])

@@ -34,17 +34,3 @@ def below(tables: Sequence[Columns]) -> Columns:
 def by_owner(table: Columns) -> Columns:
     """Return the rows by `who`, in their order otherwise."""
     return rows_at(table, order_of_codes(table["who"]))
-
-
-def differs(values: Array) -> npt.NDArray[np.bool_]:
-    """Return a mask of the values that differ from the one before; the first always does."""
-    changed = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=changed[1:])
-    return changed
-
-
-def lasts(values: Array) -> npt.NDArray[np.bool_]:
-    """Return a mask of the values that differ from the one behind; the last always does."""
-    changed = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=changed[:-1])
-    return changed

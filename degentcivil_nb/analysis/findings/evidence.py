@@ -12,11 +12,11 @@ import pandas as pd
 
 from ...core.progress import Progress
 from ...protocol.messages import MessageTypes
-from ...store.change_extract import changes_of
 from ...store.pieces import Extracted, Piece, Pieces
 from ...store.schema import NAT
 from ...store.silence_extract import LAST, SILENCES
-from ...store.timeline import ToldRows, stay_rows
+from ...store.stay_pieces import changes_together, stays_by_pieces
+from ...store.timeline import ToldRows
 from .clock import Clock, Ints
 from .columns import Columns, rows_at, size_of
 from .finding import MOST_ROWS, Finding, Severity
@@ -28,8 +28,6 @@ HELD_STAYS: Final = 6_000_000
 """So many stays are held once they were read, 53 bytes each; more are read again by each rule."""
 HELD_EVENTS: Final = 2 * HELD_STAYS
 """Of a longer run none are held: what is held until there are too many would add to the memory that a rule needs."""
-TOGETHER: Final = 1 << 16
-"""Changes of states and places that are looked at together, at least: few at a time cost more."""
 READINGS: Final = 6
 """How often the events are read for all rules, about: for the bar of progress."""
 
@@ -166,9 +164,8 @@ class Evidence:
         before: ToldRows | None = None
         began = np.zeros(len(self.names("character_id")))  # of the stays that go on from one table to the next
         last = np.full(len(began), -np.inf)
-        for first_row, some in self._told():
-            told = some if before is None else some.behind(before)
-            (begin, ends, _), before = stay_rows(told, self._pieces.gap_rows, nowhere)
+        changes = changes_together(self.pieces(), self._pieces)
+        for first_row, (begin, ends, _), before in stays_by_pieces(changes, self._pieces.gap_rows, nowhere):
             over = ends != NAT
             begin, ends = begin.at(over), ends[over]
             start = self._begun(begin, began, first_row)
@@ -182,17 +179,6 @@ class Evidence:
             np.maximum.at(last, rest.who, start)
             yield _stay_columns(rest, start, np.full(len(start), NAT), np.full(len(start), self.now))
         self._last_starts = last
-
-    def _told(self) -> Iterator[tuple[int, ToldRows]]:
-        """Give what changes states and places by row, of so many pieces together that there are many rows."""
-        found: list[ToldRows] = []
-        first_row = 0
-        for number, part in self.pieces():
-            first_row = first_row if found else part.first_row
-            found.append(changes_of(part, self._pieces.words, self._pieces.extra_of(number), self._pieces.gap_rows))
-            if sum(len(one.rows) for one in found) >= TOGETHER or number == len(self._pieces.parts) - 1:
-                yield first_row, ToldRows(*map(np.concatenate, zip(*found, strict=True)))
-                found = []
 
     def _begun(self, told: ToldRows, began: Floats, first_row: int) -> Floats:
         """Return when stays began: those of these rows, and before them those that were carried on."""

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .columns import Columns, below, by_owner, differs, rows_at, size_of
+from ...store.timeline import differs
+from .columns import Columns, below, by_owner, rows_at, size_of
 from .evidence import Evidence
 from .finding import Finding
 from .spans import merged

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...store.schema import order_of_codes
+from ...store.timeline import differs, lasts
 from .clock import Ints
-from .columns import Array, Columns, below, differs, lasts, rows_at, size_of
+from .columns import Array, Columns, below, rows_at, size_of
 from .statistics import FEW, Floats, Outlier, farthest, usual_of
 
 BUFFERED: Final = 1 << 20

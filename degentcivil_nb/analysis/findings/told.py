@@ -14,9 +14,10 @@ from ...store.chat_extract import CHAT
 from ...store.columns import Dictionary
 from ...store.error_extract import ERRORS
 from ...store.pieces import Extracted, Numbered, Piece
+from ...store.timeline import differs
 from ..run_calls import run_calls
 from .clock import Clock, Ints
-from .columns import Array, Columns, below, differs, rows_at
+from .columns import Array, Columns, below, rows_at
 
 Parts = Iterable[tuple[int, Piece]]
 Words = Mapping[str, Dictionary]

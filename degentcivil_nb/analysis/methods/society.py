@@ -10,13 +10,16 @@ from ...core.arguments import word
 from ...protocol.messages import MessageTypes
 from ...store.arguments import Moment, Names, names_of
 from ...store.pieces import Pattern
+from ...store.schema import NAT
 from ...store.unknown import warn_user
 from ..costs import check_by, cost_table
 from ..meetings import meeting_table
 from ..mentions import kind_that, says
+from ..presences import FOREVER
 from ..spread import spread_table, text_in
 from ..talk import talk_of
 from ..unknown_names import warn_unknown_names
+from ..wanted_stays import wanted_stays
 from .calls import CallQuestions
 from .characters import CharacterQuestions
 
@@ -97,14 +100,11 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         {'emma'}
         """
         names, others = names_of(character_id), names_of(other)
-        table = meeting_table(
-            self.timeline(),
-            talk_of(self._store, names if names is not None else others),
-            names,
-            others,
-            None if since is None else self._moment(since),
-            None if until is None else self._moment(until),
-        )
+        after = NAT if since is None else self._moment(since).value
+        before = FOREVER if until is None else self._moment(until).value
+        talk = talk_of(self._store, names if names is not None else others)
+        stays = wanted_stays(self._store, names, others, talk, after, before)
+        table = meeting_table(stays, talk, names, others, after, before)
         warn_unknown_names(self._store, {"character_id": [*(names or ()), *(others or ())] or None})
         return table
 
