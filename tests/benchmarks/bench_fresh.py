@@ -59,6 +59,7 @@ def questions() -> dict[str, Callable[[dc.Recording, Path], Any]]:
         'rates("1min", by="character_id")': lambda run, to: run.rates("1min", by="character_id"),
         "transitions()": lambda run, to: run.transitions(),
         "transitions(one)": lambda run, to: run.transitions(WHO),
+        "meetings(one)": lambda run, to: run.meetings(WHO),
         "meetings(one, other)": lambda run, to: run.meetings(WHO, "c8"),
         "spread(text)": lambda run, to: run.spread("the weather an errand"),
         "findings()": lambda run, to: run.findings(),
@@ -78,6 +79,10 @@ def questions() -> dict[str, Callable[[dc.Recording, Path], Any]]:
         "sql: text of payloads": lambda run, to: run.sql("select count(*) from events where payload like '%fish%'"),
         "to_html(a case)": lambda run, to: run.to_html(to / "case.html", tick=_middle(run)),
         "plot.rates()": lambda run, to: run.plot.rates(),
+        "plot.errors()": lambda run, to: run.plot.errors(),
+        "plot.llm()": lambda run, to: run.plot.llm(),
+        "plot.attribute(one)": lambda run, to: run.plot.attribute("money", WHO),
+        "plot.map()": lambda run, to: run.plot.map(),
         "plot.timeline(one)": lambda run, to: run.plot.timeline(WHO),
     }
 
