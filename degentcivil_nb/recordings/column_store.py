@@ -126,7 +126,9 @@ class ColumnStore(ColumnEvents):
         return self._run.transitions()
 
     @noticing
-    def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
+    def rates(
+        self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None, *, now: int | None = None
+    ) -> pd.DataFrame:
         """Count the events in buckets of time, as `EventStore.rates` does."""
         if not isinstance(by, str) or by not in COUNTED:
             raise ValueError(f"cannot count rates by {by!r:.80}; it must be one of {', '.join(COUNTED)}")
@@ -134,8 +136,9 @@ class ColumnStore(ColumnEvents):
         derived.catch_up()
         tally = self._character_tally() if by == "character_id" else derived.tallies[by]
         words = derived.codes if by == "code" else self._run.words[by]
-        newest = self._newest
-        return rate_table(tally.freeze(), words, every, by, window, None if newest is None else newest // SECOND)
+        if now is None and self._newest is not None:
+            now = self._newest // SECOND
+        return rate_table(tally.freeze(), words, every, by, window, now)
 
     def _character_tally(self) -> Tally:
         """Count the events by character, which the index does not have."""

@@ -200,11 +200,14 @@ class Questions:
             counts = self._parts.derived.transitions.counts()
         return transition_table(counts, self._parts.table.dictionaries["state"])
 
-    def rates(self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None) -> pd.DataFrame:
+    def rates(
+        self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None, *, now: int | None = None
+    ) -> pd.DataFrame:
         """Count the events held: a row for each bucket of seconds, a column for each `type`, `code` or other `by`.
 
-        `window` (such as `"5min"`) looks back from the newest event. Buckets without events are rows of zeros, unless
-        that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second or an unknown `by`.
+        `window` (such as `"5min"`) looks back from the newest event, or from the second `now`. Buckets without events
+        are rows of zeros, unless that would be more than 100,000 rows. Raises `ValueError` for a bucket below a second
+        or an unknown `by`.
         """
         if not isinstance(by, str) or by not in self._parts.derived.tallies:
             raise ValueError(
@@ -215,7 +218,8 @@ class Questions:
             frozen = self._parts.derived.tallies[by].freeze()
             words = self._parts.derived.codes if by == "code" else self._parts.table.dictionaries[by]
             newest = self._parts.table.oldest(len(self._parts.table))["time"][-1:]
-            now = int(newest[0]) // SECOND if len(newest) else None
+            if now is None and len(newest):
+                now = int(newest[0]) // SECOND
         return rate_table(frozen, words, every, by, window, now)
 
     def links(self, rows: Sequence[int]) -> dict[int, Links]:

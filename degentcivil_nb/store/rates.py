@@ -26,7 +26,7 @@ def rate_table(
 ) -> pd.DataFrame:
     """Return the wide table of counts: a row for each bucket, a column for each word, in order of appearance.
 
-    `now` is the newest event's second, from which `window` counts back.
+    `now` is the second from which `window` counts back, usually that of the newest event.
     """
     width = bucket_s(every, "a bucket")
     seconds, codes, counts = counts_of(frozen)

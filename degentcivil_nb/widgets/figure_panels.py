@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any, ClassVar, Final
 
+import numpy as np
 import pandas as pd
 
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
 from ..figures.parts import Spec, times_of
 from ..store.llm import LLM_TYPES
+from ..store.schema import SECOND, timestamps
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
 from .refresh import Refresher
@@ -26,11 +28,15 @@ def counts_of(reader: PanelReader, every_s: int, by: str, at: pd.Timestamp | Non
     """
     if at is None:
         return reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
-    counts = reader.rates(f"{every_s}s", by)
-    start, stop = at - pd.Timedelta(WINDOW_S, unit="s"), at - pd.Timedelta(every_s, unit="s")
-    near: pd.DataFrame = counts[(counts.index >= start) & (counts.index <= stop)]
-    named: pd.DataFrame = near.loc[:, near.to_numpy().sum(axis=0) > 0]
-    return named
+    stop = int(at.value // SECOND) // every_s * every_s  # where the moment's own bucket begins
+    counts = reader.rates(f"{every_s}s", by, f"{WINDOW_S}s", now=stop - 1)
+    if not len(counts):
+        return counts
+    # the run has begun before the window, and goes on after the moment: buckets without events are known to have none
+    began = reader.moment_of(reader.first_row).time // SECOND // every_s * every_s
+    first = min(max(began, stop - WINDOW_S), int(counts.index[0].timestamp()))
+    seconds = np.arange(first, stop, every_s)
+    return counts.reindex(timestamps(seconds * SECOND), fill_value=0)
 
 
 class FigurePanel(LiveFigure):

@@ -70,6 +70,7 @@ class LogPanel(TablePanel):
         self._search = search
         self._words = Words(reader, self)
         self._order = Sorting(reader, self, KEPT)
+        self._words.wanted = self._order.wanted = lambda: self.flow.watched
         self._ordered_for: Any = None  # what was searched for when the order was asked for
         self._searched: Any = None
         self._page: int | None = None  # the row that the user went to without the cursor

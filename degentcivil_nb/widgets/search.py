@@ -34,6 +34,8 @@ class Search:
         self._catching = threading.Lock()  # panels on two threads need not judge the same rows twice
         self._judged = range(0)  # the rows that were judged
         self._told: Callable[[], None] = lambda: None
+        self.wanted: Callable[[], bool] = lambda: True
+        """Whether any page would show what is found; if none does, the search rests until the hits are drawn again."""
         self.asks = 0
         """How many searches were requested; what is found for an earlier one is thrown away."""
         self.text = ""
@@ -83,9 +85,10 @@ class Search:
         with self._catching:
             with self._lock:
                 asked, start, stop = self.asks, self._unjudged, self.end
-                if not self.active or start >= stop:
+                rests = not self.busy and self._judged.start > self._reader.first_row
+                if not self.active or (start >= stop and not rests):
                     return
-                if stop - start > MANY * self.chunk:
+                if rests or stop - start > MANY * self.chunk:
                     if not self.busy:
                         self.busy = True
                         self.version += 1
@@ -136,6 +139,10 @@ class Search:
             if asked != self.asks or not self.active:
                 return None
             first, later = self._reader.first_row, self._unjudged
+            if not self.wanted():
+                self.busy = False
+                self.version += 1
+                return None
             if self.end - later > MANY * self.chunk:
                 return later, later + self.chunk
             if (stop := self._judged.start) > first:

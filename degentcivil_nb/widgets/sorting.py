@@ -145,7 +145,7 @@ class Sorting(Search):
         self._look_again_if_unsure()
 
     def _look_again_if_unsure(self) -> None:
-        if self.busy or not self.active or self._sure >= self._most:
+        if self.busy or not self.active or self._sure >= self._most or not self.wanted():
             return
         stop = self._judged.stop
         self._judged, self._full, self._sure, self.busy = range(stop, stop), False, self._kept, True

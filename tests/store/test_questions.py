@@ -124,9 +124,12 @@ def test_what_cannot_be_understood_is_a_value_error() -> None:
     for wrong in ({"where": "1 +"}, {"since": "yesterdayish"}, {"until": 1e30}, {"last": -1}):
         with pytest.raises(ValueError):
             store.events(**wrong)
-    for wrong in ({"every": "10ms"}, {"every": "1.5s"}, {"every": "soon"}, {"by": "colour"}, {"window": "0s"}):
+    refused: list[dict[str, Any]] = [
+        {"every": "10ms"}, {"every": "1.5s"}, {"every": "soon"}, {"by": "colour"}, {"window": "0s"},
+    ]  # fmt: skip
+    for rates in refused:
         with pytest.raises(ValueError):
-            store.rates(**wrong)
+            store.rates(**rates)
     with pytest.raises(KeyError):
         store.payload(100)
     with pytest.raises(KeyError):

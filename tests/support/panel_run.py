@@ -199,7 +199,9 @@ class Run:
     def transitions(self) -> pd.DataFrame:
         return pd.DataFrame()
 
-    def rates(self, every: str = "1s", by: str = "type", window: str | None = None) -> pd.DataFrame:
+    def rates(
+        self, every: str = "1s", by: str = "type", window: str | None = None, *, now: int | None = None
+    ) -> pd.DataFrame:
         return pd.DataFrame()
 
     def llm_calls(self, *, last: int | None = None) -> pd.DataFrame:

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import Raw
 
 import degentcivil_nb as dc
+from degentcivil_nb.protocol.json_text import encode
+from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.recordings.arrow_messages import RecordedMessage
 from degentcivil_nb.recordings.segment_writer import SegmentWriter
 from degentcivil_nb.session.recording import open_recording
+from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.widgets import malformed
 from degentcivil_nb.widgets.character_page import CharacterPage
 from degentcivil_nb.widgets.characters import CharactersPanel
@@ -23,7 +27,7 @@ from degentcivil_nb.widgets.chat_table import ChatTable
 from degentcivil_nb.widgets.conversations import LONG
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.event_log import EventsPanel
-from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, counts_of
 from degentcivil_nb.widgets.findings_panel import FindingsNow, FindingsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.llm_table import LlmTable
@@ -262,6 +266,40 @@ def test_a_figure_at_an_earlier_moment_draws_nothing_of_later(planted: Any, make
     xs = [np.asarray(trace["x"]) for trace in panel.spec()["data"]]
     times = [time for x in xs if x.dtype.kind == "M" for time in x]
     assert times and max(times) <= moment["time"].to_datetime64()
+
+
+@pytest.mark.parametrize("every, by", [(1, "type"), (5, "type"), (5, "code")])
+def test_the_counts_before_a_moment_are_those_of_the_whole_run_that_are_over_by_then(
+    planted: Any, every: int, by: str
+) -> None:
+    store = planted._store
+    for row in (1, store.next_row // 3, store.next_row - 1):
+        at = pd.Timestamp(store.moment_of(row).time, unit="ns", tz="UTC")
+        whole = store.rates(f"{every}s", by)
+        near = whole[(whole.index >= at - pd.Timedelta("10min")) & (whole.index <= at - pd.Timedelta(every, "s"))]
+        near = near.loc[:, near.sum() > 0]
+        counts = counts_of(store, every, by, at)
+        assert counts.sum().to_dict() == near.sum().to_dict()
+        assert not len(near.columns) or counts.index[-1] == at.floor(f"{every}s") - pd.Timedelta(every, "s")
+        pd.testing.assert_frame_equal(counts.reindex(near.index), near, check_freq=False, check_names=False)
+
+
+def test_the_figures_of_a_run_of_days_with_very_many_codes_of_errors_count_only_what_they_draw() -> None:
+    store = EventStore()
+    start = 1_769_860_800
+    told = [
+        RawMessage("error", Raw(encode({"code": code, "message": "odd"})), start + 50.0 * code, code, code)
+        for code in range(1, 8_001)
+    ]
+    store.append(told, start, "e")
+    with pytest.raises(ValueError, match="too many"):
+        store.rates("5s", "code")
+    cursor = Cursor(store)
+    panel = ErrorsPanel(store, Prompt(), cursor=cursor)
+    cursor.at(row=7_000)
+    page = opened(panel)
+    assert [trace["name"] for trace in panel.spec()["data"]]
+    assert page.messages[-1]["kind"] == "update"
 
 
 def test_a_move_of_the_cursor_sends_the_timeline_no_stays_again(planted: Any) -> None:

@@ -23,6 +23,7 @@ from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.growing_table import KEPT, ORDERED_BYTES_PER_S
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.malformed import MalformedCalls
+from degentcivil_nb.widgets.search import Search
 from degentcivil_nb.widgets.sorting import Sorting, first_places, spoken
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
@@ -141,6 +142,29 @@ def test_the_table_is_not_empty_while_the_first_rows_are_looked_at(run: Run, mon
     page.do({"sort": {"name": "tick", "direction": 1}})
     page.panel.refresh(later())
     assert len(page.keys) == KEPT and page.bodies[-1]["window"]["sorted"]["busy"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"sort": {"name": "tick", "direction": 1}}, {"words": "c1", "zone": "UTC"}], ids=["sort", "filter"]
+)
+def test_a_table_that_no_page_shows_looks_at_no_rows_until_it_is_shown_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asked: Any
+) -> None:
+    begun: list[Search] = []
+    monkeypatch.setattr(Search, "_begin", lambda search: begun.append(search))
+    page = Page(EventsPanel(run, Prompt()))
+    page.show()
+    page.do(asked)
+    page.say("hide")
+    (search,) = begun
+    search._run(search.asks)
+    assert not search.status()["busy"] and search.status()["judged"] == 0
+    page.show()
+    assert begun == [search] * 2 and search.status()["busy"]
+    search._run(search.asks)
+    assert search.status()["judged"] == HELD and not search.status()["busy"]
+    page.panel.refresh(later())
+    assert begun == [search] * 2
 
 
 class Held:

@@ -160,7 +160,9 @@ def happened(run: Run, count: int, type: str = "error") -> Run:
 
 
 def test_words_typed_and_typed_back_find_each_row_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = EventsPanel(store, Alone())._words
+    panel = EventsPanel(store, Alone())
+    panel.flow.show("page")
+    words = panel._words
     gate = Gate(words, monkeypatch, 200, through=0)
     words.look_for("p1", ZONE, lambda: None)
     assert gate.waits.wait(30)
