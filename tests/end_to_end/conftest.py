@@ -56,8 +56,10 @@ def notebook(jupyter: Jupyter, browser: Browser) -> Iterator[OpenNotebook]:
     """Give a function that opens a notebook of these cells in a page of its own, kernel ready."""
     opened: list[Notebook] = []
 
-    def open_one(*cells: str, width: int = 1400, height: int = 1000, file: Path | None = None) -> Notebook:
-        opened.append(open_notebook(jupyter, browser, *cells, width=width, height=height, file=file))
+    def open_one(
+        *cells: str, width: int = 1400, height: int = 1000, file: Path | None = None, script: str | None = None
+    ) -> Notebook:
+        opened.append(open_notebook(jupyter, browser, *cells, width=width, height=height, file=file, script=script))
         return opened[-1]
 
     yield open_one

@@ -75,3 +75,34 @@ def test_the_dashboard_comes_back_from_a_cut_and_names_what_a_restart_lost(noteb
     book.run(5)
     expect(link).to_contain_text("reconnecting", timeout=20_000)
     assert book.problems == []
+
+
+DROP_SHOWS = """
+window.dropShows = 0;
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+  if (window.dropShows > 0 && /"kind": ?"show"/.test(text)) {
+    window.dropShows -= 1;
+    return;
+  }
+  send.call(this, data);
+};
+"""
+
+
+def test_a_tab_whose_first_word_to_the_kernel_is_lost_asks_again_while_other_panels_live(
+    notebook: OpenNotebook,
+) -> None:
+    book = notebook(TOWN, script=DROP_SHOWS)
+    page = book.page
+    book.run(0)
+    tick = page.locator(".dc-headline .dc-tick .dc-value")
+    expect(page.locator(".dc-headline .dc-link .dc-value")).to_have_text("live", timeout=20_000)
+    page.evaluate("window.dropShows = 1")
+    page.get_by_role("tab", name="events", exact=True).click()
+    page.wait_for_function("window.dropShows === 0", timeout=20_000)
+    seen = tick.inner_text()
+    expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible(timeout=20_000)
+    expect(tick).not_to_have_text(seen, timeout=20_000)
+    assert book.problems == []

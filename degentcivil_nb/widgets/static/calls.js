@@ -60,10 +60,10 @@ function totalText([model, calls, errors, prompt, completion, latency, cost]) {
   const line = make("div");
   const mean =
     calls && latency ? `, ${(latency / calls).toLocaleString("en-US", { maximumSignificantDigits: 3 })} s each` : "";
-  const tokens = `${formatCount(prompt)} + ${formatCount(completion)} tokens`;
+  const tokens = prompt || completion ? `${formatCount(prompt)} + ${formatCount(completion)} tokens` : "tokens unknown";
   const paid = cost ? `, ${dollars(cost)}` : "";
   line.append(
-    make("strong", "", visible(model)),
+    make("strong", "", model === "unknown" ? "model unknown" : visible(model)),
     `: ${countOf(calls, "call")} in the whole run, ${formatCount(errors)} failed, ${tokens}${mean}${paid}`,
   );
   return line;

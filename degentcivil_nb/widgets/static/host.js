@@ -33,6 +33,9 @@ function makeHost(model, line) {
   };
   const life = watchLiveness(model, {
     changed: stand,
+    passed(ms) {
+      for (const link of links.values()) link.passed(ms);
+    },
     ask(anew) {
       if (anew) line.reopen();
       for (const link of links.values()) link.ask();
@@ -121,6 +124,7 @@ function makeLink(key, script, tools) {
   let whole = false; // whether the state is complete and follows `number`
   let asked = false; // whether a full update is on its way
   let showing = false;
+  let silent = 0; // ms without a message for this panel while the page was visible
   /** @type {Moment | null} */
   let moment = null; // that the state is about
 
@@ -135,8 +139,16 @@ function makeLink(key, script, tools) {
     showing = any;
     whole = false;
     asked = any;
+    silent = 0;
     tools.wake();
     say(any ? "show" : "hide");
+  };
+  const ask = () => {
+    if (!showing) return;
+    whole = false;
+    asked = true;
+    silent = 0;
+    say("show");
   };
   return {
     key,
@@ -149,14 +161,16 @@ function makeLink(key, script, tools) {
     point() {
       for (const view of views) view.point();
     },
-    ask() {
-      if (!showing) return;
-      whole = false;
-      asked = true;
-      say("show");
+    ask,
+    // Python sends each panel on view a sign of life each second: one that gets none is not known to be on view.
+    /** @param {number} ms */
+    passed(ms) {
+      silent += ms;
+      if (silent >= ASK_MS) ask();
     },
     /** @type {(message: UpdateMessage, buffers: Buffers) => void} */
     take(message, buffers) {
+      silent = 0;
       if (!showing) {
         whole = false;
         return;
@@ -195,6 +209,7 @@ function makeLink(key, script, tools) {
     },
     /** @param {boolean} on */
     reads(on) {
+      silent = 0;
       for (const view of views) view.reads(on);
     },
     /** @param {Input} content */

@@ -53,13 +53,14 @@ const KERNEL_STATUS = new Map([
   ["terminating", "dead"],
 ]);
 
-// Watch one model. `changed()` is called when there is another problem, or none; `ask()` when Python should say all anew.
+// Watch one model. `changed()` is called when there is another problem, or none; `ask()` when Python should say all anew,
+// `passed(ms)` while messages may be expected.
 /**
  * @param {Model} model
- * @param {{changed: () => void, ask: (anew: boolean) => void}} told
+ * @param {{changed: () => void, ask: (anew: boolean) => void, passed: (ms: number) => void}} told
  * @returns {Life}
  */
-function watchLiveness(model, { changed, ask }) {
+function watchLiveness(model, { changed, ask, passed }) {
   /** @type {string | null} */
   let lasting = null; // a problem that no message can end: this model's Python side is gone
   /** @type {string | null} */
@@ -102,6 +103,7 @@ function watchLiveness(model, { changed, ask }) {
     quiet += step;
     if (quiet >= PATIENCE_MS) tell("quiet");
     if (Math.floor(before / ASK_MS) !== Math.floor(quiet / ASK_MS)) ask(quiet >= PATIENCE_MS && before < PATIENCE_MS);
+    else passed(step);
   }
 
   const kernel = model.widget_manager?.kernel;
