@@ -165,10 +165,9 @@ class ChartsPanel(LiveFigure):
         counts = counts_of(self._reader, every, "type", at)
         newest = self._reader.moment_of(self._reader.next_row - 1).time if len(counts) else 0
         going = at is None and len(counts) > 1 and time.time() - newest / SECOND < 2 * every
-        if going:  # the last bucket is not over yet
-            counts = counts.iloc[:-1]
-        spec = over_time.rates(counts, self._gaps(counts.index[0] if len(counts) else None, at), every=f"{every}s")
-        left_out = going or (at is not None and len(counts) > 0)
+        gaps = self._gaps(counts.index[0] if len(counts) else None, at)
+        spec = over_time.rates(counts, gaps, every=f"{every}s", until=newest if going else None)
+        left_out = at is not None and len(counts) > 0
         return footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
 
     def _errors(self, at: pd.Timestamp | None) -> Spec:

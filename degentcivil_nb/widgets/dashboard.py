@@ -101,9 +101,13 @@ class Dashboard(PageWidget):
         ]
 
     def take(self, content: Any) -> None:
-        """See `PageWidget`: a message is for one of the panels."""
-        if isinstance(content, dict) and isinstance(key := content.get("panel"), str) and key in self._takers:
-            self._takers[key](content)
+        """See `PageWidget`: a message is for one of the panels, or says of several what a page drew."""
+        if not isinstance(content, dict):
+            return
+        drawn, panel = content.get("drawn"), content.get("panel")
+        for key in list(drawn) if isinstance(drawn, dict) else [panel]:
+            if isinstance(key, str) and key in self._takers:
+                self._takers[key](content)
 
     def still(self) -> Sequence[Section]:
         """See `Panel`."""

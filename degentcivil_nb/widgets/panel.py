@@ -241,7 +241,7 @@ class Panel(PageWidget):
         now = self._refresher.now()
         match content.get("kind"):
             case "ack":
-                self.flow.acknowledge(client, int(content.get("n", 0)))
+                self.flow.acknowledge(client, int(content["drawn"][self.part.key]))
                 if self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment:
                     self._poke()  # the cursor has moved meanwhile
             case "show" | "hole":

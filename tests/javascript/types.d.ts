@@ -45,7 +45,7 @@ type Said = {
   kind: "show" | "hide" | "hole" | "ack" | "input" | "point" | "code";
   client?: string;
   panel?: string;
-  n?: number;
+  drawn?: Record<string, number>;
   content?: Input | Pointing;
 };
 type Pointing = {
@@ -110,6 +110,7 @@ type Tools = {
   standing: () => Standing | null;
   cursor: () => Pointed;
   say(panel: string, kind: Said["kind"], more?: Partial<Said>): void;
+  drew(panel: string, n: number, soon: boolean): void;
   wake(): void;
 };
 type Wire = { send(content: Said): void; close(): void };

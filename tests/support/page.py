@@ -56,7 +56,7 @@ class Page:
         assert buffers is not None
         body = json.loads(bytes(buffers[0]))
         self.messages.append(content)
-        self.say("ack", n=content["n"])
+        self.say("ack", drawn={self.panel.part.key: content["n"]})
         self.bodies.append(body)
         data = bytes(buffers[1]) if len(buffers) > 1 else b""
         if "columns" in body:

@@ -309,6 +309,18 @@ def test_ten_dashboards_opened_and_closed_leave_no_thread_and_no_widget(
     assert isinstance(dashboard, Widget)
 
 
+def test_a_page_says_in_one_message_what_several_panels_drew(run: Run) -> None:
+    dashboard = Dashboard(run, run, run, Prompt())
+    panels = [dashboard.headline, dashboard.panels["characters"]]
+    for panel in panels:
+        dashboard.take({"kind": "show", "client": "page", "panel": panel.part.key})
+    assert not any(panel.flow.ready() for panel in panels)
+    drawn = {panel.part.key: panel.flow.number for panel in panels}
+    dashboard.take({"kind": "ack", "client": "page", "drawn": {**drawn, "unknown": 3}})
+    assert all(panel.flow.ready() for panel in panels)
+    dashboard.close()
+
+
 def test_nothing_moves_by_itself_so_that_reduced_motion_needs_no_rule() -> None:
     moves = re.compile(
         r"transition|animation|@keyframes|(?<!over)scroll-behavior|behavior:\s*[\"']smooth|\.animate\(|<marquee"

@@ -10,6 +10,9 @@
 /** @type {Map<string, Script<any, any>>} */
 const PANELS = new Map();
 const decoder = new TextDecoder();
+// What the panels of a page drew within this time is said at once: the kernel says "busy" and "idle" for each message
+// that it gets, and JupyterLab draws both.
+const TOGETHER_MS = 40;
 const LIVE = { moment: null, character: null, row: null };
 
 // One host a model and page: it lives as long as the model, whatever is shown of it.
@@ -27,6 +30,17 @@ function makeHost(model, line) {
   /** @type {Pointed} */
   let cursor = LIVE;
   let showing = false;
+  /** @type {Map<string, number>} */
+  const drawn = new Map(); // by panel: the number of the last update drawn, which Python does not know yet
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let telling;
+  const tellDrawn = () => {
+    clearTimeout(telling);
+    telling = undefined;
+    for (const key of drawn.keys()) if (!links.get(key)?.showing()) drawn.delete(key);
+    if (drawn.size) line.send({ kind: "ack", client, drawn: Object.fromEntries(drawn) });
+    drawn.clear();
+  };
 
   const stand = () => {
     for (const link of links.values()) link.stand();
@@ -77,6 +91,11 @@ function makeHost(model, line) {
     standing: () => life.problem() ?? said,
     cursor: () => cursor,
     say: (panel, kind, more) => line.send({ kind, client, panel, ...more }),
+    drew(panel, n, soon) {
+      drawn.set(panel, n);
+      if (soon || said?.over) tellDrawn(); // after the last update the comm may close
+      else telling ??= setTimeout(tellDrawn, TOGETHER_MS);
+    },
     wake,
   };
   for (const [key, script] of model.get("_parts")) {
@@ -104,6 +123,7 @@ function makeHost(model, line) {
     },
     close() {
       model.off("msg:custom", onMessage);
+      clearTimeout(telling);
       life.close();
     },
   };
@@ -204,7 +224,7 @@ function makeLink(key, script, tools) {
       if (first) stand(); // it is blank no longer
       const { n } = message;
       requestAnimationFrame(() => {
-        if (showing) say("ack", { n }); // when it had time to draw it
+        if (showing) tools.drew(key, n, moment !== null); // when it had time to draw it; a cursor that moves waits
       });
     },
     /** @param {boolean} on */
