@@ -93,7 +93,8 @@ function makeHost(model, line) {
     say: (panel, kind, more) => line.send({ kind, client, panel, ...more }),
     drew(panel, n, soon) {
       drawn.set(panel, n);
-      if (soon || said?.over) tellDrawn(); // after the last update the comm may close
+      // after the last update the comm may close
+      if (soon || said?.over) tellDrawn();
       else telling ??= setTimeout(tellDrawn, TOGETHER_MS);
     },
     wake,
