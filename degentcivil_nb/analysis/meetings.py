@@ -100,7 +100,7 @@ def _spoken(talk: Talk, there: Presences) -> tuple[pd.Index, _Pairs]:
 def _frame(found: Sequence[_Pairs], people: pd.Index, places: pd.Index, cut: bool) -> pd.DataFrame:
     how = np.repeat(np.array(["place", "chat"], object), [len(pairs.one) for pairs in found])
     pairs = _Pairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-    order = np.argsort(pairs.start, kind="stable")
+    order = np.lexsort((pairs.other, pairs.one, pairs.start))  # the same, whichever other characters were asked for
     if cut or len(order) > MOST:
         warn_user(f"only the first {MOST:,} meetings are listed: ask for fewer characters, or a shorter time")
         order = order[:MOST]
