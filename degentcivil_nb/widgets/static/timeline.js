@@ -63,6 +63,7 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
   tip.setAttribute("role", "status");
   const legend = make("div", "dc-legend");
   const empty = make("div", "dc-empty", "No stays yet. A stay begins when the state of a character is published.");
+  empty.hidden = true; // until it is known that there are none
   el.append(bar, scroller, tip, legend, empty);
   /** @type {{start: number | null, end: number | null}} */
   let span = { start: null, end: null };
