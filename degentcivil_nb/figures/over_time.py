@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..core.counting import counted
 from ..protocol.errors import CODE_NAMES
 from .colours import state_colour
 from .parts import (
@@ -38,34 +39,26 @@ TYPE_COLOURS: Final = {
 }
 TOP_LEFT: Final = {"x": 0, "y": 1, "yshift": 0, "xanchor": "left", "yanchor": "bottom"}
 SECOND: Final = np.timedelta64(1000, "ms")
-JUDGED: Final = 0.25
-"""The part of a bucket that must be over before it has a rate of its own: that of a few milliseconds says nothing."""
 
 
 def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None, until: Any = None) -> Spec:
     """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events.
 
-    The bucket that holds `until`, the time of the newest event, is not over. Its rate is that of its part up to then,
-    since the rate would seem to fall otherwise; one that has only begun is drawn with the bucket before it, as one.
+    The bucket that holds `until`, the time of the newest event, is not over. It is left out, since the rate would seem
+    to fall, and a note counts its events.
     """
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
     by = str(wide.columns.name or "type")
-    width, over = _width(wide, every), 1.0  # how many widths the last bucket has
-    if until is not None and len(wide) > 1:
-        before, last = times_of(wide.index[-2:])
-        over = min(1.0, max(0.0, float((times_of([until])[0] - last) / width)))
-        if over < JUDGED:
-            apart = float((last - before) / width)  # more than one if rows of buckets without events are left out
-            begun, wide = wide.iloc[-1], wide.iloc[:-1].copy()
-            wide.iloc[-1] += begun
-            over += apart
+    width, left_out = _width(wide, every), 0
+    if until is not None and len(wide) > 1 and times_of([until])[0] < times_of(wide.index[-1:])[0] + width:
+        left_out = int(wide.iloc[-1].sum())
+        wide = wide.iloc[:-1]
     times = times_of(wide.index)
     seconds = float(width / SECOND)
     # a bucket ends after its width: at the next one or, if rows are left out, at zero
     ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
-    edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width * over)
-    widths = np.append(np.ones(len(times) - 1), over) * seconds
+    edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width)
     data = []
     for position, series in enumerate(capped(wide, label=_code_name if by == "code" else str)):
         data.append(
@@ -74,7 +67,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
                 "mode": "lines",
                 "name": series.name,
                 "x": edges,
-                "y": np.append(np.insert(series.values / widths, ends, 0), series.values[-1] / widths[-1]),
+                "y": np.append(np.insert(series.values, ends, 0), series.values[-1]) / seconds,
                 "line": {
                     "color": _colour(by, series, position),
                     "width": 1.8,
@@ -92,8 +85,10 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
             yaxis=axis("events per second", rangemode="tozero"),
             hovermode="x",
             shapes=gap_shapes(gaps, known, width),
-            annotations=[footnote(f"the last {_duration(width)}, which are not over, are drawn up to now")]
-            if over != 1
+            annotations=[
+                footnote(f"not drawn: {counted(left_out, 'event')} of the last {_duration(width)}, not over yet")
+            ]
+            if left_out
             else [],
         ),
     }

@@ -17,7 +17,7 @@ from ..pages.parts import Section
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
-from .figure_panels import counts_of
+from .figure_panels import counts_of, goes_on
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
 from .panel import Update
@@ -49,7 +49,12 @@ class ChartsPanel(LiveFigure):
         self._unoffered = 0  # names beyond the first ones
         self._told: list[str] = []
         self._asked = 0
-        super().__init__(self.spec, lambda: (reader.version, self._asked, self._whose()), refresher, **kwargs)
+        super().__init__(self.spec, self.version_drawn, refresher, **kwargs)
+
+    def version_drawn(self) -> Any:
+        """Return what changes whenever the charts have to be drawn again: once the run rests, its last bucket too."""
+        rests = "rates" in self._chosen and goes_on(self._reader, self._every_s()) is None
+        return self._reader.version, self._asked, self._whose(), rests
 
     def _whose(self) -> str | None:
         return None if self.cursor is None else self.cursor.selection.character_id
@@ -163,11 +168,11 @@ class ChartsPanel(LiveFigure):
     def _rates(self, at: pd.Timestamp | None) -> Spec:
         every = self._every_s()
         counts = counts_of(self._reader, every, "type", at)
-        newest = self._reader.moment_of(self._reader.next_row - 1).time if len(counts) else 0
-        going = at is None and len(counts) > 1 and time.time() - newest / SECOND < 2 * every
-        gaps = self._gaps(counts.index[0] if len(counts) else None, at)
-        spec = over_time.rates(counts, gaps, every=f"{every}s", until=newest if going else None)
-        left_out = at is not None and len(counts) > 0
+        going = at is None and len(counts) > 1 and goes_on(self._reader, every) is not None
+        if going:  # the last bucket is not over yet
+            counts = counts.iloc[:-1]
+        spec = over_time.rates(counts, self._gaps(counts.index[0] if len(counts) else None, at), every=f"{every}s")
+        left_out = going or (at is not None and len(counts) > 0)
         return footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
 
     def _errors(self, at: pd.Timestamp | None) -> Spec:

@@ -39,12 +39,24 @@ def counts_of(reader: PanelReader, every_s: int, by: str, at: pd.Timestamp | Non
     return counts.reindex(timestamps(seconds * SECOND), fill_value=0)
 
 
+def goes_on(reader: PanelReader, every_s: float) -> int | None:
+    """Return the time of the newest event if a bucket of this width may not be over; `None` if the run rests."""
+    if reader.next_row <= reader.first_row:
+        return None
+    newest = reader.moment_of(reader.next_row - 1).time
+    return newest if time.time() - newest / 1e9 < 2 * every_s else None
+
+
 class FigurePanel(LiveFigure):
     """A live figure of a run, which a subclass defines in `spec`: of the last minutes before the moment shown."""
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         self._reader = reader
-        super().__init__(self.spec, lambda: reader.version, refresher, **kwargs)
+        super().__init__(self.spec, self.version_drawn, refresher, **kwargs)
+
+    def version_drawn(self) -> Any:
+        """Return what changes whenever the figure has to be drawn again."""
+        return self._reader.version
 
     def spec(self) -> Spec:
         """Return the figure as plain data."""
@@ -72,11 +84,13 @@ class RatesPanel(FigurePanel):
     def spec(self) -> Spec:
         """See `FigurePanel`."""
         counts = counts_of(self._reader, 1, "type", self.at)
-        gaps, reader = self.gaps_since(counts.index[0] if len(counts) else None), self._reader
-        newest = reader.moment_of(reader.next_row - 1).time if len(counts) else 0
-        # if a run is paused or over, its last bucket is complete
-        going = self.at is None and time.time() - newest / 1e9 < 2
-        return figure_specs.rates(counts, gaps, every="1s", until=newest if going else None)
+        gaps = self.gaps_since(counts.index[0] if len(counts) else None)
+        newest = goes_on(self._reader, 1) if self.at is None and len(counts) else None
+        return figure_specs.rates(counts, gaps, every="1s", until=newest)
+
+    def version_drawn(self) -> Any:
+        """See `FigurePanel`: once the run rests, its last bucket is complete."""
+        return self._reader.version, goes_on(self._reader, 1) is not None
 
 
 class ErrorsPanel(FigurePanel):

@@ -241,7 +241,11 @@ class Panel(PageWidget):
         now = self._refresher.now()
         match content.get("kind"):
             case "ack":
-                self.flow.acknowledge(client, int(content["drawn"][self.part.key]))
+                drawn = content.get("drawn")
+                number = drawn.get(self.part.key) if isinstance(drawn, dict) else None
+                if type(number) is not int:  # of a page of another version, or of no page
+                    return
+                self.flow.acknowledge(client, number)
                 if self.follows_cursor and self.cursor is not None and self.cursor.moment != self.moment:
                     self._poke()  # the cursor has moved meanwhile
             case "show" | "hole":

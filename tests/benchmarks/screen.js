@@ -31,8 +31,7 @@
     },
     charts(plot) {
       const trace = plot.data?.find((trace) => trace.name === "event_notification");
-      // rates of spans: the last one is not over, and its edge repeats it
-      return trace ? Math.round(trace.y.slice(0, -1).reduce((sum, y, i) => sum + (y * (trace.x[i + 1] - trace.x[i])) / 1e3, 0)) : 0;
+      return trace ? trace.y.slice(0, -1).reduce((sum, y) => sum + y, 0) : 0; // the last edge repeats the last second
     },
   };
   const places = { town: ".dc-grid", events: ".dc-grid", charts: ".dc-figure.js-plotly-plot" };

@@ -103,6 +103,6 @@ def test_a_tab_whose_first_word_to_the_kernel_is_lost_asks_again_while_other_pan
     page.get_by_role("tab", name="events", exact=True).click()
     page.wait_for_function("window.dropShows === 0", timeout=20_000)
     seen = tick.inner_text()
-    expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible(timeout=20_000)
+    expect(page.locator(".dc-grid:visible .dc-body .dc-row").first).to_be_visible(timeout=30_000)
     expect(tick).not_to_have_text(seen, timeout=20_000)
     assert book.problems == []

@@ -321,6 +321,20 @@ def test_a_page_says_in_one_message_what_several_panels_drew(run: Run) -> None:
     dashboard.close()
 
 
+@pytest.mark.parametrize("drawn", [None, "z", [], {}, {"head": None}, {"head": "z"}, {"head": 1e400}, {"head": True}])
+def test_an_acknowledgement_that_names_no_number_is_ignored(
+    run: Run, drawn: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    dashboard = Dashboard(run, run, run, Prompt())
+    panel = dashboard.headline
+    told = {panel.part.key: drawn["head"]} if isinstance(drawn, dict) and drawn else drawn
+    dashboard.take({"kind": "show", "client": "page", "panel": panel.part.key})
+    dashboard.take({"kind": "ack", "client": "page", "panel": panel.part.key, "drawn": told})
+    assert not panel.flow.ready()
+    assert not caplog.records
+    dashboard.close()
+
+
 def test_nothing_moves_by_itself_so_that_reduced_motion_needs_no_rule() -> None:
     moves = re.compile(
         r"transition|animation|@keyframes|(?<!over)scroll-behavior|behavior:\s*[\"']smooth|\.animate\(|<marquee"

@@ -13,6 +13,8 @@ const decoder = new TextDecoder();
 // What the panels of a page drew within this time is said at once: the kernel says "busy" and "idle" for each message
 // that it gets, and JupyterLab draws both.
 const TOGETHER_MS = 40;
+// A full update that has not come for so long is asked for again.
+const AGAIN_MS = 10_000;
 const LIVE = { moment: null, character: null, row: null };
 
 // One host a model and page: it lives as long as the model, whatever is shown of it.
@@ -145,7 +147,8 @@ function makeLink(key, script, tools) {
   let whole = false; // whether the state is complete and follows `number`
   let asked = false; // whether a full update is on its way
   let showing = false;
-  let silent = 0; // ms without a message for this panel while the page was visible
+  let waited = 0; // ms since it is on its way, while messages for others came
+  let again = false; // whether it was asked for again: once, since a kernel that is slow would get more to do
   /** @type {Moment | null} */
   let moment = null; // that the state is about
 
@@ -160,7 +163,8 @@ function makeLink(key, script, tools) {
     showing = any;
     whole = false;
     asked = any;
-    silent = 0;
+    waited = 0;
+    again = false;
     tools.wake();
     say(any ? "show" : "hide");
   };
@@ -168,7 +172,7 @@ function makeLink(key, script, tools) {
     if (!showing) return;
     whole = false;
     asked = true;
-    silent = 0;
+    waited = 0;
     say("show");
   };
   return {
@@ -183,15 +187,17 @@ function makeLink(key, script, tools) {
       for (const view of views) view.point();
     },
     ask,
-    // Python sends each panel on view a sign of life each second: one that gets none is not known to be on view.
+    // What asks for a full update can be lost while other panels go on, so that no silence tells of it.
     /** @param {number} ms */
     passed(ms) {
-      silent += ms;
-      if (silent >= ASK_MS) ask();
+      if (!asked || again) return;
+      waited += ms;
+      if (waited < AGAIN_MS) return;
+      again = true;
+      ask();
     },
     /** @type {(message: UpdateMessage, buffers: Buffers) => void} */
     take(message, buffers) {
-      silent = 0;
       if (!showing) {
         whole = false;
         return;
@@ -208,6 +214,8 @@ function makeLink(key, script, tools) {
           if (!asked) {
             whole = false;
             asked = true;
+            waited = 0;
+            again = false;
             say("hole");
           }
           return;
@@ -230,7 +238,6 @@ function makeLink(key, script, tools) {
     },
     /** @param {boolean} on */
     reads(on) {
-      silent = 0;
       for (const view of views) view.reads(on);
     },
     /** @param {Input} content */
