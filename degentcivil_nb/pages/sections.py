@@ -29,6 +29,9 @@ CALLS: Final = 20
 PROMPT: Final = 8_000
 """The most characters of a prompt or an answer."""
 NOTES: Final = 40
+ERRORS: Final = 300
+PIECE: Final = 200_000
+"""How many errors are looked at together."""
 TICKS: Final = 50
 """How many ticks before the moment the timeline reaches back, and a fifth of them after it."""
 SPAN_S: Final = 60
@@ -164,9 +167,13 @@ def _span(store: Rows, tick: int | None, time: int) -> tuple[int, int]:
 
 
 def _errors_between(store: Rows, start: int, end: int) -> pd.DataFrame:
-    frame = store.frame_of(store.rows_of((MessageTypes.ERROR,)))
-    times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
-    return frame[(times >= start) & (times <= end)].tail(300)
+    rows = store.rows_of((MessageTypes.ERROR,))
+    found = []
+    for first in range(0, max(1, len(rows)), PIECE):  # of a long run, all errors would not fit into memory
+        frame = store.frame_of(rows[first : first + PIECE])
+        times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
+        found.append(frame[(times >= start) & (times <= end)].tail(ERRORS))
+    return pd.concat(found).tail(ERRORS) if len(found) > 1 else found[0]
 
 
 def calls_around(store: Rows, row: int | None, most: int = CALLS) -> Section:

@@ -16,7 +16,7 @@ import degentcivil_nb as dc
 from degentcivil_nb import __version__
 from degentcivil_nb.cli import app as cli
 from degentcivil_nb.core.progress import Progress, following_cell
-from degentcivil_nb.pages import case_file
+from degentcivil_nb.pages import case_file, sections
 from degentcivil_nb.pages.lanes import lanes
 from tests.support.run_helpers import HOSTILE, told, write_recording
 
@@ -205,6 +205,29 @@ def test_the_lanes_of_many_stays_are_drawn_in_time_that_grows_with_their_number(
     assert picture is not None
     assert picture.alt.startswith("50 of 50 characters")
     assert CountedName.hashed < 10 * many
+
+
+def test_errors_are_the_same_however_many_are_looked_at_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stay = {"character_id": "emma", "new_state": "WORK"}
+    failures = [
+        told("error", {"code": 2001, "message": f"attempt {seq}", "character_id": "emma"}, timestamp=1.0 + seq, seq=seq)
+        for seq in range(2, 9)
+    ]
+    path = write_recording(tmp_path / "run", [told("state_change", stay, timestamp=1.0, seq=1), *failures])
+    with dc.open_recording(path) as recording:
+        together = recording.to_html(tmp_path / "together.html", rows=5).read_text(encoding="utf-8")
+        monkeypatch.setattr(sections, "PIECE", 2)
+        apart = recording.to_html(tmp_path / "apart.html", rows=5).read_text(encoding="utf-8")
+
+    assert svgs(apart) == svgs(together)
+    assert sum("attempt" in drawing for drawing in svgs(apart)) == 1
+
+
+def svgs(page: str) -> list[str]:
+    """Return the drawings of a page."""
+    return re.findall(r"<svg.*?</svg>", page, re.DOTALL)
 
 
 def test_the_progress_of_a_page_of_a_long_run_is_shown_from_the_start(
