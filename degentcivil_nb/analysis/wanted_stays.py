@@ -5,33 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..store.interfaces import RunStore
 from ..store.pieces import Pieces
 from ..store.schema import NAT, Ints, Mask
-from ..store.stay_pieces import stays_where
+from ..store.stay_pieces import OPEN, stays_where
 from ..store.timeline import ToldRows, differs, lasts
 from .presences import FOREVER, Array
 from .talk import Talk
 
 
-def wanted_stays(
-    store: RunStore, names: list[str] | None, others: list[str] | None, talk: Talk, after: int, before: int
-) -> pd.DataFrame:
-    """Return the stays that reach into a time and may be part of a meeting, and those in which somebody spoke.
+def wanted_stays(pieces: Pieces, names: list[str] | None, others: list[str] | None, talk: Talk) -> pd.DataFrame:
+    """Return the stays that may be part of a meeting, and those in which somebody spoke.
 
     A meeting is one of the `names` with one of the `others`; `None` are all. Everybody's stays are held at once only if
-    both are `None`. A stay whose end a gap hides ends where it began.
+    both are `None`, or if a sender's times go back. A stay whose end a gap hides ends where it began.
     """
     some = names if names is not None else others
     if some is None:
-        return _stays(store, None, talk, after, before)
+        return _stays(pieces, None, talk)
     try:
         if names is not None and others is not None:
-            return _stays(store, _Among([*names, *others]), talk, after, before)
-        mine = _stays(store, _Among(some), talk, after, before)
-        return _stays(store, _Beside(some, mine), talk, after, before)
+            return _stays(pieces, _Among([*names, *others]), talk)
+        return _stays(pieces, _Beside(some, _stays(pieces, _Among(some), talk)), talk)
     except _TimesGoBack:
-        return _stays(store, None, talk, NAT, FOREVER)
+        return _stays(pieces, None, talk)
 
 
 class _TimesGoBack(Exception):
@@ -69,6 +65,7 @@ class _Beside:
 
     def __init__(self, names: list[str], mine: pd.DataFrame) -> None:
         self._own = _Among(names)
+        mine = mine[mine["character_id"].isin(names)]
         start = mine["start"].to_numpy("M8[ns]").astype(np.int64)
         end = mine["end"].to_numpy("M8[ns]").astype(np.int64)
         stop = np.where(end == NAT, FOREVER, np.maximum(end, start))
@@ -89,33 +86,39 @@ class _Beside:
         return found
 
 
-def _stays(store: RunStore, wanted: _Among | _Beside | None, talk: Talk, after: int, before: int) -> pd.DataFrame:
-    spoke = {talk.names[who]: np.sort(talk.time[talk.speaker == who]) for who in np.unique(talk.speaker).tolist()}
+def _stays(pieces: Pieces, wanted: _Among | _Beside | None, talk: Talk) -> pd.DataFrame:
+    order = _Order(len(pieces.words["character_id"].words))
+    spoke = _Spoken(talk, pieces)
 
-    def ask(pieces: Pieces) -> pd.DataFrame:
-        codes = {pieces.words["character_id"].get(name, -2): times for name, times in spoke.items()}
+    def keep(begin: ToldRows, ends: Ints) -> Mask:
+        if wanted is None:
+            return np.ones(len(ends), np.bool_)
+        order.check(begin, ends)
+        found = wanted.chosen(pieces, begin, ends) | spoke.within(begin, ends)
+        # a moment elsewhere parts two stays in one place; a stay whose end is hidden is one
+        kept: Mask = found | (ends <= begin.when) | (ends == OPEN)
+        return kept
 
-        order = _Order(len(pieces.words["character_id"].words))
-
-        def keep(begin: ToldRows, ends: Ints) -> Mask:
-            if wanted is not None:
-                order.check(begin, ends)
-            stop = np.maximum(ends, begin.when)
-            found = (stop >= after) & (begin.when <= before)
-            if wanted is not None:
-                found &= wanted.chosen(pieces, begin, stop)
-                found |= ends <= begin.when  # a moment elsewhere parts two stays in one place
-            return found | _spoken(codes, begin, stop)
-
-        return stays_where(pieces, keep, hidden_ends=True)
-
-    return store.by_pieces(ask)
+    return stays_where(pieces, keep, hidden_ends=True)
 
 
-def _spoken(codes: dict[int, Array], begin: ToldRows, stop: Ints) -> Mask:
-    """Return a mask of the stays in which their character spoke: meetings say where that was."""
-    found = np.zeros(len(stop), np.bool_)
-    for who, times in codes.items():
-        mine = np.flatnonzero(begin.who == who)
-        found[mine] = np.searchsorted(times, stop[mine], "right") > np.searchsorted(times, begin.when[mine], "left")
-    return found
+class _Spoken:
+    """When characters spoke: meetings say where that was."""
+
+    def __init__(self, talk: Talk, pieces: Pieces) -> None:
+        self._times = np.unique(talk.time)
+        codes = np.array([pieces.words["character_id"].get(name, -1) for name in talk.names], np.int64)
+        speaker = codes[talk.speaker] if len(codes) else np.zeros(0, np.int64)
+        known = speaker >= 0
+        self._keys = np.sort(self._key(speaker[known], np.searchsorted(self._times, talk.time[known])))
+
+    def _key(self, who: Array, rank: Array) -> Array:
+        """Return numbers that ascend with the character, and with time for each."""
+        return who.astype(np.int64) * (len(self._times) + 1) + rank
+
+    def within(self, begin: ToldRows, stop: Ints) -> Mask:
+        """Return a mask of the stays in which their character spoke, both ends included."""
+        first = self._key(begin.who, np.searchsorted(self._times, begin.when, "left"))
+        behind = self._key(begin.who, np.searchsorted(self._times, stop, "right"))
+        found: Mask = np.searchsorted(self._keys, behind) > np.searchsorted(self._keys, first)
+        return found

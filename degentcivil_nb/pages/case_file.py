@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import numpy as np
 import pandas as pd
 
 from ..analysis.chain import Chain
@@ -91,7 +92,7 @@ def page_of(case: Case, run: CaseRun, store: RunStore) -> str:
 
 def _stays(store: RunStore, start: int, end: int) -> pd.DataFrame:
     def seen(begin: ToldRows, ends: Ints) -> Mask:
-        return (begin.when <= end) & (ends >= start)
+        return (begin.when <= end) & (np.maximum(ends, begin.when) >= start)  # a sender's times may go back
 
     return store.by_pieces(lambda pieces: stays_where(pieces, seen))
 

@@ -135,7 +135,7 @@ def _from_store(messages: Sequence[RawMessage], came: list[tuple[int, float, str
         _numbers("d", [message.timestamp for message in messages]),
         _ids(messages),
         taken.lengths,
-        taken.payloads,
+        taken.payloads or b"".join([message.data for message in messages]),  # dropped while a small list waited
         [],
         envelope_links(messages) if taken.links else [],
     )

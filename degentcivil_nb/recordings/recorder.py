@@ -205,6 +205,9 @@ class Recorder:
                 part = pack([entry])
             except Exception as error:  # noqa: BLE001 — a bug here must not reach the sink
                 logger.debug("%d messages are written one by one: %s", count, error)
+        else:
+            for one in entry.taken:  # the messages have the same payloads, and only they are counted
+                one.payloads = b""
         self._queue.append((part, count, size))
         self._queued_messages += count
         self._queued_bytes += size

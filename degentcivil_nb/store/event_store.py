@@ -74,8 +74,8 @@ class EventStore:
 
     def pieces(self, size: int = PIECE_ROWS) -> Pieces:
         """Return the events held in pieces of a size."""
-        view = self.view()
-        with self.parts.changed:
+        with self.parts.changed:  # held for all three, so that they are of one moment
+            view = self.view()
             extra = Extra.of(self.parts.derived.transitions, self.parts.snapshot_states, view.next_row)
             gap_rows = self.parts.controls.gap_rows()
         kept = self._extracts if size == PIECE_ROWS else None

@@ -12,7 +12,7 @@ from ..core.progress import following_cell
 from .change_extract import changes_of
 from .pieces import Piece, Pieces
 from .schema import NAT, Ints, Mask
-from .timeline import UNKNOWN, StayRows, ToldRows, lasts, stay_frame, stay_rows
+from .timeline import UNKNOWN, Extra, StayRows, ToldRows, lasts, stay_frame, stay_rows
 
 TOGETHER: Final = 1 << 16
 """Changes of states and places that are looked at together, at least: few at a time cost more."""
@@ -74,7 +74,7 @@ def stays_where(pieces: Pieces, keep: Callable[[ToldRows, Ints], Mask], *, hidde
     events = pieces.parts[-1].next_row - pieces.parts[0].first_row if pieces.parts else 0
     with following_cell("reading stays", patience_s=0 if events > LONG else None) as progress:
         progress(0, len(pieces.parts))
-        changes = changes_together(_told(pieces, progress), pieces)
+        changes = changes_together(_told(pieces, progress), pieces) if pieces.parts else [(0, _unnamed(pieces.extra))]
         began = np.full(characters, -1, np.int64)
         for _, stays, carry in stays_by_pieces(changes, pieces.gap_rows, pieces.words["location"].get("", -2)):
             began[carry.who] = carry.rows
@@ -89,6 +89,16 @@ def stays_where(pieces: Pieces, keep: Callable[[ToldRows, Ints], Mask], *, hidde
         known = (whole.ends != NAT) | (begin.when != last[0, begin.who]) | (begin.rows != last[1, begin.who])
         whole = whole._replace(ends=np.where(known & (whole.ends == NAT), begin.when, whole.ends))
     return stay_frame(whole, pieces.words)
+
+
+def _unnamed(extra: Extra) -> ToldRows:
+    """Return changes that no row names, of a run without events: those of its snapshot."""
+    size = len(extra.rows)
+    told = ToldRows(
+        extra.rows, extra.characters, extra.states, extra.locations, extra.times,
+        np.full(size, UNKNOWN), np.zeros(size, np.bool_),
+    )  # fmt: skip
+    return told.at(np.argsort(told.rows, kind="stable"))
 
 
 def all_stays(pieces: Pieces) -> pd.DataFrame:

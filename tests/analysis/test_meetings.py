@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,10 +13,12 @@ from degentcivil_nb.analysis import meetings
 from degentcivil_nb.analysis.presences import crossings, overlaps, presences
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.session.recording import open_recording
 from degentcivil_nb.store import stay_pieces
 from degentcivil_nb.store.event_store import EventStore
 from tests.support.planted_runs import Held
 from tests.support.random_town import town
+from tests.support.run_helpers import write_recording
 
 
 def moved(*told: tuple[float, str, str]) -> EventStore:
@@ -106,12 +110,13 @@ def pairs(met: pd.DataFrame) -> list[tuple[object, ...]]:
     return sorted(zip(people, met["location"].fillna(""), met["start"], ends, met["how"], strict=True))
 
 
+@pytest.mark.parametrize("goes_back", [0.02, 0.0])
 @pytest.mark.parametrize("seed", range(10))
 def test_some_characters_have_the_same_meetings_as_in_the_table_of_all(
-    seed: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, goes_back: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stay_pieces, "TOGETHER", 16)
-    run = Held(town(seed))
+    run = Held(town(seed, goes_back))
     met = run.meetings()
     for names, others in (["c0"], None), (["c1", "c2"], None), (["c0"], ["c1", "c3"]), (None, ["c4"]):
         mine = run.meetings(names, others)
@@ -122,3 +127,40 @@ def test_some_characters_have_the_same_meetings_as_in_the_table_of_all(
         middle = met["start"].median()
         later = run.meetings(names, others, since=middle)
         assert pairs(later) == pairs(mine[~(mine["end"] < middle)])
+        earlier = run.meetings(names, others, until=middle)
+        assert pairs(earlier) == pairs(mine[mine["start"] < middle])
+
+
+def test_a_meeting_that_reaches_into_a_time_is_told_whole() -> None:
+    store = EventStore()
+    times = iter(range(1, 21))
+    changes = [
+        RawMessage(
+            "state_change",
+            Raw(encode({"character_id": who, "new_state": f"s{time}", "location": "cafe" if time < 19 else "park"})),
+            1_000.0 + time,
+            time,
+        )
+        for who, time in zip(["emma", "liam"] * 10, times, strict=True)
+    ]
+    store.append(changes, 2_000.0, "e")
+    run = Held(store)
+    (whole,) = run.meetings("emma", "liam").query("location == 'cafe'").to_dict("records")
+    for since, until in ((1_007, None), (1_013, None), (None, 1_003), (1_008, 1_009)):
+        for asked in ((None, None), ("emma", None), ("emma", "liam")):
+            (met,) = run.meetings(*asked, since=since, until=until).query("location == 'cafe'").to_dict("records")
+            assert met == whole, (since, until, asked)
+
+
+def test_a_run_that_is_known_by_a_snapshot_alone_has_stays_and_meetings(tmp_path: Path) -> None:
+    present: list[dict[str, object]] = [
+        {"character_id": who, "state": "IDLE", "location": "Park", "attributes": {}} for who in ("emma", "liam")
+    ]
+    snapshot = RawMessage("snapshot", Raw(encode({"seq": 0, "characters": present})), 1_000.0)
+    store = EventStore()
+    store.append([snapshot], 1_000.0, "one")
+    with open_recording(write_recording(tmp_path / "run", [snapshot])) as recording:
+        for run in (Held(store), recording):
+            assert len(run.meetings()) == len(run.meetings("emma")) == 1
+        pd.testing.assert_frame_equal(recording.timeline(), store.timeline())
+        assert len(recording.timeline()) == 2

@@ -10,13 +10,13 @@ from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
 
 
-def town(seed: int) -> EventStore:
-    """Return a store of random changes: with gaps, departures, places without states, and times that go back."""
+def town(seed: int, goes_back: float = 0.02) -> EventStore:
+    """Return a store of random changes: gaps, departures, places without states, some times that go back."""
     rng = np.random.default_rng(seed)
     store = EventStore()
     messages: list[RawMessage] = []
     for seq in range(1, 400):
-        time = 1_000.0 + seq // 3 - (20 if rng.random() < 0.02 else 0)
+        time = 1_000.0 + seq // 3 - (20 if rng.random() < goes_back else 0)
         who, kind = f"c{rng.integers(6)}", rng.random()
         data: dict[str, object] = {"character_id": who}
         if kind < 0.02:

@@ -103,7 +103,7 @@ class SocietyQuestions(CharacterQuestions, CallQuestions):
         after = NAT if since is None else self._moment(since).value
         before = FOREVER if until is None else self._moment(until).value
         talk = talk_of(self._store, names if names is not None else others)
-        stays = wanted_stays(self._store, names, others, talk, after, before)
+        stays = self._store.by_pieces(lambda pieces: wanted_stays(pieces, names, others, talk))
         table = meeting_table(stays, talk, names, others, after, before)
         warn_unknown_names(self._store, {"character_id": [*(names or ()), *(others or ())] or None})
         return table
