@@ -125,7 +125,8 @@ def test_clicks_arrive_and_updates_go_on_while_a_cell_blocks(notebook: OpenNoteb
     late = [round(arrived - at, 3) for arrived, at in zip(heard, clicked, strict=True)]
     assert statistics.median(late) < 0.3, late  # one may meet a busy machine
     book.run(4)
-    threads, _, comms = json.loads(book.text(4))
+    # on a busy machine asyncio may print here that a task of ipykernel's subshell was destroyed while it was pending
+    threads, _, comms = json.loads(next(line for line in book.text(4).splitlines() if line.startswith("[[")))
     assert threads == []
     assert "degentcivil_nb.input" not in comms
     assert book.problems == []
