@@ -35,11 +35,14 @@ class InputComms:
         page.on_close(lambda message: self._comms.pop(page.comm_id, None))
 
     def close(self) -> None:
-        """Close the comms of all pages."""
+        """Hear nothing more; each page closes its own comm as it learns that the panel is closed.
+
+        A close from here would have JupyterLab delete the comm's subshell while it still handles messages of the page.
+        """
         _by_key.pop(self.key, None)
-        for page in list(self._comms.values()):
+        for page in self._comms.values():
+            page.on_msg(None)
             page.on_close(None)
-            page.close()
         self._comms.clear()
 
 

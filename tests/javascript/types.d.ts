@@ -3,13 +3,14 @@
 // --- what the page may rely on -------------------------------------------------------------------------------------
 
 type Signal<T> = { connect(call: (sender: unknown, value: T) => void): void; disconnect(call: (sender: unknown, value: T) => void): void };
+type Sent = { done?: Promise<unknown> };
 type PageComm = {
   onClose: () => void;
   commsOverSubshells?: string;
   subshellStarted?: Promise<unknown>;
   isDisposed: boolean;
-  open(data: unknown): void;
-  send(data: unknown): unknown;
+  open(data: unknown): Sent;
+  send(data: unknown): Sent;
   close(): void;
   dispose(): void;
 };

@@ -59,6 +59,8 @@ function openWire(model, line) {
   /** @type {PageComm | null} */
   let comm = null;
   let closed = false;
+  /** @type {Sent | undefined} */
+  let last;
   /** @type {Said[]} */
   let waiting = [];
   /** @type {Send} */
@@ -85,9 +87,9 @@ function openWire(model, line) {
         opened.dispose();
         return;
       }
-      opened.open({ key: model.get("_key") });
+      last = opened.open({ key: model.get("_key") });
       const side = guarded((content) => {
-        opened.send(content); // its future ends with an error where the kernel does
+        last = opened.send(content); // its future ends with an error where the kernel does
         return undefined;
       });
       go((content) => (opened.isDisposed ? ordinary(content) : side(content)));
@@ -102,13 +104,25 @@ function openWire(model, line) {
     },
     close() {
       closed = true;
-      try {
-        if (comm && !comm.isDisposed) comm.close();
-      } catch {
-        /* the kernel is gone */
-      }
+      if (comm && last) end(comm, last).catch(() => {}); // the kernel is gone
     },
   };
+}
+
+// Close a comm once the kernel has taken all that was sent on it. JupyterLab deletes a comm's subshell as it closes the
+// comm, and a message that the subshell has not finished then prints "Task was destroyed" into whatever cell runs next.
+/**
+ * @param {PageComm} comm
+ * @param {Sent} last
+ */
+async function end(comm, last) {
+  await last.done?.catch(() => {}); // it fails where the kernel has restarted
+  if (comm.isDisposed) return;
+  if (comm.commsOverSubshells) {
+    comm.commsOverSubshells = "disabled"; // deletes the subshell, which is idle, so that the last message does without it
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  comm.close();
 }
 
 // Give the module with all panels: the page's, or else one that the kernel sends. Whoever gets it first has it for all.
