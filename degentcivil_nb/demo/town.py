@@ -10,7 +10,7 @@ from typing import Any
 from ..core.names import did_you_mean
 from ..simulation.probe import SimulationProbe
 from . import town_model
-from .town_data import HAPPENINGS, MODEL_TIMED_OUT, MOODS, MORNING, REPLY_UNREADABLE, SIZE, TICKS_A_DAY
+from .town_data import HAPPENINGS, MOODS, MORNING, SIZE, TICKS_A_DAY, Trouble
 from .town_like import ModelReply
 from .town_lives import live
 from .town_model import TownModel
@@ -192,13 +192,13 @@ class Town:
         one.last_call = {"prompt_type": prompt_type, "prompt": prompt, "response": call.response}
         ticks = 1 + int(call.latency_s * 1.5)
         if call.response is None:
-            self.probe.error(MODEL_TIMED_OUT, f"no answer to {prompt_type} in time", character_id=one.id)
+            self.probe.error(Trouble.MODEL_TIMED_OUT, f"no answer to {prompt_type} in time", character_id=one.id)
             return ModelReply(None, id, ticks)
         try:
             return ModelReply(json.loads(call.response), id, ticks)
         except ValueError as error:
             message = f"the answer to {prompt_type} is not JSON"
-            self.probe.error(REPLY_UNREADABLE, message, character_id=one.id, exception=error)
+            self.probe.error(Trouble.REPLY_UNREADABLE, message, character_id=one.id, exception=error)
             return ModelReply(None, id, ticks)
 
     # --- inspection and changes from outside -----------------------------------------------------------------------

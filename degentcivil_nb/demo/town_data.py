@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 TICKS_A_DAY: Final = 480
@@ -10,11 +11,14 @@ MORNING: Final = 9.0
 SIZE: Final = 100.0
 """The side of the town's square; `x` and `y` are between 0 and this."""
 
-REPLY_UNREADABLE: Final = 2001
-MODEL_TIMED_OUT: Final = 2002
-NO_MONEY: Final = 2003
-PATH_BLOCKED: Final = 2004
-"""The town's own error codes, beside those of the wire."""
+
+class Trouble(IntEnum):
+    """The town's own error codes, beside those of the wire."""
+
+    REPLY_UNREADABLE = 2001
+    MODEL_TIMED_OUT = 2002
+    NO_MONEY = 2003
+    PATH_BLOCKED = 2004
 
 
 class PlaceKind(NamedTuple):

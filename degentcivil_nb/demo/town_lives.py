@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
-from .town_data import MOODS, PATH_BLOCKED, SIGHTS, TITLES, TOPICS
+from .town_data import MOODS, SIGHTS, TITLES, TOPICS, Trouble
 from .town_like import TownLike
 from .town_people import Character, Place
 from .town_trade import barter, buy_food, sell_to_visitor
@@ -117,7 +117,7 @@ def go(town: TownLike, me: Character, place: Place) -> Life:
     for step in range(steps):
         yield 1
         if town.rng.random() < 0.002:
-            town.probe.error(PATH_BLOCKED, f"the way to {place.name} is blocked", character_id=me.id)
+            town.probe.error(Trouble.PATH_BLOCKED, f"the way to {place.name} is blocked", character_id=me.id)
             yield 5
         me.x, me.y = (place.x, place.y) if step == steps - 1 else (round(me.x + dx, 1), round(me.y + dy, 1))
         if step % 2 == 1 or step == steps - 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from .town_data import GOODS, NO_MONEY
+from .town_data import GOODS, Trouble
 from .town_like import TownLike
 from .town_people import Character
 
@@ -56,7 +56,7 @@ def barter(town: TownLike, me: Character, cause: str) -> Iterator[int]:
 def _exchange(town: TownLike, buyer: Character, seller: Character, good: str, price: float, cause: str) -> None:
     if buyer.money < price:
         message = f"{buyer.name} agreed on {price} for {good} and has {buyer.money}"
-        town.probe.error(NO_MONEY, message, character_id=buyer.id)
+        town.probe.error(Trouble.NO_MONEY, message, character_id=buyer.id)
         buyer.feel(-1)
         return
     buyer.money = round(buyer.money - price, 2)
@@ -88,7 +88,7 @@ def sell_to_visitor(town: TownLike, me: Character, cause: str) -> Iterator[int]:
 def buy_food(town: TownLike, me: Character, cause: str) -> Iterator[int]:
     """Eat, if there is enough money."""
     if me.money < 3:
-        town.probe.error(NO_MONEY, f"{me.name} cannot pay for a meal", character_id=me.id)
+        town.probe.error(Trouble.NO_MONEY, f"{me.name} cannot pay for a meal", character_id=me.id)
         me.feel(-1)
         me.health = max(me.health - 2, 0.0)
         town.tell(me, "health", "mood")

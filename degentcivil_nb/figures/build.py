@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no types
 
+from ..store.error_names import CodeNames
 from . import llm_calls as figure_llm
 from . import over_time as figure_specs
 from . import series as figure_series
@@ -28,9 +29,11 @@ def rates(counts: pd.DataFrame, *, every: Any = None, gaps: pd.DataFrame | None 
     return figure_of(figure_specs.rates(counts, gaps, every=every))
 
 
-def errors(errors: pd.DataFrame, *, gaps: pd.DataFrame | None = None) -> go.Figure:
-    """Draw `errors()` as counts over time, with a colour for each code."""
-    return figure_of(figure_specs.errors(errors, gaps))
+def errors(
+    errors: pd.DataFrame, *, gaps: pd.DataFrame | None = None, names: CodeNames = figure_specs.NAMELESS
+) -> go.Figure:
+    """Draw `errors()` as counts over time, with a colour for each code, and its names."""
+    return figure_of(figure_specs.errors(errors, gaps, names))
 
 
 def timeline(stays: pd.DataFrame, *, gaps: pd.DataFrame | None = None, now: Any = None) -> go.Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 
 from ..core.counting import counted
 from ..protocol.errors import CODE_NAMES
+from ..store.error_names import CodeNames
 from .colours import state_colour
 from .parts import (
     CAP,
@@ -38,6 +41,9 @@ TYPE_COLOURS: Final = {
     "error": "#d3544f",
 }
 TOP_LEFT: Final = {"x": 0, "y": 1, "yshift": 0, "xanchor": "left", "yanchor": "bottom"}
+NAMELESS: Final[CodeNames] = MappingProxyType({})
+NAMES: Final = 2
+"""How many names of a code the legend has: many simulations give all their errors one code."""
 SECOND: Final = np.timedelta64(1000, "ms")
 
 
@@ -60,7 +66,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
     ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
     edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width)
     data = []
-    for position, series in enumerate(capped(wide, label=_code_name if by == "code" else str)):
+    for position, series in enumerate(capped(wide, label=partial(_code_name, NAMELESS) if by == "code" else str)):
         data.append(
             {
                 "type": "scatter",
@@ -94,8 +100,15 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
     }
 
 
-def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: Any = None, *, every: Any = None) -> Spec:
-    """Draw a table of counts of errors by bucket as stacked bars, with a colour for each code."""
+def error_counts(
+    wide: pd.DataFrame,
+    gaps: pd.DataFrame | None = None,
+    known: Any = None,
+    *,
+    every: Any = None,
+    names: CodeNames = NAMELESS,
+) -> Spec:
+    """Draw a table of counts of errors by bucket as stacked bars, with a colour for each code, and its names."""
     if not len(wide) or not len(wide.columns):
         return empty("No errors. What the simulation reports, and what could not be read, is counted here.")
     times, width = times_of(wide.index), _width(wide, every)
@@ -117,7 +130,7 @@ def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: An
             },
             "hovertemplate": f"%{{y:,}} in {_duration(width)}{_note(series)}<extra>%{{fullData.name}}</extra>",
         }
-        for position, series in enumerate(capped(wide, label=_code_name))
+        for position, series in enumerate(capped(wide, label=partial(_code_name, names)))
     ]
     found = times[wide.to_numpy().sum(axis=1) > 0] if known is None else known
     return {
@@ -132,7 +145,7 @@ def error_counts(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, known: An
     }
 
 
-def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
+def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None, names: CodeNames = NAMELESS) -> Spec:
     """Count a table of errors by code in round buckets and draw that."""
     times = times_of(frame["time"]) if "time" in frame else times_of([])
     kept = ~np.isnat(times)
@@ -145,7 +158,7 @@ def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     buckets = range(starts.min(), starts.max() + 1)
     counts = pd.crosstab(starts, codes).reindex(index=buckets, columns=pd.unique(codes), fill_value=0)
     counts.index = pd.DatetimeIndex((counts.index.to_numpy() * step).astype("datetime64[s]"), tz="UTC")
-    return error_counts(counts, gaps, every=step)
+    return error_counts(counts, gaps, every=step, names=names)
 
 
 def latency(events: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
@@ -267,8 +280,10 @@ def _note(series: Series) -> str:
     return f"<br>{series.note}" if series.note else ""
 
 
-def _code_name(code: Any) -> str:
+def _code_name(names: CodeNames, code: Any) -> str:
     if code is None or code != code or code == -1:
         return "no code"
-    name = CODE_NAMES.get(int(code))
-    return f"{int(code)} {name}" if name else str(int(code))
+    own = CODE_NAMES.get(int(code))
+    known = names.get(int(code)) or ([own] if own else [])
+    more = f" and {len(known) - NAMES:,} more" if len(known) > NAMES else ""
+    return f"{int(code)} {', '.join(known[:NAMES])}{more}".rstrip()

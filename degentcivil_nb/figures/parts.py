@@ -21,7 +21,7 @@ INK: Final = "#7d8590"
 """A colour for text that is readable on white and on black."""
 GRID: Final = "rgba(128,128,128,0.22)"
 GAP: Final = "rgba(211,84,79,0.22)"
-HEIGHT: Final = 340
+HEIGHT: Final = 352
 CAP: Final = 8
 MAX_GAPS: Final = 60
 WHOLE: Final = 10
@@ -50,7 +50,7 @@ def layout(**more: Any) -> Spec:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": INK, "size": 12},
         "height": HEIGHT,
-        "margin": {"l": 64, "r": 44, "t": 40, "b": 64},
+        "margin": {"l": 64, "r": 44, "t": 40, "b": 76},
         # at the right, where neither the legend nor a line is
         "modebar": {
             "orientation": "v",
@@ -182,7 +182,7 @@ def footnote(text: str) -> Spec:
         "yref": "paper",
         "x": 1,
         "y": 0,
-        "yshift": -44,
+        "yshift": -58,  # below the title of the axis
         "xanchor": "right",
         "yanchor": "top",
         "font": {"size": 10},

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from ..core.arguments import flag
+from ..protocol.messages import MessageTypes
 from ..store.arguments import bucket_s, name_of
+from ..store.error_names import NEWEST, CodeNames, names_of_codes
 from . import llm_calls as figure_llm
 from . import over_time, series, stays
 from .parts import Spec, footnoted
@@ -49,6 +51,10 @@ class Plots:
     def _newest(self) -> Any:
         newest = self._reader.events(last=1)["time"]
         return newest.iloc[0] if len(newest) else None
+
+    def _names_of_codes(self) -> CodeNames:
+        newest = self._reader.events(type=MessageTypes.ERROR, last=NEWEST, payload=True)
+        return names_of_codes(newest["code"].tolist(), newest["payload"].tolist())
 
     def rates(
         self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None, *, live: bool = False
@@ -110,7 +116,7 @@ class Plots:
         >>> type(session.plot.errors()).__name__
         'Figure'
         """
-        return self._drawn(lambda: over_time.errors(self._reader.errors(), self._gaps()), live)
+        return self._drawn(lambda: over_time.errors(self._reader.errors(), self._gaps(), self._names_of_codes()), live)
 
     def timeline(self, character_id: Names = None, *, live: bool = False) -> go.Figure:
         """Draw who was in which state when, one line for each character.

@@ -44,13 +44,14 @@ def values(
     comes: str = TICKS,
     by_tick: bool = False,
     present: Callable[[], Collection[Any]] = tuple,
+    until: Any = None,
 ) -> Spec:
     """Draw a table of `time`, `tick`, `character_id` and `value`: a line for each character, over time.
 
     With `by_tick` it is drawn over ticks, since a run that is stepped is paused most of the time; where ticks are
     missing or start over, it is drawn over time all the same. Numbers and truth values are drawn as a line of steps;
-    texts are the names on the axis. Values of characters are published when they change: over ticks, the lines of those
-    that are `present` go on to the last tick of the table.
+    texts are the names on the axis. Values of characters are published when they change: the lines of those that are
+    `present` go on, over ticks to the last one of the table, and over time to `until`, the time of the newest event.
     """
     if not len(table):
         return empty(f"No value of {title} yet. {comes}")
@@ -64,14 +65,16 @@ def values(
     x = times if counted is None else counted
     shapes = gap_shapes(gaps, times, np.timedelta64(1000, "ms"))
     data, said_as = [], SAID[numbers is not None]
-    stay = {str(one) for one in present()} if counted is not None and len(keys) > 1 else set()
+    goes_on = len(keys) > 1 if counted is not None else until is not None
+    stay = {str(one) for one in present()} if goes_on else set()
+    end = x[-1] if counted is not None or until is None else max(x[-1], times_of([until])[0])
     for position, (key, name) in enumerate(zip(shown, names, strict=True)):
         mine = (whose == key).to_numpy(dtype=np.bool_)
         said = [value for value, is_mine in zip(table["value"].tolist(), mine, strict=True) if is_mine]
         y: Any = [plotly_text(value) for value in said] if numbers is None else numbers[mine]
         along, after = x[mine], [str(tick) for tick, is_mine in zip(ticks, mine, strict=True) if is_mine]
-        if str(key) in stay and along[-1] < x[-1]:
-            along, after = np.append(along, x[-1]), [*after, str(ticks[-1])]
+        if str(key) in stay and along[-1] < end:
+            along, after = np.append(along, end), [*after, after[-1] if counted is None else str(ticks[-1])]
             y = [*y, y[-1]] if numbers is None else np.append(y, y[-1])
         data.append(
             {

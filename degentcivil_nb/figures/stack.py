@@ -11,7 +11,7 @@ from .parts import HEIGHT, Spec, empty, layout, time_axis
 
 EACH: Final = 154
 """The height of one figure of several, in pixels, besides its legend and its notes."""
-AROUND: Final = 104
+AROUND: Final = 116
 ENTRIES: Final = 3
 """The names of a legend that fit beside each other on a narrow screen."""
 ENTRY_PX, NOTE_PX, GAP_PX = 19, 16, 27

@@ -11,9 +11,9 @@ import pandas as pd
 from ..analysis.run_events import described
 from ..core.counting import counted
 from ..figures.parts import bucket_s
-from ..protocol.errors import CODE_NAMES
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
+from ..store.error_names import error_names
 from ..store.llm import LLM_TYPES
 from ..store.moments import RowMoment
 from .lanes import lanes
@@ -55,6 +55,7 @@ class Rows(Protocol):
     def frame_of(self, rows: Sequence[int]) -> pd.DataFrame: ...
     def calls_of(self, rows: Sequence[int]) -> pd.DataFrame: ...
     def payload(self, row: int) -> Any: ...
+    def take_payloads(self, rows: Sequence[int]) -> list[bytes]: ...
     def rates(self, every: str = "1s", by: str = "type") -> pd.DataFrame: ...
     def gaps(self) -> pd.DataFrame: ...
 
@@ -232,7 +233,7 @@ def errors_until(store: Rows, row: int | None, most: int = NOTES) -> Section:
     if not len(everything):
         return Section("Errors", [Remark("No error in the events held.")])
     frame = store.frame_of([int(number) for number in rows[-most:]])
-    shown = frame.assign(name=[CODE_NAMES.get(int(code), "") if cell(code) else "" for code in frame["code"]])
+    shown = frame.assign(name=[name or "" for name in error_names(store, frame)])
     table = table_of(
         shown, ["row", "tick", "time", "character_id", "code", "name", "message"], len(everything), "error",
         which="up to this moment",

@@ -14,6 +14,7 @@ from ..figures import over_time, series
 from ..figures.parts import Spec, footnoted, times_of
 from ..figures.stack import stacked
 from ..pages.parts import Section
+from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
@@ -181,7 +182,8 @@ class ChartsPanel(LiveFigure):
             return over_time.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        return over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s")
+        names = names_of_newest(self._reader)
+        return over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s", names=names)
 
     def _latency(self, at: pd.Timestamp | None) -> Spec:
         until = None if at is None else at + pd.Timedelta(1, unit="us")
@@ -204,8 +206,23 @@ class ChartsPanel(LiveFigure):
     def _values(self, table: pd.DataFrame, title: str) -> Spec:
         if "character_id" not in table:
             table = table.assign(character_id=pd.Series([None] * len(table), index=table.index, dtype=object))
-        spec = series.values(table, title, None, comes="There is none up to the moment shown.")
+        spec = series.values(
+            table, title, None, comes="There is none up to the moment shown.",
+            present=self._present, until=self._newest(),
+        )  # fmt: skip
         return footnoted(spec, f"the last {VALUES:,} values" if len(table) >= VALUES else "")
+
+    def _present(self) -> Sequence[str]:
+        """Return who is in the town at the moment shown."""
+        reader, moment = self._reader, self.moment
+        return (reader.present_columns() if moment is None else reader.past_columns(moment.row)).character_id
+
+    def _newest(self) -> pd.Timestamp | None:
+        """Return the time of the last event up to the moment shown."""
+        reader, moment = self._reader, self.moment
+        if moment is None and reader.next_row > reader.first_row:
+            moment = reader.moment_of(reader.next_row - 1)
+        return None if moment is None else pd.Timestamp(moment.time, unit="ns", tz="UTC")
 
 
 def _of(payload: Any, name: str) -> Any:

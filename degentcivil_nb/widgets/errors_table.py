@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pandas as pd
 
-from ..protocol.errors import CODE_NAMES
 from ..protocol.messages import MessageTypes
+from ..store.error_names import error_names
 from .growing_table import LogPanel
 from .packing import Kind
 
@@ -34,5 +34,4 @@ class ErrorsTable(LogPanel):
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:
         """See `LogPanel`."""
         frame = self._reader.frame_of(rows)
-        names = [CODE_NAMES.get(code) for code in frame["code"].tolist()]
-        return frame.assign(name=pd.Series(names, index=frame.index, dtype=object))
+        return frame.assign(name=pd.Series(error_names(self._reader, frame), index=frame.index, dtype=object))

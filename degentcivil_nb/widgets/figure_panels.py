@@ -11,6 +11,7 @@ import pandas as pd
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
 from ..figures.parts import Spec, times_of
+from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
 from ..store.schema import SECOND, timestamps
 from .interfaces import PanelReader
@@ -105,7 +106,10 @@ class ErrorsPanel(FigurePanel):
             return figure_specs.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        return figure_specs.error_counts(counts, self.gaps_since(counts.index[0]), known, every=f"{ERRORS_EVERY_S}s")
+        return figure_specs.error_counts(
+            counts, self.gaps_since(counts.index[0]), known, every=f"{ERRORS_EVERY_S}s",
+            names=names_of_newest(self._reader),
+        )  # fmt: skip
 
 
 class LlmPanel(FigurePanel):

@@ -12,6 +12,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]  # ships no ty
 import pytest
 
 from degentcivil_nb.figures import build as figures
+from degentcivil_nb.figures import series
 from degentcivil_nb.figures.colours import STATE_COLOURS, ink_on, state_colour
 
 START = pd.Timestamp("2026-01-01 12:00", tz="UTC")
@@ -151,6 +152,36 @@ def test_errors_are_counted_by_code_and_named() -> None:
     assert sum(trace.y.sum() for trace in figure.data) == 3
     assert figure.layout.yaxis.title.text == "errors per 5 s"
     assert len(figure.layout.shapes) == 1
+
+
+def test_a_code_of_errors_is_called_what_the_simulation_calls_it() -> None:
+    frame = pd.DataFrame({"time": [at(0), at(1), at(2)], "code": pd.array([2003, 1004, 1001], dtype="Int64")})
+    names = {2003: ["NO_MONEY"], 1004: ["AGENT_FAILED", "TOOL_FAILED", "<b>LATE</b>"]}
+    figure = figures.errors(frame, names=names)
+    assert {trace.name for trace in figure.data} == {
+        "2003 NO_MONEY", "1004 AGENT_FAILED, TOOL_FAILED and 1 more", "1001 INVALID_MESSAGE",
+    }  # fmt: skip
+
+
+def test_a_value_holds_until_the_newest_event_unless_its_character_has_left() -> None:
+    table = pd.DataFrame(
+        {
+            "time": [at(0), at(1), at(5)],
+            "tick": pd.array([1, 2, 6], dtype="Int64"),
+            "character_id": ["emma", "noah", "emma"],
+            "value": [1.0, 2.0, 3.0],
+        }
+    )
+    drawn = {
+        present: {
+            trace["name"]: (trace["x"].astype("datetime64[s]").astype(int) - START.timestamp(), list(trace["y"]))
+            for trace in series.values(table, "money", present=lambda: present, until=at(9))["data"]  # noqa: B023 — called at once
+        }
+        for present in (("emma", "noah"), ("emma",))
+    }
+    ends = {who: {name: x.tolist() for name, (x, _) in lines.items()} for who, lines in drawn.items()}
+    assert ends == {("emma", "noah"): {"emma": [0, 5, 9], "noah": [1, 9]}, ("emma",): {"emma": [0, 5, 9], "noah": [1]}}
+    assert drawn["emma", "noah"]["emma"][1] == [1.0, 3.0, 3.0]
 
 
 def test_a_stay_cut_off_by_a_gap_ends_there_and_an_open_one_goes_on() -> None:

@@ -225,6 +225,18 @@ def test_errors_are_the_same_however_many_are_looked_at_together(
     assert sum("attempt" in drawing for drawing in svgs(apart)) == 1
 
 
+def test_errors_have_the_names_that_the_simulation_gives_their_codes(tmp_path: Path) -> None:
+    failures = [
+        told("error", {"code": 2003, "code_name": "NO_MONEY", "message": "poor"}, timestamp=1.0, seq=1),
+        told("error", {"code": 1001, "message": "unreadable"}, timestamp=2.0, seq=2),
+    ]
+    with dc.open_recording(write_recording(tmp_path / "run", failures)) as recording:
+        page = recording.to_html(tmp_path / "case.html").read_text(encoding="utf-8")
+        assert {"2003 NO_MONEY", "1001 INVALID_MESSAGE"} == {trace.name for trace in recording.plot.errors().data}
+    assert ">NO_MONEY<" in page
+    assert ">INVALID_MESSAGE<" in page
+
+
 def svgs(page: str) -> list[str]:
     """Return the drawings of a page."""
     return re.findall(r"<svg.*?</svg>", page, re.DOTALL)

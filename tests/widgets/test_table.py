@@ -249,3 +249,12 @@ def test_a_payload_of_megabytes_is_cut_with_a_count() -> None:
     text = detail_text("x" * 1_000_000)
     assert len(text) < 210_000
     assert "800,000 more characters" in text
+
+
+def test_an_error_has_the_name_that_the_simulation_gives_its_code_or_that_of_the_wire(run: Run) -> None:
+    run.happen("error", {"code": 2003, "code_name": "NO_MONEY", "message": "m"}, code=2003, message="m")
+    run.happen("error", {"code": 1001, "message": "m"}, code=1001, message="m")
+    run.happen("error", {"code": 4711, "code_name": ["no text"], "message": "m"}, code=4711, message="m")
+    page = Page(ErrorsTable(run, Prompt()))
+    page.show()
+    assert [row["name"] for row in page.rows().values()] == ["NO_MONEY", "INVALID_MESSAGE", None]
