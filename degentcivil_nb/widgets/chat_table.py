@@ -36,11 +36,11 @@ class ChatTable(ChosenRows):
     columns: ClassVar[dict[str, Kind]] = {
         "time": "time",
         "tick": "number",
-        "between": "text",
         "character_id": "text",
         "to": "text",
         "content": "text",
         "channel": "text",
+        "between": "text",
     }
 
     def conversation(self, key: str) -> dict[str, Any]:

@@ -35,11 +35,12 @@ class LlmTable(ChosenRows):
         "prompt_type": "text",
         "malformed": "text",
         "error": "text",
-        "response": "text",
         "latency_s": "number",
         "cost_usd": "number",
+        "response": "text",
         "prompt_tokens": "number",
         "completion_tokens": "number",
+        "retries": "number",
         "model": "text",
     }
 
