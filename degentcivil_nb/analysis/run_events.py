@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
+from ..core.counting import counted
 from ..protocol.json_text import encode
 from ..protocol.messages import MessageTypes
 
@@ -22,6 +23,8 @@ class RunEvent(NamedTuple):
     payload: Any
 
 
+NAMED: Final = 40
+"""The most keys or names of a list that are put into words, of which a line has room for fewer."""
 COLUMNS: Final = ("event_id", "cause", "intervention", "type", "character_id", "tick", "time", "payload")
 
 
@@ -110,13 +113,30 @@ def described(type: str, character_id: str | None, payload: Any) -> str:
         case MessageTypes.TOOL_CALL:
             return f"{who} uses {_short(data.get('name'))}: {_short(data.get('result'))}"
         case MessageTypes.EVENT_NOTIFICATION:
-            return f"{_short(data.get('event_type'))}: {_short(data.get('data'))}"
+            return f"{_short(data.get('event_type'))}: {_listed(data.get('data'))}"
         case MessageTypes.ERROR:
             return f"error {_short(data.get('code'))}: {_short(data.get('message'))}"
         case MessageTypes.CHARACTER_UPDATE:
             told = {key: value for key, value in data.items() if key != "character_id"}
-            return f"{who}: {_short(told)}"
+            return f"{who}: {_listed(told)}"
+        case MessageTypes.MEASURE | MessageTypes.WATCH:
+            of = f"{character_id}: " if character_id else ""
+            return f"{of}{_short(data.get('name'))} is {_short(data.get('value'))}"
+        case MessageTypes.ALL_BUILDINGS | MessageTypes.ALL_CHARACTERS if isinstance(payload, list):
+            what = "place" if type == MessageTypes.ALL_BUILDINGS else "character"
+            return f"{counted(len(payload), what)}: {_short(', '.join(map(_name, payload[:NAMED])))}"
     return f"{_short(type)}: {_short(payload)}"
+
+
+def _listed(value: Any) -> str:
+    """Return the keys and values of a dict in words; any other value as it is."""
+    if not isinstance(value, dict) or not value:
+        return _short(value)
+    return _short(", ".join(f"{key} {_short(held)}" for key, held in list(value.items())[:NAMED]))
+
+
+def _name(value: Any) -> str:
+    return _short(value.get("name") if isinstance(value, dict) else value, 40)
 
 
 def _short(value: Any, most: int = 100) -> str:

@@ -42,8 +42,12 @@ def comparison(
     who, left_out = _shown(differing)
     if who:
         traces.append(_heat(differing, who, int(ticks[0]), width, x))
-    shapes = [_mark(tick, "dot") for tick in list(dict.fromkeys(interventions))[:MOST_MARKS]]
-    notes: list[Spec] = [footnote(f"{left_out:,} more characters differ")] if left_out else []
+    marked = list(dict.fromkeys(interventions))
+    shapes = [_mark(tick, "dot") for tick in marked[:MOST_MARKS]]
+    few = [f"{left_out:,} more characters differ"] if left_out else []
+    if len(marked) > MOST_MARKS:
+        few.append(f"the first {MOST_MARKS:,} of {len(marked):,} ticks with interventions are marked")
+    notes: list[Spec] = [footnote("; ".join(few))] if few else []
     if divergence is not None:
         shapes.append(_mark(divergence, "solid"))
         beside = "right" if divergence > x[len(x) // 2] else "left"  # of the line, where there is more room

@@ -128,7 +128,9 @@ def latency(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
 
 
 def _dollars(amount: float) -> str:
-    return f"{amount:,.4f}" if amount == 0 or abs(amount) >= 0.001 else f"{amount:.2g}"
+    if amount == 0 or abs(amount) >= 0.001:
+        return f"{amount:,.4f}"
+    return np.format_float_positional(amount, 2, unique=False, fractional=False, trim="-")
 
 
 def _bars(name: str, labels: list[str], values: Sequence[float | None], place: int, which: str, unit: str) -> Spec:

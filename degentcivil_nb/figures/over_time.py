@@ -19,6 +19,7 @@ from .parts import (
     DASHES,
     OTHER,
     PALETTE,
+    WHOLE,
     Series,
     Spec,
     axis,
@@ -40,6 +41,7 @@ TYPE_COLOURS: Final = {
     "llm_call": "#a45fc4",
     "error": "#d3544f",
 }
+OTHER_TYPES: Final = tuple(colour for colour in PALETTE if colour not in TYPE_COLOURS.values())
 TOP_LEFT: Final = {"x": 0, "y": 1, "yshift": 0, "xanchor": "left", "yanchor": "bottom"}
 NAMELESS: Final[CodeNames] = MappingProxyType({})
 NAMES: Final = 2
@@ -137,12 +139,17 @@ def error_counts(
         "data": data,
         "layout": layout(
             xaxis=time_axis(times + width / 2),
-            yaxis=axis(f"errors per {_duration(width)}", rangemode="tozero"),
+            yaxis=axis(f"errors per {_duration(width)}", rangemode="tozero", **_whole_numbers(wide)),
             barmode="stack",
             hovermode="x",
             shapes=gap_shapes(gaps, found, width),
         ),
     }
+
+
+def _whole_numbers(wide: pd.DataFrame) -> Spec:
+    """Return what keeps an axis of few things from numbers between them."""
+    return {"dtick": 1} if wide.to_numpy().sum(axis=1).max() <= WHOLE else {}
 
 
 def errors(frame: pd.DataFrame, gaps: pd.DataFrame | None = None, names: CodeNames = NAMELESS) -> Spec:
@@ -273,7 +280,7 @@ def _colour(by: str, series: Series, position: int) -> str:
         return OTHER
     if by == "state":
         return state_colour(str(series.key))
-    return TYPE_COLOURS.get(str(series.key)) or PALETTE[position % len(PALETTE)]
+    return TYPE_COLOURS.get(str(series.key)) or OTHER_TYPES[position % len(OTHER_TYPES)]
 
 
 def _note(series: Series) -> str:

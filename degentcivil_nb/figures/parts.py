@@ -63,7 +63,19 @@ def layout(**more: Any) -> Spec:
         "hoverlabel": {"namelength": -1},
         "uirevision": "kept",  # an update keeps zoom and pan
         **more,
+        **_said_of_gaps(more),
     }
+
+
+def _said_of_gaps(more: Spec) -> Spec:
+    """Add to the notes of a figure how many of its gaps are shaded, if `gap_shapes` left some out."""
+    few = next((shape["name"] for shape in more.get("shapes", ()) if "name" in shape), "")
+    if not few:
+        return {}
+    notes = list(more.get("annotations", ()))
+    if not notes:
+        return {"annotations": [footnote(few)]}
+    return {"annotations": [{**notes[0], "text": f"{notes[0]['text']}; {few}"}, *notes[1:]]}
 
 
 def axis(title: str, **more: Any) -> Spec:
@@ -203,7 +215,8 @@ def footnoted(spec: Spec, text: str) -> Spec:
 def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timedelta64) -> list[Spec]:
     """Shade each gap: from the last event before it to the first one after it.
 
-    Bands are at least `width` wide, touching bands are merged, and if there are too many the newest are drawn.
+    Bands are at least `width` wide, touching bands are merged, and if there are too many the newest are drawn: then
+    the name of the first one, which `layout` adds to the notes, says how many.
     """
     if gaps is None or "time" not in gaps or not len(gaps):
         return []
@@ -222,7 +235,7 @@ def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timede
             bands[-1][1] = max(end, bands[-1][1])
         else:
             bands.append([start, end])
-    return [
+    shapes: list[Spec] = [
         {
             "type": "rect",
             "xref": "x",
@@ -238,3 +251,6 @@ def gap_shapes(gaps: pd.DataFrame | None, known: Iterable[Any], width: np.timede
         }
         for start, end in bands[-MAX_GAPS:]
     ]
+    if len(bands) > MAX_GAPS:
+        shapes[0]["name"] = f"the newest {MAX_GAPS:,} of {len(bands):,} gaps are shaded"
+    return shapes

@@ -52,7 +52,7 @@ def stacked(specs: Sequence[Spec], moment: pd.Timestamp | None = None) -> Spec:
         for trace in spec["data"]:
             data.append({**trace, "xaxis": "x", "yaxis": f"y{number}", "legend": f"legend{number}"})
         for shape in own.get("shapes", ()):
-            shapes[shape["x0"], shape["x1"]] = shape
+            shapes[shape["x0"], shape["x1"]] = {key: value for key, value in shape.items() if key != "name"}  # noted
         for note in own.get("annotations", ()):
             if not spec["data"]:
                 note = {**note, "y": (top + bottom) / 2}

@@ -56,7 +56,7 @@ class _Figure:
 
     def __init__(self, layout: dict[str, Any], traces: list[dict[str, Any]], others: list[str]) -> None:
         self._layout = layout
-        self._left_out = 0
+        self._left_out = self._unnamed = 0
         self._others = others
         traces = [self._last(trace) for trace in traces]
         self._is_plane = bool(layout.get("yaxis", {}).get("scaleanchor"))
@@ -121,6 +121,8 @@ class _Figure:
         notes = [_plain(note.get("text", "")) for note in self._layout.get("annotations", ())]
         if self._left_out:
             notes.append(f"{self._left_out:,} earlier points are not drawn")
+        if self._unnamed:
+            notes.append(f"the legend has no room for {self._unnamed:,} more names")
         if self._others:
             notes.append(f"not drawn here: {', '.join(self._others)}")
         drawing.text(4, bottom + 32, self.title, size=10, cap=140)
@@ -152,7 +154,10 @@ class _Figure:
         at = float(self._left)
         for trace in band.traces:
             name = html.unescape(str(trace.get("name", "")))
-            if not name or trace.get("showlegend") is False or at + 7 * min(len(name), 30) + 20 > WIDTH:
+            if not name or trace.get("showlegend") is False:
+                continue
+            if at + 7 * min(len(name), 30) + 20 > WIDTH:
+                self._unnamed += 1
                 continue
             if trace.get("line", {}).get("dash", "solid") in DASHES:
                 drawing.path([(at, y + 5), (at + 11, y + 5)], _colour(trace), dash=trace["line"]["dash"])

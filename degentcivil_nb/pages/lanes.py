@@ -18,6 +18,7 @@ LEFT: Final = 130
 LANE: Final = 18
 LANES: Final = 60
 BARS: Final = 3_000
+GAPS: Final = 200
 
 
 def lanes(
@@ -28,10 +29,14 @@ def lanes(
     *,
     gaps: pd.DataFrame,
     errors: pd.DataFrame,
+    all_errors: int = 0,
     first: Collection[str] = (),
     most: int = LANES,
 ) -> Picture | None:
-    """Draw the stays between two times in nanoseconds, the characters `first` on top; return `None` without stays."""
+    """Draw the stays between two times in nanoseconds, the characters `first` on top; return `None` without stays.
+
+    `errors` are the newest of `all_errors`.
+    """
     if not len(stays):
         return None
     from_ = stays["start"].to_numpy("M8[ns]").astype(np.int64)
@@ -71,7 +76,8 @@ def lanes(
         drawing.rect(x, y, right - x, LANE - 4, colour, f"{name}: {state}{where}, {times}")
         if right - x > 7 * min(len(state), 12) + 6:
             drawing.text(x + 4, y + 11, state, size=10, colour=ink_on(colour), cap=12)
-    for time in bounds[(bounds >= start) & (bounds <= end)][:200].tolist():
+    missing = bounds[(bounds >= start) & (bounds <= end)]
+    for time in missing[-GAPS:].tolist():
         drawing.rect(scale(time) - 2, 4, 4, bottom - 4, GAP, f"a gap at {_clock(time)}")
     for error in records(errors):
         if str(error.character_id) in shown:
@@ -83,6 +89,10 @@ def lanes(
     notes = [f"{len(shown):,} of {counted(len(everybody), 'character')} with a stay in this time"]
     if left_out:
         notes.append(f"{counted(left_out, 'stay')} of {drawn + left_out:,} not drawn, which are narrower than a pixel")
+    if len(missing) > GAPS:
+        notes.append(f"the newest {GAPS:,} of {counted(len(missing), 'gap')}")
+    if all_errors > len(errors):
+        notes.append(f"the newest {len(errors):,} of {counted(all_errors, 'error')}")
     return Picture(drawing.svg("states over time"), "; ".join(notes))
 
 

@@ -148,9 +148,10 @@ def timeline_around(
     at = store.moment_of(store.next_row - 1 if row is None else row)
     start, end = _span(store, at.tick, at.time)
 
+    errors, all_errors = _errors_between(store, start, end)
     picture = lanes(
         stays(start, end), start, end, None if row is None else at.time,
-        gaps=gaps, errors=_errors_between(store, start, end), first=list(first), most=most,
+        gaps=gaps, errors=errors, all_errors=all_errors, first=list(first), most=most,
     )  # fmt: skip
     return Section("Timeline", [Remark("No stay in this time.") if picture is None else picture])
 
@@ -167,14 +168,17 @@ def _span(store: Rows, tick: int | None, time: int) -> tuple[int, int]:
     return start, max(end, start + SECOND // 10)
 
 
-def _errors_between(store: Rows, start: int, end: int) -> pd.DataFrame:
+def _errors_between(store: Rows, start: int, end: int) -> tuple[pd.DataFrame, int]:
+    """Return the newest errors between two times, and how many there are."""
     rows = store.rows_of((MessageTypes.ERROR,))
-    found = []
+    found, total = [], 0
     for first in range(0, max(1, len(rows)), PIECE):  # of a long run, all errors would not fit into memory
         frame = store.frame_of(rows[first : first + PIECE])
         times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
-        found.append(frame[(times >= start) & (times <= end)].tail(ERRORS))
-    return pd.concat(found).tail(ERRORS) if len(found) > 1 else found[0]
+        between = frame[(times >= start) & (times <= end)]
+        total += len(between)
+        found.append(between.tail(ERRORS))
+    return pd.concat(found).tail(ERRORS) if len(found) > 1 else found[0], total
 
 
 def calls_around(store: Rows, row: int | None, most: int = CALLS) -> Section:
@@ -245,10 +249,15 @@ def findings_of(found: pd.DataFrame, most: int = 100) -> Section:
     """List what is wrong in the whole run."""
     if not len(found):
         return Section("Findings", [Remark("Nothing was found in the events held.")])
-    frame = found.assign(rows=[", ".join(map(str, rows[:5])) for rows in found["rows"]])
+    frame = found.assign(rows=[_first(rows) for rows in found["rows"]])
     columns = ["severity", "kind", "character_id", "since_tick", "since", "until", "text", "rows"]
     table = table_of(frame.head(most), columns, len(found), "finding", which="severest")
     return Section("Findings", [table, Remark("Findings are about the whole run held, not about this moment alone.")])
+
+
+def _first(rows: Sequence[int], most: int = 5) -> str:
+    more = f" and {len(rows) - most:,} more" if len(rows) > most else ""
+    return ", ".join(map(str, rows[:most])) + more
 
 
 def gaps_of(gaps: pd.DataFrame, most: int = 100) -> Section:

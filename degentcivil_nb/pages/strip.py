@@ -7,12 +7,14 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from ..core.counting import counted
 from .drawing import BAD, BAR, GAP, MARK, Drawing, TimeScale
 from .parts import Picture
 
 WIDTH: Final = 960
 HEIGHT: Final = 110
 BUCKETS: Final = 240
+GAPS: Final = 200
 
 
 def strip(counts: pd.DataFrame, width_s: int, gaps: pd.DataFrame, moment: int | None) -> Picture | None:
@@ -38,10 +40,12 @@ def strip(counts: pd.DataFrame, width_s: int, gaps: pd.DataFrame, moment: int | 
         if failed:
             high = max(2.0, (bottom - top) * failed / most)
             drawing.rect(x, bottom - high, wide, high, BAD, tip)
-    if len(gaps):
-        for time in gaps["time"].dropna().to_numpy("M8[ns]").astype(np.int64)[-200:].tolist():
-            drawing.rect(scale(time) - 2, top, 4, bottom - top, GAP, "a gap: messages are missing here")
+    missing = gaps["time"].dropna().to_numpy("M8[ns]").astype(np.int64) if len(gaps) else np.zeros(0, np.int64)
+    for time in missing[-GAPS:].tolist():
+        drawing.rect(scale(time) - 2, top, 4, bottom - top, GAP, "a gap: messages are missing here")
     if moment is not None:
         drawing.line(scale(moment), top - 6, scale(moment), bottom, MARK, 2)
     scale.label(drawing, HEIGHT - 6)
-    return Picture(drawing.svg("events over the whole run"), "events by time, errors in red; the line is this moment")
+    few = f"; the newest {GAPS:,} of {counted(len(missing), 'gap')}" if len(missing) > GAPS else ""
+    told = f"events by time, errors in red; the line is this moment{few}"
+    return Picture(drawing.svg("events over the whole run"), told)

@@ -56,8 +56,9 @@ def town_map(characters: pd.DataFrame, places: pd.DataFrame) -> Picture | None:
             drawing.text(sx + 6, sy + 4, names[place], size=10, cap=20)
     counts = pd.Series([states[place] for place, _, _ in spotted], dtype=object).value_counts()
     _legend(drawing, counts)
-    missing = len(characters) - int(known.sum())
+    missing, beyond = len(shown) - int(known.sum()), len(characters) - len(shown)
     hidden = f"; {counted(missing, 'more character')} not drawn, whose place is not known" if missing else ""
+    hidden += f"; {counted(beyond, 'more character')} not drawn, since there are too many" if beyond else ""
     return Picture(drawing.svg("map"), f"{counted(int(known.sum()), 'character')} on the map{hidden}")
 
 

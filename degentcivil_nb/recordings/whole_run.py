@@ -193,7 +193,7 @@ class WholeRun(EventStore):
         controls.run_state_causes.extend(kept.told)
         controls.clock = kept.clock
         self.parts.places.restore(kept.places)
-        self.parts.llm.restore([(model, ModelTotals(*totals)) for model, totals in kept.llm])
+        self.parts.llm.restore([(model, ModelTotals.of(totals)) for model, totals in kept.llm])
         self.parts.errors, self.parts.malformed, self.parts.tick = kept.errors, kept.malformed, kept.tick
         self.parts.derived.checkpoints = Checkpoints(self.parts.derived.present.copy(), kept.row)
 

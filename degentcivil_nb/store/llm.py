@@ -38,7 +38,11 @@ _game_call = msgspec.json.Decoder(GameLlmCall).decode
 
 @dataclass(slots=True)
 class ModelTotals:
-    """The totals of one model's calls."""
+    """The totals of one model's calls.
+
+    `counted`, `timed` and `priced` are the calls that told their tokens, latency and cost; `None` in the index of a
+    recording by a version that did not count them.
+    """
 
     calls: int = 0
     errors: int = 0
@@ -46,6 +50,28 @@ class ModelTotals:
     completion_tokens: int = 0
     latency_s: float = 0.0
     cost_usd: float = 0.0
+    counted: int | None = 0
+    timed: int | None = 0
+    priced: int | None = 0
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> ModelTotals:
+        """Return totals from the values of their fields, of which an older version kept fewer."""
+        return cls(*values, *[None] * (len(fields(cls)) - len(values)))
+
+    def add(self, call: LlmCall) -> None:
+        """Add what a call told."""
+        self.errors += call.error is not None
+        self.prompt_tokens += call.prompt_tokens or 0
+        self.completion_tokens += call.completion_tokens or 0
+        self.latency_s += call.latency_s or 0.0
+        self.cost_usd += call.cost_usd or 0.0
+        if self.counted is not None:
+            self.counted += call.prompt_tokens is not None or call.completion_tokens is not None
+        if self.timed is not None:
+            self.timed += call.latency_s is not None
+        if self.priced is not None:
+            self.priced += call.cost_usd is not None
 
 
 class LlmTotals:
@@ -63,11 +89,7 @@ class LlmTotals:
                 totals = self._models[model] = ModelTotals()
             totals.calls += 1
             if isinstance(call, LlmCall):
-                totals.errors += call.error is not None
-                totals.prompt_tokens += call.prompt_tokens or 0
-                totals.completion_tokens += call.completion_tokens or 0
-                totals.latency_s += call.latency_s or 0.0
-                totals.cost_usd += call.cost_usd or 0.0
+                totals.add(call)
 
     def restore(self, totals: Iterable[tuple[str | None, ModelTotals]]) -> None:
         """Continue from what `copy` returned."""
@@ -82,7 +104,7 @@ class LlmTotals:
 
 
 def totals_table(totals: list[tuple[str | None, ModelTotals]]) -> pd.DataFrame:
-    """Return a row for each model: `calls`, `errors`, tokens, seconds and cost in all."""
+    """Return a row for each model: `calls`, `errors`, tokens, seconds and cost in all, and how many calls told them."""
     index = pd.Index([model or "unknown" for model, _ in totals], dtype="str", name="model")
     return pd.DataFrame(
         {field.name: [getattr(total, field.name) for _, total in totals] for field in fields(ModelTotals)}, index=index

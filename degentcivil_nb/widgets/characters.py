@@ -170,7 +170,12 @@ def _always_the_id(name: str, present: CharactersNow) -> bool:
 def _says_the_id(name: str, who: str, attributes: dict[str, Any]) -> bool:
     """Return whether an attribute is missing or only repeats the character's id, as `name` often does."""
     value = attributes.get(name)
-    return value is None or (isinstance(value, str) and value.casefold() == who.casefold())
+    return value is None or (isinstance(value, str) and _letters(value) == _letters(who))
+
+
+def _letters(text: str) -> str:
+    """Return a name without what ids are written with: `Emma 2` and `emma-2` are the same."""
+    return "".join(letter for letter in text.casefold() if letter.isalnum()) or text
 
 
 def column_name(attribute: str) -> str:

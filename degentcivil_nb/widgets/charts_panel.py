@@ -18,7 +18,7 @@ from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
-from .figure_panels import counts_of, goes_on
+from .figure_panels import counts_of, goes_on, windowed
 from .interfaces import PanelReader
 from .live_figure import LiveFigure
 from .panel import Update
@@ -111,7 +111,7 @@ class ChartsPanel(LiveFigure):
     def _attributes(self) -> list[str]:
         if not hasattr(self._run, "attribute"):
             return []
-        present = self._reader.present_columns().attributes[:200]
+        present = self._reader.present_columns().attributes
         names = dict.fromkeys(name for held in present for name, value in held.items() if is_number(value))
         return self._some("attribute", names)
 
@@ -174,7 +174,8 @@ class ChartsPanel(LiveFigure):
             counts = counts.iloc[:-1]
         spec = over_time.rates(counts, self._gaps(counts.index[0] if len(counts) else None, at), every=f"{every}s")
         left_out = going or (at is not None and len(counts) > 0)
-        return footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
+        spec = footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
+        return windowed(spec, self._reader, at)
 
     def _errors(self, at: pd.Timestamp | None) -> Spec:
         everything, counts = (counts_of(self._reader, 5, by, at) for by in ("type", "code"))
@@ -183,7 +184,8 @@ class ChartsPanel(LiveFigure):
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
         names = names_of_newest(self._reader)
-        return over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s", names=names)
+        spec = over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s", names=names)
+        return windowed(spec, self._reader, at)
 
     def _latency(self, at: pd.Timestamp | None) -> Spec:
         until = None if at is None else at + pd.Timedelta(1, unit="us")
@@ -210,7 +212,8 @@ class ChartsPanel(LiveFigure):
             table, title, None, comes="There is none up to the moment shown.",
             present=self._present, until=self._newest(),
         )  # fmt: skip
-        return footnoted(spec, f"the last {VALUES:,} values" if len(table) >= VALUES else "")
+        few = f"the last {VALUES:,} values; earlier ones are not drawn"
+        return footnoted(spec, few if len(table) >= VALUES else "")
 
     def _present(self) -> Sequence[str]:
         """Return who is in the town at the moment shown."""

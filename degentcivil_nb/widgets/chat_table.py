@@ -65,6 +65,8 @@ class ChatTable(ChosenRows):
         ]  # fmt: skip
         left = len(said) - len(turns)
         notes = [f"{counted(left, 'more message')} of theirs, earlier or later."] if left else []
+        if len(near) < len(rows):
+            notes.append(f"Looked for in {len(near):,} messages around it, of {len(rows):,} in all.")
         return {"title": f"Conversation of {who or 'nobody named'}", "links": links, "notes": notes}
 
     def frame(self, rows: Sequence[int]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+from ..core.counting import counted
 from ..pages.parts import Remark, Section, Table, cell
 from .cells import shorten
 from .headline import plain
@@ -43,6 +44,8 @@ LABELS: Final = {
     "recording": "recording",
 }
 JOURNAL: Final = 100
+LISTED: Final = 10
+"""The most lines of a static view."""
 
 
 class ConnectionPanel(Panel):
@@ -75,10 +78,18 @@ class ConnectionPanel(Panel):
         """See `Panel`."""
         state = self._state()
         rows = [[cell(label), cell(value)] for _, label, value in state["rows"] if cell(value)]
+        newest = state["journal"][-LISTED:]
+        few = f"the last {len(newest):,} of {counted(state['lines'], 'line')} of what happened:"
         told = Table(("figure", "value"), rows, len(rows), "figure")
         return [
             Section(
-                self.title, [told, *map(Remark, state["health"]), *(Remark(line) for _, line in state["journal"][-10:])]
+                self.title,
+                [
+                    told,
+                    *map(Remark, state["health"]),
+                    *([Remark(few)] if len(newest) < state["lines"] else []),
+                    *(Remark(line) for _, line in newest),
+                ],
             )
         ]
 
@@ -99,11 +110,13 @@ class ConnectionPanel(Panel):
 
     def _state(self) -> dict[str, Any]:
         metrics = self._status.metrics()
+        lines = list(self._status.journal())
         rows = [[name, label, plain(metrics.get(name))] for name, label in LABELS.items() if name in metrics.index]
         return {
             "rows": rows,
             "health": [shorten(reason, 300) for reason in self._status.health()],
-            "journal": [[time, shorten(line, 300)] for time, line in list(self._status.journal())[-JOURNAL:]],
+            "journal": [[time, shorten(line, 300)] for time, line in lines[-JOURNAL:]],
+            "lines": len(lines),
             "attempt": self._attempt,
             "can_reconnect": metrics.get("connection") != "recording",
         }

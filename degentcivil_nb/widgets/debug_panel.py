@@ -71,7 +71,7 @@ class DebugPanel(Panel):
                 for stop in records(stops.tail(STOPS).iloc[::-1])
             ],
             "all_stops": len(stops),
-            "watches": self._watches(),
+            **self._watches(),
             "control": self._control(),
             "stopped": "" if stopped is None else str(stopped),
             "can": hasattr(run, "break_when"),
@@ -80,11 +80,12 @@ class DebugPanel(Panel):
         }  # fmt: skip
         return self._told
 
-    def _watches(self) -> list[dict[str, Any]]:
+    def _watches(self) -> dict[str, Any]:
         """List the watches: the last value for each character, and whether the watch is this notebook's."""
         if not hasattr(self._run, "watches"):
-            return []
-        told = self._run.watches().tail(LOOKED_BACK)
+            return {"watches": [], "all_watches": 0, "values": 0, "searched": 0}
+        values = self._run.watches()
+        told = values.tail(LOOKED_BACK)
         last = told.groupby(["name", "character_id"], dropna=False, observed=True, sort=False).tail(1)
         mine = self._run._watches.names() if hasattr(self._run, "_watches") else []
         rows = [
@@ -96,7 +97,10 @@ class DebugPanel(Panel):
         ]  # fmt: skip
         waiting = [name for name in mine if name not in {row["name"] for row in rows}]
         nothing = {"character": None, "value": None, "tick": None, "row": None, "mine": True}
-        return [*rows, *({"name": name, **nothing} for name in waiting)]
+        shown = [*rows, *({"name": name, **nothing} for name in waiting)]
+        return {
+            "watches": shown, "all_watches": len(last) + len(waiting), "values": len(values), "searched": len(told),
+        }  # fmt: skip
 
     def _control(self) -> dict[str, Any] | None:
         """Return who may change the run, and what this notebook can do about it."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
-from ..figures.parts import Spec, times_of
+from ..figures.parts import Spec, footnoted, times_of
 from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
 from ..store.schema import SECOND, timestamps
@@ -38,6 +38,15 @@ def counts_of(reader: PanelReader, every_s: int, by: str, at: pd.Timestamp | Non
     first = min(max(began, stop - WINDOW_S), int(counts.index[0].timestamp()))
     seconds = np.arange(first, stop, every_s)
     return counts.reindex(timestamps(seconds * SECOND), fill_value=0)
+
+
+def windowed(spec: Spec, reader: PanelReader, at: pd.Timestamp | None) -> Spec:
+    """Say that the figure is of the last minutes, where the run up to the moment is longer than that."""
+    if not spec["data"] or reader.next_row <= reader.first_row:
+        return spec
+    end = reader.moment_of(reader.next_row - 1).time if at is None else at.value
+    is_long = end - reader.moment_of(reader.first_row).time > WINDOW_S * SECOND
+    return footnoted(spec, f"only the last {WINDOW_S // 60} minutes are drawn" if is_long else "")
 
 
 def goes_on(reader: PanelReader, every_s: float) -> int | None:
@@ -87,7 +96,7 @@ class RatesPanel(FigurePanel):
         counts = counts_of(self._reader, 1, "type", self.at)
         gaps = self.gaps_since(counts.index[0] if len(counts) else None)
         newest = goes_on(self._reader, 1) if self.at is None and len(counts) else None
-        return figure_specs.rates(counts, gaps, every="1s", until=newest)
+        return windowed(figure_specs.rates(counts, gaps, every="1s", until=newest), self._reader, self.at)
 
     def version_drawn(self) -> Any:
         """See `FigurePanel`: once the run rests, its last bucket is complete."""
@@ -106,10 +115,9 @@ class ErrorsPanel(FigurePanel):
             return figure_specs.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        return figure_specs.error_counts(
-            counts, self.gaps_since(counts.index[0]), known, every=f"{ERRORS_EVERY_S}s",
-            names=names_of_newest(self._reader),
-        )  # fmt: skip
+        gaps, names = self.gaps_since(counts.index[0]), names_of_newest(self._reader)
+        spec = figure_specs.error_counts(counts, gaps, known, every=f"{ERRORS_EVERY_S}s", names=names)
+        return windowed(spec, self._reader, self.at)
 
 
 class LlmPanel(FigurePanel):

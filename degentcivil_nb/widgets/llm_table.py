@@ -17,7 +17,9 @@ from .packing import Kind
 
 LOOKED_BACK: Final = 2_000
 """How many of a character's calls are searched for the previous one of the same kind."""
-FIGURES: Final = ("calls", "errors", "prompt_tokens", "completion_tokens", "latency_s", "cost_usd")
+FIGURES: Final = (
+    "calls", "errors", "prompt_tokens", "completion_tokens", "latency_s", "cost_usd", "counted", "timed", "priced",
+)  # fmt: skip
 
 
 class LlmTable(ChosenRows):

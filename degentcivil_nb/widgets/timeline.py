@@ -27,7 +27,7 @@ STILL: Final = 30
 """The most lanes of a static view."""
 PIXELS: Final = 4_000
 MARKED: Final = 500
-"""The most errors that are marked at once; the page says how many are not."""
+"""The most errors, and the most gaps, that are marked at once; the page says how many there are."""
 PERIOD_S: Final = 1.0
 BYTES_PER_S: Final = 100_000
 """What the timeline of a run that goes on may send: with very many stays in sight it is drawn less often."""
@@ -121,7 +121,7 @@ class TimelinePanel(Panel):
             "span": [stays.first / SECOND, stays.last / SECOND],
             "start": start / SECOND,
             "end": end / SECOND,
-            "gaps": self._gaps(start, end),
+            **self._gaps(start, end),
             **self._errors(lanes, stays, start, end),
             **_segments(stays, lanes, start, end, min(sight.pixels, PIXELS), packer),
         }
@@ -179,20 +179,21 @@ class TimelinePanel(Panel):
             return [int(who) for who in np.argsort(counts, kind="stable")]
         return list(range(count))
 
-    def _gaps(self, start: int, end: int) -> list[list[Any]]:
+    def _gaps(self, start: int, end: int) -> dict[str, Any]:
         gaps = self._reader.gaps()
         if not len(gaps):
-            return []
+            return {"gaps": [], "all_gaps": 0}
         times = gaps["time"].to_numpy("M8[ns]").astype(np.int64)
         near = np.flatnonzero((times >= start) & (times <= end))
-        return [
-            [times[place] / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)] for place in near[-200:].tolist()
+        marked = [
+            [times[place] / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)] for place in near[-MARKED:].tolist()
         ]
+        return {"gaps": marked, "all_gaps": len(near)}
 
     def _errors(self, lanes: list[int], stays: Stays, start: int, end: int) -> dict[str, Any]:
         rows = self._reader.rows_of((MessageTypes.ERROR,))
         if not len(rows):
-            return {"errors": [], "unmarked": 0}
+            return {"errors": [], "all_errors": 0}
         frame = self._reader.frame_of(rows)
         times = frame["time"].to_numpy("M8[ns]").astype(np.int64)
         lane = {stays.characters[who]: place for place, who in enumerate(lanes)}
@@ -201,7 +202,7 @@ class TimelinePanel(Panel):
             [lane[str(error.character_id)], error.time.timestamp(), shorten(str(error.message), 200), int(error.Index)]
             for error in records(held.tail(MARKED))
         ]
-        return {"errors": marked, "unmarked": len(held) - len(marked)}
+        return {"errors": marked, "all_errors": len(held)}
 
 
 def stays_of(reader: PanelReader) -> Stays:

@@ -205,6 +205,7 @@ type ConnectionBody = {
   rows: [name: string, label: string, value: string | number | boolean | null][];
   health: string[];
   journal: [time: number, text: string][];
+  lines: number;
   attempt: { state: string; text: string };
   can_reconnect: boolean;
 };
@@ -350,6 +351,9 @@ type DebugBody = {
   ][];
   all_stops: number;
   watches: WatchFields[];
+  all_watches: number;
+  values: number;
+  searched: number;
   control: { text: string; mine: boolean; asked: boolean } | null;
   stopped: string;
   can: boolean;
@@ -384,7 +388,8 @@ type TimelineBody = {
   end: number;
   gaps: [time: number, text: string][];
   errors: [lane: number, time: number, text: string, row: number][];
-  unmarked: number;
+  all_gaps: number;
+  all_errors: number;
   states: string[];
   colours: string[];
   places: string[];
@@ -424,6 +429,9 @@ type CallTotals = [
   completion: number,
   latency: number | null,
   cost: number | null,
+  counted: number | null, // the calls that told their tokens; null if that is not known
+  timed: number | null,
+  priced: number | null,
 ];
 type Talks = {
   listed: [who: string, count: number, row: number, tick: number | null, endless: number][];

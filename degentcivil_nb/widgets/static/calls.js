@@ -56,16 +56,24 @@ function renderCalls(state, el, tools) {
 }
 
 /** @param {CallTotals} row */
-function totalText([model, calls, errors, prompt, completion, latency, cost]) {
+function totalText([model, calls, errors, prompt, completion, latency, cost, counted, timed, priced]) {
   const line = make("div");
-  const mean =
-    calls && latency ? `, ${(latency / calls).toLocaleString("en-US", { maximumSignificantDigits: 3 })} s each` : "";
-  const tokens = prompt || completion ? `${formatCount(prompt)} + ${formatCount(completion)} tokens` : "tokens unknown";
-  const paid = cost ? `, ${dollars(cost)}` : "";
-  line.append(
-    make("strong", "", model === "unknown" ? "model unknown" : visible(model)),
-    `: ${countOf(calls, "call")} in the whole run, ${formatCount(errors)} failed, ${tokens}${mean}${paid}`,
-  );
+  const seconds = (/** @type {number} */ s) => `${s.toLocaleString("en-US", { maximumSignificantDigits: 3 })} s`;
+  // What not all calls told is said with how many did; an index of an older version does not know how many.
+  /** @type {(what: string, text: string, known: number | null, sum: number | null) => string} */
+  const told = (what, text, known, sum) => {
+    if (known === 0 || (known === null && !sum)) return `${what} unknown`;
+    return known === null || known === calls ? text : `${text} (told by ${formatCount(known)})`;
+  };
+  const each = timed ? `${seconds((latency ?? 0) / timed)} each` : `${seconds(latency ?? 0)} in all`;
+  const parts = [
+    `${countOf(calls, "call")} in the whole run`,
+    `${formatCount(errors)} failed`,
+    told("tokens", `${formatCount(prompt)} + ${formatCount(completion)} tokens`, counted, prompt + completion),
+    told("latency", each, timed, latency),
+    told("cost", dollars(cost ?? 0), priced, cost),
+  ];
+  line.append(make("strong", "", model === "unknown" ? "model unknown" : visible(model)), `: ${parts.join(", ")}`);
   return line;
 }
 

@@ -73,6 +73,7 @@ function alignedBytes(buffer) {
 }
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
+const small = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 const tiny = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3, notation: "scientific" });
 
 /** @param {number | bigint} value */
@@ -81,6 +82,7 @@ function formatNumber(value) {
   if (Number.isNaN(value)) return "";
   if (Number.isSafeInteger(value)) return whole.format(value);
   const size = Math.abs(value);
+  if (size >= 1e-7 && size < 0.001) return small.format(value); // what a call costs
   if (size !== 0 && (size < 0.001 || size >= 1e12) && Number.isFinite(value)) return tiny.format(value);
   return whole.format(value);
 }

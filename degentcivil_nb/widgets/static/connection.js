@@ -30,7 +30,7 @@ const WHOLE = /^-?\d{16,400}$/;
  * @param {ConnectionBody["rows"][0][2]} value
  */
 function formatMetric(name, value) {
-  if (value === null) return "–";
+  if (value === null || (name === "uptime_s" && value === 0)) return "–"; // it is not up
   if (typeof value === "string" && WHOLE.test(value)) return formatCount(value); // beyond 2⁵³
   if (typeof value !== "number") return visible(String(value));
   if (name.startsWith("bytes_") || name.endsWith("_bytes")) return formatBytes(value);
@@ -53,7 +53,8 @@ function renderConnection(state, el, { send, standing }) {
   const columns = make("div", "dc-two");
   const figures = make("table", "dc-metrics");
   const right = make("div", "dc-journal");
-  right.append(make("strong", "", "what happened"));
+  const heading = make("strong", "", "what happened");
+  right.append(heading);
   const journal = make("ol");
   const none = make("div", "dc-dim");
   right.append(none, journal);
@@ -112,6 +113,9 @@ function renderConnection(state, el, { send, standing }) {
         ...(reasons.length ? reasons.map((text) => reason(text)) : [reason("all is well", "done")]),
       );
       outcome.textContent = visible(attempt?.text ?? "");
+      const [few, all] = [formatCount(lines.length), formatCount(state.lines)];
+      heading.textContent =
+        lines.length < (state.lines ?? 0) ? `what happened, the last ${few} of ${all}` : "what happened";
       none.hidden = lines.length > 0;
       none.textContent = state.can_reconnect === false ? STORED : NOTHING_YET;
       journal.replaceChildren(

@@ -265,6 +265,10 @@ function renderDebug(state, el, { send, go, standing }) {
         ];
       }),
     );
+    const few = body.watches.length < body.all_watches;
+    const last = few ? `, the last ${formatCount(body.watches.length)} of ${formatCount(body.all_watches)}` : "";
+    const [all, among] = [formatCount(body.values), formatCount(body.searched)];
+    titles[2].textContent = `watches${last}${body.searched < body.values ? ` (in the last ${among} of ${all} values)` : ""}`;
     titles[2].hidden = !body.can && body.watches.length === 0;
   }
   return { draw, stand: draw };

@@ -96,6 +96,8 @@ function localStamp(ms) {
   return `${localDay(ms / 1000)} ${clockTime(ms / 1000)}`;
 }
 
+const NARROW = 760; // px
+const NOTE_SHIFT = -44; // of `footnote` in figures/parts.py
 const FIGURE_OPTIONS = {
   responsive: true,
   displaylogo: false,
@@ -115,12 +117,17 @@ function renderFigure(state, el, { send, signal }) {
 
   // Plotly shows a number on an axis of time as the reader's local time, and a text as it stands: Python's is UTC.
   const local = (/** @type {string | number} */ time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);
+  // On a narrow page the note at the right would lie over the axis's title: it goes below it.
   const inPlace = (/** @type {Layout} */ layout) => {
     /** @type {Layout} */
     const more = {};
+    const notes = layout.annotations ?? [];
+    const note = el.clientWidth < NARROW ? notes.find((/** @type {any} */ each) => each.yshift === NOTE_SHIFT) : null;
+    if (note) more.annotations = notes.filter((/** @type {any} */ each) => each !== note);
+    const below = note ? `<br><span style="font-size:10px">${note.text}</span>` : "";
     for (const [name, axis] of Object.entries(layout)) {
       if (axis?.type !== "date") continue;
-      const title = { ...axis.title, text: `time (local, ${zone()})` };
+      const title = { ...axis.title, text: `time (local, ${zone()})${below}` };
       more[name] = { ...axis, title, ...(axis.range ? { range: axis.range.map(local) } : {}) };
     }
     if (layout.shapes)

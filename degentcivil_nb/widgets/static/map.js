@@ -2,6 +2,7 @@
 
 const DOT = 3.5;
 const MAX_LABELS = 300;
+const MAX_LABEL = 120; // px
 const NOWHERE =
   "No character has a known place, so nothing is drawn. They appear at their attributes x and y, or at their location.";
 
@@ -64,7 +65,7 @@ function renderMap(state, el, { go, cursor, signal }) {
     return spot;
   }
 
-  // Put everybody; those at one place stand in a sunflower around it, each always at the same seed.
+  // Put everybody; those at one place, or at the same coordinates, stand in a sunflower around it: none hides another.
   function layOut() {
     const [wide, high, where] = [column("x"), column("y"), column("location")];
     const total = state.keys?.length ?? 0;
@@ -73,13 +74,20 @@ function renderMap(state, el, { go, cursor, signal }) {
     placed = 0;
     /** @type {Map<string, number>} */
     const crowd = new Map();
+    /** @type {Map<string, number>} */
+    const together = new Map();
     for (let i = 0; i < total; i++) {
       const at = where[i];
       if (!Number.isNaN(Number(wide[i] ?? NaN)) && !Number.isNaN(Number(high[i] ?? NaN))) {
         xs[i] = Number(wide[i]);
         ys[i] = Number(high[i]);
+        const here = `${xs[i]} ${ys[i]}`;
+        seeds[i] = together.get(here) ?? 0; // the first one stands at the very point
+        together.set(here, seeds[i] + 1);
         placed++;
-      } else if (typeof at === "string" && at) {
+        continue;
+      }
+      if (typeof at === "string" && at) {
         const spot = spotOf(at);
         const n = (crowd.get(at) ?? 0) + 1;
         crowd.set(at, n);
@@ -222,7 +230,7 @@ function renderMap(state, el, { go, cursor, signal }) {
       if (Number.isNaN(xs[i]) || state.keys[i] === chosen) continue;
       const [x, y] = where(i);
       if (x < 0 || y < 0 || x > width || y > height) continue;
-      const text = visible(state.keys[i]).slice(0, 18);
+      const text = fit(pen, visible(state.keys[i]), MAX_LABEL);
       const wide = pen.measureText(text).width;
       if (!free(x - wide / 2, y + size + 1, wide)) continue;
       write(text, x, y + size + 1);

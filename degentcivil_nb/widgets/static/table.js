@@ -275,6 +275,7 @@ function makeTable(state, el, tools, detail) {
     acts.el.hidden = total === 0;
     empty.classList.toggle("dc-tall", total > 0 || words.judged()); // the page below must not jump while somebody types
     empty.textContent = total || words.judged() ? words.none() : (state.empty ?? "");
+    el.toggleAttribute("data-nothing", total === 0 && !words.judged() && !state.window?.searched);
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
   }

@@ -351,7 +351,7 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
     scroller.style.height = `${Math.min(Math.max(body.total * LANE + 2, 120), 520)}px`;
     const all = countOf(body.all, "character");
     const shown = body.total === body.all ? all : `${formatCount(body.total)} of ${all}`;
-    const left = body.unmarked ? `; ${countOf(body.unmarked, "older error")} in sight not marked: zoom closer` : "";
+    const left = `${markedOf(body.errors, body.all_errors, "error")}${markedOf(body.gaps, body.all_gaps, "gap")}`;
     count.textContent = `${shown}, ${localTime(view().start).replace(/\.\d+$/, "")} to ${localTime(view().end).replace(/\.\d+$/, "")}${left}`;
     const lanes = `a lane for each of ${countOf(body.total, "character")}`;
     scroller.setAttribute("aria-label", `States over time: ${lanes}. ${LANE_KEYS}`);
@@ -385,6 +385,17 @@ function renderTimeline(state, el, { send, go, cursor, signal }) {
   return { draw, point: paint };
 }
 
+// Say how many are marked, where that is not all of them.
+/**
+ * @param {unknown[]} marked
+ * @param {number} all
+ * @param {string} what
+ */
+function markedOf(marked, all, what) {
+  if (marked.length >= all) return "";
+  return `; the newest ${formatCount(marked.length)} of ${countOf(all, what)} in sight are marked: zoom closer`;
+}
+
 // The ink that is readable on a colour, black or white: as `ink_on` of figures/colours.py.
 /** @param {string} colour */
 function inkOn(colour) {
@@ -403,9 +414,9 @@ function inkOn(colour) {
  */
 function fit(pen, text, width) {
   if (pen.measureText(text).width <= width) return text;
-  let cut = text;
+  let cut = text.slice(0, Math.ceil(width / 2)); // no more fit, and a name may be very long
   while (cut.length > 1 && pen.measureText(`${cut}…`).width > width) cut = cut.slice(0, -1);
-  return `${cut}…`;
+  return `${cut.replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 PANELS.set("timeline", { receive: receiveTimeline, render: renderTimeline });
