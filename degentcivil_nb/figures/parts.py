@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ GAP: Final = "rgba(211,84,79,0.22)"
 HEIGHT: Final = 352
 CAP: Final = 8
 MAX_GAPS: Final = 60
+LINE: Final = 44
+"""The characters of a line in a figure without data."""
 WHOLE: Final = 10
 """Up to how many ticks each one is named on an axis; plotly would name halves too."""
 MAX_BUCKETS: Final = 5_000
@@ -116,7 +119,7 @@ def tick_axis(ticks: npt.NDArray[np.int64], **more: Any) -> Spec:
 def empty(text: str, **more: Any) -> Spec:
     """Return a figure without data, with a text on what would fill it."""
     note = {
-        "text": plotly_text(text, 300),
+        "text": "<br>".join(plotly_text(line, 300) for line in wrap(text, LINE)),  # a figure may be narrow
         "showarrow": False,
         "xref": "paper",
         "yref": "paper",

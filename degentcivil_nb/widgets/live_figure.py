@@ -181,7 +181,7 @@ class LiveFigure(Panel):
         """See `Panel`."""
         spec = self._make()
         picture = chart(spec)
-        notes = [unescape(str(note["text"])) for note in spec["layout"].get("annotations", ())]
+        notes = [unescape(str(note["text"]).replace("<br>", " ")) for note in spec["layout"].get("annotations", ())]
         return [Section(self.title, [*([] if picture is None else [picture]), *map(Remark, notes)])]
 
     def version(self) -> Any:

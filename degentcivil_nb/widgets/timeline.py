@@ -177,7 +177,9 @@ class TimelinePanel(Panel):
             errors = self._reader.frame_of(self._reader.rows_of((MessageTypes.ERROR,)))["character_id"].value_counts()
             counts = np.array([-int(errors.get(name, 0)) for name in stays.characters])
             return [int(who) for who in np.argsort(counts, kind="stable")]
-        return list(range(count))
+        # as the table of characters has them: a stream that is joined begins with those who were published last
+        known = {name: place for place, name in enumerate(self._reader.present_columns().character_id)}
+        return sorted(range(count), key=lambda who: (known.get(stays.characters[who], len(known)), who))
 
     def _gaps(self, start: int, end: int) -> dict[str, Any]:
         gaps = self._reader.gaps()
@@ -186,7 +188,8 @@ class TimelinePanel(Panel):
         times = gaps["time"].to_numpy("M8[ns]").astype(np.int64)
         near = np.flatnonzero((times >= start) & (times <= end))
         marked = [
-            [times[place] / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)] for place in near[-MARKED:].tolist()
+            [float(times[place]) / SECOND, shorten(str(gaps["reason"].iloc[place]), 200)]
+            for place in near[-MARKED:].tolist()
         ]
         return {"gaps": marked, "all_gaps": len(near)}
 

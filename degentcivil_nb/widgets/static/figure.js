@@ -97,7 +97,7 @@ function localStamp(ms) {
 }
 
 const NARROW = 760; // px
-const NOTE_SHIFT = -44; // of `footnote` in figures/parts.py
+const NOTE_SHIFT = -58; // of `footnote` in figures/parts.py
 const FIGURE_OPTIONS = {
   responsive: true,
   displaylogo: false,
@@ -117,7 +117,7 @@ function renderFigure(state, el, { send, signal }) {
 
   // Plotly shows a number on an axis of time as the reader's local time, and a text as it stands: Python's is UTC.
   const local = (/** @type {string | number} */ time) => (typeof time === "string" ? Date.parse(`${time}Z`) : time);
-  // On a narrow page the note at the right would lie over the axis's title: it goes below it.
+  // On a narrow page, where labels are turned, the note at the right would lie over the title of the axis: it goes below.
   const inPlace = (/** @type {Layout} */ layout) => {
     /** @type {Layout} */
     const more = {};
