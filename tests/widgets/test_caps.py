@@ -67,7 +67,7 @@ def shown(panel: Any) -> Any:
 def test_the_timeline_says_how_many_gaps_and_errors_it_does_not_mark() -> None:
     at = START.timestamp()
     many = MARKED + 7
-    events = [("state_change", {"character_id": "emma", "new_state": "MOVE"}, at)]
+    events: list[tuple[str, Any, float]] = [("state_change", {"character_id": "emma", "new_state": "MOVE"}, at)]
     events += [("error", {"character_id": "emma", "code": 1, "message": "no"}, at + n) for n in range(many)]
     body = shown(TimelinePanel(Gappy(store_of(*events), many), Prompt()))
     assert (len(body["gaps"]), body["all_gaps"]) == (MARKED, many)
@@ -109,7 +109,7 @@ def test_the_drawings_of_a_case_file_say_what_they_leave_out() -> None:
 
 def test_a_timeline_of_a_case_file_counts_the_errors_in_its_time() -> None:
     at = START.timestamp()
-    events = [("state_change", {"character_id": "emma", "new_state": "MOVE"}, at)]
+    events: list[tuple[str, Any, float]] = [("state_change", {"character_id": "emma", "new_state": "MOVE"}, at)]
     events += [("error", {"character_id": "emma", "message": "no"}, at + n / 100) for n in range(ERRORS + 4)]
     store = store_of(*events)
     section = timeline_around(store, lambda start, end: store.timeline(), None, (), store.gaps(), 60)
@@ -193,8 +193,8 @@ def test_what_calls_did_not_tell_is_unknown_and_not_zero() -> None:
         ("llm_call", {"character_id": "emma", "model": "free", "prompt": "?"}, at),
         ("llm_call", {"character_id": "emma", "model": "free", "prompt": "?", "cost_usd": 0.0}, at),
     )
-    totals = store.llm_totals().loc["free"]
-    assert totals[["calls", "counted", "timed", "priced"]].tolist() == [3, 0, 1, 1]
+    totals = store.llm_totals().loc["free"].to_dict()
+    assert [totals[name] for name in ("calls", "counted", "timed", "priced")] == [3, 0, 1, 1]
     assert totals["latency_s"] / totals["timed"] == 2.0
     table = LlmTable(store, Prompt())
     page = Page(table)
