@@ -1,65 +1,5 @@
 // The table panel: toolbar, grid, and the whole of one row.
 
-/** @param {TableState} state */
-function emptyTable(state) {
-  state.columns = [];
-  state.keys = [];
-  state.cells = new Map(); // by column, whose names come from the wire
-  state.colours ??= new Map();
-  state.dropped = 0;
-}
-
-/**
- * @param {TableState} state
- * @param {string} name
- */
-function columnOf(state, name) {
-  const cells = state.cells.get(name);
-  if (!cells) throw new TypeError(`there is no column ${name}`);
-  return cells;
-}
-
-/** @type {Script<TableState, TableBody>["receive"]} */
-function receiveTable(state, body, buffers) {
-  const bytes = alignedBytes(buffers[0]);
-  if (body.columns) {
-    emptyTable(state);
-    state.columns = body.columns;
-    for (const column of state.columns) state.cells.set(column.name, []);
-  }
-  for (const [name, part] of Object.entries(body.set ?? {})) {
-    const values = unpackValues(part, bytes, state.colours);
-    const column = columnOf(state, name);
-    unpackPlaces(part, bytes).forEach((row, i) => {
-      column[row] = values[i];
-    });
-  }
-  if (body.add) {
-    push(state.keys, body.add.keys);
-    for (const [name, part] of Object.entries(body.add.cells)) {
-      push(columnOf(state, name), unpackValues(part, bytes, state.colours));
-    }
-  }
-  const over = body.keep === undefined ? 0 : Math.max(0, state.keys.length - body.keep);
-  if (over) {
-    state.dropped += over;
-    state.keys.splice(0, over);
-    for (const cells of state.cells.values()) cells.splice(0, over);
-  }
-  const { empty = state.empty, note = state.note, follow = state.follow, tones = state.tones } = body;
-  const { picks = state.picks, window = state.window, breaks = state.breaks } = body;
-  Object.assign(state, { empty, note, follow, tones, picks, window, breaks });
-}
-
-/**
- * @template Item
- * @param {Item[]} list
- * @param {ArrayLike<Item> & Iterable<Item>} more
- */
-function push(list, more) {
-  for (const item of more) list.push(item);
-}
-
 /** @type {Script<TableState, TableBody>["render"]} */
 function renderTable(state, el, tools) {
   return makeTable(state, el, tools, makeDetail());
@@ -84,10 +24,6 @@ function makeTable(state, el, tools, detail) {
   count.setAttribute("role", "status");
   const jump = make("button", "dc-jump");
   jump.hidden = true;
-  const columnsButton = make("details", "dc-columns");
-  columnsButton.append(make("summary", "", "columns"));
-  const choices = make("div", "dc-choices");
-  columnsButton.append(choices);
   const copy = make("button", "dc-copy", "copy");
   copy.title = "Copy the selected rows, or all that are shown, as tab-separated text";
   const empty = make("div", "dc-empty");
@@ -97,14 +33,13 @@ function makeTable(state, el, tools, detail) {
   const later = pageButton("later");
   const newest = pageButton("newest");
   pages.append(earlier, later, newest);
-  const dated = make("span", "dc-day dc-dim");
-  bar.append(filter, count, dated, jump, pages, columnsButton, copy);
+  const columns = makeColumns(
+    state,
+    (...laid) => grid.setColumns(...laid),
+    () => arrange(),
+  );
+  bar.append(filter, count, columns.dated, jump, pages, columns.el, copy);
 
-  /** @type {Set<string>} */
-  const hiddenColumns = new Set();
-  /** @type {Column[] | null} */
-  let known = null; // the columns that the choices were made for
-  let day = ""; // that all times are of
   /** @type {Sort | null} */
   let sort = null;
   let sorted = false; // whether somebody sorted in this view; if not, it takes over how the rows came
@@ -112,17 +47,13 @@ function makeTable(state, el, tools, detail) {
   let dropped = 0;
   let shownCount = 0;
   const words = makeWords(state, filter, send, () => arrange(), signal);
-  /** @type {Map<string, number>} */
-  let widths = new Map(); // in ch, by column
-  let measured = 0;
   /** @type {string | null} */
   let awaited = null; // the key whose detail was asked for
-  const shownColumns = () => (state.columns ?? []).filter((column) => !hiddenColumns.has(column.name));
   /** @type {GridSource} */
   const source = {
     key: (row) => state.keys[row],
     value: (row, name) => columnOf(state, name)[row],
-    text: (row, column) => cellText(columnOf(state, column.name)[row], column.kind, day),
+    text: (row, column) => cellText(columnOf(state, column.name)[row], column.kind, columns.day()),
     colour: (text) => state.colours.get(typeof text === "string" ? text : null) ?? "transparent",
     tone: (row) => (state.tones ? String(state.cells.get(state.tones)?.[row] ?? "") : ""),
     mark: markOf,
@@ -131,7 +62,7 @@ function makeTable(state, el, tools, detail) {
   const grid = makeGrid({ source, signal, onOpen: open, onPick: pick, onMenu: acts.ask, onSort: sortBy });
   grid.el.hidden = acts.el.hidden = true; // until the first rows come
   grid.el.addEventListener("pointerdown", () => {
-    columnsButton.open = false; // it would go on lying over the rows
+    columns.el.open = false; // it would go on lying over the rows
   });
   el.append(bar, acts.el, grid.el, empty, acts.chain, detail.el, note);
 
@@ -199,52 +130,11 @@ function makeTable(state, el, tools, detail) {
     if (state.window?.words) send({ sort });
   }
 
-  function chooseColumns() {
-    const columns = state.columns ?? [];
-    known = columns;
-    widths = new Map();
-    choices.replaceChildren(
-      ...columns.map((column) => {
-        const label = make("label");
-        const box = make("input");
-        box.type = "checkbox";
-        box.checked = !hiddenColumns.has(column.name);
-        box.addEventListener("change", () => {
-          if (box.checked) hiddenColumns.delete(column.name);
-          else hiddenColumns.add(column.name);
-          layOut();
-          arrange();
-        });
-        label.append(box, document.createTextNode(` ${visible(column.label || column.name)}`));
-        return label;
-      }),
-    );
-    layOut();
-  }
-
-  // Columns are as wide as what they held so far, within reason: they grow when they must, and never jump back.
-  function layOut(force = true) {
-    let grown = force;
-    const times = shownColumns().filter(({ kind }) => kind === "time");
-    day = dayOf(times, state.cells);
-    const plain = day === localDay(Date.now() / 1000) ? zone() : `${day}, ${zone()}`;
-    dated.textContent = times.length && state.keys.length ? (day ? plain : zone()) : "";
-    for (const column of shownColumns()) {
-      const width = columnWidth(column, columnOf(state, column.name), day);
-      if (width > (widths.get(column.name) ?? 0)) {
-        widths.set(column.name, width);
-        grown = true;
-      }
-    }
-    measured = performance.now();
-    if (grown) grid.setColumns(shownColumns(), widths, force);
-  }
-
   function arrange() {
     if (!state.columns) return; // somebody typed before the first rows came
     const total = state.keys.length;
     let rows = Array.from({ length: total }, (_, row) => row);
-    const test = words.judged() ? null : rowFilter(filter.value, shownColumns(), state.cells);
+    const test = words.judged() ? null : rowFilter(filter.value, columns.shown(), state.cells);
     if (test) rows = rows.filter(test);
     const by = sort;
     const column = by && state.columns.find((candidate) => candidate.name === by.name);
@@ -345,10 +235,7 @@ function makeTable(state, el, tools, detail) {
     },
     draw(body) {
       if (!state.columns) return;
-      if (known !== state.columns) {
-        // the same columns keep their heads, of which one may have the focus
-        if (JSON.stringify(known) === JSON.stringify(state.columns)) known = state.columns;
-        else chooseColumns();
+      if (columns.renewed()) {
         if (stood.length !== state.keys.length || stood.some((key, i) => key !== state.keys[i])) at = -1; // other rows
       }
       stood = state.keys;
@@ -358,7 +245,7 @@ function makeTable(state, el, tools, detail) {
         sort = { name: by.name, direction: by.direction };
         grid.setSort(sort);
       }
-      if (performance.now() - measured > MEASURE_MS) layOut(false);
+      columns.measure();
       words.follow();
       arrange();
       follow();
@@ -367,65 +254,6 @@ function makeTable(state, el, tools, detail) {
       if (body) acts.take(body);
     },
     stand: acts.draw,
-  };
-}
-
-const MEASURE_MS = 1000;
-const SENTENCES = new Set(["text", "message", "content"]); // columns whose texts are to be read, not only recognised
-
-// How wide a column should be for a sample of its values, in ch.
-/**
- * @param {Column} column
- * @param {Cell[]} values
- * @param {string} day
- */
-function columnWidth(column, values, day = "") {
-  const header = (column.label || column.name).length + 4;
-  if (column.kind === "time") return Math.max(header, day ? 15 : 26);
-  let widest = 0;
-  const step = Math.max(1, Math.floor(values.length / 300));
-  for (let i = 0; i < values.length; i += step) widest = Math.max(widest, roughWidth(cellText(values[i], column.kind)));
-  const room = column.kind === "state" ? 5 : 3;
-  return Math.max(Math.min(header, 24), Math.min(widest + room, SENTENCES.has(column.name) ? 72 : 34), 7);
-}
-
-// Capitals are wider than the digit that `ch` is the width of.
-/** @param {string} text */
-function roughWidth(text) {
-  return text.length + (text === text.toUpperCase() ? text.length / 4 : 0);
-}
-
-// The whole of one row, as text.
-/** @returns {DetailView} */
-function makeDetail() {
-  const el = make("section", "dc-detail");
-  el.setAttribute("aria-label", "All of the row");
-  const bar = make("div", "dc-bar");
-  const title = make("strong", "dc-detail-title");
-  const close = make("button", "", "close");
-  const text = make("pre");
-  text.tabIndex = 0;
-  bar.append(title, close);
-  el.append(bar, text);
-  el.hidden = true;
-  const hide = () => hideAndReturn(el);
-  close.addEventListener("click", hide);
-  el.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hide();
-  });
-  return {
-    el,
-    wait(key) {
-      title.textContent = visible(key);
-      text.textContent = "…";
-      el.hidden = false;
-      el.scrollIntoView({ block: "nearest" });
-    },
-    show(detail) {
-      title.textContent = visible(detail.title);
-      text.textContent = visibleLines(detail.text);
-      el.scrollIntoView({ block: "nearest" });
-    },
   };
 }
 
