@@ -27,6 +27,7 @@ from .parts import (
     capped,
     empty,
     footnote,
+    footnoted,
     gap_shapes,
     layout,
     time_axis,
@@ -52,21 +53,23 @@ SECOND: Final = np.timedelta64(1000, "ms")
 def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = None, until: Any = None) -> Spec:
     """Draw a table of counts by bucket as events per second, a line for each column; missing buckets have no events.
 
-    The bucket that holds `until`, the time of the newest event, is not over. It is left out, since the rate would seem
-    to fall, and a note counts its events.
+    With `until`, the last row is no bucket: it counts the events of one bucket's time up to that moment, and each line
+    ends there with that rate. So the line reaches up to now, and its end is as complete as all before it.
     """
     if not len(wide) or not len(wide.columns):
         return empty("No events yet. Events a second appear here as the simulation sends them.")
     by = str(wide.columns.name or "type")
-    width, left_out = _width(wide, every), 0
-    if until is not None and len(wide) > 1 and times_of([until])[0] < times_of(wide.index[-1:])[0] + width:
-        left_out = int(wide.iloc[-1].sum())
-        wide = wide.iloc[:-1]
+    width = _width(wide, every)
     times = times_of(wide.index)
     seconds = float(width / SECOND)
     # a bucket ends after its width: at the next one or, if rows are left out, at zero
     ends = np.flatnonzero(times[1:] - times[:-1] > width) + 1
-    edges = np.append(np.insert(times, ends, times[ends - 1] + width), times[-1] + width)
+    stop = times[-1] + width if until is None else times_of([until])[0]
+    edges = np.append(np.insert(times, ends, times[ends - 1] + width), stop)
+    last = {}
+    if until is not None:
+        said = f"<br>in the last {_span(width)}, until the line ends"
+        last = {"customdata": [*[""] * (len(edges) - 2), said, said]}
     data = []
     for position, series in enumerate(capped(wide, label=partial(_code_name, NAMELESS) if by == "code" else str)):
         data.append(
@@ -82,7 +85,9 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
                     "dash": DASHES[position % len(DASHES)],
                     "shape": "hv",
                 },
-                "hovertemplate": f"%{{y:,.6~r}} /s{_note(series)}<extra>%{{fullData.name}}</extra>",
+                "hovertemplate": f"%{{y:,.6~r}} /s{'%{customdata}' if last else ''}{_note(series)}"
+                "<extra>%{fullData.name}</extra>",
+                **last,
             }
         )
     known = times[wide.to_numpy().sum(axis=1) > 0]
@@ -93,13 +98,21 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
             yaxis=axis("events per second", rangemode="tozero"),
             hovermode="x",
             shapes=gap_shapes(gaps, known, width),
-            annotations=[
-                footnote(f"not drawn: {counted(left_out, 'event')} of the last {_duration(width)}, not over yet")
-            ]
-            if left_out
-            else [],
+            annotations=[footnote(f"each line ends with the last {_span(width)}")] if last else [],
         ),
     }
+
+
+def rates_over(wide: pd.DataFrame, gaps: pd.DataFrame | None, every: Any, newest: Any) -> Spec:
+    """Draw the buckets of `rates` that are over when the newest event comes; a note counts the events of the last one,
+    whose rate would seem to fall.
+    """
+    width, left_out = _width(wide, every), 0
+    if newest is not None and len(wide) > 1 and times_of([newest])[0] < times_of(wide.index[-1:])[0] + width:
+        left_out = int(wide.iloc[-1].sum())
+        wide = wide.iloc[:-1]
+    note = f"not drawn: {counted(left_out, 'event')} of the last {_duration(width)}, not over yet"
+    return footnoted(rates(wide, gaps, every=every), note if left_out else "")
 
 
 def error_counts(
@@ -273,6 +286,10 @@ def _duration(width: np.timedelta64) -> str:
     if seconds >= 3600 and seconds % 3600 == 0:
         return f"{seconds / 3600:g} h"
     return f"{seconds / 60:g} min" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g} s"
+
+
+def _span(width: np.timedelta64) -> str:
+    return "second" if width == SECOND else _duration(width)
 
 
 def _colour(by: str, series: Series, position: int) -> str:

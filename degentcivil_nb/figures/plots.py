@@ -94,7 +94,11 @@ class Plots:
         def make() -> Spec:
             counts = self._reader.rates(width, by, window)
             gaps = self._gaps(counts.index[0] if len(counts) else None)
-            return over_time.rates(counts, gaps, every=width, until=self._newest() if live else None)
+            return (
+                over_time.rates_over(counts, gaps, width, self._newest())
+                if live
+                else over_time.rates(counts, gaps, every=width)
+            )
 
         return self._drawn(make, live)
 

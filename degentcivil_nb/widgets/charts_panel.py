@@ -18,11 +18,12 @@ from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
-from .figure_panels import counts_of, goes_on, windowed
+from .figure_panels import windowed
 from .interfaces import PanelReader
-from .live_figure import LiveFigure
+from .live_figure import PERIOD_S, SOON_S, LiveFigure
 from .panel import Update
 from .refresh import Refresher
+from .running_rates import counted_until, counts_now, counts_of
 
 SECOND: Final = 1_000_000_000
 CALLS: Final = 2_000
@@ -45,6 +46,7 @@ class ChartsPanel(LiveFigure):
         self._reader = reader
         self._run = run
         self._chosen: list[str] = ["rates"]
+        self.period_s = SOON_S
         self._offered: list[str] = list(BASIC)
         self._offered_at = -np.inf
         self._unoffered = 0  # names beyond the first ones
@@ -53,9 +55,9 @@ class ChartsPanel(LiveFigure):
         super().__init__(self.spec, self.version_drawn, refresher, **kwargs)
 
     def version_drawn(self) -> Any:
-        """Return what changes whenever the charts have to be drawn again: once the run rests, its last bucket too."""
-        rests = "rates" in self._chosen and goes_on(self._reader, self._every_s()) is None
-        return self._reader.version, self._asked, self._whose(), rests
+        """Return what changes whenever the charts have to be drawn again; the line of rates goes on without events."""
+        until = counted_until(self._reader, self._every_s()) if "rates" in self._chosen else None
+        return self._reader.version, self._asked, self._whose(), until
 
     def _whose(self) -> str | None:
         return None if self.cursor is None else self.cursor.selection.character_id
@@ -71,6 +73,7 @@ class ChartsPanel(LiveFigure):
         if isinstance(chosen, list):
             known = [name for name in dict.fromkeys(map(str, chosen)) if name in self._offered]
             self._chosen = known[:MOST_CHARTS]
+            self.period_s = SOON_S if self._chosen == ["rates"] else PERIOD_S  # others change as a whole
             self._asked += 1
             self._drawn_at = -np.inf
             self.flow.wants_full = True
@@ -168,12 +171,12 @@ class ChartsPanel(LiveFigure):
 
     def _rates(self, at: pd.Timestamp | None) -> Spec:
         every = self._every_s()
-        counts = counts_of(self._reader, every, "type", at)
-        going = at is None and len(counts) > 1 and goes_on(self._reader, every) is not None
-        if going:  # the last bucket is not over yet
-            counts = counts.iloc[:-1]
-        spec = over_time.rates(counts, self._gaps(counts.index[0] if len(counts) else None, at), every=f"{every}s")
-        left_out = going or (at is not None and len(counts) > 0)
+        counts, until = (
+            counts_now(self._reader, every) if at is None else (counts_of(self._reader, every, "type", at), None)
+        )
+        gaps = self._gaps(counts.index[0] if len(counts) else None, at)
+        spec = over_time.rates(counts, gaps, every=f"{every}s", until=until)
+        left_out = at is not None and len(counts) > 0
         spec = footnoted(spec, f"the last {every} s, which are not over, are left out" if left_out else "")
         return windowed(spec, self._reader, at)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar, Final
 
-import numpy as np
 import pandas as pd
 
 from ..figures import llm_calls as figure_llm
@@ -13,31 +11,14 @@ from ..figures import over_time as figure_specs
 from ..figures.parts import Spec, footnoted, times_of
 from ..store.error_names import names_of_newest
 from ..store.llm import LLM_TYPES
-from ..store.schema import SECOND, timestamps
+from ..store.schema import SECOND
 from .interfaces import PanelReader
-from .live_figure import LiveFigure
+from .live_figure import SOON_S, LiveFigure
 from .refresh import Refresher
+from .running_rates import WINDOW_S, counted_until, counts_now, counts_of
 
-WINDOW_S: Final = 600
 ERRORS_EVERY_S: Final = 5
 CALLS: Final = 2_000
-
-
-def counts_of(reader: PanelReader, every_s: int, by: str, at: pd.Timestamp | None) -> pd.DataFrame:
-    """Count events in buckets for the ten minutes before a moment, `None` for now; the moment's own bucket, which is
-    not over, is left out.
-    """
-    if at is None:
-        return reader.rates(f"{every_s}s", by, f"{WINDOW_S}s")
-    stop = int(at.value // SECOND) // every_s * every_s  # where the moment's own bucket begins
-    counts = reader.rates(f"{every_s}s", by, f"{WINDOW_S}s", now=stop - 1)
-    if not len(counts):
-        return counts
-    # the run has begun before the window, and goes on after the moment: buckets without events are known to have none
-    began = reader.moment_of(reader.first_row).time // SECOND // every_s * every_s
-    first = min(max(began, stop - WINDOW_S), int(counts.index[0].timestamp()))
-    seconds = np.arange(first, stop, every_s)
-    return counts.reindex(timestamps(seconds * SECOND), fill_value=0)
 
 
 def windowed(spec: Spec, reader: PanelReader, at: pd.Timestamp | None) -> Spec:
@@ -47,14 +28,6 @@ def windowed(spec: Spec, reader: PanelReader, at: pd.Timestamp | None) -> Spec:
     end = reader.moment_of(reader.next_row - 1).time if at is None else at.value
     is_long = end - reader.moment_of(reader.first_row).time > WINDOW_S * SECOND
     return footnoted(spec, f"only the last {WINDOW_S // 60} minutes are drawn" if is_long else "")
-
-
-def goes_on(reader: PanelReader, every_s: float) -> int | None:
-    """Return the time of the newest event if a bucket of this width may not be over; `None` if the run rests."""
-    if reader.next_row <= reader.first_row:
-        return None
-    newest = reader.moment_of(reader.next_row - 1).time
-    return newest if time.time() - newest / 1e9 < 2 * every_s else None
 
 
 class FigurePanel(LiveFigure):
@@ -90,17 +63,18 @@ class RatesPanel(FigurePanel):
     """Events per second by type, for the last ten minutes."""
 
     title: ClassVar[str] = "rates"
+    period_s = SOON_S
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        counts = counts_of(self._reader, 1, "type", self.at)
+        at = self.at
+        counts, until = counts_now(self._reader, 1) if at is None else (counts_of(self._reader, 1, "type", at), None)
         gaps = self.gaps_since(counts.index[0] if len(counts) else None)
-        newest = goes_on(self._reader, 1) if self.at is None and len(counts) else None
-        return windowed(figure_specs.rates(counts, gaps, every="1s", until=newest), self._reader, self.at)
+        return windowed(figure_specs.rates(counts, gaps, every="1s", until=until), self._reader, at)
 
     def version_drawn(self) -> Any:
-        """See `FigurePanel`: once the run rests, its last bucket is complete."""
-        return self._reader.version, goes_on(self._reader, 1) is not None
+        """See `FigurePanel`: the line goes on while no event comes."""
+        return self._reader.version, counted_until(self._reader, 1)
 
 
 class ErrorsPanel(FigurePanel):
@@ -124,7 +98,7 @@ class LlmPanel(FigurePanel):
     """The last calls of language models by type of prompt."""
 
     title: ClassVar[str] = "language models"
-    period_s: ClassVar[float] = 2.0
+    period_s = 2.0
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""

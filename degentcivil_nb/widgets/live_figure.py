@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PERIOD_S: Final = 0.5
 """The least time between two drawings of a figure."""
+SOON_S: Final = 0.15
+"""The same for a figure of which an event changes little: it is drawn at each turn."""
 Array = npt.NDArray[Any] | list[Any]
 Arrays = dict[str, Array]
 
@@ -153,7 +155,7 @@ class LiveFigure(Panel):
     script: ClassVar[str] = "figure"
     reads_much: ClassVar[bool] = True
     title: ClassVar[str] = "figure"
-    period_s: ClassVar[float] = PERIOD_S
+    period_s: float = PERIOD_S
 
     def __init__(
         self, make: Callable[[], Spec], version: Callable[[], Any], refresher: Refresher, **kwargs: Any
@@ -189,7 +191,7 @@ class LiveFigure(Panel):
         return self._version()
 
     def refresh(self, now: float) -> int:
-        """See `Panel`; drawn twice a second at most."""
+        """See `Panel`; not drawn again within `period_s`."""
         if not self.flow.wants_full and not self.moved and now - self._drawn_at < self.period_s:
             return 0
         self._drawn_at = now

@@ -1,18 +1,24 @@
 """From publish to screen: a real JupyterLab in a real Chromium, the dashboard open, a server in a process of its own.
 
 Among the events there is a marker now and then, that the town's table shows as an attribute, the table of events as a
-tick, and the figure of rates as one more event of its type. The page notes when each was painted; it and the server
-have the same clock on the wall. A marker counts as visible once the view includes it or a later one. Bytes are those
+tick, and the figure of rates as one more event of the last second. The page notes when each was painted; it and the
+server have the same clock on the wall. A marker counts as visible once the view includes it or a later one: in the
+figure, once the line ends after it with as many markers as there were in the second until then. Bytes are those
 of the kernel's WebSocket, all panels and the head line together, as the page takes them in.
 
     python -m tests.benchmarks.bench_screen --characters 500
-    python -m tests.benchmarks.bench_screen --characters 500 --tabs events --seconds 600  # does the page's heap grow?
+    python -m tests.benchmarks.bench_screen --characters 500 --tabs events --seconds 1200  # does the page grow?
+
+With minutes for a tab, what the page holds after a garbage collection is taken every minute: its heap, DOM nodes and
+listeners. Charts show ten minutes, so that theirs is flat from then on.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+from bisect import bisect_left
 from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
@@ -30,7 +36,9 @@ session = dc.connect({url!r}, retention=10_000_000)
 session.dashboard()
 """
 BUSY = "import time; print(time.process_time())"
+TAKE = "degentcivilBench.seen.splice(0)"
 SETTLE_MS = 2_500
+SAMPLE_S = 60
 MARKER_S = 0.15
 LATEST: dict[str, tuple[str, Target]] = {
     "town": ("the table of characters", at_most(250)),
@@ -44,6 +52,14 @@ TABS = tuple(PLACES)
 BYTES = at_most(200)
 
 
+class Held(NamedTuple):
+    """Say what the page held after a garbage collection."""
+
+    heap_mb: float
+    nodes: int
+    listeners: int
+
+
 class Seen(NamedTuple):
     """Say what one tab took."""
 
@@ -55,6 +71,8 @@ class Seen(NamedTuple):
     """How much of the time the browser's main thread was busy."""
     heap_mb: float
     """How much the page's scripts hold more after a garbage collection than before."""
+    held: list[Held]
+    """What the page held at the start, after each minute, and at the end."""
 
 
 def cell(url: str) -> str:
@@ -74,6 +92,7 @@ def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
     cdp = page.context.new_cdp_session(page)
     cdp.send("Performance.enable")
     worked, held = _of_browser(cdp)
+    series = [held]
     started = time.time()
     if tab in LATEST:
         page.evaluate("name => degentcivilBench.watch(name)", tab)
@@ -81,26 +100,51 @@ def watch(book: Notebook, source: Source, tab: str, seconds: float) -> Seen:
     asked, busy = time.time(), float(book.text(1))
     page.wait_for_timeout(1_000)  # a garbage collection and a cell, which are ours, hold up the page and the kernel
     began, before = time.time(), page.evaluate("degentcivilBench.bytes")
-    page.wait_for_timeout(seconds * 1_000)  # what is measured
+    seen: list[tuple[float, float, float]] = []
+    for _ in range(int(seconds // SAMPLE_S)):
+        page.wait_for_timeout(SAMPLE_S * 1_000)
+        seen += page.evaluate(TAKE)  # else the page would hold them
+        series.append(_of_browser(cdp)[1])
+        sys.stderr.write(f"{tab}: {series[-1]}\n")
+        sys.stderr.flush()
+    page.wait_for_timeout((seconds % SAMPLE_S) * 1_000)  # what is measured
     after, ended = page.evaluate("degentcivilBench.bytes"), time.time()
-    seen: list[tuple[int, float]] = page.evaluate("degentcivilBench.seen")
+    seen += page.evaluate(TAKE)
     book.run(1)
     share = (float(book.text(1)) - busy) / (time.time() - asked)
     markers: list[float] = source.report()["markers"]
     # those of the end may have had no time to be painted
     wanted = [n for n, at in enumerate(markers, 1) if began <= at <= ended - 2]
-    late = [_latency_ms(n, markers[n - 1], seen, ended) for n in wanted] if tab in LATEST else []
+    included = _counted(seen, markers) if tab == "charts" else [(int(n), at) for n, at, _ in seen]
+    late = [_latency_ms(n, markers[n - 1], included, ended) for n in wanted] if tab in LATEST else []
     worked_since, held_since = _of_browser(cdp)
     cdp.detach()
     busy_share = (worked_since - worked) / (time.time() - started)
-    return Seen(late, (after - before) / (ended - began) / 1e3, share, busy_share, held_since - held)
+    grown = held_since.heap_mb - held.heap_mb
+    return Seen(late, (after - before) / (ended - began) / 1e3, share, busy_share, grown, series)
 
 
-def _of_browser(cdp: CDPSession) -> tuple[float, float]:
-    """Return how long the page's main thread worked so far, in seconds, and its heap after a collection, in MB."""
-    found = {each["name"]: each["value"] for each in cdp.send("Performance.getMetrics")["metrics"]}
+def _of_browser(cdp: CDPSession) -> tuple[float, Held]:
+    """Return how long the page's main thread worked so far, in seconds, and what it holds after a collection."""
+    worked = _metrics(cdp)["TaskDuration"]
     cdp.send("HeapProfiler.collectGarbage")
-    return float(found["TaskDuration"]), float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+    found = _metrics(cdp)
+    heap = float(cdp.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+    return worked, Held(heap, int(found["Nodes"]), int(found["JSEventListeners"]))
+
+
+def _metrics(cdp: CDPSession) -> dict[str, float]:
+    return {each["name"]: float(each["value"]) for each in cdp.send("Performance.getMetrics")["metrics"]}
+
+
+def _counted(seen: list[tuple[float, float, float]], markers: list[float]) -> list[tuple[int, float]]:
+    """Say how many markers each drawing of the line includes, of those whose last second is right."""
+    found = []
+    for end_ms, at, rate in seen:
+        before, until = (bisect_left(markers, end_ms / 1e3 - second) for second in (1, 0))
+        if until - before == round(rate):
+            found.append((until, at))
+    return found
 
 
 def _latency_ms(number: int, published: float, seen: list[tuple[int, float]], ended: float) -> float:
@@ -124,6 +168,12 @@ def rows_of(tab: str, rate: float, seen: Seen, *, judged: bool = True) -> list[R
     busy = f"… the browser's main thread busy, {tab} open, {rate:,.0f} events/s"
     rows.append(Row(busy, "%", 100 * seen.busy, target=at_most(25) if judged else None))
     rows.append(Row(f"… the page's heap, {tab} open, grown", "MB", seen.heap_mb, brief=False))
+    if len(seen.held) > 2:
+        half = seen.held[len(seen.held) // 2 :]
+        for name, unit in (("heap_mb", "MB"), ("nodes", "nodes"), ("listeners", "listeners")):
+            counts = tuple(float(getattr(held, name)) for held in half)
+            what = f"… what the page holds, {tab} open, grown in the second half"
+            rows.append(Row(what, unit, counts[-1] - counts[0], each=counts, brief=False))
     rows.append(Row(f"… the kernel's CPU, {tab} open, {rate:,.0f} events/s", "s/s", seen.kernel_share))
     return rows
 

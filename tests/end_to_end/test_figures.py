@@ -83,6 +83,30 @@ def test_figures_follow_the_run_and_keep_the_zoom(notebook: OpenNotebook, tmp_pa
     assert not book.problems
 
 
+def test_the_tooltip_at_the_end_of_a_line_of_rates_says_that_it_is_the_last_second(notebook: OpenNotebook) -> None:
+    book = notebook(TOWN.replace("(RatesPanel, ErrorsPanel, LlmPanel)", "(RatesPanel,)"), "session.pause()", height=900)
+    book.run(0)
+    page = book.page
+    line = "document.querySelector('.dc-figure')?.data?.[0]"
+    page.wait_for_function(f"{line}?.x.length > 4 && {line}.customdata?.length === {line}.x.length", timeout=30_000)
+    ground = page.locator(".dc-figure .nsewdrag")
+    box = ground.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] - 2, box["y"] + box["height"] / 2
+    texts = page.locator(".dc-figure .hoverlayer text")
+    page.mouse.move(x - 30, y)
+    page.mouse.move(x, y)
+    expect(texts.filter(has_text="in the last second, until the line ends").first).to_be_visible(timeout=20_000)
+    assert not [text for text in texts.all_text_contents() if any(bad in text for bad in ("NaN", "undefined", "%{"))]
+    page.mouse.move(box["x"] + 1, y)
+    expect(texts.filter(has_text="/s").first).to_be_visible(timeout=20_000)
+    expect(texts.filter(has_text="in the last second")).to_have_count(0)
+
+    book.run(1)  # once it rests, all of the line are buckets
+    page.wait_for_function(f"!{line}.customdata && {line}.y.at(-1) > 0", timeout=20_000)
+    assert not book.problems
+
+
 def test_figures_take_the_room_there_is_and_charts_are_stacked_up_to_the_cursor(notebook: OpenNotebook) -> None:
     at = "moment = session.at(row=len(session) // 2)\nprint(moment['tick'])"
     book = notebook(TOWN.rpartition("panels =")[0] + "session.dashboard()", at, height=1000, width=1600)

@@ -63,7 +63,7 @@ def test_a_live_figure_is_the_same_figure(run: Any, name: str) -> None:
 def test_rates_are_the_answer_and_a_live_figure_leaves_out_the_bucket_that_is_not_over(run: Any) -> None:
     table = run.rates("1s")
     assert sum(trace.y[:-1].sum() for trace in run.plot.rates("1s").data) == table.to_numpy().sum()
-    live = over_time.rates(table, every="1s", until=run.events(last=1)["time"].iloc[0])
+    live = over_time.rates_over(table, None, "1s", run.events(last=1)["time"].iloc[0])
     over = table.iloc[: max(1, len(table) - 1)]  # a fast machine runs the town within one second
     assert sum(trace["y"][:-1].sum() for trace in live["data"]) == over.to_numpy().sum()
     notes = live["layout"]["annotations"]
@@ -193,11 +193,11 @@ def test_of_many_calls_it_is_said_how_many_are_dots() -> None:
 
 def test_a_rate_does_not_fall_because_its_bucket_is_not_over() -> None:
     table = pd.DataFrame({"a": [10, 10, 10, 2]}, index=pd.date_range(START, periods=4, freq="1s"))
-    under_way = over_time.rates(table, every=1, until=START + pd.Timedelta("3.1s"))
+    under_way = over_time.rates_over(table, None, 1, START + pd.Timedelta("3.1s"))
     assert under_way["data"][0]["y"].tolist() == [10] * 4
-    over = over_time.rates(table, every=1, until=START + pd.Timedelta("4.1s"))
+    over = over_time.rates_over(table, None, 1, START + pd.Timedelta("4.1s"))
     assert over["data"][0]["y"].tolist() == [10, 10, 10, 2, 2]
-    (alone,) = over_time.rates(table.iloc[:1], every=1, until=START)["data"]
+    (alone,) = over_time.rates_over(table.iloc[:1], None, 1, START)["data"]
     assert alone["y"].tolist() == [10, 10]
 
 

@@ -21,7 +21,7 @@ from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.llm import LlmTotals, ModelTotals, totals_table
-from degentcivil_nb.widgets import debug_panel, figure_panels
+from degentcivil_nb.widgets import debug_panel, figure_panels, running_rates
 from degentcivil_nb.widgets.connection_panel import JOURNAL, LISTED, ConnectionPanel
 from degentcivil_nb.widgets.debug_panel import DebugPanel
 from degentcivil_nb.widgets.llm_table import LlmTable
@@ -147,7 +147,7 @@ def test_a_drawn_legend_counts_the_names_for_which_it_has_no_room() -> None:
 
 @pytest.mark.parametrize("long", [False, True])
 def test_figures_of_the_last_minutes_say_so_where_the_run_is_longer(long: bool) -> None:
-    at, minutes = START.timestamp(), (figure_panels.WINDOW_S // 60 + 2 if long else 2)
+    at, minutes = START.timestamp(), (running_rates.WINDOW_S // 60 + 2 if long else 2)
     store = store_of(*[("error", {"message": "no", "code": 7}, at + 60 * n) for n in range(minutes + 1)])
     panel = figure_panels.ErrorsPanel(store, Prompt())
     said = [note["text"] for note in panel.spec()["layout"].get("annotations", ())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from typing import Any
 
 import msgspec
@@ -13,12 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from degentcivil_nb.figures import over_time as figure_specs
-from degentcivil_nb.protocol.messages import RawMessage
-from degentcivil_nb.store.event_store import EventStore
-from degentcivil_nb.widgets.charts_panel import ChartsPanel
 from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from degentcivil_nb.widgets.live_figure import LiveFigure, Shape, difference, plotly_script, whole
 from degentcivil_nb.widgets.panel import Update
@@ -147,7 +142,7 @@ def test_a_figure_is_drawn_twice_a_second_and_the_library_is_sent_when_asked_for
 class Run:
     """Be a reader of rows that a test writes."""
 
-    version = 0
+    version = first_row = next_row = 0
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -183,26 +178,3 @@ def test_a_panel_of_an_empty_run_says_what_would_fill_it(panel: type[RatesPanel]
     finally:
         live.close()
         refresher.close()
-
-
-def test_once_a_run_rests_its_last_bucket_is_drawn_without_another_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = EventStore()
-    now = START.timestamp()
-    for second in range(3):
-        stay = Raw(b'{"character_id": "emma", "new_state": "WORK"}')
-        store.append([RawMessage("state_change", stay, now + second, second + 1)], now + second, "e")
-    clock = now + 2.5
-    monkeypatch.setattr(time, "time", lambda: clock)
-    refresher = Refresher()
-    panels = [RatesPanel(store, refresher), ChartsPanel(store, refresher)]
-    try:
-        before = [(panel.version(), len(panel.spec()["data"][0]["x"])) for panel in panels]
-        clock = now + 60
-        after = [(panel.version(), len(panel.spec()["data"][0]["x"])) for panel in panels]
-    finally:
-        for panel in panels:
-            panel.close()
-        refresher.close()
-    for (version, drawn), (later, whole_run) in zip(before, after, strict=True):
-        assert version != later
-        assert (drawn, whole_run) == (3, 4)  # edges of two and of three buckets

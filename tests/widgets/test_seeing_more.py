@@ -27,11 +27,12 @@ from degentcivil_nb.widgets.chat_table import ChatTable
 from degentcivil_nb.widgets.conversations import LONG
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.event_log import EventsPanel
-from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel, counts_of
+from degentcivil_nb.widgets.figure_panels import ErrorsPanel, LlmPanel, RatesPanel
 from degentcivil_nb.widgets.findings_panel import FindingsNow, FindingsPanel
 from degentcivil_nb.widgets.headline import Headline
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.row_actions import RowActions
+from degentcivil_nb.widgets.running_rates import counts_of
 from degentcivil_nb.widgets.timeline import TimelinePanel
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run

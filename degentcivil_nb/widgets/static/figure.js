@@ -98,6 +98,8 @@ function localStamp(ms) {
 
 const NARROW = 760; // px
 const NOTE_SHIFT = -58; // of `footnote` in figures/parts.py
+const EXTENDED = ["x", "y", "customdata"]; // of a line: what plotly can extend
+
 const FIGURE_OPTIONS = {
   responsive: true,
   displaylogo: false,
@@ -202,18 +204,18 @@ function renderFigure(state, el, { send, signal }) {
       changes.every(
         (change) =>
           traces[change.trace].type === "scatter" &&
-          Object.keys(change.tails).every((key) => key === "x" || key === "y"),
+          Object.keys(change.tails).join() === Object.keys(changes[0].tails).join() &&
+          Object.keys(change.tails).every((key) => EXTENDED.includes(key)),
       );
     if (!simple) return draw();
     drawing = true;
     try {
-      /** @type {{x: any[][], y: any[][]}} */
-      const added = { x: [], y: [] };
-      /** @type {{x: number[], y: number[]}} */
-      const lengths = { x: [], y: [] };
+      const keys = Object.keys(changes[0].tails); // those of every line
+      const added = Object.fromEntries(keys.map((key) => [key, /** @type {any[][]} */ ([])]));
+      const lengths = Object.fromEntries(keys.map((key) => [key, /** @type {number[]} */ ([])]));
       for (const change of changes) {
         const shown = /** @type {any} */ (plot).data[change.trace];
-        for (const key of /** @type {const} */ (["x", "y"])) {
+        for (const key of keys) {
           const tail = numbers(change.tails[key], buffers);
           const corrected = Math.max(0, shown[key].length - change.drop - change.keep);
           // what is corrected is put in place, the rest appended; plotly drops what is too many in front
