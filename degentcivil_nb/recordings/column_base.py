@@ -19,6 +19,7 @@ from ..protocol.errors import RecordingWarning
 from ..store.arguments import Moment, moment_ns, not_held
 from ..store.counters import Tally
 from ..store.interfaces import RunStore
+from ..store.schema import Ints
 from .column_parts import Chosen, Part, Tail, can_have, each, frame_of
 from .column_state import SealedRun
 from .recorded_status import RecordedStatus
@@ -78,6 +79,7 @@ class ColumnParts(RecordedStatus):
         errors = [0, *(summary.state.errors for summary in sealed.summaries)]
         self._errors = dict(zip((part.first_row for part in sealed.parts), np.diff(errors).tolist(), strict=True))
         self._by_character: Tally | None = None
+        self._known_rows: dict[tuple[str, ...], Ints] = {}  # of types; nothing is added to a recording that is open
 
     def read_instead(self, error: DamagedSegment) -> None:
         """Answer from the messages from now on, since a segment was damaged after the recording was opened."""

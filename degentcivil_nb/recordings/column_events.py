@@ -30,6 +30,8 @@ from .sealed_columns import FEW, DamagedSegment, SealedColumns
 
 ERROR_FRAME: Final = (*(name for name in EVENT_COLUMNS if name not in NOT_OF_ERRORS),)
 BYTES: Final = pa.large_binary()
+KNOWN_ROWS: Final = 2_000_000
+"""The numbers of rows of some types are held up to so many, which are 16 MB."""
 CALL_FRAME: Final = ("epoch", "seq", "tick", "time", "type", "character_id", "event_id", "cause")
 
 
@@ -263,10 +265,15 @@ class ColumnEvents(ColumnParts):
         start, end = max(0, start), self.next_row if stop is None else min(stop, self.next_row)
         if types is None:
             return range(start, max(start, end))
-        parts = [part for part in self._that_can_have(types) if part.next_row > start and part.first_row < end]
-        rows = [places + part.first_row for part, places in self._of_type(parts, *types)]
-        found: Any = np.concatenate([np.zeros(0, np.int64), *rows])
-        return found[(found >= start) & (found < end)]  # type: ignore[no-any-return]  # an array reads as a sequence
+        known = self._known_rows.get((*types,))
+        if known is None:
+            parts = [part for part in self._that_can_have(types) if part.next_row > start and part.first_row < end]
+            rows = [places + part.first_row for part, places in self._of_type(parts, *types)]
+            known = np.concatenate([np.zeros(0, np.int64), *rows])
+            if start == 0 and end == self.next_row and len(known) <= KNOWN_ROWS:
+                self._known_rows[*types,] = known  # a panel asks at each place of the cursor
+        first, last = np.searchsorted(known, (start, end))
+        return known[first:last]  # type: ignore[return-value]  # an array reads as a sequence
 
     @noticing
     def rows_where(self, where: str, start: int, stop: int) -> Ints:

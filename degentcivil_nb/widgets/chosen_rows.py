@@ -50,7 +50,7 @@ class ChosenRows(LogPanel):
 
     def past_version(self) -> Any:
         """See `Panel`."""
-        read = self.read_on()
+        read = self.read() if self._jumps else self.read_on()
         return super().past_version(), read
 
     def numbers(self, start: int = 0, stop: int | None = None) -> Any:

@@ -25,7 +25,9 @@ from .table import Cells, TablePanel, pack_rows
 from .words import Words
 
 KEPT: Final = 1_000
-"""The most rows on the page at once; buttons show the ones before and after them."""
+"""The most of the newest rows on the page at once; buttons show the ones before them."""
+AROUND: Final = 400
+"""The most rows around a moment: where the cursor is dragged, each of its places needs all of them."""
 STILL: Final = 25
 """The most rows of a static view."""
 BURST: Final = 150
@@ -78,6 +80,7 @@ class LogPanel(TablePanel):
         self._from = 0
         self._count = 0
         self._next_at = -math.inf  # when a table in an order may be drawn again
+        self._jumps = False  # whether it is drawn for another moment than before, for which a person waits
 
     # --- defined by a subclass ----------------------------------------------------------------------------------
 
@@ -107,7 +110,8 @@ class LogPanel(TablePanel):
 
     def refresh(self, now: float) -> int:
         """See `Panel`; a table in an order is not drawn as often as others, but at once when a page asks."""
-        asked = self.moved or self.flow.wants_full or self._told != self._asked
+        jumps = self._jumps = self.moved
+        asked = jumps or self.flow.wants_full or self._told != self._asked
         if self._order.active and not asked and now < self._next_at:
             return 0
         sent = super().refresh(now)
@@ -260,9 +264,9 @@ class LogPanel(TablePanel):
         else:
             first, last = (self._shown[0], self._shown[-1]) if len(self._shown) else (0, 0)
             place = bisect_left(numbers, first if to == "earlier" else last)
-            place += -KEPT // 2 if to == "earlier" else KEPT // 2
+            place += -AROUND // 2 if to == "earlier" else AROUND // 2
             self._page = int(numbers[min(max(place, 0), len(numbers) - 1)])
-            if place + KEPT // 2 >= len(numbers) and self.moment is None:
+            if place + AROUND // 2 >= len(numbers) and self.moment is None:
                 self._page = None
         self.flow.wants_full = True
 
@@ -273,8 +277,8 @@ class LogPanel(TablePanel):
         if self._page is None and len(shown) and shown[0] <= anchor <= shown[-1] and self._search is None:
             return shown
         place = bisect_left(numbers, anchor)
-        start = max(0, min(place - KEPT // 2, len(numbers) - KEPT))
-        return numbers[start : start + KEPT]
+        start = max(0, min(place - AROUND // 2, len(numbers) - AROUND))
+        return numbers[start : start + AROUND]
 
     def _told_beside(self, numbers: Any) -> dict[str, Any]:
         first = int(self._shown[0]) if len(self._shown) else 0

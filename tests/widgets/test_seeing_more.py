@@ -66,6 +66,39 @@ def test_calls_with_an_empty_model_are_shown_beside_calls_without_one() -> None:
         assert sum(row[1] for row in page.bodies[-1]["totals"]) == 2
 
 
+def test_a_moved_cursor_does_not_wait_until_more_calls_are_judged(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(malformed, "TURN_S", 0.0)  # a turn judges nothing
+    cursor = Cursor(planted._store)
+    panel = LlmTable(planted._store, Prompt(), cursor=cursor)
+    opened(panel)
+    turns: list[int] = []
+
+    def judge() -> int:
+        turns.append(1)
+        return panel._bad.judged
+
+    monkeypatch.setattr(panel._bad, "catch_up", judge)
+    cursor.at(tick=200)
+    panel.refresh(1.0)
+    assert turns == []
+    panel.refresh(2.0)
+    assert turns == [1]
+
+
+def test_rows_of_a_kind_are_the_same_asked_once_or_again_whole_or_in_part(planted: Any) -> None:
+    store, events = planted._store, planted.events()
+    kinds = ("llm_call", "error")
+    wanted = events.index[events["type"].isin(kinds)].to_numpy()
+    middle = len(events) // 2
+    for _ in range(2):  # the first time a part is read before all of it
+        assert [*store.rows_of(kinds, middle)] == wanted[wanted >= middle].tolist()
+        assert [*store.rows_of(kinds, 3, middle)] == wanted[(wanted >= 3) & (wanted < middle)].tolist()
+        assert [*store.rows_of(kinds)] == wanted.tolist()
+        assert [*store.rows_of(("never",))] == []
+
+
 def test_the_chosen_charts_are_drawn_below_each_other_up_to_the_cursor(planted: Any) -> None:
     cursor = Cursor(planted._store)
     panel = ChartsPanel(planted._store, Prompt(), run=planted, cursor=cursor)
