@@ -10,7 +10,7 @@ import pandas as pd
 from ..core.arguments import flag
 from ..protocol.messages import MessageTypes
 from ..store.arguments import bucket_s, name_of
-from ..store.error_names import NEWEST, CodeNames, names_of_codes
+from ..store.error_names import NEWEST, CodeNames, NamesOfCodes
 from . import llm_calls as figure_llm
 from . import over_time, series, stays
 from .parts import Spec, footnoted
@@ -54,7 +54,9 @@ class Plots:
 
     def _names_of_codes(self) -> CodeNames:
         newest = self._reader.events(type=MessageTypes.ERROR, last=NEWEST, payload=True)
-        return names_of_codes(newest["code"].tolist(), newest["payload"].tolist())
+        known = NamesOfCodes()
+        known.add(newest["code"].tolist(), newest["payload"].tolist())
+        return known.names()
 
     def rates(
         self, every: LongTime = "1s", by: str = "type", window: LongTime | None = None, *, live: bool = False

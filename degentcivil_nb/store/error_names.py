@@ -13,7 +13,7 @@ from ..protocol.messages import MessageTypes
 from .payloads import read_payload
 
 NEWEST: Final = 1_000
-"""How many of the newest errors are asked what their codes are called."""
+"""How many errors are looked at together for what their codes are called, the newest ones."""
 
 CodeNames = Mapping[int, Sequence[str]]
 
@@ -32,21 +32,32 @@ def error_names(store: ErrorRows, errors: pd.DataFrame) -> list[str | None]:
     return [_name(code, payload) for code, payload in zip(errors["code"].tolist(), payloads, strict=True)]
 
 
-def names_of_newest(store: ErrorRows) -> CodeNames:
-    """Return what the newest errors of a run call each code."""
-    errors = store.frame_of(store.rows_of((MessageTypes.ERROR,))[-NEWEST:])
-    payloads = map(read_payload, store.take_payloads(errors.index.tolist()))
-    return names_of_codes(errors["code"].tolist(), payloads)
+class NamesOfCodes:
+    """What the errors of a run call each code, as far as they were looked at: each is looked at once."""
 
+    def __init__(self) -> None:
+        self._counted: dict[int, Counter[str]] = {}
+        self._read_to = 0
 
-def names_of_codes(codes: Iterable[Any], payloads: Iterable[Any]) -> CodeNames:
-    """Return what errors call each code, the most frequent name first."""
-    counted: dict[int, Counter[str]] = {}
-    for code, payload in zip(codes, payloads, strict=True):
-        name = _name(code, payload)
-        if name is not None and not pd.isna(code):
-            counted.setdefault(int(code), Counter())[name] += 1
-    return {code: [name for name, _ in names.most_common()] for code, names in counted.items()}
+    def read(self, store: ErrorRows) -> CodeNames:
+        """Look at the newest errors since the last time, and return the names, the most frequent first."""
+        rows = store.rows_of((MessageTypes.ERROR,), self._read_to)[-NEWEST:]
+        if len(rows):
+            errors = store.frame_of(rows)
+            self.add(errors["code"].tolist(), map(read_payload, store.take_payloads(errors.index.tolist())))
+            self._read_to = int(rows[-1]) + 1
+        return self.names()
+
+    def add(self, codes: Iterable[Any], payloads: Iterable[Any]) -> None:
+        """Count the names that errors have."""
+        for code, payload in zip(codes, payloads, strict=True):
+            name = _name(code, payload)
+            if name is not None and not pd.isna(code):
+                self._counted.setdefault(int(code), Counter())[name] += 1
+
+    def names(self) -> CodeNames:
+        """Return the names of each code, the most frequent first."""
+        return {code: [name for name, _ in names.most_common()] for code, names in self._counted.items()}
 
 
 def _name(code: Any, payload: Any) -> str | None:

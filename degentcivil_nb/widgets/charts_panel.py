@@ -14,7 +14,7 @@ from ..figures import over_time, series
 from ..figures.parts import Spec, footnoted, times_of
 from ..figures.stack import stacked
 from ..pages.parts import Section
-from ..store.error_names import names_of_newest
+from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
@@ -52,6 +52,7 @@ class ChartsPanel(LiveFigure):
         self._unoffered = 0  # names beyond the first ones
         self._told: list[str] = []
         self._asked = 0
+        self._names = NamesOfCodes()
         super().__init__(self.spec, self.version_drawn, refresher, **kwargs)
 
     def version_drawn(self) -> Any:
@@ -186,7 +187,7 @@ class ChartsPanel(LiveFigure):
             return over_time.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        names = names_of_newest(self._reader)
+        names = self._names.read(self._reader)
         spec = over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s", names=names)
         return windowed(spec, self._reader, at)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
 from ..figures.parts import Spec, footnoted, times_of
-from ..store.error_names import names_of_newest
+from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from ..store.schema import SECOND
 from .interfaces import PanelReader
@@ -35,6 +35,7 @@ class FigurePanel(LiveFigure):
 
     def __init__(self, reader: PanelReader, refresher: Refresher, **kwargs: Any) -> None:
         self._reader = reader
+        self._names = NamesOfCodes()
         super().__init__(self.spec, self.version_drawn, refresher, **kwargs)
 
     def version_drawn(self) -> Any:
@@ -89,7 +90,7 @@ class ErrorsPanel(FigurePanel):
             return figure_specs.error_counts(pd.DataFrame())
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
-        gaps, names = self.gaps_since(counts.index[0]), names_of_newest(self._reader)
+        gaps, names = self.gaps_since(counts.index[0]), self._names.read(self._reader)
         spec = figure_specs.error_counts(counts, gaps, known, every=f"{ERRORS_EVERY_S}s", names=names)
         return windowed(spec, self._reader, self.at)
 

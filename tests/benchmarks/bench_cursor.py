@@ -11,6 +11,7 @@ collection, at the beginning and after all of it.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import quantiles
 
@@ -117,7 +118,9 @@ def search(book: Notebook, text: str, first_ms: float, whole_ms: float | None) -
     ]
 
 
-def measure(events: int, characters: int, moves: int, runs: int, kept: Path | None) -> list[Row]:
+def measure(
+    events: int, characters: int, moves: int, runs: int, kept: Path | None, tabs: Sequence[str] = TABS
+) -> list[Row]:
     chromium = find_chromium()
     if chromium is None:
         raise SystemExit(HOW)
@@ -134,7 +137,7 @@ def measure(events: int, characters: int, moves: int, runs: int, kept: Path | No
                 book.page.locator(".dc-strip").wait_for(timeout=60_000)
                 book.page.wait_for_timeout(3_000)  # until it is drawn
                 before = heap_mb(book.page)
-                rows = [row for tab in TABS for row in so_far(drag(book, tab, moves, most_ms))]
+                rows = [row for tab in tabs for row in so_far(drag(book, tab, moves, most_ms))]
                 rows += so_far(search(book, "type == 'error' and tick > 10", 300, 300))
                 rows += so_far(search(book, "data['price'] == 30", 300, None))
                 rows.append(Row("the page's heap, grown by all of it", "MB", heap_mb(book.page) - before))
@@ -153,8 +156,9 @@ def main() -> None:
     arguments.add_argument("--moves", type=int, default=20, help="for each tab")
     arguments.add_argument("--runs", type=int, default=6, help="re-runs of the dashboard's cell")
     arguments.add_argument("--recording", type=Path, help="where to make it, and to take it from the next time")
+    arguments.add_argument("--tabs", nargs="+", default=TABS)
     options = arguments.parse_args()
-    rows = measure(options.events, options.characters, options.moves, options.runs, options.recording)
+    rows = measure(options.events, options.characters, options.moves, options.runs, options.recording, options.tabs)
     finish(rows, options.out)
 
 
