@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..core.event_columns import NOUNS
@@ -10,7 +10,7 @@ from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
 from ..expressions.nodes import TOTALS
 from ..protocol.messages import STANDARD_TYPES
-from ..store.unknown import STANDARD_KEYS, warn_unknown, warn_unknown_values, warn_user
+from ..store.unknown import STANDARD_KEYS, column_of, warn_unknown, warn_unknown_values, warn_user
 
 if TYPE_CHECKING:
     from ..store.interfaces import RunStore
@@ -25,14 +25,20 @@ def warn_unknown_names(store: RunStore, asked: dict[str, list[str] | None]) -> N
 
 
 def warn_unknown_keys(
-    store: RunStore, where: str, matched: list[int], *, coming: bool = False, judged: bool = False
+    store: RunStore,
+    where: str,
+    matched: list[int],
+    *,
+    coming: bool = False,
+    judged: bool = False,
+    warn: Callable[[str], None] = warn_user,
 ) -> None:
     """Warn of names in a condition that are neither columns nor keys of any searched payload, and of unknown values.
 
     `coming`: the condition is about events that are still to come. `judged`: it is evaluated as a breakpoint's is.
     """
     condition = compile_condition(where)
-    warn_unknown_values(condition.compared, store.words, coming=coming)
+    warn_unknown_values(condition.compared, store.words, coming=coming, warn=warn)
     known = STANDARD_KEYS | store.names.said | store.names.known | (JUDGED if judged else set())
     missing = {name for name in condition.names - known if name.isidentifier()}
     if not missing:
@@ -42,8 +48,13 @@ def warn_unknown_keys(
     if not missing <= keys:
         keys |= store.payload_keys(SCANNED)
         for name in sorted(missing & JUDGED - keys):
-            warn_user(f"{name} is known to breakpoints and matches() only; here it is a key that no payload had so far")
-        warn_unknown("column or key of a payload", sorted(missing - JUDGED), known | keys)
+            warn(f"{name} is known to breakpoints and matches() only; here it is a key that no payload had so far")
+        what = "column or key of a payload"
+        for name in sorted(missing - JUDGED - keys):
+            if (column := column_of(name, store.words)) is None:
+                warn_unknown(what, [name], known | keys, warn=warn)
+            else:
+                warn(f"no {what} {name!r} was seen so far, it is a {NOUNS[column]}: {column} == {name!r}")
 
 
 def warn_misspelt(store: RunStore, condition: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import fields
@@ -24,16 +24,22 @@ STANDARD_KEYS: Final = frozenset(
 """Names that a condition may use in any run: columns, and keys of the protocol's payloads."""
 
 
-def warn_unknown(what: str, names: Iterable[str], known: Collection[Any], *more: str) -> None:
+def warn_unknown(
+    what: str, names: Iterable[str], known: Collection[Any], *more: str, warn: Callable[[str], None] = warn_user
+) -> None:
     """Warn of each unknown name, at the user's line; `more` are further names to suggest."""
     for name in names:
         if name not in known and name not in more:
             hint = did_you_mean(name, (*known, *more))
-            warn_user(f"no {what} {name[:80]!r} was seen so far{hint}")
+            warn(f"no {what} {name[:80]!r} was seen so far{hint}")
 
 
 def warn_unknown_values(
-    compared: Iterable[Compared], words: Mapping[str, Collection[Any]], *, coming: bool = False
+    compared: Iterable[Compared],
+    words: Mapping[str, Collection[Any]],
+    *,
+    coming: bool = False,
+    warn: Callable[[str], None] = warn_user,
 ) -> None:
     """Warn of each value in a condition that a column of names never had, such as `type == 'eror'`, and of null.
 
@@ -42,7 +48,7 @@ def warn_unknown_values(
     """
     for one in compared:
         if one.value is None:
-            warn_user(
+            warn(
                 f"a comparison with null is never true: `not {one.name[:80]}` finds what is missing (or 0, or empty), "
                 f"and `{one.name[:80]}` what is there"
             )
@@ -52,19 +58,19 @@ def warn_unknown_values(
         known = [word for word in words[column] if word is not None] + list(STANDARD_TYPES if column == "type" else ())
         if not isinstance(one.value, str):
             if column != "character_id":  # an id equals a number and its text alike
-                warn_user(f"{one.name} is a text, so it is never {one.value!r:.80}; write it in quotes")
-        elif one.value not in known and (other := _elsewhere(one.value, column, words)):
-            warn_user(
+                warn(f"{one.name} is a text, so it is never {one.value!r:.80}; write it in quotes")
+        elif one.value not in known and (other := column_of(one.value, words)):
+            warn(
                 f"no {NOUNS[column]} {one.value[:80]!r} was seen so far, it is a {NOUNS[other]}: "
                 f"{other} == {one.value[:80]!r}"
             )
         elif not coming or did_you_mean(one.value, known, NEARLY):
-            warn_unknown(NOUNS[column], [one.value], known)
+            warn_unknown(NOUNS[column], [one.value], known, warn=warn)
 
 
-def _elsewhere(value: str, column: str, words: Mapping[str, Collection[Any]]) -> str | None:
-    """Return the other column of names that had a value, as a location that was taken for a state; `None` if none."""
-    return next((other for other in NOUNS if other != column and value in words[other]), None)
+def column_of(value: str, words: Mapping[str, Collection[Any]]) -> str | None:
+    """Return a column of names that had a value, as a location that was taken for a state; `None` if none."""
+    return next((column for column in NOUNS if value in words[column]), None)
 
 
 def warn_mistyped(types: Iterable[str], seen: Iterable[Any]) -> None:

@@ -231,7 +231,8 @@ class CharacterPage(Panel):
         frame = with_summaries(self._reader, found)
         rows = []
         for event in records(frame.iloc[::-1]):
-            text = f"{event.type} {event.message}"
+            said = str(event.message)
+            text = said if said.startswith(f"{event.type} ") else f"{event.type} {said}"
             rows.append([int(event.Index), _time(event.time), _whole(event.tick), shorten(text, 200)])
         return rows
 

@@ -18,7 +18,7 @@ from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
-from .figure_panels import windowed
+from .figure_panels import no_errors, windowed
 from .interfaces import PanelReader
 from .live_figure import PERIOD_S, SOON_S, LiveFigure
 from .panel import Update
@@ -184,7 +184,7 @@ class ChartsPanel(LiveFigure):
     def _errors(self, at: pd.Timestamp | None) -> Spec:
         everything, counts = (counts_of(self._reader, 5, by, at) for by in ("type", "code"))
         if not len(counts) or not len(counts.columns):
-            return over_time.error_counts(pd.DataFrame())
+            return no_errors(5, at)
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
         names = self._names.read(self._reader)

@@ -15,6 +15,8 @@ from .interfaces import PanelCommands
 
 RESULT_CAP: Final = 4_000
 KEPT: Final = 200
+IN_MESSAGE: Final = frozenset({"command", "field"})
+"""Details of a failure that its sentence has."""
 
 
 @dataclass
@@ -98,6 +100,7 @@ def describe_result(result: Any) -> str:
 def describe_error(error: BaseException) -> str:
     """Return the reason of a failure as text."""
     if isinstance(error, WebSocketError):
-        more = f" {detail_text(error.details)}" if error.details else ""
+        rest = {name: held for name, held in (error.details or {}).items() if name not in IN_MESSAGE}
+        more = f" {detail_text(rest)}" if rest else ""
         return f"{error.name} ({error.code}): {error.message}{more}"
     return str(error) or type(error).__name__

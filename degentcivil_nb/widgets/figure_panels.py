@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
-from ..figures.parts import Spec, footnoted, times_of
+from ..figures.parts import Spec, empty, footnoted, times_of
 from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from ..store.schema import SECOND
@@ -28,6 +28,13 @@ def windowed(spec: Spec, reader: PanelReader, at: pd.Timestamp | None) -> Spec:
     end = reader.moment_of(reader.next_row - 1).time if at is None else at.value
     is_long = end - reader.moment_of(reader.first_row).time > WINDOW_S * SECOND
     return footnoted(spec, f"only the last {WINDOW_S // 60} minutes are drawn" if is_long else "")
+
+
+def no_errors(every_s: int, at: pd.Timestamp | None) -> Spec:
+    """Return the figure of errors without any; the bucket of an earlier moment, which is not over, may have some."""
+    if at is None:
+        return figure_specs.error_counts(pd.DataFrame())
+    return empty(f"No errors before the last {every_s} s, which are not over at the moment shown.")
 
 
 class FigurePanel(LiveFigure):
@@ -87,7 +94,7 @@ class ErrorsPanel(FigurePanel):
         """See `FigurePanel`."""
         everything, counts = (counts_of(self._reader, ERRORS_EVERY_S, by, self.at) for by in ("type", "code"))
         if not len(counts) or not len(counts.columns):
-            return figure_specs.error_counts(pd.DataFrame())
+            return no_errors(ERRORS_EVERY_S, self.at)
         counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
         known = times_of(everything.index[everything.sum(axis=1) > 0])
         gaps, names = self.gaps_since(counts.index[0]), self._names.read(self._reader)

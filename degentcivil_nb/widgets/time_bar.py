@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import numpy as np
 import pandas as pd
 
 from ..analysis.stops import stop_table
+from ..analysis.unknown_names import warn_unknown_keys
 from ..pages.parts import Section
 from ..pages.sections import whole_run
 from ..protocol.messages import MessageTypes
@@ -20,6 +21,9 @@ from .interfaces import PanelReader
 from .panel import Panel, Update
 from .refresh import Refresher
 from .search import Search
+
+if TYPE_CHECKING:
+    from ..store.interfaces import RunStore
 
 BUCKETS: Final = 600
 """The most bars of the strip."""
@@ -57,6 +61,7 @@ class TimeBar(Panel):
         self._findings = findings or FindingsNow(run)
         self._drawn_at = -np.inf
         self._said = ""
+        self._hinted: tuple[int, str] = (-1, "")
         self._told: Any = None
         self._stops: tuple[int, pd.DataFrame] = (-1, pd.DataFrame())
 
@@ -76,7 +81,7 @@ class TimeBar(Panel):
         """See `Panel`."""
         reader = self._reader
         held = reader.next_row - reader.first_row
-        body: dict[str, Any] = {"search": self._search.status(), "said": self._said, "held": held}
+        body: dict[str, Any] = {"search": self._search.status(), "said": self._said, "held": held, "hint": self._hint()}
         body["live"] = self._run is None or hasattr(self._run, "break_when")  # a recording has an end, and no present
         if not held:
             return Update({**body, "first": None})
@@ -101,6 +106,17 @@ class TimeBar(Panel):
                 "marks": self._marks(),
             }
         )
+
+    def _hint(self) -> str:
+        """Return which names of a search without a hit never occurred, as `events(where=…)` warns of them."""
+        search, store = self._search, cast("RunStore", self._reader)
+        if not search.active or search.busy or len(search.rows) or not hasattr(store, "payload_keys"):
+            return ""
+        if self._hinted[0] != search.asks:  # it reads payloads: once for each search
+            said: list[str] = []
+            warn_unknown_keys(store, search.text, [], warn=said.append)
+            self._hinted = search.asks, shorten("; ".join(said), 300)
+        return self._hinted[1]
 
     def still(self) -> Sequence[Section]:
         """See `Panel`."""

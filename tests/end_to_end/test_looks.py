@@ -66,4 +66,15 @@ def test_nothing_is_hidden_said_twice_or_made_up(notebook: OpenNotebook) -> None
     page.get_by_role("tab", name="errors", exact=True).click()
     page.locator(".dc-live:visible").first.click()
     expect(page.locator(".dc-page:visible .dc-figure .xtick").first).to_be_visible(timeout=60_000)
+
+    page.get_by_role("tab", name="console", exact=True).click()
+    line = page.get_by_label("Command", exact=True)
+    line.fill("st")
+    line.press("Tab")
+    expect(line).to_have_value("step ")
+    for keys, value in (("ti", "step ticks="), ("", "step ticks=")):
+        line.press_sequentially(keys)
+        line.press("Tab")
+        expect(line).to_have_value(value)
+    expect(line).not_to_be_focused()  # there is nothing more to complete: Tab goes on
     assert book.problems == []

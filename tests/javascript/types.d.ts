@@ -146,7 +146,7 @@ type SearchStatus = {
   held: number;
   asks: number;
 };
-type TimeBarBody = { search: SearchStatus; said: string; held: number; live: boolean; marks?: Record<string, Marks> } & (
+type TimeBarBody = { search: SearchStatus; said: string; hint: string; held: number; live: boolean; marks?: Record<string, Marks> } & (
   | { first: null }
   | {
       first: number;

@@ -17,17 +17,23 @@ from degentcivil_nb.pages.lanes import GAPS, lanes
 from degentcivil_nb.pages.sections import ERRORS, findings_of, timeline_around
 from degentcivil_nb.pages.strip import strip
 from degentcivil_nb.pages.town_map import MOST, town_map
+from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.llm import LlmTotals, ModelTotals, totals_table
 from degentcivil_nb.widgets import debug_panel, figure_panels, running_rates
+from degentcivil_nb.widgets.command_log import describe_error
 from degentcivil_nb.widgets.connection_panel import JOURNAL, LISTED, ConnectionPanel
+from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.debug_panel import DebugPanel
 from degentcivil_nb.widgets.llm_table import LlmTable
+from degentcivil_nb.widgets.search import Search
+from degentcivil_nb.widgets.time_bar import TimeBar
 from degentcivil_nb.widgets.timeline import MARKED, TimelinePanel
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
+from tests.support.waiting import until
 
 START = pd.Timestamp("2026-01-31 12:00", tz="UTC")
 
@@ -143,6 +149,43 @@ def test_a_drawn_legend_counts_the_names_for_which_it_has_no_room() -> None:
     assert picture is not None
     drawn = picture.svg.count(">a name of a trace")
     assert 0 < drawn < 9 and f"the legend has no room for {9 - drawn} more names" in picture.svg
+
+
+def test_a_figure_of_errors_does_not_deny_those_at_the_moment_shown() -> None:
+    store = store_of(("error", {"message": "no", "code": 7}, START.timestamp()))
+    panel = figure_panels.ErrorsPanel(store, Prompt(), cursor=Cursor(store))
+    panel.cursor.at(row=0)  # type: ignore[union-attr]  # it has one
+    shown(panel)
+    text = panel.spec()["layout"]["annotations"][0]["text"].replace("<br>", " ")
+    assert text == "No errors before the last 5 s, which are not over at the moment shown."
+
+
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ("nocolumn > 3", "no column or key of a payload 'nocolumn' was seen so far"),
+        ("type == 'eror'", "no event of type 'eror' was seen so far; did you mean 'error'?"),
+        ("emma", "no column or key of a payload 'emma' was seen so far, it is a character: character_id == 'emma'"),
+        ("type == 'error'", ""),
+        ("tick > 5", ""),
+    ],
+)
+def test_a_search_without_hits_says_which_names_never_occurred(condition: str, hint: str) -> None:
+    store = store_of(("state_change", {"character_id": "emma", "new_state": "MOVE"}, START.timestamp()))
+    search = Search(store)
+    page = Page(TimeBar(store, Prompt(), search=search))
+    page.show()
+    page.do({"search": condition})
+    until(lambda: not search.busy)
+    page.show()  # drawn again
+    assert page.bodies[-1]["hint"] == hint
+
+
+def test_a_failed_command_says_its_reason_once() -> None:
+    error = CommandError(CommandError.INVALID_ARGUMENTS, "too small", details={"command": "step", "field": "ticks"})
+    assert describe_error(error) == "INVALID_ARGUMENTS (1102): too small"
+    error = CommandError(CommandError.INVALID_ARGUMENTS, "no", details={"command": "step", "limit": 3})
+    assert '"limit": 3' in describe_error(error)
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -45,6 +45,7 @@ function renderConsole(state, el, { send, standing }) {
   /** @type {string[]} */
   const history = [];
   let at = 0;
+  let listed = ""; // the line whose completions were listed last
   /** @type {Offer[] | undefined} */
   let offered;
 
@@ -96,7 +97,9 @@ function renderConsole(state, el, { send, standing }) {
     let common = found[0];
     for (const name of found) while (!name.startsWith(common)) common = common.slice(0, -1);
     const end = found.length === 1 && !common.endsWith("=") ? " " : "";
-    input.value = `${input.value.slice(0, input.value.length - last.length)}${common}${end}`;
+    const value = `${input.value.slice(0, input.value.length - last.length)}${common}${end}`;
+    if (value === input.value && (found.length === 1 || value === listed)) return false; // Tab must leave the field
+    input.value = listed = value;
     tell();
     if (found.length > 1) hint.textContent = `Tab: ${found.map(visible).join("  ")}`;
     return true;

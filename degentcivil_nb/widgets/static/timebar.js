@@ -292,7 +292,8 @@ function renderTimeBar(state, el, { send, go, cursor, signal }) {
     else if (!at.text) found.textContent = "";
     else {
       const judged = at.busy || at.judged < at.held ? `, ${formatCount(at.judged)} of them searched` : "";
-      found.textContent = `${formatCount(at.hits)} of ${formatCount(at.held)}${judged}`;
+      const hint = body.hint && !at.hits ? `: ${visible(body.hint)}` : "";
+      found.textContent = `${formatCount(at.hits)} of ${formatCount(at.held)}${judged}${hint}`;
     }
     said.textContent = visible(body.said);
     for (const option of to.options) {
