@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from ..core.escaping import visible, visible_lines
@@ -98,6 +99,8 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
+        if 1e-7 <= abs(value) < 1e-3:  # what a call costs
+            return np.format_float_positional(value, 6, unique=False, fractional=False, trim="-")
         return f"{value:,.0f}" if value.is_integer() and abs(value) < 1 << 53 else f"{value:,.6g}"
     if isinstance(value, Mapping | list | tuple):
         return encode(value).decode("utf-8", "backslashreplace")

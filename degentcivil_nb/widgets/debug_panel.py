@@ -15,6 +15,7 @@ from .cells import cell_text, records, shorten
 from .panel import Panel, Update
 from .refresh import Refresher
 
+NOTHING_SAID: Final[dict[str, Any]] = {"text": "", "failed": False, "about": "break"}
 STOPS: Final = 100
 SHOWN: Final = ("name", "condition", "owner", "problem", "hits", "log", "last_tick", "last_character_id")
 LOOKED_BACK: Final = 20_000
@@ -32,9 +33,9 @@ class DebugPanel(Panel):
         super().__init__(refresher, **kwargs)
         self._run = run
         self._version = version
-        self._said: dict[str, Any] = {"text": "", "failed": False}
+        self._said: dict[str, Any] = NOTHING_SAID
         self._lock = threading.Lock()  # guards the next two
-        self._asked: deque[Callable[[], Any]] = deque()
+        self._asked: deque[tuple[Callable[[], Any], str]] = deque()
         self._busy = False
         self._changed = 0
         self._told: dict[str, Any] | None = None
@@ -118,7 +119,7 @@ class DebugPanel(Panel):
             case {"break": str(text)}:
                 self._do(lambda: self._set(text[:2_000], content))
             case {"watch": str(text)}:
-                self._do(lambda: run.watch(text[:2_000]))
+                self._do(lambda: run.watch(text[:2_000]), "watch")
             case {"unwatch": str(name)}:
                 self._do(lambda: run._watches.remove(name))
             case {"control": "take"}:
@@ -139,10 +140,10 @@ class DebugPanel(Panel):
         once = content.get("once") is True
         self._run.break_when(text, hits=often, once=once, log=log, name=name if known else None)
 
-    def _do(self, work: Callable[[], Any]) -> None:
+    def _do(self, work: Callable[[], Any], about: str = "break") -> None:
         """Run this after all earlier requests, on a thread, since the simulation's answer takes time."""
         with self._lock:
-            self._asked.append(work)
+            self._asked.append((work, about))
             if self._busy:
                 return
             self._busy = True
@@ -151,17 +152,19 @@ class DebugPanel(Panel):
     def _work(self) -> None:
         while True:
             with self._lock:
-                work = self._asked.popleft() if self._asked else None
-                self._busy = work is not None
+                asked = self._asked.popleft() if self._asked else None
+                self._busy = asked is not None
             self._changed += 1
             self.refresh_soon()
-            if work is None:
+            if asked is None:
                 return
+            work, about = asked
             try:
                 work()
-                self._said = {"text": "", "failed": False}
+                self._said = NOTHING_SAID
             except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
-                self._said = {"text": shorten(str(error) or type(error).__name__, 1_000), "failed": True}
+                reason = str(error).split("\n")[0] or type(error).__name__  # what follows repeats the condition
+                self._said = {"text": shorten(reason, 1_000), "failed": True, "about": about}
 
 
 def _breakpoint(row: dict[Any, Any], mine: set[str]) -> dict[str, Any]:

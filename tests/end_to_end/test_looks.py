@@ -67,6 +67,12 @@ def test_nothing_is_hidden_said_twice_or_made_up(notebook: OpenNotebook) -> None
     page.locator(".dc-live:visible").first.click()
     expect(page.locator(".dc-page:visible .dc-figure .xtick").first).to_be_visible(timeout=60_000)
 
+    page.locator(".dc-search").fill("tick > 100")
+    page.locator(".dc-search").press("Enter")
+    page.get_by_role("tab", name="events", exact=True).click()
+    empty = page.locator(".dc-page:visible .dc-empty:visible")
+    expect(empty).to_have_text("Nothing here is found by the search above.", timeout=20_000)
+
     page.get_by_role("tab", name="console", exact=True).click()
     line = page.get_by_label("Command", exact=True)
     line.fill("st")

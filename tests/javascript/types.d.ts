@@ -357,7 +357,7 @@ type DebugBody = {
   control: { text: string; mine: boolean; asked: boolean } | null;
   stopped: string;
   can: boolean;
-  said: { text: string; failed: boolean };
+  said: { text: string; failed: boolean; about: string };
   busy: boolean;
 };
 type DebugState = { body?: DebugBody };

@@ -270,6 +270,11 @@ def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, An
     if name == "session":
         page.do({"break": "tick >="})
         until(lambda: page.bodies[-1]["said"]["failed"])
+        assert page.bodies[-1]["said"]["about"] == "break"
+        page.do({"watch": "nonsense("})
+        until(lambda: page.bodies[-1]["said"]["about"] == "watch")
+        assert "was never closed" in page.bodies[-1]["said"]["text"]
+        assert "\n" not in page.bodies[-1]["said"]["text"], "without the condition, which stands in its field"
         page.do({"break": "character_id == 'emma' and new_state == 'MOVE'", "hits": 2})
         until(lambda: len(run.breakpoints()) == 1 and len(page.bodies[-1]["breakpoints"]) == 1)
         made = page.bodies[-1]["breakpoints"][0]

@@ -66,6 +66,14 @@ function makeChanges(send) {
      * @param {boolean} can
      */
     show(next, can) {
+      if (body !== null && body.character !== next.character) {
+        // what was typed was meant for somebody else
+        for (const { button, form } of [set, inject]) {
+          form.reset();
+          form.hidden = true;
+          button.setAttribute("aria-expanded", "false");
+        }
+      }
       body = next;
       stop.hidden = !can || !next.breaks?.length;
       said.textContent = next.said ? visible(next.said.text) : "";

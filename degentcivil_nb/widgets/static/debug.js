@@ -22,7 +22,10 @@ function renderDebug(state, el, { send, go, standing }) {
   const take = button("take control", () => send({ control: "take" }));
   const give = button("give control back", () => send({ control: "give" }));
   control.append(holder, take, give);
-  const form = breakForm("break", null, (given) => send(given));
+  const form = breakForm("break", null, (given) => {
+    asked = { field: form.condition, text: form.condition.value };
+    send(given);
+  });
   const said = make("div", "dc-refusal");
   said.setAttribute("role", "status");
   const breakpoints = make("table", "dc-list");
@@ -43,10 +46,16 @@ function renderDebug(state, el, { send, go, standing }) {
   sendByEnter(watch);
   watch.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (watched.value.trim()) send({ watch: watched.value.trim() });
+    if (!watched.value.trim()) return;
+    asked = { field: watched, text: watched.value };
+    send({ watch: watched.value.trim() });
   });
+  /** @type {{field: HTMLInputElement, text: string} | null} */
+  let asked = null; // what was sent and is not answered yet: it stays to be corrected if it is refused
   /** @type {{name: string, form: ReturnType<typeof breakForm>} | null} */
   let editing = null;
+  /** @type {DebugBody | null} */
+  let drawn = null;
 
   /**
    * @param {string} word
@@ -208,6 +217,13 @@ function renderDebug(state, el, { send, go, standing }) {
     const away = body.busy || standing() !== null;
     form.el.hidden = watch.hidden = !body.can;
     form.add.disabled = addWatch.disabled = away;
+    if (asked && !body.busy && body !== drawn) {
+      if (!body.said.failed && asked.field.value === asked.text) asked.field.value = "";
+      asked = null;
+    }
+    drawn = body;
+    const place = body.said.about === "watch" ? watch : form.el;
+    if (place.nextSibling !== said) place.after(said);
     said.textContent = body.busy ? "asking the simulation …" : visible(body.said.text);
     said.dataset.tone = body.said.failed && !body.busy ? "error" : "";
     stopped.hidden = !body.stopped;

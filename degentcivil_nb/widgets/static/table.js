@@ -164,7 +164,8 @@ function makeTable(state, el, tools, detail) {
     empty.hidden = rows.length > 0;
     acts.el.hidden = total === 0;
     empty.classList.toggle("dc-tall", total > 0 || words.judged()); // the page below must not jump while somebody types
-    empty.textContent = total || words.judged() ? words.none() : (state.empty ?? "");
+    const none = state.window?.searched ? "Nothing here is found by the search above." : (state.empty ?? "");
+    empty.textContent = total || words.judged() ? words.none() : none;
     el.toggleAttribute("data-nothing", total === 0 && !words.judged() && !state.window?.searched);
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
