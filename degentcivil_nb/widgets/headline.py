@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -20,6 +21,9 @@ SHOWN: Final = (
     "connection", "run_state", "tick", "messages_per_s", "lag_s", "gaps", "missing", "errors", "circuit", "dialect",
     "reconnects", "recording", "checkpoint_age_s", "message_age_s",
 )  # fmt: skip
+AT_ONCE: Final = ("connection", "run_state", "circuit", "recording")
+"""What is shown at once when it changes; the rest, which changes with each message, twice a second."""
+PERIOD_S: Final = 0.5
 BUTTONS: Final = frozenset({"pause", "step", "resume"})
 
 
@@ -45,12 +49,22 @@ class Headline(Panel):
         self._jobs = CommandLog(commands, self.refresh_soon)
         self._shown: dict[str, Any] = {}
         self._told = 0
+        self._drawn_at = -math.inf
         self._parameters: tuple[Mapping[str, Any], dict[str, str]] = ({}, {"parameters": "", "parameters_all": ""})
 
     @property
     def run_state(self) -> Any:
         """Return the state of the run that was shown last."""
         return self._shown.get("run_state")
+
+    def refresh(self, now: float) -> int:
+        """See `Panel`; numbers that change with each message are drawn twice a second at most."""
+        if not self.flow.wants_full and self._told == self._jobs.version and 0 <= now - self._drawn_at < PERIOD_S:
+            state = self._state()
+            if all(state[name] == self._shown.get(name) for name in AT_ONCE):
+                return 0
+        self._drawn_at = now
+        return super().refresh(now)
 
     def snapshot(self) -> Update:
         """See `Panel`."""

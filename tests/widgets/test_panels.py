@@ -147,6 +147,19 @@ def test_the_head_line_sends_its_commands_and_tells_what_became_of_them(run: Run
     assert run.sent[1:] == [("step", {"ticks": 5}), ("step", {})]
 
 
+def test_the_head_line_tells_numbers_twice_a_second_and_a_stop_at_once(run: Run, refresher: Refresher) -> None:
+    page = Page(Headline(run, run, refresher))
+    page.show()
+    sent = []
+    for turn in range(10):  # two seconds
+        run.figures |= {"tick": turn, "messages_per_s": 100.0 + turn}
+        sent.append(page.panel.refresh(1e9 + 0.2 * turn) > 0)
+    assert sum(sent) in (4, 5) and page.bodies[-1]["tick"] >= 7
+    run.figures["run_state"] = "paused"
+    assert page.panel.refresh(1e9 + 1.85) > 0 and page.bodies[-1]["run_state"] == "paused"
+    assert page.bodies[-1]["tick"] == 9
+
+
 def test_the_head_line_tells_the_parameters_of_the_run(run: Run, refresher: Refresher) -> None:
     page = Page(Headline(run, run, refresher))
     page.show()
