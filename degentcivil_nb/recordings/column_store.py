@@ -24,7 +24,7 @@ from ..store.moments import RowMoment, moment_of
 from ..store.pieces import Pieces
 from ..store.rates import rate_table
 from ..store.schema import SECOND, StoreStats
-from ..store.stay_pieces import all_stays
+from ..store.stay_pieces import stays_where
 from .column_base import noticing
 from .column_events import ColumnEvents
 from .column_parts import Part, each, stays_of
@@ -106,7 +106,7 @@ class ColumnStore(ColumnEvents):
         """List the stays, as `EventStore.timeline` does."""
         names = names_of(character_id)
         if names is None:
-            return self.by_pieces(all_stays)
+            return self.by_pieces(stays_where)
         extra, gap_rows = self._run.extra()
         found = stays_of(self._parts, extra, gap_rows, self._run.words, names)
         self._sealed.extracts.keep()

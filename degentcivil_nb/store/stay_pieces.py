@@ -50,8 +50,10 @@ def stays_by_pieces(
         yield first_row, stays, before
 
 
-def stays_where(pieces: Pieces, keep: Callable[[ToldRows, Ints], Mask], *, hidden_ends: bool = False) -> pd.DataFrame:
-    """Return the stays that `keep` chooses, as `timeline()` lists them.
+def stays_where(
+    pieces: Pieces, keep: Callable[[ToldRows, Ints], Mask] | None = None, *, hidden_ends: bool = False
+) -> pd.DataFrame:
+    """Return the stays that `keep` chooses, by default all, as `timeline()` lists them.
 
     `keep` receives where stays began and when they ended, in nanoseconds since 1970; `OPEN` if that is not known. With
     `hidden_ends` a stay without an end ends where it began, unless it is the character's last one: a gap hides its end,
@@ -62,7 +64,10 @@ def stays_where(pieces: Pieces, keep: Callable[[ToldRows, Ints], Mask], *, hidde
     last = np.full((2, characters), -1, np.int64)  # when the last stay of each character by time began, and its row
 
     def note(stays: StayRows) -> None:
-        found.append(stays.at(keep(stays.begin, np.where(stays.ends == NAT, OPEN, stays.ends))))
+        kept = None if keep is None else keep(stays.begin, np.where(stays.ends == NAT, OPEN, stays.ends))
+        found.append(stays if kept is None else stays.at(kept))
+        if not hidden_ends:
+            return
         begin = stays.begin
         order = np.lexsort((begin.rows, begin.when, begin.who))
         order = order[lasts(begin.who[order])]
@@ -99,11 +104,6 @@ def _unnamed(extra: Extra) -> ToldRows:
         np.full(size, UNKNOWN), np.zeros(size, np.bool_),
     )  # fmt: skip
     return told.at(np.argsort(told.rows, kind="stable"))
-
-
-def all_stays(pieces: Pieces) -> pd.DataFrame:
-    """Return the stays of a run, as `timeline()` lists them."""
-    return stays_where(pieces, lambda begin, _: np.ones(len(begin.rows), np.bool_))
 
 
 def _told(pieces: Pieces, progress: Callable[[int, int], None]) -> Iterator[tuple[int, Piece]]:

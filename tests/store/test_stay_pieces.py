@@ -27,6 +27,7 @@ def test_all_stays_by_pieces_are_the_timeline(seed: int, monkeypatch: pytest.Mon
     found = stays_where(store.pieces(23), keep)
 
     pd.testing.assert_frame_equal(found, store.timeline())
+    pd.testing.assert_frame_equal(stays_where(store.pieces(23)), found)
     assert (np.concatenate(seen) != NAT).all()
     assert (np.concatenate(seen) == OPEN).sum() == found["end"].isna().sum()
 
