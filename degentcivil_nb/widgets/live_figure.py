@@ -154,6 +154,7 @@ class LiveFigure(Panel):
 
     script: ClassVar[str] = "figure"
     reads_much: ClassVar[bool] = True
+    rate_hz: ClassVar[float | None] = 3.6  # a drawing by plotly keeps a page busy for some 30 ms
     title: ClassVar[str] = "figure"
     period_s: float = PERIOD_S
 

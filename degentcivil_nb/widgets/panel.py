@@ -60,6 +60,8 @@ class Panel(PageWidget):
     """Whether a move of the cursor changes nothing but the page's own mark of the moment, so that nothing is read."""
     reads_much: ClassVar[bool] = False
     """Whether an update may take seconds in a long run, so that the panel has a thread of its own."""
+    rate_hz: ClassVar[float | None] = None
+    """How often such a thread draws at most; `None` for as often as all others."""
 
     def __init__(
         self, refresher: Refresher, *, cursor: Cursor | None = None, host: Host | None = None, place: str = ""
@@ -78,7 +80,7 @@ class Panel(PageWidget):
         key = uuid.uuid4().hex
         self.part = Part(key, self.script, self.title, place)
         self._front = refresher
-        super().__init__(refresher.own() if self.reads_much else refresher, [self.part], key=key)
+        super().__init__(refresher.own(self.rate_hz) if self.reads_much else refresher, [self.part], key=key)
         self._refresher.add(self)
 
     def open(self) -> None:

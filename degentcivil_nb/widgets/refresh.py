@@ -1,4 +1,4 @@
-"""The thread that draws all live panels of a session, five times a second at most, and processes their input."""
+"""The thread that draws all live panels of a session, 5.5 times a second at most, and processes their input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .interfaces import Standing
 
 logger = logging.getLogger("degentcivil_nb.widgets")
 
-RATE_HZ: Final = 5.0
+RATE_HZ: Final = 5.5
 BYTES_PER_S: Final = 200_000
 SHARE: Final = 0.2
 """The largest part of the time that one panel may take; slow panels are drawn less often."""
@@ -129,11 +129,11 @@ class Refresher:
 
     # --- called from any thread ---------------------------------------------------------------------------------
 
-    def own(self) -> Refresher:
+    def own(self, rate_hz: float | None = None) -> Refresher:
         """Return a refresher with a thread of its own, for a view that reads much: no other view waits for it."""
         made = type(self)(
-            self._rate_hz, main=self._main, clock=self._clock, spent=self._spent, standing=self.standing,
-            about=self.about, budget=self._budget,
+            min(rate_hz or self._rate_hz, self._rate_hz), main=self._main, clock=self._clock, spent=self._spent,
+            standing=self.standing, about=self.about, budget=self._budget,
         )  # fmt: skip
         with self._lock:
             made._closed = self._closed

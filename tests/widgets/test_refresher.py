@@ -304,3 +304,10 @@ def test_views_with_threads_of_their_own_share_the_budget_and_hear_of_every_move
     refresher.poke()
     assert second.event.wait(30)
     refresher.close()
+
+
+@pytest.mark.parametrize("asked, period_s", [(None, 0.2), (2.0, 0.5), (50.0, 0.2)])
+def test_a_thread_of_its_own_may_draw_less_often_than_others_and_never_more(
+    asked: float | None, period_s: float
+) -> None:
+    assert Refresher(5.0).own(asked)._period == pytest.approx(period_s)
