@@ -80,6 +80,7 @@ class Dashboard(PageWidget):
             CharacterPage(reader, status, commands, refresher, findings=findings, actions=actions, **give("side")),
         ]
         self.panels = {panel.title: panel for panel in panels}
+        search.wanted = lambda: any(panel.flow.watched for panel in panels)
         self._takers: dict[str, Callable[[Any], None]] = {panel.part.key: panel.take for panel in panels}
         super().__init__(refresher, [panel.part for panel in panels])
 

@@ -120,7 +120,9 @@ class Refresher:
         self._spent = spent
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._views: list[View] = []
-        self._lock = threading.Lock()  # guards the thread's start and end, and the list of views
+        # guards the thread's start and end, and the list of views; a widget that is collected as garbage meanwhile
+        # closes itself on the thread that holds the lock
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._ticked = 0.0

@@ -85,16 +85,18 @@ class Search:
         with self._catching:
             with self._lock:
                 asked, start, stop = self.asks, self._unjudged, self.end
-                rests = not self.busy and self._judged.start > self._reader.first_row
-                if not self.active or (start >= stop and not rests):
+                if not self.active or (start >= stop and not self._rests):
                     return
-                if rests or stop - start > MANY * self.chunk:
-                    if not self.busy:
-                        self.busy = True
-                        self.version += 1
-                        self._begin()
+                if self._rests or stop - start > MANY * self.chunk:
+                    self._go_on()
                     return
             self._search(asked, start, stop)
+
+    def resume(self) -> None:
+        """Search on, where the search rested since no page showed it."""
+        with self._lock:
+            if self.active and self._rests:
+                self._go_on()
 
     def within(self, numbers: Any) -> Any:
         """Return those of some ascending rows that are hits."""
@@ -118,6 +120,16 @@ class Search:
     def _unjudged(self) -> int:
         """Return the first of the later rows that were not judged."""
         return max(self._judged.stop, self._reader.first_row)
+
+    @property
+    def _rests(self) -> bool:
+        return not self.busy and self._judged.start > self._reader.first_row
+
+    def _go_on(self) -> None:
+        if not self.busy:
+            self.busy = True
+            self.version += 1
+            self._begin()
 
     def _begin(self) -> None:
         threading.Thread(target=self._run, args=(self.asks,), name="degentcivil-search", daemon=True).start()

@@ -80,6 +80,7 @@ class TimeBar(Panel):
     def snapshot(self) -> Update:
         """See `Panel`."""
         reader = self._reader
+        self._search.resume()
         held = reader.next_row - reader.first_row
         body: dict[str, Any] = {"search": self._search.status(), "said": self._said, "held": held, "hint": self._hint()}
         body["live"] = self._run is None or hasattr(self._run, "break_when")  # a recording has an end, and no present

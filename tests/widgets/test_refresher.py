@@ -311,3 +311,24 @@ def test_a_thread_of_its_own_may_draw_less_often_than_others_and_never_more(
     asked: float | None, period_s: float
 ) -> None:
     assert Refresher(5.0).own(asked)._period == pytest.approx(period_s)
+
+
+def test_a_widget_that_is_collected_while_work_is_posted_does_not_stop_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refresher, view, garbage, done = Refresher(), Counter(), Counter(), threading.Event()
+    refresher.add(view)
+    refresher.add(garbage)
+    thread = threading.Thread
+
+    def collect(*args: object, **kwargs: object) -> threading.Thread:
+        refresher.remove(garbage)  # as a widget's `__del__` does, on whichever thread collects it
+        return thread(*args, **kwargs)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr("degentcivil_nb.widgets.refresh.threading.Thread", collect)
+    poster = thread(target=refresher.post, args=(done.set,), daemon=True)
+    poster.start()
+    poster.join(PATIENCE_S)
+    assert not poster.is_alive()
+    assert done.wait(PATIENCE_S)
+    refresher.remove(view)

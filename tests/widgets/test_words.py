@@ -13,6 +13,7 @@ import pytest
 from degentcivil_nb.pages.parts import Table
 from degentcivil_nb.widgets.chat_table import ChatTable
 from degentcivil_nb.widgets.cursor import Cursor
+from degentcivil_nb.widgets.dashboard import Dashboard
 from degentcivil_nb.widgets.errors_table import ErrorsTable
 from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.growing_table import AROUND, BURST, KEPT, LogPanel
@@ -157,6 +158,36 @@ def happened(run: Run, count: int, type: str = "error") -> Run:
     for _ in range(count):
         run.happen(type, character_id="emma")
     return run
+
+
+def test_the_search_of_a_dashboard_rests_while_no_page_shows_it(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Any = Run()
+    dashboard = Dashboard(store, run, run, Alone())
+    search, bar, events = dashboard.search, dashboard.panels["time bar"], dashboard.panels["events"]
+    bar.flow.show("page")
+    gate = Gate(search, monkeypatch, 200)
+    bar.received({"search": "type == 'state_change'"})
+    assert gate.waits.wait(30)
+    bar.flow.hide("page")
+    gate.opened.set()
+    until(lambda: not search.busy)
+    judged = search.status()["judged"]
+    assert 0 < judged < len(store)
+
+    events.flow.show("page")  # the bar is scrolled away
+    events.refresh(1.0)
+    until(lambda: not search.busy)
+    assert search.status()["judged"] == len(store)
+
+    events.flow.hide("page")
+    bar.received({"search": "type == 'error'"})
+    until(lambda: not search.busy)
+    assert search.status()["judged"] < len(store)
+    bar.flow.show("page")
+    bar.refresh(2.0)
+    until(lambda: not search.busy)
+    assert search.status()["judged"] == len(store)
+    dashboard.close()
 
 
 def test_words_typed_and_typed_back_find_each_row_once(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
