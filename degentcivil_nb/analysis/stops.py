@@ -102,6 +102,30 @@ def stop_table(store: Controlled) -> pd.DataFrame:
     )
 
 
+def why_paused(store: Controlled) -> str:
+    """Return in a few words why a run that is paused stands, as it has said last; an empty text if it has not."""
+    for control in reversed(store.control_rows(0, store.next_row + 1)):
+        if control.type == MessageTypes.RUN_STATE:
+            with suppress(WebSocketError):  # a malformed one has a row in errors()
+                return _why(decode(RunState, control.data))
+    return ""
+
+
+def _why(state: RunState) -> str:
+    if state.state != "paused":
+        return ""
+    if state.reason == "exception":
+        return "after an exception"
+    if state.reason != "breakpoint":
+        return ""
+    hits = [hit for hit in state.breakpoints if isinstance(hit, dict) and hit.get("name")]
+    if not hits:
+        return "at a breakpoint"
+    who = f" by {hits[0]['character_id']}" if hits[0].get("character_id") else ""
+    more = f" and {len(hits) - 1:,} more" if len(hits) > 1 else ""
+    return f"at breakpoint {hits[0]['name']}{who}{more}"
+
+
 def matching_rows(store: RunStore, text: str) -> list[int]:
     """Return the rows at which a breakpoint with this condition would have matched, in order.
 

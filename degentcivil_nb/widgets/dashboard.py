@@ -60,7 +60,7 @@ class Dashboard(PageWidget):
 
         findings, actions = FindingsNow(run), RowActions(run, reader)
         takes_commands = run is None or hasattr(run, "break_when")  # a recording takes no commands
-        self.headline = Headline(status, commands, refresher, findings=findings, **give("head"))
+        self.headline = Headline(status, commands, refresher, findings=findings, reader=reader, **give("head"))
         panels: list[Panel] = [
             self.headline,
             TimeBar(reader, refresher, search=search, run=run, findings=findings, **give("bar")),

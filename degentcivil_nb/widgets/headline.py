@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..analysis.stops import Controlled, why_paused
 from ..core.parameters import in_lines, in_short
 from ..pages.parts import Section, Table, cell
+from .cells import shorten
 from .command_log import CommandLog
 from .findings_panel import FindingsNow
 from .interfaces import PanelCommands, PanelStatus
@@ -41,9 +43,11 @@ class Headline(Panel):
         refresher: Refresher,
         *,
         findings: FindingsNow | None = None,
+        reader: Controlled | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(refresher, **kwargs)
+        self._reader = reader
         self._findings = findings
         self._status = status
         self._jobs = CommandLog(commands, self.refresh_soon)
@@ -98,7 +102,10 @@ class Headline(Panel):
         metrics = self._status.metrics()
         found = None if self._findings is None else self._findings.table
         told = {"findings": None, "fresh": 0} if found is None else {"findings": len(found), "fresh": self._fresh()}
-        return {**{name: plain(metrics.get(name)) for name in SHOWN}, **told, **self._in_words()}
+        shown = {name: plain(metrics.get(name)) for name in SHOWN}
+        paused = shown["run_state"] == "paused" and self._reader is not None
+        why = shorten(why_paused(self._reader), 300) if paused and self._reader is not None else ""
+        return {**shown, "why": why, **told, **self._in_words()}
 
     def _in_words(self) -> dict[str, str]:
         """Return the run's parameters in short and in full; they are described again only if they changed."""

@@ -1,4 +1,4 @@
-"""The thread that draws all live panels of a session, 5.5 times a second at most, and processes their input."""
+"""The thread that draws all live panels of a session, five times a second at most, and processes their input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .interfaces import Standing
 
 logger = logging.getLogger("degentcivil_nb.widgets")
 
-RATE_HZ: Final = 5.5
+RATE_HZ: Final = 5.0
 BYTES_PER_S: Final = 200_000
 SHARE: Final = 0.2
 """The largest part of the time that one panel may take; slow panels are drawn less often."""

@@ -241,6 +241,21 @@ def test_what_came_of_a_command_is_dated_and_goes(notebook: OpenNotebook) -> Non
     assert book.problems == []
 
 
+def test_a_run_that_a_breakpoint_stopped_says_so_and_nothing_older(notebook: OpenNotebook) -> None:
+    stop = "stop = session.break_when(\"entered('MOVE')\", name='on the move')"
+    book = open_town(notebook, f"session.pause(); {stop}", "stop.remove()")
+    page = book.page
+    book.run(1)
+    page.locator("button.dc-resume").click()
+    state = page.locator(".dc-run .dc-value")
+    expect(state).to_contain_text("paused at breakpoint on the move by ")
+    expect(page.locator(".dc-feedback")).not_to_contain_text("resume: running")
+    book.run(2)
+    page.locator("button.dc-step").click()
+    expect(state).to_have_text("paused")
+    assert book.problems == []
+
+
 WORDS = """
 import time
 import degentcivil_nb as dc

@@ -179,6 +179,7 @@ type Count = number | string | null; // a whole number beyond 2^53 comes as its 
 type HeadlineFigures = {
   connection: string | null;
   run_state: string | null;
+  why: string;
   tick: Count;
   messages_per_s: Count;
   lag_s: Count;

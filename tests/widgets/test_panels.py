@@ -12,6 +12,7 @@ import pytest
 from ipywidgets import Widget  # type: ignore[import-untyped]  # ships no types
 from ipywidgets.widgets import widget as widgets  # type: ignore[import-untyped]
 
+import degentcivil_nb as dc
 from degentcivil_nb.expressions.command_line import parse_line
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.widgets.connection_panel import ConnectionPanel
@@ -26,6 +27,7 @@ from degentcivil_nb.widgets.panel import Panel, Update
 from degentcivil_nb.widgets.refresh import Refresher
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
+from tests.support.waiting import until
 
 SCHEMAS: dict[str, Any] = {
     "step": {"properties": {"ticks": {}}},
@@ -158,6 +160,24 @@ def test_the_head_line_tells_numbers_twice_a_second_and_a_stop_at_once(run: Run,
     run.figures["run_state"] = "paused"
     assert page.panel.refresh(1e9 + 1.85) > 0 and page.bodies[-1]["run_state"] == "paused"
     assert page.bodies[-1]["tick"] == 9
+
+
+def test_the_head_line_says_at_which_breakpoint_a_run_stands() -> None:
+    with dc.start_local_server(seed=2, tick_s=0.01, paused=True) as town, dc.connect(town) as session:
+        page = Page(Headline(session.panel._status, Run(), Prompt(), reader=session._store))
+        page.show()
+        assert (page.bodies[-1]["run_state"], page.bodies[-1]["why"]) == ("paused", "")
+        stop = session.break_when("entered('MOVE')", name="goes <b>")
+        session.resume()
+        until(lambda: session.metrics()["run_state"] == "paused")
+        page.panel.refresh(1.0)
+        who = session.stops()["character_id"].tolist()
+        more = f" and {len(who) - 1} more" if len(who) > 1 else ""
+        assert page.bodies[-1]["why"] == f"at breakpoint goes <b> by {who[0]}{more}"
+        stop.remove()
+        session.step(1)
+        page.panel.refresh(2.0)
+        assert (page.bodies[-1]["run_state"], page.bodies[-1]["why"]) == ("paused", "")
 
 
 def test_the_head_line_tells_the_parameters_of_the_run(run: Run, refresher: Refresher) -> None:

@@ -17,6 +17,12 @@ const LINK_ICONS = new Map([
   ["closed", "dead"],
   ["recording", "over"],
 ]);
+const UNDONE_BY = new Map([
+  ["pause", "running"],
+  ["step", "running"],
+  ["resume", "paused"],
+]);
+const SETTLED_MS = 2_000; // after this time the state of the run is younger than the answer to a command
 const QUEUED_AFTER_MS = 400;
 const QUIET_S = 3; // after this time without a checkpoint the line says so
 const DONE_MS = 15_000; // after this time a done command is no longer shown
@@ -76,7 +82,12 @@ function renderHeadline(state, el, { send, standing, signal }) {
   let clearing;
   /** @type {Job | null} */
   let told = null; // the job that the line was last about
-  signal.addEventListener("abort", () => clearTimeout(clearing));
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let settling;
+  signal.addEventListener("abort", () => {
+    clearTimeout(clearing);
+    clearTimeout(settling);
+  });
 
   // A value; a click opens the tab with the details, if there is one.
   /**
@@ -166,6 +177,8 @@ function renderHeadline(state, el, { send, standing, signal }) {
     if (job.number === told?.number && job.changed === told.changed) return;
     told = job;
     clearTimeout(clearing);
+    clearTimeout(settling);
+    settling = undefined;
     if (job.state === "sent") {
       say(`${job.line}: on its way`, "sent");
       return;
@@ -176,7 +189,18 @@ function renderHeadline(state, el, { send, standing, signal }) {
       return;
     }
     say(`${job.line}: ${job.text}${job.at ? `, at ${localTime(job.at).replace(/\.\d+$/, "")}` : ""}`, job.state);
-    if (job.state === "done") clearing = setTimeout(() => say("", ""), DONE_MS - Math.max(0, age));
+    if (job.state !== "done") return;
+    settling = setTimeout(() => {
+      settling = undefined;
+      forget();
+    }, SETTLED_MS);
+    clearing = setTimeout(() => say("", ""), DONE_MS - Math.max(0, age));
+  }
+
+  // "resume: running" is not said of a run that has stopped since.
+  function forget() {
+    if (told?.state !== "done" || waiting !== null || settling !== undefined) return;
+    if (state.run_state === UNDONE_BY.get(told.line.split(" ")[0])) say("", "");
   }
 
   // The state of the run; after the connection is gone, its last known state.
@@ -185,7 +209,14 @@ function renderHeadline(state, el, { send, standing, signal }) {
     const name = state.run_state ? visible(String(state.run_state)) : "";
     const sure = known || OVER.has(state.run_state ?? "");
     const shown = sure ? name : `was ${name}`;
-    run.set(name ? shown : "–", sure && name ? name : "", sure ? (RUN_ICONS.get(state.run_state ?? "") ?? "") : "");
+    const why = state.why ? visible(state.why) : "";
+    const cut = why.length > 48 ? `${why.slice(0, 47)}…` : why;
+    run.set(
+      name ? `${shown}${cut && ` ${cut}`}` : "–",
+      sure && name ? name : "",
+      sure ? (RUN_ICONS.get(state.run_state ?? "") ?? "") : "",
+    );
+    run.el.title = why;
   }
 
   /** @param {Standing | null} at */
@@ -265,6 +296,7 @@ function renderHeadline(state, el, { send, standing, signal }) {
       waiting = null;
       say("the kernel is gone: it is unknown whether the command was run", "error");
     }
+    forget();
     const job = state.job;
     if (job && (waiting === null ? !at?.over : job.id === waiting || job.state !== "sent")) {
       if (job.id === waiting) waiting = null;
