@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from ..core.counting import counted
 from ..core.event_columns import NOUNS
 from ..core.names import NEARLY, nearest
 from ..expressions.conditions import compile_condition
@@ -46,15 +47,16 @@ def warn_unknown_keys(
     payloads = [store.payload(row) for row in matched]
     keys = {key for payload in payloads if isinstance(payload, dict) for key in payload}
     if not missing <= keys:
+        sought = _sought(store)
         keys |= store.payload_keys(SCANNED)
         for name in sorted(missing & JUDGED - keys):
-            warn(f"{name} is known to breakpoints and matches() only; here it is a key that no payload had so far")
+            warn(f"{name} is known to breakpoints and matches() only; here it is a key that no payload had {sought}")
         what = "column or key of a payload"
         for name in sorted(missing - JUDGED - keys):
             if (column := column_of(name, store.words)) is None:
-                warn_unknown(what, [name], known | keys, warn=warn)
+                warn_unknown(what, [name], known | keys, sought=sought, warn=warn)
             else:
-                warn(f"no {what} {name!r} was seen so far, it is a {NOUNS[column]}: {column} == {name!r}")
+                warn(f"no {what} {name!r} was seen {sought}, it is a {NOUNS[column]}: {column} == {name!r}")
 
 
 def warn_misspelt(store: RunStore, condition: str) -> None:
@@ -62,6 +64,7 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
     warn_unknown_values(compile_condition(condition).compared, store.words, coming=True)
     known = STANDARD_KEYS | JUDGED | store.names.said | store.names.known
     missing = sorted(compile_condition(condition).names - known)
+    sought = _sought(store)
     keys = known | store.payload_keys(SCANNED) if missing else known
     said = {word for column in NOUNS for word in store.words[column]}
     for name in missing:
@@ -70,7 +73,7 @@ def warn_misspelt(store: RunStore, condition: str) -> None:
                 f"{name[:80]} is looked for as the name of an attribute here; a text stands in quotes: {name[:80]!r}"
             )
         elif name not in keys and (meant := nearest(name, keys, NEARLY)) is not None:
-            warn_user(f"no attribute or key of a payload {name[:80]!r} was seen so far; did you mean {meant[:80]!r}?")
+            warn_user(f"no attribute or key of a payload {name[:80]!r} was seen {sought}; did you mean {meant[:80]!r}?")
 
 
 def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
@@ -82,6 +85,12 @@ def unseen_text(store: RunStore, names: Iterable[str]) -> str | None:
     keys = store.payload_keys(NEWEST) if missing else ()
     missing = [repr(name[:80]) for name in missing if name not in keys]
     return f"no message has had {' or '.join(missing)} since it was set" if missing else None
+
+
+def _sought(store: RunStore) -> str:
+    """Return in which events a key of a payload is looked for: all so far, or the newest where the run had more."""
+    looked_at = min(SCANNED, store.next_row - store.first_row)
+    return "so far" if looked_at == store.next_row else f"in the newest {counted(looked_at, 'event')}"
 
 
 JUDGED: Final = frozenset({"exception", "malformed", *TOTALS})

@@ -92,6 +92,10 @@ class RecordingStatus:
         """Return an empty list: there is no connection."""
         return []
 
+    def journal_lines(self) -> int:
+        """Return 0: there is no connection."""
+        return 0
+
     def reconnect(self) -> None:
         """Refuse to reconnect."""
         raise CommandError(CommandError.WRONG_RUN_STATE, "this is a recording; dc.connect(url) follows a run")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..store.event_store import EventStore
 
 JOURNAL_LINES: Final = 200
+"""The most lines that a journal keeps; it counts all."""
 RECENT_S: Final = 60.0
 """A counter of failures is a problem while it has grown within about this time."""
 
@@ -57,12 +58,15 @@ class Journal:
         self._clock = clock
         self._lines: deque[tuple[float, str]] = deque(maxlen=JOURNAL_LINES)
         self._last = ""
+        self.written = 0
+        """How many lines there ever were."""
 
     def note(self, line: str) -> None:
         """Add a line, unless it repeats the last one."""
         if line != self._last:
             self._last = line
             self._lines.append((self._clock(), line))
+            self.written += 1
 
     def lines(self) -> list[tuple[float, str]]:
         """Return the lines, oldest first: wall clock in seconds, and the text."""
@@ -199,6 +203,10 @@ class SessionStatus:
     def journal(self) -> list[tuple[float, str]]:
         """Return the history of the connection, oldest first."""
         return self._journal.lines()
+
+    def journal_lines(self) -> int:
+        """Return how many lines the history ever had."""
+        return self._journal.written
 
 
 def _known(value: float | None) -> object:

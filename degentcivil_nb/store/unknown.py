@@ -25,13 +25,21 @@ STANDARD_KEYS: Final = frozenset(
 
 
 def warn_unknown(
-    what: str, names: Iterable[str], known: Collection[Any], *more: str, warn: Callable[[str], None] = warn_user
+    what: str,
+    names: Iterable[str],
+    known: Collection[Any],
+    *more: str,
+    sought: str = "so far",
+    warn: Callable[[str], None] = warn_user,
 ) -> None:
-    """Warn of each unknown name, at the user's line; `more` are further names to suggest."""
+    """Warn of each unknown name, at the user's line; `more` are further names to suggest.
+
+    `sought` says where the names were looked for, if that was not everything.
+    """
     for name in names:
         if name not in known and name not in more:
             hint = did_you_mean(name, (*known, *more))
-            warn(f"no {what} {name[:80]!r} was seen so far{hint}")
+            warn(f"no {what} {name[:80]!r} was seen {sought}{hint}")
 
 
 def warn_unknown_values(

@@ -110,13 +110,14 @@ class ConnectionPanel(Panel):
 
     def _state(self) -> dict[str, Any]:
         metrics = self._status.metrics()
-        lines = list(self._status.journal())
+        written = self._status.journal_lines()
+        lines = list(self._status.journal())  # after their number: it may have grown meanwhile
         rows = [[name, label, plain(metrics.get(name))] for name, label in LABELS.items() if name in metrics.index]
         return {
             "rows": rows,
             "health": [shorten(reason, 300) for reason in self._status.health()],
             "journal": [[time, shorten(line, 300)] for time, line in lines[-JOURNAL:]],
-            "lines": len(lines),
+            "lines": max(written, len(lines)),
             "attempt": self._attempt,
             "can_reconnect": metrics.get("connection") != "recording",
         }

@@ -286,7 +286,7 @@ class LogPanel(TablePanel):
         later = 0 if self._tails else len(numbers) - earlier - len(self._shown)
         if self._order.active:
             earlier = later = 0
-        searched = self._search is not None and self._search.active
+        searched = None if self._search is None or not self._search.active else self._search.status()
         by = self._order.by
         order = None if by is None else {"name": by[0], "direction": by[1], **self._order.status()}
         window = {

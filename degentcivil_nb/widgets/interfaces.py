@@ -147,7 +147,10 @@ class PanelStatus(Protocol):
         """Return why the data shown is no longer current; `None` if it is."""
 
     def journal(self) -> Sequence[tuple[float, str]]:
-        """List the connection's history, oldest first: wall clock in seconds, and one line of text."""
+        """List the connection's newest history, oldest first: wall clock in seconds, and one line of text."""
+
+    def journal_lines(self) -> int:
+        """Return how many lines that history ever had."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the parameters that the run was started with; empty if there are none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -31,8 +31,19 @@ WIDTHS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 
 MARKS: Final = 500
 """The most marks of a kind; the strip says so if there are more."""
 PERIOD_S: Final = 0.5
+HINTED_S: Final = 5.0
+"""How often names that never occurred are looked for again: it reads many payloads."""
 JUMPS: Final = ("match", "error", "stop", "gap", "bookmark", "finding")
 SPAN_S: Final = 1_000_000_000
+
+
+class Hint(NamedTuple):
+    """What is said of the names of a search, and of which search, up to which row, and when."""
+
+    asks: int = -1
+    end: int = 0
+    at: float = -np.inf
+    text: str = ""
 
 
 class TimeBar(Panel):
@@ -61,13 +72,13 @@ class TimeBar(Panel):
         self._findings = findings or FindingsNow(run)
         self._drawn_at = -np.inf
         self._said = ""
-        self._hinted: tuple[int, str] = (-1, "")
+        self._hinted = Hint()
         self._told: Any = None
         self._stops: tuple[int, pd.DataFrame] = (-1, pd.DataFrame())
 
     def version(self) -> Any:
         """See `Panel`."""
-        return self._reader.version, self._search.version, self._said
+        return self._reader.version, self._search.version, self._said, self._hint()
 
     def refresh(self, now: float) -> int:
         """See `Panel`; drawn twice a second, and at once when the search found more; the page moves the cursor."""
@@ -113,11 +124,13 @@ class TimeBar(Panel):
         search, store = self._search, cast("RunStore", self._reader)
         if not search.active or search.busy or len(search.rows) or not hasattr(store, "payload_keys"):
             return ""
-        if self._hinted[0] != search.asks:  # it reads payloads: once for each search
+        last, now, end = self._hinted, self._drawn_at, store.next_row
+        may_have_come = bool(last.text) and end != last.end and now - last.at >= HINTED_S
+        if last.asks != search.asks or may_have_come:
             said: list[str] = []
             warn_unknown_keys(store, search.text, [], warn=said.append)
-            self._hinted = search.asks, shorten("; ".join(said), 300)
-        return self._hinted[1]
+            self._hinted = Hint(search.asks, end, now, shorten("; ".join(said), 300))
+        return self._hinted.text
 
     def still(self) -> Sequence[Section]:
         """See `Panel`."""

@@ -262,7 +262,7 @@ type RowWindow = {
   all: number;
   earlier: number;
   later: number;
-  searched: boolean;
+  searched: SearchStatus | null;
   tail: boolean;
   words: SearchStatus | null;
   sorted: (Sort & SearchStatus) | null;

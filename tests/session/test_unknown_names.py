@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import degentcivil_nb as dc
+from degentcivil_nb.analysis import unknown_names
 from tests.support.stepped_town import SteppedTown
 from tests.support.waiting import until
 
@@ -146,6 +147,16 @@ def test_columns_of_numbers_are_not_compared_with_texts(session: dc.Session) -> 
         with pytest.raises(ValueError, match="so it cannot be compared with a text; leave the quotes out"):
             session.events(where=where)
     assert len(session.events(where="time >= '2020-01-01' and time < '2262-01-01 00:00+09:00'")) == len(session)
+
+
+def test_a_name_that_only_earlier_events_may_have_is_not_called_unseen(
+    session: dc.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unknown_names, "SCANNED", 1)
+    asks: list[Callable[[str], Any]] = [lambda where: session.events(where=where), session.matches]
+    for ask in asks:
+        with pytest.warns(UserWarning, match="no column or key of a payload 'monney' was seen in the newest 1 event"):
+            ask("monney > 3")
 
 
 def test_a_mistyped_column_in_matches_is_said(session: dc.Session) -> None:

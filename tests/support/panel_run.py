@@ -227,6 +227,9 @@ class Run:
     def journal(self) -> Sequence[tuple[float, str]]:
         return self.lines
 
+    def journal_lines(self) -> int:
+        return len(self.lines)
+
     def reconnect(self) -> None:
         self.reconnected += 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 from msgspec import Raw
 
+from degentcivil_nb.analysis import unknown_names
 from degentcivil_nb.figures import comparisons, over_time
 from degentcivil_nb.figures.parts import MAX_GAPS, gap_shapes, layout
 from degentcivil_nb.figures.stack import stacked
@@ -20,6 +23,7 @@ from degentcivil_nb.pages.town_map import MOST, town_map
 from degentcivil_nb.protocol.errors import CommandError
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
+from degentcivil_nb.session.status import JOURNAL_LINES, Journal
 from degentcivil_nb.store.event_store import EventStore
 from degentcivil_nb.store.llm import LlmTotals, ModelTotals, totals_table
 from degentcivil_nb.widgets import debug_panel, figure_panels, running_rates
@@ -27,9 +31,10 @@ from degentcivil_nb.widgets.command_log import describe_error
 from degentcivil_nb.widgets.connection_panel import JOURNAL, LISTED, ConnectionPanel
 from degentcivil_nb.widgets.cursor import Cursor
 from degentcivil_nb.widgets.debug_panel import DebugPanel
+from degentcivil_nb.widgets.event_log import EventsPanel
 from degentcivil_nb.widgets.llm_table import LlmTable
 from degentcivil_nb.widgets.search import Search
-from degentcivil_nb.widgets.time_bar import TimeBar
+from degentcivil_nb.widgets.time_bar import HINTED_S, TimeBar
 from degentcivil_nb.widgets.timeline import MARKED, TimelinePanel
 from tests.support.page import Page, Prompt
 from tests.support.panel_run import Run
@@ -181,6 +186,66 @@ def test_a_search_without_hits_says_which_names_never_occurred(condition: str, h
     assert page.bodies[-1]["hint"] == hint
 
 
+def test_a_search_without_hits_no_longer_says_so_once_its_name_has_come() -> None:
+    at = START.timestamp()
+    store = store_of(("state_change", {"character_id": "emma", "new_state": "MOVE"}, at))
+    search = Search(store)
+    bar = TimeBar(store, Prompt(clock=lambda: 99.0), search=search)
+    page = Page(bar)
+    page.show()
+    search.ask("weight > 100 and character_id == 'zoe'", lambda: None)
+    until(lambda: not search.busy)
+    bar.refresh(100.0)
+    unseen = "no column or key of a payload 'weight' was seen so far"
+    assert page.bodies[-1]["hint"] == f"no character 'zoe' was seen so far; {unseen}"
+    event = RawMessage(
+        "state_change", Raw(encode({"character_id": "zoe", "weight": 9, "new_state": "MOVE"})), at + 1, 2, 1
+    )
+    store.append([event], at + 1, "e")
+    bar.refresh(100.0 + HINTED_S / 2)
+    assert unseen in page.bodies[-1]["hint"], "it is not looked for too often"
+    bar.refresh(100.0 + HINTED_S)  # nothing has come since
+    assert page.bodies[-1]["hint"] == ""
+
+
+def test_a_name_that_was_looked_for_in_the_newest_events_only_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(*[("note", {"weight": 3} if n < 4 else {}, START.timestamp() + n) for n in range(9)])
+    search = Search(store)
+    page = Page(TimeBar(store, Prompt(), search=search))
+    page.show()
+    for scanned, hint in ((5, "no column or key of a payload 'weight' was seen in the newest 5 events"), (6, "")):
+        monkeypatch.setattr(unknown_names, "SCANNED", scanned)
+        page.do({"search": "weight > 1000"})
+        until(lambda: not search.busy)
+        page.show()
+        assert page.bodies[-1]["hint"] == hint
+
+
+def test_a_table_says_that_the_search_above_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_of(*[("note", {"weight": n}, START.timestamp() + n) for n in range(9)])
+    search = Search(store)
+    judge, opened = search.judge, threading.Event()
+
+    def waiting(text: str, start: int, stop: int) -> Any:
+        assert opened.wait(30)
+        return judge(text, start, stop)
+
+    monkeypatch.setattr(search, "judge", waiting)
+    panel = EventsPanel(store, Prompt(), search=search)
+    page = Page(panel)
+    page.show()
+    assert page.bodies[-1]["window"]["searched"] is None
+    search.ask("weight > 1000", lambda: None)
+    panel.refresh(1.0)
+    window = page.bodies[-1]["window"]
+    assert (window["all"], window["searched"]["busy"]) == (0, True)
+    opened.set()
+    until(lambda: not search.busy)
+    panel.refresh(2.0)
+    window = page.bodies[-1]["window"]
+    assert (window["all"], window["searched"]["busy"]) == (0, False)
+
+
 def test_a_failed_command_says_its_reason_once() -> None:
     error = CommandError(CommandError.INVALID_ARGUMENTS, "too small", details={"command": "step", "field": "ticks"})
     assert describe_error(error) == "INVALID_ARGUMENTS (1102): too small"
@@ -227,6 +292,26 @@ def test_watches_and_the_journal_say_how_many_there_are(monkeypatch: pytest.Monk
     assert (len(told["journal"]), told["lines"]) == (JOURNAL, JOURNAL + 3)
     remarks = [part.text for part in panel.still()[0].parts if hasattr(part, "text")]
     assert f"the last {LISTED} of {JOURNAL + 3} lines of what happened:" in remarks
+
+
+def test_a_full_journal_still_says_how_many_lines_there_were() -> None:
+    journal = Journal()
+    for n in range(JOURNAL_LINES + 50):
+        journal.note(f"line {n}")
+        journal.note(f"line {n}")  # a repetition is no line
+
+    class Kept(Run):
+        def journal(self) -> Sequence[tuple[float, str]]:
+            return journal.lines()
+
+        def journal_lines(self) -> int:
+            return journal.written
+
+    panel = ConnectionPanel(Kept(), Prompt())
+    told = shown(panel)
+    assert (len(told["journal"]), told["lines"]) == (JOURNAL, JOURNAL_LINES + 50)
+    remarks = [part.text for part in panel.still()[0].parts if hasattr(part, "text")]
+    assert f"the last {LISTED} of {JOURNAL_LINES + 50} lines of what happened:" in remarks
 
 
 def test_what_calls_did_not_tell_is_unknown_and_not_zero() -> None:

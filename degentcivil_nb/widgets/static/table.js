@@ -149,7 +149,9 @@ function makeTable(state, el, tools, detail) {
     const numbers = (/** @type {number} */ n) => n.toLocaleString("en-US");
     const all = state.window ? state.window.all : total;
     const first = state.window?.sorted;
-    const some = words.judged() ? "with these words" : state.window?.searched ? "found" : `row${all === 1 ? "" : "s"}`;
+    const search = state.window?.searched;
+    const found = search?.busy ? "found so far" : "found";
+    const some = words.judged() ? "with these words" : search ? found : `row${all === 1 ? "" : "s"}`;
     const held = `${numbers(all)} ${some}`;
     const part = first ? `the first ${numbers(total)} of` : `${numbers(total)} shown of`;
     const here = (all > total ? `${part} ${held}${first ? orderWords(first) : ""}` : held) + words.progress();
@@ -164,9 +166,10 @@ function makeTable(state, el, tools, detail) {
     empty.hidden = rows.length > 0;
     acts.el.hidden = total === 0;
     empty.classList.toggle("dc-tall", total > 0 || words.judged()); // the page below must not jump while somebody types
-    const none = state.window?.searched ? "Nothing here is found by the search above." : (state.empty ?? "");
+    const unfound = search?.busy ? " so far; the search goes on." : ".";
+    const none = search ? `Nothing here is found by the search above${unfound}` : (state.empty ?? "");
     empty.textContent = total || words.judged() ? words.none() : none;
-    el.toggleAttribute("data-nothing", total === 0 && !words.judged() && !state.window?.searched);
+    el.toggleAttribute("data-nothing", total === 0 && !words.judged() && !search);
     note.textContent = state.note ? visible(state.note) : "";
     note.hidden = !state.note;
   }
