@@ -136,7 +136,10 @@ def _listed(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return _short(value.get("name") if isinstance(value, dict) else value, 40)
+    if not isinstance(value, dict):
+        return _short(value, 40)
+    told = (value.get(key) for key in ("name", "character_id", "id"))
+    return _short(next((name for name in told if name is not None), value), 40)
 
 
 def _short(value: Any, most: int = 100) -> str:

@@ -68,7 +68,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
     edges = np.append(np.insert(times, ends, times[ends - 1] + width), stop)
     last = {}
     if until is not None:
-        said = f"<br>in the last {_span(width)}, until the line ends"
+        said = f"<br>in the last {_span(width)} until now"
         last = {"customdata": [*[""] * (len(edges) - 2), said, said]}
     data = []
     for position, series in enumerate(capped(wide, label=partial(_code_name, NAMELESS) if by == "code" else str)):
@@ -98,7 +98,7 @@ def rates(wide: pd.DataFrame, gaps: pd.DataFrame | None = None, *, every: Any = 
             yaxis=axis("events per second", rangemode="tozero"),
             hovermode="x",
             shapes=gap_shapes(gaps, known, width),
-            annotations=[footnote(f"each line ends with the last {_span(width)}")] if last else [],
+            annotations=[footnote(f"the end of each line counts the last {_span(width)} until now")] if last else [],
         ),
     }
 

@@ -99,7 +99,7 @@ def values(
     return {
         "data": data,
         "layout": layout(
-            xaxis=time_axis(times) if counted is None else tick_axis(counted),
+            xaxis=time_axis(np.append(times, end) if stay else times) if counted is None else tick_axis(counted),
             yaxis=axis(plotly_text(title), **kind),
             hovermode="x",
             showlegend=len(keys) > 1,

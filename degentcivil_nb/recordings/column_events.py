@@ -271,6 +271,7 @@ class ColumnEvents(ColumnParts):
             rows = [places + part.first_row for part, places in self._of_type(parts, *types)]
             known = np.concatenate([np.zeros(0, np.int64), *rows])
             if start == 0 and end == self.next_row and len(known) <= KNOWN_ROWS:
+                known.flags.writeable = False
                 self._known_rows[*types,] = known  # a panel asks at each place of the cursor
         first, last = np.searchsorted(known, (start, end))
         return known[first:last]  # type: ignore[return-value]  # an array reads as a sequence

@@ -15,6 +15,11 @@ from .payloads import read_payload
 NEWEST: Final = 1_000
 """How many errors are looked at together for what their codes are called, the newest ones."""
 
+MOST_CODES: Final = 1_000
+MOST_NAMES: Final = 20
+LONGEST: Final = 80
+"""So many codes, names of each, and characters of a name are kept."""
+
 CodeNames = Mapping[int, Sequence[str]]
 
 
@@ -52,8 +57,14 @@ class NamesOfCodes:
         """Count the names that errors have."""
         for code, payload in zip(codes, payloads, strict=True):
             name = _name(code, payload)
-            if name is not None and not pd.isna(code):
-                self._counted.setdefault(int(code), Counter())[name] += 1
+            if name is None or pd.isna(code):
+                continue
+            known = self._counted.get(int(code))
+            if known is None and len(self._counted) < MOST_CODES:
+                known = self._counted[int(code)] = Counter()
+            short = name[:LONGEST]  # a simulation may make each name anew
+            if known is not None and (short in known or len(known) < MOST_NAMES):
+                known[short] += 1
 
     def names(self) -> CodeNames:
         """Return the names of each code, the most frequent first."""

@@ -18,12 +18,12 @@ from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from .cells import payloads_of
 from .characters import is_number
-from .figure_panels import no_errors, windowed
+from .figure_panels import ERRORS_EVERY_S, windowed
 from .interfaces import PanelReader
 from .live_figure import PERIOD_S, SOON_S, LiveFigure
 from .panel import Update
 from .refresh import Refresher
-from .running_rates import counted_until, counts_now, counts_of
+from .running_rates import counted_until, counts_now, counts_of, errors_of
 
 SECOND: Final = 1_000_000_000
 CALLS: Final = 2_000
@@ -182,13 +182,11 @@ class ChartsPanel(LiveFigure):
         return windowed(spec, self._reader, at)
 
     def _errors(self, at: pd.Timestamp | None) -> Spec:
-        everything, counts = (counts_of(self._reader, 5, by, at) for by in ("type", "code"))
-        if not len(counts) or not len(counts.columns):
-            return no_errors(5, at)
-        counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
-        known = times_of(everything.index[everything.sum(axis=1) > 0])
-        names = self._names.read(self._reader)
-        spec = over_time.error_counts(counts, self._gaps(counts.index[0], at), known, every="5s", names=names)
+        counts, known = errors_of(self._reader, ERRORS_EVERY_S, self.moment)
+        if not counts.to_numpy().any():
+            return over_time.error_counts(pd.DataFrame())
+        gaps, names = self._gaps(counts.index[0], at), self._names.read(self._reader)
+        spec = over_time.error_counts(counts, gaps, times_of(known), every=f"{ERRORS_EVERY_S}s", names=names)
         return windowed(spec, self._reader, at)
 
     def _latency(self, at: pd.Timestamp | None) -> Spec:
@@ -207,22 +205,22 @@ class ChartsPanel(LiveFigure):
 
     def _attribute(self, name: str, until: pd.Timestamp | None) -> Spec:
         table = self._run.attribute(name, self._whose(), until=until, last=VALUES)
-        return self._values(table, name if self._whose() is None else f"{name} of {self._whose()}")
+        title = name if self._whose() is None else f"{name} of {self._whose()}"
+        return self._values(table, title, self._newest())  # it holds until it changes
 
-    def _values(self, table: pd.DataFrame, title: str) -> Spec:
+    def _values(self, table: pd.DataFrame, title: str, until: pd.Timestamp | None = None) -> Spec:
         if "character_id" not in table:
             table = table.assign(character_id=pd.Series([None] * len(table), index=table.index, dtype=object))
         spec = series.values(
             table, title, None, comes="There is none up to the moment shown.",
-            present=self._present, until=self._newest(),
+            present=self._present, until=until,
         )  # fmt: skip
         few = f"the last {VALUES:,} values; earlier ones are not drawn"
         return footnoted(spec, few if len(table) >= VALUES else "")
 
     def _present(self) -> Sequence[str]:
         """Return who is in the town at the moment shown."""
-        reader, moment = self._reader, self.moment
-        return (reader.present_columns() if moment is None else reader.past_columns(moment.row)).character_id
+        return self.town_of(self._reader).character_id
 
     def _newest(self) -> pd.Timestamp | None:
         """Return the time of the last event up to the moment shown."""

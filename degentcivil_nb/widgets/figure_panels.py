@@ -6,16 +6,17 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from ..analysis.answers import usual_kinds, with_malformed
 from ..figures import llm_calls as figure_llm
 from ..figures import over_time as figure_specs
-from ..figures.parts import Spec, empty, footnoted, times_of
+from ..figures.parts import Spec, footnoted, times_of
 from ..store.error_names import NamesOfCodes
 from ..store.llm import LLM_TYPES
 from ..store.schema import SECOND
 from .interfaces import PanelReader
 from .live_figure import SOON_S, LiveFigure
 from .refresh import Refresher
-from .running_rates import WINDOW_S, counted_until, counts_now, counts_of
+from .running_rates import WINDOW_S, counted_until, counts_now, counts_of, errors_of
 
 ERRORS_EVERY_S: Final = 5
 CALLS: Final = 2_000
@@ -28,13 +29,6 @@ def windowed(spec: Spec, reader: PanelReader, at: pd.Timestamp | None) -> Spec:
     end = reader.moment_of(reader.next_row - 1).time if at is None else at.value
     is_long = end - reader.moment_of(reader.first_row).time > WINDOW_S * SECOND
     return footnoted(spec, f"only the last {WINDOW_S // 60} minutes are drawn" if is_long else "")
-
-
-def no_errors(every_s: int, at: pd.Timestamp | None) -> Spec:
-    """Return the figure of errors without any; the bucket of an earlier moment, which is not over, may have some."""
-    if at is None:
-        return figure_specs.error_counts(pd.DataFrame())
-    return empty(f"No errors before the last {every_s} s, which are not over at the moment shown.")
 
 
 class FigurePanel(LiveFigure):
@@ -92,13 +86,11 @@ class ErrorsPanel(FigurePanel):
 
     def spec(self) -> Spec:
         """See `FigurePanel`."""
-        everything, counts = (counts_of(self._reader, ERRORS_EVERY_S, by, self.at) for by in ("type", "code"))
-        if not len(counts) or not len(counts.columns):
-            return no_errors(ERRORS_EVERY_S, self.at)
-        counts = counts.reindex(everything.index.union(counts.index), fill_value=0)
-        known = times_of(everything.index[everything.sum(axis=1) > 0])
+        counts, known = errors_of(self._reader, ERRORS_EVERY_S, self.moment)
+        if not counts.to_numpy().any():
+            return figure_specs.error_counts(pd.DataFrame())
         gaps, names = self.gaps_since(counts.index[0]), self._names.read(self._reader)
-        spec = figure_specs.error_counts(counts, gaps, known, every=f"{ERRORS_EVERY_S}s", names=names)
+        spec = figure_specs.error_counts(counts, gaps, times_of(known), every=f"{ERRORS_EVERY_S}s", names=names)
         return windowed(spec, self._reader, self.at)
 
 
@@ -116,6 +108,7 @@ class LlmPanel(FigurePanel):
         else:
             rows = self._reader.rows_of(LLM_TYPES, 0, self.moment.row + 1)
             calls, total = self._reader.calls_of(rows[-CALLS:]), len(rows)
+        calls = with_malformed(calls, usual_kinds(calls)) if len(calls) else calls
         spec = figure_llm.llm(calls, self.gaps_since(calls["time"].min() if len(calls) else None))
         if total > len(calls):  # how many calls are drawn, of how many in the whole run (issue 16)
             first = spec["layout"]["annotations"][0]

@@ -7,6 +7,7 @@ keeps the subshell that JupyterLab gave it.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -16,6 +17,8 @@ import comm
 logger = logging.getLogger("degentcivil_nb.widgets")
 
 TARGET: Final = "degentcivil_nb.input"
+GONE_S: Final = 60.0
+"""A page closes its comm within this time, or it is gone."""
 
 
 class InputComms:
@@ -38,12 +41,24 @@ class InputComms:
         """Hear nothing more; each page closes its own comm as it learns that the panel is closed.
 
         A close from here would have JupyterLab delete the comm's subshell while it still handles messages of the page.
+        Comms of pages that are gone, which nobody closes, are forgotten after a while.
         """
         _by_key.pop(self.key, None)
-        for page in self._comms.values():
+        pages = [*self._comms.values()]
+        self._comms.clear()
+        for page in pages:
             page.on_msg(None)
             page.on_close(None)
-        self._comms.clear()
+        if pages:
+            forgets = threading.Timer(GONE_S, _forget, [pages])
+            forgets.daemon = True
+            forgets.start()
+
+
+def _forget(pages: list[Any]) -> None:
+    for page in pages:
+        if page.comm_id in comm.get_comm_manager().comms:
+            page.close()
 
 
 _by_key: WeakValueDictionary[str, InputComms] = WeakValueDictionary()

@@ -249,6 +249,7 @@ class Refresher:
         """Draw the final state of the visible views."""
         for view in views:
             if view.flow.watched:
+                view.flow.wants_full = True  # also of a view that is not drawn again so soon
                 self._refresh(view, self._clock())
                 self._do(partial(view.beat, self._clock()), "say how it stands")
 

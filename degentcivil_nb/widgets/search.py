@@ -95,7 +95,7 @@ class Search:
     def resume(self) -> None:
         """Search on, where the search rested since no page showed it."""
         with self._lock:
-            if self.active and self._rests:
+            if self.active and (self._rests or self.end - self._unjudged > MANY * self.chunk):
                 self._go_on()
 
     def within(self, numbers: Any) -> Any:

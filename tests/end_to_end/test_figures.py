@@ -96,7 +96,7 @@ def test_the_tooltip_at_the_end_of_a_line_of_rates_says_that_it_is_the_last_seco
     texts = page.locator(".dc-figure .hoverlayer text")
     page.mouse.move(x - 30, y)
     page.mouse.move(x, y)
-    expect(texts.filter(has_text="in the last second, until the line ends").first).to_be_visible(timeout=20_000)
+    expect(texts.filter(has_text="in the last second until now").first).to_be_visible(timeout=20_000)
     assert not [text for text in texts.all_text_contents() if any(bad in text for bad in ("NaN", "undefined", "%{"))]
     page.mouse.move(box["x"] + 1, y)
     expect(texts.filter(has_text="/s").first).to_be_visible(timeout=20_000)

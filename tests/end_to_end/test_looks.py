@@ -75,6 +75,7 @@ def test_nothing_is_hidden_said_twice_or_made_up(notebook: OpenNotebook) -> None
 
     page.get_by_role("tab", name="console", exact=True).click()
     line = page.get_by_label("Command", exact=True)
+    page.locator("datalist option[value='step']").first.wait_for(state="attached", timeout=20_000)
     line.fill("st")
     line.press("Tab")
     expect(line).to_have_value("step ")

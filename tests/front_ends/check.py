@@ -153,8 +153,10 @@ def look(name: str, page: Page, steps: Steps) -> None:
     page.get_by_text("emma").first.wait_for(timeout=WAIT_MS)
     steps.seen("the dashboard shows the town")
     steps.seen("the static view is hidden", page.locator(".dc-static:visible").count() == 0)
-    boxes = "[...document.querySelectorAll('.output_scroll')].every((el) => el.scrollHeight <= el.clientHeight + 1)"
-    steps.seen("the dashboard stands in no scrolled box", bool(page.evaluate(boxes)))
+    boxes = "[...document.querySelectorAll('.output_scroll')].map((el) => el.scrollHeight <= el.clientHeight + 1)"
+    if name == "nbclassic":  # it alone puts a large output into a box, a moment later
+        page.locator(".output_scroll").first.wait_for(timeout=WAIT_MS)
+    steps.seen("the dashboard stands in no scrolled box", all(page.evaluate(boxes)))
     steps.wait_for("another tick")
     tick = page.locator(".dc-headline .dc-tick .dc-value").first
     before = tick.inner_text()

@@ -97,6 +97,7 @@ type ViewTools = {
 type View<Body> = { draw(body?: Body, buffers?: Buffers, full?: boolean): unknown; stand?(): void; point?(): void };
 type Script<State, Body> = {
   receive(state: State, body: Body, buffers: Buffers, full: boolean): void;
+  keep?(body: Body, buffers: Buffers): void;
   render(state: State, el: HTMLElement, tools: ViewTools): View<Body>;
 };
 type Shown = {

@@ -99,6 +99,36 @@ def test_rows_of_a_kind_are_the_same_asked_once_or_again_whole_or_in_part(plante
         assert [*store.rows_of(("never",))] == []
 
 
+@pytest.mark.parametrize("kind", [ErrorsPanel, ChartsPanel])
+def test_errors_up_to_a_moment_are_all_drawn_whichever_bucket_it_is_in(planted: Any, kind: Any) -> None:
+    cursor = Cursor(planted._store)
+    panel = kind(planted._store, Prompt(), cursor=cursor)
+    if kind is ChartsPanel:
+        panel.received({"charts": ["errors"]})
+    opened(panel)
+    errors = planted.errors()
+    for place in range(0, len(errors), 3):
+        moment = cursor.at(row=int(errors.index[place]))
+        panel.refresh(1.0 + place)
+        drawn = sum(int(sum(trace["y"])) for trace in panel.spec()["data"])
+        since = moment["time"].floor("s") - pd.Timedelta(600, unit="s")  # type: ignore[index]  # it has moved
+        assert drawn == ((errors["time"] <= moment["time"]) & (errors["time"] > since)).sum()  # type: ignore[index]
+
+
+def test_the_figure_of_calls_counts_the_malformed_ones_live_and_at_a_moment(planted: Any) -> None:
+    cursor = Cursor(planted._store)
+    panel = LlmPanel(planted._store, Prompt(), cursor=cursor)
+    opened(panel)
+    for tick in (None, 300):
+        if tick is not None:
+            cursor.at(tick=tick)
+            panel.refresh(9.0)
+        calls = planted.llm_calls() if tick is None else planted.llm_calls()[planted.llm_calls()["tick"] <= tick]
+        (failed,) = [trace for trace in panel.spec()["data"] if trace.get("name") == "failed"]
+        bad = calls["malformed"].eq(True).fillna(False) | calls["error"].notna()
+        assert sum(failed["y"]) == pytest.approx(100 * bad.groupby(calls["prompt_type"], observed=True).mean().sum())
+
+
 def test_the_chosen_charts_are_drawn_below_each_other_up_to_the_cursor(planted: Any) -> None:
     cursor = Cursor(planted._store)
     panel = ChartsPanel(planted._store, Prompt(), run=planted, cursor=cursor)
@@ -123,7 +153,11 @@ def test_the_chosen_charts_are_drawn_below_each_other_up_to_the_cursor(planted: 
     spec = panel.spec()
     line = spec["layout"]["shapes"][-1]
     assert pd.Timestamp(line["x0"]) == at["time"].tz_localize(None).floor("ms")
-    last = max(pd.Timestamp(trace["x"][-1]) for trace in spec["data"] if len(trace["x"]))
+    half = pd.Timedelta("2.5s")  # of the bar with the errors up to the moment
+    ends = [
+        pd.Timestamp(trace["x"][-1]) - half * int(trace["type"] == "bar") for trace in spec["data"] if len(trace["x"])
+    ]
+    last = max(ends)
     assert last <= at["time"].tz_localize(None) < newest.tz_localize(None)
     money = [trace for trace in spec["data"] if trace["yaxis"] == "y4"]
     told = planted.attribute("money", until=at["time"] + pd.Timedelta(1, unit="us"))

@@ -50,4 +50,4 @@ function renderCharts(state, el, tools) {
   };
 }
 
-PANELS.set("charts", { receive: receiveCharts, render: renderCharts });
+PANELS.set("charts", { receive: receiveCharts, keep: keepLibrary, render: renderCharts });

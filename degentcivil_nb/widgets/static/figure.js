@@ -48,12 +48,17 @@ function numbers(reference, buffers) {
   return Array.from(doubles, (x) => (Number.isNaN(x) ? null : x));
 }
 
+// The drawing library, which a page gets once, also if the figure that asked for it is hidden by now.
+/** @type {(body: FigureBody, buffers: Buffers) => void} */
+function keepLibrary(body, buffers) {
+  if (body.script === undefined) return;
+  const view = buffers[body.script];
+  loadPlotly(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+}
+
 /** @type {Script<FigureState, FigureBody>["receive"]} */
 function receiveFigure(state, body, buffers) {
-  if (body.script !== undefined) {
-    const view = buffers[body.script];
-    loadPlotly(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-  }
+  keepLibrary(body, buffers);
   if (body.figure) {
     state.layout = body.figure.layout;
     const arrays = body.arrays ?? [];
@@ -97,6 +102,7 @@ function localStamp(ms) {
 }
 
 const NARROW = 760; // px
+const ASK_LIBRARY_MS = 5_000;
 const NOTE_SHIFT = -58; // of `footnote` in figures/parts.py
 const EXTENDED = ["x", "y", "customdata"]; // of a line: what plotly can extend
 
@@ -125,12 +131,15 @@ function renderFigure(state, el, { send, signal }) {
     const more = {};
     const notes = layout.annotations ?? [];
     const note = el.clientWidth < NARROW ? notes.find((/** @type {any} */ each) => each.yshift === NOTE_SHIFT) : null;
-    if (note) more.annotations = notes.filter((/** @type {any} */ each) => each !== note);
-    const below = note ? `<br><span style="font-size:10px">${note.text}</span>` : "";
+    let below = note ? `<br><span style="font-size:10px">${note.text}</span>` : "";
     for (const [name, axis] of Object.entries(layout)) {
-      if (axis?.type !== "date") continue;
-      const title = { ...axis.title, text: `time (local, ${zone()})${below}` };
-      more[name] = { ...axis, title, ...(axis.range ? { range: axis.range.map(local) } : {}) };
+      const dated = axis?.type === "date";
+      if (!dated && !(below && /^xaxis\d*$/.test(name) && axis?.title)) continue;
+      const text = dated ? `time (local, ${zone()})` : axis.title.text;
+      const range = dated && axis.range ? { range: axis.range.map(local) } : {};
+      more[name] = { ...axis, title: { ...axis.title, text: `${text}${below}` }, ...range };
+      if (below) more.annotations = notes.filter((/** @type {any} */ each) => each !== note);
+      below = ""; // an axis has taken it
     }
     if (layout.shapes)
       more.shapes = layout.shapes.map((/** @type {any} */ shape) => ({
@@ -154,6 +163,8 @@ function renderFigure(state, el, { send, signal }) {
     };
   };
   let drawing = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let asking;
   const draw = async () => {
     if (drawing) {
       again = true;
@@ -171,10 +182,12 @@ function renderFigure(state, el, { send, signal }) {
         if (signal.aborted) return;
       } else {
         shelf.waiting.add(draw);
-        if (Date.now() - shelf.asked > 5000) {
+        if (el.offsetParent && Date.now() - shelf.asked >= ASK_LIBRARY_MS) {
           shelf.asked = Date.now();
           send({ want: "script" });
         }
+        clearTimeout(asking); // the answer may be lost, and a figure of a run that rests has no further update
+        asking = setTimeout(draw, ASK_LIBRARY_MS);
         return;
       }
     }
@@ -253,6 +266,7 @@ function renderFigure(state, el, { send, signal }) {
   });
   size.observe(plot);
   signal.addEventListener("abort", () => {
+    clearTimeout(asking);
     theme.disconnect();
     size.disconnect();
     shelf.waiting.delete(draw);
@@ -261,4 +275,4 @@ function renderFigure(state, el, { send, signal }) {
   return { draw: (body, buffers) => (body?.changes && buffers ? extend(body, buffers) : draw()) };
 }
 
-PANELS.set("figure", { receive: receiveFigure, render: renderFigure });
+PANELS.set("figure", { receive: receiveFigure, keep: keepLibrary, render: renderFigure });

@@ -198,11 +198,12 @@ function makeLink(key, script, tools) {
     },
     /** @type {(message: UpdateMessage, buffers: Buffers) => void} */
     take(message, buffers) {
+      const body = JSON.parse(decoder.decode(buffers[0]));
       if (!showing) {
         whole = false;
+        script.keep?.(body, buffers.slice(1)); // what is sent once a page must not be lost
         return;
       }
-      const body = JSON.parse(decoder.decode(buffers[0]));
       const first = number === 0;
       const rest = buffers.slice(1);
       if (message.kind === "failure") {

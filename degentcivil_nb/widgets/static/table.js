@@ -44,6 +44,7 @@ function makeTable(state, el, tools, detail) {
   let sort = null;
   let sorted = false; // whether somebody sorted in this view; if not, it takes over how the rows came
   let following = true;
+  let followed = true; // whether the rows that were drawn last were the newest ones
   let dropped = 0;
   let shownCount = 0;
   const words = makeWords(state, filter, send, () => arrange(), signal);
@@ -140,6 +141,8 @@ function makeTable(state, el, tools, detail) {
     const column = by && state.columns.find((candidate) => candidate.name === by.name);
     if (column) rows.sort(rowComparer(columnOf(state, column.name), column.kind, by.direction));
     const stays = state.follow && !sort;
+    if (stays && !followed) following = true; // the newest rows again, after a moment of the past
+    followed = !!state.follow;
     if (stays && !following && state.dropped !== dropped) grid.shift(state.dropped - dropped);
     dropped = state.dropped;
     grid.el.hidden = rows.length === 0; // before it scrolls: what is hidden cannot

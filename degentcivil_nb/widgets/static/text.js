@@ -44,19 +44,19 @@ const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
 // Seconds since the epoch as the reader's local time; the day only when it is not today.
 /** @param {number} seconds */
 function localTime(seconds) {
-  const t = new Date(seconds * 1000);
+  const t = new Date(Math.round(seconds * 1000)); // tables have whole milliseconds, and `Date` cuts
   if (Number.isNaN(t.getTime())) return String(seconds);
   const clock = clockTime(seconds);
   return t.toDateString() === new Date().toDateString() ? clock : `${localDay(seconds)} ${clock}`;
 }
 /** @param {number} seconds */
 function clockTime(seconds) {
-  const t = new Date(seconds * 1000);
+  const t = new Date(Math.round(seconds * 1000));
   return `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${String(t.getMilliseconds()).padStart(3, "0")}`;
 }
 /** @param {number} seconds */
 function localDay(seconds) {
-  const t = new Date(seconds * 1000);
+  const t = new Date(Math.round(seconds * 1000));
   return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
 }
 // The reader's zone, as an offset: "UTC+2".
@@ -67,6 +67,6 @@ function zone() {
 }
 /** @param {number} seconds */
 function utcTime(seconds) {
-  const t = new Date(seconds * 1000);
+  const t = new Date(Math.round(seconds * 1000));
   return Number.isNaN(t.getTime()) ? "" : `${t.toISOString().replace("T", " ").replace("Z", "")} UTC`;
 }
