@@ -99,15 +99,32 @@ class Chain:
 
         return shown(chain(self.table(), [link.parent for link in self.links], self.direction), self.still)
 
+    def in_tree_order(self) -> list[int]:
+        """Return the indices of the links so that each stands below the one it is linked to, as its indent says."""
+        below: dict[int | None, list[int]] = {}
+        for place, link in enumerate(self.links):
+            below.setdefault(link.parent, []).append(place)
+        order: list[int] = []
+        waiting = below.get(None, [])[::-1]
+        while waiting:
+            place = waiting.pop()
+            order.append(place)
+            waiting += below.get(place, [])[::-1]
+        return order
+
     def __len__(self) -> int:
         return len(self.links)
+
+    @property
+    def _shown(self) -> list[ChainLink]:
+        return [self.links[place] for place in self.in_tree_order() if place < SHOWN]  # the nearest ones
 
     @property
     def _heading(self) -> str:
         return "What led to it" if self.direction == "causes" else "What it led to"
 
     def __repr__(self) -> str:
-        lines = [_line(link) for link in self.links[:SHOWN]]
+        lines = [_line(link) for link in self._shown]
         if len(self.links) > SHOWN:
             lines.append(f"… and {len(self.links) - SHOWN:,} more: .table() has all")
         if len(self.links) == 1:
@@ -119,7 +136,7 @@ class Chain:
     def _repr_html_(self) -> str:
         items = "".join(
             f'<div style="margin-left:{1.5 * min(link.depth, 20)}em">{html.escape(_line(link).strip())}</div>'
-            for link in self.links[:SHOWN]
+            for link in self._shown
         )
         more = f"<div>… and {len(self.links) - SHOWN:,} more</div>" if len(self.links) > SHOWN else ""
         notes = "".join(f"<div>! {html.escape(visible(note))}</div>" for note in self.notes)

@@ -120,14 +120,14 @@ def _about(case: Case, run: CaseRun, store: RunStore) -> list[Section]:
 def _chain(chain: Chain) -> list[Part]:
     if len(chain) < 2:
         return [Remark(f"{DIRECTIONS[chain.direction]}: nothing is known."), *map(Remark, chain.notes)]
-    frame = chain.table().iloc[1:]
+    shown = chain.table().iloc[[place for place in chain.in_tree_order() if 0 < place <= CHAIN]]
     rows = [
         ["· " * min(int(link.depth), 12) + str(int(link.depth)), number(link.row), cell(link.tick), cell(link.type),
          cell(link.grade), cell(link.text)]
-        for link in records(frame.head(CHAIN))
+        for link in records(shown)
     ]  # fmt: skip
     columns = ["depth", "row", "tick", "type", "grade", "text"]
-    table = Table(columns, rows, len(frame), "link", frozenset({"row", "tick"}), "nearest")
+    table = Table(columns, rows, len(chain) - 1, "link", frozenset({"row", "tick"}), "nearest")
     return [Remark(f"{DIRECTIONS[chain.direction]}:"), table, *map(Remark, chain.notes)]
 
 

@@ -39,7 +39,7 @@ class RowActions:
                 link.depth, link.row, None if link.time is None else _time(link.time), link.tick, link.type,
                 link.character_id, link.grade, shorten(link.text, 600),
             ]
-            for link in chain.links
+            for link in (chain.links[place] for place in chain.in_tree_order())
         ]  # fmt: skip
         title = f"What led to row {row:,}" if to == "causes" else f"What row {row:,} led to"
         nothing = ["No cause is known." if to == "causes" else "No effect is known."]

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 import degentcivil_nb as dc
 from degentcivil_nb.analysis.causes import DEPTH, MOST, effects, why
+from degentcivil_nb.analysis.chain import Chain, ChainLink
 from degentcivil_nb.analysis.links import FAN
 from degentcivil_nb.protocol.json_text import encode
 from degentcivil_nb.protocol.messages import RawMessage
@@ -195,3 +196,14 @@ def test_what_is_shown_is_text() -> None:
     chain = why(store_of(event(1, event_id="<b>\x1b[31m", cause="<i>")), 0)
     assert "<script>" not in chain._repr_html_() and "<i>" not in chain._repr_html_()
     assert "\x1b" not in repr(chain)
+
+
+def test_a_chain_is_shown_as_a_tree_and_listed_by_distance() -> None:
+    def link(depth: int, row: int, parent: int | None) -> ChainLink:
+        return ChainLink(depth, row, parent, None, "thought", "emma", row, None, "declared", f"event {row}")
+
+    links = [link(0, 9, None), link(1, 8, 0), link(1, 7, 0), link(2, 6, 2), link(2, 5, 1), link(3, 4, 4)]
+    chain = Chain("causes", links)
+    assert [links[place].row for place in chain.in_tree_order()] == [9, 8, 5, 4, 7, 6]
+    assert [line.split("event ")[1] for line in repr(chain).splitlines() if "event " in line] == [*"985476"]
+    assert chain.table()["row"].tolist() == [9, 8, 7, 6, 5, 4]

@@ -166,7 +166,8 @@ function makeChain(go) {
     const line = make("button", "dc-link-line");
     line.style.paddingLeft = `${6 + Math.min(depth, 12) * 16}px`;
     const when = tick === null ? (time === null ? "" : localTime(time)) : `tick ${formatCount(tick)}`;
-    line.append(make("span", "dc-dim", when), make("strong", "", visible(type ?? "event")));
+    const where = row === null ? when : `${when} · row ${formatCount(row)}`;
+    line.append(make("span", "dc-dim", where), make("strong", "", visible(type ?? "event")));
     if (who) line.append(make("span", "", visible(who)));
     if (grade) line.append(make("span", "dc-grade", visible(grade)));
     line.append(make("span", "dc-link-text", visible(text)));
