@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import pandas as pd
 
+from ..analysis.answers import JUDGED, usual_kinds, with_malformed
 from ..analysis.run_events import described
 from ..core.counting import counted
 from ..figures.parts import bucket_s
@@ -186,13 +187,15 @@ def calls_around(store: Rows, row: int | None, most: int = CALLS) -> Section:
     stop = store.next_row if row is None else row + 1
     before = store.rows_of(LLM_TYPES, 0, stop)
     after = store.rows_of(LLM_TYPES, stop)[: most // 5]
-    total = len(store.rows_of(LLM_TYPES))
+    everything = store.rows_of(LLM_TYPES)
+    total = len(everything)
     rows = [int(number) for number in [*before[-most:], *after]]
     if not rows:
         return Section("LLM calls", [Remark("No call of a language model is held.")])
-    calls = store.calls_of(rows)
-    columns = ["row", "tick", "time", "character_id", "prompt_type", "model", "latency_s", "prompt_tokens"]
-    columns += ["completion_tokens", "cost_usd", "error"]
+    calls = with_malformed(store.calls_of(rows), usual_kinds(store.calls_of(everything[-JUDGED:])))
+    calls["malformed"] = calls["malformed"].map({True: "malformed"})
+    columns = ["row", "tick", "time", "character_id", "prompt_type", "malformed", "error", "model", "latency_s"]
+    columns += ["prompt_tokens", "completion_tokens", "cost_usd"]
     marked = len(before[-most:]) - 1 if after is not None and len(after) and len(before) else None
     table = table_of(calls, columns, total, "call", which="around this moment", marked=marked)
     return Section("LLM calls", [table, *(part for call in records(calls) for part in _call_texts(call))])

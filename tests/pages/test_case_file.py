@@ -225,6 +225,22 @@ def test_errors_are_the_same_however_many_are_looked_at_together(
     assert sum("attempt" in drawing for drawing in svgs(apart)) == 1
 
 
+def test_the_calls_of_a_case_file_say_which_answers_are_malformed(tmp_path: Path) -> None:
+    calls = [
+        told(
+            "llm_call",
+            {"character_id": "emma", "prompt_type": "PLAN", "prompt": "?", "response": answer},
+            timestamp=1.0 + seq,
+            seq=seq,
+        )
+        for seq, answer in enumerate([*['{"go": "home"}'] * 40, "I would rather not"], start=1)
+    ]
+    with dc.open_recording(write_recording(tmp_path / "run", calls)) as recording:
+        page = recording.to_html(tmp_path / "case.html").read_text(encoding="utf-8")
+    assert page.count(">malformed</td>") == 1
+    assert ">nan<" not in page
+
+
 def test_errors_have_the_names_that_the_simulation_gives_their_codes(tmp_path: Path) -> None:
     failures = [
         told("error", {"code": 2003, "code_name": "NO_MONEY", "message": "poor"}, timestamp=1.0, seq=1),
