@@ -14,7 +14,7 @@ from .plotly_text import distinct_texts, plotly_text
 
 MAX_TYPES: Final = 8
 MAX_CALLS: Final = 2_000
-LEFT, RIGHT = [0.0, 0.45], [0.57, 1.0]
+LEFT, RIGHT = [0.0, 0.44], [0.58, 1.0]
 UPPER, LOWER = [0.6, 0.94], [0.0, 0.36]
 SYMBOLS: Final = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "hexagon", "circle-open")
 
@@ -73,6 +73,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
     total += f"{_dollars(np.nansum(cost))} US$" if not np.isnan(cost).all() else "cost unknown"
     by_cost = [f"{label} {_dollars(np.nansum(cost[mine]))}" for label, mine in zip(labels, members, strict=True)]
     costs = f"<br>({', '.join(by_cost[:4])}{' …' if len(by_cost) > 4 else ''})" if np.nansum(cost) > 0 else ""
+    worst = max(100 * float(failed[mine].mean()) for mine in members)
     dots = int((recent & ~np.isnan(took)).sum())
     if len(calls) > MAX_CALLS:
         total += f"; the newest {MAX_CALLS:,} of {len(calls):,} calls are dots"
@@ -84,14 +85,14 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             barmode="group",
             legend={**layout()["legend"], "y": 1.08},
             margin={"l": 64, "r": 44, "t": 110, "b": 48},
-            xaxis=time_axis(times, domain=LEFT, anchor="y", **_span(times, dots)),
-            yaxis=_axis("latency of each call (s)", took.tolist(), domain=UPPER, anchor="x"),
+            xaxis=time_axis(times, domain=LEFT, anchor="y", tickangle=0, nticks=5, **_span(times, dots)),
+            yaxis=_axis("latency of a call (s)", took.tolist(), domain=UPPER, anchor="x"),
             xaxis2=_names(RIGHT, "y2"),
-            yaxis2=_axis("latency (s): median,<br>95 % hatched", took.tolist(), domain=UPPER, anchor="x2"),
+            yaxis2=_axis("median, 95 % hatched (s)", took.tolist(), domain=UPPER, anchor="x2"),
             xaxis3=_names(LEFT, "y3"),
-            yaxis3=_axis("tokens: prompt,<br>completion hatched", told, domain=LOWER, anchor="x3"),
+            yaxis3=_axis("prompt, completion tokens", told, domain=LOWER, anchor="x3"),
             xaxis4=_names(RIGHT, "y4"),
-            yaxis4=axis("failed or malformed (%)", domain=LOWER, anchor="x4", range=[0, 100]),
+            yaxis4=_small(axis("failed or malformed (%)", domain=LOWER, anchor="x4", range=[0, max(10, 1.15 * worst)])),
             shapes=[{**shape, "yref": "y domain"} for shape in gap_shapes(gaps, times, np.timedelta64(1, "s"))],
             annotations=[
                 {
@@ -162,8 +163,13 @@ def _total(calls: pd.DataFrame, name: str) -> float | None:
 def _axis(title: str, values: Sequence[float | None], **more: Any) -> Spec:
     """Return an axis of bars; without bars, its title says so and it has no numbers."""
     if any(value is not None and value == value for value in values):
-        return axis(title, rangemode="tozero", **more)
-    return axis(f"{title}<br>not published", range=[0, 1], showticklabels=False, **more)
+        return _small(axis(title, rangemode="tozero", **more))
+    return _small(axis(f"{title}<br>not published", range=[0, 1], showticklabels=False, **more))
+
+
+def _small(made: Spec) -> Spec:
+    """Return an axis with a title that is no longer than the axis, of which there are two above each other."""
+    return {**made, "title": {**made["title"], "font": {"size": 10}}}
 
 
 def _span(times: Any, dots: int) -> Spec:
