@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import pandas as pd
@@ -22,6 +23,10 @@ LOOKED_BACK: Final = 20_000
 """How many of the newest watch values are searched for the last value of each watch."""
 
 
+ANSWERS: Final = 20
+"""How many of the newest requests a page is told the outcome of, each by the name that the page gave it."""
+
+
 class DebugPanel(Panel):
     """Breakpoints of all notebooks, the stops so far, and watches; breakpoints are made and changed here."""
 
@@ -35,7 +40,8 @@ class DebugPanel(Panel):
         self._version = version
         self._said: dict[str, Any] = NOTHING_SAID
         self._lock = threading.Lock()  # guards the next two
-        self._asked: deque[tuple[Callable[[], Any], str]] = deque()
+        self._asked: deque[tuple[Callable[[], Any], str, str]] = deque()
+        self._answered: deque[tuple[str, bool]] = deque(maxlen=ANSWERS)
         self._busy = False
         self._changed = 0
         self._told: dict[str, Any] | None = None
@@ -77,6 +83,7 @@ class DebugPanel(Panel):
             "stopped": "" if stopped is None else str(stopped),
             "can": hasattr(run, "break_when"),
             "said": self._said,
+            "answers": [list(each) for each in list(self._answered)],
             "busy": self._busy,
         }  # fmt: skip
         return self._told
@@ -87,6 +94,7 @@ class DebugPanel(Panel):
             return {"watches": [], "all_watches": 0, "values": 0, "searched": 0}
         values = self._run.watches()
         told = values.tail(LOOKED_BACK)
+        heard = {str(name) for name in values["name"].unique()}
         last = told.groupby(["name", "character_id"], dropna=False, observed=True, sort=False).tail(1)
         mine = self._run._watches.names() if hasattr(self._run, "_watches") else []
         rows = [
@@ -96,7 +104,7 @@ class DebugPanel(Panel):
             }
             for row in records(last.tail(STOPS))
         ]  # fmt: skip
-        waiting = [name for name in mine if name not in {row["name"] for row in rows}]
+        waiting = [name for name in mine if name not in heard]
         nothing = {"character": None, "value": None, "tick": None, "row": None, "mine": True}
         shown = [*rows, *({"name": name, **nothing} for name in waiting)]
         return {
@@ -115,21 +123,23 @@ class DebugPanel(Panel):
         run = self._run
         if not isinstance(content, dict) or not hasattr(run, "break_when"):
             return
+        ask = content.get("ask")
+        do = partial(self._do, ask=ask[:40] if isinstance(ask, str) else "")
         match content:
             case {"break": str(text)}:
-                self._do(lambda: self._set(text[:2_000], content))
+                do(lambda: self._set(text[:2_000], content))
             case {"watch": str(text)}:
-                self._do(lambda: run.watch(text[:2_000]), "watch")
+                do(lambda: run.watch(text[:2_000]), "watch")
             case {"unwatch": str(name)}:
-                self._do(lambda: run._watches.remove(name))
+                do(lambda: run._watches.remove(name), "watch")
             case {"control": "take"}:
-                self._do(run.take_control)
+                do(run.take_control, "control")
             case {"control": "give"}:
-                self._do(run.release_control)
+                do(run.release_control, "control")
             case {"name": str(name), "enable": bool(on)}:
-                self._do(lambda: run._breakpoints.enable(name, on))
+                do(lambda: run._breakpoints.enable(name, on))
             case {"name": str(name), "remove": True}:
-                self._do(lambda: run._breakpoints.remove(name))
+                do(lambda: run._breakpoints.remove(name))
 
     def _set(self, text: str, content: dict[str, Any]) -> None:
         """Make a breakpoint, or change the named one."""
@@ -140,10 +150,10 @@ class DebugPanel(Panel):
         once = content.get("once") is True
         self._run.break_when(text, hits=often, once=once, log=log, name=name if known else None)
 
-    def _do(self, work: Callable[[], Any], about: str = "break") -> None:
+    def _do(self, work: Callable[[], Any], about: str = "break", *, ask: str = "") -> None:
         """Run this after all earlier requests, on a thread, since the simulation's answer takes time."""
         with self._lock:
-            self._asked.append((work, about))
+            self._asked.append((work, about, ask))
             if self._busy:
                 return
             self._busy = True
@@ -158,13 +168,15 @@ class DebugPanel(Panel):
             self.refresh_soon()
             if asked is None:
                 return
-            work, about = asked
+            work, about, ask = asked
             try:
                 work()
                 self._said = NOTHING_SAID
+                self._answered.append((ask, False))
             except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
                 reason = str(error).split("\n")[0] or type(error).__name__  # what follows repeats the condition
                 self._said = {"text": shorten(reason, 1_000), "failed": True, "about": about}
+                self._answered.append((ask, True))
 
 
 def _breakpoint(row: dict[Any, Any], mine: set[str]) -> dict[str, Any]:

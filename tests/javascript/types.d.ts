@@ -360,6 +360,7 @@ type DebugBody = {
   stopped: string;
   can: boolean;
   said: { text: string; failed: boolean; about: string };
+  answers: [ask: string, failed: boolean][];
   busy: boolean;
 };
 type DebugState = { body?: DebugBody };

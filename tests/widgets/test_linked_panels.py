@@ -301,3 +301,30 @@ def test_findings_chat_and_breakpoints_show_what_the_run_says(runs: dict[str, An
             until(told)
     else:
         assert page.bodies[-1]["control"] is None
+
+
+def test_each_request_of_the_debug_panel_is_answered_by_its_name_and_beside_its_field() -> None:
+    with dc.start_local_server(seed=2, paused=True) as town, dc.connect(town) as run:
+        panel = DebugPanel(run, lambda: run._store.version, Prompt())
+        page = opened(panel)
+        page.do({"break": "tick >", "ask": "a"})
+        page.do({"watch": "money +", "ask": "b"})
+        page.do({"break": "tick >= 3", "hits": 1, "ask": "c"})
+        until(lambda: len(page.bodies[-1]["answers"]) == 3)
+        assert page.bodies[-1]["answers"] == [["a", True], ["b", True], ["c", False]]
+        page.do({"control": "nonsense", "ask": "d"})
+        page.do({"unwatch": "never", "ask": ["no text"]})
+        until(lambda: len(page.bodies[-1]["answers"]) == 4)
+        assert [ask for ask, _ in page.bodies[-1]["answers"]] == ["a", "b", "c", ""], "no name that is no text"
+
+
+def test_a_watch_that_has_values_is_not_said_to_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("degentcivil_nb.widgets.debug_panel.STOPS", 5)
+    with dc.start_local_server(characters=12, seed=2, paused=True) as town, dc.connect(town) as run:
+        for name in ("money", "energy"):
+            run.watch(name, name)
+        run.step(2)
+        panel = DebugPanel(run, lambda: run._store.version, Prompt())
+        told = opened(panel).bodies[-1]
+        assert all(row["value"] is not None for row in told["watches"]), told["watches"]
+        assert told["all_watches"] == 24

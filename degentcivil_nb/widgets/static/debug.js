@@ -22,12 +22,8 @@ function renderDebug(state, el, { send, go, standing }) {
   const take = button("take control", () => send({ control: "take" }));
   const give = button("give control back", () => send({ control: "give" }));
   control.append(holder, take, give);
-  const form = breakForm("break", null, (given) => {
-    asked = { field: form.condition, text: form.condition.value };
-    send(given);
-  });
-  const said = make("div", "dc-refusal");
-  said.setAttribute("role", "status");
+  const form = breakForm("break", null, (given) => request(given, form.condition));
+  const said = { control: refusal(), break: refusal(), watch: refusal() };
   const breakpoints = make("table", "dc-list");
   const none = make("div", "dc-dim");
   const stops = make("table", "dc-list");
@@ -41,21 +37,48 @@ function renderDebug(state, el, { send, go, standing }) {
   addWatch.type = "submit";
   watch.append(watched, addWatch);
   const titles = ["breakpoints", "stops", "watches"].map((title) => make("h4", "", title));
-  el.append(stopped, control, titles[0], form.el, said, none, breakpoints);
-  el.append(titles[1], noStops, stops, titles[2], watch, watches);
+  el.append(stopped, control, said.control, titles[0], form.el, said.break, none, breakpoints);
+  el.append(titles[1], noStops, stops, titles[2], watch, said.watch, watches);
   sendByEnter(watch);
   watch.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!watched.value.trim()) return;
-    asked = { field: watched, text: watched.value };
-    send({ watch: watched.value.trim() });
+    request({ watch: watched.value.trim() }, watched);
   });
-  /** @type {{field: HTMLInputElement, text: string} | null} */
-  let asked = null; // what was sent and is not answered yet: it stays to be corrected if it is refused
+  /** @type {Map<HTMLInputElement, {ask: string, text: string, then?: () => void}>} */
+  const asked = new Map(); // by field: what was sent and is not answered yet, which stays to be corrected if it is refused
   /** @type {{name: string, form: ReturnType<typeof breakForm>} | null} */
   let editing = null;
-  /** @type {DebugBody | null} */
-  let drawn = null;
+
+  function refusal() {
+    const said = make("div", "dc-refusal");
+    said.setAttribute("role", "status");
+    return said;
+  }
+
+  // Send what a field holds; the field is emptied once Python has answered this request, and not before.
+  /**
+   * @param {Record<string, unknown>} given
+   * @param {HTMLInputElement} field
+   * @param {() => void} [then]
+   */
+  function request(given, field, then) {
+    const ask = Math.random().toString(36).slice(2);
+    asked.set(field, { ask, text: field.value, then });
+    send(/** @type {Input} */ (/** @type {unknown} */ ({ ...given, ask })));
+  }
+
+  /** @param {DebugBody} body */
+  function answer(body) {
+    for (const [field, { ask, text, then }] of asked) {
+      const told = body.answers.find(([name]) => name === ask);
+      if (!told) continue;
+      asked.delete(field);
+      if (told[1]) continue; // it was refused
+      if (then) then();
+      else if (field.value === text) field.value = "";
+    }
+  }
 
   /**
    * @param {string} word
@@ -168,8 +191,8 @@ function renderDebug(state, el, { send, go, standing }) {
     editing = {
       name: row.name ?? "",
       form: breakForm("save", row, (given) => {
-        stopEditing();
-        send(given);
+        const mine = editing;
+        if (mine) request(given, mine.form.condition, () => editing === mine && stopEditing());
       }),
     };
     const cancel = button("cancel", stopEditing);
@@ -208,7 +231,10 @@ function renderDebug(state, el, { send, go, standing }) {
    */
   function jump(row, character) {
     if (row === null) return "at a checkpoint";
-    return button(`row ${row.toLocaleString("en-US")}`, () => go({ row, select: { character, row } }));
+    return button(`row ${row.toLocaleString("en-US")}`, () => {
+      go({ row, select: { character, row } });
+      announce(el, "dc-open", "events"); // where the row is seen, with its causes and effects
+    });
   }
 
   function draw() {
@@ -217,15 +243,14 @@ function renderDebug(state, el, { send, go, standing }) {
     const away = body.busy || standing() !== null;
     form.el.hidden = watch.hidden = !body.can;
     form.add.disabled = addWatch.disabled = away;
-    if (asked && !body.busy && body !== drawn) {
-      if (!body.said.failed && asked.field.value === asked.text) asked.field.value = "";
-      asked = null;
+    answer(body);
+    for (const [about, place] of Object.entries(said)) {
+      const here = about === body.said.about || (about === "break" && !(body.said.about in said));
+      const waits = body.busy && here;
+      const text = waits ? "asking the simulation …" : here ? visible(body.said.text) : "";
+      if (place.textContent !== text) place.textContent = text;
+      place.dataset.tone = here && body.said.failed && !waits ? "error" : "";
     }
-    drawn = body;
-    const place = body.said.about === "watch" ? watch : form.el;
-    if (place.nextSibling !== said) place.after(said);
-    said.textContent = body.busy ? "asking the simulation …" : visible(body.said.text);
-    said.dataset.tone = body.said.failed && !body.busy ? "error" : "";
     stopped.hidden = !body.stopped;
     stopped.textContent = visible(body.stopped);
     control.hidden = body.control === null;
