@@ -86,7 +86,7 @@ def llm(calls: pd.DataFrame, gaps: pd.DataFrame | None = None) -> Spec:
             legend={**layout()["legend"], "y": 1.08},
             margin={"l": 64, "r": 44, "t": 110, "b": 48},
             xaxis=time_axis(times, domain=LEFT, anchor="y", tickangle=0, nticks=5, **_span(times, dots)),
-            yaxis=_axis("latency of a call (s)", took.tolist(), domain=UPPER, anchor="x"),
+            yaxis=_axis("latency of each call (s)", took.tolist(), domain=UPPER, anchor="x"),
             xaxis2=_names(RIGHT, "y2"),
             yaxis2=_axis("median, 95 % hatched (s)", took.tolist(), domain=UPPER, anchor="x2"),
             xaxis3=_names(LEFT, "y3"),

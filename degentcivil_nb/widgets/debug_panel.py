@@ -42,6 +42,8 @@ class DebugPanel(Panel):
         self._lock = threading.Lock()  # guards the next two
         self._asked: deque[tuple[Callable[[], Any], str, str]] = deque()
         self._answered: deque[tuple[str, bool]] = deque(maxlen=ANSWERS)
+        self._refused: dict[str, str] = {}  # why the last request of a kind was refused
+        self._about = ""  # the kind of request that the simulation is asked for
         self._busy = False
         self._changed = 0
         self._told: dict[str, Any] | None = None
@@ -84,6 +86,8 @@ class DebugPanel(Panel):
             "can": hasattr(run, "break_when"),
             "said": self._said,
             "answers": [list(each) for each in list(self._answered)],
+            "refused": dict(self._refused),
+            "asking": self._about,
             "busy": self._busy,
         }  # fmt: skip
         return self._told
@@ -164,6 +168,7 @@ class DebugPanel(Panel):
             with self._lock:
                 asked = self._asked.popleft() if self._asked else None
                 self._busy = asked is not None
+                self._about = "" if asked is None else asked[1]
             self._changed += 1
             self.refresh_soon()
             if asked is None:
@@ -172,10 +177,12 @@ class DebugPanel(Panel):
             try:
                 work()
                 self._said = NOTHING_SAID
+                self._refused = {kind: said for kind, said in self._refused.items() if kind != about}
                 self._answered.append((ask, False))
             except Exception as error:  # noqa: BLE001 — the user pressed a button and sees any failure
                 reason = str(error).split("\n")[0] or type(error).__name__  # what follows repeats the condition
                 self._said = {"text": shorten(reason, 1_000), "failed": True, "about": about}
+                self._refused = {**self._refused, about: shorten(reason, 1_000)}
                 self._answered.append((ask, True))
 
 

@@ -361,6 +361,8 @@ type DebugBody = {
   can: boolean;
   said: { text: string; failed: boolean; about: string };
   answers: [ask: string, failed: boolean][];
+  refused: Record<string, string>;
+  asking: string;
   busy: boolean;
 };
 type DebugState = { body?: DebugBody };

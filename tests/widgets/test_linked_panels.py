@@ -312,6 +312,7 @@ def test_each_request_of_the_debug_panel_is_answered_by_its_name_and_beside_its_
         page.do({"break": "tick >= 3", "hits": 1, "ask": "c"})
         until(lambda: len(page.bodies[-1]["answers"]) == 3)
         assert page.bodies[-1]["answers"] == [["a", True], ["b", True], ["c", False]]
+        assert {*page.bodies[-1]["refused"]} == {"watch"}, "an accepted breakpoint leaves the refusal of a watch"
         page.do({"control": "nonsense", "ask": "d"})
         page.do({"unwatch": "never", "ask": ["no text"]})
         until(lambda: len(page.bodies[-1]["answers"]) == 4)

@@ -75,8 +75,9 @@ function renderDebug(state, el, { send, go, standing }) {
       if (!told) continue;
       asked.delete(field);
       if (told[1]) continue; // it was refused
+      if (field.value !== text) continue; // somebody typed on
       if (then) then();
-      else if (field.value === text) field.value = "";
+      else field.value = "";
     }
   }
 
@@ -245,11 +246,11 @@ function renderDebug(state, el, { send, go, standing }) {
     form.add.disabled = addWatch.disabled = away;
     answer(body);
     for (const [about, place] of Object.entries(said)) {
-      const here = about === body.said.about || (about === "break" && !(body.said.about in said));
-      const waits = body.busy && here;
-      const text = waits ? "asking the simulation …" : here ? visible(body.said.text) : "";
+      const waits = body.asking === about;
+      const refused = waits ? "" : (body.refused[about] ?? "");
+      const text = waits ? "asking the simulation …" : visible(refused);
       if (place.textContent !== text) place.textContent = text;
-      place.dataset.tone = here && body.said.failed && !waits ? "error" : "";
+      place.dataset.tone = refused ? "error" : "";
     }
     stopped.hidden = !body.stopped;
     stopped.textContent = visible(body.stopped);
