@@ -100,7 +100,19 @@ class Chain:
         return shown(chain(self.table(), [link.parent for link in self.links], self.direction), self.still)
 
     def in_tree_order(self) -> list[int]:
-        """Return the indices of the links so that each stands below the one it is linked to, as its indent says."""
+        """Return the order in which the links form a tree: each below the one it is linked to.
+
+        Returns
+        -------
+        list of int
+            Indices of `links`, and rows of `table()`.
+
+        Examples
+        --------
+        >>> chain = session.why(session.events("state_change").index[-1])
+        >>> chain.in_tree_order()[0]
+        0
+        """
         below: dict[int | None, list[int]] = {}
         for place, link in enumerate(self.links):
             below.setdefault(link.parent, []).append(place)
